@@ -1,0 +1,124 @@
+//! A point in time as the protocol and the policies see it: UTC, millisecond resolution. Never reads a clock.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{fmt, str::FromStr, time::Duration};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+
+/// Milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC with a `Z` (DSP 2025-1: agreement timestamps).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// The text was not an RFC 3339 date-time with a zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an RFC 3339 date-time with a time zone: {0:?}")]
+pub struct TimestampError(String);
+
+impl Timestamp {
+    /// The largest instant that RFC 3339 can write: 9999-12-31T23:59:59.999Z.
+    pub const MAX: Self = Self(253_402_300_799_999);
+    /// The smallest instant that RFC 3339 can write: 0000-01-01T00:00:00Z.
+    pub const MIN: Self = Self(-62_167_219_200_000);
+
+    /// From milliseconds since the Unix epoch; clamped to what RFC 3339 can write.
+    pub const fn from_millis(millis: i64) -> Self {
+        if millis < Self::MIN.0 {
+            Self::MIN
+        } else if millis > Self::MAX.0 {
+            Self::MAX
+        } else {
+            Self(millis)
+        }
+    }
+
+    /// From whole seconds since the Unix epoch; clamped as [`Timestamp::from_millis`] does.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self::from_millis(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// This instant moved into the future; stops at [`Timestamp::MAX`].
+    pub fn plus(self, duration: Duration) -> Self {
+        Self::from_millis(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This instant moved into the past; stops at [`Timestamp::MIN`].
+    pub fn minus(self, duration: Duration) -> Self {
+        Self::from_millis(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// Time from `earlier` to this instant; zero when `earlier` is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError(text.chars().take(64).collect()))?;
+        let millis = parsed.to_offset(UtcOffset::UTC).unix_timestamp_nanos().div_euclid(1_000_000);
+        Ok(Self::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
+            .ok()
+            .and_then(|instant| instant.format(&Rfc3339).ok())
+            .unwrap_or_default();
+        f.write_str(&text)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_any_zone_and_writes_utc() {
+        let noon: Timestamp = "2026-01-01T13:00:00+01:00".parse().unwrap();
+        assert_eq!(noon.to_string(), "2026-01-01T12:00:00Z");
+        assert_eq!(noon.seconds(), 1_767_268_800);
+    }
+
+    #[test]
+    fn refuses_a_time_without_zone() {
+        assert!("2026-01-01T13:00:00".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn arithmetic_saturates_instead_of_wrapping() {
+        assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::MIN.minus(Duration::MAX), Timestamp::MIN);
+        assert_eq!(Timestamp::MIN.since(Timestamp::MAX), Duration::ZERO);
+    }
+}
