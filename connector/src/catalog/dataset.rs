@@ -1,0 +1,174 @@
+//! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
+
+use super::{permitted, read_policy};
+use crate::dsp::{self, DatasetId, OfferId, ParticipantId, catalog::ListedDataset};
+use policy::{Malformed, Reason, Stage, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Why a dataset cannot be published.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// The offer is not a policy that we read.
+    #[error("the offer is not usable: {0}")]
+    Policy(Malformed),
+    /// The offer has terms that could not be enforced.
+    #[error("the offer has terms that this connector does not understand: {}", list(.0))]
+    NotUnderstood(Vec<Reason>),
+    /// The policy is too large.
+    #[error("the policy has {size} bytes; the limit is {limit}")]
+    PolicyTooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Another member is wrong.
+    #[error("{member}: {problem}")]
+    Invalid {
+        /// Which.
+        member: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// Reasons in one line.
+pub fn list(reasons: &[Reason]) -> String {
+    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Where records come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SourceSpec {
+    /// A file with one JSON object a line, plain or gzip.
+    File {
+        /// Its absolute path on the provider's machine.
+        path: PathBuf,
+    },
+}
+
+/// What an operator says to publish a dataset.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewDataset {
+    /// Its id, unique here and safe in a URL path.
+    pub id: DatasetId,
+    /// A title for people.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Where its records are.
+    pub source: SourceSpec,
+    /// JSON pointer to the learner's local identifier in each record.
+    pub subject: String,
+    /// Data categories and the JSON pointers of the fields that belong to each. A field of no category never leaves.
+    pub categories: BTreeMap<String, Vec<String>>,
+    /// The ODRL offer; `@id` and `@type` are added when they are missing.
+    pub offer: Value,
+}
+
+/// A published dataset.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dataset {
+    /// Its id.
+    pub id: DatasetId,
+    /// A title for people.
+    pub title: Option<String>,
+    /// Where its records are.
+    pub source: SourceSpec,
+    /// JSON pointer to the learner's local identifier.
+    pub subject: String,
+    /// Data categories with their JSON pointers.
+    pub categories: BTreeMap<String, Vec<String>>,
+    /// The offer's id.
+    pub offer_id: OfferId,
+    /// The offer as the catalog shows it.
+    pub offer: Value,
+    /// When it was published.
+    pub published: Timestamp,
+}
+
+impl Dataset {
+    pub(super) fn publish(new: NewDataset, now: Timestamp) -> Result<Self, DatasetError> {
+        let invalid = |member: &str, problem: &str| DatasetError::Invalid { member: member.into(), problem: problem.into() };
+        if new.id.as_str().contains(['/', '?', '#', '%']) {
+            return Err(invalid("id", "must be safe in a URL path: no / ? # %"));
+        }
+        let SourceSpec::File { path } = &new.source;
+        if !path.is_absolute() {
+            return Err(invalid("source", "the path must be absolute"));
+        }
+        if new.categories.is_empty() {
+            return Err(invalid("categories", "without a category no field could ever leave; name at least one"));
+        }
+        super::shape(&new.subject, &new.categories)
+            .map_err(|error| DatasetError::Invalid { member: "categories".into(), problem: error.to_string() })?;
+        let (offer_id, offer) = complete(new.offer, &new.id)?;
+        let policy = read_policy(&offer)?;
+        policy.check(Stage::Publish).map_err(DatasetError::NotUnderstood)?;
+        Ok(Self {
+            id: new.id,
+            title: new.title,
+            source: new.source,
+            subject: new.subject,
+            categories: new.categories,
+            offer_id,
+            offer,
+            published: now,
+        })
+    }
+
+    /// Whether this peer may see the dataset.
+    pub fn visible_to(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), Vec<Reason>> {
+        match read_policy(&self.offer) {
+            Ok(policy) => permitted(&policy, Stage::Catalog, peer, now),
+            // It was checked when it was published; what cannot be read any more is not shown.
+            Err(_) => Err(Vec::new()),
+        }
+    }
+
+    pub(super) fn listed(&self) -> ListedDataset {
+        ListedDataset {
+            id: self.id.clone(),
+            title: self.title.clone(),
+            offers: vec![self.offer.clone()],
+            formats: vec![dsp::FORMAT_HTTP_PULL.to_owned()],
+        }
+    }
+
+    /// The offer as it stands in messages: with its target.
+    pub fn message_offer(&self) -> Value {
+        let mut offer = self.offer.clone();
+        if let Some(members) = offer.as_object_mut() {
+            members.insert("target".into(), self.id.as_str().into());
+        }
+        offer
+    }
+}
+
+/// Adds the members that a catalog offer needs and takes out the one that it must not have (DSP 2025-1 §5.3: no target).
+fn complete(offer: Value, dataset: &DatasetId) -> Result<(OfferId, Value), DatasetError> {
+    let invalid = |problem: String| DatasetError::Invalid { member: "offer".into(), problem };
+    let Value::Object(members) = offer else {
+        return Err(invalid("is not a JSON object".into()));
+    };
+    if let Some(target) = members.get("target").and_then(Value::as_str)
+        && target != dataset.as_str()
+    {
+        return Err(invalid(format!("its target is {target}, not this dataset")));
+    }
+    let id = match members.get("@id") {
+        None => format!("urn:offer:{dataset}"),
+        Some(Value::String(id)) => id.clone(),
+        Some(_) => return Err(invalid("its @id is not a string".into())),
+    };
+    let offer_id: OfferId = id.parse().map_err(|error| invalid(format!("its @id {error}")))?;
+    let mut complete = Map::new();
+    complete.insert("@id".into(), id.into());
+    complete.insert("@type".into(), "Offer".into());
+    complete.extend(members.into_iter().filter(|(name, _)| !matches!(name.as_str(), "@id" | "@type" | "@context" | "target")));
+    Ok((offer_id, Value::Object(complete)))
+}

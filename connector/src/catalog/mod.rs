@@ -1,0 +1,145 @@
+//! Datasets and their offers, and what one given peer may see of them.
+
+mod dataset;
+
+pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
+
+use crate::{
+    audit::{Entry, Kind, Log},
+    dsp::{DatasetId, OfferId, ParticipantId, catalog::Listed, catalog::ListedDataset},
+    process::{decode, encode},
+    store::{Batch, Guard, StoreError, Table},
+};
+use policy::{Action, Facts, Policy, Reason, Stage, Timestamp};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Datasets by id.
+const DATASETS: Table = Table(6);
+/// Offers by id: the dataset that each belongs to.
+const OFFERS: Table = Table(7);
+/// Largest offer or agreement, in bytes of compact JSON.
+pub const MAX_POLICY: usize = 12 * 1024;
+
+/// Why the catalog did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// The dataset cannot be published as described.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A dataset or offer with this id exists.
+    #[error("{0} exists already")]
+    Exists(String),
+    /// No such dataset, or not one that the caller may see.
+    #[error("there is no such dataset")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The provider's datasets.
+pub struct Catalog {
+    log: Arc<Log>,
+    me: ParticipantId,
+}
+
+impl Catalog {
+    /// A catalog over the log's store.
+    pub fn new(log: Arc<Log>, me: ParticipantId) -> Self {
+        Self { log, me }
+    }
+
+    /// Publishes a dataset.
+    pub async fn add(&self, new: NewDataset, now: Timestamp) -> Result<Dataset, CatalogError> {
+        let dataset = Dataset::publish(new, now)?;
+        let mut batch = Batch::new();
+        batch.insert(DATASETS, dataset.id.as_str(), encode(&dataset)?);
+        batch.insert(OFFERS, dataset.offer_id.as_str(), encode(&dataset.id)?);
+        let entry = Entry::new(Kind::Dataset).with("dataset", dataset.id.as_str()).with("change", "published");
+        match self.log.commit(batch, entry, Vec::new(), now).await {
+            Ok(_) => Ok(dataset),
+            Err(StoreError::Conflict { guard: 0 }) => Err(CatalogError::Exists(dataset.id.to_string())),
+            Err(StoreError::Conflict { .. }) => Err(CatalogError::Exists(dataset.offer_id.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes a dataset out of the catalog. Agreements about it stay, but nothing more is read from its source.
+    pub async fn remove(&self, id: &DatasetId, now: Timestamp) -> Result<(), CatalogError> {
+        let item = self.log.store().get(DATASETS, id.as_str().as_bytes()).await?.ok_or(CatalogError::NotFound)?;
+        let dataset: Dataset = decode(&item.value)?;
+        let mut batch = Batch::new();
+        batch.require(DATASETS, id.as_str(), Guard::At(item.version));
+        batch.delete(DATASETS, id.as_str()).delete(OFFERS, dataset.offer_id.as_str());
+        let entry = Entry::new(Kind::Dataset).with("dataset", id.as_str()).with("change", "removed");
+        self.log.commit(batch, entry, Vec::new(), now).await?;
+        Ok(())
+    }
+
+    /// A dataset.
+    pub async fn get(&self, id: &DatasetId) -> Result<Option<Dataset>, StoreError> {
+        let item = self.log.store().get(DATASETS, id.as_str().as_bytes()).await?;
+        item.map(|item| decode(&item.value)).transpose()
+    }
+
+    /// The dataset that an offer belongs to.
+    pub async fn by_offer(&self, offer: &OfferId) -> Result<Option<Dataset>, StoreError> {
+        match self.log.store().get(OFFERS, offer.as_str().as_bytes()).await? {
+            Some(item) => self.get(&decode(&item.value)?).await,
+            None => Ok(None),
+        }
+    }
+
+    /// All datasets, by id.
+    pub async fn list(&self) -> Result<Vec<Dataset>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
+        loop {
+            let rows = self.log.store().scan(DATASETS, &[], after.as_deref(), 64).await?;
+            let Some(last) = rows.last() else { return Ok(all) };
+            after = Some(last.key.clone());
+            for row in rows {
+                all.push(decode(&row.item.value)?);
+            }
+        }
+    }
+
+    /// What this peer may see: datasets whose offer could lead to an agreement with it.
+    pub async fn shown_to(&self, peer: &ParticipantId, now: Timestamp) -> Result<Listed, CatalogError> {
+        let mut datasets = Vec::new();
+        for dataset in self.list().await? {
+            if dataset.visible_to(peer, now).is_ok() {
+                datasets.push(dataset.listed());
+            }
+        }
+        Ok(Listed { participant: self.me.clone(), datasets })
+    }
+
+    /// One dataset, if this peer may see it; otherwise it does not exist.
+    pub async fn dataset_shown_to(
+        &self,
+        id: &DatasetId,
+        peer: &ParticipantId,
+        now: Timestamp,
+    ) -> Result<ListedDataset, CatalogError> {
+        let dataset = self.get(id).await?.ok_or(CatalogError::NotFound)?;
+        dataset.visible_to(peer, now).map_err(|_| CatalogError::NotFound)?;
+        Ok(dataset.listed())
+    }
+}
+
+/// Checks a policy for one stage with what is known of the counterpart.
+pub fn permitted(policy: &Policy, stage: Stage, recipient: &ParticipantId, now: Timestamp) -> Result<(), Vec<Reason>> {
+    policy.check(stage)?;
+    let facts = Facts { now, recipient: recipient.to_string(), action: Action::Use };
+    policy.decide(stage, &facts).into_result()
+}
+
+/// A policy from its JSON, within the size limit.
+pub fn read_policy(value: &Value) -> Result<Policy, DatasetError> {
+    let size = value.to_string().len();
+    if size > MAX_POLICY {
+        return Err(DatasetError::PolicyTooLarge { size, limit: MAX_POLICY });
+    }
+    Policy::parse(value).map_err(DatasetError::Policy)
+}

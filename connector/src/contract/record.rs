@@ -1,0 +1,168 @@
+//! The stored form of one negotiation, and how its messages are addressed.
+
+use super::ContractError;
+use crate::{
+    dsp::{
+        AgreementId, DatasetId, Role,
+        message::{self, Explanation, NegotiationMessage},
+        negotiation::Negotiation,
+    },
+    jose::{self, Digest},
+    process::{Core, Draft, Kind, ProcessError, Protocol, Turn},
+    store::Table,
+};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::marker::PhantomData;
+
+/// Whose terms are on the table.
+pub type Party = Role;
+
+/// One negotiation as it is stored. Changing a member changes what is on operators' disks.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NegotiationRecord {
+    /// What it shares with transfers.
+    #[serde(flatten)]
+    pub core: Core<Negotiation>,
+    /// What is negotiated about.
+    pub dataset: DatasetId,
+    /// The terms on the table, as a `MessageOffer`, verbatim.
+    pub offer: Value,
+    /// Who put them there.
+    pub offer_by: Party,
+    /// The provider's published offer, which the rules compare with.
+    pub published: Value,
+    /// How many offers the provider has made in answer to other terms.
+    pub rounds: u8,
+    /// The consumer's operator decides about counter-offers.
+    pub manual: bool,
+    /// The operator wants to end it, but the peer has not named its process yet.
+    pub wants_termination: Option<Explanation>,
+    /// Hashes over the bodies of requests, offers and acceptances, in order: both sides see the same.
+    pub transcript: Vec<Digest>,
+    /// The agreement, verbatim.
+    pub agreement: Option<Value>,
+    /// The provider's signature over the agreement record.
+    pub provider_signature: Option<String>,
+    /// The consumer's.
+    pub consumer_signature: Option<String>,
+}
+
+impl Kind for NegotiationRecord {
+    type Machine = Negotiation;
+    const TABLE: Table = Table(8);
+    const INDEX: Table = Table(9);
+    const PROTOCOL: Protocol = Protocol::Negotiation;
+
+    fn core(&self) -> &Core<Negotiation> {
+        &self.core
+    }
+
+    fn core_mut(&mut self) -> &mut Core<Negotiation> {
+        &mut self.core
+    }
+}
+
+impl NegotiationRecord {
+    pub(super) fn new(core: Core<Negotiation>, dataset: DatasetId, offer: Value, published: Value, manual: bool) -> Self {
+        Self {
+            core,
+            dataset,
+            offer,
+            offer_by: Party::Consumer,
+            published,
+            rounds: 0,
+            manual,
+            wants_termination: None,
+            transcript: Vec::new(),
+            agreement: None,
+            provider_signature: None,
+            consumer_signature: None,
+        }
+    }
+
+    /// The agreement's id, once there is an agreement.
+    pub fn agreement_id(&self) -> Option<AgreementId> {
+        self.agreement.as_ref()?.get("@id")?.as_str()?.parse().ok()
+    }
+
+    pub(super) fn put_offer(&mut self, offer: Value, by: Party) {
+        self.offer = offer;
+        self.offer_by = by;
+    }
+
+    /// Notes a message of the other side that belongs to the transcript.
+    pub(super) fn heard(&mut self, body: Digest) {
+        self.transcript.push(body);
+    }
+
+    pub(super) fn expect_role(&self, role: Role) -> Result<(), ContractError> {
+        if self.core.role == role {
+            return Ok(());
+        }
+        Err(ContractError::Invalid(format!("this is for the {role}; here this connector is the {}", self.core.role)))
+    }
+
+    /// Only the provider's own offer can be accepted (DSP 2025-1 §7.2.3).
+    pub(super) fn expect_offer_of(&self, party: Party) -> Result<(), ContractError> {
+        if self.offer_by == party {
+            return Ok(());
+        }
+        Err(ContractError::Invalid("only an offer of the provider can be accepted; the one on the table is the consumer's".into()))
+    }
+
+    /// A counter-request must be about the same offer.
+    pub(super) fn same_offer(&self, offer: &Value) -> Result<(), ContractError> {
+        super::decide::target(offer, &self.dataset)?;
+        if message::offer_id(offer)? == message::offer_id(&self.published)? {
+            return Ok(());
+        }
+        Err(ContractError::UnknownOffer(message::offer_id(offer)?.to_string()))
+    }
+
+    /// Originates a message: the position takes the step as pending, the turn queues it.
+    pub(super) fn send(
+        &mut self,
+        turn: &mut Turn,
+        message: &NegotiationMessage,
+        headers: Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<(), ContractError> {
+        let core = &mut self.core;
+        core.position = core.position.originate(core.role, message.step()).map_err(ProcessError::from)?;
+        let id = message_id(now)?;
+        let body = message.write(&id, &core.pids());
+        let path = path(message, core.role, core.peer_pid.as_ref().map(|pid| pid.as_str()));
+        if matches!(message, NegotiationMessage::Request { .. } | NegotiationMessage::Offer { .. } | NegotiationMessage::Accepted) {
+            self.transcript.push(jose::sha256(body.to_string().as_bytes()));
+        }
+        let draft = Draft { step: message.step(), kind: message.type_name(), path, body, headers, of: PhantomData };
+        turn.send(self, draft, now);
+        Ok(())
+    }
+}
+
+fn message_id(now: Timestamp) -> Result<crate::dsp::MessageId, ContractError> {
+    Ok(crate::dsp::MessageId::from_uuid(jose::uuid(now)?))
+}
+
+/// The address of a message below the recipient's base (DSP 2025-1 §8.1).
+fn path(message: &NegotiationMessage, sender: Role, recipient_pid: Option<&str>) -> String {
+    let Some(pid) = recipient_pid else {
+        return match sender {
+            Role::Consumer => "/negotiations/request".to_owned(),
+            Role::Provider => "/negotiations/offers".to_owned(),
+        };
+    };
+    let last = match message {
+        NegotiationMessage::Request { .. } => "request",
+        NegotiationMessage::Offer { .. } => "offers",
+        NegotiationMessage::Accepted | NegotiationMessage::Finalized => "events",
+        NegotiationMessage::Agreement { .. } => "agreement",
+        NegotiationMessage::Verification => "agreement/verification",
+        NegotiationMessage::Termination(_) => "termination",
+    };
+    format!("/negotiations/{pid}/{last}")
+}

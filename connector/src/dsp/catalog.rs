@@ -1,0 +1,124 @@
+//! Catalog requests and answers (DSP 2025-1 §5): DCAT as the protocol narrows it.
+
+use super::{CONTEXT, DatasetId, FORMAT_HTTP_PULL, MessageError, OfferId, ParticipantId, reader::Reader};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// The body of a catalog request.
+pub fn request() -> Value {
+    json!({"@context": [CONTEXT], "@type": "CatalogRequestMessage"})
+}
+
+/// Reads a `CatalogRequestMessage`; `true` when it carries a filter.
+pub fn read_request(body: &Value) -> Result<bool, MessageError> {
+    let reader = Reader::new(body)?;
+    match reader.message_type()? {
+        "CatalogRequestMessage" => Ok(!reader.one_or_many("filter").is_empty()),
+        other => Err(MessageError::WrongType { found: other.chars().take(80).collect(), expected: "CatalogRequestMessage" }),
+    }
+}
+
+/// A dataset as a catalog lists it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListedDataset {
+    /// Its id.
+    pub id: DatasetId,
+    /// Its title, if it has one.
+    pub title: Option<String>,
+    /// Its offers, verbatim.
+    pub offers: Vec<Value>,
+    /// The formats in which it can be transferred.
+    pub formats: Vec<String>,
+}
+
+/// A peer's catalog as we read it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Who offers.
+    pub participant: ParticipantId,
+    /// What is offered to the caller.
+    pub datasets: Vec<ListedDataset>,
+}
+
+/// A dataset as the catalog of `base` shows it; `root` adds `@context`.
+pub fn write_dataset(dataset: &ListedDataset, base: &str, root: bool) -> Value {
+    let mut body = Map::new();
+    if root {
+        body.insert("@context".into(), json!([CONTEXT]));
+    }
+    body.insert("@id".into(), dataset.id.as_str().into());
+    body.insert("@type".into(), "Dataset".into());
+    if let Some(title) = &dataset.title {
+        body.insert("title".into(), title.as_str().into());
+    }
+    body.insert("hasPolicy".into(), dataset.offers.clone().into());
+    let distributions: Vec<Value> = dataset
+        .formats
+        .iter()
+        .map(|format| json!({"@type": "Distribution", "format": format, "accessService": service(base)}))
+        .collect();
+    body.insert("distribution".into(), distributions.into());
+    Value::Object(body)
+}
+
+/// A whole catalog. Empty arrays are left out: the schema refuses them.
+pub fn write(listed: &Listed, base: &str) -> Value {
+    let mut body = Map::new();
+    body.insert("@context".into(), json!([CONTEXT]));
+    body.insert("@id".into(), format!("{base}/catalog").into());
+    body.insert("@type".into(), "Catalog".into());
+    body.insert("participantId".into(), listed.participant.as_str().into());
+    body.insert("service".into(), json!([service(base)]));
+    if !listed.datasets.is_empty() {
+        let datasets: Vec<Value> = listed.datasets.iter().map(|dataset| write_dataset(dataset, base, false)).collect();
+        body.insert("dataset".into(), datasets.into());
+    }
+    Value::Object(body)
+}
+
+fn service(base: &str) -> Value {
+    json!({"@id": format!("{base}#service"), "@type": "DataService", "endpointURL": base})
+}
+
+/// Reads a peer's catalog; datasets without a usable id or offer are an error, not skipped.
+pub fn read(body: &Value) -> Result<Listed, MessageError> {
+    let reader = Reader::new(body)?;
+    match reader.message_type()? {
+        "Catalog" => {}
+        other => return Err(MessageError::WrongType { found: other.chars().take(80).collect(), expected: "Catalog" }),
+    }
+    let datasets = reader.one_or_many("dataset").iter().map(read_dataset).collect::<Result<_, _>>()?;
+    Ok(Listed { participant: reader.id("participantId")?, datasets })
+}
+
+fn read_dataset(value: &Value) -> Result<ListedDataset, MessageError> {
+    let reader = Reader::new(value)?;
+    let mut formats: Vec<String> = reader
+        .one_or_many("distribution")
+        .iter()
+        .filter_map(|distribution| distribution.get("format")?.as_str().map(str::to_owned))
+        .collect();
+    formats.dedup();
+    let offers = reader.one_or_many("hasPolicy").to_vec();
+    for offer in &offers {
+        super::message::offer_id(offer)?;
+    }
+    Ok(ListedDataset {
+        id: reader.id("@id")?,
+        title: reader.optional_text("title").ok().flatten().map(str::to_owned),
+        offers,
+        formats,
+    })
+}
+
+impl ListedDataset {
+    /// The offer with this id.
+    pub fn offer(&self, id: &OfferId) -> Option<&Value> {
+        self.offers.iter().find(|offer| offer.get("@id").and_then(Value::as_str) == Some(id.as_str()))
+    }
+
+    /// Whether we can pull it.
+    pub fn can_pull(&self) -> bool {
+        self.formats.iter().any(|format| format == FORMAT_HTTP_PULL)
+    }
+}

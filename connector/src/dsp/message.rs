@@ -1,0 +1,448 @@
+//! The messages of negotiation and transfer, their acknowledgements and errors (DSP 2025-1 §7, §9): lenient reading, strict writing.
+//!
+//! Policies stay JSON values exactly as they were sent: peers compare them verbatim.
+
+use super::{
+    AgreementId, CONTEXT, MessageError, MessageId, OfferId, Pid, negotiation, reader::Reader, reader::invalid, transfer,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+/// Both process ids; the counterpart's is unknown until its first answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pids {
+    /// Chosen by the consumer.
+    pub consumer: Option<Pid>,
+    /// Chosen by the provider.
+    pub provider: Option<Pid>,
+}
+
+/// A negotiation message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NegotiationMessage {
+    /// `ContractRequestMessage`: opens a negotiation (with `callback`) or answers an offer with other terms.
+    Request {
+        /// A `MessageOffer`, verbatim.
+        offer: Value,
+        /// Where the provider reaches the consumer; only in the first request.
+        callback: Option<Url>,
+    },
+    /// `ContractOfferMessage`.
+    Offer {
+        /// A `MessageOffer`, verbatim.
+        offer: Value,
+        /// Where the consumer reaches the provider; only when the provider opens.
+        callback: Option<Url>,
+    },
+    /// `ContractNegotiationEventMessage` with `ACCEPTED`.
+    Accepted,
+    /// `ContractAgreementMessage`.
+    Agreement {
+        /// The `Agreement`, verbatim.
+        agreement: Value,
+    },
+    /// `ContractAgreementVerificationMessage`.
+    Verification,
+    /// `ContractNegotiationEventMessage` with `FINALIZED`.
+    Finalized,
+    /// `ContractNegotiationTerminationMessage`.
+    Termination(Explanation),
+}
+
+/// A transfer message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TransferMessage {
+    /// `TransferRequestMessage`.
+    Request {
+        /// Under which agreement.
+        agreement: AgreementId,
+        /// One of the dataset's distribution formats.
+        format: String,
+        /// Where the provider reaches the consumer.
+        callback: Url,
+        /// Only for push formats.
+        data_address: Option<DataAddress>,
+    },
+    /// `TransferStartMessage`.
+    Start {
+        /// Where and with what to fetch; required when a provider starts a pull.
+        data_address: Option<DataAddress>,
+    },
+    /// `TransferSuspensionMessage`.
+    Suspension(Explanation),
+    /// `TransferCompletionMessage`.
+    Completion,
+    /// `TransferTerminationMessage`.
+    Termination(Explanation),
+}
+
+/// Why something ended, was suspended or refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// A short stable code.
+    pub code: Option<String>,
+    /// Sentences for people.
+    pub reasons: Vec<String>,
+}
+
+impl Explanation {
+    /// One code and one sentence.
+    pub fn new(code: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { code: Some(code.into()), reasons: vec![reason.into()] }
+    }
+}
+
+/// A received message: what it says, between which processes, and the id under which a repetition is recognised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received<M> {
+    /// The sender's `@id`, if it sent one.
+    pub id: Option<MessageId>,
+    /// The ids that the body carries.
+    pub pids: Pids,
+    /// The message itself.
+    pub message: M,
+}
+
+/// Where data can be fetched (DSP 2025-1 §9.2.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataAddress {
+    /// An IRI or name of the transport.
+    pub endpoint_type: String,
+    /// The URL.
+    pub endpoint: Option<Url>,
+    /// The bearer token, if there is one.
+    pub authorization: Option<String>,
+}
+
+/// The transport of our own data endpoint.
+pub const ENDPOINT_TYPE_HTTP: &str = "https://w3id.org/idsa/v4.1/HTTP";
+
+impl NegotiationMessage {
+    /// Reads any negotiation message.
+    pub fn read(body: &Value) -> Result<Received<Self>, MessageError> {
+        let reader = Reader::new(body)?;
+        let kind = reader.message_type()?;
+        let message = match kind {
+            "ContractRequestMessage" => {
+                let callback = exclusive(reader, "callbackAddress", "providerPid")?;
+                Self::Request { offer: message_offer(reader)?, callback }
+            }
+            "ContractOfferMessage" => {
+                let callback = exclusive(reader, "callbackAddress", "consumerPid")?;
+                Self::Offer { offer: message_offer(reader)?, callback }
+            }
+            "ContractAgreementMessage" => Self::Agreement { agreement: reader.object("agreement")?.clone() },
+            "ContractAgreementVerificationMessage" => Self::Verification,
+            "ContractNegotiationEventMessage" => match reader.text("eventType")? {
+                "ACCEPTED" => Self::Accepted,
+                "FINALIZED" => Self::Finalized,
+                other => return Err(invalid("eventType", format_args!("is {other:?}; expected ACCEPTED or FINALIZED"))),
+            },
+            "ContractNegotiationTerminationMessage" => Self::Termination(explanation(reader)?),
+            other => return Err(wrong_type(other, "a contract negotiation message")),
+        };
+        let (provider_needed, consumer_needed) = match &message {
+            Self::Request { callback, .. } => (callback.is_none(), true),
+            Self::Offer { callback, .. } => (true, callback.is_none()),
+            _ => (true, true),
+        };
+        Ok(Received { id: message_id(reader), pids: pids(reader, provider_needed, consumer_needed)?, message })
+    }
+
+    /// The message as JSON that validates against the protocol's schema.
+    pub fn write(&self, id: &MessageId, pids: &Pids) -> Value {
+        let mut body = start(self.type_name(), id, pids);
+        match self {
+            Self::Request { offer, callback } | Self::Offer { offer, callback } => {
+                body.insert("offer".into(), offer.clone());
+                if let Some(callback) = callback {
+                    body.insert("callbackAddress".into(), address(callback));
+                }
+            }
+            Self::Agreement { agreement } => {
+                body.insert("agreement".into(), agreement.clone());
+            }
+            Self::Accepted => {
+                body.insert("eventType".into(), "ACCEPTED".into());
+            }
+            Self::Finalized => {
+                body.insert("eventType".into(), "FINALIZED".into());
+            }
+            Self::Termination(explanation) => explain(&mut body, explanation),
+            Self::Verification => {}
+        }
+        Value::Object(body)
+    }
+
+    /// The step of the state machine that this message takes.
+    pub fn step(&self) -> negotiation::Step {
+        match self {
+            Self::Request { .. } => negotiation::Step::Request,
+            Self::Offer { .. } => negotiation::Step::Offer,
+            Self::Accepted => negotiation::Step::Accept,
+            Self::Agreement { .. } => negotiation::Step::Agree,
+            Self::Verification => negotiation::Step::Verify,
+            Self::Finalized => negotiation::Step::Finalize,
+            Self::Termination(_) => negotiation::Step::Terminate,
+        }
+    }
+
+    /// The `@type`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Request { .. } => "ContractRequestMessage",
+            Self::Offer { .. } => "ContractOfferMessage",
+            Self::Accepted | Self::Finalized => "ContractNegotiationEventMessage",
+            Self::Agreement { .. } => "ContractAgreementMessage",
+            Self::Verification => "ContractAgreementVerificationMessage",
+            Self::Termination(_) => "ContractNegotiationTerminationMessage",
+        }
+    }
+}
+
+impl TransferMessage {
+    /// Reads any transfer message.
+    pub fn read(body: &Value) -> Result<Received<Self>, MessageError> {
+        let reader = Reader::new(body)?;
+        let kind = reader.message_type()?;
+        let data_address = || reader.get("dataAddress").map(DataAddress::read).transpose();
+        let message = match kind {
+            "TransferRequestMessage" => Self::Request {
+                agreement: reader.id("agreementId")?,
+                format: reader.text("format")?.to_owned(),
+                callback: url(reader, "callbackAddress")?.ok_or(MessageError::Missing("callbackAddress"))?,
+                data_address: data_address()?,
+            },
+            "TransferStartMessage" => Self::Start { data_address: data_address()? },
+            "TransferSuspensionMessage" => Self::Suspension(explanation(reader)?),
+            "TransferCompletionMessage" => Self::Completion,
+            "TransferTerminationMessage" => Self::Termination(explanation(reader)?),
+            other => return Err(wrong_type(other, "a transfer process message")),
+        };
+        let provider_needed = !matches!(message, Self::Request { .. });
+        Ok(Received { id: message_id(reader), pids: pids(reader, provider_needed, true)?, message })
+    }
+
+    /// The message as JSON that validates against the protocol's schema.
+    pub fn write(&self, id: &MessageId, pids: &Pids) -> Value {
+        let mut body = start(self.type_name(), id, pids);
+        match self {
+            Self::Request { agreement, format, callback, data_address } => {
+                body.insert("agreementId".into(), agreement.as_str().into());
+                body.insert("format".into(), format.as_str().into());
+                body.insert("callbackAddress".into(), address(callback));
+                if let Some(address) = data_address {
+                    body.insert("dataAddress".into(), address.write());
+                }
+            }
+            Self::Start { data_address: Some(address) } => {
+                body.insert("dataAddress".into(), address.write());
+            }
+            Self::Suspension(explanation) | Self::Termination(explanation) => explain(&mut body, explanation),
+            Self::Start { data_address: None } | Self::Completion => {}
+        }
+        Value::Object(body)
+    }
+
+    /// The step of the state machine that this message takes.
+    pub fn step(&self) -> transfer::Step {
+        match self {
+            Self::Request { .. } => transfer::Step::Request,
+            Self::Start { .. } => transfer::Step::Start,
+            Self::Suspension(_) => transfer::Step::Suspend,
+            Self::Completion => transfer::Step::Complete,
+            Self::Termination(_) => transfer::Step::Terminate,
+        }
+    }
+
+    /// The `@type`.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Request { .. } => "TransferRequestMessage",
+            Self::Start { .. } => "TransferStartMessage",
+            Self::Suspension(_) => "TransferSuspensionMessage",
+            Self::Completion => "TransferCompletionMessage",
+            Self::Termination(_) => "TransferTerminationMessage",
+        }
+    }
+}
+
+impl DataAddress {
+    /// Reads an address; the URL may stand in `endpoint` or, as EDC writes it, in a property of that name.
+    pub fn read(value: &Value) -> Result<Self, MessageError> {
+        let reader = Reader::new(value).map_err(|_| invalid("dataAddress", "is not an object"))?;
+        let property = |name: &str| {
+            reader
+                .one_or_many("endpointProperties")
+                .iter()
+                .find(|property| {
+                    property.get("name").and_then(Value::as_str).is_some_and(|found| found.rsplit('/').next() == Some(name))
+                })
+                .and_then(|property| property.get("value"))
+                .and_then(Value::as_str)
+        };
+        let endpoint = reader.optional_text("endpoint")?.or_else(|| property("endpoint"));
+        Ok(Self {
+            endpoint_type: reader.text("endpointType")?.to_owned(),
+            endpoint: endpoint.map(|text| parse_url("endpoint", text)).transpose()?,
+            authorization: property("authorization").map(str::to_owned),
+        })
+    }
+
+    /// The address as the schema wants it; empty arrays are left out.
+    pub fn write(&self) -> Value {
+        let mut body = Map::new();
+        body.insert("@type".into(), "DataAddress".into());
+        body.insert("endpointType".into(), self.endpoint_type.as_str().into());
+        if let Some(endpoint) = &self.endpoint {
+            body.insert("endpoint".into(), endpoint.as_str().into());
+        }
+        if let Some(token) = &self.authorization {
+            let property = |name: &str, value: &str| json!({"@type": "EndpointProperty", "name": name, "value": value});
+            body.insert(
+                "endpointProperties".into(),
+                json!([property("authorization", token), property("authType", "bearer")]),
+            );
+        }
+        Value::Object(body)
+    }
+}
+
+/// The acknowledgement `ContractNegotiation` or `TransferProcess`.
+pub fn acknowledgement(type_name: &str, pids: &Pids, state: &dyn std::fmt::Display) -> Value {
+    let mut body = Map::new();
+    body.insert("@context".into(), json!([CONTEXT]));
+    body.insert("@type".into(), type_name.into());
+    insert_pids(&mut body, pids);
+    body.insert("state".into(), state.to_string().into());
+    Value::Object(body)
+}
+
+/// A typed error body. `ContractNegotiationError` and `TransferError` need both ids by schema; an unknown one is written as empty text.
+pub fn error(type_name: &str, pids: Option<&Pids>, explanation: &Explanation) -> Value {
+    let mut body = Map::new();
+    body.insert("@context".into(), json!([CONTEXT]));
+    body.insert("@type".into(), type_name.into());
+    if let Some(pids) = pids {
+        let text = |pid: &Option<Pid>| pid.as_ref().map_or("", |pid| pid.as_str()).to_owned();
+        body.insert("consumerPid".into(), text(&pids.consumer).into());
+        body.insert("providerPid".into(), text(&pids.provider).into());
+    }
+    explain(&mut body, explanation);
+    Value::Object(body)
+}
+
+/// The counterpart's process id from an acknowledgement body, if it carries one.
+pub fn acknowledged_pid(body: &Value, member: &str) -> Option<Pid> {
+    body.get(member)?.as_str()?.parse().ok()
+}
+
+/// What an error body says, for people; peers leave members out or write them differently.
+pub fn read_error(body: &Value) -> Explanation {
+    let reasons = match body.get("reason") {
+        Some(Value::Array(items)) => items.clone(),
+        Some(Value::Null) | None => Vec::new(),
+        Some(one) => vec![one.clone()],
+    };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Explanation {
+        code: body.get("code").filter(|code| !code.is_null()).map(text),
+        reasons: reasons.iter().map(text).take(8).collect(),
+    }
+}
+
+/// The offer's id inside a `MessageOffer`.
+pub fn offer_id(offer: &Value) -> Result<OfferId, MessageError> {
+    Reader::new(offer).map_err(|_| invalid("offer", "is not an object"))?.id("@id")
+}
+
+fn message_offer(reader: Reader<'_>) -> Result<Value, MessageError> {
+    let offer = reader.object("offer")?;
+    offer_id(offer)?;
+    // Prose of DSP 2025-1 §7.2.1 and §7.2.2: offers in messages name their dataset, whatever the schema says.
+    Reader::new(offer)?.text("target")?;
+    Ok(offer.clone())
+}
+
+fn exclusive(reader: Reader<'_>, callback: &'static str, pid: &'static str) -> Result<Option<Url>, MessageError> {
+    match (url(reader, callback)?, reader.optional_text(pid)?) {
+        (Some(address), None) => Ok(Some(address)),
+        (None, Some(_)) => Ok(None),
+        _ => Err(MessageError::ExactlyOne(callback, pid)),
+    }
+}
+
+fn url(reader: Reader<'_>, member: &'static str) -> Result<Option<Url>, MessageError> {
+    reader.optional_text(member)?.map(|text| parse_url(member, text)).transpose()
+}
+
+fn parse_url(member: &'static str, text: &str) -> Result<Url, MessageError> {
+    if text.len() > 2048 {
+        return Err(invalid(member, "is longer than 2048 bytes"));
+    }
+    let url = Url::parse(text).map_err(|error| invalid(member, format_args!("is not an absolute URL: {error}")))?;
+    match url.scheme() {
+        "https" | "http" if url.has_host() && url.username().is_empty() && url.password().is_none() => Ok(url),
+        _ => Err(invalid(member, "is not an https URL without credentials")),
+    }
+}
+
+/// A URL as we advertise it: no trailing slash, because EDC concatenates (trap 27).
+fn address(url: &Url) -> Value {
+    url.as_str().trim_end_matches('/').into()
+}
+
+fn message_id(reader: Reader<'_>) -> Option<MessageId> {
+    reader.optional_id("@id").ok().flatten()
+}
+
+fn pids(reader: Reader<'_>, provider_needed: bool, consumer_needed: bool) -> Result<Pids, MessageError> {
+    let pids = Pids { consumer: reader.optional_id("consumerPid")?, provider: reader.optional_id("providerPid")? };
+    if provider_needed && pids.provider.is_none() {
+        return Err(MessageError::Missing("providerPid"));
+    }
+    if consumer_needed && pids.consumer.is_none() {
+        return Err(MessageError::Missing("consumerPid"));
+    }
+    Ok(pids)
+}
+
+fn explanation(reader: Reader<'_>) -> Result<Explanation, MessageError> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Ok(Explanation {
+        code: reader.optional_text("code")?.map(str::to_owned),
+        reasons: reader.one_or_many("reason").iter().map(text).collect(),
+    })
+}
+
+fn explain(body: &mut Map<String, Value>, explanation: &Explanation) {
+    if let Some(code) = &explanation.code {
+        body.insert("code".into(), code.as_str().into());
+    }
+    if !explanation.reasons.is_empty() {
+        body.insert("reason".into(), explanation.reasons.clone().into());
+    }
+}
+
+fn start(type_name: &str, id: &MessageId, pids: &Pids) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("@context".into(), json!([CONTEXT]));
+    body.insert("@type".into(), type_name.into());
+    body.insert("@id".into(), id.as_str().into());
+    insert_pids(&mut body, pids);
+    body
+}
+
+fn insert_pids(body: &mut Map<String, Value>, pids: &Pids) {
+    if let Some(pid) = &pids.consumer {
+        body.insert("consumerPid".into(), pid.as_str().into());
+    }
+    if let Some(pid) = &pids.provider {
+        body.insert("providerPid".into(), pid.as_str().into());
+    }
+}
+
+fn wrong_type(found: &str, expected: &'static str) -> MessageError {
+    MessageError::WrongType { found: found.chars().take(80).collect(), expected }
+}

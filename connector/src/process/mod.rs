@@ -1,0 +1,553 @@
+//! What negotiations and transfers share: a record with a position, the messages already seen (R2), the messages still to be
+//! delivered (R1), and the one commit that holds all of it together with its audit entries.
+//!
+//! Knows no message by name and decides nothing; `contract` and `transfer` do.
+
+pub mod outbox;
+
+pub use outbox::{Events, Outgoing, Protocol, Queue};
+
+use crate::{
+    audit::{Entry, Kind as Recorded, Log},
+    dsp::{Machine, MessageId, ParticipantId, Pid, Position, Refused, Role, message::Explanation, message::Pids},
+    jose::{self, Digest},
+    store::{Batch, StoreError, Table, Version},
+    trust::{Spent, Verified},
+};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::{marker::PhantomData, sync::Arc};
+use url::Url;
+
+/// How often a change is decided again because somebody else was quicker.
+const ATTEMPTS: usize = 64;
+
+/// Why a process did not move. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// No such process, or not the caller's: the two look alike.
+    #[error("there is no such process")]
+    NotFound,
+    /// The step is not possible now.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The signature was used before.
+    #[error("the message was already received (its jti is spent)")]
+    Replayed,
+    /// The counterpart's id for this process is not the one that it gave before.
+    #[error("the process ids are not those of this process")]
+    PidMismatch,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too many changes at once.
+    #[error("the process is changing too quickly; try again")]
+    Busy,
+}
+
+/// What every process record holds.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "", rename_all = "camelCase")]
+pub struct Core<M: Machine> {
+    /// Our id of the process.
+    pub pid: Pid,
+    /// The other party.
+    pub peer: ParticipantId,
+    /// Its id of the process, once known.
+    pub peer_pid: Option<Pid>,
+    /// Our part.
+    pub role: Role,
+    /// The base address below which the other party takes messages of this process.
+    pub base: Url,
+    /// Where we stand.
+    pub position: Position<M>,
+    /// Hash over the body of the last message that we accepted or that was acknowledged (`prev` of DSP-JWS-1).
+    pub head: Digest,
+    /// How many messages we have originated.
+    pub sent: u64,
+    /// When the process began here.
+    pub created: Timestamp,
+    /// When it last changed here.
+    pub updated: Timestamp,
+    /// Why it ended, was suspended, or what the peer refused last.
+    pub explanation: Option<Explanation>,
+}
+
+impl<M: Machine> Clone for Core<M> {
+    fn clone(&self) -> Self {
+        Self {
+            pid: self.pid.clone(),
+            peer: self.peer.clone(),
+            peer_pid: self.peer_pid.clone(),
+            role: self.role,
+            base: self.base.clone(),
+            position: self.position.clone(),
+            head: self.head,
+            sent: self.sent,
+            created: self.created,
+            updated: self.updated,
+            explanation: self.explanation.clone(),
+        }
+    }
+}
+
+impl<M: Machine> Core<M> {
+    /// A process that begins now.
+    pub fn new(pid: Pid, peer: ParticipantId, role: Role, base: Url, now: Timestamp) -> Self {
+        Self {
+            pid,
+            peer,
+            peer_pid: None,
+            role,
+            base,
+            position: Position::default(),
+            head: jose::sha256(b""),
+            sent: 0,
+            created: now,
+            updated: now,
+            explanation: None,
+        }
+    }
+
+    /// Both ids, as messages carry them.
+    pub fn pids(&self) -> Pids {
+        let (mine, theirs) = (Some(self.pid.clone()), self.peer_pid.clone());
+        match self.role {
+            Role::Consumer => Pids { consumer: mine, provider: theirs },
+            Role::Provider => Pids { consumer: theirs, provider: mine },
+        }
+    }
+
+    /// Learns the counterpart's id, or checks that it is still the same.
+    pub fn meet(&mut self, theirs: Option<&Pid>) -> Result<(), ProcessError> {
+        match (&self.peer_pid, theirs) {
+            (Some(known), Some(given)) if known != given => Err(ProcessError::PidMismatch),
+            (None, Some(given)) => {
+                self.peer_pid = Some(given.clone());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The state for people and acknowledgements; before the first acknowledgement it is the one that we asked for.
+    pub fn state_name(&self) -> String {
+        self.position.state.map_or_else(|| "REQUESTING".to_owned(), |state| state.to_string())
+    }
+}
+
+/// A kind of process: negotiation or transfer.
+pub trait Kind: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// Its state machine.
+    type Machine: Machine;
+    /// Where its records live.
+    const TABLE: Table;
+    /// Where the counterparts' ids lead to ours.
+    const INDEX: Table;
+    /// Its name in outbox entries, the audit log and events.
+    const PROTOCOL: Protocol;
+
+    /// The shared part.
+    fn core(&self) -> &Core<Self::Machine>;
+    /// The shared part, to change.
+    fn core_mut(&mut self) -> &mut Core<Self::Machine>;
+}
+
+/// Messages already answered, by our process id and the message's key.
+const SEEN: Table = Table(4);
+
+/// What was answered to a message, to be answered again to its repetition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The state at the time, as DSP writes it.
+    pub state: String,
+    /// The ids at the time.
+    pub pids: Pids,
+    /// An addition that the answer carried (a renewed data address).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Value>,
+}
+
+/// What a change wants to commit besides the record itself.
+#[derive(Default)]
+pub struct Turn {
+    outgoing: Vec<Outgoing>,
+    entries: Vec<Entry>,
+    batch: Batch,
+    delivered: Option<Outgoing>,
+}
+
+impl Turn {
+    /// Records something else in the audit log.
+    pub fn record(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// Further writes for the same commit; must not carry guards of its own.
+    pub fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+
+    /// Queues a message whose step the record's position already holds as pending.
+    pub fn send<K: Kind>(&mut self, record: &mut K, draft: Draft<K>, now: Timestamp) {
+        let core = record.core_mut();
+        let outgoing = Outgoing {
+            protocol: K::PROTOCOL,
+            pid: core.pid.clone(),
+            number: core.sent,
+            peer: core.peer.clone(),
+            base: core.base.clone(),
+            path: draft.path,
+            step: serde_json::to_value(draft.step).unwrap_or(Value::Null),
+            kind: draft.kind.to_owned(),
+            body: draft.body.to_string(),
+            headers: draft.headers,
+            prev: core.head,
+            created: now,
+        };
+        core.sent += 1;
+        self.record(
+            Entry::new(Recorded::MessageOut)
+                .with("process", core.pid.as_str())
+                .with("peer", core.peer.as_str())
+                .with("message", draft.kind)
+                .of("body", &jose::sha256(outgoing.body.as_bytes())),
+        );
+        self.outgoing.push(outgoing);
+    }
+}
+
+/// A message to be queued.
+pub struct Draft<K: Kind> {
+    /// The step that it takes.
+    pub step: <K::Machine as Machine>::Step,
+    /// Its `@type`, for logs.
+    pub kind: &'static str,
+    /// The path below the peer's base.
+    pub path: String,
+    /// The body.
+    pub body: Value,
+    /// Further headers.
+    pub headers: Vec<(String, String)>,
+    /// Ties the draft to its kind.
+    pub of: PhantomData<K>,
+}
+
+/// An incoming message as the shared mechanics see it.
+pub struct Incoming<'a, M: Machine> {
+    /// The step that it wants to take.
+    pub step: M::Step,
+    /// Its `@type`, for logs.
+    pub kind: &'static str,
+    /// The sender's id of the process.
+    pub peer_pid: Option<&'a Pid>,
+    /// The sender.
+    pub sender: &'a ParticipantId,
+    /// The key under which a repetition is recognised.
+    pub key: MessageKey,
+    /// Hash over its body.
+    pub body: Digest,
+    /// Its spent id; none from a peer that does not sign.
+    pub spent: Spent,
+}
+
+/// The key of a message for rule R2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageKey {
+    /// The sender's `@id`.
+    Id(MessageId),
+    /// For a sender without ids: the hash of the body, good as long as the state it led to still holds.
+    Body(Digest),
+}
+
+impl MessageKey {
+    /// From a verified message and the id that it carries.
+    pub fn of<T>(id: Option<&MessageId>, verified: &Verified<T>) -> Self {
+        match id {
+            Some(id) => Self::Id(id.clone()),
+            None => Self::Body(verified.body_digest()),
+        }
+    }
+
+    fn bytes(&self, pid: &Pid) -> Vec<u8> {
+        let text = match self {
+            Self::Id(id) => format!("{pid}\0i{id}"),
+            Self::Body(digest) => format!("{pid}\0b{digest}"),
+        };
+        // Ids are up to 512 bytes each: the hash keeps the key within the store's limit.
+        let mut key = jose::sha256(pid.as_str().as_bytes()).as_bytes().to_vec();
+        key.extend_from_slice(jose::sha256(text.as_bytes()).as_bytes());
+        key
+    }
+}
+
+/// All processes of one kind.
+pub struct Ledger<K: Kind> {
+    log: Arc<Log>,
+    queue: Arc<Queue>,
+    events: Arc<Events>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Ledger<K> {
+    /// A ledger over the log's store.
+    pub fn new(log: Arc<Log>, queue: Arc<Queue>, events: Arc<Events>) -> Self {
+        Self { log, queue, events, kind: PhantomData }
+    }
+
+    /// Where changes are announced.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
+    /// The log that everything is committed through.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// A record with the version that it was read at.
+    pub async fn load(&self, pid: &Pid) -> Result<Option<(K, Version)>, StoreError> {
+        let item = self.log.store().get(K::TABLE, pid.as_str().as_bytes()).await?;
+        item.map(|item| Ok((decode(&item.value)?, item.version))).transpose()
+    }
+
+    /// A record that belongs to `peer`; a foreign one looks like none.
+    pub async fn of_peer(&self, pid: &Pid, peer: &ParticipantId) -> Result<K, ProcessError> {
+        match self.load(pid).await? {
+            Some((record, _)) if record.core().peer == *peer => Ok(record),
+            _ => Err(ProcessError::NotFound),
+        }
+    }
+
+    /// All records, oldest id first.
+    pub async fn list(&self) -> Result<Vec<K>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
+        loop {
+            let rows = self.log.store().scan(K::TABLE, &[], after.as_deref(), 128).await?;
+            let Some(last) = rows.last() else { return Ok(all) };
+            after = Some(last.key.clone());
+            for row in rows {
+                all.push(decode(&row.item.value)?);
+            }
+        }
+    }
+
+    /// Our id for the process that the peer calls `theirs`.
+    pub async fn find(&self, peer: &ParticipantId, role: Role, theirs: &Pid) -> Result<Option<Pid>, StoreError> {
+        let item = self.log.store().get(K::INDEX, &index_key(peer, role, theirs)).await?;
+        item.map(|item| decode(&item.value)).transpose()
+    }
+
+    /// Whether this message was answered before, and how (R2). Its signature is spent all the same.
+    pub async fn seen(
+        &self,
+        pid: &Pid,
+        message: &Incoming<'_, K::Machine>,
+        state: &str,
+    ) -> Result<Option<Answer>, ProcessError> {
+        let Some(item) = self.log.store().get(SEEN, &message.key.bytes(pid)).await? else { return Ok(None) };
+        let answer: Answer = decode(&item.value)?;
+        if matches!(message.key, MessageKey::Body(_)) && answer.state != state {
+            return Ok(None);
+        }
+        self.spend(&message.spent).await?;
+        Ok(Some(answer))
+    }
+
+    /// Burns a message id that leads to no change.
+    pub async fn spend(&self, spent: &Spent) -> Result<(), ProcessError> {
+        let mut batch = Batch::new();
+        spent.burn(&mut batch);
+        match self.log.store().commit(batch).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict { .. }) => Err(ProcessError::Replayed),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores a process that we open ourselves.
+    pub async fn open(&self, record: &K, turn: Turn, now: Timestamp) -> Result<(), ProcessError> {
+        let mut batch = Batch::new();
+        batch.insert(K::TABLE, record.core().pid.as_str(), encode(record)?);
+        self.finish(batch, record, turn, now).await
+    }
+
+    /// Stores a process that a peer's message opens, with the answer to that message.
+    pub async fn admit(
+        &self,
+        record: &K,
+        message: &Incoming<'_, K::Machine>,
+        answer: &Answer,
+        mut turn: Turn,
+        now: Timestamp,
+    ) -> Result<(), ProcessError> {
+        let core = record.core();
+        let mut batch = Batch::new();
+        let theirs = message.peer_pid.ok_or(ProcessError::PidMismatch)?;
+        let spent = message.spent.burn(&mut batch);
+        batch.insert(K::TABLE, core.pid.as_str(), encode(record)?);
+        batch.insert(K::INDEX, index_key(&core.peer, core.role, theirs), encode(&core.pid)?);
+        batch.put(SEEN, message.key.bytes(&core.pid), encode(answer)?);
+        turn.entries.insert(0, received(record, message));
+        match self.finish(batch, record, turn, now).await {
+            Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => Err(ProcessError::Replayed),
+            Err(ProcessError::Store(StoreError::Conflict { .. })) => Err(ProcessError::Busy),
+            other => other,
+        }
+    }
+
+    /// Takes a peer's message in an existing process: R2 first, then the position, then `decide`, then one commit.
+    pub async fn receive<E: From<ProcessError>>(
+        &self,
+        pid: &Pid,
+        message: Incoming<'_, K::Machine>,
+        now: Timestamp,
+        mut decide: impl FnMut(&mut K, &mut Turn) -> Result<Option<Value>, E>,
+    ) -> Result<(K, Answer), E> {
+        for _ in 0..ATTEMPTS {
+            let Some((before, version)) = self.load(pid).await.map_err(ProcessError::from)? else {
+                return Err(ProcessError::NotFound.into());
+            };
+            if before.core().peer != *message.sender {
+                return Err(ProcessError::NotFound.into());
+            }
+            if let Some(answer) = self.seen(pid, &message, &before.core().state_name()).await? {
+                return Ok((before, answer));
+            }
+            let mut record = before;
+            let core = record.core_mut();
+            core.meet(message.peer_pid)?;
+            core.position = core.position.receive(core.role, message.step).map_err(ProcessError::from)?;
+            core.head = message.body;
+            core.updated = now;
+            let mut turn = Turn::default();
+            let entry = received(&record, &message);
+            let answer_state = record.core().state_name();
+            let extra = decide(&mut record, &mut turn)?;
+            turn.entries.insert(0, entry);
+            let answer = Answer { status: 200, state: answer_state, pids: record.core().pids(), extra };
+            let mut batch = Batch::new();
+            batch.replace(K::TABLE, pid.as_str(), version, encode(&record)?);
+            let spent = message.spent.burn(&mut batch);
+            batch.put(SEEN, message.key.bytes(pid), encode(&answer)?);
+            match self.finish(batch, &record, turn, now).await {
+                Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => {
+                    return Err(ProcessError::Replayed.into());
+                }
+                Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
+                other => return other.map(|()| (record, answer)).map_err(E::from),
+            }
+        }
+        Err(ProcessError::Busy.into())
+    }
+
+    /// Changes a record by our own decision: a command, or what follows from a delivery.
+    pub async fn change<T, E: From<ProcessError>>(
+        &self,
+        pid: &Pid,
+        now: Timestamp,
+        mut decide: impl FnMut(&mut K, &mut Turn) -> Result<T, E>,
+    ) -> Result<(K, T), E> {
+        for _ in 0..ATTEMPTS {
+            let Some((mut record, version)) = self.load(pid).await.map_err(ProcessError::from)? else {
+                return Err(ProcessError::NotFound.into());
+            };
+            let mut turn = Turn::default();
+            record.core_mut().updated = now;
+            let result = decide(&mut record, &mut turn)?;
+            let mut batch = Batch::new();
+            batch.replace(K::TABLE, pid.as_str(), version, encode(&record)?);
+            match self.finish(batch, &record, turn, now).await {
+                Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
+                other => return other.map(|()| (record, result)).map_err(E::from),
+            }
+        }
+        Err(ProcessError::Busy.into())
+    }
+
+    /// Settles a delivered message: the position takes the outcome, `decide` adds what follows, the outbox entry goes.
+    pub async fn settle<E: From<ProcessError>>(
+        &self,
+        entry: &Outgoing,
+        outcome: &outbox::Outcome,
+        now: Timestamp,
+        mut decide: impl FnMut(&mut K, &mut Turn) -> Result<(), E>,
+    ) -> Result<K, E> {
+        let step: <K::Machine as Machine>::Step = serde_json::from_value(entry.step.clone())
+            .map_err(|error| ProcessError::Store(StoreError::Corrupt(format!("outbox entry: {error}"))))?;
+        let (record, ()) = self
+            .change(&entry.pid, now, |record: &mut K, turn| {
+                turn.delivered = Some(entry.clone());
+                let core = record.core_mut();
+                let audit = |kind| {
+                    Entry::new(kind)
+                        .with("process", entry.pid.as_str())
+                        .with("peer", entry.peer.as_str())
+                        .with("message", entry.kind.as_str())
+                };
+                match outcome {
+                    outbox::Outcome::Acknowledged { peer_pid, .. } => {
+                        core.meet(peer_pid.as_ref())?;
+                        core.position = core.position.acknowledged(core.role, step);
+                        core.head = jose::sha256(entry.body.as_bytes());
+                        turn.record(audit(Recorded::Acknowledged));
+                    }
+                    outbox::Outcome::Refused { status, explanation } => {
+                        core.position = core.position.refused(core.role, step);
+                        core.explanation = Some(explanation.clone());
+                        turn.record(audit(Recorded::Refused).with("status", *status));
+                    }
+                }
+                decide(record, turn)
+            })
+            .await?;
+        Ok(record)
+    }
+
+    async fn finish(&self, mut batch: Batch, record: &K, turn: Turn, now: Timestamp) -> Result<(), ProcessError> {
+        for outgoing in &turn.outgoing {
+            outgoing.queue(&mut batch)?;
+        }
+        if let Some(delivered) = &turn.delivered {
+            delivered.unqueue(&mut batch);
+        }
+        batch.writes.extend(turn.batch.writes);
+        let mut entries = turn.entries.into_iter();
+        match entries.next() {
+            Some(first) => self.log.commit(batch, first, entries.collect(), now).await?,
+            None => self.log.store().commit(batch).await?,
+        };
+        let core = record.core();
+        if !turn.outgoing.is_empty() {
+            self.queue.wake(K::PROTOCOL, &core.pid);
+        }
+        self.events.announce(K::PROTOCOL, &core.pid, &core.state_name());
+        Ok(())
+    }
+}
+
+fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
+    Entry::new(Recorded::MessageIn)
+        .with("process", record.core().pid.as_str())
+        .with("peer", message.sender.as_str())
+        .with("message", message.kind)
+        .with("state", record.core().state_name())
+        .of("body", &message.body)
+}
+
+fn index_key(peer: &ParticipantId, role: Role, theirs: &Pid) -> Vec<u8> {
+    jose::sha256(format!("{peer}\0{role}\0{theirs}").as_bytes()).as_bytes().to_vec()
+}
+
+/// A stored value as JSON.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value).map_err(|error| StoreError::Corrupt(format!("cannot be written: {error}")))
+}
+
+/// A stored value from JSON.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(bytes).map_err(|error| StoreError::Corrupt(format!("a stored value cannot be read: {error}")))
+}

@@ -1,0 +1,183 @@
+//! Messages that are decided and not yet delivered, and the wake-up calls for those who wait. No sending here.
+
+use super::{decode, encode};
+use crate::{
+    dsp::{ParticipantId, Pid, message::Explanation},
+    jose::{self, Digest},
+    store::{Batch, Store, StoreError, Table},
+};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+use tokio::sync::{Notify, broadcast};
+use url::Url;
+
+/// Undelivered messages by process and number.
+const OUTBOX: Table = Table(5);
+
+/// Which of the two protocols a process belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Contract negotiation.
+    Negotiation,
+    /// Transfer process.
+    Transfer,
+}
+
+/// A message on its way: body and id never change over its retries, only the signature is made anew.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outgoing {
+    /// Whose machine it moves.
+    pub protocol: Protocol,
+    /// Our id of its process.
+    pub pid: Pid,
+    /// Its number among the messages of this process.
+    pub number: u64,
+    /// The recipient.
+    pub peer: ParticipantId,
+    /// The recipient's base address for this process.
+    pub base: Url,
+    /// The path below it.
+    pub path: String,
+    /// The step, as the machine writes it.
+    pub step: Value,
+    /// The `@type`.
+    pub kind: String,
+    /// The body.
+    pub body: String,
+    /// Further headers.
+    pub headers: Vec<(String, String)>,
+    /// The `prev` of its signature.
+    pub prev: Digest,
+    /// When it was decided.
+    pub created: Timestamp,
+}
+
+/// What became of a message.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The peer took it.
+    Acknowledged {
+        /// The peer's id of the process, when its answer names one.
+        peer_pid: Option<Pid>,
+        /// The answer's body.
+        body: Value,
+    },
+    /// The peer will never take it.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        explanation: Explanation,
+    },
+}
+
+impl Outgoing {
+    fn key(&self) -> Vec<u8> {
+        let mut key = prefix(&self.pid);
+        key.extend_from_slice(&self.number.to_be_bytes());
+        key
+    }
+
+    pub(super) fn queue(&self, batch: &mut Batch) -> Result<(), StoreError> {
+        batch.put(OUTBOX, self.key(), encode(self)?);
+        Ok(())
+    }
+
+    pub(super) fn unqueue(&self, batch: &mut Batch) {
+        batch.delete(OUTBOX, self.key());
+    }
+
+    /// The absolute address.
+    pub fn url(&self) -> Result<Url, url::ParseError> {
+        Url::parse(&format!("{}{}", self.base.as_str().trim_end_matches('/'), self.path))
+    }
+}
+
+fn prefix(pid: &Pid) -> Vec<u8> {
+    jose::sha256(pid.as_str().as_bytes()).as_bytes().to_vec()
+}
+
+/// The oldest undelivered message of a process.
+pub async fn next(store: &dyn Store, pid: &Pid) -> Result<Option<Outgoing>, StoreError> {
+    let rows = store.scan(OUTBOX, &prefix(pid), None, 1).await?;
+    rows.first().map(|row| decode(&row.item.value)).transpose()
+}
+
+/// Every process that has undelivered messages; read once, at start.
+pub async fn waiting(store: &dyn Store) -> Result<BTreeSet<(Protocol, Pid)>, StoreError> {
+    let (mut found, mut after) = (BTreeSet::new(), None::<Vec<u8>>);
+    loop {
+        let rows = store.scan(OUTBOX, &[], after.as_deref(), 128).await?;
+        let Some(last) = rows.last() else { return Ok(found) };
+        after = Some(last.key.clone());
+        for row in rows {
+            let outgoing: Outgoing = decode(&row.item.value)?;
+            found.insert((outgoing.protocol, outgoing.pid));
+        }
+    }
+}
+
+/// Which processes have new messages. A commit wakes the dispatcher; nobody polls.
+#[derive(Default)]
+pub struct Queue {
+    dirty: Mutex<BTreeSet<(Protocol, Pid)>>,
+    notify: Notify,
+}
+
+impl Queue {
+    /// Says that a process has something to deliver.
+    pub fn wake(&self, protocol: Protocol, pid: &Pid) {
+        self.dirty.lock().unwrap_or_else(PoisonError::into_inner).insert((protocol, pid.clone()));
+        self.notify.notify_one();
+    }
+
+    /// Waits for processes with something to deliver.
+    pub async fn take(&self) -> BTreeSet<(Protocol, Pid)> {
+        loop {
+            let taken = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
+            if !taken.is_empty() {
+                return taken;
+            }
+            self.notify.notified().await;
+        }
+    }
+}
+
+/// A process changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// Which protocol.
+    pub protocol: Protocol,
+    /// Our id of the process.
+    pub pid: Pid,
+    /// Its state now.
+    pub state: String,
+}
+
+/// Announces changes to whoever listens; a slow listener loses the oldest and reads the store instead.
+pub struct Events(broadcast::Sender<Event>);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(broadcast::channel(1024).0)
+    }
+}
+
+impl Events {
+    /// Tells the listeners.
+    pub fn announce(&self, protocol: Protocol, pid: &Pid, state: &str) {
+        // No listener is no error.
+        let _ = self.0.send(Event { protocol, pid: pid.clone(), state: state.to_owned() });
+    }
+
+    /// Listens from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.0.subscribe()
+    }
+}

@@ -1,0 +1,164 @@
+//! did:web identifiers and DID documents (W3C DID 1.0, did:web method): parsing and writing only.
+
+use crate::{
+    dsp::{self, ParticipantId},
+    jose::{JoseError, VerifyingKey},
+    net::NetError,
+};
+use serde_json::{Value, json};
+use url::Url;
+
+/// Why a DID gives no usable key or service.
+#[derive(Debug, thiserror::Error)]
+pub enum DidError {
+    /// Not a did:web identifier that we resolve.
+    #[error("{0} is not a did:web identifier with a host")]
+    NotWeb(String),
+    /// The document could not be fetched.
+    #[error("the DID document cannot be fetched: {0}")]
+    Fetch(#[from] NetError),
+    /// The answer was not a success.
+    #[error("the DID document cannot be fetched: status {0}")]
+    Status(u16),
+    /// The document is not a DID document, or another participant's.
+    #[error("the DID document is not usable: {0}")]
+    Document(String),
+    /// The document does not list the key for this purpose.
+    #[error("the DID document does not list the key {0} for assertions")]
+    UnknownKey(String),
+    /// The key cannot be used.
+    #[error("the key {kid} is not usable: {cause}")]
+    BadKey {
+        /// The key's id.
+        kid: String,
+        /// Why.
+        cause: JoseError,
+    },
+    /// The document names no service of ours.
+    #[error("the DID document names no data service")]
+    NoService,
+}
+
+/// Where the document of a did:web identifier is published.
+pub fn document_url(did: &ParticipantId) -> Result<Url, DidError> {
+    let refuse = || DidError::NotWeb(did.to_string());
+    let rest = did.as_str().strip_prefix("did:web:").ok_or_else(refuse)?;
+    let mut parts = rest.split(':');
+    let host = parts.next().filter(|host| !host.is_empty()).ok_or_else(refuse)?;
+    let host = host.replace("%3A", ":").replace("%3a", ":");
+    if host.contains('%') {
+        return Err(refuse());
+    }
+    let path: Vec<&str> = parts.collect();
+    if path.iter().any(|part| part.is_empty() || *part == "." || *part == "..") {
+        return Err(refuse());
+    }
+    let path = if path.is_empty() { ".well-known".to_owned() } else { path.join("/") };
+    let url = Url::parse(&format!("https://{host}/{path}/did.json")).map_err(|_| refuse())?;
+    // What the text says must be what the parser understood: no user info, query or extra path smuggled into the host.
+    let understood = match (url.host_str(), url.port()) {
+        (Some(name), Some(port)) => format!("{name}:{port}"),
+        (Some(name), None) => name.to_owned(),
+        (None, _) => return Err(refuse()),
+    };
+    if !understood.eq_ignore_ascii_case(host.trim_end_matches(":443")) || url.query().is_some() {
+        return Err(refuse());
+    }
+    Ok(url)
+}
+
+/// A DID document, as far as we use it.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Whose it is.
+    pub id: ParticipantId,
+    /// Keys listed under `assertionMethod`, by absolute id.
+    keys: Vec<(String, VerifyingKey, Value)>,
+    /// The root of the connector (`serviceEndpoint` of the data service, without the well-known path).
+    pub root: Option<Url>,
+}
+
+impl Document {
+    /// Reads a document that must belong to `did`.
+    pub fn read(did: &ParticipantId, value: &Value) -> Result<Self, DidError> {
+        let refuse = |why: &str| DidError::Document(why.to_owned());
+        if value.get("id").and_then(Value::as_str) != Some(did.as_str()) {
+            return Err(refuse("its id is not the DID that was asked for"));
+        }
+        let list = |name: &str| value.get(name).and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
+        let mut keys = Vec::new();
+        for method in list("verificationMethod").iter().take(32) {
+            let (Some(id), Some(jwk)) = (method.get("id").and_then(Value::as_str), method.get("publicKeyJwk")) else {
+                continue;
+            };
+            let kid = absolute(did, id);
+            let owned = method.get("controller").and_then(Value::as_str).is_none_or(|c| c == did.as_str());
+            let listed = list("assertionMethod").iter().any(|m| m.as_str().map(|m| absolute(did, m)) == Some(kid.clone()));
+            if !owned || !listed || !kid.starts_with(&format!("{did}#")) {
+                continue;
+            }
+            let key = VerifyingKey::from_jwk(jwk).map_err(|cause| DidError::BadKey { kid: kid.clone(), cause })?;
+            keys.push((kid, key, jwk.clone()));
+        }
+        let root = list("service")
+            .iter()
+            .find(|service| service.get("type").and_then(Value::as_str) == Some("DataService"))
+            .and_then(|service| service.get("serviceEndpoint")?.as_str())
+            .map(|endpoint| endpoint.strip_suffix(dsp::WELL_KNOWN_VERSION).unwrap_or(endpoint))
+            .map(|endpoint| Url::parse(endpoint).map_err(|_| refuse("its data service has no usable address")))
+            .transpose()?;
+        Ok(Self { id: did.clone(), keys, root })
+    }
+
+    /// The key with this absolute id.
+    pub fn key(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.keys.iter().find(|(id, ..)| id == kid).map(|(_, key, _)| key)
+    }
+
+    /// The public key with this RFC 7638 thumbprint, as it was published, with its id.
+    pub fn by_thumbprint(&self, jkt: &str) -> Option<(&str, &VerifyingKey, &Value)> {
+        self.keys.iter().find(|(_, key, _)| key.thumbprint() == jkt).map(|(id, key, jwk)| (id.as_str(), key, jwk))
+    }
+}
+
+fn absolute(did: &ParticipantId, id: &str) -> String {
+    if id.starts_with('#') { format!("{did}{id}") } else { id.to_owned() }
+}
+
+/// Our own document: one key, one data service (DSP 2025-1 §4.3), the signature profile that we require.
+pub fn own_document(did: &ParticipantId, kid: &str, jwk: &Value, root: &str) -> Value {
+    json!({
+        "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1"],
+        "id": did.as_str(),
+        "verificationMethod": [{"id": kid, "type": "JsonWebKey2020", "controller": did.as_str(), "publicKeyJwk": jwk}],
+        "assertionMethod": [kid],
+        "authentication": [kid],
+        "service": [
+            {"id": format!("{did}#dsp"), "type": "DataService", "serviceEndpoint": format!("{root}{}", dsp::WELL_KNOWN_VERSION)},
+            {"id": format!("{did}#dases"), "type": "DasesConnector", "serviceEndpoint": root, "signatureProfiles": ["DSP-JWS-1"]},
+        ],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(did: &str) -> Result<String, DidError> {
+        document_url(&did.parse().unwrap()).map(|url| url.to_string())
+    }
+
+    #[test]
+    fn did_web_maps_to_its_document() {
+        assert_eq!(url("did:web:a.example").unwrap(), "https://a.example/.well-known/did.json");
+        assert_eq!(url("did:web:localhost%3A8443").unwrap(), "https://localhost:8443/.well-known/did.json");
+        assert_eq!(url("did:web:a.example:u:bob").unwrap(), "https://a.example/u/bob/did.json");
+    }
+
+    #[test]
+    fn did_web_that_would_reach_elsewhere_is_refused() {
+        for bad in ["did:key:z6Mk", "did:web:a.example%2Fx", "did:web:a@b.example", "did:web:a.example:..:x", "did:web:a.example::x", "did:web:a.example\\b"] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! DID documents of peers, fetched through the guarded client and cached.
+
+use super::{
+    Peer,
+    did::{self, DidError, Document},
+};
+use crate::{
+    dsp::{self, ParticipantId},
+    jose::VerifyingKey,
+    net::{Client, Request},
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use policy::Timestamp;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::sync::Mutex;
+
+/// How long documents are believed.
+#[derive(Clone, Copy, Debug)]
+pub struct ResolverSettings {
+    /// A cached document is used this long without asking again.
+    pub fresh: Duration,
+    /// An unknown key id makes us ask again, but not more often than this.
+    pub retry: Duration,
+}
+
+impl Default for ResolverSettings {
+    fn default() -> Self {
+        Self { fresh: Duration::from_secs(3600), retry: Duration::from_secs(10) }
+    }
+}
+
+#[derive(Clone)]
+struct Cached {
+    document: Arc<Document>,
+    fetched: Timestamp,
+}
+
+/// The cache in front of the client.
+pub struct Resolver {
+    client: Arc<Client>,
+    settings: ResolverSettings,
+    cache: RwLock<HashMap<ParticipantId, Cached>>,
+    /// One fetch at a time and peer: callers that wait find the result in the cache.
+    fetching: Mutex<()>,
+}
+
+impl Resolver {
+    /// An empty cache.
+    pub fn new(client: Arc<Client>, settings: ResolverSettings) -> Self {
+        Self { client, settings, cache: RwLock::default(), fetching: Mutex::new(()) }
+    }
+
+    /// The peer's key with this id, from its document of now or of at most the configured age.
+    pub async fn key(&self, peer: &Peer, kid: &str, now: Timestamp) -> Result<VerifyingKey, DidError> {
+        let document = self.document(peer, now).await?;
+        if let Some(key) = document.key(kid) {
+            return Ok(key.clone());
+        }
+        let document = self.fetch(peer, now, self.settings.retry).await?;
+        document.key(kid).cloned().ok_or_else(|| DidError::UnknownKey(kid.to_owned()))
+    }
+
+    /// The peer's document.
+    pub async fn document(&self, peer: &Peer, now: Timestamp) -> Result<Arc<Document>, DidError> {
+        match self.cached(&peer.did, now, self.settings.fresh) {
+            Some(document) => Ok(document),
+            None => self.fetch(peer, now, self.settings.fresh).await,
+        }
+    }
+
+    fn cached(&self, did: &ParticipantId, now: Timestamp, age: Duration) -> Option<Arc<Document>> {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        // A clock that jumped back makes an entry look new for ever: treat the future as old.
+        cache.get(did).filter(|c| c.fetched <= now && now.since(c.fetched) < age).map(|c| c.document.clone())
+    }
+
+    async fn fetch(&self, peer: &Peer, now: Timestamp, age: Duration) -> Result<Arc<Document>, DidError> {
+        let _one = self.fetching.lock().await;
+        if let Some(document) = self.cached(&peer.did, now, age) {
+            return Ok(document);
+        }
+        let url = did::document_url(&peer.did)?;
+        let request = Request { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), reach: peer.reach };
+        let response = self.client.send(request).await?;
+        if !response.status.is_success() {
+            return Err(DidError::Status(response.status.as_u16()));
+        }
+        let value = dsp::json::parse(&response.body).map_err(|error| DidError::Document(error.to_string()))?;
+        let document = Arc::new(Document::read(&peer.did, &value)?);
+        let cached = Cached { document: document.clone(), fetched: now };
+        self.cache.write().unwrap_or_else(PoisonError::into_inner).insert(peer.did.clone(), cached);
+        Ok(document)
+    }
+}
