@@ -1,0 +1,96 @@
+//! Common French given and family names; only lists live here. Every combination that the generator makes of them is invented.
+
+/// Given names.
+pub(super) const GIVEN: [&str; 64] = [
+    "Adèle", "Adrien", "Agathe", "Alice", "Amina", "Anaïs", "Antoine", "Arthur", "Aya", "Baptiste", "Camille", "Chloé",
+    "Clément", "Daniel", "Émilie", "Enzo", "Éva", "Fanny", "Farid", "Florian", "Gabriel", "Hélène", "Hugo", "Ibrahim",
+    "Inès", "Jade", "Jeanne", "Joël", "Jules", "Karim", "Léa", "Léo", "Lina", "Louis", "Lucie", "Maëlys", "Malik",
+    "Manon", "Marius", "Mathis", "Mehdi", "Mila", "Nadia", "Nathan", "Nina", "Noé", "Noémie", "Olivier", "Paul",
+    "Pauline", "Quentin", "Raphaël", "Romane", "Salomé", "Samir", "Sarah", "Théo", "Thomas", "Valentin", "Victor",
+    "Yanis", "Yasmine", "Zoé", "Élise",
+];
+
+/// Family names.
+pub(super) const FAMILY: [&str; 64] = [
+    "André",
+    "Arnaud",
+    "Aubert",
+    "Bailly",
+    "Barbier",
+    "Bernard",
+    "Blanc",
+    "Bonnet",
+    "Boucher",
+    "Bouvier",
+    "Boyer",
+    "Caron",
+    "Chevalier",
+    "Colin",
+    "Da Silva",
+    "David",
+    "Diallo",
+    "Dubois",
+    "Dufour",
+    "Dumont",
+    "Dupuis",
+    "Durand",
+    "Fabre",
+    "Faure",
+    "Fernandez",
+    "Fontaine",
+    "Fournier",
+    "Garcia",
+    "Gauthier",
+    "Giraud",
+    "Guérin",
+    "Haddad",
+    "Henry",
+    "Hubert",
+    "Joly",
+    "Lacroix",
+    "Lambert",
+    "Lefèvre",
+    "Legrand",
+    "Lemaire",
+    "Leroux",
+    "Lopez",
+    "Marchand",
+    "Martinez",
+    "Masson",
+    "Mathieu",
+    "Mercier",
+    "Meunier",
+    "Moreau",
+    "Morel",
+    "Nguyen",
+    "Nicolas",
+    "Noël",
+    "Perrin",
+    "Petit",
+    "Picard",
+    "Renard",
+    "Rivière",
+    "Robin",
+    "Rousseau",
+    "Roux",
+    "Simon",
+    "Traoré",
+    "Vidal",
+];
+
+/// The name as the local part of an e-mail address: lower case ASCII letters and hyphens.
+pub(super) fn ascii(name: &str) -> String {
+    name.chars()
+        .flat_map(char::to_lowercase)
+        .map(|letter| match letter {
+            'à' | 'â' => 'a',
+            'ç' => 'c',
+            'è' | 'é' | 'ê' | 'ë' => 'e',
+            'î' | 'ï' => 'i',
+            'ô' | 'ö' => 'o',
+            'ù' | 'û' | 'ü' => 'u',
+            ' ' => '-',
+            other => other,
+        })
+        .collect()
+}
