@@ -3,4 +3,5 @@
 
 pub mod dsp;
 pub mod jose;
+pub mod plane;
 pub mod store;
