@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::super::pointer::{Category, CategorySet, Pointer, Shape};
 use super::*;
 
-/// The first record of its kind that comes close to 1 KiB, written compactly; nine top-level members.
+/// A skills record of about 1 KiB, written compactly, with ten top-level members.
 fn record(number: usize) -> Vec<u8> {
     let record = serde_json::json!({
         "id": format!("urn:uuid:7d4f3c70-1e79-4243-9b7d-{number:012}"),
@@ -26,7 +26,8 @@ fn record(number: usize) -> Vec<u8> {
         },
         "result": { "score": { "raw": number % 100, "min": 0, "max": 100, "scaled": 0.42 }, "completion": true, "duration": "PT45M" },
         "context": { "platform": "moodle", "language": "fr-FR", "course": format!("course-v1:FUN-MOOC+{:05}+session01", number % 1000) },
-        "status": "active"
+        "status": "active",
+        "proof": format!("{:0128x}", number * 0x9E37_79B9)
     });
     serde_json::to_vec(&record).unwrap()
 }
