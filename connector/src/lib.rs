@@ -4,4 +4,5 @@
 pub mod demo;
 pub mod dsp;
 pub mod jose;
+pub mod plane;
 pub mod store;
