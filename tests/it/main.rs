@@ -1,1 +1,4 @@
-fn main(){}
+//! Whole-system tests, one binary.
+#![forbid(unsafe_code)]
+
+mod store_crash;

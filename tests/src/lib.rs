@@ -1,1 +1,4 @@
-//! x
+//! What the whole-system tests share.
+#![forbid(unsafe_code)]
+
+pub mod store_load;

@@ -2,6 +2,15 @@
 //!
 //! Every backend passes the same conformance suite (`suite.rs`). A commit is atomic and, once acknowledged, survives a power cut.
 
+pub mod memory;
+mod plan;
+pub mod sled;
+#[cfg(test)]
+pub(crate) mod suite;
+
+pub use memory::MemoryStore;
+pub use sled::SledStore;
+
 use async_trait::async_trait;
 
 /// A key space. Each room owns its constants; the store only keeps them apart.

@@ -1,0 +1,493 @@
+//! The embedded store: sled 0.34 behind the [`Store`] trait, with the guards that make "acknowledged" mean "on disk".
+//! sled appears in this file and in no other.
+//!
+//! Bare, sled 0.34.7 loses acknowledged writes at a power cut, can refuse to open after a crash during recovery and can hang
+//! in `flush_async`. What is done about it, and tested in `tests/it/store_crash.rs`:
+//!
+//! - **g1** Recovery writes `snap.*.generating` and would take a half-written one for a snapshot, so left-overs are removed
+//!   before opening. They hold nothing that the log does not.
+//! - **g2** `flush` only starts write-back (`sync_file_range`), so the file `db` is `fdatasync`ed after it, and only then is
+//!   anything acknowledged. Once after opening, the small files and the directories are synced as well.
+//! - **g3** One committer thread owns all writes: it drains a bounded queue, applies a whole group of batches as one sled
+//!   batch, and pays one flush for it. `flush_async` is never called.
+//! - **g4** A tree page over a quarter of sled's segment goes to a file of its own in `blobs/`, which sled never syncs. A
+//!   leaf page holds about 16 items, so at sled's default of 512 KiB items of 8 KiB would be enough. Segments are
+//!   [`SEGMENT`] bytes instead; a blob that appears all the same is synced before it is acknowledged.
+//!
+//! Reads run inline on the caller's thread: they take microseconds from the page cache, and at worst one disk read.
+
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fs::{self, File, TryLockError},
+    io,
+    ops::Bound,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    thread,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    Batch, Committed, Item, Row, Store, StoreError, Table, Version,
+    plan::{self, LEDGER_KEY, Ledger, Plan, Rows},
+};
+
+/// sled's segment size. A quarter of it is the largest page that stays in the synced log: 2 MiB, where sixteen items of the
+/// largest key and value, with what a page may briefly hold over that, come to 1.4 MiB.
+const SEGMENT: usize = 8 << 20;
+/// sled's page cache. The working set of a connector is small, and the kernel caches the file anyway.
+const CACHE: u64 = 4 << 20;
+/// How often sled's own thread moves live pages out of mostly dead segments and syncs. Without it the file grows for ever.
+const CLEAN_EVERY_MS: u64 = 500;
+/// Callers that may wait in the queue before `commit` itself waits for room.
+const QUEUE: usize = 256;
+/// A group is closed at this many batches ...
+const GROUP_BATCHES: usize = 256;
+/// ... or when it holds this many bytes.
+const GROUP_BYTES: usize = 1 << 20;
+/// sled lets go of its file a moment after the last handle is dropped; how long to wait for that, in steps of 10 ms.
+const RELEASE_STEPS: u32 = 200;
+
+/// A [`Store`] in a directory of its own.
+#[derive(Debug)]
+pub struct SledStore {
+    shared: Arc<Shared>,
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    /// Turns true when the committer has ended and the files are released.
+    ended: watch::Receiver<bool>,
+}
+
+/// A batch and who waits for it.
+struct Job {
+    batch: Batch,
+    reply: oneshot::Sender<Result<Committed, StoreError>>,
+}
+
+/// What readers see.
+#[derive(Debug)]
+struct Shared {
+    /// `None` once closed. Readers hold the lock only while they read, never across an await.
+    db: RwLock<Option<sled::Db>>,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far the committer is.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    /// Counts groups.
+    group: u64,
+    /// The rows of the group that is being written: visible in sled, not yet durable. Stays set when that group failed.
+    pending: Option<Arc<Rows>>,
+    /// Why the store cannot write any more.
+    failed: Option<String>,
+    /// The durable counters.
+    ledger: Ledger,
+}
+
+impl SledStore {
+    /// Opens the store in `dir`, creating it (and `dir`) where there is none. Blocks for the recovery: milliseconds to
+    /// some tenths of a second.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process, or another handle of this one, has it open; [`StoreError::Corrupt`]
+    /// when sled finds damage; [`StoreError::Failed`] for any other reason the disk gives.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        let on_disk = |e: io::Error| StoreError::Failed(format!("{}: {e}", dir.display()));
+        fs::create_dir_all(dir).map_err(on_disk)?;
+        let lock = lock(dir)?;
+        clear_leftovers(dir).map_err(on_disk)?;
+        let db = open_sled(dir)?;
+        let data = sync_created(dir).map_err(on_disk)?;
+        let ledger = match contain(|| db.get(LEDGER_KEY).map_err(store_error))? {
+            Some(row) => Ledger::decode(&row)?,
+            None => Ledger::default(),
+        };
+        let progress = watch::Sender::new(Progress {
+            ledger: ledger.clone(),
+            ..Progress::default()
+        });
+        let shared = Arc::new(Shared {
+            db: RwLock::new(Some(db.clone())),
+            progress,
+        });
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let (ending, ended) = watch::channel(false);
+        let committer = Committer {
+            shared: Arc::clone(&shared),
+            db,
+            blobs: SyncedBlobs {
+                dir: dir.join("blobs"),
+                synced: HashSet::new(),
+            },
+            data,
+            ledger,
+            failed: None,
+            dir: dir.to_owned(),
+            lock,
+        };
+        thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || committer.run(jobs, &ending))
+            .map_err(on_disk)?;
+        Ok(Self {
+            shared,
+            queue: Mutex::new(Some(queue)),
+            ended,
+        })
+    }
+
+    /// Waits until what was just read is durable, when it belongs to a group that is being written this moment: nobody may
+    /// act on what a power cut could still undo. `touched` tells whether the group concerns the reader.
+    async fn settle(&self, touched: impl Fn(&Rows) -> bool) -> Result<(), StoreError> {
+        let mut progress = self.shared.progress.subscribe();
+        let group = {
+            let now = progress.borrow();
+            match &now.pending {
+                Some(rows) if touched(rows) => now.group,
+                _ => return Ok(()),
+            }
+        };
+        let over = |now: &Progress| now.failed.is_some() || now.group != group || now.pending.is_none();
+        let now = progress.wait_for(over).await.map_err(|_| StoreError::Closed)?;
+        match &now.failed {
+            Some(reason) if now.group == group => Err(StoreError::Failed(reason.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    fn read<T>(&self, read: impl FnOnce(&sled::Db) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = db.as_ref().ok_or(StoreError::Closed)?;
+        contain(|| read(db))
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    /// Waits out a running commit of the same key; otherwise answers at once.
+    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Item>, StoreError> {
+        let key = plan::row_key(table, key);
+        let item = self.shared.read(|db| {
+            let row = db.get(&key).map_err(store_error)?;
+            row.map(|row| plan::item(&row)).transpose()
+        })?;
+        self.settle(|rows| rows.contains_key(&key)).await?;
+        Ok(item)
+    }
+
+    /// Every row is whole and durable, but the rows may come from before and after a commit that runs meanwhile.
+    async fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        let start = plan::scan_start(table, prefix, after);
+        let prefix = plan::row_key(table, prefix);
+        let rows = self.shared.read(|db| {
+            let mut rows = Vec::new();
+            for entry in db.range((start, Bound::Unbounded)).take(limit) {
+                let (key, row) = entry.map_err(store_error)?;
+                if !key.starts_with(&prefix) {
+                    break;
+                }
+                rows.push(Row {
+                    key: key.iter().skip(1).copied().collect(),
+                    item: plan::item(&row)?,
+                });
+            }
+            Ok(rows)
+        })?;
+        self.settle(|pending| {
+            pending
+                .range(prefix.clone()..)
+                .next()
+                .is_some_and(|(key, _)| key.starts_with(&prefix))
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    async fn appended(&self, table: Table) -> Result<u64, StoreError> {
+        self.shared.read(|_| Ok(()))?;
+        Ok(self.shared.progress.borrow().ledger.appended(table))
+    }
+
+    /// A caller that stops waiting (a dropped future) leaves the outcome open: the batch is applied whole or not at all.
+    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+        plan::check_limits(&batch)?;
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reply, answer) = oneshot::channel();
+        queue
+            .ok_or(StoreError::Closed)?
+            .send(Job { batch, reply })
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let mut ended = self.ended.clone();
+        // An error means that the committer is gone, which is what was waited for.
+        let _ = ended.wait_for(|ended| *ended).await;
+        Ok(())
+    }
+}
+
+/// The one writer.
+struct Committer {
+    shared: Arc<Shared>,
+    db: sled::Db,
+    /// The file `db`, for g2.
+    data: File,
+    blobs: SyncedBlobs,
+    ledger: Ledger,
+    failed: Option<String>,
+    dir: PathBuf,
+    lock: File,
+}
+
+impl Committer {
+    /// Serves the queue until every sender is gone, then releases the files.
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>, ending: &watch::Sender<bool>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let mut bytes = plan::size(&first.batch);
+            let mut group = vec![first];
+            while group.len() < GROUP_BATCHES && bytes < GROUP_BYTES {
+                let Ok(job) = jobs.try_recv() else { break };
+                bytes += plan::size(&job.batch);
+                group.push(job);
+            }
+            self.commit(group);
+        }
+        self.release();
+        ending.send_replace(true);
+    }
+
+    /// Decides every batch of the group in order, makes the accepted ones durable together, then answers all.
+    fn commit(&mut self, group: Vec<Job>) {
+        if let Some(reason) = &self.failed {
+            for job in group {
+                // Nobody may be waiting any more; that is the caller's right.
+                let _ = job.reply.send(Err(StoreError::Failed(reason.clone())));
+            }
+            return;
+        }
+        let mut plan = Plan::new(self.ledger.clone());
+        let mut answers = Vec::with_capacity(group.len());
+        for Job { batch, reply } in group {
+            answers.push((reply, contain(|| plan.add(batch, |key| stored_version(&self.db, key)))));
+        }
+        let (ledger, rows) = plan.finish();
+        let outcome = if rows.is_empty() {
+            Ok(())
+        } else {
+            self.make_durable(ledger, rows)
+        };
+        for (reply, answer) in answers {
+            // When the group failed, even a conflict was found against rows whose fate is unknown.
+            let _ = reply.send(outcome.clone().and(answer));
+        }
+    }
+
+    fn make_durable(&mut self, ledger: Ledger, rows: Rows) -> Result<(), StoreError> {
+        let rows = Arc::new(rows);
+        self.shared.progress.send_modify(|progress| {
+            progress.group += 1;
+            progress.pending = Some(Arc::clone(&rows));
+        });
+        let written = contain(|| self.write(&rows));
+        match &written {
+            Ok(()) => self.ledger.clone_from(&ledger),
+            Err(error) => self.failed = Some(error.to_string()),
+        }
+        self.shared.progress.send_modify(|progress| match &written {
+            Ok(()) => {
+                progress.pending = None;
+                progress.ledger = ledger;
+            }
+            Err(_) => progress.failed.clone_from(&self.failed),
+        });
+        written.map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// One atomic change, then the barriers (g2, g4). An error leaves the outcome unknown.
+    fn write(&mut self, rows: &Rows) -> Result<(), StoreError> {
+        let mut batch = sled::Batch::default();
+        for (key, row) in rows {
+            match row {
+                Some(row) => batch.insert(key.as_slice(), row.as_slice()),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        self.db.apply_batch(batch).map_err(store_error)?;
+        self.db.flush().map_err(store_error)?;
+        self.blobs
+            .sync()
+            .and_then(|()| self.data.sync_data())
+            .map_err(|e| StoreError::Failed(e.to_string()))
+    }
+
+    /// Drops sled and waits until it has let go of its file, so that whoever sees the end can open the store again.
+    fn release(self) {
+        let Self {
+            shared, db, dir, lock, ..
+        } = self;
+        let _ = contain(|| {
+            drop(shared.db.write().unwrap_or_else(PoisonError::into_inner).take());
+            drop(db);
+            Ok(())
+        });
+        for _ in 0..RELEASE_STEPS {
+            match File::open(dir.join("db")).map(|file| file.try_lock()) {
+                Ok(Err(TryLockError::WouldBlock)) => thread::sleep(Duration::from_millis(10)),
+                _ => break,
+            }
+        }
+        drop(lock);
+    }
+}
+
+/// The blobs that are known to be on disk (g4).
+struct SyncedBlobs {
+    dir: PathBuf,
+    synced: HashSet<OsString>,
+}
+
+impl SyncedBlobs {
+    fn sync(&mut self) -> io::Result<()> {
+        let mut fresh = false;
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            if self.synced.contains(&entry.file_name()) {
+                continue;
+            }
+            match File::open(entry.path()) {
+                Ok(file) => file.sync_all()?,
+                // sled removed a blob that was replaced meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            }
+            self.synced.insert(entry.file_name());
+            fresh = true;
+        }
+        if fresh {
+            File::open(&self.dir)?.sync_all()
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Takes the store's own lock. sled locks `db` itself, but only after g1 would have removed the snapshot that a running
+/// process is writing.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let failed = |e: io::Error| StoreError::Failed(format!("{}: {e}", path.display()));
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(dir.display().to_string())),
+        Err(TryLockError::Error(e)) => Err(failed(e)),
+    }
+}
+
+/// Removes what a crash can leave behind and sled would stumble over: half-written snapshots (g1), and a half-written
+/// `conf` of a store that never held anything.
+fn clear_leftovers(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    let empty = fs::metadata(dir.join("db")).map_or(true, |db| db.len() == 0);
+    if empty && dir.join("conf").exists() {
+        fs::remove_file(dir.join("conf"))?;
+    }
+    Ok(())
+}
+
+fn open_sled(dir: &Path) -> Result<sled::Db, StoreError> {
+    let config = || {
+        sled::Config::new()
+            .path(dir)
+            .segment_size(SEGMENT)
+            .cache_capacity(CACHE)
+            .flush_every_ms(Some(CLEAN_EVERY_MS))
+    };
+    for _ in 0..RELEASE_STEPS {
+        match contain(|| Ok(config().open()))? {
+            Ok(db) => return Ok(db),
+            Err(error) if is_locked(&error) => thread::sleep(Duration::from_millis(10)),
+            Err(error) => return Err(store_error(error)),
+        }
+    }
+    Err(StoreError::InUse(dir.display().to_string()))
+}
+
+/// sled wraps the failed lock into an untyped I/O error; its text is all there is.
+fn is_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(e) if e.to_string().contains("could not acquire lock"))
+}
+
+/// Syncs what opening may have created and sled leaves to the kernel: `conf`, `db` and their directory entries.
+/// Returns `db`.
+fn sync_created(dir: &Path) -> io::Result<File> {
+    File::open(dir.join("conf"))?.sync_all()?;
+    let data = File::open(dir.join("db"))?;
+    data.sync_all()?;
+    File::open(dir.join("blobs"))?.sync_all()?;
+    File::open(dir)?.sync_all()?;
+    match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all()?,
+        _ => File::open(".")?.sync_all()?,
+    }
+    Ok(data)
+}
+
+fn stored_version(db: &sled::Db, key: &[u8]) -> Result<Option<Version>, StoreError> {
+    let row = db.get(key).map_err(store_error)?;
+    row.map(|row| plan::decode_row(&row).map(|(version, _)| version))
+        .transpose()
+}
+
+fn store_error(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Corruption { .. } => StoreError::Corrupt(error.to_string()),
+        other => StoreError::Failed(other.to_string()),
+    }
+}
+
+/// sled panics where it meets what it did not expect (a full disk, damaged bytes); here that is an error like any other.
+fn contain<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(StoreError::Failed(format!(
+            "sled panicked: {}",
+            text.unwrap_or("without a message")
+        )))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+use super::*;
+use crate::store::suite::{Fixture, store_suite};
+use tempfile::TempDir;
+
+struct InTempDir(TempDir);
+
+impl Fixture for InTempDir {
+    const DURABLE: bool = true;
+
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(SledStore::open(self.0.path()).unwrap())
+    }
+}
+
+store_suite!(InTempDir);
+
+const TABLE: Table = Table(7);
+
+fn blobs(dir: &Path) -> usize {
+    fs::read_dir(dir.join("blobs")).unwrap().count()
+}
+
+#[tokio::test]
+async fn a_second_opening_is_told_that_the_store_is_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = SledStore::open(dir.path()).unwrap();
+    assert!(matches!(SledStore::open(dir.path()), Err(StoreError::InUse(_))));
+    first.close().await.unwrap();
+    assert!(SledStore::open(dir.path()).is_ok());
+}
+
+#[tokio::test]
+async fn a_store_dropped_without_closing_can_be_opened_again_soon() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = SledStore::open(dir.path()).unwrap();
+    first.commit(one_put(b"k", b"v")).await.unwrap();
+    drop(first);
+    let second = loop {
+        match SledStore::open(dir.path()) {
+            Err(StoreError::InUse(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+            other => break other.unwrap(),
+        }
+    };
+    assert_eq!(second.get(TABLE, b"k").await.unwrap().unwrap().value, b"v");
+}
+
+#[tokio::test]
+async fn a_commit_nobody_waits_for_does_not_disturb_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(SledStore::open(dir.path()).unwrap());
+    for round in 0_u64..50 {
+        let impatient = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.commit(one_put(b"lost", &round.to_be_bytes())).await }
+        });
+        tokio::task::yield_now().await;
+        impatient.abort();
+        store.commit(one_put(b"kept", &round.to_be_bytes())).await.unwrap();
+    }
+    assert_eq!(
+        store.get(TABLE, b"kept").await.unwrap().unwrap().value,
+        49_u64.to_be_bytes()
+    );
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn closing_finishes_what_was_queued_and_refuses_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(SledStore::open(dir.path()).unwrap());
+    let mut running = tokio::task::JoinSet::new();
+    for n in 0_u64..64 {
+        let store = Arc::clone(&store);
+        running.spawn(async move { store.commit(one_put(&n.to_be_bytes(), b"v")).await.map(|_| n) });
+    }
+    tokio::task::yield_now().await;
+    store.close().await.unwrap();
+    store.close().await.unwrap();
+    let results = running.join_all().await;
+    assert_eq!(store.commit(Batch::new()).await, Err(StoreError::Closed));
+    assert_eq!(store.get(TABLE, b"k").await, Err(StoreError::Closed));
+    let store = SledStore::open(dir.path()).unwrap();
+    for result in results {
+        match result {
+            Ok(n) => assert!(
+                store.get(TABLE, &n.to_be_bytes()).await.unwrap().is_some(),
+                "{n} was acknowledged"
+            ),
+            Err(error) => assert_eq!(error, StoreError::Closed),
+        }
+    }
+}
+
+#[test]
+fn a_half_written_snapshot_does_not_keep_the_store_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open_sled(dir.path()).unwrap());
+    fs::write(dir.path().join("snap.7FFFFFFFFFFFFFFF.generating"), b"half a snapshot").unwrap();
+    assert!(open_sled(dir.path()).is_err(), "sled reads it when nobody removes it");
+    clear_leftovers(dir.path()).unwrap();
+    assert!(open_sled(dir.path()).is_ok());
+}
+
+#[test]
+fn a_half_written_conf_of_an_empty_store_does_not_keep_it_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("conf"), b"segment_size: 83").unwrap();
+    assert!(SledStore::open(dir.path()).is_ok());
+}
+
+/// The worst a tree page can hold: full leaves of the largest items, and index pages of the longest keys.
+#[tokio::test]
+async fn the_largest_items_stay_in_the_synced_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    let key = |n: u16| {
+        let mut key = vec![b'k'; super::super::MAX_KEY - 2];
+        key.extend_from_slice(&n.to_be_bytes());
+        key
+    };
+    for round in 0..3_u8 {
+        for start in (0..120).step_by(10) {
+            let mut batch = Batch::new();
+            for n in start..start + 10 {
+                batch.put(TABLE, key(n), vec![round; super::super::MAX_VALUE]);
+            }
+            store.commit(batch).await.unwrap();
+            assert_eq!(blobs(dir.path()), 0);
+        }
+    }
+    for start in (0..8_000_u16).step_by(500) {
+        let mut batch = Batch::new();
+        for n in start..start + 500 {
+            batch.put(Table(8), key(n), b"v");
+        }
+        store.commit(batch).await.unwrap();
+    }
+    assert_eq!(blobs(dir.path()), 0);
+    assert_eq!(store.scan(Table(8), b"", None, usize::MAX).await.unwrap().len(), 8_000);
+    store.close().await.unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    assert_eq!(
+        store.get(TABLE, &key(119)).await.unwrap().unwrap().value,
+        vec![2; super::super::MAX_VALUE]
+    );
+}
+
+#[tokio::test]
+async fn bytes_too_short_for_a_row_are_called_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open_sled(dir.path()).unwrap();
+    db.insert(plan::row_key(TABLE, b"k"), b"short").unwrap();
+    drop(db);
+    let store = SledStore::open(dir.path()).unwrap();
+    assert!(matches!(store.get(TABLE, b"k").await, Err(StoreError::Corrupt(_))));
+    assert!(matches!(
+        store.scan(TABLE, b"", None, 9).await,
+        Err(StoreError::Corrupt(_))
+    ));
+}
+
+fn one_put(key: &[u8], value: &[u8]) -> Batch {
+    let mut batch = Batch::new();
+    batch.put(TABLE, key, value);
+    batch
+}
