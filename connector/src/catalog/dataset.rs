@@ -1,6 +1,6 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
-use super::{permitted, read_policy};
+use super::{Category, permitted, read_policy, shape::shape};
 use crate::dsp::{self, DatasetId, OfferId, ParticipantId, catalog::ListedDataset};
 use policy::{Malformed, Reason, Stage, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,8 @@ impl Dataset {
         if new.categories.is_empty() {
             return Err(invalid("categories", "without a category no field could ever leave; name at least one"));
         }
-        super::shape(&new.subject, &new.categories)
+        let mut numbers = (0..64).filter_map(Category::new);
+        shape(&new.subject, &new.categories, |_| numbers.next())
             .map_err(|error| DatasetError::Invalid { member: "categories".into(), problem: error.to_string() })?;
         let (offer_id, offer) = complete(new.offer, &new.id)?;
         let policy = read_policy(&offer)?;

@@ -1,7 +1,9 @@
 //! Datasets and their offers, and what one given peer may see of them.
 
 mod dataset;
+pub mod shape;
 
+pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
 
 use crate::{

@@ -7,8 +7,7 @@
 
 /// Largest record, in bytes, without its line end. A larger one is withheld.
 pub const MAX_RECORD: usize = 256 * 1024;
-/// How many objects and arrays may be open at once, the record itself included.
-pub const MAX_DEPTH: u32 = 64;
+pub use crate::catalog::MAX_DEPTH;
 
 /// A number shorter than this and without an exponent is always below the largest `f64` (1.8e308).
 const SURELY_FINITE: usize = 300;
@@ -40,6 +39,17 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 7] = [
+        Self::NotJson,
+        Self::NotAnObject,
+        Self::TooDeep,
+        Self::DuplicateMember,
+        Self::NoSubject,
+        Self::SubjectNotText,
+        Self::TooLong,
+    ];
+
     /// A stable name for counters, logs and the audit trail.
     pub const fn code(self) -> &'static str {
         match self {

@@ -1,10 +1,12 @@
 //! Where things stand in a record: JSON pointers (RFC 6901) and the shape compiled from them, which says where the learner is
-//! named and which data category covers which field. Reads no record: that is `project`'s.
+//! named and which data category covers which field. Reads no record: that is the data plane's.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::scan::MAX_DEPTH;
+/// How many objects and arrays a record may have open at once, itself included.
+pub const MAX_DEPTH: u32 = 64;
 
 /// A JSON pointer that walks object members only. Never empty: the whole record is nobody's field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -130,6 +132,12 @@ impl FromIterator<Category> for CategorySet {
 /// Why pointers make no [`Shape`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShapeError {
+    /// A text is no pointer.
+    #[error("{0:?}: {1}")]
+    Pointer(String, PointerError),
+    /// There is no number left for this category.
+    #[error("there are more than 64 data categories; {0} is one too many")]
+    TooManyCategories(String),
     /// The same pointer is claimed twice, so it is not clear whose consent opens it.
     #[error("the pointer {0} is claimed twice")]
     ClaimedTwice(Pointer),
@@ -162,19 +170,19 @@ impl Shape {
         Ok(Self { root })
     }
 
-    pub(super) fn root(&self) -> &Node {
+    pub(crate) fn root(&self) -> &Node {
         &self.root
     }
 }
 
 /// One place that pointers lead to or through.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Node {
+pub(crate) struct Node {
     claim: Option<Category>,
     /// The category that decides here, own or inherited: one or none.
-    pub(super) cover: CategorySet,
+    pub(crate) cover: CategorySet,
     /// Whether the learner is named here.
-    pub(super) is_subject: bool,
+    pub(crate) is_subject: bool,
     /// By fingerprint, then name.
     children: Vec<Child>,
 }
@@ -188,13 +196,13 @@ struct Child {
 
 impl Node {
     /// Whether a pointer leads further down, so that an object here has to be taken apart.
-    pub(super) fn is_divided(&self) -> bool {
+    pub(crate) fn is_divided(&self) -> bool {
         !self.children.is_empty()
     }
 
     /// The place of the member of that name, which has that [`fingerprint`].
     #[inline]
-    pub(super) fn child(&self, fingerprint: u64, name: &[u8]) -> Option<&Self> {
+    pub(crate) fn child(&self, fingerprint: u64, name: &[u8]) -> Option<&Self> {
         let order = |child: &Child| {
             child
                 .fingerprint
@@ -238,7 +246,7 @@ impl Node {
 /// A number that equal names share and different names rarely do; names with equal ones are compared in full. Not keyed: it
 /// only saves comparisons, and whoever forges collisions gains nothing but those.
 #[inline]
-pub(super) fn fingerprint(name: &[u8]) -> u64 {
+pub(crate) fn fingerprint(name: &[u8]) -> u64 {
     let ends = if let (Some(head), Some(tail)) = (name.first_chunk::<8>(), name.last_chunk::<8>()) {
         u64::from_le_bytes(*head) ^ u64::from_le_bytes(*tail).rotate_left(23)
     } else if let (Some(head), Some(tail)) = (name.first_chunk::<4>(), name.last_chunk::<4>()) {
@@ -247,6 +255,23 @@ pub(super) fn fingerprint(name: &[u8]) -> u64 {
         name.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte))
     };
     ends ^ (name.len() as u64) << 56
+}
+
+/// The shape of a dataset's records, from its subject pointer and its categories; `number` gives each category its number.
+pub fn shape(
+    subject: &str,
+    categories: &BTreeMap<String, Vec<String>>,
+    mut number: impl FnMut(&str) -> Option<Category>,
+) -> Result<Shape, ShapeError> {
+    let pointer = |text: &str| text.parse::<Pointer>().map_err(|error| ShapeError::Pointer(text.to_owned(), error));
+    let mut claims = Vec::new();
+    for (name, pointers) in categories {
+        let category = number(name).ok_or_else(|| ShapeError::TooManyCategories(name.clone()))?;
+        for text in pointers {
+            claims.push((category, pointer(text)?));
+        }
+    }
+    Shape::compile(&pointer(subject)?, claims.iter().map(|(category, pointer)| (*category, pointer)))
 }
 
 #[cfg(test)]

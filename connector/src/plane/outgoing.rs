@@ -1,0 +1,209 @@
+//! The body of a data response: decided chunks pass the consent gate one by one as TLS asks for them. Bounded: at most two chunks wait.
+
+use super::{
+    PlaneError,
+    pipeline::{Chunk, Pipeline, Release, State},
+};
+use crate::{
+    consent::{Gate, Index},
+    dsp::Pid,
+};
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use std::{
+    pin::Pin,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// How a stream ended.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Number of the last record that was handed to TLS, since the transfer's first stream.
+    pub sent: u64,
+    /// What was withheld so far.
+    pub release: Release,
+    /// The root over the record lines.
+    pub root: [u8; 32],
+    /// The end line was handed over.
+    pub complete: bool,
+}
+
+/// Where the producer has to go on from after a change of epoch.
+struct Restart {
+    generation: u64,
+    state: State,
+    begun: bool,
+}
+
+/// How the body sends the producer back. The producer sleeps here once it has nothing more to do.
+#[derive(Default)]
+struct Slot {
+    wanted: Mutex<(Option<Restart>, bool)>,
+    changed: Condvar,
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, (Option<Restart>, bool)> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self, restart: Restart) {
+        self.lock().0 = Some(restart);
+        self.changed.notify_one();
+    }
+
+    fn close(&self) {
+        self.lock().1 = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits until the producer is sent back (`true`) or no longer needed (`false`).
+    fn wait(&self) -> bool {
+        let slot = self.changed.wait_while(self.lock(), |(wanted, closed)| wanted.is_none() && !*closed);
+        slot.unwrap_or_else(PoisonError::into_inner).0.is_some()
+    }
+}
+
+/// The body of one data response.
+pub struct Outgoing {
+    transfer: Pid,
+    index: Arc<Index>,
+    gate: Arc<Gate>,
+    chunks: mpsc::Receiver<(u64, Result<Chunk, PlaneError>)>,
+    restart: Arc<Slot>,
+    generation: u64,
+    passed: State,
+    begun: bool,
+    done: bool,
+    report: Option<oneshot::Sender<Report>>,
+}
+
+/// Starts the producer on a blocking thread and returns the body, and what will be known at its end.
+pub fn start(
+    transfer: Pid,
+    index: Arc<Index>,
+    gate: Arc<Gate>,
+    pipeline: Pipeline,
+) -> (Outgoing, oneshot::Receiver<Report>) {
+    let (sender, chunks) = mpsc::channel(2);
+    let restart = Arc::new(Slot::default());
+    let (report, reported) = oneshot::channel();
+    let passed = pipeline.state().clone();
+    index.enter(&transfer, gate.clone());
+    let body = Outgoing {
+        transfer,
+        index,
+        gate,
+        chunks,
+        restart: restart.clone(),
+        generation: 0,
+        passed,
+        begun: false,
+        done: false,
+        report: Some(report),
+    };
+    tokio::task::spawn_blocking(move || produce(pipeline, &sender, &restart));
+    (body, reported)
+}
+
+fn produce(mut pipeline: Pipeline, chunks: &mpsc::Sender<(u64, Result<Chunk, PlaneError>)>, restart: &Slot) {
+    let mut generation = 0;
+    loop {
+        let wanted = restart.lock().0.take();
+        if let Some(wanted) = wanted {
+            generation = wanted.generation;
+            if let Err(error) = pipeline.rewind(wanted.state, wanted.begun) {
+                let _ = chunks.blocking_send((generation, Err(error)));
+                return;
+            }
+        }
+        let chunk = pipeline.chunk();
+        let over = chunk.as_ref().map_or(true, |chunk| chunk.last);
+        if chunks.blocking_send((generation, chunk)).is_err() {
+            return;
+        }
+        // The epoch may still change before the end line has passed.
+        if over && !restart.wait() {
+            return;
+        }
+    }
+}
+
+impl Outgoing {
+    fn finish(&mut self, complete: bool) {
+        self.done = true;
+        self.chunks.close();
+        self.restart.close();
+        self.index.leave(&self.transfer, &self.gate);
+        if let Some(report) = self.report.take() {
+            let state = &self.passed;
+            // Nobody waiting for the report is no error.
+            let _ = report.send(Report {
+                sent: state.sent,
+                release: state.release.clone(),
+                root: state.frontier.root(),
+                complete,
+            });
+        }
+    }
+
+    /// Lets the chunk through, or sends the producer back to what has passed.
+    fn pass(&mut self, chunk: Chunk) -> Result<Option<Bytes>, PlaneError> {
+        match self.gate.pass(&self.index, chunk.epoch, chunk.after.sent) {
+            Err(_) => Err(PlaneError::Stopped),
+            Ok(Err(_)) => {
+                self.generation += 1;
+                let restart =
+                    Restart { generation: self.generation, state: self.passed.clone(), begun: self.begun };
+                self.restart.ask(restart);
+                Ok(None)
+            }
+            Ok(Ok(())) => {
+                self.passed = chunk.after;
+                self.begun = true;
+                if chunk.last {
+                    self.finish(true);
+                }
+                Ok(Some(chunk.bytes))
+            }
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = PlaneError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, PlaneError>>> {
+        loop {
+            if self.done {
+                return Poll::Ready(None);
+            }
+            let Some((generation, chunk)) = std::task::ready!(self.chunks.poll_recv(cx)) else {
+                self.finish(false);
+                return Poll::Ready(Some(Err(PlaneError::Incomplete)));
+            };
+            if generation != self.generation {
+                continue;
+            }
+            match chunk.and_then(|chunk| self.pass(chunk)) {
+                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(None) => {}
+                Err(error) => {
+                    self.finish(false);
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        if !self.done {
+            self.finish(false);
+        }
+    }
+}
