@@ -190,7 +190,11 @@ impl<'a> Scanner<'a> {
         let from = self.at;
         self.at += plain_run(self.rest());
         if self.accept(b'"') {
-            return Ok(Span { from, to: self.at - 1, escaped: false });
+            return Ok(Span {
+                from,
+                to: self.at - 1,
+                escaped: false,
+            });
         }
         self.escaped_string(from)
     }
@@ -201,7 +205,13 @@ impl<'a> Scanner<'a> {
     fn escaped_string(&mut self, from: usize) -> Result<Span, RecordError> {
         loop {
             match self.bump() {
-                Some(b'"') => return Ok(Span { from, to: self.at - 1, escaped: true }),
+                Some(b'"') => {
+                    return Ok(Span {
+                        from,
+                        to: self.at - 1,
+                        escaped: true,
+                    });
+                }
                 Some(b'\\') => self.escape()?,
                 _ => return Err(RecordError::NotJson),
             };
