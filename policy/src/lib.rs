@@ -1,8 +1,29 @@
 //! Usage policies in ODRL: parsed strictly, decided purely, every refusal explained.
 //!
 //! Nothing in this crate does I/O, reads a clock, waits or locks. Facts come in as arguments; decisions go out as values.
+//!
+//! The way through: [`Policy::parse`] (JSON in, or [`Malformed`]) → [`Policy::check`] (is every term understood?) →
+//! [`Policy::decide`] (may it go on, at this [`Stage`]?) → [`Policy::plan`] (at transfer start: what is left to look at
+//! per record). [`same_terms`] compares an agreement with the offer that it came from.
 #![forbid(unsafe_code)]
 
+mod check;
+mod compare;
+mod evaluate;
+mod meaning;
+mod model;
+mod parse;
+mod plan;
+mod reason;
+mod residual;
 mod timestamp;
+pub mod vocabulary;
 
+pub use compare::{Difference, same_terms};
+pub use evaluate::{Decision, Facts, Stage, Truth};
+pub use model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value};
+pub use parse::{MAX_DEPTH, MAX_NODES, Malformed};
+pub use plan::{Carried, Plan};
+pub use reason::{Code, Reason};
 pub use timestamp::{Timestamp, TimestampError};
+pub use vocabulary::{Action, Category, LeftOperand, Operator, canonical_name};

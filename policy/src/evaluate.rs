@@ -1,0 +1,424 @@
+//! Decides: rules against facts, in three-valued logic that collapses towards refusal. The reference for every other way
+//! to evaluate a policy. What remains open at transfer start is worked out in `residual`, and held in `plan`.
+
+use crate::{
+    meaning::{Order, Relation, Span, Test},
+    model::{Atomic, Connective, Constraint, Kind, Policy, Rule, Term},
+    reason::{Code, Reason, quoted},
+    residual,
+    timestamp::Timestamp,
+    vocabulary::{Action, Category, HANDING_OVER, canonical_name},
+};
+use std::collections::BTreeSet;
+
+/// True, false, or not known. The order False < Unknown < True makes `and` the minimum and `or` the maximum (strong
+/// Kleene logic).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Truth {
+    /// Does not hold.
+    False,
+    /// A fact is missing.
+    Unknown,
+    /// Holds.
+    True,
+}
+
+impl Truth {
+    /// Exactly one True with all others False is True; two True are False; none True and none Unknown is False; anything
+    /// else is Unknown.
+    fn exactly_one(parts: impl Iterator<Item = Self>) -> Self {
+        let (mut holding, mut unknown) = (0_usize, false);
+        for part in parts {
+            match part {
+                Self::True => holding += 1,
+                Self::Unknown => unknown = true,
+                Self::False => {}
+            }
+        }
+        match (holding, unknown) {
+            (2.., _) | (0, false) => Self::False,
+            (1, false) => Self::True,
+            (_, true) => Self::Unknown,
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+/// The points in an exchange at which a policy is asked. Which facts exist, and which are still open:
+///
+/// | stage | `dateTime` | `recipient` | `purpose`, `dases:consent`, `dases:dataCategory` |
+/// |---|---|---|---|
+/// | Publish | now or later | any | open |
+/// | Catalog, Negotiation | now or later | known | open |
+/// | Transfer | now | known | open, and kept in the plan |
+/// | Record | now | known | known, or unknown and then refused |
+///
+/// "Open" facts are decided per record; an open fact refuses only if no value of it could ever permit. "Now or later":
+/// what has expired for good is refused, what is not in force yet may be shown and negotiated; its transfer must wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// An operator publishes the offer.
+    Publish,
+    /// A peer looks at the catalog.
+    Catalog,
+    /// An offer, a counter-offer or an agreement arrives.
+    Negotiation,
+    /// A transfer starts.
+    Transfer,
+    /// One record is about to leave. The reference that a plan must agree with.
+    Record,
+}
+
+/// What is known about the world when a policy is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The trusted clock.
+    pub now: Timestamp,
+    /// The verified identity (DID) of the consumer; compared character by character.
+    pub recipient: String,
+    /// What the consumer asks to do.
+    pub action: Action,
+    /// The purpose of the use; looked at in [`Stage::Record`] only.
+    pub purpose: Option<String>,
+    /// The category of the record; looked at in [`Stage::Record`] only.
+    pub category: Option<Category>,
+    /// Whether the learner has given consent; looked at in [`Stage::Record`] only.
+    pub consent: Option<bool>,
+}
+
+impl Facts {
+    /// Facts that are known before any record is looked at.
+    pub fn new(now: Timestamp, recipient: impl Into<String>, action: Action) -> Self {
+        Self {
+            now,
+            recipient: recipient.into(),
+            action,
+            purpose: None,
+            category: None,
+            consent: None,
+        }
+    }
+}
+
+/// The answer to one question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Decision {
+    /// It may go on.
+    Permit {
+        /// The first instant at which the policy permits: now, or later for a policy that is not in force yet.
+        from: Timestamp,
+    },
+    /// It may not.
+    Deny(
+        /// Why; never empty.
+        Vec<Reason>,
+    ),
+}
+
+impl Decision {
+    /// True when it may go on.
+    pub fn permits(&self) -> bool {
+        matches!(self, Self::Permit { .. })
+    }
+
+    /// Why not; empty when it may go on.
+    pub fn reasons(&self) -> &[Reason] {
+        match self {
+            Self::Permit { .. } => &[],
+            Self::Deny(reasons) => reasons,
+        }
+    }
+}
+
+/// What one evaluation sees. `None` is a fact that is missing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct World<'a> {
+    pub(crate) now: i64,
+    pub(crate) recipient: &'a str,
+    pub(crate) purpose: Option<Purpose<'a>>,
+    pub(crate) category: Option<Category>,
+    pub(crate) consent: Option<bool>,
+}
+
+/// What a missing fact means for an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It is decided later, per record: no reason to refuse now.
+    IsOpen,
+    /// It should be known, so it refuses.
+    Refuses,
+}
+
+/// The purpose of a use, by canonical name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose<'a> {
+    Named(&'a str),
+    /// Some purpose that the policy does not mention.
+    Other,
+}
+
+impl Policy {
+    /// Decides whether `facts` allow the exchange to go on at `stage`. Denies by default: something must permit, nothing
+    /// may prohibit, and every term must be understood ([`Policy::check`]). Publication and negotiation also require
+    /// that a transfer plan could hold what remains ([`Policy::plan`]), so that nothing is agreed that never starts.
+    ///
+    /// Only permissions whose action covers the asked one count. A prohibition forbids when it covers the asked action
+    /// or one that the handing over itself consists of (`read`, `stream`). Prohibitions of other actions, such as
+    /// `distribute` or `sell`, bind the consumer's later use; they are declared in the plan and forbid nothing here.
+    /// Where both speak, the prohibition wins.
+    pub fn decide(&self, stage: Stage, facts: &Facts) -> Decision {
+        let decided = self
+            .check(stage)
+            .and_then(|()| self.right_party(stage, facts))
+            .and_then(|()| match stage {
+                Stage::Publish | Stage::Negotiation => residual::first_plannable(self, facts, stage),
+                Stage::Catalog => residual::first_permitting(self, facts),
+                Stage::Transfer => residual::permitting_now(self, facts).map(|()| facts.now),
+                Stage::Record => self.decide_record(facts).map(|()| facts.now),
+            });
+        match decided {
+            Ok(from) => Decision::Permit { from },
+            Err(reasons) => Decision::Deny(reasons),
+        }
+    }
+
+    /// An agreement is enforced for its assignee and for nobody else.
+    pub(crate) fn right_party(&self, stage: Stage, facts: &Facts) -> Result<(), Vec<Reason>> {
+        let enforced = matches!(stage, Stage::Transfer | Stage::Record) && self.kind == Kind::Agreement;
+        match self.assignee() {
+            Some(assignee) if enforced && assignee != facts.recipient => {
+                let text = format!(
+                    "the agreement is with {}, not with {}",
+                    quoted(assignee),
+                    quoted(&facts.recipient)
+                );
+                Err(vec![Reason::new(Code::WrongParty, "/assignee", text)])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn decide_record(&self, facts: &Facts) -> Result<(), Vec<Reason>> {
+        let purpose = facts.purpose.as_deref().map(canonical_name);
+        let world = World {
+            now: facts.now.millis(),
+            recipient: &facts.recipient,
+            purpose: purpose.as_deref().map(Purpose::Named),
+            category: facts.category,
+            consent: facts.consent,
+        };
+        let permitted = self
+            .covering(facts.action)
+            .any(|rule| rule.truth(&world) == Truth::True);
+        let prohibited = self
+            .forbidding(facts.action)
+            .any(|rule| rule.truth(&world) != Truth::False);
+        if permitted && !prohibited {
+            Ok(())
+        } else {
+            Err(self.explain(facts.action, &world, Missing::Refuses))
+        }
+    }
+
+    /// The permissions that speak about `action`.
+    pub(crate) fn covering(&self, action: Action) -> impl Iterator<Item = &Rule> {
+        self.permissions.iter().filter(move |rule| rule.covers(action))
+    }
+
+    /// The prohibitions that can forbid `action` itself.
+    pub(crate) fn forbidding(&self, action: Action) -> impl Iterator<Item = &Rule> {
+        self.prohibitions.iter().filter(move |rule| rule.forbids(action))
+    }
+
+    /// Why `world` is refused: each covering permission that does not hold, and each prohibition that may. Empty when
+    /// missing facts are open and nothing that is known refuses by itself.
+    pub(crate) fn explain(&self, action: Action, world: &World<'_>, missing: Missing) -> Vec<Reason> {
+        let least = if missing == Missing::IsOpen {
+            Truth::Unknown
+        } else {
+            Truth::True
+        };
+        let mut reasons = BTreeSet::new();
+        if self.covering(action).all(|rule| rule.truth(world) < least) {
+            for constraint in self.covering(action).flat_map(|rule| &rule.constraints) {
+                explain_constraint(constraint, world, least, &mut reasons);
+            }
+        }
+        for rule in self.forbidding(action) {
+            let pointer = rule.pointer.as_str();
+            match rule.truth(world) {
+                Truth::False => {}
+                Truth::True => {
+                    let text = format!("{} is prohibited", rule.action);
+                    reasons.insert(Reason::new(Code::Prohibited, pointer, text));
+                }
+                Truth::Unknown if missing == Missing::IsOpen => {}
+                Truth::Unknown => {
+                    let text = format!("{} may be prohibited; a fact to rule that out is missing", rule.action);
+                    reasons.insert(Reason::new(Code::Prohibited, pointer, text));
+                }
+            }
+        }
+        if self.covering(action).next().is_none() {
+            let text = format!("no permission covers the action {action}");
+            reasons.insert(Reason::new(Code::NoPermission, "", text));
+        }
+        reasons.into_iter().collect()
+    }
+}
+
+impl Rule {
+    fn covers(&self, action: Action) -> bool {
+        self.action.known().is_some_and(|own| action.is_covered_by(own))
+    }
+
+    /// An unknown action could mean anything, so it forbids; `check` has named it before this is asked.
+    pub(crate) fn forbids(&self, action: Action) -> bool {
+        match self.action {
+            Term::Known(own) => action.is_covered_by(own) || HANDING_OVER.iter().any(|part| part.is_covered_by(own)),
+            Term::Unknown(_) => true,
+        }
+    }
+
+    /// Whether all constraints hold.
+    pub(crate) fn truth(&self, world: &World<'_>) -> Truth {
+        self.constraints
+            .iter()
+            .map(|constraint| constraint.truth(world))
+            .min()
+            .unwrap_or(Truth::True)
+    }
+}
+
+impl Constraint {
+    pub(crate) fn truth(&self, world: &World<'_>) -> Truth {
+        match self {
+            Self::Atomic(atomic) => atomic.truth(world),
+            Self::Logical { connective, parts, .. } => {
+                let mut truths = parts.iter().map(|part| part.truth(world));
+                match connective {
+                    Connective::And | Connective::AndSequence => truths.min().unwrap_or(Truth::True),
+                    Connective::Or => truths.max().unwrap_or(Truth::False),
+                    Connective::Xone => Truth::exactly_one(&mut truths),
+                }
+            }
+        }
+    }
+}
+
+impl Atomic {
+    fn truth(&self, world: &World<'_>) -> Truth {
+        let Ok(test) = &self.test else { return Truth::Unknown };
+        match test {
+            Test::Time { order, spans } => Truth::from(on_clock(*order, spans, world.now)),
+            Test::Recipient { relation, names } => in_names(*relation, names, world.recipient),
+            Test::Purpose { relation, names } => match world.purpose {
+                None => Truth::Unknown,
+                Some(Purpose::Named(name)) => in_names(*relation, names, name),
+                Some(Purpose::Other) => outside(*relation),
+            },
+            Test::Consent { given } => world.consent.map_or(Truth::Unknown, |fact| Truth::from(fact == *given)),
+            Test::Category { relation, members } => match (world.category, relation) {
+                (None, _) => Truth::Unknown,
+                (Some(category), Relation::AnyOf | Relation::Below) => Truth::from(members.contains(&category)),
+                (Some(category), Relation::NoneOf) => Truth::from(!members.contains(&category)),
+            },
+        }
+    }
+}
+
+fn on_clock(order: Order, spans: &[Span], now: i64) -> bool {
+    let any = |holds: fn(&Span, i64) -> bool| spans.iter().any(|span| holds(span, now));
+    match order {
+        Order::Before => any(|span, now| now < span.start),
+        Order::BeforeOrIn => any(|span, now| now < span.end),
+        Order::After => any(|span, now| now >= span.end),
+        Order::AfterOrIn => any(|span, now| now >= span.start),
+        Order::In => any(|span, now| span.start <= now && now < span.end),
+        Order::NotIn => !any(|span, now| span.start <= now && now < span.end),
+    }
+}
+
+fn in_names(relation: Relation, names: &BTreeSet<String>, name: &str) -> Truth {
+    if names.contains(name) {
+        Truth::from(relation != Relation::NoneOf)
+    } else {
+        outside(relation)
+    }
+}
+
+/// For a name that is not listed. Whether it lies *below* a listed one is not known: no hierarchy is loaded.
+fn outside(relation: Relation) -> Truth {
+    match relation {
+        Relation::AnyOf => Truth::False,
+        Relation::NoneOf => Truth::True,
+        Relation::Below => Truth::Unknown,
+    }
+}
+
+/// The comparisons that keep `constraint` below the truth that is needed.
+fn explain_constraint(constraint: &Constraint, world: &World<'_>, least: Truth, reasons: &mut BTreeSet<Reason>) {
+    if constraint.truth(world) >= least {
+        return;
+    }
+    match constraint {
+        Constraint::Atomic(atomic) => {
+            reasons.insert(explain_atomic(atomic, world));
+        }
+        Constraint::Logical {
+            pointer,
+            connective: Connective::Xone,
+            ..
+        } => {
+            let text = format!("not exactly one part holds: {}", quoted(&constraint.to_string()));
+            reasons.insert(Reason::new(Code::ConstraintFalse, pointer, text));
+        }
+        Constraint::Logical { parts, .. } => {
+            parts
+                .iter()
+                .for_each(|part| explain_constraint(part, world, least, reasons));
+        }
+    }
+}
+
+fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
+    let wanted = quoted(&atomic.to_string());
+    match (atomic.truth(world), &atomic.test) {
+        (Truth::False, Ok(Test::Time { order, .. })) => {
+            let state = match order {
+                Order::Before | Order::BeforeOrIn => "expired",
+                Order::After | Order::AfterOrIn => "not in force yet",
+                Order::In | Order::NotIn => "not in force at this time",
+            };
+            let now = Timestamp::from_millis(world.now);
+            Reason::new(
+                Code::OutsideTime,
+                &atomic.pointer,
+                format!("{state}: {wanted} is required, and it is {now}"),
+            )
+        }
+        (Truth::False, Ok(Test::Recipient { .. })) => {
+            let text = format!("{wanted} is required, and the recipient is {}", quoted(world.recipient));
+            Reason::new(Code::ConstraintFalse, &atomic.pointer, text)
+        }
+        (Truth::Unknown, _) => {
+            let text = format!("{wanted} is required, and the fact to judge it is missing");
+            Reason::new(Code::ConstraintUnknown, &atomic.pointer, text)
+        }
+        _ => Reason::new(
+            Code::ConstraintFalse,
+            &atomic.pointer,
+            format!("{wanted} is required, and it does not hold"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! The policy as it was written: rules, constraints and duties, each with the JSON pointer of its node. Unknown terms
+//! stay in the tree and are named later; nothing is dropped. Nothing here decides.
+
+use crate::{
+    meaning::Test,
+    reason::Reason,
+    vocabulary::{Action, LeftOperand, Operator},
+};
+use std::fmt;
+
+/// What the policy is: a proposal, a contract, or a plain set of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A proposal by the assigner: `Offer` or `MessageOffer` of DSP 2025-1.
+    Offer,
+    /// A contract between assigner and assignee; what is enforced.
+    Agreement,
+    /// Rules that nobody has proposed or agreed yet; not on the wire.
+    Set,
+}
+
+/// A term of one of the vocabulary tables, or the text that none of them knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Term<T> {
+    /// A term that this crate understands.
+    Known(T),
+    /// Kept as it was written, so that it can be named.
+    Unknown(String),
+}
+
+impl<T: Copy> Term<T> {
+    /// The term, if it is understood.
+    pub fn known(&self) -> Option<T> {
+        match self {
+            Self::Known(term) => Some(*term),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Term<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(term) => term.fmt(f),
+            Self::Unknown(text) => f.write_str(text),
+        }
+    }
+}
+
+/// One right operand: a plain string, `{"@value", "@type"}` or `{"@id"}`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Value {
+    /// The lexical form.
+    pub text: String,
+    /// The datatype as a full IRI (`xsd:` expanded); `@id` for a value given as `{"@id"}`; none for a plain string.
+    pub datatype: Option<String>,
+}
+
+/// `leftOperand operator rightOperand`, and what that means, decided once when the policy is parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Atomic {
+    pub(crate) pointer: String,
+    pub(crate) left: Term<LeftOperand>,
+    pub(crate) operator: Term<Operator>,
+    pub(crate) right: Vec<Value>,
+    pub(crate) test: Result<Test, Vec<Reason>>,
+}
+
+/// How the parts of a logical constraint combine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Connective {
+    /// All parts hold.
+    And,
+    /// At least one part holds.
+    Or,
+    /// Exactly one part holds.
+    Xone,
+    /// All parts hold. The order in which they came to hold is not known to a connector, so this is judged as
+    /// [`Connective::And`]; in comparisons the order of the parts counts.
+    AndSequence,
+}
+
+impl Connective {
+    pub(crate) const ALL: [Self; 4] = [Self::And, Self::Or, Self::Xone, Self::AndSequence];
+
+    /// The member name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::And => "and",
+            Self::Or => "or",
+            Self::Xone => "xone",
+            Self::AndSequence => "andSequence",
+        }
+    }
+}
+
+/// A condition on the state of the world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Constraint {
+    /// One comparison.
+    Atomic(Atomic),
+    /// Several constraints under one connective; never empty.
+    Logical {
+        /// JSON pointer of the constraint object.
+        pointer: String,
+        /// How the parts combine.
+        connective: Connective,
+        /// At least one part.
+        parts: Vec<Constraint>,
+    },
+}
+
+impl Constraint {
+    /// JSON pointer of this constraint.
+    pub fn pointer(&self) -> &str {
+        match self {
+            Self::Atomic(atomic) => &atomic.pointer,
+            Self::Logical { pointer, .. } => pointer,
+        }
+    }
+
+    /// Calls `visit` for every comparison in this constraint, in document order.
+    pub(crate) fn each_atomic<'a>(&'a self, visit: &mut impl FnMut(&'a Atomic)) {
+        match self {
+            Self::Atomic(atomic) => visit(atomic),
+            Self::Logical { parts, .. } => parts.iter().for_each(|part| part.each_atomic(visit)),
+        }
+    }
+}
+
+impl fmt::Display for Atomic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ", self.left, self.operator)?;
+        let texts: Vec<&str> = self.right.iter().map(|value| value.text.as_str()).collect();
+        match texts.as_slice() {
+            [one] => f.write_str(one),
+            many => write!(f, "[{}]", many.join(", ")),
+        }
+    }
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Atomic(atomic) => atomic.fmt(f),
+            Self::Logical { connective, parts, .. } => {
+                let texts: Vec<String> = parts.iter().map(Self::to_string).collect();
+                write!(f, "{}({})", connective.name(), texts.join("; "))
+            }
+        }
+    }
+}
+
+/// Something that must be done: in a permission (a condition of it) or as an obligation of the whole policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duty {
+    /// JSON pointer of the duty object.
+    pub pointer: String,
+    /// What must be done.
+    pub action: Term<Action>,
+    /// When it must be done; all of them.
+    pub constraints: Vec<Constraint>,
+}
+
+/// A permission or a prohibition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// JSON pointer of the rule object.
+    pub pointer: String,
+    /// What is permitted or prohibited.
+    pub action: Term<Action>,
+    /// When; all of them.
+    pub constraints: Vec<Constraint>,
+    /// Conditions of a permission; always empty in a prohibition.
+    pub duties: Vec<Duty>,
+}
+
+/// A parsed policy. Only [`Policy::parse`] makes one, so its shape can be relied upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    pub(crate) kind: Kind,
+    pub(crate) id: String,
+    pub(crate) profiles: Vec<(String, String)>,
+    pub(crate) target: Option<String>,
+    pub(crate) assigner: Option<String>,
+    pub(crate) assignee: Option<String>,
+    pub(crate) timestamp: Option<String>,
+    pub(crate) permissions: Vec<Rule>,
+    pub(crate) prohibitions: Vec<Rule>,
+    pub(crate) obligations: Vec<Duty>,
+}
+
+impl Policy {
+    /// The policy's `@id`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Offer, agreement or set.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The dataset; always present in an agreement, absent from offers inside a catalog.
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
+    /// Who grants; always present in an agreement.
+    pub fn assigner(&self) -> Option<&str> {
+        self.assigner.as_deref()
+    }
+
+    /// To whom it is granted; always present in an agreement.
+    pub fn assignee(&self) -> Option<&str> {
+        self.assignee.as_deref()
+    }
+
+    /// The agreement's `timestamp` as it was written. It plays no part in decisions.
+    pub fn timestamp(&self) -> Option<&str> {
+        self.timestamp.as_deref()
+    }
+
+    /// The profiles that the policy names, as written.
+    pub fn profiles(&self) -> impl Iterator<Item = &str> {
+        self.profiles.iter().map(|(_, profile)| profile.as_str())
+    }
+
+    /// The permissions, in document order.
+    pub fn permissions(&self) -> &[Rule] {
+        &self.permissions
+    }
+
+    /// The prohibitions, in document order.
+    pub fn prohibitions(&self) -> &[Rule] {
+        &self.prohibitions
+    }
+
+    /// The obligations of the whole policy, in document order.
+    pub fn obligations(&self) -> &[Duty] {
+        &self.obligations
+    }
+}

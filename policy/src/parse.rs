@@ -1,0 +1,502 @@
+//! Reads a policy from the JSON form of the Dataspace Protocol (DSP 2025-1: Offer, MessageOffer, Agreement). The only way
+//! to make a [`Policy`]. Strict where leniency would widen a permission, lenient where only the notation differs.
+//!
+//! - Members are read bare, with the prefix `odrl:`, or as full IRIs; the same member twice is refused.
+//! - One object stands for an array of one, as JSON-LD compaction writes it. Empty rule and constraint arrays are read as
+//!   absent; an empty logical constraint or right operand is refused.
+//! - A member that this module does not know is refused at every level, because whatever it says would be ignored. The
+//!   exception is prose at the top of the policy (`dct:title`, `rdfs:label` and the like), and `@context`: terms are read
+//!   by their names, as the DSP JSON schemas do, never through a context supplied by a peer.
+//! - What ODRL defines and DSP leaves out (`inheritFrom`, `refinement`, `remedy`, `consequence`, `unit`, a target on a
+//!   rule, ...) is refused by name. `conflict` may only say `prohibit`, which is how this crate always decides.
+
+use crate::{
+    meaning::understand,
+    model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value},
+    reason::quoted,
+    vocabulary::{Action, LeftOperand, Namespace, ODRL, Operator, XSD},
+};
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
+
+/// How deep logical constraints may nest.
+pub const MAX_DEPTH: usize = 16;
+/// How many rules, duties, constraints and right operands a policy may hold together.
+pub const MAX_NODES: usize = 1_000;
+
+/// The JSON is not a policy that can be read without ignoring something.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a readable policy, at {}: {problem}", if pointer.is_empty() { "its top" } else { pointer })]
+pub struct Malformed {
+    /// JSON pointer (RFC 6901) of the offending node; empty for the policy itself.
+    pub pointer: String,
+    /// What is wrong with it, in plain English.
+    pub problem: String,
+}
+
+const POLICY_MEMBERS: &[&str] = &[
+    "@context",
+    "@type",
+    "@id",
+    "uid",
+    "profile",
+    "target",
+    "assigner",
+    "assignee",
+    "timestamp",
+    "conflict",
+    "permission",
+    "prohibition",
+    "obligation",
+];
+const RULE_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint"];
+const PERMISSION_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint", "duty"];
+const CONSTRAINT_MEMBERS: &[&str] = &[
+    "@type",
+    "@id",
+    "uid",
+    "leftOperand",
+    "operator",
+    "rightOperand",
+    "and",
+    "or",
+    "xone",
+    "andSequence",
+];
+/// Prose about a policy: kept out of the rules by the vocabularies that define it, so it may be passed over.
+const PROSE: &[(Namespace, &[&str])] = &[
+    (
+        Namespace {
+            prefix: "dct",
+            iri: "http://purl.org/dc/terms/",
+        },
+        DUBLIN_CORE,
+    ),
+    (
+        Namespace {
+            prefix: "dcterms",
+            iri: "http://purl.org/dc/terms/",
+        },
+        DUBLIN_CORE,
+    ),
+    (
+        Namespace {
+            prefix: "rdfs",
+            iri: "http://www.w3.org/2000/01/rdf-schema#",
+        },
+        &["label", "comment"],
+    ),
+];
+const DUBLIN_CORE: &[&str] = &[
+    "title",
+    "description",
+    "issued",
+    "modified",
+    "created",
+    "creator",
+    "publisher",
+    "identifier",
+];
+
+type Result<T> = std::result::Result<T, Malformed>;
+
+fn malformed<T>(pointer: &str, problem: impl Into<String>) -> Result<T> {
+    Err(Malformed {
+        pointer: pointer.to_owned(),
+        problem: problem.into(),
+    })
+}
+
+impl Policy {
+    /// Reads a policy. Terms that are not understood are kept, for [`Policy::check`] to name.
+    ///
+    /// # Errors
+    /// [`Malformed`] for the first node that is not in the form described at the top of this module.
+    pub fn parse(value: &Json) -> Result<Self> {
+        Reader { nodes: 0 }.policy(value)
+    }
+}
+
+/// The members of one JSON object under their bare names, each with its pointer.
+struct Members<'a> {
+    pointer: String,
+    by_name: BTreeMap<&'a str, (&'a Json, String)>,
+}
+
+impl<'a> Members<'a> {
+    fn read(value: &'a Json, pointer: &str, known: &[&str], what: &str) -> Result<Self> {
+        let Json::Object(object) = value else {
+            return malformed(pointer, format!("{what} must be a JSON object"));
+        };
+        let mut by_name = BTreeMap::new();
+        for (written, member) in object {
+            let at = child(pointer, written);
+            let name = ODRL
+                .local(written)
+                .filter(|local| !local.starts_with('@'))
+                .unwrap_or(written);
+            if !known.contains(&name) {
+                if what == "a policy" && is_prose(written) {
+                    continue;
+                }
+                return malformed(&at, unknown_member(name, what));
+            }
+            if by_name.insert(name, (member, at.clone())).is_some() {
+                return malformed(&at, format!("{name} is written twice"));
+            }
+        }
+        Ok(Self {
+            pointer: pointer.to_owned(),
+            by_name,
+        })
+    }
+
+    fn get(&self, name: &str) -> Option<(&'a Json, &str)> {
+        self.by_name
+            .get(name)
+            .map(|(value, pointer)| (*value, pointer.as_str()))
+    }
+
+    /// The nodes of a one-or-many member; none when it is absent.
+    fn many(&self, name: &str) -> Vec<(&'a Json, String)> {
+        match self.get(name) {
+            None => Vec::new(),
+            Some((value, pointer)) => one_or_many(value, pointer),
+        }
+    }
+
+    /// A member that names one thing: a string, `{"@id": string}`, or an array of one of these.
+    fn name(&self, name: &str) -> Result<Option<&'a str>> {
+        self.get(name)
+            .map(|(value, pointer)| identifier(value, pointer))
+            .transpose()
+    }
+
+    fn required_name(&self, name: &str) -> Result<&'a str> {
+        self.name(name)?
+            .map_or_else(|| malformed(&self.pointer, format!("{name} is missing")), Ok)
+    }
+
+    /// `@id` and `uid` are two names of one member; at most one may be given.
+    fn id(&self) -> Result<Option<&'a str>> {
+        match (self.name("@id")?, self.name("uid")?) {
+            (Some(_), Some(_)) => malformed(&self.pointer, "@id and uid are both given"),
+            (id, uid) => Ok(id.or(uid)),
+        }
+    }
+
+    /// Refuses an `@type` that contradicts the place where the object stands.
+    fn expect_type(&self, allowed: &[&str]) -> Result<()> {
+        let Some(written) = self.name("@type")? else {
+            return Ok(());
+        };
+        if ODRL
+            .local_or_bare(written)
+            .is_some_and(|local| allowed.contains(&local))
+        {
+            return Ok(());
+        }
+        malformed(
+            &child(&self.pointer, "@type"),
+            format!("{} cannot stand here", quoted(written)),
+        )
+    }
+}
+
+fn unknown_member(name: &str, what: &str) -> String {
+    match name {
+        "target" => "a rule must not carry its own target (DSP 2025-1): the policy has one target".to_owned(),
+        "assigner" | "assignee" => format!("{what} must not name its own parties: the policy names them"),
+        "duty" => format!("{what} cannot have duties"),
+        "inheritFrom"
+        | "refinement"
+        | "remedy"
+        | "consequence"
+        | "unit"
+        | "dataType"
+        | "status"
+        | "constraint"
+        | "action"
+        | "rightOperandReference"
+        | "isReplacedBy"
+        | "relation"
+        | "function"
+        | "output" => {
+            format!("{name} is not supported in {what}, and ignoring it could permit too much")
+        }
+        _ => format!(
+            "{} is not known in {what}, and ignoring it could permit too much",
+            quoted(name)
+        ),
+    }
+}
+
+fn is_prose(written: &str) -> bool {
+    PROSE
+        .iter()
+        .any(|(namespace, names)| namespace.local(written).is_some_and(|local| names.contains(&local)))
+}
+
+fn child(pointer: &str, member: &str) -> String {
+    format!("{pointer}/{}", member.replace('~', "~0").replace('/', "~1"))
+}
+
+fn one_or_many<'a>(value: &'a Json, pointer: &str) -> Vec<(&'a Json, String)> {
+    match value {
+        Json::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| (item, format!("{pointer}/{i}")))
+            .collect(),
+        one => vec![(one, pointer.to_owned())],
+    }
+}
+
+fn identifier<'a>(value: &'a Json, pointer: &str) -> Result<&'a str> {
+    let text = match value {
+        Json::String(text) => Some(text.as_str()),
+        Json::Array(items) => match items.as_slice() {
+            [one] if !one.is_array() => return identifier(one, &format!("{pointer}/0")),
+            _ => return malformed(pointer, "exactly one is expected"),
+        },
+        Json::Object(object) if object.len() == 1 => object.get("@id").and_then(Json::as_str),
+        _ => None,
+    };
+    match text {
+        Some("") | None => malformed(pointer, "a non-empty string is expected"),
+        Some(text) => Ok(text),
+    }
+}
+
+struct Reader {
+    nodes: usize,
+}
+
+impl Reader {
+    fn count(&mut self, pointer: &str) -> Result<()> {
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return malformed(
+                pointer,
+                format!("a policy may hold at most {MAX_NODES} rules, constraints and values"),
+            );
+        }
+        Ok(())
+    }
+
+    fn policy(&mut self, value: &Json) -> Result<Policy> {
+        let members = Members::read(value, "", POLICY_MEMBERS, "a policy")?;
+        let kind = kind(&members)?;
+        let Some(id) = members.id()? else {
+            return malformed("", "@id is missing");
+        };
+        conflict(&members)?;
+        let mut profiles = Vec::new();
+        for (profile, at) in members.many("profile") {
+            self.count(&at)?;
+            profiles.push((at.clone(), identifier(profile, &at)?.to_owned()));
+        }
+        let owned = |name: &str| members.name(name).map(|text| text.map(str::to_owned));
+        let policy = Policy {
+            kind,
+            id: id.to_owned(),
+            profiles,
+            target: owned("target")?,
+            assigner: owned("assigner")?,
+            assignee: owned("assignee")?,
+            timestamp: owned("timestamp")?,
+            permissions: self.rules(&members, "permission", PERMISSION_MEMBERS, &["Permission", "Rule"])?,
+            prohibitions: self.rules(&members, "prohibition", RULE_MEMBERS, &["Prohibition", "Rule"])?,
+            obligations: self.duties(&members, "obligation")?,
+        };
+        if policy.permissions.is_empty() && policy.prohibitions.is_empty() {
+            return malformed("", "a policy needs a permission or a prohibition (DSP 2025-1)");
+        }
+        Ok(policy)
+    }
+
+    fn rules(&mut self, members: &Members<'_>, name: &str, known: &[&str], types: &[&str]) -> Result<Vec<Rule>> {
+        let mut rules = Vec::new();
+        for (value, pointer) in members.many(name) {
+            self.count(&pointer)?;
+            let rule = Members::read(value, &pointer, known, &format!("a {name}"))?;
+            rule.expect_type(types)?;
+            rule.id()?;
+            rules.push(Rule {
+                action: action(&rule)?,
+                constraints: self.constraints(&rule, "constraint", 0)?,
+                duties: self.duties(&rule, "duty")?,
+                pointer,
+            });
+        }
+        Ok(rules)
+    }
+
+    fn duties(&mut self, members: &Members<'_>, name: &str) -> Result<Vec<Duty>> {
+        let mut duties = Vec::new();
+        for (value, pointer) in members.many(name) {
+            self.count(&pointer)?;
+            let duty = Members::read(value, &pointer, RULE_MEMBERS, "a duty")?;
+            duty.expect_type(&["Duty", "Obligation", "Rule"])?;
+            duty.id()?;
+            duties.push(Duty {
+                action: action(&duty)?,
+                constraints: self.constraints(&duty, "constraint", 0)?,
+                pointer,
+            });
+        }
+        Ok(duties)
+    }
+
+    fn constraints(&mut self, members: &Members<'_>, name: &str, depth: usize) -> Result<Vec<Constraint>> {
+        members
+            .many(name)
+            .into_iter()
+            .map(|(value, pointer)| self.constraint(value, pointer, depth))
+            .collect()
+    }
+
+    fn constraint(&mut self, value: &Json, pointer: String, depth: usize) -> Result<Constraint> {
+        self.count(&pointer)?;
+        if depth >= MAX_DEPTH {
+            return malformed(&pointer, format!("constraints may nest at most {MAX_DEPTH} deep"));
+        }
+        let members = Members::read(value, &pointer, CONSTRAINT_MEMBERS, "a constraint")?;
+        members.expect_type(&["Constraint", "AtomicConstraint", "LogicalConstraint"])?;
+        members.id()?;
+        let atomic = ["leftOperand", "operator", "rightOperand"]
+            .iter()
+            .any(|name| members.get(name).is_some());
+        let logical: Vec<_> = Connective::ALL
+            .into_iter()
+            .filter(|c| members.get(c.name()).is_some())
+            .collect();
+        match (atomic, logical.as_slice()) {
+            (true, []) => self.atomic(&members, pointer),
+            (false, [connective]) => {
+                let parts = self.constraints(&members, connective.name(), depth + 1)?;
+                if parts.is_empty() {
+                    return malformed(&pointer, format!("{} needs at least one constraint", connective.name()));
+                }
+                Ok(Constraint::Logical {
+                    pointer,
+                    connective: *connective,
+                    parts,
+                })
+            }
+            _ => malformed(
+                &pointer,
+                "a constraint is either leftOperand, operator and rightOperand, or exactly one of and, or, xone, andSequence",
+            ),
+        }
+    }
+
+    fn atomic(&mut self, members: &Members<'_>, pointer: String) -> Result<Constraint> {
+        let left = term(members.required_name("leftOperand")?, LeftOperand::read);
+        let operator = term(members.required_name("operator")?, Operator::read);
+        let mut right = Vec::new();
+        for (value, at) in members.many("rightOperand") {
+            self.count(&at)?;
+            right.push(right_operand(value, &at)?);
+        }
+        if right.is_empty() {
+            return malformed(&pointer, "rightOperand is missing or empty");
+        }
+        let test = understand(&pointer, &left, &operator, &right);
+        Ok(Constraint::Atomic(Atomic {
+            pointer,
+            left,
+            operator,
+            right,
+            test,
+        }))
+    }
+}
+
+fn kind(members: &Members<'_>) -> Result<Kind> {
+    let written = members.name("@type")?;
+    let kind = match written.map(|text| ODRL.local_or_bare(text).unwrap_or(text)) {
+        None | Some("Offer") => Kind::Offer,
+        Some("Agreement") => Kind::Agreement,
+        Some("Set" | "Policy") => Kind::Set,
+        Some(other) => return malformed("/@type", format!("{} is not Offer, Agreement or Set", quoted(other))),
+    };
+    if kind == Kind::Agreement {
+        for required in ["target", "assigner", "assignee"] {
+            if members.get(required).is_none() {
+                return malformed("", format!("an agreement needs {required} (DSP 2025-1)"));
+            }
+        }
+    }
+    Ok(kind)
+}
+
+fn conflict(members: &Members<'_>) -> Result<()> {
+    let Some((value, pointer)) = members.get("conflict") else {
+        return Ok(());
+    };
+    match ODRL.local_or_bare(identifier(value, pointer)?) {
+        Some("prohibit") => Ok(()),
+        _ => malformed(pointer, "only the conflict strategy prohibit is supported"),
+    }
+}
+
+fn action(rule: &Members<'_>) -> Result<Term<Action>> {
+    Ok(term(rule.required_name("action")?, Action::read))
+}
+
+fn term<T>(text: &str, read: fn(&str) -> Option<T>) -> Term<T> {
+    read(text).map_or_else(|| Term::Unknown(text.to_owned()), Term::Known)
+}
+
+fn right_operand(value: &Json, pointer: &str) -> Result<Value> {
+    match value {
+        Json::String(text) => Ok(Value {
+            text: text.clone(),
+            datatype: None,
+        }),
+        Json::Object(object) => value_object(object, pointer),
+        Json::Number(_) | Json::Bool(_) => malformed(
+            pointer,
+            "DSP 2025-1 allows no bare number or boolean here; write {\"@value\": \"10\", \"@type\": \"xsd:integer\"}",
+        ),
+        Json::Null | Json::Array(_) => malformed(pointer, "a string, {\"@value\", \"@type\"} or {\"@id\"} is expected"),
+    }
+}
+
+fn value_object(object: &Map<String, Json>, pointer: &str) -> Result<Value> {
+    if let Some(unknown) = object
+        .keys()
+        .find(|key| !matches!(key.as_str(), "@value" | "@type" | "@id"))
+    {
+        return malformed(
+            &child(pointer, unknown),
+            "not known in a value, and ignoring it could permit too much",
+        );
+    }
+    let text = |name: &str| match object.get(name) {
+        None => Ok(None),
+        Some(Json::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => malformed(&child(pointer, name), "a string is expected"),
+    };
+    match (text("@value")?, text("@type")?, text("@id")?) {
+        (Some(value), datatype, None) => {
+            let datatype = datatype.map(|written| match XSD.local(written) {
+                Some(local) => format!("{}{local}", XSD.iri),
+                None => written.to_owned(),
+            });
+            Ok(Value {
+                text: value.to_owned(),
+                datatype,
+            })
+        }
+        (None, None, Some(id)) => Ok(Value {
+            text: id.to_owned(),
+            datatype: Some("@id".to_owned()),
+        }),
+        _ => malformed(
+            pointer,
+            "a value is either {\"@value\"} with an optional {\"@type\"}, or {\"@id\"}",
+        ),
+    }
+}

@@ -1,0 +1,168 @@
+//! The plan of one transfer: everything known at its start is folded, and what remains is what each record needs. Made by
+//! [`Policy::plan`] and by nothing else; how a plan is applied to records is the data plane's affair.
+
+use crate::{
+    evaluate::{Facts, Stage},
+    model::{Constraint, Duty, Policy, Rule},
+    reason::{Code, Reason},
+    residual::Question,
+    timestamp::Timestamp,
+    vocabulary::{Action, Category, canonical_name},
+};
+use serde::Serialize;
+
+/// A duty, or a prohibition of something that only the consumer can do: written in the policy, understood, and not
+/// enforceable from here. It needs the consumer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Carried {
+    /// What must be done, or must not be done.
+    pub action: Action,
+    /// Under which constraints, in words such as `dateTime lteq 2026-12-31T00:00:00Z`; all of them; sorted.
+    pub when: Vec<String>,
+    /// JSON pointer of the duty or prohibition.
+    pub pointer: String,
+}
+
+impl Carried {
+    fn new(action: Option<Action>, constraints: &[Constraint], pointer: &str) -> Option<Self> {
+        let mut when: Vec<String> = constraints.iter().map(ToString::to_string).collect();
+        when.sort_unstable();
+        Some(Self {
+            action: action?,
+            when,
+            pointer: pointer.to_owned(),
+        })
+    }
+
+    /// The duties of a rule or a policy, sorted. Unknown actions were refused by [`Policy::check`].
+    pub(crate) fn of_duties(duties: &[Duty]) -> Vec<Self> {
+        let carried = |duty: &Duty| Self::new(duty.action.known(), &duty.constraints, &duty.pointer);
+        let mut all: Vec<Self> = duties.iter().filter_map(carried).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn of_rule(rule: &Rule) -> Option<Self> {
+        Self::new(rule.action.known(), &rule.constraints, &rule.pointer)
+    }
+
+    /// What is said, without where it is said.
+    pub(crate) fn key(&self) -> (Action, &[String]) {
+        (self.action, &self.when)
+    }
+
+    pub(crate) fn key_owned(&self) -> (Action, Vec<String>) {
+        (self.action, self.when.clone())
+    }
+}
+
+/// What is left to look at per record. Everything else has been decided, for one policy, recipient and action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// `@id` of the policy that was folded.
+    pub policy: String,
+    /// The verified consumer for whom the plan was made.
+    pub recipient: String,
+    /// The action that the plan permits.
+    pub action: Action,
+    /// The purposes to which the policy binds the use, as [`canonical_name`] writes them, sorted. The learner's consent
+    /// must cover each of them. Empty means that the policy binds the use to no purpose: see [`Plan::any_purpose`].
+    pub purposes: Vec<String>,
+    /// The data categories that may leave, sorted; `None` when the policy does not restrict them.
+    pub categories: Option<Vec<String>>,
+    /// True when each record needs the learner's consent because the policy says so.
+    pub consent_required: bool,
+    /// First instant at which the plan holds; `None` when it always did.
+    pub valid_from: Option<Timestamp>,
+    /// Last millisecond in which the plan holds; `None` when it has no end. After it a new plan may be asked for.
+    pub valid_until: Option<Timestamp>,
+    /// Duties of the permissions and obligations of the policy that the consumer has to fulfil.
+    pub duties: Vec<Carried>,
+    /// Prohibitions of actions that are the consumer's alone, such as `distribute`.
+    pub declared: Vec<Carried>,
+}
+
+impl Plan {
+    /// True when the policy names no purpose, so that the consumer may use the data for any.
+    pub fn any_purpose(&self) -> bool {
+        self.purposes.is_empty()
+    }
+
+    /// True when the policy lets records of this category leave; any accepted spelling. A record whose category is not
+    /// known leaves only if the policy does not restrict categories.
+    pub fn allows_category(&self, category: &str) -> bool {
+        match &self.categories {
+            None => true,
+            Some(allowed) => {
+                Category::read(category).is_some_and(|category| allowed.iter().any(|one| one == category.name()))
+            }
+        }
+    }
+
+    /// True when the plan permits a use for this purpose.
+    pub fn allows_purpose(&self, purpose: &str) -> bool {
+        self.any_purpose() || self.purposes.contains(&canonical_name(purpose))
+    }
+
+    /// Whether the plan holds at `now`. To be asked at least once per batch, and by a timer at [`Plan::valid_until`].
+    ///
+    /// # Errors
+    /// `POL-05` before [`Plan::valid_from`] and after [`Plan::valid_until`].
+    pub fn open_at(&self, now: Timestamp) -> Result<(), Reason> {
+        match (self.valid_from, self.valid_until) {
+            (Some(from), _) if now < from => Err(Reason::new(
+                Code::OutsideTime,
+                "",
+                format!("the plan holds from {from} on, and it is {now}"),
+            )),
+            (_, Some(until)) if now > until => Err(Reason::new(
+                Code::OutsideTime,
+                "",
+                format!("the plan held until {until}, and it is {now}"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Policy {
+    /// Folds everything known at the start of a transfer. Looks at `now`, `recipient` and `action` only. The plan never
+    /// permits what [`Policy::decide`] at [`Stage::Record`] would refuse.
+    ///
+    /// # Errors
+    /// Whatever [`Policy::decide`] at [`Stage::Transfer`] refuses, for the same reasons; and `POL-08` when the condition
+    /// that remains ties purpose, category and consent together, so that no plan can hold it.
+    pub fn plan(&self, facts: &Facts) -> Result<Plan, Vec<Reason>> {
+        self.check(Stage::Transfer)?;
+        self.right_party(Stage::Transfer, facts)?;
+        let question = Question::new(self, facts.action)?;
+        let now = facts.now.millis();
+        let residual = question.residual(now, &facts.recipient)?;
+        let (valid_from, valid_until) = question.window(now, &facts.recipient, &residual);
+        let mut duties = residual.duties;
+        duties.extend(Carried::of_duties(&self.obligations));
+        let declared = self.prohibitions.iter().filter(|rule| !rule.forbids(facts.action));
+        let names = |categories: std::collections::BTreeSet<Category>| {
+            categories
+                .into_iter()
+                .map(|category| category.name().to_owned())
+                .collect()
+        };
+        Ok(Plan {
+            policy: self.id.clone(),
+            recipient: facts.recipient.clone(),
+            action: facts.action,
+            purposes: residual.purposes.into_iter().flatten().collect(),
+            categories: residual.categories.map(names),
+            consent_required: residual.consent_required,
+            valid_from,
+            valid_until,
+            duties,
+            declared: declared.filter_map(Carried::of_rule).collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
