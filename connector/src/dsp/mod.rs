@@ -1,1 +1,3 @@
 //! DSP.
+
+pub mod json;
