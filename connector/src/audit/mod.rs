@@ -1,0 +1,3 @@
+//! The audit log: what happened, in an order that nobody can change unseen.
+
+pub mod merkle;
