@@ -11,7 +11,7 @@ use crate::{
     catalog::Shape,
     consent::{Index, Question, Reason},
     dsp::{AgreementId, DatasetId, Pid},
-    jose::{Digest, HmacKey, Signer, base64url},
+    jose::{HmacKey, Signer, base64url},
     plane::scan::RecordError,
 };
 use bytes::Bytes;
@@ -255,7 +255,7 @@ impl Pipeline {
         members.insert("t".into(), kind.into());
         members.insert("transfer".into(), self.rules.transfer.as_str().into());
         members.insert("n".into(), self.state.sent.into());
-        members.insert("root".into(), Digest::from(self.state.frontier.root()).to_string().into());
+        members.insert("root".into(), self.state.frontier.root().to_string().into());
         members
     }
 

@@ -4,7 +4,7 @@ mod pull;
 mod record;
 mod token;
 
-pub use pull::{Live, Puller};
+pub use pull::{Counts, Live, Puller, file};
 pub use record::TransferRecord;
 pub use token::TokenKey;
 
@@ -32,8 +32,6 @@ use url::Url;
 
 /// The header of a completion: the consumer's signed receipt.
 pub const RECEIPT_HEADER: &str = "x-dases-receipt";
-/// The `typ` of a receipt.
-pub const RECEIPT_TYPE: &str = "dases-receipt+jws";
 
 /// Why a transfer did not take a step. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -195,7 +193,7 @@ impl Transfers {
     /// Asks for the data of an agreement, as its consumer.
     pub async fn request(&self, agreement: &AgreementId, peer_base: Url, now: Timestamp) -> Result<TransferRecord, TransferError> {
         let stored = self.agreement(agreement, Role::Consumer).await?;
-        let core = Core::new(Pid::from_uuid(jose::uuid(now)?), stored.provider.clone(), Role::Consumer, peer_base, now);
+        let core = Core::new(Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?), stored.provider.clone(), Role::Consumer, peer_base, now);
         let mut record = TransferRecord::new(core, &stored);
         let mut turn = Turn::default();
         let message = TransferMessage::Request {
@@ -286,7 +284,7 @@ impl Transfers {
         }
         self.plan(&stored, now)?;
         self.parts.catalog.get(&stored.dataset).await?.ok_or(TransferError::UnknownDataset)?;
-        let mut core = Core::new(Pid::from_uuid(jose::uuid(now)?), sender.did.clone(), Role::Provider, callback.clone(), now);
+        let mut core = Core::new(Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?), sender.did.clone(), Role::Provider, callback.clone(), now);
         core.meet(Some(theirs))?;
         core.position = core.position.receive(Role::Provider, incoming.step).map_err(ProcessError::from)?;
         core.head = incoming.body;
@@ -510,7 +508,7 @@ impl Transfers {
             .with("complete", report.complete)
             .with("withheld", json!(report.release.withheld()))
             .with("fieldsRemoved", report.release.fields_removed())
-            .of("root", &jose::Digest::from(report.root));
+            .of("root", &report.root);
         self.ledger
             .change(pid, now, |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
                 record.released(report);

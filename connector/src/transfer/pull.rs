@@ -1,7 +1,7 @@
 //! The consumer's side of the data plane at work: fetches what a started transfer has to offer, takes it up again after any break, and
 //! ends with a signed receipt.
 
-use super::{RECEIPT_HEADER, RECEIPT_TYPE, TransferError, TransferRecord, Transfers};
+use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers};
 use crate::{
     audit::{Entry, Kind as Recorded},
     dsp::{
@@ -316,7 +316,7 @@ impl Puller {
             "transfer": record.core.peer_pid, "agreement": record.agreement, "dataset": record.dataset,
             "count": progress.records, "root": root, "at": now,
         });
-        let receipt = token::sign(self.transfers.signer(), RECEIPT_TYPE, &claims)?;
+        let receipt = token::sign(self.transfers.signer(), token::Kind::Receipt, &claims)?;
         let headers = vec![(RECEIPT_HEADER.to_owned(), receipt.clone())];
         let entry = Entry::new(Recorded::Received)
             .with("process", record.core.pid.as_str())

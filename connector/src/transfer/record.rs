@@ -1,6 +1,6 @@
 //! The stored form of one transfer, and how its messages are addressed.
 
-use super::{RECEIPT_TYPE, TransferError};
+use super::TransferError;
 use crate::{
     contract::StoredAgreement,
     dsp::{
@@ -100,7 +100,7 @@ impl TransferRecord {
             sent: report.sent,
             withheld: report.release.withheld().into_iter().map(|(code, count)| (code.to_owned(), count)).collect(),
             fields_removed: report.release.fields_removed(),
-            root: Digest::from(report.root).to_string(),
+            root: report.root.to_string(),
             complete: report.complete,
         });
     }
@@ -109,14 +109,14 @@ impl TransferRecord {
     pub(super) fn take_receipt(&mut self, receipt: &str, keys: Option<&Document>) -> Result<Digest, TransferError> {
         let refuse = |why: &str| TransferError::Receipt(why.to_owned());
         let keys = keys.ok_or_else(|| refuse("the consumer's keys are not to be had now"))?;
-        let opened = token::verify(receipt, RECEIPT_TYPE, |kid| keys.key(kid).cloned())
+        let opened = token::verify(receipt, token::Kind::Receipt, |kid| keys.key(kid).cloned())
             .map_err(|error| TransferError::Receipt(error.to_string()))?;
-        let text = |name: &str| opened.claims.get(name).and_then(Value::as_str);
+        let text = |name: &str| opened.members().get(name).and_then(Value::as_str);
         if text("transfer") != Some(self.core.pid.as_str()) || text("agreement") != Some(self.agreement.as_str()) {
             return Err(refuse("it names another transfer"));
         }
         if let Some(release) = self.release.as_ref().filter(|release| release.complete)
-            && (opened.claims.get("count").and_then(Value::as_u64) != Some(release.sent)
+            && (opened.members().get("count").and_then(Value::as_u64) != Some(release.sent)
                 || text("root") != Some(&release.root))
         {
             return Err(refuse("its count or root differs"));
@@ -138,7 +138,7 @@ impl TransferRecord {
             return Err(TransferError::Invalid("the peer has not answered the request yet; try again when it has".into()));
         }
         core.position = core.position.originate(core.role, message.step()).map_err(ProcessError::from)?;
-        let id = crate::dsp::MessageId::from_uuid(jose::uuid(now)?);
+        let id = crate::dsp::MessageId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         let body = message.write(&id, &core.pids());
         let path = path(message, core.role, core.peer_pid.as_ref().map(|pid| pid.as_str()));
         let draft = Draft { step: message.step(), kind: message.type_name(), path, body, headers, of: PhantomData };

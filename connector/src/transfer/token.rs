@@ -36,7 +36,7 @@ impl TokenKey {
         let Some(bytes) = base64url::decode_array::<LENGTH>(token) else { return false };
         let (head, tag) = bytes.split_at(16);
         let Ok(tag) = <[u8; Digest::LEN]>::try_from(tag) else { return false };
-        let genuine = self.tag(pid, head).matches(&Digest::from(tag));
+        let genuine = self.tag(pid, head).matches(&Digest::from_bytes(tag));
         let expires = head.get(8..).and_then(|part| part.try_into().ok()).map_or(i64::MIN, i64::from_be_bytes);
         genuine && head.starts_with(&serial.to_be_bytes()) && now.millis() < expires
     }
