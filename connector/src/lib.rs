@@ -15,4 +15,6 @@ pub mod contract;
 pub mod consent;
 pub mod plane;
 pub mod transfer;
+pub mod peer;
+pub mod http;
 pub mod demo;
