@@ -1,13 +1,14 @@
 //! Writes the load of `store_load` until it is killed, and prints `task seq number .` for each commit after the store
 //! acknowledged it. For the crash tests only.
 //!
-//! `store-writer DIR SIZE KIND`, where SIZE is that of the largest value and KIND is `guarded`, `as-shipped` or `only-log`.
+//! `store-writer DIR SIZE KIND`, where SIZE is that of the largest value and KIND is `guarded`, `as-shipped` or `only-log`;
+//! with KIND `idle` it opens the guarded store, says `open`, and closes it when its input ends.
 //! Ends with 3 when the store is in use, with 4 when it stops accepting commits, with 1 for anything else.
 #![forbid(unsafe_code)]
 
 use std::{
     env,
-    io::{self, Write},
+    io::{self, Read, Write},
     path::Path,
     process::ExitCode,
     sync::Arc,
@@ -40,6 +41,13 @@ async fn write(store: Arc<dyn Store>, task: u64, size: usize) -> Result<(), Stor
 }
 
 async fn run(dir: &Path, size: usize, kind: &str) -> Result<(), StoreError> {
+    if kind == "idle" {
+        let store = open(dir, "guarded")?;
+        println!("open");
+        // Until the parent closes the pipe.
+        let _ = io::stdin().read(&mut [0]);
+        return store.close().await;
+    }
     let store = open(dir, kind)?;
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| tokio::spawn(write(Arc::clone(&store), task, size)))
