@@ -18,6 +18,9 @@ const PIECE: u8 = b'c';
 /// How often a row may be overwritten under a reader that collects its chunks.
 const TRIES: usize = 1_000;
 
+/// A row key with its row.
+pub(super) type Keyed = (Vec<u8>, Vec<u8>);
+
 fn physical(key: &[u8]) -> Vec<u8> {
     [&[ROW], key].concat()
 }
@@ -77,19 +80,13 @@ pub(super) fn version(db: &sled::Db, key: &[u8]) -> Result<Option<Version>, Stor
 }
 
 /// Rows in key order, with their keys. A row that is removed meanwhile may be missing.
-pub(super) fn rows_from(
-    db: &sled::Db,
-    start: Bound<Vec<u8>>,
-) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StoreError>> {
+pub(super) fn rows_from(db: &sled::Db, start: Bound<Vec<u8>>) -> impl Iterator<Item = Result<Keyed, StoreError>> {
     let start = start.map(|key| physical(&key));
     db.range((start, Bound::Excluded(vec![ROW + 1])))
         .filter_map(|entry| row_of(db, entry).transpose())
 }
 
-fn row_of(
-    db: &sled::Db,
-    entry: sled::Result<(sled::IVec, sled::IVec)>,
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+fn row_of(db: &sled::Db, entry: sled::Result<(sled::IVec, sled::IVec)>) -> Result<Option<Keyed>, StoreError> {
     let (key, stored) = entry.map_err(store_error)?;
     let key: Vec<u8> = key.iter().skip(1).copied().collect();
     let row = match whole(db, &stored)? {
