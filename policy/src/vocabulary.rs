@@ -199,6 +199,7 @@ terms! {
         Certificates = DASES "certificates",
         ActivityTraces = DASES "activity-traces",
         Experience = DASES "experience",
+        Provenance = DASES "provenance",
         SpecialNeeds = DASES "special-needs",
     }
 }

@@ -2,7 +2,7 @@
 
 use super::merkle::{self, Frontier};
 use crate::{
-    jose::{Digest, JoseError, Signer, VerifyingKey, canonical, token},
+    jose::{Digest, JoseError, Signer, VerifyingKey, base64url, canonical, token},
     store::{Batch, Committed, Store, StoreError, Table},
 };
 use policy::Timestamp;
@@ -15,8 +15,6 @@ use tokio::sync::{Mutex, Notify};
 const ENTRIES: Table = Table(1);
 /// Signed checkpoints by tree size (big-endian).
 const CHECKPOINTS: Table = Table(2);
-/// The `typ` of a checkpoint's signature.
-const CHECKPOINT_TYPE: &str = "dases-checkpoint+jws";
 /// How many entries are read at a time.
 const PAGE: usize = 512;
 
@@ -81,7 +79,7 @@ impl Entry {
         members.insert("v".into(), 1.into());
         members.insert("ts".into(), now.to_string().into());
         members.insert("kind".into(), json!(self.kind));
-        canonical::to_vec(&Value::Object(members)).map_err(|error| StoreError::Corrupt(format!("audit entry: {error}")))
+        canonical::signable(&Value::Object(members)).map_err(|error| StoreError::Corrupt(format!("audit entry: {error}")))
     }
 }
 
@@ -200,9 +198,9 @@ impl Log {
         self.extend(&mut frontier, u64::MAX).await?;
         let size = frontier.size();
         if size > sealed {
-            let claims = json!({"size": size, "root": Digest::from(frontier.root()).to_string(), "ts": now.to_string(),
-                "frontier": Digest::encode(&frontier.to_bytes())});
-            let signed = token::sign(&self.signer, CHECKPOINT_TYPE, &claims)
+            let claims = json!({"size": size, "root": frontier.root().to_string(), "ts": now.to_string(),
+                "frontier": base64url::encode(&frontier.to_bytes())});
+            let signed = token::sign(&self.signer, token::Kind::Checkpoint, &claims)
                 .map_err(|cause| AuditError::Signature { size, cause })?;
             let mut batch = Batch::new();
             batch.put(CHECKPOINTS, size.to_be_bytes(), signed);
@@ -223,11 +221,11 @@ impl Log {
         }
         let Some((key, value)) = last else { return Ok(Frontier::new()) };
         let size = number(&key)?;
-        let claims = self.open_checkpoint(size, &value, &self.signer.verifying_key())?;
+        let claims = self.open_checkpoint(size, &value, self.signer.key().verifying_key())?;
         claims
             .get("frontier")
             .and_then(Value::as_str)
-            .and_then(|text| Digest::decode(text).ok())
+            .and_then(|text| base64url::decode(text))
             .and_then(|bytes| Frontier::from_bytes(&bytes).ok())
             .filter(|frontier| frontier.size() == size)
             .ok_or(AuditError::Unreadable(size))
@@ -254,14 +252,14 @@ impl Log {
 
     fn open_checkpoint(&self, size: u64, value: &[u8], key: &VerifyingKey) -> Result<Value, AuditError> {
         let text = std::str::from_utf8(value).map_err(|_| AuditError::Unreadable(size))?;
-        token::verify(text, CHECKPOINT_TYPE, |kid| (kid == self.signer.kid).then(|| key.clone()))
-            .map(|opened| opened.claims)
+        token::verify(text, token::Kind::Checkpoint, |kid| (kid == self.signer.key_id()).then(|| key.clone()))
+            .map(token::Claims::into_value)
             .map_err(|cause| AuditError::Signature { size, cause })
     }
 
     /// Reads everything back from disk and checks it against every checkpoint ever signed.
     pub async fn verify(&self) -> Result<Verification, AuditError> {
-        let key = self.signer.verifying_key();
+        let key = self.signer.key().verifying_key();
         let found = self.len().await?;
         let mut frontier = Frontier::new();
         let (mut checkpoints, mut after) = (0, None::<Vec<u8>>);
@@ -271,12 +269,12 @@ impl Log {
             after = Some(last.key.clone());
             for row in rows {
                 let size = number(&row.key)?;
-                let claims = self.open_checkpoint(size, &row.item.value, &key)?;
+                let claims = self.open_checkpoint(size, &row.item.value, key)?;
                 self.extend(&mut frontier, size).await?;
                 if frontier.size() < size {
                     return Err(AuditError::Truncated { sealed: size, found });
                 }
-                let root = Digest::from(frontier.root()).to_string();
+                let root = frontier.root().to_string();
                 if claims.get("root").and_then(Value::as_str) != Some(&root)
                     || claims.get("size").and_then(Value::as_u64) != Some(size)
                 {
@@ -290,7 +288,7 @@ impl Log {
         if frontier.size() < found {
             return Err(AuditError::Gap(frontier.size()));
         }
-        let root = Digest::from(frontier.root()).to_string();
+        let root = frontier.root().to_string();
         Ok(Verification { entries: frontier.size(), checkpoints, sealed, root })
     }
 }

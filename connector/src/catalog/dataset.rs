@@ -104,6 +104,12 @@ impl Dataset {
         if new.categories.is_empty() {
             return Err(invalid("categories", "without a category no field could ever leave; name at least one"));
         }
+        for name in new.categories.keys() {
+            if policy::Category::read(name).is_none_or(|known| known.name() != name) {
+                let known: Vec<&str> = policy::Category::ALL.iter().map(|category| category.name()).collect();
+                return Err(invalid("categories", &format!("{name:?} is none of {}", known.join(", "))));
+            }
+        }
         let mut numbers = (0..64).filter_map(Category::new);
         shape(&new.subject, &new.categories, |_| numbers.next())
             .map_err(|error| DatasetError::Invalid { member: "categories".into(), problem: error.to_string() })?;

@@ -12,7 +12,7 @@ use crate::{
     process::{decode, encode},
     store::{Batch, Guard, StoreError, Table},
 };
-use policy::{Action, Facts, Policy, Reason, Stage, Timestamp};
+use policy::{Action, Decision, Facts, Policy, Reason, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -133,8 +133,10 @@ impl Catalog {
 /// Checks a policy for one stage with what is known of the counterpart.
 pub fn permitted(policy: &Policy, stage: Stage, recipient: &ParticipantId, now: Timestamp) -> Result<(), Vec<Reason>> {
     policy.check(stage)?;
-    let facts = Facts { now, recipient: recipient.to_string(), action: Action::Use };
-    policy.decide(stage, &facts).into_result()
+    match policy.decide(stage, &Facts::new(now, recipient.as_str(), Action::Use)) {
+        Decision::Permit { .. } => Ok(()),
+        Decision::Deny(reasons) => Err(reasons),
+    }
 }
 
 /// A policy from its JSON, within the size limit.

@@ -7,7 +7,7 @@
 use super::{Consent, ConsentId, GrantError};
 use crate::catalog::{Category, CategorySet};
 use crate::dsp::{DatasetId, ParticipantId, Pid};
-use policy::Timestamp;
+use policy::{Timestamp, canonical_name};
 use serde::Serialize;
 use std::{
     collections::HashMap,
@@ -198,13 +198,12 @@ impl Index {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let categories =
             consent.categories.iter().map(|name| inner.category(name)).collect::<Result<CategorySet, GrantError>>()?;
-        let mut numbers =
-            |names: &mut dyn Iterator<Item = &str>| -> Box<[u32]> { names.map(|name| inner.names.number(name)).collect() };
         let grant = Grant {
             id: consent.id.clone(),
-            recipients: numbers(&mut consent.recipients.iter().map(ParticipantId::as_str)),
-            purposes: numbers(&mut consent.purposes.iter().map(String::as_str)),
-            datasets: numbers(&mut consent.datasets.iter().map(DatasetId::as_str)),
+            recipients: consent.recipients.iter().map(|did| inner.names.number(did.as_str())).collect(),
+            // Policies and consents write purposes in several spellings; only the canonical ones are compared.
+            purposes: consent.purposes.iter().map(|purpose| inner.names.number(&canonical_name(purpose))).collect(),
+            datasets: consent.datasets.iter().map(|id| inner.names.number(id.as_str())).collect(),
             categories,
             given: consent.given,
             expires: consent.expires,
@@ -249,7 +248,7 @@ impl Index {
         Ok(Question {
             allowed: categories.iter().map(|name| inner.category(name)).collect::<Result<CategorySet, GrantError>>()?,
             recipient: inner.names.number(recipient.as_str()),
-            purposes: purposes.iter().map(|purpose| inner.names.number(purpose)).collect(),
+            purposes: purposes.iter().map(|purpose| inner.names.number(&canonical_name(purpose))).collect(),
             dataset: inner.names.number(dataset.as_str()),
         })
     }

@@ -21,10 +21,6 @@ use std::{sync::Arc, time::Duration};
 
 /// Consents by id.
 const CONSENTS: Table = Table(12);
-/// The `typ` of a consent's signature.
-pub const CONSENT_TYPE: &str = "dases-consent+jws";
-/// The `typ` of a withdrawal's signature.
-pub const WITHDRAWAL_TYPE: &str = "dases-withdrawal+jws";
 /// How many grants share one durable commit in an import.
 const IMPORT_BATCH: usize = 64;
 /// A stream that makes no progress for this long after a withdrawal is reset (design: the answer never waits on a peer).
@@ -123,7 +119,7 @@ impl Consents {
                     true => ConsentError::Import { entry: at * IMPORT_BATCH + offset + 1, cause },
                     false => cause.into(),
                 })?;
-                let token = token::sign(&self.signer, CONSENT_TYPE, &json!(consent))?;
+                let token = token::sign(&self.signer, token::Kind::Consent, &json!(consent))?;
                 entries.push(self.entry(Kind::ConsentGiven, &consent, &token));
                 batch.insert(CONSENTS, consent.id.as_str(), encode(&Stored { consent: consent.clone(), token, withdrawn: None })?);
                 all.push(consent);
@@ -141,7 +137,7 @@ impl Consents {
     }
 
     fn holder(&self) -> Result<ParticipantId, ConsentError> {
-        self.signer.did.parse().map_err(|_| GrantError::Invalid("holder", "is not a DID").into())
+        self.signer.did().parse().map_err(|_| GrantError::Invalid("holder", "is not a DID").into())
     }
 
     fn entry(&self, kind: Kind, consent: &Consent, token: &str) -> Entry {
@@ -177,7 +173,7 @@ impl Consents {
         let mut entries = Vec::new();
         for (mut stored, version) in affected {
             let claims = json!({"consent": stored.consent.id, "subject": subject, "at": now, "epoch": epoch});
-            let token = token::sign(&self.signer, WITHDRAWAL_TYPE, &claims)?;
+            let token = token::sign(&self.signer, token::Kind::Withdrawal, &claims)?;
             entries.push(self.entry(Kind::ConsentWithdrawn, &stored.consent, &token).with("epoch", epoch));
             stored.withdrawn = Some(token);
             let key = stored.consent.id.as_str().to_owned();

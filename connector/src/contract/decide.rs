@@ -1,9 +1,9 @@
 //! The rules of automatic negotiation. Pure: records and policies in, replies out.
 
-use super::{ContractError, NegotiationRecord, Party};
+use super::{ContractError, NegotiationRecord};
 use crate::{
     catalog::{self, read_policy},
-    dsp::{DatasetId, message::Explanation},
+    dsp::{DatasetId, Role, message::Explanation},
     net::guard,
     trust::Peer,
 };
@@ -112,7 +112,7 @@ pub(super) fn agreement(record: &NegotiationRecord, agreement: &Value, me: &str,
     }
     let offered = read_policy(&record.offer)?;
     policy::same_terms(&agreed, &offered).map_err(|difference| differs(difference.to_string()))?;
-    let whose = if record.offer_by == Party::Provider { "accepted" } else { "requested" };
+    let whose = if record.offer_by == Role::Provider { "accepted" } else { "requested" };
     catalog::permitted(&agreed, Stage::Negotiation, &me.parse().map_err(|_| differs("assignee".into()))?, now)
         .map_err(|reasons| differs(format!("the {whose} terms do not allow the use: {}", catalog::list(&reasons))))
 }

@@ -6,7 +6,7 @@ mod decide;
 mod record;
 
 pub use agreement::{AgreementExport, Agreements, StoredAgreement, VerifyError, verify_export};
-pub use record::{NegotiationRecord, Party};
+pub use record::NegotiationRecord;
 
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
@@ -17,7 +17,7 @@ use crate::{
         message::{self, Explanation, NegotiationMessage, Received},
         negotiation::State,
     },
-    jose::{self, AgreementError},
+    jose::{self, AgreementError, agreement::Party},
     process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, outbox::Outcome},
     store::StoreError,
     trust::{Trust, TrustError, Verified, did::DidError},
@@ -184,7 +184,7 @@ impl Contracts {
             members.insert("target".into(), wanted.dataset.as_str().into());
         }
         decide::understandable(&offer)?;
-        let pid = Pid::from_uuid(jose::uuid(now)?);
+        let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         let core = Core::new(pid, wanted.peer, Role::Consumer, wanted.base, now);
         let mut record = NegotiationRecord::new(core, wanted.dataset, offer.clone(), wanted.offer, wanted.manual);
         let mut turn = Turn::default();
@@ -198,7 +198,7 @@ impl Contracts {
     pub async fn accept(&self, pid: &Pid, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
         self.command(pid, now, |record, turn| {
             record.expect_role(Role::Consumer)?;
-            record.expect_offer_of(Party::Provider)?;
+            record.expect_offer_of(Role::Provider)?;
             record.send(turn, &NegotiationMessage::Accepted, Vec::new(), now)
         })
         .await
@@ -215,7 +215,7 @@ impl Contracts {
                 members.insert("target".into(), record.dataset.as_str().into());
             }
             decide::understandable(&offer)?;
-            record.put_offer(offer.clone(), Party::Consumer);
+            record.put_offer(offer.clone(), Role::Consumer);
             record.send(turn, &NegotiationMessage::Request { offer, callback: None }, Vec::new(), now)
         })
         .await
@@ -268,7 +268,7 @@ impl Contracts {
         decide::callback(callback, sender)?;
         let dataset = self.offered(&message::offer_id(offer)?, &sender.did, now).await?;
         decide::target(offer, &dataset.id)?;
-        let mut core = Core::new(Pid::from_uuid(jose::uuid(now)?), sender.did.clone(), Role::Provider, callback.clone(), now);
+        let mut core = Core::new(Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?), sender.did.clone(), Role::Provider, callback.clone(), now);
         core.meet(Some(theirs))?;
         core.position = core.position.receive(Role::Provider, incoming.step).map_err(ProcessError::from)?;
         core.head = incoming.body;
@@ -277,7 +277,7 @@ impl Contracts {
         record.heard(incoming.body);
         let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None };
         let mut turn = Turn::default();
-        self.answer_request(&mut record, &mut turn, offer, now)?;
+        self.answer_request(&mut record, &mut turn, offer, &call, now)?;
         self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
         Ok((answer, 201))
     }
@@ -317,14 +317,14 @@ impl Contracts {
         match &call.message.value().message {
             NegotiationMessage::Request { offer, .. } => {
                 record.same_offer(offer)?;
-                record.put_offer(offer.clone(), Party::Consumer);
+                record.put_offer(offer.clone(), Role::Consumer);
                 record.heard(body);
-                self.answer_request(record, turn, offer, now)
+                self.answer_request(record, turn, offer, call, now)
             }
             NegotiationMessage::Offer { offer, .. } => {
                 decide::target(offer, &record.dataset)?;
                 decide::understandable(offer)?;
-                record.put_offer(offer.clone(), Party::Provider);
+                record.put_offer(offer.clone(), Role::Provider);
                 record.heard(body);
                 match decide::on_counter_offer(record) {
                     decide::Reply::Accept => record.send(turn, &NegotiationMessage::Accepted, Vec::new(), now),
@@ -335,9 +335,9 @@ impl Contracts {
                 }
             }
             NegotiationMessage::Accepted => {
-                record.expect_offer_of(Party::Provider)?;
+                record.expect_offer_of(Role::Provider)?;
                 record.heard(body);
-                self.propose_agreement(record, turn, now)
+                self.propose_agreement(record, turn, call, now)
             }
             NegotiationMessage::Agreement { agreement } => {
                 agreement::accept(record, agreement, call.signature, keys, &self.trust, now)?;
@@ -371,12 +371,13 @@ impl Contracts {
         record: &mut NegotiationRecord,
         turn: &mut Turn,
         offer: &Value,
+        call: &Call<'_>,
         now: Timestamp,
     ) -> Result<(), ContractError> {
         match decide::on_request(record, offer, now)? {
-            decide::Proposal::Agree => self.propose_agreement(record, turn, now),
+            decide::Proposal::Agree => self.propose_agreement(record, turn, call, now),
             decide::Proposal::Offer(ours) => {
-                record.put_offer(ours.clone(), Party::Provider);
+                record.put_offer(ours.clone(), Role::Provider);
                 record.rounds += 1;
                 record.send(turn, &NegotiationMessage::Offer { offer: ours, callback: None }, Vec::new(), now)
             }
@@ -390,10 +391,13 @@ impl Contracts {
         &self,
         record: &mut NegotiationRecord,
         turn: &mut Turn,
+        call: &Call<'_>,
         now: Timestamp,
     ) -> Result<(), ContractError> {
-        let id = AgreementId::from_uuid(jose::uuid(now)?);
-        agreement::propose(record, &id, &self.trust, now)?;
+        let id = AgreementId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
+        // The consumer signs agreements with the key that signs its messages; the record names it.
+        let consumer = Party { did: call.message.sender().did.to_string(), jkt: call.message.thumbprint() };
+        agreement::propose(record, &id, consumer, &self.trust, now)?;
         let agreement = record.agreement.clone().unwrap_or(Value::Null);
         let headers = vec![(AGREEMENT_SIGNATURE_HEADER.to_owned(), record.provider_signature.clone().unwrap_or_default())];
         record.send(turn, &NegotiationMessage::Agreement { agreement }, headers, now)

@@ -16,9 +16,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::marker::PhantomData;
 
-/// Whose terms are on the table.
-pub type Party = Role;
-
 /// One negotiation as it is stored. Changing a member changes what is on operators' disks.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,7 +28,7 @@ pub struct NegotiationRecord {
     /// The terms on the table, as a `MessageOffer`, verbatim.
     pub offer: Value,
     /// Who put them there.
-    pub offer_by: Party,
+    pub offer_by: Role,
     /// The provider's published offer, which the rules compare with.
     pub published: Value,
     /// How many offers the provider has made in answer to other terms.
@@ -71,7 +68,7 @@ impl NegotiationRecord {
             core,
             dataset,
             offer,
-            offer_by: Party::Consumer,
+            offer_by: Role::Consumer,
             published,
             rounds: 0,
             manual,
@@ -88,7 +85,7 @@ impl NegotiationRecord {
         self.agreement.as_ref()?.get("@id")?.as_str()?.parse().ok()
     }
 
-    pub(super) fn put_offer(&mut self, offer: Value, by: Party) {
+    pub(super) fn put_offer(&mut self, offer: Value, by: Role) {
         self.offer = offer;
         self.offer_by = by;
     }
@@ -106,7 +103,7 @@ impl NegotiationRecord {
     }
 
     /// Only the provider's own offer can be accepted (DSP 2025-1 §7.2.3).
-    pub(super) fn expect_offer_of(&self, party: Party) -> Result<(), ContractError> {
+    pub(super) fn expect_offer_of(&self, party: Role) -> Result<(), ContractError> {
         if self.offer_by == party {
             return Ok(());
         }
@@ -145,7 +142,7 @@ impl NegotiationRecord {
 }
 
 fn message_id(now: Timestamp) -> Result<crate::dsp::MessageId, ContractError> {
-    Ok(crate::dsp::MessageId::from_uuid(jose::uuid(now)?))
+    Ok(crate::dsp::MessageId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?))
 }
 
 /// The address of a message below the recipient's base (DSP 2025-1 §8.1).

@@ -17,7 +17,7 @@ pub const CATEGORIES: &[(&str, &[&str])] = &[
     ("identity", &["/person"]),
     ("skills", &["/kind", "/title", "/assurance", "/skills"]),
     ("results", &["/result"]),
-    ("provenance", &["/issuer", "/awarded", "/src"]),
+    ("provenance", &["/v", "/id", "/rev", "/category", "/ret", "/issuer", "/awarded", "/src"]),
     ("special-needs", &["/specialNeeds"]),
 ];
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     audit::merkle::{self, Frontier},
     dsp::Pid,
-    jose::{Digest, VerifyingKey, base64url},
+    jose::{VerifyingKey, base64url},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -42,7 +42,7 @@ pub struct Progress {
 impl Progress {
     /// The root over the records, as base64url.
     pub fn root(&self) -> Option<String> {
-        Some(Digest::from(self.tree()?.root()).to_string())
+        Some(self.tree()?.root().to_string())
     }
 
     fn tree(&self) -> Option<Frontier> {
@@ -184,7 +184,7 @@ impl Incoming {
         if text("transfer") != Some(self.expected.transfer.as_str()) {
             return Err(self.broken("it belongs to another transfer"));
         }
-        let root = Digest::from(self.tree.root()).to_string();
+        let root = self.tree.root().to_string();
         if members.get("n").and_then(Value::as_u64) != Some(self.records) || text("root") != Some(&root) {
             return Err(self.broken("its count or root is not that of the records received"));
         }

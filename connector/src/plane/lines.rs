@@ -5,8 +5,6 @@ use super::PlaneError;
 use crate::jose::{JoseError, Signer, VerifyingKey, base64url, canonical, token};
 use serde_json::{Map, Value};
 
-/// The `typ` of a control line's signature.
-const STREAM_TYPE: &str = "dases-stream+jws";
 /// The media type of a stream.
 pub const MEDIA_TYPE: &str = "application/x-ndjson";
 
@@ -66,7 +64,7 @@ pub fn read_record(line: &[u8]) -> Option<(u64, &[u8])> {
 /// Signs a control line: the signature is a compact JWS whose payload part is left out, because it is the line itself.
 pub fn control(signer: &Signer, members: Map<String, Value>) -> Result<Vec<u8>, JoseError> {
     let mut line = Value::Object(members);
-    let signed = token::sign(signer, STREAM_TYPE, &line)?;
+    let signed = token::sign(signer, token::Kind::StreamLine, &line)?;
     let mut parts = signed.split('.');
     let (head, tail) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
     if let Some(members) = line.as_object_mut() {
@@ -94,7 +92,7 @@ pub fn read<'a>(
     let (head, tail) = sig.split_once("..").ok_or_else(|| refuse("its signature is malformed".into()))?;
     let payload = canonical::signable(&Value::Object(members.clone())).map_err(|error| refuse(error.to_string()))?;
     let whole = format!("{head}.{}.{tail}", base64url::encode(&payload));
-    token::verify(&whole, STREAM_TYPE, key).map_err(|error| refuse(error.to_string()))?;
+    token::verify(&whole, token::Kind::StreamLine, key).map_err(|error| refuse(error.to_string()))?;
     Ok(Line::Control(members))
 }
 

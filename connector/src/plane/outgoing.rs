@@ -7,6 +7,7 @@ use super::{
 use crate::{
     consent::{Gate, Index},
     dsp::Pid,
+    jose::Digest,
 };
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -25,7 +26,7 @@ pub struct Report {
     /// What was withheld so far.
     pub release: Release,
     /// The root over the record lines.
-    pub root: [u8; 32],
+    pub root: Digest,
     /// The end line was handed over.
     pub complete: bool,
 }

@@ -11,11 +11,11 @@ use crate::{
     catalog::Shape,
     consent::{Index, Question, Reason},
     dsp::{AgreementId, DatasetId, Pid},
-    jose::{Digest, HmacKey, Signer, base64url},
+    jose::{HmacKey, Signer, base64url},
     plane::scan::RecordError,
 };
 use bytes::Bytes;
-use policy::Timestamp;
+use policy::{Plan, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -47,10 +47,8 @@ pub struct Rules {
     pub signer: Arc<Signer>,
     /// Seals cursors.
     pub cursors: Arc<CursorKey>,
-    /// From when the policy permits the use.
-    pub valid_from: Option<Timestamp>,
-    /// Until when.
-    pub valid_until: Option<Timestamp>,
+    /// What is left of the agreement's policy: until when it permits the use.
+    pub plan: Plan,
     /// Reads the time, once for each chunk.
     pub clock: fn() -> Timestamp,
 }
@@ -177,7 +175,7 @@ impl Pipeline {
             push_line(&mut out, &line);
         }
         let now = (rules.clock)();
-        let open = rules.valid_from.is_none_or(|from| now >= from) && rules.valid_until.is_none_or(|until| now < until);
+        let open = rules.plan.open_at(now).is_ok();
         let consents = rules.index.read();
         let epoch = consents.epoch;
         let mut last = !open;
@@ -257,7 +255,7 @@ impl Pipeline {
         members.insert("t".into(), kind.into());
         members.insert("transfer".into(), self.rules.transfer.as_str().into());
         members.insert("n".into(), self.state.sent.into());
-        members.insert("root".into(), Digest::from(self.state.frontier.root()).to_string().into());
+        members.insert("root".into(), self.state.frontier.root().to_string().into());
         members
     }
 

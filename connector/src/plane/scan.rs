@@ -64,6 +64,18 @@ impl RecordError {
     }
 }
 
+/// Whether these bytes are exactly one JSON object on one line.
+pub fn is_object(bytes: &[u8]) -> bool {
+    let check = || {
+        let mut scan = Scanner::new(bytes)?;
+        let object = scan.peek() == Some(b'{');
+        scan.value(0)?;
+        scan.end()?;
+        Ok::<bool, RecordError>(object)
+    };
+    check().unwrap_or(false)
+}
+
 /// The content of a string, quotes excluded, as byte offsets into the record.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {

@@ -102,7 +102,7 @@ impl<M: Machine> Core<M> {
             role,
             base,
             position: Position::default(),
-            head: jose::sha256(b""),
+            head: Digest::EMPTY,
             sent: 0,
             created: now,
             updated: now,
@@ -430,9 +430,9 @@ impl<K: Kind> Ledger<K> {
             turn.entries.insert(0, entry);
             let answer = Answer { status: 200, state: answer_state, pids: record.core().pids(), extra };
             let mut batch = Batch::new();
-            batch.replace(K::TABLE, pid.as_str(), version, encode(&record)?);
+            batch.replace(K::TABLE, pid.as_str(), version, encode(&record).map_err(ProcessError::from)?);
             let spent = message.spent.burn(&mut batch);
-            batch.put(SEEN, message.key.bytes(pid), encode(&answer)?);
+            batch.put(SEEN, message.key.bytes(pid), encode(&answer).map_err(ProcessError::from)?);
             match self.finish(batch, &record, turn, now).await {
                 Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => {
                     return Err(ProcessError::Replayed.into());
@@ -459,7 +459,7 @@ impl<K: Kind> Ledger<K> {
             record.core_mut().updated = now;
             let result = decide(&mut record, &mut turn)?;
             let mut batch = Batch::new();
-            batch.replace(K::TABLE, pid.as_str(), version, encode(&record)?);
+            batch.replace(K::TABLE, pid.as_str(), version, encode(&record).map_err(ProcessError::from)?);
             match self.finish(batch, &record, turn, now).await {
                 Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
                 other => return other.map(|()| (record, result)).map_err(E::from),

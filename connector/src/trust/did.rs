@@ -2,7 +2,7 @@
 
 use crate::{
     dsp::{self, ParticipantId},
-    jose::{JoseError, VerifyingKey},
+    jose::{Digest, VerifyingKey, key::KeyError},
     net::NetError,
 };
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub enum DidError {
         /// The key's id.
         kid: String,
         /// Why.
-        cause: JoseError,
+        cause: KeyError,
     },
     /// The document names no service of ours.
     #[error("the DID document names no data service")]
@@ -73,7 +73,7 @@ pub struct Document {
     /// Whose it is.
     pub id: ParticipantId,
     /// Keys listed under `assertionMethod`, by absolute id.
-    keys: Vec<(String, VerifyingKey, Value)>,
+    keys: Vec<(String, VerifyingKey)>,
     /// The root of the connector (`serviceEndpoint` of the data service, without the well-known path).
     pub root: Option<Url>,
 }
@@ -98,7 +98,7 @@ impl Document {
                 continue;
             }
             let key = VerifyingKey::from_jwk(jwk).map_err(|cause| DidError::BadKey { kid: kid.clone(), cause })?;
-            keys.push((kid, key, jwk.clone()));
+            keys.push((kid, key));
         }
         let root = list("service")
             .iter()
@@ -112,12 +112,12 @@ impl Document {
 
     /// The key with this absolute id.
     pub fn key(&self, kid: &str) -> Option<&VerifyingKey> {
-        self.keys.iter().find(|(id, ..)| id == kid).map(|(_, key, _)| key)
+        self.keys.iter().find(|(id, _)| id == kid).map(|(_, key)| key)
     }
 
-    /// The public key with this RFC 7638 thumbprint, as it was published, with its id.
-    pub fn by_thumbprint(&self, jkt: &str) -> Option<(&str, &VerifyingKey, &Value)> {
-        self.keys.iter().find(|(_, key, _)| key.thumbprint() == jkt).map(|(id, key, jwk)| (id.as_str(), key, jwk))
+    /// Whether a key with this RFC 7638 thumbprint is published.
+    pub fn publishes(&self, thumbprint: &Digest) -> bool {
+        self.keys.iter().any(|(_, key)| key.thumbprint() == *thumbprint)
     }
 }
 

@@ -11,7 +11,7 @@ pub use spent::Spent;
 
 use crate::{
     dsp::ParticipantId,
-    jose::{self, Binding, Digest, JoseError, Opened, Signer, Unverified},
+    jose::{self, Binding, Digest, JoseError, Opened, Signer, Unverified, random},
     net::Reach,
 };
 use did::DidError;
@@ -59,7 +59,7 @@ pub struct Verified<T> {
     value: T,
     sender: Peer,
     opened: Arc<Opened>,
-    body: Digest,
+    thumbprint: Digest,
 }
 
 impl<T> Verified<T> {
@@ -75,7 +75,12 @@ impl<T> Verified<T> {
 
     /// Hash over the body bytes.
     pub fn body_digest(&self) -> Digest {
-        self.body
+        self.opened.body_digest()
+    }
+
+    /// RFC 7638 thumbprint of the key that signed.
+    pub fn thumbprint(&self) -> Digest {
+        self.thumbprint
     }
 
     /// The message id that must be spent in the commit of what it causes.
@@ -85,15 +90,15 @@ impl<T> Verified<T> {
 
     /// Turns the value into what it says; the proof stays.
     pub fn try_map<U, E>(self, read: impl FnOnce(T) -> Result<U, E>) -> Result<Verified<U>, E> {
-        Ok(Verified { value: read(self.value)?, sender: self.sender, opened: self.opened, body: self.body })
+        Ok(Verified { value: read(self.value)?, sender: self.sender, opened: self.opened, thumbprint: self.thumbprint })
     }
 
     /// What the signature of the answer refers to.
     pub fn exchange(&self) -> Exchange {
         Exchange {
             caller: self.sender.did.clone(),
-            request: self.opened.signature_digest,
-            body: self.body,
+            request: self.opened.signature_digest(),
+            body: self.opened.body_digest(),
         }
     }
 }
@@ -162,7 +167,7 @@ impl Trust {
         body: T,
         now: Timestamp,
     ) -> Result<Verified<T>, TrustError> {
-        self.open(signature, &Binding::Request { method, url }, body, now).await
+        self.open(signature, Binding::Request { method, url }, body, now).await
     }
 
     /// Checks an answer to a request of ours.
@@ -175,7 +180,7 @@ impl Trust {
         body: T,
         now: Timestamp,
     ) -> Result<Verified<T>, TrustError> {
-        let opened = self.open(signature, &Binding::Response { request, status }, body, now).await?;
+        let opened = self.open(signature, Binding::Response { request, status }, body, now).await?;
         if opened.sender.did != *from {
             return Err(TrustError::UnknownPeer);
         }
@@ -185,18 +190,17 @@ impl Trust {
     async fn open<T: AsRef<[u8]>>(
         &self,
         signature: Option<&str>,
-        binding: &Binding<'_>,
+        binding: Binding<'_>,
         body: T,
         now: Timestamp,
     ) -> Result<Verified<T>, TrustError> {
         let unverified = Unverified::parse(signature.ok_or(TrustError::SignatureMissing)?)?;
         let issuer: ParticipantId = unverified.issuer().parse().map_err(|_| TrustError::UnknownPeer)?;
         let sender = self.known(&issuer).ok_or(TrustError::UnknownPeer)?.clone();
-        unverified.check(self.me.as_str(), binding, now)?;
-        let key = self.resolver.key(&sender, unverified.kid(), now).await?;
-        let opened = unverified.verify(&key, body.as_ref())?;
-        let digest = jose::sha256(body.as_ref());
-        Ok(Verified { value: body, sender, opened: Arc::new(opened), body: digest })
+        let checked = unverified.check(self.me.as_str(), binding, now)?;
+        let key = self.resolver.key(&sender, checked.key_id(), now).await?;
+        let opened = checked.verify(&key, body.as_ref())?;
+        Ok(Verified { value: body, sender, opened: Arc::new(opened), thumbprint: key.thumbprint() })
     }
 
     /// Signs a request of ours.
@@ -210,7 +214,7 @@ impl Trust {
         now: Timestamp,
     ) -> Result<String, JoseError> {
         let binding = Binding::Request { method, url: url.as_str() };
-        jose::seal(&self.signer, to.as_str(), &binding, prev, body, now, &jose::fresh_id(now))
+        jose::seal(&self.signer, to.as_str(), binding, prev, body, now, &random::message_id(now)?)
     }
 
     /// Signs our answer to a verified request.
@@ -222,6 +226,6 @@ impl Trust {
         now: Timestamp,
     ) -> Result<String, JoseError> {
         let binding = Binding::Response { request: &exchange.request, status };
-        jose::seal(&self.signer, exchange.caller.as_str(), &binding, exchange.body, body, now, &jose::fresh_id(now))
+        jose::seal(&self.signer, exchange.caller.as_str(), binding, exchange.body, body, now, &random::message_id(now)?)
     }
 }

@@ -5,12 +5,9 @@ use crate::{
     store::{Batch, Store, StoreError, Table},
 };
 use policy::Timestamp;
-use std::time::Duration;
 
-/// Keyed by expiry and then by a hash of sender and id, so that old ones are found in order.
+/// Keyed by the time until which it must be remembered and then by a hash of sender and id, so that old ones are found in order.
 const SPENT: Table = Table(3);
-/// Tolerated difference between two clocks.
-const SKEW: Duration = Duration::from_secs(60);
 
 /// One message id, to be burnt after its signature was checked and in the same commit as its effect.
 #[derive(Clone, Debug)]
@@ -18,8 +15,8 @@ pub struct Spent(Vec<u8>);
 
 impl Spent {
     pub(super) fn new(opened: &Opened) -> Self {
-        let id = jose::sha256(format!("{}\0{}", opened.issuer, opened.jti).as_bytes());
-        let mut key = opened.exp.seconds().max(0).to_be_bytes().to_vec();
+        let id = jose::sha256(format!("{}\0{}", opened.issuer(), opened.jti()).as_bytes());
+        let mut key = opened.remember_until().seconds().max(0).to_be_bytes().to_vec();
         key.extend_from_slice(id.as_bytes());
         Self(key)
     }
@@ -34,7 +31,7 @@ impl Spent {
 /// Forgets ids whose signatures have expired; returns how many.
 pub async fn sweep(store: &dyn Store, now: Timestamp) -> Result<usize, StoreError> {
     let mut swept = 0;
-    let limit = now.minus(SKEW).seconds().max(0).to_be_bytes();
+    let limit = now.seconds().max(0).to_be_bytes();
     loop {
         let rows = store.scan(SPENT, &[], None, 256).await?;
         let old: Vec<_> = rows.into_iter().map(|row| row.key).take_while(|key| key.as_slice() < limit.as_slice()).collect();

@@ -1,0 +1,529 @@
+//! The agreement that both parties signed, checkable offline by anyone who has their public keys.
+//!
+//! An [`Record`] is the canonical form of what was agreed and between whom. Each party signs it in its role, detached; both signatures
+//! together with the record are the [`Document`], a JWS in general JSON serialization (RFC 7515 §7.2.1).
+
+use super::{
+    Algorithm, Digest, JoseError, Signer, VerifyingKey, base64url, canonical,
+    compact::{self, Members},
+    digest::sha256,
+    key::SIGNATURE_LEN,
+};
+use crate::dsp::json::{self, Limits, MAX_DEPTH};
+use policy::Timestamp;
+use serde_json::{Value, json};
+use std::fmt;
+
+/// The HTTP header that carries one party's signature beside the DSP message it belongs to.
+pub const HEADER_NAME: &str = "x-dsp-agreement-signature";
+
+/// Longest record and longest document, in bytes: nothing longer is ever stored.
+pub const MAX_LEN: usize = 64 * 1024;
+
+/// Longest detached signature, in bytes.
+const MAX_SIGNATURE_LEN: usize = 4096;
+
+const TYP: &str = "dsp-agreement+jws";
+const CTY: &str = "json";
+const RECORD_TYPE: &str = "AgreementRecord";
+const DSP_VERSION: &str = "2025-1";
+
+/// Which place a party has in the agreement (ODRL Information Model §2.6.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The provider, who grants.
+    Assigner,
+    /// The consumer, to whom is granted.
+    Assignee,
+}
+
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Assigner => "assigner",
+            Self::Assignee => "assignee",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Assigner, Self::Assignee]
+            .into_iter()
+            .find(|role| role.name() == name)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One party: who, and with which key it signs this agreement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// The party's DID.
+    pub did: String,
+    /// RFC 7638 thumbprint of its key.
+    pub jkt: Digest,
+}
+
+/// What a record is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    /// DSP `providerPid` of the negotiation.
+    pub provider_pid: String,
+    /// DSP `consumerPid` of the negotiation.
+    pub consumer_pid: String,
+    /// The assigner.
+    pub provider: Party,
+    /// The assignee.
+    pub consumer: Party,
+    /// The DSP `agreement` object as it was sent; its `assigner` and `assignee` are the DIDs of the parties.
+    pub agreement: Value,
+    /// SHA-256 of the last body before the agreement message, as in `dspsig.prev`.
+    pub transcript: Digest,
+    /// Hash of the verified claims that the policy was evaluated on.
+    pub claims_hash: Option<Digest>,
+    /// Hash of the offer accepted.
+    pub offer_hash: Option<Digest>,
+    /// Hash of the rulebook in force.
+    pub rulebook_hash: Option<Digest>,
+}
+
+/// One party's failure to convince.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the signature of the {role} {did} does not count: {reason}")]
+pub struct PartyFailure {
+    /// The party's place.
+    pub role: Role,
+    /// The party's DID, from the record.
+    pub did: String,
+    /// What is wrong.
+    pub reason: JoseError,
+}
+
+/// Why an agreement does not stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AgreementError {
+    /// The record is not one: no party is to blame yet.
+    #[error("the agreement record is not acceptable: {0}")]
+    Record(JoseError),
+    /// The document is not one.
+    #[error("the agreement document is not acceptable: {0}")]
+    Document(JoseError),
+    /// One or both signatures do not count; assigner first.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Parties(Vec<PartyFailure>),
+}
+
+/// The canonical form of an agreement: what both parties sign.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    parts: Parts,
+    bytes: Vec<u8>,
+}
+
+impl Record {
+    /// Builds the record; refuses an agreement object whose parties are not those named, and numbers that are not whole.
+    pub fn new(parts: Parts) -> Result<Self, AgreementError> {
+        Self::build(parts).map_err(AgreementError::Record)
+    }
+
+    fn build(parts: Parts) -> Result<Self, JoseError> {
+        let party = |party: &Party| json!({ "did": party.did, "jkt": party.jkt });
+        let mut value = json!({
+            "type": RECORD_TYPE,
+            "v": 1,
+            "dsp": DSP_VERSION,
+            "providerPid": parts.provider_pid,
+            "consumerPid": parts.consumer_pid,
+            "provider": party(&parts.provider),
+            "consumer": party(&parts.consumer),
+            "agreement": parts.agreement,
+            "transcript": parts.transcript,
+        });
+        let optional = [
+            ("claimsHash", parts.claims_hash),
+            ("offerHash", parts.offer_hash),
+            ("rulebookHash", parts.rulebook_hash),
+        ];
+        if let Value::Object(members) = &mut value {
+            members.extend(
+                optional
+                    .into_iter()
+                    .filter_map(|(name, hash)| Some((name.to_owned(), json!(hash?)))),
+            );
+        }
+        for (name, party) in [("assigner", &parts.provider), ("assignee", &parts.consumer)] {
+            if parts.agreement.get(name).and_then(Value::as_str) != Some(&party.did) {
+                return Err(JoseError::InvalidMember(name));
+            }
+        }
+        let bytes = canonical::signable(&value)?;
+        if bytes.len() > MAX_LEN {
+            Err(JoseError::TooLarge(MAX_LEN))
+        } else {
+            Ok(Self { parts, bytes })
+        }
+    }
+
+    /// Reads canonical bytes; anything that building the record again would not give byte for byte is refused.
+    pub fn parse(bytes: &[u8]) -> Result<Self, AgreementError> {
+        Self::read(bytes).map_err(AgreementError::Record)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, JoseError> {
+        let mut members = Members::of(json::parse_within(
+            bytes,
+            Limits {
+                bytes: MAX_LEN,
+                depth: MAX_DEPTH,
+            },
+        )?)?;
+        members.expect("type", RECORD_TYPE, JoseError::WrongType)?;
+        if members.integer("v")? != 1 {
+            return Err(JoseError::InvalidMember("v"));
+        }
+        members.expect("dsp", DSP_VERSION, JoseError::InvalidMember("dsp"))?;
+        let parts = Parts {
+            provider_pid: members.text("providerPid")?,
+            consumer_pid: members.text("consumerPid")?,
+            provider: read_party(members.object("provider")?)?,
+            consumer: read_party(members.object("consumer")?)?,
+            agreement: members.take("agreement")?,
+            transcript: members.digest("transcript")?,
+            claims_hash: members.optional_digest("claimsHash")?,
+            offer_hash: members.optional_digest("offerHash")?,
+            rulebook_hash: members.optional_digest("rulebookHash")?,
+        };
+        members.end()?;
+        let record = Self::build(parts)?;
+        if record.bytes == bytes {
+            Ok(record)
+        } else {
+            Err(JoseError::NotCanonical)
+        }
+    }
+
+    /// What the record is made of.
+    pub const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The canonical bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// SHA-256 of the canonical bytes.
+    pub fn digest(&self) -> Digest {
+        sha256(&self.bytes)
+    }
+
+    /// The party in this role.
+    pub const fn party(&self, role: Role) -> &Party {
+        match role {
+            Role::Assigner => &self.parts.provider,
+            Role::Assignee => &self.parts.consumer,
+        }
+    }
+
+    /// Signs in this role. The result, `protected..signature`, is the value of the header [`HEADER_NAME`].
+    pub fn sign(&self, signer: &Signer, role: Role, now: Timestamp) -> Result<String, JoseError> {
+        let party = self.party(role);
+        if signer.did() != party.did {
+            return Err(JoseError::WrongParty);
+        }
+        if signer.key().verifying_key().thumbprint() != party.jkt {
+            return Err(JoseError::WrongKey);
+        }
+        let protected = json!({
+            "alg": signer.key().algorithm().name(),
+            "typ": TYP,
+            "cty": CTY,
+            "kid": signer.key_id(),
+            "crit": ["dspsig"],
+            "dspsig": { "v": 1, "role": role.name(), "iat": now.seconds(), "jkt": party.jkt },
+        });
+        let (header, signature) = compact::sign(signer.key(), &protected, &base64url::encode(&self.bytes))?;
+        Ok(format!("{header}..{signature}"))
+    }
+
+    /// Verifies one detached signature of this record by the party in `role`.
+    pub fn verify_signature(&self, role: Role, signature: &str, key: &VerifyingKey) -> Result<Signed, JoseError> {
+        self.verify_party(role, &PartySignature::parse(signature)?, key)
+    }
+
+    fn verify_party(&self, role: Role, signature: &PartySignature, key: &VerifyingKey) -> Result<Signed, JoseError> {
+        let party = self.party(role);
+        if signature.role != role || signature.did != party.did {
+            return Err(JoseError::WrongParty);
+        }
+        if signature.jkt != party.jkt || key.thumbprint() != party.jkt {
+            return Err(JoseError::WrongKey);
+        }
+        let input = compact::signing_input(&signature.protected, &base64url::encode(&self.bytes));
+        key.verify(signature.algorithm, input.as_bytes(), &signature.bytes)?;
+        Ok(Signed {
+            key_id: signature.key_id.clone(),
+            at: signature.signed_at,
+        })
+    }
+}
+
+fn read_party(mut members: Members) -> Result<Party, JoseError> {
+    let party = Party {
+        did: members.text("did")?,
+        jkt: members.digest("jkt")?,
+    };
+    members.end()?;
+    Ok(party)
+}
+
+/// One party's detached signature, of the right shape and nothing more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartySignature {
+    algorithm: Algorithm,
+    key_id: String,
+    did: String,
+    role: Role,
+    signed_at: Timestamp,
+    jkt: Digest,
+    protected: String,
+    bytes: [u8; SIGNATURE_LEN],
+}
+
+impl PartySignature {
+    /// Reads the value of the header [`HEADER_NAME`].
+    pub fn parse(header_value: &str) -> Result<Self, JoseError> {
+        let parts = compact::split_detached(header_value, MAX_SIGNATURE_LEN)?;
+        Self::read(parts.protected, parts.signature)
+    }
+
+    fn read(protected: &str, signature: &str) -> Result<Self, JoseError> {
+        let (algorithm, mut header) = compact::header(protected)?;
+        header.expect("typ", TYP, JoseError::WrongType)?;
+        header.expect("cty", CTY, JoseError::WrongType)?;
+        header.critical(&["dspsig"])?;
+        let (key_id, did) = header.key_id()?;
+        let mut dspsig = header.object("dspsig")?;
+        header.end()?;
+        if dspsig.integer("v")? != 1 {
+            return Err(JoseError::InvalidMember("v"));
+        }
+        let role = Role::from_name(&dspsig.text("role")?).ok_or(JoseError::InvalidMember("role"))?;
+        let seconds = i64::try_from(dspsig.integer("iat")?).map_err(|_| JoseError::InvalidMember("iat"))?;
+        let jkt = dspsig.digest("jkt")?;
+        dspsig.end()?;
+        let bytes = compact::signature(signature)?;
+        let signed_at = Timestamp::from_seconds(seconds);
+        Ok(Self {
+            algorithm,
+            key_id,
+            did,
+            role,
+            signed_at,
+            jkt,
+            protected: protected.to_owned(),
+            bytes,
+        })
+    }
+
+    /// DID URL of the key, as claimed.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The role in which it was made, as claimed.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    fn to_json(&self) -> Value {
+        json!({ "protected": self.protected, "signature": base64url::encode(&self.bytes) })
+    }
+}
+
+/// A record with the signatures of both parties. Being one says nothing yet about whether they verify.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    record: Record,
+    assigner: PartySignature,
+    assignee: PartySignature,
+}
+
+impl Document {
+    /// Puts both header values of [`HEADER_NAME`] beside the record they were made over.
+    pub fn assemble(record: Record, assigner: &str, assignee: &str) -> Result<Self, AgreementError> {
+        Self::pair(
+            record,
+            [PartySignature::parse(assigner), PartySignature::parse(assignee)],
+        )
+    }
+
+    /// Gives each role its signature, in whichever order they come. A role left without one is named, with the fault of the signature
+    /// that could not be read, if any.
+    fn pair<const N: usize>(
+        record: Record,
+        read: [Result<PartySignature, JoseError>; N],
+    ) -> Result<Self, AgreementError> {
+        let (mut assigner, mut assignee) = (None, None);
+        let mut faults = Vec::new();
+        for signature in read {
+            match signature {
+                Ok(signature) if signature.role == Role::Assigner && assigner.is_none() => assigner = Some(signature),
+                Ok(signature) if signature.role == Role::Assignee && assignee.is_none() => assignee = Some(signature),
+                Ok(_) => {}
+                Err(fault) => faults.push(fault),
+            }
+        }
+        match (assigner, assignee) {
+            (Some(assigner), Some(assignee)) => Ok(Self {
+                record,
+                assigner,
+                assignee,
+            }),
+            (assigner, assignee) => {
+                let mut faults = faults.into_iter();
+                let absent = [
+                    (Role::Assigner, assigner.is_none()),
+                    (Role::Assignee, assignee.is_none()),
+                ];
+                let failures = absent
+                    .into_iter()
+                    .filter(|(_, absent)| *absent)
+                    .map(|(role, _)| PartyFailure {
+                        role,
+                        did: record.party(role).did.clone(),
+                        reason: faults.next().unwrap_or(JoseError::SignatureMissing),
+                    });
+                Err(AgreementError::Parties(failures.collect()))
+            }
+        }
+    }
+
+    /// The record.
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Both signatures, assigner first.
+    pub const fn signatures(&self) -> [&PartySignature; 2] {
+        [&self.assigner, &self.assignee]
+    }
+
+    /// The document as canonical JSON, assigner first.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, AgreementError> {
+        let value = json!({
+            "payload": base64url::encode(&self.record.bytes),
+            "signatures": [self.assigner.to_json(), self.assignee.to_json()],
+        });
+        canonical::signable(&value).map_err(|error| AgreementError::Document(error.into()))
+    }
+
+    /// SHA-256 of [`Document::to_bytes`], whatever the order of signatures it was read in.
+    pub fn digest(&self) -> Result<Digest, AgreementError> {
+        Ok(sha256(&self.to_bytes()?))
+    }
+
+    /// Reads a document: a payload and two signatures, each `protected` and `signature`, no unprotected header, nothing else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, AgreementError> {
+        let (payload, signatures) = read_document(bytes).map_err(AgreementError::Document)?;
+        let record = Record::parse(&payload)?;
+        let mut read = signatures.into_iter().map(read_entry);
+        match (read.next(), read.next(), read.next()) {
+            (Some(one), Some(two), None) => Self::pair(record, [one, two]),
+            (Some(only), None, None) => Self::pair(record, [only]),
+            (None, ..) => Self::pair(record, []),
+            _ => Err(AgreementError::Document(JoseError::Malformed(
+                "more than two signatures",
+            ))),
+        }
+    }
+
+    /// Verifies both signatures with the keys that `keys` knows under their key ids. Every party that fails is named.
+    pub fn verify(&self, keys: impl Fn(&str) -> Option<VerifyingKey>) -> Result<VerifiedAgreement, AgreementError> {
+        let check = |role, signature: &PartySignature| {
+            keys(&signature.key_id)
+                .ok_or(JoseError::UnknownKey)
+                .and_then(|key| self.record.verify_party(role, signature, &key))
+                .map_err(|reason| PartyFailure {
+                    role,
+                    did: self.record.party(role).did.clone(),
+                    reason,
+                })
+        };
+        match (
+            check(Role::Assigner, &self.assigner),
+            check(Role::Assignee, &self.assignee),
+        ) {
+            (Ok(assigner), Ok(assignee)) => Ok(VerifiedAgreement {
+                record: self.record.clone(),
+                assigner,
+                assignee,
+            }),
+            (assigner, assignee) => Err(AgreementError::Parties(
+                [assigner.err(), assignee.err()].into_iter().flatten().collect(),
+            )),
+        }
+    }
+}
+
+fn read_document(bytes: &[u8]) -> Result<(Vec<u8>, Vec<Value>), JoseError> {
+    // The payload grows by a third in base64url, and the signatures come on top.
+    let limits = Limits {
+        bytes: 2 * MAX_LEN,
+        depth: 4,
+    };
+    let mut members = Members::of(json::parse_within(bytes, limits)?)?;
+    let payload = base64url::decode(&members.text("payload")?).ok_or(JoseError::NotBase64Url)?;
+    let Value::Array(signatures) = members.take("signatures")? else {
+        return Err(JoseError::InvalidMember("signatures"));
+    };
+    members.end()?;
+    Ok((payload, signatures))
+}
+
+fn read_entry(entry: Value) -> Result<PartySignature, JoseError> {
+    let mut members = Members::of(entry)?;
+    let (protected, signature) = (members.text("protected")?, members.text("signature")?);
+    members.end()?;
+    PartySignature::read(&protected, &signature)
+}
+
+/// By which key, and when by its own clock, a party signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// DID URL of the key.
+    pub key_id: String,
+    /// The `iat` it signed.
+    pub at: Timestamp,
+}
+
+/// An agreement that both parties did sign. Made by [`Document::verify`] only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerifiedAgreement {
+    record: Record,
+    assigner: Signed,
+    assignee: Signed,
+}
+
+impl VerifiedAgreement {
+    /// What they signed.
+    pub const fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The provider's signature.
+    pub const fn assigner(&self) -> &Signed {
+        &self.assigner
+    }
+
+    /// The consumer's signature.
+    pub const fn assignee(&self) -> &Signed {
+        &self.assignee
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,451 @@
+//! The message profile DSP-JWS-1: a detached JWS over the exact body bytes, in the header `x-jws-signature` of request and response,
+//! whose one critical member `dspsig` binds sender, recipient, route, time, message id and what came before.
+//!
+//! Reading goes in three steps that the types keep in order: [`Unverified::parse`] (shape), [`Unverified::check`] (recipient, route,
+//! time), [`Checked::verify`] (signature). Only the last makes an [`Opened`]. Whether its id was spent before is for the caller's store
+//! to say, after this and before any effect.
+
+use super::{
+    Algorithm, Digest, JoseError, Signer, VerifyingKey, base64url,
+    compact::{self, Members},
+    did,
+    digest::sha256,
+    key::SIGNATURE_LEN,
+};
+use policy::Timestamp;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// The HTTP header that carries the signature.
+pub const HEADER_NAME: &str = "x-jws-signature";
+
+/// Longest header value, in bytes.
+pub const MAX_LEN: usize = 4096;
+
+/// How long our own signatures are valid.
+pub const LIFETIME: Duration = Duration::from_secs(120);
+
+/// The longest lifetime accepted, in seconds.
+const MAX_LIFETIME: u64 = 300;
+
+/// Clocks may differ by this, in seconds.
+const SKEW: i64 = 60;
+
+const TYP: &str = "dsp-msg+jws";
+const CTY: &str = "json";
+
+/// Longest URL bound, in bytes.
+const MAX_URL: usize = 2048;
+
+/// What one signature belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding<'a> {
+    /// A request.
+    Request {
+        /// HTTP method, upper case.
+        method: &'a str,
+        /// Absolute URL as the recipient advertises it (never rebuilt from `Host`), without query and fragment.
+        url: &'a str,
+    },
+    /// The response to one request.
+    Response {
+        /// [`signature_digest`] of that request.
+        request: &'a Digest,
+        /// HTTP status.
+        status: u16,
+    },
+}
+
+/// Signs `body` for `audience` (a DID). `prev` is the SHA-256 of the last body of this conversation that we accepted or had
+/// acknowledged, [`Digest::EMPTY`] for the first; `jti` is fresh for every signature, retries included. Returns the header value.
+pub fn seal(
+    signer: &Signer,
+    audience: &str,
+    binding: Binding<'_>,
+    prev: Digest,
+    body: &[u8],
+    now: Timestamp,
+    jti: &str,
+) -> Result<String, JoseError> {
+    if !did::is_did(audience) {
+        return Err(JoseError::CannotSign("the audience is not a did:web identifier"));
+    }
+    if !is_id(jti) {
+        return Err(JoseError::CannotSign(
+            "the message id is not 22 to 64 characters of A-Z a-z 0-9 _ -",
+        ));
+    }
+    let mut dspsig = json!({
+        "v": 1,
+        "iss": signer.did(),
+        "aud": audience,
+        "iat": now.seconds(),
+        "exp": now.plus(LIFETIME).seconds(),
+        "jti": jti,
+        "prev": prev,
+    });
+    if let Value::Object(members) = &mut dspsig {
+        members.extend(Route::of(binding)?.members());
+    }
+    let protected = json!({
+        "alg": signer.key().algorithm().name(),
+        "typ": TYP,
+        "cty": CTY,
+        "kid": signer.key_id(),
+        "crit": ["dspsig"],
+        "dspsig": dspsig,
+    });
+    let (header, signature) = compact::sign(signer.key(), &protected, &base64url::encode(body))?;
+    let value = format!("{header}..{signature}");
+    if value.len() > MAX_LEN {
+        Err(JoseError::TooLarge(MAX_LEN))
+    } else {
+        Ok(value)
+    }
+}
+
+/// SHA-256 over the signature as it stands in a header value: the characters after the last dot. A response binds itself to its
+/// request by this.
+pub fn signature_digest(header_value: &str) -> Result<Digest, JoseError> {
+    Ok(sha256(
+        compact::split_detached(header_value, MAX_LEN)?.signature.as_bytes(),
+    ))
+}
+
+/// A header value of the right shape, nothing of which is proven yet.
+#[derive(Debug, Clone)]
+pub struct Unverified {
+    algorithm: Algorithm,
+    key_id: String,
+    claims: Claims,
+    protected: String,
+    signature: [u8; SIGNATURE_LEN],
+    signature_digest: Digest,
+}
+
+/// The members of `dspsig`.
+#[derive(Debug, Clone)]
+struct Claims {
+    issuer: String,
+    audience: String,
+    issued_at: Timestamp,
+    expires: Timestamp,
+    jti: String,
+    prev: Digest,
+    route: Route,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Route {
+    Request { method: String, url: String },
+    Response { request: Digest, status: u16 },
+}
+
+impl Unverified {
+    /// Reads the value of the header `x-jws-signature`: every rule that needs neither clock, configuration nor key.
+    pub fn parse(header_value: &str) -> Result<Self, JoseError> {
+        let parts = compact::split_detached(header_value, MAX_LEN)?;
+        let (algorithm, mut header) = compact::header(parts.protected)?;
+        header.expect("typ", TYP, JoseError::WrongType)?;
+        header.expect("cty", CTY, JoseError::WrongType)?;
+        header.critical(&["dspsig"])?;
+        let (key_id, owner) = header.key_id()?;
+        let claims = Claims::read(header.object("dspsig")?)?;
+        header.end()?;
+        if claims.issuer != owner {
+            return Err(JoseError::WrongIssuer);
+        }
+        Ok(Self {
+            algorithm,
+            key_id,
+            claims,
+            protected: parts.protected.to_owned(),
+            signature: compact::signature(parts.signature)?,
+            signature_digest: sha256(parts.signature.as_bytes()),
+        })
+    }
+
+    /// DID of the sender, as claimed; the owner of the key named.
+    pub fn issuer(&self) -> &str {
+        &self.claims.issuer
+    }
+
+    /// DID URL of the key, as claimed.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// DID of the recipient, as claimed.
+    pub fn audience(&self) -> &str {
+        &self.claims.audience
+    }
+
+    /// Whether this was sent to `audience` (our DID) on this route, and is neither expired nor from the future at `now`.
+    pub fn check(self, audience: &str, binding: Binding<'_>, now: Timestamp) -> Result<Checked, JoseError> {
+        if self.claims.audience != audience {
+            return Err(JoseError::WrongAudience);
+        }
+        self.claims.route.check(binding)?;
+        if self.claims.issued_at.seconds() > now.seconds().saturating_add(SKEW) {
+            return Err(JoseError::NotYetValid);
+        }
+        if now.seconds() >= self.claims.expires.seconds().saturating_add(SKEW) {
+            return Err(JoseError::Expired);
+        }
+        Ok(Checked(self))
+    }
+}
+
+/// A signature that is meant for us, here and now; the content is not proven yet.
+#[derive(Debug, Clone)]
+pub struct Checked(Unverified);
+
+impl Checked {
+    /// DID of the sender, as claimed; the owner of the key named.
+    pub fn issuer(&self) -> &str {
+        self.0.issuer()
+    }
+
+    /// DID URL of the key, as claimed: look it up in the issuer's document, compare as text.
+    pub fn key_id(&self) -> &str {
+        self.0.key_id()
+    }
+
+    /// Verifies the signature over the body bytes exactly as they came.
+    pub fn verify(self, key: &VerifyingKey, body: &[u8]) -> Result<Opened, JoseError> {
+        let Self(message) = self;
+        let mut input = String::with_capacity(message.protected.len() + 1 + body.len().div_ceil(3).saturating_mul(4));
+        input.push_str(&message.protected);
+        input.push('.');
+        base64url::encode_into(body, &mut input);
+        key.verify(message.algorithm, input.as_bytes(), &message.signature)?;
+        Ok(Opened {
+            message,
+            body_digest: sha256(body),
+        })
+    }
+}
+
+/// A message whose signature was verified. Its id is still to be spent.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    message: Unverified,
+    body_digest: Digest,
+}
+
+impl Opened {
+    /// DID of the sender.
+    pub fn issuer(&self) -> &str {
+        self.message.issuer()
+    }
+
+    /// DID URL of the key that signed.
+    pub fn key_id(&self) -> &str {
+        self.message.key_id()
+    }
+
+    /// The id that may be used once by this issuer.
+    pub fn jti(&self) -> &str {
+        &self.message.claims.jti
+    }
+
+    /// When it was signed, by the sender's clock.
+    pub const fn issued_at(&self) -> Timestamp {
+        self.message.claims.issued_at
+    }
+
+    /// Until when the spent id must be remembered: `exp` plus the tolerated skew.
+    pub fn remember_until(&self) -> Timestamp {
+        self.message
+            .claims
+            .expires
+            .plus(Duration::from_secs(SKEW.unsigned_abs()))
+    }
+
+    /// SHA-256 of the body before this one in the conversation, as the sender saw it. Evidence, never a reason to refuse.
+    pub const fn prev(&self) -> Digest {
+        self.message.claims.prev
+    }
+
+    /// SHA-256 of the body: the `prev` of what follows.
+    pub const fn body_digest(&self) -> Digest {
+        self.body_digest
+    }
+
+    /// [`signature_digest`] of this message: what our response is bound to.
+    pub const fn signature_digest(&self) -> Digest {
+        self.message.signature_digest
+    }
+}
+
+impl Claims {
+    fn read(mut members: Members) -> Result<Self, JoseError> {
+        if members.integer("v")? != 1 {
+            return Err(JoseError::InvalidMember("v"));
+        }
+        let issuer = members.text("iss")?;
+        let audience = members.text("aud")?;
+        if !did::is_did(&audience) {
+            return Err(JoseError::InvalidMember("aud"));
+        }
+        let jti = members.text("jti")?;
+        if !is_id(&jti) {
+            return Err(JoseError::InvalidMember("jti"));
+        }
+        let (issued_at, expires) = lifetime(&mut members)?;
+        let prev = members.digest("prev")?;
+        let route = Route::read(&mut members)?;
+        members.end()?;
+        Ok(Self {
+            issuer,
+            audience,
+            issued_at,
+            expires,
+            jti,
+            prev,
+            route,
+        })
+    }
+}
+
+fn lifetime(members: &mut Members) -> Result<(Timestamp, Timestamp), JoseError> {
+    let (iat, exp) = (members.integer("iat")?, members.integer("exp")?);
+    match exp.checked_sub(iat) {
+        None | Some(0) => return Err(JoseError::InvalidMember("exp")),
+        Some(lifetime) if lifetime > MAX_LIFETIME => return Err(JoseError::LifetimeTooLong),
+        Some(_) => {}
+    }
+    let instant = |seconds| {
+        i64::try_from(seconds)
+            .map(Timestamp::from_seconds)
+            .map_err(|_| JoseError::InvalidMember("iat"))
+    };
+    Ok((instant(iat)?, instant(exp)?))
+}
+
+impl Route {
+    fn of(binding: Binding<'_>) -> Result<Self, JoseError> {
+        match binding {
+            Binding::Request { method, .. } if !is_method(method) => {
+                Err(JoseError::CannotSign("not an upper-case HTTP method"))
+            }
+            Binding::Request { url, .. } if !is_url(url) => Err(JoseError::CannotSign(
+                "not an absolute http(s) URL without query and fragment",
+            )),
+            Binding::Response { status, .. } if !is_status(status) => Err(JoseError::CannotSign("not an HTTP status")),
+            Binding::Request { method, url } => Ok(Self::Request {
+                method: method.to_owned(),
+                url: url.to_owned(),
+            }),
+            Binding::Response { request, status } => Ok(Self::Response {
+                request: *request,
+                status,
+            }),
+        }
+    }
+
+    fn members(self) -> Vec<(String, Value)> {
+        let named = |name: &str, value: Value| (name.to_owned(), value);
+        match self {
+            Self::Request { method, url } => {
+                vec![
+                    named("dir", json!("req")),
+                    named("htm", json!(method)),
+                    named("htu", json!(url)),
+                ]
+            }
+            Self::Response { request, status } => {
+                vec![
+                    named("dir", json!("res")),
+                    named("req", json!(request)),
+                    named("sts", json!(status)),
+                ]
+            }
+        }
+    }
+
+    fn read(members: &mut Members) -> Result<Self, JoseError> {
+        match members.text("dir")?.as_str() {
+            "req" => {
+                let (method, url) = (members.text("htm")?, members.text("htu")?);
+                if !is_method(&method) {
+                    return Err(JoseError::InvalidMember("htm"));
+                }
+                if !is_url(&url) {
+                    return Err(JoseError::InvalidMember("htu"));
+                }
+                Ok(Self::Request { method, url })
+            }
+            "res" => {
+                let request = members.digest("req")?;
+                let status = u16::try_from(members.integer("sts")?)
+                    .ok()
+                    .filter(|status| is_status(*status));
+                Ok(Self::Response {
+                    request,
+                    status: status.ok_or(JoseError::InvalidMember("sts"))?,
+                })
+            }
+            _ => Err(JoseError::InvalidMember("dir")),
+        }
+    }
+
+    fn check(&self, binding: Binding<'_>) -> Result<(), JoseError> {
+        match (self, binding) {
+            (
+                Self::Request { method, url },
+                Binding::Request {
+                    method: expected_method,
+                    url: expected_url,
+                },
+            ) => {
+                if method == expected_method && url == expected_url {
+                    Ok(())
+                } else {
+                    Err(JoseError::WrongRoute)
+                }
+            }
+            (Self::Response { request, .. }, Binding::Response { request: expected, .. }) if request != expected => {
+                Err(JoseError::WrongRequest)
+            }
+            (Self::Response { status, .. }, Binding::Response { status: expected, .. }) => {
+                if *status == expected {
+                    Ok(())
+                } else {
+                    Err(JoseError::WrongStatus)
+                }
+            }
+            (Self::Request { .. }, Binding::Response { .. }) | (Self::Response { .. }, Binding::Request { .. }) => {
+                Err(JoseError::WrongRoute)
+            }
+        }
+    }
+}
+
+/// 128 random bits in base64url have 22 characters, a UUID has 36.
+fn is_id(text: &str) -> bool {
+    matches!(text.len(), 22..=64)
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+fn is_method(text: &str) -> bool {
+    matches!(text.len(), 3..=16) && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    text.len() <= MAX_URL
+        && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'))
+}
+
+const fn is_status(status: u16) -> bool {
+    matches!(status, 100..=599)
+}
+
+#[cfg(test)]
+mod tests;

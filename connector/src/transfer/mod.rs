@@ -1,0 +1,566 @@
+//! Transfer processes: the control side of the data plane, in both roles. Sends nothing itself; opens and stops streams.
+
+mod pull;
+mod record;
+mod token;
+
+pub use pull::{Counts, Live, Puller, file};
+pub use record::TransferRecord;
+pub use token::TokenKey;
+
+use crate::{
+    audit::{Entry, Kind as Recorded, Log},
+    catalog::{Catalog, DatasetError, SourceSpec, read_policy, shape},
+    consent::{Consents, Gate},
+    contract::{Agreements, ContractError, StoredAgreement},
+    dsp::{
+        AgreementId, FORMAT_HTTP_PULL, MessageError, ParticipantId, Pid, Role,
+        message::{DataAddress, ENDPOINT_TYPE_HTTP, Explanation, Received, TransferMessage},
+        transfer::{State, Transfer},
+    },
+    jose::{self, HmacKey, JoseError, Signer},
+    plane::{CursorKey, PlaneError, Rules, outgoing, pipeline::Pipeline},
+    process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, outbox::Outcome},
+    store::StoreError,
+    trust::{Trust, Verified},
+};
+use policy::{Action, Facts, Stage, Timestamp};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// The header of a completion: the consumer's signed receipt.
+pub const RECEIPT_HEADER: &str = "x-dases-receipt";
+
+/// Why a transfer did not take a step. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The shared mechanics refused.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The body is not the message that belongs here.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// No such agreement between these two parties in these roles.
+    #[error("there is no agreement {0} between these parties")]
+    UnknownAgreement(String),
+    /// The dataset is gone.
+    #[error("the agreed dataset is no longer offered")]
+    UnknownDataset,
+    /// Not a format of the dataset.
+    #[error("{0} is not a format of this dataset; it is offered as {FORMAT_HTTP_PULL}")]
+    UnknownFormat(String),
+    /// The agreement's policy does not allow it now.
+    #[error("the agreement does not allow this: {0}")]
+    NotPermitted(String),
+    /// An address is not one that we would call back.
+    #[error("callbackAddress: {0}")]
+    Callback(String),
+    /// Something about the request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The receipt is not a receipt for what was sent.
+    #[error("the receipt is not for what was sent: {0}")]
+    Receipt(String),
+    /// Signing failed.
+    #[error("signing failed: {0}")]
+    Signing(#[from] JoseError),
+    /// The data plane refused.
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
+    /// The token of a data request is not good: wrong, expired, or of another transfer.
+    #[error("the token is not valid for this transfer now")]
+    Token,
+    /// Data does not flow in this state.
+    #[error("the transfer is not started")]
+    NotStarted,
+    /// Too many streams at once.
+    #[error("too many streams are running; try again later")]
+    TooManyStreams,
+}
+
+impl From<StoreError> for TransferError {
+    fn from(error: StoreError) -> Self {
+        Self::Process(ProcessError::Store(error))
+    }
+}
+
+impl From<DatasetError> for TransferError {
+    fn from(error: DatasetError) -> Self {
+        Self::NotPermitted(error.to_string())
+    }
+}
+
+/// Secrets of the data plane, all made from the daemon's master secret.
+pub struct Keys {
+    /// Makes the tokens of data requests.
+    pub tokens: TokenKey,
+    /// Makes pairwise pseudonyms: one more key is derived for each recipient.
+    pub pseudonyms: HmacKey,
+    /// Seals source cursors.
+    pub cursors: Arc<CursorKey>,
+}
+
+/// What the service needs from the rooms above it.
+pub struct Parts {
+    /// Commits and entries.
+    pub log: Arc<Log>,
+    /// Undelivered messages.
+    pub queue: Arc<Queue>,
+    /// Who listens.
+    pub events: Arc<Events>,
+    /// Datasets.
+    pub catalog: Arc<Catalog>,
+    /// Agreements.
+    pub agreements: Agreements,
+    /// Consents.
+    pub consents: Arc<Consents>,
+    /// Identities.
+    pub trust: Arc<Trust>,
+    /// Secrets.
+    pub keys: Keys,
+    /// Our public base address for DSP.
+    pub base: Url,
+    /// Our public root address.
+    pub root: Url,
+    /// How long a data token is good for opening a stream.
+    pub token_lifetime: Duration,
+    /// Reads the time.
+    pub clock: fn() -> Timestamp,
+}
+
+/// A verified request to us, with the header that belongs to a completion.
+pub struct Call<'a> {
+    /// The message with the proof of its sender.
+    pub message: &'a Verified<Received<TransferMessage>>,
+    /// The receipt, if one came along.
+    pub receipt: Option<&'a str>,
+}
+
+/// The transfer service of one connector.
+pub struct Transfers {
+    ledger: Ledger<TransferRecord>,
+    parts: Parts,
+    pulls: Arc<Queue>,
+    live: Live,
+}
+
+impl Transfers {
+    /// The service.
+    pub fn new(parts: Parts) -> Self {
+        let ledger = Ledger::new(parts.log.clone(), parts.queue.clone(), parts.events.clone());
+        Self { ledger, parts, pulls: Arc::default(), live: Live::default() }
+    }
+
+    /// Transfers that have data to fetch.
+    pub(crate) fn pulls(&self) -> &Arc<Queue> {
+        &self.pulls
+    }
+
+    /// Counts of running receptions.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Where changes are announced.
+    pub fn events(&self) -> &Arc<Events> {
+        self.ledger.events()
+    }
+
+    /// All transfers.
+    pub async fn list(&self) -> Result<Vec<TransferRecord>, TransferError> {
+        Ok(self.ledger.list().await?)
+    }
+
+    /// One transfer.
+    pub async fn get(&self, pid: &Pid) -> Result<TransferRecord, TransferError> {
+        Ok(self.ledger.load(pid).await?.ok_or(ProcessError::NotFound)?.0)
+    }
+
+    /// One transfer, for the peer that takes part in it.
+    pub async fn get_for(&self, pid: &Pid, peer: &ParticipantId) -> Result<TransferRecord, TransferError> {
+        Ok(self.ledger.of_peer(pid, peer).await?)
+    }
+
+    /// Answers to a request that changed nothing must burn its id too.
+    pub async fn spend<T>(&self, verified: &Verified<T>) -> Result<(), TransferError> {
+        Ok(self.ledger.spend(&verified.spent()).await?)
+    }
+
+    // ---- commands of the operator ------------------------------------------------------------------------------------
+
+    /// Asks for the data of an agreement, as its consumer.
+    pub async fn request(&self, agreement: &AgreementId, peer_base: Url, now: Timestamp) -> Result<TransferRecord, TransferError> {
+        let stored = self.agreement(agreement, Role::Consumer).await?;
+        let core = Core::new(Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?), stored.provider.clone(), Role::Consumer, peer_base, now);
+        let mut record = TransferRecord::new(core, &stored);
+        let mut turn = Turn::default();
+        let message = TransferMessage::Request {
+            agreement: agreement.clone(),
+            format: FORMAT_HTTP_PULL.to_owned(),
+            callback: self.parts.base.clone(),
+            data_address: None,
+        };
+        record.send(&mut turn, &message, Vec::new(), now)?;
+        self.ledger.open(&record, turn, now).await?;
+        Ok(record)
+    }
+
+    /// Suspends a transfer from our side. Data stops at once, whether the peer has heard of it or not.
+    pub async fn suspend(&self, pid: &Pid, why: Explanation, now: Timestamp) -> Result<TransferRecord, TransferError> {
+        let message = TransferMessage::Suspension(why);
+        let record = self.command(pid, &message, now).await?;
+        self.halt(&record);
+        Ok(record)
+    }
+
+    /// Starts a suspended transfer again.
+    pub async fn resume(&self, pid: &Pid, now: Timestamp) -> Result<TransferRecord, TransferError> {
+        let (record, ()) = self
+            .ledger
+            .change(pid, now, |record: &mut TransferRecord, turn| {
+                let data_address = match record.core.role {
+                    Role::Provider => Some(self.data_address(record, now)),
+                    Role::Consumer => None,
+                };
+                record.send(turn, &TransferMessage::Start { data_address }, Vec::new(), now)
+            })
+            .await?;
+        Ok(record)
+    }
+
+    /// Ends a transfer. Data stops at once.
+    pub async fn terminate(&self, pid: &Pid, why: Explanation, now: Timestamp) -> Result<TransferRecord, TransferError> {
+        let message = TransferMessage::Termination(why);
+        let record = self.command(pid, &message, now).await?;
+        self.halt(&record);
+        Ok(record)
+    }
+
+    async fn command(&self, pid: &Pid, message: &TransferMessage, now: Timestamp) -> Result<TransferRecord, TransferError> {
+        let (record, ()) = self
+            .ledger
+            .change(pid, now, |record: &mut TransferRecord, turn| record.send(turn, message, Vec::new(), now))
+            .await?;
+        Ok(record)
+    }
+
+    /// Stops whatever stream runs for this transfer, in either role.
+    fn halt(&self, record: &TransferRecord) {
+        self.parts.consents.index().stop(&record.core.pid);
+        self.live.stop(&record.core.pid);
+    }
+
+    // ---- messages of peers -------------------------------------------------------------------------------------------
+
+    /// A consumer's request. A repetition of its `consumerPid` is the same process (DSP 2025-1 §9.2).
+    pub async fn open(&self, call: Call<'_>, now: Timestamp) -> Result<Answer, TransferError> {
+        let received = call.message.value();
+        let TransferMessage::Request { agreement, format, callback, data_address } = &received.message else {
+            return Err(TransferError::Invalid("only a TransferRequestMessage opens a transfer".into()));
+        };
+        let sender = call.message.sender();
+        let theirs = received.pids.consumer.as_ref().ok_or(MessageError::Missing("consumerPid"))?;
+        let incoming = incoming(&call, Some(theirs));
+        if let Some(pid) = self.ledger.find(&sender.did, Role::Provider, theirs).await? {
+            let record = self.ledger.of_peer(&pid, &sender.did).await?;
+            if let Some(answer) = self.ledger.seen(&pid, &incoming, &record.core.state_name()).await? {
+                return Ok(answer);
+            }
+            self.ledger.spend(&incoming.spent).await?;
+            return Ok(Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None });
+        }
+        crate::net::guard::check(callback, sender.reach).map_err(|why| TransferError::Callback(why.to_string()))?;
+        if data_address.is_some() {
+            return Err(TransferError::Invalid("a pull takes no dataAddress in its request".into()));
+        }
+        if format != FORMAT_HTTP_PULL {
+            return Err(TransferError::UnknownFormat(format.chars().take(80).collect()));
+        }
+        let stored = self.agreement(agreement, Role::Provider).await?;
+        if stored.consumer != sender.did {
+            return Err(TransferError::UnknownAgreement(agreement.to_string()));
+        }
+        self.plan(&stored, now)?;
+        self.parts.catalog.get(&stored.dataset).await?.ok_or(TransferError::UnknownDataset)?;
+        let mut core = Core::new(Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?), sender.did.clone(), Role::Provider, callback.clone(), now);
+        core.meet(Some(theirs))?;
+        core.position = core.position.receive(Role::Provider, incoming.step).map_err(ProcessError::from)?;
+        core.head = incoming.body;
+        let mut record = TransferRecord::new(core, &stored);
+        let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None };
+        let mut turn = Turn::default();
+        let start = TransferMessage::Start { data_address: Some(self.data_address(&mut record, now)) };
+        record.send(&mut turn, &start, Vec::new(), now)?;
+        self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
+        Ok(answer)
+    }
+
+    /// Any later message, addressed to our process id.
+    pub async fn receive(&self, pid: &Pid, call: Call<'_>, now: Timestamp) -> Result<Answer, TransferError> {
+        let received = call.message.value();
+        let record = self.ledger.of_peer(pid, &call.message.sender().did).await?;
+        let (mine, theirs) = match record.core.role {
+            Role::Consumer => (&received.pids.consumer, &received.pids.provider),
+            Role::Provider => (&received.pids.provider, &received.pids.consumer),
+        };
+        if mine.as_ref() != Some(pid) {
+            return Err(MessageError::PidMismatch.into());
+        }
+        let incoming = incoming(&call, theirs.as_ref());
+        let keys = match call.receipt {
+            Some(_) => self.parts.trust.resolver().document(call.message.sender(), now).await.ok(),
+            None => None,
+        };
+        let (record, answer) = self
+            .ledger
+            .receive(pid, incoming, now, |record: &mut TransferRecord, turn| {
+                self.take(record, turn, &call, keys.as_deref(), now)
+            })
+            .await?;
+        match record.core.position.state {
+            Some(State::Started) if record.core.role == Role::Consumer => {
+                self.pulls.wake(crate::process::Protocol::Transfer, pid);
+            }
+            Some(State::Started) => {}
+            _ => self.halt(&record),
+        }
+        Ok(answer)
+    }
+
+    fn take(
+        &self,
+        record: &mut TransferRecord,
+        turn: &mut Turn,
+        call: &Call<'_>,
+        keys: Option<&crate::trust::did::Document>,
+        now: Timestamp,
+    ) -> Result<Option<Value>, TransferError> {
+        match (&call.message.value().message, record.core.role) {
+            (TransferMessage::Request { .. }, _) => Err(TransferError::Invalid("the transfer exists already".into())),
+            (TransferMessage::Start { data_address }, Role::Consumer) => {
+                match data_address {
+                    Some(address) => record.take_address(address)?,
+                    None if record.data_address.is_some() => {}
+                    None => return Err(MessageError::Missing("dataAddress").into()),
+                }
+                Ok(None)
+            }
+            // The consumer goes on; a fresh token travels in our answer, whose body the protocol leaves to us.
+            (TransferMessage::Start { .. }, Role::Provider) => Ok(Some(self.data_address(record, now).write())),
+            (TransferMessage::Suspension(why), _) => {
+                record.core.explanation = Some(why.clone());
+                Ok(None)
+            }
+            (TransferMessage::Termination(why), _) => {
+                record.core.explanation = Some(why.clone());
+                Ok(None)
+            }
+            (TransferMessage::Completion, _) => {
+                if let Some(receipt) = call.receipt {
+                    let digest = record.take_receipt(receipt, keys)?;
+                    turn.record(
+                        Entry::new(Recorded::Receipt).with("process", record.core.pid.as_str()).of("object", &digest),
+                    );
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes in what became of a message of ours.
+    pub async fn settle(&self, entry: &Outgoing, outcome: &Outcome, now: Timestamp) -> Result<(), TransferError> {
+        let record = self
+            .ledger
+            .settle(entry, outcome, now, |record: &mut TransferRecord, turn| match outcome {
+                Outcome::Acknowledged { body, .. } => {
+                    if let (Role::Consumer, Some(address)) = (record.core.role, body.get("dataAddress")) {
+                        record.take_address(&DataAddress::read(address)?)?;
+                    }
+                    Ok(())
+                }
+                Outcome::Refused { explanation, .. } => after_refusal(record, turn, explanation, now),
+            })
+            .await?;
+        if record.core.role == Role::Consumer && record.core.position.state == Some(State::Started) {
+            self.pulls.wake(crate::process::Protocol::Transfer, &record.core.pid);
+        }
+        if record.core.position.is_terminal() {
+            self.halt(&record);
+        }
+        Ok(())
+    }
+
+    // ---- data --------------------------------------------------------------------------------------------------------
+
+    async fn agreement(&self, id: &AgreementId, role: Role) -> Result<StoredAgreement, TransferError> {
+        let unknown = || TransferError::UnknownAgreement(id.to_string());
+        self.parts.agreements.get(id).await?.filter(|stored| stored.role == role).ok_or_else(unknown)
+    }
+
+    /// Folds everything that is known into what remains to be asked for each record.
+    fn plan(&self, stored: &StoredAgreement, now: Timestamp) -> Result<policy::Plan, TransferError> {
+        let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(crate::catalog::list(&reasons));
+        let policy = read_policy(&stored.agreement)?;
+        policy.check(Stage::Transfer).map_err(refuse)?;
+        policy.plan(&Facts::new(now, stored.consumer.as_str(), Action::Use)).map_err(refuse)
+    }
+
+    fn data_address(&self, record: &mut TransferRecord, now: Timestamp) -> DataAddress {
+        record.token_serial += 1;
+        let expires = now.plus(self.parts.token_lifetime);
+        let token = self.parts.keys.tokens.make(&record.core.pid, record.token_serial, expires);
+        let root = self.parts.root.as_str().trim_end_matches('/');
+        DataAddress {
+            endpoint_type: ENDPOINT_TYPE_HTTP.to_owned(),
+            endpoint: Url::parse(&format!("{root}/data/{}", record.core.pid)).ok(),
+            authorization: Some(token),
+        }
+    }
+
+    /// Opens the stream of a transfer for whoever holds its token. `reset` cuts the connection that carries it.
+    pub async fn stream(
+        self: &Arc<Self>,
+        pid: &Pid,
+        token: &str,
+        cursor: Option<&str>,
+        reset: CancellationToken,
+        now: Timestamp,
+    ) -> Result<outgoing::Outgoing, TransferError> {
+        let (record, _) = self.ledger.load(pid).await?.ok_or(TransferError::Token)?;
+        if record.core.role != Role::Provider
+            || !self.parts.keys.tokens.verify(token, pid, record.token_serial, now)
+        {
+            return Err(TransferError::Token);
+        }
+        // The consumer's acknowledgement of our start may still be on its way: its coming here is one (R3).
+        let starting = record.core.position.pending.contains(&crate::dsp::transfer::Step::Start);
+        if record.core.position.state != Some(State::Started) && !starting {
+            return Err(TransferError::NotStarted);
+        }
+        let stored = self.agreement(&record.agreement, Role::Provider).await?;
+        let rules = Arc::new(self.rules(&record, &stored, now).await?);
+        let owned = cursor.map(str::to_owned);
+        let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(rules, owned.as_deref()))
+            .await
+            .map_err(|_| PlaneError::Incomplete)??;
+        let from = pipeline.state().sent;
+        let entry = Entry::new(Recorded::StreamOpened)
+            .with("process", pid.as_str())
+            .with("peer", record.core.peer.as_str())
+            .with("agreement", record.agreement.as_str())
+            .with("from", from);
+        self.parts.log.commit(crate::store::Batch::new(), entry, Vec::new(), now).await?;
+        let gate = Arc::new(Gate::new(from, reset));
+        let index = self.parts.consents.index().clone();
+        let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline);
+        let service = self.clone();
+        let pid = pid.clone();
+        tokio::spawn(async move {
+            if let Ok(report) = report.await
+                && let Err(error) = service.released(&pid, &report).await
+            {
+                tracing::error!(%pid, %error, "what a stream released could not be recorded");
+            }
+        });
+        Ok(body)
+    }
+
+    async fn rules(&self, record: &TransferRecord, stored: &StoredAgreement, now: Timestamp) -> Result<Rules, TransferError> {
+        let plan = self.plan(stored, now)?;
+        let dataset = self.parts.catalog.get(&stored.dataset).await?.ok_or(TransferError::UnknownDataset)?;
+        let index = self.parts.consents.index().clone();
+        let allowed: Vec<String> = dataset.categories.keys().filter(|name| plan.allows_category(name)).cloned().collect();
+        let not_permitted = |error: &dyn std::fmt::Display| TransferError::NotPermitted(error.to_string());
+        let question = index
+            .question(&stored.consumer, &plan.purposes, &dataset.id, &allowed)
+            .map_err(|error| not_permitted(&error))?;
+        let shape = shape::shape(&dataset.subject, &dataset.categories, |name| index.category(name).ok())
+            .map_err(|error| not_permitted(&error))?;
+        let SourceSpec::File { path } = dataset.source;
+        Ok(Rules {
+            transfer: record.core.pid.clone(),
+            agreement: stored.id.clone(),
+            dataset: dataset.id,
+            path,
+            shape,
+            question,
+            index,
+            pseudonyms: pairwise(&self.parts.keys.pseudonyms, &stored.consumer),
+            signer: self.signer().clone(),
+            cursors: self.parts.keys.cursors.clone(),
+            plan,
+            clock: self.parts.clock,
+        })
+    }
+
+    fn signer(&self) -> &Arc<Signer> {
+        self.parts.trust.signer()
+    }
+
+    /// Records what a stream released, complete or broken off.
+    async fn released(&self, pid: &Pid, report: &outgoing::Report) -> Result<(), TransferError> {
+        let now = (self.parts.clock)();
+        let entry = Entry::new(Recorded::Release)
+            .with("process", pid.as_str())
+            .with("sent", report.sent)
+            .with("complete", report.complete)
+            .with("withheld", json!(report.release.withheld()))
+            .with("fieldsRemoved", report.release.fields_removed())
+            .of("root", &report.root);
+        self.ledger
+            .change(pid, now, |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
+                record.released(report);
+                turn.record(entry.clone());
+                Ok(())
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+/// The pseudonym key for one recipient.
+pub fn pairwise(key: &HmacKey, recipient: &ParticipantId) -> HmacKey {
+    HmacKey::new(key.tag(recipient.as_str().as_bytes()).as_bytes())
+}
+
+/// A start that the peer refuses leaves the two sides apart: the transfer ends. Other refusals leave the state as it was.
+fn after_refusal(
+    record: &mut TransferRecord,
+    turn: &mut Turn,
+    explanation: &Explanation,
+    now: Timestamp,
+) -> Result<(), TransferError> {
+    match record.core.position.state {
+        None => {
+            record.core.position.state = Some(State::Terminated);
+            Ok(())
+        }
+        Some(State::Requested) if record.core.position.pending.is_empty() => {
+            let said = explanation.reasons.first().cloned().unwrap_or_default();
+            let why = Explanation::new("refused", format!("our last message was refused: {said}"));
+            record.send(turn, &TransferMessage::Termination(why), Vec::new(), now)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>) -> Incoming<'a, Transfer> {
+    let received = call.message.value();
+    Incoming {
+        step: received.message.step(),
+        kind: received.message.type_name(),
+        peer_pid,
+        sender: &call.message.sender().did,
+        key: MessageKey::of(received.id.as_ref(), call.message),
+        body: call.message.body_digest(),
+        spent: call.message.spent(),
+    }
+}
+
+impl From<ContractError> for TransferError {
+    fn from(error: ContractError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}

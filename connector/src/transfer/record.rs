@@ -1,0 +1,161 @@
+//! The stored form of one transfer, and how its messages are addressed.
+
+use super::TransferError;
+use crate::{
+    contract::StoredAgreement,
+    dsp::{
+        AgreementId, DatasetId, Role,
+        message::{DataAddress, TransferMessage},
+        transfer::Transfer,
+    },
+    jose::{self, Digest, token},
+    plane::{incoming::Progress, outgoing::Report},
+    process::{Core, Draft, Kind, ProcessError, Protocol, Turn},
+    store::Table,
+    trust::did::Document,
+};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{collections::BTreeMap, marker::PhantomData};
+
+/// What left, as the provider knows it. The peer is never told what was withheld.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Released {
+    /// Records sent.
+    pub sent: u64,
+    /// Records withheld, by reason.
+    pub withheld: BTreeMap<String, u64>,
+    /// Fields left out of sent records.
+    pub fields_removed: u64,
+    /// Root over the record lines sent.
+    pub root: String,
+    /// The end line was handed over.
+    pub complete: bool,
+}
+
+/// One transfer as it is stored. Changing a member changes what is on operators' disks.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransferRecord {
+    /// What it shares with negotiations.
+    #[serde(flatten)]
+    pub core: Core<Transfer>,
+    /// Under which agreement.
+    pub agreement: AgreementId,
+    /// Of which dataset.
+    pub dataset: DatasetId,
+    /// Consumer: where to fetch.
+    pub data_address: Option<DataAddress>,
+    /// Provider: number of the token that is good now.
+    pub token_serial: u64,
+    /// Consumer: how far the reception is.
+    pub progress: Progress,
+    /// Provider: what left.
+    pub release: Option<Released>,
+    /// The consumer's signed receipt.
+    pub receipt: Option<String>,
+}
+
+impl Kind for TransferRecord {
+    type Machine = Transfer;
+    const TABLE: Table = Table(10);
+    const INDEX: Table = Table(11);
+    const PROTOCOL: Protocol = Protocol::Transfer;
+
+    fn core(&self) -> &Core<Transfer> {
+        &self.core
+    }
+
+    fn core_mut(&mut self) -> &mut Core<Transfer> {
+        &mut self.core
+    }
+}
+
+impl TransferRecord {
+    pub(super) fn new(core: Core<Transfer>, stored: &StoredAgreement) -> Self {
+        Self {
+            core,
+            agreement: stored.id.clone(),
+            dataset: stored.dataset.clone(),
+            data_address: None,
+            token_serial: 0,
+            progress: Progress::default(),
+            release: None,
+            receipt: None,
+        }
+    }
+
+    pub(super) fn take_address(&mut self, address: &DataAddress) -> Result<(), TransferError> {
+        if address.endpoint.is_none() {
+            return Err(TransferError::Invalid("the dataAddress has no endpoint".into()));
+        }
+        self.data_address = Some(address.clone());
+        Ok(())
+    }
+
+    pub(super) fn released(&mut self, report: &Report) {
+        self.release = Some(Released {
+            sent: report.sent,
+            withheld: report.release.withheld().into_iter().map(|(code, count)| (code.to_owned(), count)).collect(),
+            fields_removed: report.release.fields_removed(),
+            root: report.root.to_string(),
+            complete: report.complete,
+        });
+    }
+
+    /// Checks the consumer's receipt against what left and keeps it.
+    pub(super) fn take_receipt(&mut self, receipt: &str, keys: Option<&Document>) -> Result<Digest, TransferError> {
+        let refuse = |why: &str| TransferError::Receipt(why.to_owned());
+        let keys = keys.ok_or_else(|| refuse("the consumer's keys are not to be had now"))?;
+        let opened = token::verify(receipt, token::Kind::Receipt, |kid| keys.key(kid).cloned())
+            .map_err(|error| TransferError::Receipt(error.to_string()))?;
+        let text = |name: &str| opened.members().get(name).and_then(Value::as_str);
+        if text("transfer") != Some(self.core.pid.as_str()) || text("agreement") != Some(self.agreement.as_str()) {
+            return Err(refuse("it names another transfer"));
+        }
+        if let Some(release) = self.release.as_ref().filter(|release| release.complete)
+            && (opened.members().get("count").and_then(Value::as_u64) != Some(release.sent)
+                || text("root") != Some(&release.root))
+        {
+            return Err(refuse("its count or root differs"));
+        }
+        self.receipt = Some(receipt.to_owned());
+        Ok(jose::sha256(receipt.as_bytes()))
+    }
+
+    /// Originates a message: the position takes the step as pending, the turn queues it.
+    pub(super) fn send(
+        &mut self,
+        turn: &mut Turn,
+        message: &TransferMessage,
+        headers: Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<(), TransferError> {
+        let core = &mut self.core;
+        if core.peer_pid.is_none() && !matches!(message, TransferMessage::Request { .. }) {
+            return Err(TransferError::Invalid("the peer has not answered the request yet; try again when it has".into()));
+        }
+        core.position = core.position.originate(core.role, message.step()).map_err(ProcessError::from)?;
+        let id = crate::dsp::MessageId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
+        let body = message.write(&id, &core.pids());
+        let path = path(message, core.role, core.peer_pid.as_ref().map(|pid| pid.as_str()));
+        let draft = Draft { step: message.step(), kind: message.type_name(), path, body, headers, of: PhantomData };
+        turn.send(self, draft, now);
+        Ok(())
+    }
+}
+
+/// The address of a message below the recipient's base (DSP 2025-1 §10.2).
+fn path(message: &TransferMessage, _sender: Role, recipient_pid: Option<&str>) -> String {
+    let Some(pid) = recipient_pid else { return "/transfers/request".to_owned() };
+    let last = match message {
+        TransferMessage::Request { .. } => "request",
+        TransferMessage::Start { .. } => "start",
+        TransferMessage::Suspension(_) => "suspension",
+        TransferMessage::Completion => "completion",
+        TransferMessage::Termination(_) => "termination",
+    };
+    format!("/transfers/{pid}/{last}")
+}
