@@ -4,7 +4,7 @@ use crate::{
     audit::{AuditError, Log},
     catalog::Catalog,
     clock,
-    config::{Config, Management},
+    config::{Config, Management, TlsVersion},
     consent::Consents,
     contract::Contracts,
     dsp,
@@ -158,6 +158,26 @@ impl Signals {
     }
 }
 
+fn tls_settings(config: &Config) -> tls::Settings {
+    let tls = &config.tls;
+    let allow_tls12 = tls.minimum == TlsVersion::Tls12;
+    tls::Settings { certificate: tls.certificate.clone(), key: tls.key.clone(), allow_tls12 }
+}
+
+fn limits(config: &Config) -> http::Limits {
+    let limits = &config.limits;
+    http::Limits {
+        connections: limits.connections,
+        connections_per_address: limits.connections_per_peer,
+        body_bytes: limits.body_bytes,
+        header_timeout: limits.header_timeout,
+        body_timeout: limits.body_timeout,
+        handshake_timeout: limits.handshake_timeout,
+        streams: limits.streams,
+        drain: limits.drain,
+    }
+}
+
 /// Keys for separate uses, all made from the one secret file.
 fn derive(secret: &HmacKey, label: &str) -> HmacKey {
     HmacKey::new(secret.tag(label.as_bytes()).as_bytes())
@@ -179,7 +199,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         return Err(DaemonError::Setting(format!("key_id {} does not belong to {}", config.key_id, config.did)));
     }
     let secret = secret(&config.secret)?;
-    let tls = Arc::new(tls::Tls::load(config.tls.clone())?);
+    let tls = Arc::new(tls::Tls::load(tls_settings(config))?);
     std::fs::create_dir_all(&config.received).map_err(|error| file(&config.received, &error))?;
     let public = TcpListener::bind(config.listen)
         .await
@@ -241,7 +261,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         received: config.received.clone(),
         document: did::own_document(&config.did, signer.key_id(), &jwk, &root),
         root,
-        limits: config.limits.clone(),
+        limits: limits(config),
         streams: Arc::new(Semaphore::new(config.limits.streams)),
         shutdown: stop.clone(),
         started: clock::now(),
@@ -249,8 +269,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     });
 
     let tasks = TaskTracker::new();
-    let (limits, routes) = (config.limits.clone(), http::dsp::routes(app.clone()));
-    tasks.spawn(server::serve_tls(public, tls.clone(), routes, limits, stop.clone()));
+    let routes = http::dsp::routes(app.clone());
+    tasks.spawn(server::serve_tls(public, tls.clone(), routes, limits(config), stop.clone()));
     let socket = serve_management(config, app, &tasks, &stop).await?;
     let retry = (config.retry.first, config.retry.longest);
     let dispatcher = Arc::new(Dispatcher {
@@ -290,7 +310,7 @@ async fn serve_management(
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<Option<PathBuf>, DaemonError> {
-    let limits = config.limits.clone();
+    let limits = limits(config);
     match &config.management {
         Management::Socket(path) => {
             let listener = bind_socket(path)?;

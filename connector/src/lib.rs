@@ -17,4 +17,7 @@ pub mod plane;
 pub mod transfer;
 pub mod peer;
 pub mod http;
+pub mod config;
+pub mod telemetry;
+pub mod daemon;
 pub mod demo;

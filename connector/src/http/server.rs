@@ -6,7 +6,13 @@ use axum::Router;
 use http::Request;
 use hyper::{body::Incoming, server::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
@@ -19,18 +25,49 @@ use tower::ServiceExt;
 /// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How many connections each address has.
+type Visits = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// One connection of one address; counts as long as it lives.
+struct Visit(Visits, IpAddr);
+
+impl Visit {
+    fn admit(visits: &Visits, from: IpAddr, limit: usize) -> Option<Self> {
+        let mut counts = visits.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(from).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Self(visits.clone(), from))
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
+    }
+}
+
 /// Serves the public routes over TLS until it is told to stop, then drains.
 pub async fn serve_tls(listener: TcpListener, tls: Arc<Tls>, routes: Router, limits: Limits, stop: CancellationToken) {
     let (tracker, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(limits.connections)));
+    let visits: Visits = Arc::default();
     loop {
         let accepted = tokio::select! {
             accepted = async {
                 let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
-                listener.accept().await.map(|(stream, _)| (stream, permit))
+                listener.accept().await.map(|(stream, from)| (stream, from.ip(), permit))
             } => accepted,
             () = stop.cancelled() => break,
         };
-        let (stream, permit) = match accepted {
+        let (stream, from, permit) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -38,9 +75,13 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<Tls>, routes: Router, lim
                 continue;
             }
         };
+        let Some(visit) = Visit::admit(&visits, from, limits.connections_per_address) else {
+            tracing::debug!(%from, "too many connections from one address");
+            continue;
+        };
         let (acceptor, routes, limits, stop) = (TlsAcceptor::from(tls.current()), routes.clone(), limits.clone(), stop.clone());
         tracker.spawn(async move {
-            let _permit = permit;
+            let _held = (permit, visit);
             // Without TCP_NODELAY small answers wait for the peer's delayed acknowledgement.
             let _ = stream.set_nodelay(true);
             let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream)).await else {
