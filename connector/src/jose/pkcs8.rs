@@ -44,7 +44,7 @@ pub(super) fn algorithm(der: &[u8]) -> Option<Algorithm> {
 fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = match der {
         [found, ..] if *found != tag => return None,
-        [_, length @ 0..0x80, rest @ ..] => (usize::from(*length), rest),
+        [_, length @ 0..=0x7f, rest @ ..] => (usize::from(*length), rest),
         [_, 0x81, length @ 0x80..=0xff, rest @ ..] => (usize::from(*length), rest),
         [_, 0x82, high @ 1..=0xff, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
         _ => return None,

@@ -274,7 +274,7 @@ fn kind_curve_and_coordinates_are_exact() {
         format!("{x}="),
         format!("{x} "),
         format!("AA{x}"),
-        x[..40].to_owned(),
+        x.chars().take(40).collect(),
         x.replace('8', "+"),
         String::new(),
     ] {
