@@ -245,7 +245,7 @@ impl Record {
             "alg": signer.key().algorithm().name(),
             "typ": TYP,
             "cty": CTY,
-            "kid": signer.key_id(),
+            "kid": signer.kid(),
             "crit": ["dspsig"],
             "dspsig": { "v": 1, "role": role.name(), "iat": now.seconds(), "jkt": party.jkt },
         });
@@ -269,7 +269,7 @@ impl Record {
         let input = compact::signing_input(&signature.protected, &base64url::encode(&self.bytes));
         key.verify(signature.algorithm, input.as_bytes(), &signature.bytes)?;
         Ok(Signed {
-            key_id: signature.key_id.clone(),
+            kid: signature.kid.clone(),
             at: signature.signed_at,
         })
     }
@@ -288,7 +288,7 @@ fn read_party(mut members: Members) -> Result<Party, JoseError> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartySignature {
     algorithm: Algorithm,
-    key_id: String,
+    kid: String,
     did: String,
     role: Role,
     signed_at: Timestamp,
@@ -309,7 +309,7 @@ impl PartySignature {
         header.expect("typ", TYP, JoseError::WrongType)?;
         header.expect("cty", CTY, JoseError::WrongType)?;
         header.critical(&["dspsig"])?;
-        let (key_id, did) = header.key_id()?;
+        let (kid, did) = header.kid()?;
         let mut dspsig = header.object("dspsig")?;
         header.end()?;
         if dspsig.integer("v")? != 1 {
@@ -323,7 +323,7 @@ impl PartySignature {
         let signed_at = Timestamp::from_seconds(seconds);
         Ok(Self {
             algorithm,
-            key_id,
+            kid,
             did,
             role,
             signed_at,
@@ -334,8 +334,8 @@ impl PartySignature {
     }
 
     /// DID URL of the key, as claimed.
-    pub fn key_id(&self) -> &str {
-        &self.key_id
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
     /// The role in which it was made, as claimed.
@@ -352,7 +352,7 @@ impl PartySignature {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     /// DID URL of the key.
-    pub key_id: String,
+    pub kid: String,
     /// The `iat` it signed.
     pub at: Timestamp,
 }

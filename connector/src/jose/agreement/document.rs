@@ -107,7 +107,7 @@ impl Document {
     /// Verifies both signatures with the keys that `keys` knows under their key ids. Every party that fails is named.
     pub fn verify(&self, keys: impl Fn(&str) -> Option<VerifyingKey>) -> Result<VerifiedAgreement, AgreementError> {
         let check = |role, signature: &PartySignature| {
-            keys(&signature.key_id)
+            keys(&signature.kid)
                 .ok_or(JoseError::UnknownKey)
                 .and_then(|key| self.record.verify_party(role, signature, &key))
                 .map_err(|reason| PartyFailure {

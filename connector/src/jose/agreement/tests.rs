@@ -52,8 +52,8 @@ fn record() -> Record {
     Record::parse(PAYLOAD.as_bytes()).unwrap()
 }
 
-fn keys(key_id: &str) -> Option<VerifyingKey> {
-    match key_id {
+fn keys(kid: &str) -> Option<VerifyingKey> {
+    match kid {
         "did:web:lycee.example#k7" => Some(testing::rfc8037_public()),
         "did:web:ft.example#k1" => Some(testing::rfc7515_public()),
         _ => None,
@@ -88,7 +88,7 @@ fn the_known_answer_verifies() {
     assert_eq!(
         verified.assigner(),
         &Signed {
-            key_id: "did:web:lycee.example#k7".into(),
+            kid: "did:web:lycee.example#k7".into(),
             at: SIGNED_AT
         }
     );
@@ -142,7 +142,7 @@ fn one_detached_signature_is_checked_for_its_role() {
     );
     let parsed = PartySignature::parse(&assigner).unwrap();
     assert_eq!(
-        (parsed.key_id(), parsed.role()),
+        (parsed.kid(), parsed.role()),
         ("did:web:lycee.example#k7", Role::Assigner)
     );
     let (provider, consumer) = (testing::rfc8037_public(), testing::rfc7515_public());
@@ -216,7 +216,7 @@ fn the_party_whose_signature_fails_is_named() {
         "the signature of the assignee did:web:ft.example does not count: the signature does not match"
     );
 
-    let provider_unknown = |key_id: &str| keys(key_id).filter(|_| !key_id.contains("lycee"));
+    let provider_unknown = |kid: &str| keys(kid).filter(|_| !kid.contains("lycee"));
     assert_eq!(
         failures(known().verify(provider_unknown)),
         [(Role::Assigner, JoseError::UnknownKey)]

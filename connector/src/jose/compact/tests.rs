@@ -321,7 +321,7 @@ fn a_signer_needs_an_absolute_key_id() {
     let key = testing::rfc7515_private();
     let signer = Signer::new("did:web:ft.example:a#k1", key.clone()).unwrap();
     assert_eq!(
-        (signer.did(), signer.key_id()),
+        (signer.did(), signer.kid()),
         ("did:web:ft.example:a", "did:web:ft.example:a#k1")
     );
     for bad in ["", "k1", "#k1", "did:web:ft.example", "did:key:z#z"] {

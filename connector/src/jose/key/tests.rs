@@ -356,6 +356,23 @@ fn a_signature_that_fits_every_message_is_refused() {
     );
 }
 
+/// Made with the private key of RFC 8037 A.1 and the neutral element as R: it satisfies the equation, and strict verifiers refuse it.
+#[test]
+fn an_r_of_small_order_is_refused() {
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    signature[32..].copy_from_slice(&hex("fbff41d3f1862677ed726d8b1f3fbca51b41e4964824945f8e6c14f54896c406"));
+    let honest = testing::rfc8037_public();
+    assert!(
+        honest.0.verifier.verify(b"one message", &signature).is_ok(),
+        "OpenSSL alone accepts it"
+    );
+    assert_eq!(
+        honest.verify(Algorithm::EdDsa, b"one message", &signature),
+        Err(KeyError::BadSignature)
+    );
+}
+
 #[test]
 fn ed25519_s_beyond_the_group_order_is_refused() {
     let order = hex("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
@@ -535,33 +552,24 @@ proptest! {
     }
 }
 
-/// Not a test of correctness: prints what one core does. `cargo test --release -p connector --lib jose::key -- --ignored --nocapture`
+/// Not a test of correctness: prints what one core does.
+/// `cargo test --release -p connector --lib -- --ignored --nocapture a_measurement`
 #[test]
 #[ignore = "a measurement"]
-#[allow(clippy::disallowed_methods, reason = "a stopwatch, not the time of day")]
-fn throughput() {
+fn a_measurement_of_keys() {
     for algorithm in ALGORITHMS {
         let key = SigningKey::generate(algorithm).unwrap();
-        let message = [7; 900];
+        let (message, name) = ([7; 900], algorithm.name());
         let signature = key.sign(&message).unwrap();
-        let rate = |name: &str, work: &dyn Fn()| {
-            let start = std::time::Instant::now();
-            let mut rounds = 0u32;
-            while start.elapsed().as_millis() < 1000 {
-                work();
-                rounds += 1;
-            }
-            println!(
-                "{} {name}: {:.0}/s",
-                algorithm.name(),
-                f64::from(rounds) / start.elapsed().as_secs_f64()
-            );
-        };
-        rate("sign", &|| drop(key.sign(&message).unwrap()));
-        rate("verify", &|| {
-            key.verifying_key().verify(algorithm, &message, &signature).unwrap()
+        testing::rate(&format!("{name} sign"), || drop(key.sign(&message).unwrap()));
+        testing::rate(&format!("{name} verify"), || {
+            key.verifying_key().verify(algorithm, &message, &signature).unwrap();
         });
-        rate("from_jwk", &|| drop(VerifyingKey::from_jwk(&key.public_jwk()).unwrap()));
-        rate("from_pem", &|| drop(SigningKey::from_pem(&key.to_pem()).unwrap()));
+        testing::rate(&format!("{name} from_jwk"), || {
+            drop(VerifyingKey::from_jwk(&key.public_jwk()).unwrap())
+        });
+        testing::rate(&format!("{name} from_pem"), || {
+            drop(SigningKey::from_pem(&key.to_pem()).unwrap())
+        });
     }
 }

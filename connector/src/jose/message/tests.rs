@@ -77,7 +77,7 @@ fn the_known_answer_verifies() {
     assert_eq!((value.len(), BODY.len()), (679, 233));
     let opened = open(&value, BODY.as_bytes()).unwrap();
     assert_eq!(
-        (opened.issuer(), opened.key_id()),
+        (opened.issuer(), opened.kid()),
         ("did:web:ft.example", "did:web:ft.example#k1")
     );
     assert_eq!((opened.jti(), opened.prev()), (JTI, Digest::EMPTY));
@@ -690,5 +690,34 @@ proptest! {
     #[test]
     fn arbitrary_headers_never_panic(header in r#"\{("(alg|kid|crit|typ|dspsig|x)":("ES256"|1|\[\]|\{\}|"did:web:a#b"),?){0,6}\}"#) {
         prop_assert!(open(&signed(&header), BODY.as_bytes()).is_err());
+    }
+}
+
+/// Not a test of correctness: prints what one core does with a whole message, keys parsed beforehand.
+/// `cargo test --release -p connector --lib -- --ignored --nocapture a_measurement`
+#[test]
+#[ignore = "a measurement"]
+fn a_measurement_of_sealing_and_opening() {
+    for (signer, public) in [
+        (testing::consumer(), testing::rfc7515_public()),
+        (testing::provider(), testing::rfc8037_public()),
+    ] {
+        let name = signer.key().algorithm().name();
+        let sealed = || seal(&signer, AUDIENCE, REQUEST, Digest::EMPTY, BODY.as_bytes(), NOW, JTI).unwrap();
+        let value = sealed();
+        testing::rate(&format!("{name} seal"), || drop(sealed()));
+        testing::rate(&format!("{name} parse and check"), || {
+            let _ = Unverified::parse(&value)
+                .unwrap()
+                .check(AUDIENCE, REQUEST, NOW)
+                .unwrap();
+        });
+        testing::rate(&format!("{name} open"), || {
+            let checked = Unverified::parse(&value)
+                .unwrap()
+                .check(AUDIENCE, REQUEST, NOW)
+                .unwrap();
+            let _ = checked.verify(&public, BODY.as_bytes()).unwrap();
+        });
     }
 }

@@ -9,8 +9,8 @@ fn claims() -> Value {
     json!({"subject": "ref-1", "purpose": "orientation", "given": true, "until": "2027-01-01T00:00:00Z", "n": 3})
 }
 
-fn keys(key_id: &str) -> Option<VerifyingKey> {
-    match key_id {
+fn keys(kid: &str) -> Option<VerifyingKey> {
+    match kid {
         "did:web:ft.example#k1" => Some(testing::rfc7515_public()),
         "did:web:lycee.example#k7" => Some(testing::rfc8037_public()),
         _ => None,
@@ -37,9 +37,9 @@ fn what_is_signed_is_read_back() {
     for signer in [testing::consumer(), testing::provider()] {
         for kind in Kind::ALL {
             let token = sign(&signer, kind, &claims()).unwrap();
-            assert_eq!(key_id(&token).as_deref(), Ok(signer.key_id()));
+            assert_eq!(kid(&token).as_deref(), Ok(signer.kid()));
             let read = verify(&token, kind, keys).unwrap();
-            assert_eq!((read.key_id(), read.issuer()), (signer.key_id(), signer.did()));
+            assert_eq!((read.kid(), read.issuer()), (signer.kid(), signer.did()));
             assert_eq!(read.members().get("n"), Some(&json!(3)));
             assert_eq!(read.into_value(), claims());
         }
