@@ -259,7 +259,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         peers: peers.clone(),
         log: log.clone(),
         received: config.received.clone(),
-        document: did::own_document(&config.did, signer.key_id(), &jwk, &root),
+        document: did::own_document(&config.did, signer.kid(), &jwk, &root),
         root,
         limits: limits(config),
         streams: Arc::new(Semaphore::new(config.limits.streams)),
