@@ -55,6 +55,7 @@ pub fn routes(app: Arc<App>, token: Option<jose::Digest>) -> Router {
         .route("/v1/transfers/{pid}/{command}", post(transfer_command))
         .route("/v1/consents", get(consents).post(consent_grant))
         .route("/v1/consents/withdraw", post(consent_withdraw))
+        .route("/v1/pseudonyms", post(pseudonyms))
         .route("/v1/audit/entries", get(audit_entries))
         .route("/v1/audit/verify", post(audit_verify))
         .fallback(|| async { answer(Err(Problem::not_found("resource of the management API"))) })
@@ -580,6 +581,27 @@ async fn consent_withdraw(State(app): Ctx, request: Request) -> Response {
         async {
             let wanted: Withdraw = body(&app, request).await?;
             ok(json!(app.consents.withdraw(&wanted.subject, wanted.recipient.as_ref(), (app.clock)()).await?))
+        }
+        .await,
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskPseudonyms {
+    recipient: String,
+    subjects: Vec<String>,
+}
+
+/// How a recipient sees learners: a holder needs it to answer a learner's questions about what was handed over (GDPR Art. 15).
+async fn pseudonyms(State(app): Ctx, request: Request) -> Response {
+    answer(
+        async {
+            let wanted: AskPseudonyms = body(&app, request).await?;
+            let names = app.consents.pseudonyms().towards(&app.peers.named(&wanted.recipient)?.did);
+            let named: HashMap<&str, String> =
+                wanted.subjects.iter().map(|subject| (subject.as_str(), names.name(subject))).collect();
+            ok(json!({ "pseudonyms": named }))
         }
         .await,
     )

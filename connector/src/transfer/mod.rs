@@ -18,7 +18,7 @@ use crate::{
         message::{DataAddress, ENDPOINT_TYPE_HTTP, Explanation, Received, TransferMessage},
         transfer::{State, Transfer},
     },
-    jose::{self, HmacKey, JoseError, Signer},
+    jose::{self, JoseError, Signer},
     plane::{CursorKey, PlaneError, Rules, outgoing, pipeline::Pipeline},
     process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, outbox::Outcome},
     store::StoreError,
@@ -96,8 +96,6 @@ impl From<DatasetError> for TransferError {
 pub struct Keys {
     /// Makes the tokens of data requests.
     pub tokens: TokenKey,
-    /// Makes pairwise pseudonyms: one more key is derived for each recipient.
-    pub pseudonyms: HmacKey,
     /// Seals source cursors.
     pub cursors: Arc<CursorKey>,
 }
@@ -126,6 +124,8 @@ pub struct Parts {
     pub root: Url,
     /// How long a data token is good for opening a stream.
     pub token_lifetime: Duration,
+    /// Pace of each outgoing stream; 0 for as fast as it goes.
+    pub stream_bytes_per_second: u64,
     /// Reads the time.
     pub clock: fn() -> Timestamp,
 }
@@ -441,6 +441,7 @@ impl Transfers {
         }
         let stored = self.agreement(&record.agreement, Role::Provider).await?;
         let rules = Arc::new(self.rules(&record, &stored, now).await?);
+        let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
         let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(rules, owned.as_deref()))
             .await
@@ -452,9 +453,9 @@ impl Transfers {
             .with("agreement", record.agreement.as_str())
             .with("from", from);
         self.parts.log.commit(crate::store::Batch::new(), entry, Vec::new(), now).await?;
-        let gate = Arc::new(Gate::new(from, reset));
+        let gate = Arc::new(Gate::new(from, names, reset));
         let index = self.parts.consents.index().clone();
-        let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline);
+        let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline, self.parts.stream_bytes_per_second);
         let service = self.clone();
         let pid = pid.clone();
         tokio::spawn(async move {
@@ -487,7 +488,7 @@ impl Transfers {
             shape,
             question,
             index,
-            pseudonyms: pairwise(&self.parts.keys.pseudonyms, &stored.consumer),
+            pseudonyms: Arc::new(self.parts.consents.pseudonyms().towards(&stored.consumer)),
             signer: self.signer().clone(),
             cursors: self.parts.keys.cursors.clone(),
             plan,
@@ -518,11 +519,6 @@ impl Transfers {
             .await?;
         Ok(())
     }
-}
-
-/// The pseudonym key for one recipient.
-pub fn pairwise(key: &HmacKey, recipient: &ParticipantId) -> HmacKey {
-    HmacKey::new(key.tag(recipient.as_str().as_bytes()).as_bytes())
 }
 
 /// A start that the peer refuses leaves the two sides apart: the transfer ends. Other refusals leave the state as it was.
