@@ -2,3 +2,4 @@
 #![forbid(unsafe_code)]
 
 mod store_crash;
+mod store_speed;

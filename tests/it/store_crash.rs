@@ -144,7 +144,9 @@ impl Scene {
     fn check(&self) -> Result<(), String> {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let store: Arc<dyn Store> = match self.kind {
-            "guarded" => Arc::new(SledStore::open(&self.store()).map_err(|e| format!("does not open: {e}"))?),
+            "guarded" | "pausing" => {
+                Arc::new(SledStore::open(&self.store()).map_err(|e| format!("does not open: {e}"))?)
+            }
             // Damage makes sled panic as often as it makes it return an error.
             _ => match std::panic::catch_unwind(|| Unguarded::as_shipped(&self.store())) {
                 Ok(Ok(store)) => Arc::new(store),
@@ -237,6 +239,19 @@ fn a_power_cut_while_segments_are_used_again_loses_nothing_acknowledged() {
         cut_power(&mut scene, rounds(6, 60), 3_000, keep).unwrap();
         println!(
             "power cut, large values: {} acknowledged, none lost",
+            scene.acknowledged.count()
+        );
+    }
+}
+
+#[test]
+fn a_power_cut_while_sled_cleans_loses_nothing_acknowledged() {
+    let Some(_) = powercut() else { return };
+    for (size, keep) in [(LARGE, 50), (SMALL, 80)] {
+        let mut scene = Scene::new("pausing", size);
+        cut_power(&mut scene, rounds(4, 60), 4_000, keep).unwrap();
+        println!(
+            "power cut, with breaks: {} acknowledged, none lost",
             scene.acknowledged.count()
         );
     }

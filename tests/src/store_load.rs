@@ -43,7 +43,7 @@ impl Id {
     /// Bytes that tell which commit and table they belong to. Most are short, one in sixteen is of the full size.
     fn value(self, table: Table, size: usize) -> Vec<u8> {
         let mixed = (self.task * 31 + self.seq * 7 + u64::from(table.0)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let len = if mixed % 16 == 0 {
+        let len = if mixed.is_multiple_of(16) {
             size
         } else {
             usize::try_from(mixed).unwrap_or(0) % (size / 4 + 1)

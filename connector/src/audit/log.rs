@@ -252,7 +252,7 @@ impl Log {
 
     fn open_checkpoint(&self, size: u64, value: &[u8], key: &VerifyingKey) -> Result<Value, AuditError> {
         let text = std::str::from_utf8(value).map_err(|_| AuditError::Unreadable(size))?;
-        token::verify(text, token::Kind::Checkpoint, |kid| (kid == self.signer.key_id()).then(|| key.clone()))
+        token::verify(text, token::Kind::Checkpoint, |kid| (kid == self.signer.kid()).then(|| key.clone()))
             .map(token::Claims::into_value)
             .map_err(|cause| AuditError::Signature { size, cause })
     }

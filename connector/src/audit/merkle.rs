@@ -6,19 +6,9 @@
 use crate::jose::digest::{Digest, sha256, sha256_parts};
 use std::ops::Range;
 
-/// A leaf this long or shorter is hashed from one buffer on the stack; the incremental hash costs an allocation.
-const ONE_SHOT: usize = 2048;
-
 /// Hash of a leaf's bytes: `SHA-256(0x00 ‖ entry)`.
 pub fn leaf_hash(entry: &[u8]) -> Digest {
-    let mut buffer = [0; 1 + ONE_SHOT];
-    match buffer.get_mut(1..=entry.len()) {
-        Some(room) => {
-            room.copy_from_slice(entry);
-            sha256(buffer.get(..=entry.len()).unwrap_or_default())
-        }
-        None => sha256_parts(&[&[0], entry]),
-    }
+    sha256_parts(&[&[0], entry])
 }
 
 /// Hash of a node: `SHA-256(0x01 ‖ left ‖ right)`.

@@ -137,7 +137,7 @@ pub fn verify_export(bytes: &[u8]) -> Result<Checked, VerifyError> {
         CheckedParty {
             role: role.to_string(),
             did: party.did.clone(),
-            kid: signed.key_id.clone(),
+            kid: signed.kid.clone(),
             jkt: party.jkt.to_string(),
             at: signed.at,
         }
@@ -238,7 +238,7 @@ fn me(trust: &Trust) -> Party {
 fn them(negotiation: &NegotiationRecord, signature: &str, keys: &DidDocument) -> Result<(Party, VerifyingKey), ContractError> {
     let refuse = |error: &dyn std::fmt::Display| ContractError::AgreementSignature(error.to_string());
     let parsed = agreement::PartySignature::parse(signature).map_err(|error| refuse(&error))?;
-    let key = keys.key(parsed.key_id()).ok_or_else(|| refuse(&"it names a key that the signer does not publish"))?;
+    let key = keys.key(parsed.kid()).ok_or_else(|| refuse(&"it names a key that the signer does not publish"))?;
     Ok((Party { did: negotiation.core.peer.to_string(), jkt: key.thumbprint() }, key.clone()))
 }
 
@@ -333,7 +333,7 @@ fn assemble(
     let signatures = (negotiation.provider_signature.as_deref(), negotiation.consumer_signature.as_deref());
     let document = Document::assemble(record, signatures.0.unwrap_or_default(), signatures.1.unwrap_or_default())?;
     let own = signer.key().verifying_key();
-    document.verify(|kid| if kid == signer.key_id() { Some(own.clone()) } else { keys.key(kid).cloned() })?;
+    document.verify(|kid| if kid == signer.kid() { Some(own.clone()) } else { keys.key(kid).cloned() })?;
     let text = |name: &str| negotiation.agreement.as_ref()?.get(name)?.as_str();
     let party = |name: &str| {
         text(name).and_then(|did| did.parse().ok()).ok_or_else(|| ContractError::AgreementDiffers(format!("{name} is missing")))
@@ -342,8 +342,8 @@ fn assemble(
         .signatures()
         .iter()
         .filter_map(|signature| {
-            let kid = signature.key_id();
-            let jwk = if kid == signer.key_id() { own.to_jwk() } else { keys.key(kid)?.to_jwk() };
+            let kid = signature.kid();
+            let jwk = if kid == signer.kid() { own.to_jwk() } else { keys.key(kid)?.to_jwk() };
             Some(PublishedKey { kid: kid.to_owned(), jwk })
         })
         .collect();

@@ -85,7 +85,7 @@ pub fn parse_within(bytes: &[u8], limits: Limits) -> Result<Value, JsonError> {
     }
     .deserialize(&mut reader);
     read.and_then(|value| reader.end().map(|()| value)).map_err(|error| {
-        fault.take().unwrap_or(JsonError::Syntax {
+        fault.take().unwrap_or_else(|| JsonError::Syntax {
             line: error.line(),
             column: error.column(),
         })

@@ -3,6 +3,10 @@
 //! An [`Record`] is the canonical form of what was agreed and between whom. Each party signs it in its role, detached; both signatures
 //! together with the record are the [`Document`], a JWS in general JSON serialization (RFC 7515 §7.2.1).
 
+mod document;
+
+pub use document::{Document, VerifiedAgreement};
+
 use super::{
     Algorithm, Digest, JoseError, Signer, VerifyingKey, base64url, canonical,
     compact::{self, Members},
@@ -241,7 +245,7 @@ impl Record {
             "alg": signer.key().algorithm().name(),
             "typ": TYP,
             "cty": CTY,
-            "kid": signer.key_id(),
+            "kid": signer.kid(),
             "crit": ["dspsig"],
             "dspsig": { "v": 1, "role": role.name(), "iat": now.seconds(), "jkt": party.jkt },
         });
@@ -265,7 +269,7 @@ impl Record {
         let input = compact::signing_input(&signature.protected, &base64url::encode(&self.bytes));
         key.verify(signature.algorithm, input.as_bytes(), &signature.bytes)?;
         Ok(Signed {
-            key_id: signature.key_id.clone(),
+            kid: signature.kid.clone(),
             at: signature.signed_at,
         })
     }
@@ -284,7 +288,7 @@ fn read_party(mut members: Members) -> Result<Party, JoseError> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartySignature {
     algorithm: Algorithm,
-    key_id: String,
+    kid: String,
     did: String,
     role: Role,
     signed_at: Timestamp,
@@ -305,7 +309,7 @@ impl PartySignature {
         header.expect("typ", TYP, JoseError::WrongType)?;
         header.expect("cty", CTY, JoseError::WrongType)?;
         header.critical(&["dspsig"])?;
-        let (key_id, did) = header.key_id()?;
+        let (kid, did) = header.kid()?;
         let mut dspsig = header.object("dspsig")?;
         header.end()?;
         if dspsig.integer("v")? != 1 {
@@ -319,7 +323,7 @@ impl PartySignature {
         let signed_at = Timestamp::from_seconds(seconds);
         Ok(Self {
             algorithm,
-            key_id,
+            kid,
             did,
             role,
             signed_at,
@@ -330,8 +334,8 @@ impl PartySignature {
     }
 
     /// DID URL of the key, as claimed.
-    pub fn key_id(&self) -> &str {
-        &self.key_id
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
     /// The role in which it was made, as claimed.
@@ -344,185 +348,13 @@ impl PartySignature {
     }
 }
 
-/// A record with the signatures of both parties. Being one says nothing yet about whether they verify.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Document {
-    record: Record,
-    assigner: PartySignature,
-    assignee: PartySignature,
-}
-
-impl Document {
-    /// Puts both header values of [`HEADER_NAME`] beside the record they were made over.
-    pub fn assemble(record: Record, assigner: &str, assignee: &str) -> Result<Self, AgreementError> {
-        Self::pair(
-            record,
-            [PartySignature::parse(assigner), PartySignature::parse(assignee)],
-        )
-    }
-
-    /// Gives each role its signature, in whichever order they come. A role left without one is named, with the fault of the signature
-    /// that could not be read, if any.
-    fn pair<const N: usize>(
-        record: Record,
-        read: [Result<PartySignature, JoseError>; N],
-    ) -> Result<Self, AgreementError> {
-        let (mut assigner, mut assignee) = (None, None);
-        let mut faults = Vec::new();
-        for signature in read {
-            match signature {
-                Ok(signature) if signature.role == Role::Assigner && assigner.is_none() => assigner = Some(signature),
-                Ok(signature) if signature.role == Role::Assignee && assignee.is_none() => assignee = Some(signature),
-                Ok(_) => {}
-                Err(fault) => faults.push(fault),
-            }
-        }
-        match (assigner, assignee) {
-            (Some(assigner), Some(assignee)) => Ok(Self {
-                record,
-                assigner,
-                assignee,
-            }),
-            (assigner, assignee) => {
-                let mut faults = faults.into_iter();
-                let absent = [
-                    (Role::Assigner, assigner.is_none()),
-                    (Role::Assignee, assignee.is_none()),
-                ];
-                let failures = absent
-                    .into_iter()
-                    .filter(|(_, absent)| *absent)
-                    .map(|(role, _)| PartyFailure {
-                        role,
-                        did: record.party(role).did.clone(),
-                        reason: faults.next().unwrap_or(JoseError::SignatureMissing),
-                    });
-                Err(AgreementError::Parties(failures.collect()))
-            }
-        }
-    }
-
-    /// The record.
-    pub const fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// Both signatures, assigner first.
-    pub const fn signatures(&self) -> [&PartySignature; 2] {
-        [&self.assigner, &self.assignee]
-    }
-
-    /// The document as canonical JSON, assigner first.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, AgreementError> {
-        let value = json!({
-            "payload": base64url::encode(&self.record.bytes),
-            "signatures": [self.assigner.to_json(), self.assignee.to_json()],
-        });
-        canonical::signable(&value).map_err(|error| AgreementError::Document(error.into()))
-    }
-
-    /// SHA-256 of [`Document::to_bytes`], whatever the order of signatures it was read in.
-    pub fn digest(&self) -> Result<Digest, AgreementError> {
-        Ok(sha256(&self.to_bytes()?))
-    }
-
-    /// Reads a document: a payload and two signatures, each `protected` and `signature`, no unprotected header, nothing else.
-    pub fn parse(bytes: &[u8]) -> Result<Self, AgreementError> {
-        let (payload, signatures) = read_document(bytes).map_err(AgreementError::Document)?;
-        let record = Record::parse(&payload)?;
-        let mut read = signatures.into_iter().map(read_entry);
-        match (read.next(), read.next(), read.next()) {
-            (Some(one), Some(two), None) => Self::pair(record, [one, two]),
-            (Some(only), None, None) => Self::pair(record, [only]),
-            (None, ..) => Self::pair(record, []),
-            _ => Err(AgreementError::Document(JoseError::Malformed(
-                "more than two signatures",
-            ))),
-        }
-    }
-
-    /// Verifies both signatures with the keys that `keys` knows under their key ids. Every party that fails is named.
-    pub fn verify(&self, keys: impl Fn(&str) -> Option<VerifyingKey>) -> Result<VerifiedAgreement, AgreementError> {
-        let check = |role, signature: &PartySignature| {
-            keys(&signature.key_id)
-                .ok_or(JoseError::UnknownKey)
-                .and_then(|key| self.record.verify_party(role, signature, &key))
-                .map_err(|reason| PartyFailure {
-                    role,
-                    did: self.record.party(role).did.clone(),
-                    reason,
-                })
-        };
-        match (
-            check(Role::Assigner, &self.assigner),
-            check(Role::Assignee, &self.assignee),
-        ) {
-            (Ok(assigner), Ok(assignee)) => Ok(VerifiedAgreement {
-                record: self.record.clone(),
-                assigner,
-                assignee,
-            }),
-            (assigner, assignee) => Err(AgreementError::Parties(
-                [assigner.err(), assignee.err()].into_iter().flatten().collect(),
-            )),
-        }
-    }
-}
-
-fn read_document(bytes: &[u8]) -> Result<(Vec<u8>, Vec<Value>), JoseError> {
-    // The payload grows by a third in base64url, and the signatures come on top.
-    let limits = Limits {
-        bytes: 2 * MAX_LEN,
-        depth: 4,
-    };
-    let mut members = Members::of(json::parse_within(bytes, limits)?)?;
-    let payload = base64url::decode(&members.text("payload")?).ok_or(JoseError::NotBase64Url)?;
-    let Value::Array(signatures) = members.take("signatures")? else {
-        return Err(JoseError::InvalidMember("signatures"));
-    };
-    members.end()?;
-    Ok((payload, signatures))
-}
-
-fn read_entry(entry: Value) -> Result<PartySignature, JoseError> {
-    let mut members = Members::of(entry)?;
-    let (protected, signature) = (members.text("protected")?, members.text("signature")?);
-    members.end()?;
-    PartySignature::read(&protected, &signature)
-}
-
 /// By which key, and when by its own clock, a party signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     /// DID URL of the key.
-    pub key_id: String,
+    pub kid: String,
     /// The `iat` it signed.
     pub at: Timestamp,
-}
-
-/// An agreement that both parties did sign. Made by [`Document::verify`] only.
-#[derive(Debug, Clone, PartialEq)]
-pub struct VerifiedAgreement {
-    record: Record,
-    assigner: Signed,
-    assignee: Signed,
-}
-
-impl VerifiedAgreement {
-    /// What they signed.
-    pub const fn record(&self) -> &Record {
-        &self.record
-    }
-
-    /// The provider's signature.
-    pub const fn assigner(&self) -> &Signed {
-        &self.assigner
-    }
-
-    /// The consumer's signature.
-    pub const fn assignee(&self) -> &Signed {
-        &self.assignee
-    }
 }
 
 #[cfg(test)]

@@ -122,7 +122,9 @@ fn put_number(number: &Number, numbers: Numbers, out: &mut String) -> Result<(),
 /// double and of two equally near the even one (Rust's own `{:e}` rounds such a tie up); the layout is ours.
 fn put_double(number: &Number, out: &mut String) {
     let text = number.to_string();
-    let (sign, magnitude) = text.strip_prefix('-').map_or(("", text.as_str()), |magnitude| ("-", magnitude));
+    let (sign, magnitude) = text
+        .strip_prefix('-')
+        .map_or(("", text.as_str()), |magnitude| ("-", magnitude));
     let (mantissa, exponent) = magnitude.split_once('e').unwrap_or((magnitude, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let written = format!("{whole}{fraction}");
@@ -135,7 +137,9 @@ fn put_double(number: &Number, out: &mut String) {
     let leading_zeros = written.len() - significant.len();
     let exponent: i32 = exponent.parse().unwrap_or_default();
     // The decimal point stands after `point` digits.
-    let point = exponent.saturating_add(length(whole)).saturating_sub(i32::try_from(leading_zeros).unwrap_or(i32::MAX));
+    let point = exponent
+        .saturating_add(length(whole))
+        .saturating_sub(i32::try_from(leading_zeros).unwrap_or(i32::MAX));
     out.push_str(sign);
     lay_out(digits, point, out);
 }
@@ -144,7 +148,10 @@ fn put_double(number: &Number, out: &mut String) {
 fn lay_out(digits: &str, point: i32, out: &mut String) {
     let count = length(digits);
     if (count..=21).contains(&point) {
-        append(out, format_args!("{digits}{:0<width$}", "", width = width(point - count)));
+        append(
+            out,
+            format_args!("{digits}{:0<width$}", "", width = width(point - count)),
+        );
     } else if (1..=21).contains(&point) {
         let (whole, fraction) = digits.split_at_checked(width(point)).unwrap_or((digits, ""));
         append(out, format_args!("{whole}.{fraction}"));

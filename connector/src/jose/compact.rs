@@ -24,17 +24,17 @@ const KEY_MEMBERS: [&str; 6] = ["jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256"];
 #[derive(Debug, Clone)]
 pub struct Signer {
     did: String,
-    key_id: String,
+    kid: String,
     key: SigningKey,
 }
 
 impl Signer {
-    /// `key_id` is an absolute DID URL `did:web:…#name`; the DID before the `#` is the signer's identity.
-    pub fn new(key_id: &str, key: SigningKey) -> Result<Self, JoseError> {
-        let did = did::of_key_id(key_id).ok_or(JoseError::WrongKeyId)?;
+    /// `kid` is an absolute DID URL `did:web:…#name`; the DID before the `#` is the signer's identity.
+    pub fn new(kid: &str, key: SigningKey) -> Result<Self, JoseError> {
+        let did = did::of_kid(kid).ok_or(JoseError::WrongKeyId)?;
         Ok(Self {
             did: did.to_owned(),
-            key_id: key_id.to_owned(),
+            kid: kid.to_owned(),
             key,
         })
     }
@@ -45,8 +45,8 @@ impl Signer {
     }
 
     /// The DID URL of the key.
-    pub fn key_id(&self) -> &str {
-        &self.key_id
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
     /// The key.
@@ -215,10 +215,10 @@ impl Members {
     }
 
     /// Takes `kid`, an absolute DID URL, and returns it with its DID.
-    pub(super) fn key_id(&mut self) -> Result<(String, String), JoseError> {
-        let key_id = self.text("kid").map_err(|_| JoseError::WrongKeyId)?;
-        let did = did::of_key_id(&key_id).ok_or(JoseError::WrongKeyId)?.to_owned();
-        Ok((key_id, did))
+    pub(super) fn kid(&mut self) -> Result<(String, String), JoseError> {
+        let kid = self.text("kid").map_err(|_| JoseError::WrongKeyId)?;
+        let did = did::of_kid(&kid).ok_or(JoseError::WrongKeyId)?.to_owned();
+        Ok((kid, did))
     }
 
     /// All members, for content whose members are not ours to list.

@@ -4,7 +4,7 @@
 //! path segment, no query.
 
 /// Longest DID URL accepted as a key id, in characters.
-pub const MAX_KEY_ID: usize = 256;
+pub const MAX_KID: usize = 256;
 
 /// Whether `text` is a `did:web` identifier: `did:web:` host, optionally `%3A` and a port, then `:`-separated path segments.
 pub fn is_did(text: &str) -> bool {
@@ -20,10 +20,10 @@ pub fn is_did(text: &str) -> bool {
     is_segment(host) && port.is_none_or(is_port) && segments.all(is_segment)
 }
 
-/// The DID part of a key id, that is of an absolute DID URL `did:web:…#name` of at most [`MAX_KEY_ID`] characters.
-pub fn of_key_id(key_id: &str) -> Option<&str> {
-    let (did, name) = key_id.split_once('#')?;
-    (key_id.len() <= MAX_KEY_ID && is_did(did) && !name.is_empty() && name.bytes().all(is_plain)).then_some(did)
+/// The DID part of a key id, that is of an absolute DID URL `did:web:…#name` of at most [`MAX_KID`] characters.
+pub fn of_kid(kid: &str) -> Option<&str> {
+    let (did, name) = kid.split_once('#')?;
+    (kid.len() <= MAX_KID && is_did(did) && !name.is_empty() && name.bytes().all(is_plain)).then_some(did)
 }
 
 fn is_plain(byte: u8) -> bool {
@@ -51,7 +51,7 @@ mod tests {
             "did:web:a%3a1:x",
         ] {
             assert!(is_did(good), "{good}");
-            assert_eq!(of_key_id(&format!("{good}#k-1.A_b")), Some(good));
+            assert_eq!(of_kid(&format!("{good}#k-1.A_b")), Some(good));
         }
     }
 
@@ -79,7 +79,7 @@ mod tests {
             "https://a.example",
         ] {
             assert!(!is_did(bad), "{bad:?}");
-            assert_eq!(of_key_id(&format!("{bad}#k")), None, "{bad:?}");
+            assert_eq!(of_kid(&format!("{bad}#k")), None, "{bad:?}");
         }
         for bad in [
             "did:web:a",
@@ -92,14 +92,14 @@ mod tests {
             "k1",
             "../k",
         ] {
-            assert_eq!(of_key_id(bad), None, "{bad:?}");
+            assert_eq!(of_kid(bad), None, "{bad:?}");
         }
     }
 
     #[test]
     fn a_key_id_is_at_most_256_characters() {
         let did = format!("did:web:{}", "a".repeat(246));
-        assert!(of_key_id(&format!("{did}#k")).is_some());
-        assert_eq!(of_key_id(&format!("{did}#kk")), None);
+        assert!(of_kid(&format!("{did}#k")).is_some());
+        assert_eq!(of_kid(&format!("{did}#kk")), None);
     }
 }

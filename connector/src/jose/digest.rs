@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 /// A SHA-256 value. As text, and in JSON, it is base64url without padding: 43 characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest([u8; Digest::LEN]);
+pub struct Digest([u8; Self::LEN]);
 
 /// The text was not the canonical base64url of 32 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,7 @@
 use super::{
     base64url,
     digest::{Digest, sha256},
+    pkcs8,
 };
 use josekit::{
     jwk::{Jwk, KeyPair, alg::ed::EdCurve},
@@ -104,20 +105,18 @@ impl SigningKey {
 
     /// Reads one unencrypted PKCS#8 block (RFC 5958 version 0) of a P-256 or Ed25519 key, and tries it once.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
-        let pem = pem.trim_ascii();
-        if !pem.starts_with(b"-----BEGIN PRIVATE KEY-----") {
-            return Err(KeyError::NotPkcs8);
-        }
-        let material = if let Ok(pair) = ES256.key_pair_from_pem(pem) {
-            let signer = ES256.signer_from_pem(pem).map_err(|_| KeyError::Unsupported)?;
-            KeyMaterial::new(Algorithm::Es256, Box::new(pair), Box::new(signer))?
-        } else {
-            let pair = EdDSA.key_pair_from_pem(pem).map_err(|_| KeyError::Unsupported)?;
-            if pair.curve() != EdCurve::Ed25519 {
-                return Err(KeyError::Unsupported);
+        let der = pkcs8::from_pem(pem).ok_or(KeyError::NotPkcs8)?;
+        let material = match pkcs8::algorithm(&der).ok_or(KeyError::Unsupported)? {
+            Algorithm::Es256 => {
+                let pair = ES256.key_pair_from_der(&der).map_err(|_| KeyError::Unsupported)?;
+                let signer = ES256.signer_from_der(&der).map_err(|_| KeyError::Unsupported)?;
+                KeyMaterial::new(Algorithm::Es256, Box::new(pair), Box::new(signer))?
             }
-            let signer = EdDSA.signer_from_pem(pem).map_err(|_| KeyError::Unsupported)?;
-            KeyMaterial::new(Algorithm::EdDsa, Box::new(pair), Box::new(signer))?
+            Algorithm::EdDsa => {
+                let pair = EdDSA.key_pair_from_der(&der).map_err(|_| KeyError::Unsupported)?;
+                let signer = EdDSA.signer_from_der(&der).map_err(|_| KeyError::Unsupported)?;
+                KeyMaterial::new(Algorithm::EdDsa, Box::new(pair), Box::new(signer))?
+            }
         };
         let key = Self(Arc::new(material));
         key.prove_halves_match()?;

@@ -91,7 +91,7 @@ pub fn seal(
         "alg": signer.key().algorithm().name(),
         "typ": TYP,
         "cty": CTY,
-        "kid": signer.key_id(),
+        "kid": signer.kid(),
         "crit": ["dspsig"],
         "dspsig": dspsig,
     });
@@ -116,7 +116,7 @@ pub fn signature_digest(header_value: &str) -> Result<Digest, JoseError> {
 #[derive(Debug, Clone)]
 pub struct Unverified {
     algorithm: Algorithm,
-    key_id: String,
+    kid: String,
     claims: Claims,
     protected: String,
     signature: [u8; SIGNATURE_LEN],
@@ -149,7 +149,7 @@ impl Unverified {
         header.expect("typ", TYP, JoseError::WrongType)?;
         header.expect("cty", CTY, JoseError::WrongType)?;
         header.critical(&["dspsig"])?;
-        let (key_id, owner) = header.key_id()?;
+        let (kid, owner) = header.kid()?;
         let claims = Claims::read(header.object("dspsig")?)?;
         header.end()?;
         if claims.issuer != owner {
@@ -157,7 +157,7 @@ impl Unverified {
         }
         Ok(Self {
             algorithm,
-            key_id,
+            kid,
             claims,
             protected: parts.protected.to_owned(),
             signature: compact::signature(parts.signature)?,
@@ -171,8 +171,8 @@ impl Unverified {
     }
 
     /// DID URL of the key, as claimed.
-    pub fn key_id(&self) -> &str {
-        &self.key_id
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
     /// DID of the recipient, as claimed.
@@ -207,8 +207,8 @@ impl Checked {
     }
 
     /// DID URL of the key, as claimed: look it up in the issuer's document, compare as text.
-    pub fn key_id(&self) -> &str {
-        self.0.key_id()
+    pub fn kid(&self) -> &str {
+        self.0.kid()
     }
 
     /// Verifies the signature over the body bytes exactly as they came.
@@ -240,8 +240,8 @@ impl Opened {
     }
 
     /// DID URL of the key that signed.
-    pub fn key_id(&self) -> &str {
-        self.message.key_id()
+    pub fn kid(&self) -> &str {
+        self.message.kid()
     }
 
     /// The id that may be used once by this issuer.
@@ -252,6 +252,11 @@ impl Opened {
     /// When it was signed, by the sender's clock.
     pub const fn issued_at(&self) -> Timestamp {
         self.message.claims.issued_at
+    }
+
+    /// The `exp` that was signed.
+    pub const fn expires(&self) -> Timestamp {
+        self.message.claims.expires
     }
 
     /// Until when the spent id must be remembered: `exp` plus the tolerated skew.

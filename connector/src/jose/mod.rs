@@ -12,6 +12,7 @@ pub mod digest;
 pub mod error;
 pub mod key;
 pub mod message;
+mod pkcs8;
 pub mod random;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -79,8 +79,21 @@ pub(crate) fn pem(der: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn hex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+    let digits: Vec<char> = text.chars().collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(&String::from_iter(pair), 16).unwrap())
         .collect()
+}
+
+/// Prints how often a second one core does `work`.
+#[allow(clippy::disallowed_methods, reason = "a stopwatch, not the time of day")]
+pub(crate) fn rate(name: &str, mut work: impl FnMut()) {
+    let start = std::time::Instant::now();
+    let mut rounds = 0u32;
+    while start.elapsed().as_millis() < 500 {
+        (0..16).for_each(|_| work());
+        rounds += 16;
+    }
+    println!("{name}: {:.0}/s", f64::from(rounds) / start.elapsed().as_secs_f64());
 }

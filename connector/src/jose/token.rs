@@ -55,15 +55,15 @@ impl Kind {
 /// The content of a verified token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claims {
-    key_id: String,
+    kid: String,
     issuer: String,
     members: Map<String, Value>,
 }
 
 impl Claims {
     /// DID URL of the key that signed.
-    pub fn key_id(&self) -> &str {
-        &self.key_id
+    pub fn kid(&self) -> &str {
+        &self.kid
     }
 
     /// DID of the owner of that key. Whether it may say such things is for the caller to decide.
@@ -88,7 +88,7 @@ pub fn sign(signer: &Signer, kind: Kind, claims: &Value) -> Result<String, JoseE
         return Err(JoseError::CannotSign("claims are a JSON object"));
     }
     let payload = base64url::encode(&canonical::signable(claims)?);
-    let protected = json!({ "alg": signer.key().algorithm().name(), "kid": signer.key_id(), "typ": kind.typ() });
+    let protected = json!({ "alg": signer.key().algorithm().name(), "kid": signer.kid(), "typ": kind.typ() });
     let (header, signature) = compact::sign(signer.key(), &protected, &payload)?;
     let token = format!("{header}.{payload}.{signature}");
     if token.len() > MAX_LEN {
@@ -105,11 +105,11 @@ pub fn verify(token: &str, kind: Kind, keys: impl Fn(&str) -> Option<VerifyingKe
     let (algorithm, mut header) = compact::header(parts.protected)?;
     header.critical(&[])?;
     header.expect("typ", kind.typ(), JoseError::WrongType)?;
-    let (key_id, issuer) = header.key_id()?;
+    let (kid, issuer) = header.kid()?;
     header.end()?;
     let signature = compact::signature(parts.signature)?;
     let payload = base64url::decode(parts.payload).ok_or(JoseError::NotBase64Url)?;
-    let key = keys(&key_id).ok_or(JoseError::UnknownKey)?;
+    let key = keys(&kid).ok_or(JoseError::UnknownKey)?;
     key.verify(
         algorithm,
         compact::signing_input(parts.protected, parts.payload).as_bytes(),
@@ -123,17 +123,13 @@ pub fn verify(token: &str, kind: Kind, keys: impl Fn(&str) -> Option<VerifyingKe
         },
     )?)?
     .into_map();
-    Ok(Claims {
-        key_id,
-        issuer,
-        members,
-    })
+    Ok(Claims { kid, issuer, members })
 }
 
 /// The key id that a token names, unproven: for finding the key beforehand where that takes waiting.
-pub fn key_id(token: &str) -> Result<String, JoseError> {
+pub fn kid(token: &str) -> Result<String, JoseError> {
     let (_, mut header) = compact::header(compact::split(token, MAX_LEN)?.protected)?;
-    header.key_id().map(|(key_id, _)| key_id)
+    header.kid().map(|(kid, _)| kid)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@
 //!   batch, and pays one flush for it. `flush_async` is never called.
 //! - **g4** A tree page over a quarter of sled's segment goes to a file of its own in `blobs/`, which sled never syncs. A
 //!   leaf page holds about 16 items, so at sled's default of 512 KiB items of 8 KiB would be enough. Segments are
-//!   [`SEGMENT`] bytes instead; a blob that appears all the same is synced before it is acknowledged.
+//!   [`SEGMENT`] bytes instead and long values are cut into chunks of 16 KiB (`sled/chunks.rs`); a blob that appears
+//!   all the same is synced before it is acknowledged.
 //!
 //! Reads run inline on the caller's thread: they take microseconds from the page cache, and at worst one disk read.
 
@@ -21,7 +22,6 @@ use std::{
     ffi::OsString,
     fs::{self, File, TryLockError},
     io,
-    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -33,13 +33,15 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Batch, Committed, Item, Row, Store, StoreError, Table, Version,
+    Batch, Committed, Item, Row, Store, StoreError, Table,
     plan::{self, LEDGER_KEY, Ledger, Plan, Rows},
 };
 
-/// sled's segment size. A quarter of it is the largest page that stays in the synced log: 2 MiB, where sixteen items of the
-/// largest key and value, with what a page may briefly hold over that, come to 1.4 MiB.
-const SEGMENT: usize = 8 << 20;
+mod chunks;
+
+/// sled's segment size. A quarter of it, 512 KiB, is the largest page that stays in the synced log: 30 items of the longest
+/// key and a whole chunk, or an index of 256 of the longest keys. Larger segments cost memory: recovery reads whole ones.
+const SEGMENT: usize = 2 << 20;
 /// sled's page cache. The working set of a connector is small, and the kernel caches the file anyway.
 const CACHE: u64 = 4 << 20;
 /// How often sled's own thread moves live pages out of mostly dead segments and syncs. Without it the file grows for ever.
@@ -103,7 +105,7 @@ impl SledStore {
         clear_leftovers(dir).map_err(on_disk)?;
         let db = open_sled(dir)?;
         let data = sync_created(dir).map_err(on_disk)?;
-        let ledger = match contain(|| db.get(LEDGER_KEY).map_err(store_error))? {
+        let ledger = match contain(|| chunks::load(&db, LEDGER_KEY))? {
             Some(row) => Ledger::decode(&row)?,
             None => Ledger::default(),
         };
@@ -175,7 +177,7 @@ impl Store for SledStore {
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Item>, StoreError> {
         let key = plan::row_key(table, key);
         let item = self.shared.read(|db| {
-            let row = db.get(&key).map_err(store_error)?;
+            let row = chunks::load(db, &key)?;
             row.map(|row| plan::item(&row)).transpose()
         })?;
         self.settle(|rows| rows.contains_key(&key)).await?;
@@ -194,9 +196,9 @@ impl Store for SledStore {
         let prefix = plan::row_key(table, prefix);
         let rows = self.shared.read(|db| {
             let mut rows = Vec::new();
-            for entry in db.range((start, Bound::Unbounded)).take(limit) {
-                let (key, row) = entry.map_err(store_error)?;
-                if !key.starts_with(&prefix) {
+            for entry in chunks::rows_from(db, start) {
+                let (key, row) = entry?;
+                if rows.len() == limit || !key.starts_with(&prefix) {
                     break;
                 }
                 rows.push(Row {
@@ -285,7 +287,7 @@ impl Committer {
         let mut plan = Plan::new(self.ledger.clone());
         let mut answers = Vec::with_capacity(group.len());
         for Job { batch, reply } in group {
-            answers.push((reply, contain(|| plan.add(batch, |key| stored_version(&self.db, key)))));
+            answers.push((reply, contain(|| plan.add(batch, |key| chunks::version(&self.db, key)))));
         }
         let (ledger, rows) = plan.finish();
         let outcome = if rows.is_empty() {
@@ -324,10 +326,7 @@ impl Committer {
     fn write(&mut self, rows: &Rows) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         for (key, row) in rows {
-            match row {
-                Some(row) => batch.insert(key.as_slice(), row.as_slice()),
-                None => batch.remove(key.as_slice()),
-            }
+            chunks::write(&self.db, &mut batch, key, row.as_deref())?;
         }
         self.db.apply_batch(batch).map_err(store_error)?;
         self.db.flush().map_err(store_error)?;
@@ -460,12 +459,6 @@ fn sync_created(dir: &Path) -> io::Result<File> {
         _ => File::open(".")?.sync_all()?,
     }
     Ok(data)
-}
-
-fn stored_version(db: &sled::Db, key: &[u8]) -> Result<Option<Version>, StoreError> {
-    let row = db.get(key).map_err(store_error)?;
-    row.map(|row| plan::decode_row(&row).map(|(version, _)| version))
-        .transpose()
 }
 
 fn store_error(error: sled::Error) -> StoreError {

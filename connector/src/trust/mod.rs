@@ -198,7 +198,7 @@ impl Trust {
         let issuer: ParticipantId = unverified.issuer().parse().map_err(|_| TrustError::UnknownPeer)?;
         let sender = self.known(&issuer).ok_or(TrustError::UnknownPeer)?.clone();
         let checked = unverified.check(self.me.as_str(), binding, now)?;
-        let key = self.resolver.key(&sender, checked.key_id(), now).await?;
+        let key = self.resolver.key(&sender, checked.kid(), now).await?;
         let opened = checked.verify(&key, body.as_ref())?;
         Ok(Verified { value: body, sender, opened: Arc::new(opened), thumbprint: key.thumbprint() })
     }

@@ -1,0 +1,342 @@
+//! What can be found wrong before serving: files, permissions, and values that do not fit together. All of it at once.
+
+use super::{Config, Management, Tls, read_token};
+use crate::{jose::SigningKey, net::Client, trust::did};
+use rustls::{
+    client::verify_server_name,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    server::ParsedCertificate,
+    sign::CertifiedKey,
+};
+use std::{
+    collections::HashSet,
+    fmt,
+    fs::{self, File, OpenOptions},
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+/// Whether the daemon can serve all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but probably not as intended.
+    Warning,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether it can serve all the same.
+    pub severity: Severity,
+    /// The setting, as in the file: `tls.key`.
+    pub setting: &'static str,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{word}: {}: {}\n  next: {}", self.setting, self.found, self.remedy)
+    }
+}
+
+/// Unix refuses longer socket names (`sun_path`).
+const LONGEST_SOCKET: usize = 107;
+
+#[derive(Default)]
+struct Findings(Vec<Problem>);
+
+impl Findings {
+    fn error(&mut self, setting: &'static str, found: impl Into<String>, remedy: impl Into<String>) {
+        self.0.push(Problem {
+            severity: Severity::Error,
+            setting,
+            found: found.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    fn warning(&mut self, setting: &'static str, found: impl Into<String>, remedy: impl Into<String>) {
+        self.0.push(Problem {
+            severity: Severity::Warning,
+            setting,
+            found: found.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// Whether a file can be read and, if it is private, only by those who must.
+    fn file(&mut self, setting: &'static str, path: &Path, private: bool) -> bool {
+        let opened = File::open(path).and_then(|file| file.metadata());
+        match opened {
+            Err(error) => {
+                let remedy = match error.kind() {
+                    ErrorKind::NotFound => {
+                        "create the file (`connector init` makes a set for development) or correct its path"
+                    }
+                    _ => "let the daemon's user read it",
+                };
+                self.error(setting, format!("{}: {error}", path.display()), remedy);
+                false
+            }
+            Ok(metadata) if !metadata.is_file() => {
+                self.error(setting, format!("{} is not a file", path.display()), "correct its path");
+                false
+            }
+            Ok(metadata) if private && is_open_to_others(&metadata) => {
+                let mode = metadata.mode() & 0o777;
+                let found = format!(
+                    "{} can be read or changed by other users (mode {mode:04o})",
+                    path.display()
+                );
+                self.error(setting, found, format!("chmod 600 {}", path.display()));
+                true
+            }
+            Ok(_) => true,
+        }
+    }
+
+    /// Whether a folder can be written, or made where it would be.
+    fn folder(&mut self, setting: &'static str, path: &Path) {
+        let Some(existing) = path.ancestors().find(|path| path.exists()) else {
+            return;
+        };
+        let probe = existing.join(format!(".connector-check-{}", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&probe) {
+            Ok(_) => drop(fs::remove_file(&probe)),
+            Err(error) => {
+                let found = format!("{} cannot be written: {error}", existing.display());
+                self.error(
+                    setting,
+                    found,
+                    "name a folder that the daemon's user may write, or change its owner",
+                );
+            }
+        }
+    }
+
+    fn positive(&mut self, setting: &'static str, zero: bool) {
+        if zero {
+            self.error(
+                setting,
+                "is zero",
+                "choose a value above zero, or remove the line for the default",
+            );
+        }
+    }
+}
+
+/// A private file is its owner's alone. One that root owns may be read by the group under which the daemon runs (deploy/hardening.md).
+fn is_open_to_others(metadata: &fs::Metadata) -> bool {
+    let forbidden = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    metadata.mode() & forbidden != 0
+}
+
+pub(super) fn check(config: &Config) -> Vec<Problem> {
+    let mut findings = Findings::default();
+    identity(config, &mut findings);
+    certificate(config, &mut findings);
+    peers(config, &mut findings);
+    management(config, &mut findings);
+    values(config, &mut findings);
+    findings.folder("store", &config.store);
+    findings.folder("received", &config.received);
+    if let Err(error) = Client::new(config.net.clone()).check() {
+        findings.error(
+            "net",
+            error.to_string(),
+            "correct net.trusted_ca, or install the system's certificate authorities",
+        );
+    }
+    findings.0
+}
+
+fn identity(config: &Config, findings: &mut Findings) {
+    if findings.file("signing_key", &config.signing_key, true)
+        && let Ok(pem) = fs::read(&config.signing_key)
+        && let Err(error) = SigningKey::from_pem(&pem)
+    {
+        findings.error(
+            "signing_key",
+            format!("{}: {error}", config.signing_key.display()),
+            "see certs/README.md",
+        );
+    }
+    if findings.file("secret", &config.secret, true)
+        && let Err(error) = config.read_secret()
+    {
+        findings.error(
+            "secret",
+            error.to_string(),
+            "restore it from the backup; a new one changes every pseudonym",
+        );
+    }
+    let implied = did::document_url(&config.did).map(|url| (url.host_str().map(str::to_owned), url.port()));
+    if implied.is_ok_and(|implied| {
+        implied
+            != (
+                config.public_url.host_str().map(str::to_owned),
+                config.public_url.port(),
+            )
+    }) {
+        findings.warning(
+            "public_url",
+            format!("{} is not the host of {}", config.root(), config.did),
+            "peers fetch the DID document from the DID's host: publish did.json there, or use one host for both",
+        );
+    }
+}
+
+fn certificate(config: &Config, findings: &mut Findings) {
+    let certificate = findings.file("tls.certificate", &config.tls.certificate, false);
+    let key = findings.file("tls.key", &config.tls.key, true);
+    if !certificate || !key {
+        return;
+    }
+    match certified_key(&config.tls) {
+        Err(error) => findings.error(
+            "tls",
+            error,
+            "see certs/README.md; `connector init` makes a pair for development",
+        ),
+        Ok(pair) => {
+            let Some(host) = config.public_url.host_str() else {
+                return;
+            };
+            if !covers(&pair, host) {
+                let found = format!("{} is not valid for {host}", config.tls.certificate.display());
+                findings.error(
+                    "tls.certificate",
+                    found,
+                    format!("use a certificate whose alternative names hold {host}"),
+                );
+            }
+        }
+    }
+}
+
+fn covers(pair: &CertifiedKey, host: &str) -> bool {
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+    let leaf = pair.cert.first().map(ParsedCertificate::try_from);
+    matches!((name, leaf), (Ok(name), Some(Ok(leaf))) if verify_server_name(&leaf, &name).is_ok())
+}
+
+pub(super) fn certified_key(tls: &Tls) -> Result<CertifiedKey, String> {
+    let place = tls.certificate.display();
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&tls.certificate)
+        .and_then(Iterator::collect)
+        .map_err(|error| format!("{place}: not a certificate chain in PEM: {error}"))?;
+    if chain.is_empty() {
+        return Err(format!("{place}: holds no certificate (\"BEGIN CERTIFICATE\")"));
+    }
+    let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|_| {
+        format!(
+            "{}: holds no private key in PEM (\"BEGIN PRIVATE KEY\")",
+            tls.key.display()
+        )
+    })?;
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => format!("{} is not the key of {place}", tls.key.display()),
+        other => format!("{place} and {}: {other}", tls.key.display()),
+    })
+}
+
+fn peers(config: &Config, findings: &mut Findings) {
+    let mut seen = HashSet::new();
+    for peer in &config.peers {
+        if peer.did == config.did {
+            findings.error(
+                "peer",
+                format!("{} is this connector itself", peer.did),
+                "remove that section",
+            );
+        }
+        if let Err(error) = did::document_url(&peer.did) {
+            findings.error(
+                "peer",
+                error.to_string(),
+                "correct the DID, for example did:web:connector.school.example",
+            );
+        }
+        for name in [Some(peer.did.as_str()), peer.name.as_deref()].into_iter().flatten() {
+            if !seen.insert(name) {
+                findings.error(
+                    "peer",
+                    format!("{name} is listed twice"),
+                    "keep one section for each participant, with a name of its own",
+                );
+            }
+        }
+    }
+}
+
+fn management(config: &Config, findings: &mut Findings) {
+    match &config.management {
+        Management::Socket(path) => {
+            let length = path.as_os_str().len();
+            if length > LONGEST_SOCKET {
+                let found = format!(
+                    "{} has {length} bytes; a socket's name may have {LONGEST_SOCKET}",
+                    path.display()
+                );
+                findings.error(
+                    "management.socket",
+                    found,
+                    "choose a shorter path, such as /run/connector/management.sock",
+                );
+            }
+            if let Some(folder) = path.parent() {
+                findings.folder("management.socket", folder);
+            }
+        }
+        Management::Loopback { token, .. } => {
+            if findings.file("management.token", token, true)
+                && let Err(error) = read_token(token)
+            {
+                findings.error(
+                    "management.token",
+                    error.to_string(),
+                    "write a new token into the file and restart",
+                );
+            }
+        }
+    }
+}
+
+fn values(config: &Config, findings: &mut Findings) {
+    let limits = &config.limits;
+    let zeros = [
+        ("token_lifetime", config.token_lifetime.is_zero()),
+        ("limits.connections", limits.connections == 0),
+        ("limits.connections_per_peer", limits.connections_per_peer == 0),
+        ("limits.body_bytes", limits.body_bytes == 0),
+        ("limits.streams", limits.streams == 0),
+        ("limits.handshake_timeout", limits.handshake_timeout.is_zero()),
+        ("limits.header_timeout", limits.header_timeout.is_zero()),
+        ("limits.body_timeout", limits.body_timeout.is_zero()),
+        ("net.connect_timeout", config.net.connect_timeout.is_zero()),
+        ("net.timeout", config.net.timeout.is_zero()),
+        ("net.max_response", config.net.max_response == 0),
+        ("retry.first", config.retry.first.is_zero()),
+    ];
+    for (setting, zero) in zeros {
+        findings.positive(setting, zero);
+    }
+    if config.retry.first > config.retry.longest {
+        findings.error(
+            "retry.longest",
+            "is shorter than retry.first",
+            "choose at least the value of retry.first",
+        );
+    }
+}

@@ -1,0 +1,322 @@
+use super::*;
+use std::collections::BTreeSet;
+
+const LEAST: &str = "did = \"did:web:localhost%3A8443\"\n";
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("c.toml"), Path::new("/etc/x"))
+}
+
+/// Line, column and message of a text that is refused.
+fn refusal(text: &str) -> (usize, usize, String) {
+    match parse(text) {
+        Err(ConfigError::Invalid {
+            line, column, message, ..
+        }) => (line, column, message),
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+/// The sample with every setting switched on, the peer apart.
+fn uncommented() -> (String, String) {
+    let on: Vec<&str> = SAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') => rest,
+            _ => line,
+        })
+        .collect();
+    let (own, peer) = on.split_at(on.iter().position(|line| *line == "[[peer]]").unwrap());
+    (own.join("\n"), peer.join("\n"))
+}
+
+#[test]
+fn the_sample_shows_the_defaults() {
+    let defaults = format!("{:?}", parse(LEAST).unwrap());
+    let (own, peer) = uncommented();
+    assert_eq!(format!("{:?}", parse(SAMPLE).unwrap()), defaults);
+    assert_eq!(format!("{:?}", parse(&own).unwrap()), defaults);
+    let least = parse(&format!(
+        "{LEAST}[[peer]]\ndid = \"did:web:school.example\"\nname = \"school\"\n"
+    ))
+    .unwrap();
+    assert_eq!(parse(&format!("{LEAST}{peer}")).unwrap().peers, least.peers);
+}
+
+#[test]
+fn the_sample_has_every_setting() {
+    let (own, peer) = uncommented();
+    let text = own + "\n" + &peer;
+    for section in [
+        "",
+        "[tls]",
+        "[management]",
+        "[log]",
+        "[limits]",
+        "[net]",
+        "[resolver]",
+        "[retry]",
+        "[[peer]]",
+    ] {
+        let (_, _, message) = refusal(&if section.is_empty() {
+            format!("surely_not = 1\n{LEAST}")
+        } else {
+            format!("{LEAST}{section}\nsurely_not = 1\n")
+        });
+        let fields: BTreeSet<&str> = message.split('`').skip(3).step_by(2).collect();
+        assert!(
+            message.starts_with("unknown field `surely_not`") && !fields.is_empty(),
+            "{message}"
+        );
+        for field in fields {
+            let shown = text.contains(&format!("{field} = ")) || text.contains(&format!("[{field}]"));
+            assert!(shown, "{section} {field} is missing from the sample");
+        }
+    }
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let config = parse(LEAST).unwrap();
+    assert_eq!(
+        (config.root().as_str(), config.listen.to_string().as_str()),
+        ("https://localhost:8443", "127.0.0.1:8443")
+    );
+    assert_eq!(config.key_id, "did:web:localhost%3A8443#k1");
+    assert_eq!(config.store, Path::new("/etc/x/store"));
+    assert_eq!(config.management, Management::Socket("/etc/x/management.sock".into()));
+    assert_eq!(
+        (
+            config.limits.connections,
+            config.limits.body_bytes,
+            config.limits.streams
+        ),
+        (1024, 1 << 20, 64)
+    );
+    assert_eq!(
+        (config.token_lifetime, config.retry.longest),
+        (Duration::from_secs(3600), Duration::from_secs(60))
+    );
+    assert_eq!(config.tls.minimum, TlsVersion::Tls13);
+    assert!(config.peers.is_empty());
+}
+
+#[test]
+fn every_section_can_be_set() {
+    let text = r#"
+did = "did:web:a.example:connectors:one"
+public_url = "https://b.example:444"
+listen = "[::]:8443"
+key_id = "did:web:a.example:connectors:one#2026-01"
+store = "/var/lib/connector"
+token_lifetime = "5m"
+[tls]
+minimum = "1.2"
+[management]
+listen = "127.0.0.1:9191"
+token = "t"
+[log]
+level = "info,connector=debug"
+json = true
+[limits]
+drain = "200ms"
+[net]
+trusted_ca = ["ca.pem"]
+system_roots = false
+[resolver]
+fresh = "1d"
+[retry]
+first = "2s"
+[[peer]]
+did = "did:web:c.example"
+name = "c"
+allow_private = true
+[[peer]]
+did = "did:web:d.example"
+"#;
+    let config = parse(text).unwrap();
+    assert_eq!(
+        (config.root().as_str(), config.key_id.as_str()),
+        ("https://b.example:444", "did:web:a.example:connectors:one#2026-01")
+    );
+    assert_eq!(config.store, Path::new("/var/lib/connector"));
+    assert_eq!(config.tls.minimum, TlsVersion::Tls12);
+    assert_eq!(config.tls.key, Path::new("/etc/x/tls-key.pem"));
+    let token = PathBuf::from("/etc/x/t");
+    assert_eq!(
+        config.management,
+        Management::Loopback {
+            listen: "127.0.0.1:9191".parse().unwrap(),
+            token
+        }
+    );
+    assert!(config.log.json && config.log.level == "info,connector=debug");
+    assert_eq!(
+        (config.limits.drain, config.limits.streams),
+        (Duration::from_millis(200), 64)
+    );
+    assert_eq!(
+        (config.net.trusted_ca.as_slice(), config.net.system_roots),
+        ([PathBuf::from("/etc/x/ca.pem")].as_slice(), false)
+    );
+    assert_eq!(config.net.timeout, net::Settings::default().timeout);
+    assert_eq!(
+        (config.resolver.fresh.as_secs(), config.resolver.retry.as_secs()),
+        (86_400, 10)
+    );
+    assert_eq!(config.peers.len(), 2);
+    assert_eq!(
+        (config.peers[0].reach, config.peers[1].reach),
+        (net::Reach::PrivateAllowed, net::Reach::PublicOnly)
+    );
+}
+
+#[test]
+fn a_mistake_is_named_with_its_line_and_column() {
+    for (tail, place, words) in [
+        ("lisen = \"127.0.0.1:1\"", (2, 1), "unknown field `lisen`"),
+        ("[limits]\nconnections = \"many\"", (3, 15), "expected usize"),
+        ("[limits]\nstreams = -1", (3, 11), "-1"),
+        ("[limits]\ndrain = 30", (3, 9), "a duration in quotes"),
+        ("[limits]\n  drain = \"30 parsecs\"", (3, 11), "\"30 parsecs\""),
+        ("[retry]\nfirst = \"s\"", (3, 9), "a duration in quotes"),
+        (
+            "[retry]\nfirst = \"99999999999999999999s\"",
+            (3, 9),
+            "a duration in quotes",
+        ),
+        ("[tls]\nminimum = \"1.1\"", (3, 11), "unknown variant `1.1`"),
+        ("[log]\nlevel = \"inof\"", (3, 9), "is not a log level"),
+        ("public_url = \"http://a.example\"", (2, 14), "expected https://"),
+        ("public_url = \"https://a.example/path\"", (2, 14), "expected https://"),
+        ("public_url = \"https://u:p@a.example\"", (2, 14), "expected https://"),
+        ("key_id = \"did:web:other.example#k1\"", (2, 10), "expected the DID"),
+        ("key_id = \"did:web:localhost%3A8443#\"", (2, 10), "expected the DID"),
+        ("listen = \"localhost\"", (2, 10), "socket address"),
+        ("[net]\ntrusted_ca = \"ca.pem\"", (3, 14), "expected a sequence"),
+        (
+            "[management]\nlisten = \"127.0.0.1:1\"",
+            (2, 1),
+            "together with `token`",
+        ),
+        (
+            "[management]\nsocket = \"a\"\ntoken = \"b\"",
+            (2, 1),
+            "together with `token`",
+        ),
+        (
+            "[management]\nlisten = \"0.0.0.0:1\"\ntoken = \"b\"",
+            (2, 1),
+            "loopback",
+        ),
+        ("[[peer]]\nname = \"x\"", (2, 1), "missing field `did`"),
+        ("[[peer]]\ndid = \"https://x\"", (3, 7), "is not a DID"),
+        ("store = \"é\" oops", (2, 13), ""),
+    ] {
+        let (line, column, message) = refusal(&format!("{LEAST}{tail}\n"));
+        assert_eq!((line, column), place, "{tail}: {message}");
+        assert!(message.contains(words), "{tail}: {message}");
+    }
+    assert!(refusal("listen = \"127.0.0.1:1\"\n").2.contains("missing field `did`"));
+    assert!(
+        refusal("did = \"did:key:z6Mk\"\n")
+            .2
+            .contains("not a did:web identifier")
+    );
+}
+
+#[test]
+fn an_error_shows_the_line() {
+    let text = parse(&format!("{LEAST}lisen = \"1\"\n")).unwrap_err().to_string();
+    assert!(
+        text.starts_with("c.toml:2:1: unknown field `lisen`, expected one of `did`"),
+        "{text}"
+    );
+    assert!(text.ends_with("\n  2 | lisen = \"1\""), "{text}");
+    let missing = Config::load(Path::new("/nonexistent/c.toml")).unwrap_err().to_string();
+    assert!(missing.starts_with("/nonexistent/c.toml: No such file"), "{missing}");
+}
+
+#[test]
+fn filling_the_sample_sets_what_is_asked_and_nothing_else() {
+    let settings = [
+        ("", "did", "\"did:web:a.example\"".to_owned()),
+        ("net", "trusted_ca", "[\"ca.pem\"]".to_owned()),
+        ("resolver", "retry", "\"3s\"".to_owned()),
+    ];
+    let text = fill(&settings, "\n[[peer]]\ndid = \"did:web:b.example\"\n").unwrap();
+    let config = parse(&text).unwrap();
+    assert_eq!(
+        (config.root().as_str(), config.resolver.retry.as_secs()),
+        ("https://a.example", 3)
+    );
+    assert_eq!(config.retry, Retry::default());
+    assert_eq!(config.peers.len(), 1);
+    let changed = text.lines().zip(SAMPLE.lines()).filter(|(new, old)| new != old).count();
+    assert_eq!(changed, settings.len());
+    assert_eq!(fill(&[("limits", "trusted_ca", String::new())], ""), Err("trusted_ca"));
+    assert_eq!(fill(&[("peer", "did", String::new())], ""), Err("did"));
+}
+
+#[test]
+fn a_check_reports_everything_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "{LEAST}public_url = \"https://elsewhere.example\"\ntoken_lifetime = \"0s\"\n[retry]\nfirst = \"2m\"\n[net]\ntrusted_ca = [\"no.pem\"]\n\
+         [limits]\nstreams = 0\n[[peer]]\ndid = \"did:web:localhost%3A8443\"\n[[peer]]\ndid = \"did:web:b.example\"\n[[peer]]\ndid = \"did:web:b.example\"\n"
+    );
+    let config = Config::parse(&text, Path::new("c.toml"), folder.path()).unwrap();
+    let problems = config.check();
+    let settings: Vec<&str> = problems.iter().map(|problem| problem.setting).collect();
+    for expected in [
+        "signing_key",
+        "secret",
+        "tls.certificate",
+        "tls.key",
+        "public_url",
+        "token_lifetime",
+        "retry.longest",
+        "net",
+        "limits.streams",
+        "peer",
+    ] {
+        assert!(settings.contains(&expected), "{expected} in {settings:?}");
+    }
+    assert_eq!(
+        settings.iter().filter(|setting| **setting == "peer").count(),
+        2,
+        "itself, and one twice"
+    );
+    assert_eq!(
+        problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Warning)
+            .count(),
+        1
+    );
+    assert!(
+        problems
+            .iter()
+            .all(|problem| !problem.remedy.is_empty() && problem.to_string().contains("next: "))
+    );
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "a check leaves nothing behind"
+    );
+}
+
+#[test]
+fn a_token_must_be_long_and_printable() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    for (content, good) in [
+        ("a".repeat(32) + "\n", true),
+        ("a".repeat(31), false),
+        (String::new(), false),
+        ("a a".repeat(20), false),
+    ] {
+        fs::write(&path, &content).unwrap();
+        assert_eq!(read_token(&path).is_ok(), good, "{content:?}");
+    }
+}

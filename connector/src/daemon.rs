@@ -1,0 +1,383 @@
+//! The composition root: builds all rooms, supervises what runs, reloads, stops gracefully. Decides nothing.
+
+use crate::{
+    audit::{AuditError, Log},
+    catalog::Catalog,
+    clock,
+    config::{Config, Management, TlsVersion},
+    consent::Consents,
+    contract::Contracts,
+    dsp,
+    http::{self, App, management, server, tls},
+    jose::{self, HmacKey, Signer, SigningKey},
+    net::{Client, NetError},
+    peer::{Dispatcher, Peers},
+    plane::CursorKey,
+    process::{Events, Queue},
+    store::{Store, StoreError, sled::SledStore},
+    telemetry,
+    transfer::{self, Keys, Puller, TokenKey, Transfers},
+    trust::{Resolver, Trust, did, spent},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// After a change the log is sealed within this time; changes in between share one checkpoint.
+const SEAL_AFTER: Duration = Duration::from_secs(1);
+/// How often expired message ids are forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(120);
+
+/// Why the daemon did not start, or ended with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// A file that the configuration names cannot be used.
+    #[error("{path}: {cause}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// A listener cannot be opened.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The outgoing client cannot be built.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The audit log cannot be sealed.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// Something about the configuration makes no sense together.
+    #[error("{0}")]
+    Setting(String),
+    /// Signals cannot be received.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
+}
+
+fn file(path: &Path, cause: &dyn std::fmt::Display) -> DaemonError {
+    DaemonError::File { path: path.display().to_string(), cause: cause.to_string() }
+}
+
+/// Everything that runs, and the way to stop it.
+struct Running {
+    tls: Arc<tls::Tls>,
+    log: Arc<Log>,
+    store: Arc<dyn Store>,
+    tasks: TaskTracker,
+    /// Ends accepting and long answers.
+    stop: CancellationToken,
+    socket: Option<PathBuf>,
+}
+
+/// Runs the daemon until it is told to stop by SIGTERM or SIGINT.
+pub async fn run(config: Config, log_level: telemetry::Handle, path: PathBuf) -> Result<(), DaemonError> {
+    let mut signals = Signals::new()?;
+    let running = start(&config).await?;
+    tracing::info!(did = %config.did, address = %config.public_url, "ready");
+    loop {
+        match signals.next().await {
+            Order::Reload => reload(&running, &log_level, &path),
+            Order::Stop => break,
+        }
+    }
+    tracing::info!("stopping");
+    running.stop.cancel();
+    running.tasks.close();
+    running.tasks.wait().await;
+    running.log.seal(clock::now()).await?;
+    running.store.close().await?;
+    if let Some(socket) = &running.socket {
+        let _ = std::fs::remove_file(socket);
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn reload(running: &Running, log_level: &telemetry::Handle, path: &Path) {
+    match running.tls.reload() {
+        Ok(()) => tracing::info!("certificate reloaded"),
+        Err(error) => tracing::error!(%error, "the certificate could not be reloaded; the old one stays in use"),
+    }
+    match Config::load(path) {
+        Ok(config) => match log_level.set(&config.log) {
+            Ok(()) => tracing::info!(level = config.log.level, "log level reloaded"),
+            Err(error) => tracing::error!(%error, "the log level could not be changed"),
+        },
+        Err(error) => tracing::error!(%error, "the configuration could not be reloaded; the old settings stay in use"),
+    }
+}
+
+enum Order {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, DaemonError> {
+        let on = |kind| signal(kind).map_err(DaemonError::Signals);
+        Ok(Self {
+            hangup: on(SignalKind::hangup())?,
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) -> Order {
+        tokio::select! {
+            _ = self.hangup.recv() => Order::Reload,
+            _ = self.terminate.recv() => Order::Stop,
+            _ = self.interrupt.recv() => Order::Stop,
+        }
+    }
+}
+
+fn tls_settings(config: &Config) -> tls::Settings {
+    let tls = &config.tls;
+    let allow_tls12 = tls.minimum == TlsVersion::Tls12;
+    tls::Settings { certificate: tls.certificate.clone(), key: tls.key.clone(), allow_tls12 }
+}
+
+fn limits(config: &Config) -> http::Limits {
+    let limits = &config.limits;
+    http::Limits {
+        connections: limits.connections,
+        connections_per_address: limits.connections_per_peer,
+        body_bytes: limits.body_bytes,
+        header_timeout: limits.header_timeout,
+        body_timeout: limits.body_timeout,
+        handshake_timeout: limits.handshake_timeout,
+        streams: limits.streams,
+        drain: limits.drain,
+    }
+}
+
+/// Keys for separate uses, all made from the one secret file.
+fn derive(secret: &HmacKey, label: &str) -> HmacKey {
+    HmacKey::new(secret.tag(label.as_bytes()).as_bytes())
+}
+
+fn secret(path: &Path) -> Result<HmacKey, DaemonError> {
+    let bytes = std::fs::read(path).map_err(|error| file(path, &error))?;
+    if bytes.len() < 32 {
+        return Err(file(path, &"a secret of at least 32 bytes is expected"));
+    }
+    Ok(HmacKey::new(&bytes))
+}
+
+async fn start(config: &Config) -> Result<Running, DaemonError> {
+    let pem = std::fs::read(&config.signing_key).map_err(|error| file(&config.signing_key, &error))?;
+    let key = SigningKey::from_pem(&pem).map_err(|error| file(&config.signing_key, &error))?;
+    let signer = Arc::new(Signer::new(&config.key_id, key).map_err(|error| DaemonError::Setting(format!("key_id: {error}")))?);
+    if signer.did() != config.did.as_str() {
+        return Err(DaemonError::Setting(format!("key_id {} does not belong to {}", config.key_id, config.did)));
+    }
+    let secret = secret(&config.secret)?;
+    let tls = Arc::new(tls::Tls::load(tls_settings(config))?);
+    std::fs::create_dir_all(&config.received).map_err(|error| file(&config.received, &error))?;
+    let public = TcpListener::bind(config.listen)
+        .await
+        .map_err(|cause| DaemonError::Listen { address: config.listen.to_string(), cause })?;
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.store)?);
+    let client = Arc::new(Client::new(config.net.clone()));
+    client.check()?;
+
+    let log = Arc::new(Log::new(store.clone(), signer.clone()));
+    let resolver = Resolver::new(client.clone(), config.resolver);
+    let trust = Arc::new(Trust::new(config.did.clone(), signer.clone(), config.peers.clone(), resolver));
+    let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::default()));
+    let root = config.public_url.as_str().trim_end_matches('/').to_owned();
+    let url = |text: &str| text.parse().map_err(|error| DaemonError::Setting(format!("public_url: {error}")));
+    let base: url::Url = url(&format!("{root}{}", dsp::PATH))?;
+    let catalog = Arc::new(Catalog::new(log.clone(), config.did.clone()));
+    let contracts = Arc::new(Contracts::new(
+        log.clone(),
+        queue.clone(),
+        events.clone(),
+        catalog.clone(),
+        trust.clone(),
+        base.clone(),
+    ));
+    let consents = Arc::new(Consents::load(log.clone(), signer.clone(), derive(&secret, "audit")).await?);
+    let keys = Keys {
+        tokens: TokenKey::new(derive(&secret, "token")),
+        pseudonyms: derive(&secret, "pseudonym"),
+        cursors: Arc::new(
+            CursorKey::new(secret.tag(b"cursor").as_bytes())
+                .ok_or_else(|| DaemonError::Setting("no cursor key could be made".into()))?,
+        ),
+    };
+    let transfers = Arc::new(Transfers::new(transfer::Parts {
+        log: log.clone(),
+        queue: queue.clone(),
+        events,
+        catalog: catalog.clone(),
+        agreements: contracts.agreements().clone(),
+        consents: consents.clone(),
+        trust: trust.clone(),
+        keys,
+        base,
+        root: url(&root)?,
+        token_lifetime: config.token_lifetime,
+        clock: clock::now,
+    }));
+    let peers = Arc::new(Peers::new(client.clone(), trust.clone(), clock::now));
+    let stop = CancellationToken::new();
+    let jwk = signer.key().public_jwk();
+    let app = Arc::new(App {
+        trust,
+        catalog,
+        contracts: contracts.clone(),
+        transfers: transfers.clone(),
+        consents,
+        peers: peers.clone(),
+        log: log.clone(),
+        received: config.received.clone(),
+        document: did::own_document(&config.did, signer.kid(), &jwk, &root),
+        root,
+        limits: limits(config),
+        streams: Arc::new(Semaphore::new(config.limits.streams)),
+        shutdown: stop.clone(),
+        started: clock::now(),
+        clock: clock::now,
+    });
+
+    let tasks = TaskTracker::new();
+    let routes = http::dsp::routes(app.clone());
+    tasks.spawn(server::serve_tls(public, tls.clone(), routes, limits(config), stop.clone()));
+    let socket = serve_management(config, app, &tasks, &stop).await?;
+    let retry = (config.retry.first, config.retry.longest);
+    let dispatcher = Arc::new(Dispatcher {
+        peers,
+        contracts,
+        transfers: transfers.clone(),
+        log: log.clone(),
+        queue,
+        retry,
+        shutdown: stop.clone(),
+        clock: clock::now,
+    });
+    watch(&tasks, "the outbox dispatcher", dispatcher.run());
+    let puller = Arc::new(Puller { transfers, client, folder: config.received.clone(), retry, shutdown: stop.clone() });
+    watch(&tasks, "the receptions", puller.run());
+    tasks.spawn(seal(log.clone(), stop.clone()));
+    tasks.spawn(sweep(store.clone(), stop.clone()));
+    Ok(Running { tls, log, store, tasks, stop, socket })
+}
+
+/// Runs a task that should not end before the daemon does, and says so when it fails.
+fn watch<E: std::fmt::Display + Send + 'static>(
+    tasks: &TaskTracker,
+    name: &'static str,
+    task: impl Future<Output = Result<(), E>> + Send + 'static,
+) {
+    tasks.spawn(async move {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "{name} stopped");
+        }
+    });
+}
+
+async fn serve_management(
+    config: &Config,
+    app: Arc<App>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<Option<PathBuf>, DaemonError> {
+    let limits = limits(config);
+    match &config.management {
+        Management::Socket(path) => {
+            let listener = bind_socket(path)?;
+            let routes = management::routes(app, None);
+            tasks.spawn(server::serve_unix(listener, routes, limits, stop.clone()));
+            Ok(Some(path.clone()))
+        }
+        Management::Loopback { listen, token } => {
+            if !listen.ip().is_loopback() {
+                return Err(DaemonError::Setting(format!("management.listen {listen} is not a loopback address")));
+            }
+            let text = std::fs::read_to_string(token).map_err(|error| file(token, &error))?;
+            if text.trim().len() < 32 {
+                return Err(file(token, &"a token of at least 32 characters is expected"));
+            }
+            let listener = TcpListener::bind(listen)
+                .await
+                .map_err(|cause| DaemonError::Listen { address: listen.to_string(), cause })?;
+            let routes = management::routes(app, Some(jose::sha256(text.trim().as_bytes())));
+            tasks.spawn(server::serve_loopback(listener, routes, limits, stop.clone()));
+            Ok(None)
+        }
+    }
+}
+
+/// The socket is for this user alone. The store's lock, taken before, proves that a socket file found here is a dead daemon's.
+fn bind_socket(path: &Path) -> Result<UnixListener, DaemonError> {
+    use std::os::unix::fs::PermissionsExt;
+    let failed = |cause| DaemonError::Listen { address: path.display().to_string(), cause };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+/// Signs the log's root a moment after each change.
+async fn seal(log: Arc<Log>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = log.changed() => {}
+            () = stop.cancelled() => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SEAL_AFTER) => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = log.seal(clock::now()).await {
+            tracing::error!(%error, "the audit log could not be sealed");
+        }
+    }
+}
+
+/// Forgets spent message ids whose signatures have expired.
+async fn sweep(store: Arc<dyn Store>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = spent::sweep(&*store, clock::now()).await {
+            tracing::warn!(%error, "expired message ids could not be forgotten");
+        }
+    }
+}

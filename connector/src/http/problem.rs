@@ -1,0 +1,229 @@
+//! Where every error becomes an HTTP status and a stable code. What it says to peers never tells more than they may know; what is
+//! wrong inside is logged and not told.
+
+use crate::{
+    catalog::CatalogError,
+    consent::ConsentError,
+    contract::ContractError,
+    dsp::message::{self, Explanation, Pids},
+    jose::JoseError,
+    peer::PeerError,
+    plane::PlaneError,
+    process::ProcessError,
+    store::StoreError,
+    transfer::TransferError,
+    trust::TrustError,
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+/// A refusal on its way out.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// The status.
+    pub status: StatusCode,
+    /// A stable code.
+    pub code: &'static str,
+    /// One sentence for people.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<&'static str>,
+}
+
+impl Problem {
+    /// A problem without a hint.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), hint: None }
+    }
+
+    /// 400.
+    pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// 404 for what does not exist or may not be known to exist.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no such {what}"))
+    }
+
+    /// 413.
+    pub fn too_large(limit: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("the body is larger than {limit} bytes"))
+    }
+
+    /// 408.
+    pub fn timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time")
+    }
+
+    fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "internal error");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this connector failed; its operator finds the cause in its log")
+    }
+
+    fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+    }
+
+    /// The same with a hint.
+    pub fn hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
+    /// As the protocol writes it.
+    pub fn dsp(&self, type_name: &str, pids: Option<&Pids>) -> Value {
+        message::error(type_name, pids, &Explanation::new(self.code, self.message.clone()))
+    }
+
+    /// As the management API writes it.
+    pub fn json(&self) -> Value {
+        let mut error = json!({"code": self.code, "message": self.message});
+        if let (Some(hint), Some(members)) = (self.hint, error.as_object_mut()) {
+            members.insert("hint".into(), hint.into());
+        }
+        json!({ "error": error })
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::unavailable("busy", "the state changed meanwhile; try again"),
+            StoreError::TooLarge { .. } => Self::bad_request("too-large", "the content is too large to be stored"),
+            StoreError::Failed(_) | StoreError::Closed => {
+                tracing::error!(%error, "the store does not take writes");
+                Self::unavailable("store-failed", "this connector cannot write to its disk; nothing was changed")
+            }
+            StoreError::InUse(_) | StoreError::Corrupt(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ProcessError> for Problem {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::NotFound => Self::not_found("process"),
+            ProcessError::Refused(refused) => Self::bad_request("illegal-state", refused.to_string()),
+            ProcessError::Replayed => Self::new(StatusCode::UNAUTHORIZED, "replayed", error.to_string()),
+            ProcessError::PidMismatch => Self::bad_request("pid-mismatch", error.to_string()),
+            ProcessError::Store(error) => error.into(),
+            ProcessError::Busy => Self::unavailable("busy", error.to_string()),
+        }
+    }
+}
+
+impl From<TrustError> for Problem {
+    fn from(error: TrustError) -> Self {
+        let unauthorized = |code| Self::new(StatusCode::UNAUTHORIZED, code, error.to_string());
+        match &error {
+            TrustError::SignatureMissing => unauthorized("signature-missing"),
+            TrustError::UnknownPeer => unauthorized("unknown-peer"),
+            TrustError::Replayed => unauthorized("replayed"),
+            TrustError::Did(_) => {
+                tracing::warn!(%error, "a caller's keys are not to be had");
+                unauthorized("no-key")
+            }
+            TrustError::Signature(cause) => unauthorized(signature_code(cause)),
+        }
+    }
+}
+
+/// A stable code for each way in which a signature fails.
+fn signature_code(error: &JoseError) -> &'static str {
+    match error {
+        JoseError::SignatureMissing => "signature-missing",
+        JoseError::TooLarge(_) => "signature-too-large",
+        JoseError::Malformed(_) | JoseError::NotBase64Url | JoseError::NotCanonical | JoseError::Json(_) => "signature-malformed",
+        JoseError::AlgorithmNotAllowed => "algorithm-not-allowed",
+        JoseError::EmbeddedKey(_) => "embedded-key",
+        JoseError::UnencodedPayload => "unencoded-payload",
+        JoseError::UnknownCritical => "unknown-critical",
+        JoseError::UnknownMember(_) | JoseError::MissingMember(_) | JoseError::InvalidMember(_) => "signature-header",
+        JoseError::WrongType => "wrong-type",
+        JoseError::WrongKeyId | JoseError::WrongIssuer | JoseError::UnknownKey | JoseError::WrongKey => "wrong-key",
+        JoseError::WrongParty => "wrong-party",
+        JoseError::WrongAudience => "wrong-audience",
+        JoseError::WrongRoute | JoseError::WrongRequest | JoseError::WrongStatus => "wrong-route",
+        JoseError::Expired => "expired",
+        JoseError::NotYetValid => "not-yet-valid",
+        JoseError::LifetimeTooLong => "lifetime-too-long",
+        JoseError::BadSignature => "bad-signature",
+        JoseError::CannotSign(_) | JoseError::Canonical(_) => "cannot-sign",
+    }
+}
+
+impl From<CatalogError> for Problem {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Dataset(error) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-dataset", error.to_string()),
+            CatalogError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
+            CatalogError::NotFound => Self::not_found("dataset"),
+            CatalogError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ContractError> for Problem {
+    fn from(error: ContractError) -> Self {
+        match error {
+            ContractError::Process(error) => error.into(),
+            ContractError::Message(error) => Self::bad_request("invalid-message", error.to_string()),
+            ContractError::UnknownOffer(_) => Self::bad_request("unknown-offer", error.to_string()),
+            ContractError::Policy(error) => Self::bad_request("policy-not-understood", error.to_string()),
+            ContractError::NotPermitted(_) => Self::bad_request("not-permitted", error.to_string()),
+            ContractError::AgreementDiffers(_) => Self::bad_request("agreement-differs", error.to_string()),
+            ContractError::AgreementSignature(_) => Self::bad_request("agreement-signature", error.to_string()),
+            ContractError::Callback(_) => Self::bad_request("callback", error.to_string()),
+            ContractError::Invalid(_) => Self::bad_request("invalid", error.to_string()),
+            ContractError::Did(error) => Self::unavailable("no-key", error.to_string()),
+            ContractError::Signing(error) => Self::internal(&error),
+            ContractError::Trust(error) => error.into(),
+        }
+    }
+}
+
+impl From<TransferError> for Problem {
+    fn from(error: TransferError) -> Self {
+        let text = error.to_string();
+        match error {
+            TransferError::Process(error) => error.into(),
+            TransferError::Message(_) => Self::bad_request("invalid-message", text),
+            TransferError::UnknownAgreement(_) => Self::bad_request("unknown-agreement", text),
+            TransferError::UnknownDataset => Self::bad_request("unknown-dataset", text),
+            TransferError::UnknownFormat(_) => Self::bad_request("unknown-format", text),
+            TransferError::NotPermitted(_) => Self::bad_request("not-permitted", text),
+            TransferError::Callback(_) => Self::bad_request("callback", text),
+            TransferError::Invalid(_) => Self::bad_request("invalid", text),
+            TransferError::Receipt(_) => Self::bad_request("receipt", text),
+            TransferError::Signing(error) => Self::internal(&error),
+            TransferError::Token => Self::new(StatusCode::UNAUTHORIZED, "token", text),
+            TransferError::NotStarted => Self::new(StatusCode::CONFLICT, "not-started", text),
+            TransferError::TooManyStreams => Self::unavailable("too-many-streams", text),
+            TransferError::Plane(PlaneError::Cursor(_)) => Self::new(StatusCode::GONE, "cursor", text),
+            TransferError::Plane(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ConsentError> for Problem {
+    fn from(error: ConsentError) -> Self {
+        match error {
+            ConsentError::Grant(_) | ConsentError::Import { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-consent", error.to_string())
+            }
+            ConsentError::NothingToWithdraw => Self::new(StatusCode::NOT_FOUND, "nothing-to-withdraw", error.to_string()),
+            ConsentError::Store(error) => error.into(),
+            ConsentError::Signing(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PeerError> for Problem {
+    fn from(error: PeerError) -> Self {
+        match error {
+            PeerError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "unknown-peer", error.to_string()),
+            PeerError::Signing(error) => Self::internal(&error),
+            other => Self::new(StatusCode::BAD_GATEWAY, "peer-failed", other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Accept loops: a permit before each connection, time-outs on everything, HTTP/1.1 or HTTP/2 by ALPN (hyper-util's sniffing never times a
+//! silent client out), and a drain at the end.
+
+use super::{Connection, Limits, tls::Tls};
+use axum::Router;
+use http::Request;
+use hyper::{body::Incoming, server::conn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+/// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How many connections each address has.
+type Visits = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// One connection of one address; counts as long as it lives.
+struct Visit(Visits, IpAddr);
+
+impl Visit {
+    fn admit(visits: &Visits, from: IpAddr, limit: usize) -> Option<Self> {
+        let mut counts = visits.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(from).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Self(visits.clone(), from))
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// Serves the public routes over TLS until it is told to stop, then drains.
+pub async fn serve_tls(listener: TcpListener, tls: Arc<Tls>, routes: Router, limits: Limits, stop: CancellationToken) {
+    let (tracker, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(limits.connections)));
+    let visits: Visits = Arc::default();
+    loop {
+        let accepted = tokio::select! {
+            accepted = async {
+                let permit = permits.clone().acquire_owned().await.map_err(io::Error::other)?;
+                listener.accept().await.map(|(stream, from)| (stream, from.ip(), permit))
+            } => accepted,
+            () = stop.cancelled() => break,
+        };
+        let (stream, from, permit) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(visit) = Visit::admit(&visits, from, limits.connections_per_address) else {
+            tracing::debug!(%from, "too many connections from one address");
+            continue;
+        };
+        let (acceptor, routes, limits, stop) = (TlsAcceptor::from(tls.current()), routes.clone(), limits.clone(), stop.clone());
+        tracker.spawn(async move {
+            let _held = (permit, visit);
+            // Without TCP_NODELAY small answers wait for the peer's delayed acknowledgement.
+            let _ = stream.set_nodelay(true);
+            let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream)).await else {
+                return;
+            };
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            connection(stream, http2, routes, &limits, &stop).await;
+        });
+    }
+    drain(tracker, limits.drain).await;
+}
+
+/// Serves the management routes on a Unix socket until it is told to stop, then drains.
+pub async fn serve_unix(listener: UnixListener, routes: Router, limits: Limits, stop: CancellationToken) {
+    let tracker = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => local(&tracker, stream, &routes, &limits, &stop),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    drain(tracker, limits.drain).await;
+}
+
+/// Serves the management routes on a loopback port; the routes check the token.
+pub async fn serve_loopback(listener: TcpListener, routes: Router, limits: Limits, stop: CancellationToken) {
+    let tracker = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => local(&tracker, stream, &routes, &limits, &stop),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    drain(tracker, limits.drain).await;
+}
+
+fn local<S>(tracker: &TaskTracker, stream: S, routes: &Router, limits: &Limits, stop: &CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (routes, limits, stop) = (routes.clone(), limits.clone(), stop.clone());
+    tracker.spawn(async move { connection(stream, false, routes, &limits, &stop).await });
+}
+
+async fn drain(tracker: TaskTracker, longest: Duration) {
+    tracker.close();
+    if tokio::time::timeout(longest, tracker.wait()).await.is_err() {
+        tracing::warn!(connections = tracker.len(), "connections were cut after the drain time");
+    }
+}
+
+async fn connection<S>(stream: S, http2: bool, routes: Router, limits: &Limits, stop: &CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let reset = CancellationToken::new();
+    let this = Connection(reset.clone());
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(this.clone());
+        routes.clone().oneshot(request)
+    });
+    let io = TokioIo::new(stream);
+    let result = if http2 {
+        let mut builder = conn::http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .keep_alive_interval(limits.header_timeout)
+            .keep_alive_timeout(limits.header_timeout)
+            .max_concurrent_streams(128)
+            .max_header_list_size(32 * 1024)
+            .max_send_buf_size(256 * 1024)
+            .initial_stream_window_size(1024 * 1024)
+            .initial_connection_window_size(2 * 1024 * 1024);
+        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+        tokio::select! {
+            result = connection.as_mut() => result,
+            () = reset.cancelled() => return,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    } else {
+        let mut builder = conn::http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_headers(64)
+            .max_buf_size(128 * 1024);
+        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+        tokio::select! {
+            result = connection.as_mut() => result,
+            () = reset.cancelled() => return,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
+}

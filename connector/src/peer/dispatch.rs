@@ -1,0 +1,166 @@
+//! Empties the outbox: one message at a time and process, in order, until it is acknowledged or refused (R1). A commit wakes it; between
+//! attempts it sleeps, longer each time.
+
+use super::{PeerError, Peers};
+use crate::{
+    audit::Log,
+    contract::{ContractError, Contracts},
+    dsp::{Pid, Role, message::acknowledged_pid},
+    process::{
+        Outgoing, Protocol, Queue,
+        outbox::{self, Outcome},
+    },
+    store::StoreError,
+    transfer::{TransferError, Transfers},
+};
+use http::Method;
+use policy::Timestamp;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How many messages are on their way at once.
+const IN_FLIGHT: usize = 64;
+
+/// Runs until it is told to stop.
+pub struct Dispatcher {
+    /// The way out.
+    pub peers: Arc<Peers>,
+    /// Takes the outcomes of negotiation messages.
+    pub contracts: Arc<Contracts>,
+    /// Takes the outcomes of transfer messages.
+    pub transfers: Arc<Transfers>,
+    /// Where undelivered messages are.
+    pub log: Arc<Log>,
+    /// Says what is new.
+    pub queue: Arc<Queue>,
+    /// First and longest wait between attempts.
+    pub retry: (Duration, Duration),
+    /// Ends everything; what is undelivered is still there at the next start.
+    pub shutdown: CancellationToken,
+    /// Reads the time.
+    pub clock: fn() -> Timestamp,
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Settled,
+    Again(String),
+}
+
+impl Dispatcher {
+    /// Takes up what was undelivered before, then follows the queue.
+    pub async fn run(self: Arc<Self>) -> Result<(), StoreError> {
+        for (protocol, pid) in outbox::waiting(&**self.log.store()).await? {
+            self.queue.wake(protocol, &pid);
+        }
+        let busy: Arc<Mutex<BTreeSet<Pid>>> = Arc::default();
+        let (tracker, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(IN_FLIGHT)));
+        loop {
+            let woken = tokio::select! {
+                woken = self.queue.take() => woken,
+                () = self.shutdown.cancelled() => break,
+            };
+            for (protocol, pid) in woken {
+                if !busy.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.clone()) {
+                    continue;
+                }
+                let (this, busy, permits) = (self.clone(), busy.clone(), permits.clone());
+                tracker.spawn(async move {
+                    let emptied = this.empty(&pid, &permits).await;
+                    busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+                    match emptied {
+                        // Something may have been queued between the last look and the removal above.
+                        Ok(()) => this.look_again(protocol, &pid).await,
+                        Err(error) => tracing::error!(%pid, %error, "the outbox cannot be read"),
+                    }
+                });
+            }
+        }
+        tracker.close();
+        tracker.wait().await;
+        Ok(())
+    }
+
+    async fn look_again(&self, protocol: Protocol, pid: &Pid) {
+        if !self.shutdown.is_cancelled() && matches!(outbox::next(&**self.log.store(), pid).await, Ok(Some(_))) {
+            self.queue.wake(protocol, pid);
+        }
+    }
+
+    async fn empty(&self, pid: &Pid, permits: &Semaphore) -> Result<(), StoreError> {
+        let mut wait = self.retry.0;
+        while let Some(entry) = outbox::next(&**self.log.store(), pid).await? {
+            let permit = tokio::select! {
+                permit = permits.acquire() => permit,
+                () = self.shutdown.cancelled() => return Ok(()),
+            };
+            let attempt = tokio::select! {
+                attempt = self.attempt(&entry) => attempt,
+                () = self.shutdown.cancelled() => return Ok(()),
+            };
+            drop(permit);
+            match attempt {
+                Attempt::Settled => wait = self.retry.0,
+                Attempt::Again(why) => {
+                    tracing::warn!(%pid, peer = %entry.peer, message = entry.kind, why, "not delivered; trying again");
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => wait = (wait * 2).min(self.retry.1),
+                        () = self.shutdown.cancelled() => return Ok(()),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, entry: &Outgoing) -> Attempt {
+        let (outcome, description) = match self.send(entry).await {
+            Ok(outcome) => (outcome, "acknowledged"),
+            Err(PeerError::Refused { status, explanation, signed: true }) if is_final(status) => {
+                (Outcome::Refused { status, explanation }, "refused")
+            }
+            Err(error) => return Attempt::Again(error.to_string()),
+        };
+        tracing::debug!(pid = %entry.pid, peer = %entry.peer, message = entry.kind, description, "delivered");
+        match self.settle(entry, &outcome).await {
+            Ok(()) => Attempt::Settled,
+            Err(error) => Attempt::Again(error),
+        }
+    }
+
+    async fn send(&self, entry: &Outgoing) -> Result<Outcome, PeerError> {
+        let peer = self.peers.named(entry.peer.as_str())?;
+        let url = entry.url().map_err(|error| PeerError::Answer(error.to_string()))?;
+        let body = entry.body.clone().into_bytes();
+        let answer = self.peers.ask(peer, Method::POST, url, body, entry.prev, &entry.headers).await?;
+        // The id that the peer gave the process stands under the name of its role.
+        let ours = entry.pid.as_str();
+        let theirs = [Role::Consumer, Role::Provider]
+            .into_iter()
+            .filter_map(|role| acknowledged_pid(&answer.body, &format!("{role}Pid")))
+            .find(|pid| pid.as_str() != ours);
+        Ok(Outcome::Acknowledged { peer_pid: theirs, body: answer.body })
+    }
+
+    async fn settle(&self, entry: &Outgoing, outcome: &Outcome) -> Result<(), String> {
+        let now = (self.clock)();
+        match entry.protocol {
+            Protocol::Negotiation => {
+                self.contracts.settle(entry, outcome, now).await.map_err(|error: ContractError| error.to_string())
+            }
+            Protocol::Transfer => {
+                self.transfers.settle(entry, outcome, now).await.map_err(|error: TransferError| error.to_string())
+            }
+        }
+    }
+}
+
+/// A refusal that trying again cannot change. 401 may be a key that the peer has not seen yet, 408, 409, 425 and 429 are about now.
+fn is_final(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 401 | 408 | 409 | 425 | 429)
+}
