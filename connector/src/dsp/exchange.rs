@@ -1,12 +1,17 @@
 //! How one side of a process moves: the acknowledged state, the messages it has originated and not yet seen acknowledged,
 //! and the rules that keep both sides from ever disagreeing. Pure.
 //!
-//! DSP moves a state on *message and acknowledgement*, so lost acknowledgements and crossing messages can split the parties. Four rules
-//! prevent it (each is marked below):
-//! R1 a message is never abandoned, only acknowledged or refused;
-//! R2 a message already seen gets the same answer again and changes nothing (kept by [`crate::process`], which knows message ids);
-//! R3 a message that is legal only after my unacknowledged one counts as its acknowledgement;
-//! R4 while my termination is unacknowledged I refuse everything but termination.
+//! DSP moves a state on *message and acknowledgement*, so lost acknowledgements and crossing messages can split the parties. Five rules
+//! prevent it (each is marked below); the search in `exchange/model.rs` runs this code through every loss, delay and crossing:
+//! R1 a message is never abandoned: it waits in the outbox until it is acknowledged, refused or overtaken, and only the oldest of a
+//!    process is on its way. The outbox holds exactly the pending steps: what leaves `pending` leaves the outbox in the same commit;
+//! R2 an answer is final: a message already answered, accepted *or refused*, gets the same answer again and changes nothing (kept by
+//!    [`crate::process`], which knows message ids);
+//! R3 a message that is legal after my oldest unacknowledged one counts as its acknowledgement;
+//! R4 while my termination is unacknowledged I refuse everything but termination;
+//! R5 when messages cross, the provider's stands: while a step of its own is unacknowledged, the provider refuses what does not follow
+//!    from it, and the consumer answers *not yet* ([`Refused::NotYet`], to be tried again) until its own step is decided. Termination
+//!    crosses everything. So nothing of mine becomes stale on its way: my state rests until the peer has decided on it.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::{Debug, Display};
@@ -48,9 +53,16 @@ pub trait Machine {
     type Step: Copy + Eq + Debug + Display + Serialize + DeserializeOwned + Send + Sync;
     /// The step that ends a process from either side.
     const TERMINATE: Self::Step;
+    /// The state that it leads to.
+    const TERMINATED: Self::State;
 
     /// The state after `sender` sent `step` in state `from` (`None`: the process does not exist yet), if that is legal.
     fn next(from: Option<Self::State>, sender: Role, step: Self::Step) -> Option<Self::State>;
+
+    /// Whether this is only tolerated from peers and never sent by us, although [`next`](Self::next) allows it.
+    fn only_tolerated(_from: Option<Self::State>, _sender: Role, _step: Self::Step) -> bool {
+        false
+    }
 
     /// Nothing may follow this state.
     fn is_terminal(state: Self::State) -> bool;
@@ -72,6 +84,19 @@ pub enum Refused {
     /// R4: this side has terminated and waits for the acknowledgement.
     #[error("this side has terminated the process")]
     Terminating,
+    /// R5: a message of the provider is on its way and stands first.
+    #[error("the message crossed one of the provider, which stands")]
+    Crossed,
+    /// R5: the consumer cannot tell before its own message is decided. Not final and never remembered: the sender tries again.
+    #[error("a message of the consumer is still undecided; try again")]
+    NotYet,
+}
+
+impl Refused {
+    /// Whether the same message can be accepted later, so that the answer must not count as its fate.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::NotYet)
+    }
 }
 
 /// Where one side stands in a process.
@@ -80,13 +105,17 @@ pub enum Refused {
 pub struct Position<M: Machine> {
     /// The last state known to be shared; `None` until the first message is acknowledged.
     pub state: Option<M::State>,
-    /// Steps that this side originated and that are neither acknowledged nor refused, oldest first (R1).
-    pub pending: Vec<M::Step>,
+    /// Steps that this side originated and whose fate it does not know, oldest first (R1), by the numbers of their messages. Each is
+    /// legal after the one before it.
+    pub pending: Vec<(u64, M::Step)>,
 }
 
 impl<M: Machine> Clone for Position<M> {
     fn clone(&self) -> Self {
-        Self { state: self.state, pending: self.pending.clone() }
+        Self {
+            state: self.state,
+            pending: self.pending.clone(),
+        }
     }
 }
 
@@ -104,7 +133,10 @@ impl<M: Machine> Debug for Position<M> {
 
 impl<M: Machine> Default for Position<M> {
     fn default() -> Self {
-        Self { state: None, pending: Vec::new() }
+        Self {
+            state: None,
+            pending: Vec::new(),
+        }
     }
 }
 
@@ -114,77 +146,101 @@ impl<M: Machine> Position<M> {
         self.state.is_some_and(M::is_terminal)
     }
 
-    /// The state once everything pending is acknowledged.
-    fn settled(&self, me: Role) -> Option<M::State> {
-        self.pending.iter().fold(self.state, |state, step| M::next(state, me, *step).or(state))
+    /// The state once everything pending is acknowledged: what this side wants. Data may flow only where this and
+    /// [`state`](Self::state) (or a start that is still pending) say so.
+    pub fn intended(&self, me: Role) -> Option<M::State> {
+        self.pending
+            .iter()
+            .fold(self.state, |state, (_, step)| M::next(state, me, *step).or(state))
     }
 
-    /// This side decides to send `step`: it becomes pending.
-    pub fn originate(&self, me: Role, step: M::Step) -> Result<Self, Refused> {
-        if self.pending.contains(&M::TERMINATE) {
+    /// Whether the fate of the message with this number is still open.
+    pub fn awaits(&self, number: u64) -> bool {
+        self.pending.iter().any(|(pending, _)| *pending == number)
+    }
+
+    /// The numbers that were pending in `before` and are no more: their messages leave the outbox (R1).
+    pub fn left_since(&self, before: &Self) -> impl Iterator<Item = u64> {
+        before
+            .pending
+            .iter()
+            .map(|(number, _)| *number)
+            .filter(|number| !self.awaits(*number))
+    }
+
+    fn is_terminating(&self) -> bool {
+        self.pending.iter().any(|(_, step)| *step == M::TERMINATE)
+    }
+
+    /// This side decides to send `step` in its message `number`, which is higher than any before: it becomes pending.
+    pub fn originate(&self, me: Role, number: u64, step: M::Step) -> Result<Self, Refused> {
+        if self.is_terminating() {
             return Err(Refused::Terminating);
         }
-        if M::next(self.settled(me), me, step).is_none() {
-            return Err(illegal::<M>(self.settled(me), me, step));
+        let from = self.intended(me);
+        if M::next(from, me, step).is_none() || M::only_tolerated(from, me, step) {
+            return Err(illegal::<M>(from, me, step));
         }
         let mut after = self.clone();
-        after.pending.push(step);
+        after.pending.push((number, step));
         Ok(after)
     }
 
-    /// The other side acknowledged `step`. Unknown or superseded steps change nothing.
-    pub fn acknowledged(&self, me: Role, step: M::Step) -> Self {
-        let mut after = self.clone();
-        if let Some(at) = after.pending.iter().position(|pending| *pending == step) {
-            after.pending.remove(at);
-            after.enter(M::next(self.state, me, step).or(self.state), me);
+    /// The other side acknowledged message `number`. One that is not pending any more changes nothing.
+    pub fn acknowledged(&self, me: Role, number: u64) -> Self {
+        match self.pending.iter().find(|(pending, _)| *pending == number) {
+            Some((_, step)) => self.enter(M::next(self.state, me, *step).or(self.state), Some(number), me),
+            None => self.clone(),
         }
-        after
     }
 
-    /// The other side refused `step` for good. The state stays, except that a refused termination still closes this side: access
-    /// ends whatever the peer says.
-    pub fn refused(&self, me: Role, step: M::Step) -> Self {
-        if step == M::TERMINATE {
-            return self.acknowledged(me, step);
+    /// The other side refused message `number` for good. The state stays and what built on that message is dropped, except that a
+    /// refused opening or termination closes this side: access ends whatever the peer says.
+    pub fn refused(&self, me: Role, number: u64) -> Self {
+        match self.pending.iter().find(|(pending, _)| *pending == number) {
+            Some((_, step)) if *step == M::TERMINATE || self.state.is_none() => {
+                self.enter(Some(M::TERMINATED), Some(number), me)
+            }
+            Some(_) => self.enter(self.state, Some(number), me),
+            None => self.clone(),
         }
-        let mut after = self.clone();
-        after.pending.retain(|pending| *pending == M::TERMINATE);
-        after
     }
 
     /// The other side sent `step`, seen for the first time.
     pub fn receive(&self, me: Role, step: M::Step) -> Result<Self, Refused> {
         let sender = me.other();
-        if step != M::TERMINATE && self.pending.contains(&M::TERMINATE) {
+        if step != M::TERMINATE && self.is_terminating() {
             return Err(Refused::Terminating); // R4
         }
-        let mut assumed = self.clone();
-        loop {
-            if let Some(next) = M::next(assumed.state, sender, step) {
-                assumed.enter(Some(next), me);
-                return Ok(assumed);
-            }
-            if assumed.pending.is_empty() {
-                return Err(illegal::<M>(self.state, sender, step));
-            }
-            // R3: the peer can only say this after it took my oldest pending step.
-            let mine = assumed.pending.remove(0);
-            assumed.state = M::next(assumed.state, me, mine).or(assumed.state);
+        if let Some((oldest, mine)) = self.pending.first()
+            && let Some(between) = M::next(self.state, me, *mine)
+            && let Some(next) = M::next(Some(between), sender, step)
+        {
+            return Ok(self.enter(Some(next), Some(*oldest), me)); // R3
+        }
+        let Some(next) = M::next(self.state, sender, step) else {
+            return Err(illegal::<M>(self.state, sender, step));
+        };
+        match me {
+            _ if self.pending.is_empty() || step == M::TERMINATE => Ok(self.enter(Some(next), None, me)),
+            Role::Provider => Err(Refused::Crossed), // R5
+            Role::Consumer => Err(Refused::NotYet),  // R5
         }
     }
 
-    /// Takes a state and drops the pending steps that it has overtaken.
-    fn enter(&mut self, state: Option<M::State>, me: Role) {
-        self.state = state;
-        let mut reached = state;
-        self.pending.retain(|step| match M::next(reached, me, *step) {
-            Some(next) => {
+    /// This position in `state`, without message `decided` and without pending steps that are not possible any more. Those were never
+    /// sent, because only the oldest is, or the process is over.
+    fn enter(&self, state: Option<M::State>, decided: Option<u64>, me: Role) -> Self {
+        let (mut reached, mut pending) = (state, Vec::new());
+        for (number, step) in &self.pending {
+            if Some(*number) != decided
+                && let Some(next) = M::next(reached, me, *step)
+            {
                 reached = Some(next);
-                true
+                pending.push((*number, *step));
             }
-            None => false,
-        });
+        }
+        Self { state, pending }
     }
 }
 
@@ -195,3 +251,8 @@ fn illegal<M: Machine>(state: Option<M::State>, sender: Role, step: M::Step) -> 
         state: state.map_or_else(|| "none".to_owned(), |state| state.to_string()),
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -52,13 +52,14 @@ impl Machine for Negotiation {
     type State = State;
     type Step = Step;
     const TERMINATE: Step = Step::Terminate;
+    const TERMINATED: State = State::Terminated;
 
     fn next(from: Option<State>, sender: Role, step: Step) -> Option<State> {
         use Role::{Consumer, Provider};
         use State::{Accepted, Agreed, Finalized, Offered, Requested, Terminated, Verified};
         match (from, sender, step) {
             (None | Some(Offered), Consumer, Step::Request) => Some(Requested),
-            // Offered -> Offered replaces the offer: not in the diagram, tolerated by the conformance kit and EDC.
+            // Offered -> Offered replaces the offer: see `only_tolerated`.
             (None | Some(Requested | Offered), Provider, Step::Offer) => Some(Offered),
             (Some(Offered), Consumer, Step::Accept) => Some(Accepted),
             (Some(Requested | Accepted), Provider, Step::Agree) => Some(Agreed),
@@ -68,6 +69,12 @@ impl Machine for Negotiation {
             (Some(Requested | Offered | Accepted | Agreed | Verified), _, Step::Terminate) => Some(Terminated),
             _ => None,
         }
+    }
+
+    /// Replacing one's own offer is not in the diagram, but the conformance kit and EDC know it. We never do it: the consumer's
+    /// counter-request, legal before and after it, could then be taken for an answer to either.
+    fn only_tolerated(from: Option<State>, sender: Role, step: Step) -> bool {
+        (from, sender, step) == (Some(State::Offered), Role::Provider, Step::Offer)
     }
 
     fn is_terminal(state: State) -> bool {

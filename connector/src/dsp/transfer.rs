@@ -44,6 +44,7 @@ impl Machine for Transfer {
     type State = State;
     type Step = Step;
     const TERMINATE: Step = Step::Terminate;
+    const TERMINATED: State = State::Terminated;
 
     fn next(from: Option<State>, sender: Role, step: Step) -> Option<State> {
         use State::{Completed, Requested, Started, Suspended, Terminated};
