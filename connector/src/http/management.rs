@@ -6,7 +6,7 @@ use crate::{
     catalog::NewDataset,
     consent::NewConsent,
     contract::{self, NegotiationRecord, StoredAgreement, Wanted},
-    dsp::{AgreementId, DatasetId, FORMAT_HTTP_PULL, Pid, catalog::ListedDataset, message::Explanation, negotiation::State as NegotiationState},
+    dsp::{AgreementId, DatasetId, FORMAT_HTTP_PULL, Machine, Pid, Position, catalog::ListedDataset, message::Explanation, negotiation::State as NegotiationState},
     jose,
     process::Protocol,
     transfer::{self, TransferRecord},
@@ -184,10 +184,15 @@ async fn catalog(State(app): Ctx, Query(query): Query<HashMap<String, String>>) 
 
 // ---- negotiations ----------------------------------------------------------------------------------------------------
 
+/// The steps that are not acknowledged yet.
+fn pending<M: Machine>(position: &Position<M>) -> Vec<String> {
+    position.pending.iter().map(|(_, step)| step.to_string()).collect()
+}
+
 fn negotiation_json(record: &NegotiationRecord) -> Value {
     json!({
         "pid": record.core.pid, "peer": record.core.peer, "peerPid": record.core.peer_pid, "role": record.core.role,
-        "state": record.core.position.state, "stateName": record.core.state_name(), "pending": record.core.position.pending,
+        "state": record.core.position.state, "stateName": record.core.state_name(), "pending": pending(&record.core.position),
         "dataset": record.dataset, "offer": record.offer, "offerBy": record.offer_by, "manual": record.manual,
         "agreementId": record.agreement_id(), "created": record.core.created, "updated": record.core.updated,
         "explanation": record.core.explanation,
@@ -359,7 +364,7 @@ fn transfer_json(app: &App, record: &TransferRecord) -> Value {
     json!({
         "pid": record.core.pid, "peer": record.core.peer, "peerPid": record.core.peer_pid, "role": record.core.role,
         "agreement": record.agreement, "dataset": record.dataset, "state": record.core.position.state,
-        "stateName": record.core.state_name(), "pending": record.core.position.pending,
+        "stateName": record.core.state_name(), "pending": pending(&record.core.position),
         "progress": {"records": counts.records, "bytes": counts.bytes, "complete": record.progress.complete},
         "release": record.release, "receipt": record.receipt, "created": record.core.created,
         "updated": record.core.updated, "explanation": record.core.explanation,

@@ -20,7 +20,7 @@ use crate::{
     },
     jose::{self, JoseError, Signer},
     plane::{CursorKey, PlaneError, Rules, outgoing, pipeline::Pipeline},
-    process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, outbox::Outcome},
+    process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, outbox::Outcome},
     store::StoreError,
     trust::{Trust, Verified},
 };
@@ -78,6 +78,23 @@ pub enum TransferError {
     /// Too many streams at once.
     #[error("too many streams are running; try again later")]
     TooManyStreams,
+}
+
+impl Verdict for TransferError {
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Process(error) => error.is_final(),
+            Self::Message(_)
+            | Self::UnknownAgreement(_)
+            | Self::UnknownDataset
+            | Self::UnknownFormat(_)
+            | Self::NotPermitted(_)
+            | Self::Callback(_)
+            | Self::Invalid(_)
+            | Self::Receipt(_) => true,
+            Self::Signing(_) | Self::Plane(_) | Self::Token | Self::NotStarted | Self::TooManyStreams => false,
+        }
+    }
 }
 
 impl From<StoreError> for TransferError {
@@ -269,7 +286,7 @@ impl Transfers {
                 return Ok(answer);
             }
             self.ledger.spend(&incoming.spent).await?;
-            return Ok(Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None });
+            return Ok(Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None, refusal: None });
         }
         crate::net::guard::check(callback, sender.reach).map_err(|why| TransferError::Callback(why.to_string()))?;
         if data_address.is_some() {
@@ -289,7 +306,7 @@ impl Transfers {
         core.position = core.position.receive(Role::Provider, incoming.step).map_err(ProcessError::from)?;
         core.head = incoming.body;
         let mut record = TransferRecord::new(core, &stored);
-        let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None };
+        let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None, refusal: None };
         let mut turn = Turn::default();
         let start = TransferMessage::Start { data_address: Some(self.data_address(&mut record, now)) };
         record.send(&mut turn, &start, Vec::new(), now)?;
@@ -435,8 +452,7 @@ impl Transfers {
             return Err(TransferError::Token);
         }
         // The consumer's acknowledgement of our start may still be on its way: its coming here is one (R3).
-        let starting = record.core.position.pending.contains(&crate::dsp::transfer::Step::Start);
-        if record.core.position.state != Some(State::Started) && !starting {
+        if record.core.position.intended(Role::Provider) != Some(State::Started) {
             return Err(TransferError::NotStarted);
         }
         let stored = self.agreement(&record.agreement, Role::Provider).await?;
@@ -529,10 +545,6 @@ fn after_refusal(
     now: Timestamp,
 ) -> Result<(), TransferError> {
     match record.core.position.state {
-        None => {
-            record.core.position.state = Some(State::Terminated);
-            Ok(())
-        }
         Some(State::Requested) if record.core.position.pending.is_empty() => {
             let said = explanation.reasons.first().cloned().unwrap_or_default();
             let why = Explanation::new("refused", format!("our last message was refused: {said}"));
