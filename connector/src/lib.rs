@@ -16,3 +16,6 @@ pub mod consent;
 pub mod plane;
 pub mod transfer;
 pub mod demo;
+pub mod config;
+pub mod telemetry;
+pub mod cli;
