@@ -128,6 +128,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Record streams at once.
     pub streams: usize,
+    /// Pace of each record stream, in bytes a second; 0 for as fast as it goes.
+    pub stream_bytes_per_second: u64,
     /// How long running streams may take to end when the daemon stops.
     #[serde(deserialize_with = "file::period")]
     pub drain: Duration,
@@ -180,6 +182,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(20),
             handshake_timeout: Duration::from_secs(5),
             streams: 64,
+            stream_bytes_per_second: 0,
             drain: Duration::from_secs(30),
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     catalog::Catalog,
     clock,
     config::{Config, Management, TlsVersion},
-    consent::Consents,
+    consent::{Consents, Pseudonyms},
     contract::Contracts,
     dsp,
     http::{self, App, management, server, tls},
@@ -224,10 +224,9 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         trust.clone(),
         base.clone(),
     ));
-    let consents = Arc::new(Consents::load(log.clone(), signer.clone(), derive(&secret, "audit")).await?);
+    let consents = Arc::new(Consents::load(log.clone(), signer.clone(), derive(&secret, "audit"), Pseudonyms::new(derive(&secret, "pseudonym"))).await?);
     let keys = Keys {
         tokens: TokenKey::new(derive(&secret, "token")),
-        pseudonyms: derive(&secret, "pseudonym"),
         cursors: Arc::new(
             CursorKey::new(secret.tag(b"cursor").as_bytes())
                 .ok_or_else(|| DaemonError::Setting("no cursor key could be made".into()))?,
@@ -245,6 +244,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         base,
         root: url(&root)?,
         token_lifetime: config.token_lifetime,
+        stream_bytes_per_second: config.limits.stream_bytes_per_second,
         clock: clock::now,
     }));
     let peers = Arc::new(Peers::new(client.clone(), trust.clone(), clock::now));

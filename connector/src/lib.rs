@@ -21,3 +21,6 @@ pub mod config;
 pub mod telemetry;
 pub mod daemon;
 pub mod demo;
+pub mod config;
+pub mod telemetry;
+pub mod cli;

@@ -4,7 +4,7 @@
 //! counted by the sequence number it names, a chunk that comes after finds the epoch changed and is decided again. So the withdrawal
 //! needs no answer from any stream, and there is no moment between the check and the hand-over in which it could be missed.
 
-use super::{Consent, ConsentId, GrantError};
+use super::{Consent, ConsentId, GrantError, Pairwise};
 use crate::catalog::{Category, CategorySet};
 use crate::dsp::{DatasetId, ParticipantId, Pid};
 use policy::{Timestamp, canonical_name};
@@ -110,6 +110,8 @@ pub struct Question {
 pub struct StreamEnd {
     /// The provider's id of the transfer.
     pub transfer: Pid,
+    /// The learner's name in that stream.
+    pub pseudonym: String,
     /// The last sequence number handed to TLS.
     pub last_sequence: u64,
 }
@@ -132,13 +134,14 @@ struct Passage {
 /// The point through which a stream's chunks leave.
 pub struct Gate {
     passage: Mutex<Passage>,
+    names: Arc<Pairwise>,
     reset: CancellationToken,
 }
 
 impl Gate {
-    /// A gate whose connection is cut by cancelling `reset`.
-    pub fn new(from: u64, reset: CancellationToken) -> Self {
-        Self { passage: Mutex::new(Passage { last: from, ..Passage::default() }), reset }
+    /// A gate in which learners go by `names`, and whose connection is cut by cancelling `reset`.
+    pub fn new(from: u64, names: Arc<Pairwise>, reset: CancellationToken) -> Self {
+        Self { passage: Mutex::new(Passage { last: from, ..Passage::default() }), names, reset }
     }
 
     fn lock(&self) -> MutexGuard<'_, Passage> {
@@ -223,8 +226,12 @@ impl Index {
             self.epoch.fetch_add(1, Ordering::AcqRel) + 1
         };
         let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut ends: Vec<StreamEnd> =
-            gates.iter().map(|(pid, gate)| StreamEnd { transfer: pid.clone(), last_sequence: gate.last() }).collect();
+        let end = |(pid, gate): (&Pid, &Arc<Gate>)| StreamEnd {
+            transfer: pid.clone(),
+            pseudonym: gate.names.name(subject),
+            last_sequence: gate.last(),
+        };
+        let mut ends: Vec<StreamEnd> = gates.iter().map(end).collect();
         ends.sort_by(|a, b| a.transfer.cmp(&b.transfer));
         (epoch, ends)
     }

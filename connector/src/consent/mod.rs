@@ -2,9 +2,11 @@
 //! that makes a withdrawal final. No data path may go around it.
 
 mod index;
+mod pseudonym;
 mod record;
 
 pub use index::{Closed, Gate, Index, Question, Reader, Reason, Stale, StreamEnd};
+pub use pseudonym::{Pairwise, Pseudonyms};
 pub use record::{Consent, ConsentId, EnteredBy, GrantError, NewConsent, Stored};
 
 use crate::{
@@ -74,12 +76,18 @@ pub struct Consents {
     index: Arc<Index>,
     /// Keyed hash for learners in the audit log.
     audit_key: HmacKey,
+    pseudonyms: Pseudonyms,
 }
 
 impl Consents {
     /// Reads every consent in force into the index.
-    pub async fn load(log: Arc<Log>, signer: Arc<Signer>, audit_key: HmacKey) -> Result<Self, StoreError> {
-        let service = Self { log, signer, index: Arc::new(Index::default()), audit_key };
+    pub async fn load(
+        log: Arc<Log>,
+        signer: Arc<Signer>,
+        audit_key: HmacKey,
+        pseudonyms: Pseudonyms,
+    ) -> Result<Self, StoreError> {
+        let service = Self { log, signer, index: Arc::new(Index::default()), audit_key, pseudonyms };
         let mut after = None::<Vec<u8>>;
         loop {
             let rows = service.log.store().scan(CONSENTS, &[], after.as_deref(), 256).await?;
@@ -98,6 +106,11 @@ impl Consents {
     /// The live index.
     pub fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+
+    /// The names under which recipients see learners.
+    pub fn pseudonyms(&self) -> &Pseudonyms {
+        &self.pseudonyms
     }
 
     /// A learner as the audit log names them.

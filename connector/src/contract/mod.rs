@@ -18,7 +18,7 @@ use crate::{
         negotiation::State,
     },
     jose::{self, AgreementError, agreement::Party},
-    process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, outbox::Outcome},
+    process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, outbox::Outcome},
     store::StoreError,
     trust::{Trust, TrustError, Verified, did::DidError},
 };
@@ -71,6 +71,23 @@ pub enum ContractError {
     /// The other party is not believed.
     #[error(transparent)]
     Trust(#[from] TrustError),
+}
+
+impl Verdict for ContractError {
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Process(error) => error.is_final(),
+            Self::Message(_)
+            | Self::UnknownOffer(_)
+            | Self::Policy(_)
+            | Self::NotPermitted(_)
+            | Self::AgreementDiffers(_)
+            | Self::AgreementSignature(_)
+            | Self::Callback(_)
+            | Self::Invalid(_) => true,
+            Self::Did(_) | Self::Signing(_) | Self::Trust(_) => false,
+        }
+    }
 }
 
 impl From<StoreError> for ContractError {
@@ -275,7 +292,7 @@ impl Contracts {
         let ours = dataset.message_offer();
         let mut record = NegotiationRecord::new(core, dataset.id.clone(), offer.clone(), ours, false);
         record.heard(incoming.body);
-        let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None };
+        let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None, refusal: None };
         let mut turn = Turn::default();
         self.answer_request(&mut record, &mut turn, offer, &call, now)?;
         self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
@@ -450,18 +467,12 @@ impl Contracts {
         now: Timestamp,
     ) -> Result<(), ContractError> {
         self.void_unless_final(record, turn)?;
-        match record.core.position.state {
-            None => {
-                record.core.position.state = Some(State::Terminated);
-                Ok(())
-            }
-            Some(_) if record.core.position.is_terminal() || !record.core.position.pending.is_empty() => Ok(()),
-            Some(_) => {
-                let said = explanation.reasons.first().cloned().unwrap_or_default();
-                let why = Explanation::new("refused", format!("our last message was refused: {said}"));
-                record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now)
-            }
+        if record.core.position.is_terminal() || !record.core.position.pending.is_empty() {
+            return Ok(());
         }
+        let said = explanation.reasons.first().cloned().unwrap_or_default();
+        let why = Explanation::new("refused", format!("our last message was refused: {said}"));
+        record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now)
     }
 
     fn void_unless_final(&self, record: &NegotiationRecord, turn: &mut Turn) -> Result<(), ContractError> {

@@ -128,14 +128,14 @@ impl NegotiationRecord {
         now: Timestamp,
     ) -> Result<(), ContractError> {
         let core = &mut self.core;
-        core.position = core.position.originate(core.role, message.step()).map_err(ProcessError::from)?;
+        core.position = core.position.originate(core.role, core.sent, message.step()).map_err(ProcessError::from)?;
         let id = message_id(now)?;
         let body = message.write(&id, &core.pids());
         let path = path(message, core.role, core.peer_pid.as_ref().map(|pid| pid.as_str()));
         if matches!(message, NegotiationMessage::Request { .. } | NegotiationMessage::Offer { .. } | NegotiationMessage::Accepted) {
             self.transcript.push(jose::sha256(body.to_string().as_bytes()));
         }
-        let draft = Draft { step: message.step(), kind: message.type_name(), path, body, headers, of: PhantomData };
+        let draft = Draft { kind: message.type_name(), path, body, headers, of: PhantomData };
         turn.send(self, draft, now);
         Ok(())
     }

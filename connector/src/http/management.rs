@@ -6,7 +6,7 @@ use crate::{
     catalog::NewDataset,
     consent::NewConsent,
     contract::{self, NegotiationRecord, StoredAgreement, Wanted},
-    dsp::{AgreementId, DatasetId, FORMAT_HTTP_PULL, Pid, catalog::ListedDataset, message::Explanation, negotiation::State as NegotiationState},
+    dsp::{AgreementId, DatasetId, FORMAT_HTTP_PULL, Machine, Pid, Position, catalog::ListedDataset, message::Explanation, negotiation::State as NegotiationState},
     jose,
     process::Protocol,
     transfer::{self, TransferRecord},
@@ -55,6 +55,7 @@ pub fn routes(app: Arc<App>, token: Option<jose::Digest>) -> Router {
         .route("/v1/transfers/{pid}/{command}", post(transfer_command))
         .route("/v1/consents", get(consents).post(consent_grant))
         .route("/v1/consents/withdraw", post(consent_withdraw))
+        .route("/v1/pseudonyms", post(pseudonyms))
         .route("/v1/audit/entries", get(audit_entries))
         .route("/v1/audit/verify", post(audit_verify))
         .fallback(|| async { answer(Err(Problem::not_found("resource of the management API"))) })
@@ -183,10 +184,15 @@ async fn catalog(State(app): Ctx, Query(query): Query<HashMap<String, String>>) 
 
 // ---- negotiations ----------------------------------------------------------------------------------------------------
 
+/// The steps that are not acknowledged yet.
+fn pending<M: Machine>(position: &Position<M>) -> Vec<String> {
+    position.pending.iter().map(|(_, step)| step.to_string()).collect()
+}
+
 fn negotiation_json(record: &NegotiationRecord) -> Value {
     json!({
         "pid": record.core.pid, "peer": record.core.peer, "peerPid": record.core.peer_pid, "role": record.core.role,
-        "state": record.core.position.state, "stateName": record.core.state_name(), "pending": record.core.position.pending,
+        "state": record.core.position.state, "stateName": record.core.state_name(), "pending": pending(&record.core.position),
         "dataset": record.dataset, "offer": record.offer, "offerBy": record.offer_by, "manual": record.manual,
         "agreementId": record.agreement_id(), "created": record.core.created, "updated": record.core.updated,
         "explanation": record.core.explanation,
@@ -358,7 +364,7 @@ fn transfer_json(app: &App, record: &TransferRecord) -> Value {
     json!({
         "pid": record.core.pid, "peer": record.core.peer, "peerPid": record.core.peer_pid, "role": record.core.role,
         "agreement": record.agreement, "dataset": record.dataset, "state": record.core.position.state,
-        "stateName": record.core.state_name(), "pending": record.core.position.pending,
+        "stateName": record.core.state_name(), "pending": pending(&record.core.position),
         "progress": {"records": counts.records, "bytes": counts.bytes, "complete": record.progress.complete},
         "release": record.release, "receipt": record.receipt, "created": record.core.created,
         "updated": record.core.updated, "explanation": record.core.explanation,
@@ -580,6 +586,27 @@ async fn consent_withdraw(State(app): Ctx, request: Request) -> Response {
         async {
             let wanted: Withdraw = body(&app, request).await?;
             ok(json!(app.consents.withdraw(&wanted.subject, wanted.recipient.as_ref(), (app.clock)()).await?))
+        }
+        .await,
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskPseudonyms {
+    recipient: String,
+    subjects: Vec<String>,
+}
+
+/// How a recipient sees learners: a holder needs it to answer a learner's questions about what was handed over (GDPR Art. 15).
+async fn pseudonyms(State(app): Ctx, request: Request) -> Response {
+    answer(
+        async {
+            let wanted: AskPseudonyms = body(&app, request).await?;
+            let names = app.consents.pseudonyms().towards(&app.peers.named(&wanted.recipient)?.did);
+            let named: HashMap<&str, String> =
+                wanted.subjects.iter().map(|subject| (subject.as_str(), names.name(subject))).collect();
+            ok(json!({ "pseudonyms": named }))
         }
         .await,
     )

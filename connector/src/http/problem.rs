@@ -103,6 +103,7 @@ impl From<ProcessError> for Problem {
     fn from(error: ProcessError) -> Self {
         match error {
             ProcessError::NotFound => Self::not_found("process"),
+            ProcessError::Refused(refused) if refused.is_temporary() => Self::unavailable("not-yet", refused.to_string()),
             ProcessError::Refused(refused) => Self::bad_request("illegal-state", refused.to_string()),
             ProcessError::Replayed => Self::new(StatusCode::UNAUTHORIZED, "replayed", error.to_string()),
             ProcessError::PidMismatch => Self::bad_request("pid-mismatch", error.to_string()),

@@ -15,8 +15,12 @@ use std::{
     pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, Sleep},
+};
 
 /// How a stream ended.
 #[derive(Clone, Debug)]
@@ -79,14 +83,33 @@ pub struct Outgoing {
     begun: bool,
     done: bool,
     report: Option<oneshot::Sender<Report>>,
+    pace: Option<Pace>,
 }
 
-/// Starts the producer on a blocking thread and returns the body, and what will be known at its end.
+/// Spreads a stream over time, so that it leaves room for others on a narrow line.
+struct Pace {
+    bytes_per_second: u64,
+    next: Pin<Box<Sleep>>,
+}
+
+impl Pace {
+    fn new(bytes_per_second: u64) -> Option<Self> {
+        (bytes_per_second > 0).then(|| Self { bytes_per_second, next: Box::pin(tokio::time::sleep(Duration::ZERO)) })
+    }
+
+    fn spent(&mut self, bytes: usize) {
+        let nanos = (bytes as u64).saturating_mul(1_000_000_000) / self.bytes_per_second;
+        self.next.as_mut().reset(Instant::now() + Duration::from_nanos(nanos));
+    }
+}
+
+/// Starts the producer on a blocking thread and returns the body, and what will be known at its end. `bytes_per_second` of 0 is no limit.
 pub fn start(
     transfer: Pid,
     index: Arc<Index>,
     gate: Arc<Gate>,
     pipeline: Pipeline,
+    bytes_per_second: u64,
 ) -> (Outgoing, oneshot::Receiver<Report>) {
     let (sender, chunks) = mpsc::channel(2);
     let restart = Arc::new(Slot::default());
@@ -104,6 +127,7 @@ pub fn start(
         begun: false,
         done: false,
         report: Some(report),
+        pace: Pace::new(bytes_per_second),
     };
     tokio::task::spawn_blocking(move || produce(pipeline, &sender, &restart));
     (body, reported)
@@ -182,6 +206,9 @@ impl Body for Outgoing {
             if self.done {
                 return Poll::Ready(None);
             }
+            if let Some(pace) = &mut self.pace {
+                std::task::ready!(pace.next.as_mut().poll(cx));
+            }
             let Some((generation, chunk)) = std::task::ready!(self.chunks.poll_recv(cx)) else {
                 self.finish(false);
                 return Poll::Ready(Some(Err(PlaneError::Incomplete)));
@@ -190,7 +217,12 @@ impl Body for Outgoing {
                 continue;
             }
             match chunk.and_then(|chunk| self.pass(chunk)) {
-                Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Ok(Some(bytes)) => {
+                    if let Some(pace) = &mut self.pace {
+                        pace.spent(bytes.len());
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
                 Ok(None) => {}
                 Err(error) => {
                     self.finish(false);

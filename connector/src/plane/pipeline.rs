@@ -9,9 +9,9 @@ use super::{
 use crate::{
     audit::merkle::{self, Frontier},
     catalog::Shape,
-    consent::{Index, Question, Reason},
+    consent::{Index, Pairwise, Question, Reason},
     dsp::{AgreementId, DatasetId, Pid},
-    jose::{HmacKey, Signer, base64url},
+    jose::Signer,
     plane::scan::RecordError,
 };
 use bytes::Bytes;
@@ -42,7 +42,7 @@ pub struct Rules {
     /// The learners' consents.
     pub index: Arc<Index>,
     /// Makes pseudonyms for this recipient alone.
-    pub pseudonyms: HmacKey,
+    pub pseudonyms: Arc<Pairwise>,
     /// Signs control lines.
     pub signer: Arc<Signer>,
     /// Seals cursors.
@@ -216,7 +216,7 @@ impl Pipeline {
             Ok(permitted) => permitted,
             Err(reason) => return Release::withhold(&mut self.state.release.consent, reason as usize),
         };
-        pseudonym(&rules.pseudonyms, found.subject(), &mut self.pseudonym);
+        rules.pseudonyms.write(found.subject(), &mut self.pseudonym);
         let start = out.len();
         lines::begin_record(out, self.state.sent + 1);
         let projected = found.project(permitted, &self.pseudonym, out);
@@ -267,12 +267,4 @@ impl Pipeline {
 fn push_line(out: &mut Vec<u8>, line: &[u8]) {
     out.extend_from_slice(line);
     out.push(b'\n');
-}
-
-/// A learner as one recipient sees them: stable for that recipient, different for every other, and without the key nobody's.
-pub fn pseudonym(key: &HmacKey, subject: &str, out: &mut String) {
-    out.clear();
-    out.push_str("p:");
-    let tag = key.tag(subject.as_bytes());
-    base64url::encode_into(tag.as_bytes().get(..16).unwrap_or_default(), out);
 }

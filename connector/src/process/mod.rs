@@ -11,7 +11,7 @@ use crate::{
     audit::{Entry, Kind as Recorded, Log},
     dsp::{Machine, MessageId, ParticipantId, Pid, Position, Refused, Role, message::Explanation, message::Pids},
     jose::{self, Digest},
-    store::{Batch, StoreError, Table, Version},
+    store::{Batch, Guard, StoreError, Table, Version},
     trust::{Spent, Verified},
 };
 use policy::Timestamp;
@@ -157,6 +157,22 @@ pub trait Kind: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 /// Messages already answered, by our process id and the message's key.
 const SEEN: Table = Table(4);
 
+/// Whether an error is a decision about a message, which stands (R2), or only about now.
+pub trait Verdict: From<ProcessError> + std::fmt::Display {
+    /// The same message would be refused again whenever it came.
+    fn is_final(&self) -> bool;
+}
+
+impl Verdict for ProcessError {
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Refused(refused) => !refused.is_temporary(),
+            Self::PidMismatch => true,
+            Self::NotFound | Self::Replayed | Self::Store(_) | Self::Busy => false,
+        }
+    }
+}
+
 /// What was answered to a message, to be answered again to its repetition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -169,6 +185,9 @@ pub struct Answer {
     /// An addition that the answer carried (a renewed data address).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<Value>,
+    /// The message was refused, and why: that stands too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
 }
 
 /// What a change wants to commit besides the record itself.
@@ -201,7 +220,6 @@ impl Turn {
             peer: core.peer.clone(),
             base: core.base.clone(),
             path: draft.path,
-            step: serde_json::to_value(draft.step).unwrap_or(Value::Null),
             kind: draft.kind.to_owned(),
             body: draft.body.to_string(),
             headers: draft.headers,
@@ -222,8 +240,6 @@ impl Turn {
 
 /// A message to be queued.
 pub struct Draft<K: Kind> {
-    /// The step that it takes.
-    pub step: <K::Machine as Machine>::Step,
     /// Its `@type`, for logs.
     pub kind: &'static str,
     /// The path below the peer's base.
@@ -372,7 +388,7 @@ impl<K: Kind> Ledger<K> {
     pub async fn open(&self, record: &K, turn: Turn, now: Timestamp) -> Result<(), ProcessError> {
         let mut batch = Batch::new();
         batch.insert(K::TABLE, record.core().pid.as_str(), encode(record)?);
-        self.finish(batch, record, turn, now).await
+        self.finish(batch, None, record, turn, now).await
     }
 
     /// Stores a process that a peer's message opens, with the answer to that message.
@@ -392,7 +408,7 @@ impl<K: Kind> Ledger<K> {
         batch.insert(K::INDEX, index_key(&core.peer, core.role, theirs), encode(&core.pid)?);
         batch.put(SEEN, message.key.bytes(&core.pid), encode(answer)?);
         turn.entries.insert(0, received(record, message));
-        match self.finish(batch, record, turn, now).await {
+        match self.finish(batch, None, record, turn, now).await {
             Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => Err(ProcessError::Replayed),
             Err(ProcessError::Store(StoreError::Conflict { .. })) => Err(ProcessError::Busy),
             other => other,
@@ -400,7 +416,9 @@ impl<K: Kind> Ledger<K> {
     }
 
     /// Takes a peer's message in an existing process: R2 first, then the position, then `decide`, then one commit.
-    pub async fn receive<E: From<ProcessError>>(
+    ///
+    /// A refusal is remembered like an acceptance: otherwise a late copy could be accepted after its sender has given it up.
+    pub async fn receive<E: Verdict>(
         &self,
         pid: &Pid,
         message: Incoming<'_, K::Machine>,
@@ -417,28 +435,28 @@ impl<K: Kind> Ledger<K> {
             if let Some(answer) = self.seen(pid, &message, &before.core().state_name()).await? {
                 return Ok((before, answer));
             }
-            let mut record = before;
-            let core = record.core_mut();
-            core.meet(message.peer_pid)?;
-            core.position = core.position.receive(core.role, message.step).map_err(ProcessError::from)?;
-            core.head = message.body;
-            core.updated = now;
-            let mut turn = Turn::default();
-            let entry = received(&record, &message);
-            let answer_state = record.core().state_name();
-            let extra = decide(&mut record, &mut turn)?;
-            turn.entries.insert(0, entry);
-            let answer = Answer { status: 200, state: answer_state, pids: record.core().pids(), extra };
             let mut batch = Batch::new();
-            batch.replace(K::TABLE, pid.as_str(), version, encode(&record).map_err(ProcessError::from)?);
+            batch.require(K::TABLE, pid.as_str(), Guard::At(version));
             let spent = message.spent.burn(&mut batch);
+            let (record, answer, turn, refused) = match step(&before, &message, now, &mut decide) {
+                Ok((record, answer, turn)) => {
+                    batch.put(K::TABLE, pid.as_str(), encode(&record).map_err(ProcessError::from)?);
+                    (record, answer, turn, None)
+                }
+                Err(error) if error.is_final() => {
+                    let answer = refusal(&before, &error);
+                    (before.clone(), answer, Turn::default(), Some(error))
+                }
+                Err(error) => return Err(error),
+            };
             batch.put(SEEN, message.key.bytes(pid), encode(&answer).map_err(ProcessError::from)?);
-            match self.finish(batch, &record, turn, now).await {
+            match self.finish(batch, Some(&before.core().position), &record, turn, now).await {
                 Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => {
                     return Err(ProcessError::Replayed.into());
                 }
                 Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
-                other => return other.map(|()| (record, answer)).map_err(E::from),
+                Err(error) => return Err(error.into()),
+                Ok(()) => return refused.map_or(Ok((record, answer)), Err),
             }
         }
         Err(ProcessError::Busy.into())
@@ -456,11 +474,12 @@ impl<K: Kind> Ledger<K> {
                 return Err(ProcessError::NotFound.into());
             };
             let mut turn = Turn::default();
+            let before = record.core().position.clone();
             record.core_mut().updated = now;
             let result = decide(&mut record, &mut turn)?;
             let mut batch = Batch::new();
             batch.replace(K::TABLE, pid.as_str(), version, encode(&record).map_err(ProcessError::from)?);
-            match self.finish(batch, &record, turn, now).await {
+            match self.finish(batch, Some(&before), &record, turn, now).await {
                 Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
                 other => return other.map(|()| (record, result)).map_err(E::from),
             }
@@ -476,12 +495,14 @@ impl<K: Kind> Ledger<K> {
         now: Timestamp,
         mut decide: impl FnMut(&mut K, &mut Turn) -> Result<(), E>,
     ) -> Result<K, E> {
-        let step: <K::Machine as Machine>::Step = serde_json::from_value(entry.step.clone())
-            .map_err(|error| ProcessError::Store(StoreError::Corrupt(format!("outbox entry: {error}"))))?;
         let (record, ()) = self
             .change(&entry.pid, now, |record: &mut K, turn| {
                 turn.delivered = Some(entry.clone());
                 let core = record.core_mut();
+                if !core.position.awaits(entry.number) {
+                    // Its fate was already known by another way (R3), or the process is over.
+                    return Ok(());
+                }
                 let audit = |kind| {
                     Entry::new(kind)
                         .with("process", entry.pid.as_str())
@@ -491,12 +512,12 @@ impl<K: Kind> Ledger<K> {
                 match outcome {
                     outbox::Outcome::Acknowledged { peer_pid, .. } => {
                         core.meet(peer_pid.as_ref())?;
-                        core.position = core.position.acknowledged(core.role, step);
+                        core.position = core.position.acknowledged(core.role, entry.number);
                         core.head = jose::sha256(entry.body.as_bytes());
                         turn.record(audit(Recorded::Acknowledged));
                     }
                     outbox::Outcome::Refused { status, explanation } => {
-                        core.position = core.position.refused(core.role, step);
+                        core.position = core.position.refused(core.role, entry.number);
                         core.explanation = Some(explanation.clone());
                         turn.record(audit(Recorded::Refused).with("status", *status));
                     }
@@ -507,12 +528,23 @@ impl<K: Kind> Ledger<K> {
         Ok(record)
     }
 
-    async fn finish(&self, mut batch: Batch, record: &K, turn: Turn, now: Timestamp) -> Result<(), ProcessError> {
+    async fn finish(
+        &self,
+        mut batch: Batch,
+        before: Option<&Position<K::Machine>>,
+        record: &K,
+        turn: Turn,
+        now: Timestamp,
+    ) -> Result<(), ProcessError> {
+        // R1: the outbox holds exactly what is pending.
+        for number in before.into_iter().flat_map(|before| record.core().position.left_since(before)) {
+            outbox::unqueue(&record.core().pid, number, &mut batch);
+        }
         for outgoing in &turn.outgoing {
             outgoing.queue(&mut batch)?;
         }
         if let Some(delivered) = &turn.delivered {
-            delivered.unqueue(&mut batch);
+            outbox::unqueue(&delivered.pid, delivered.number, &mut batch);
         }
         batch.writes.extend(turn.batch.writes);
         let mut entries = turn.entries.into_iter();
@@ -527,6 +559,34 @@ impl<K: Kind> Ledger<K> {
         self.events.announce(K::PROTOCOL, &core.pid, &core.state_name());
         Ok(())
     }
+}
+
+type Step<K> = (K, Answer, Turn);
+
+/// One message taken: the record after it, what to answer, what else to commit.
+fn step<K: Kind, E: Verdict>(
+    before: &K,
+    message: &Incoming<'_, K::Machine>,
+    now: Timestamp,
+    decide: &mut impl FnMut(&mut K, &mut Turn) -> Result<Option<Value>, E>,
+) -> Result<Step<K>, E> {
+    let mut record = before.clone();
+    let core = record.core_mut();
+    core.meet(message.peer_pid)?;
+    core.position = core.position.receive(core.role, message.step).map_err(ProcessError::from)?;
+    core.head = message.body;
+    core.updated = now;
+    let mut turn = Turn::default();
+    turn.record(received(&record, message));
+    let state = record.core().state_name();
+    let extra = decide(&mut record, &mut turn)?;
+    let answer = Answer { status: 200, state, pids: record.core().pids(), extra, refusal: None };
+    Ok((record, answer, turn))
+}
+
+fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
+    let core = record.core();
+    Answer { status: 400, state: core.state_name(), pids: core.pids(), extra: None, refusal: Some(error.to_string()) }
 }
 
 fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {

@@ -44,8 +44,6 @@ pub struct Outgoing {
     pub base: Url,
     /// The path below it.
     pub path: String,
-    /// The step, as the machine writes it.
-    pub step: Value,
     /// The `@type`.
     pub kind: String,
     /// The body.
@@ -78,19 +76,9 @@ pub enum Outcome {
 }
 
 impl Outgoing {
-    fn key(&self) -> Vec<u8> {
-        let mut key = prefix(&self.pid);
-        key.extend_from_slice(&self.number.to_be_bytes());
-        key
-    }
-
     pub(super) fn queue(&self, batch: &mut Batch) -> Result<(), StoreError> {
-        batch.put(OUTBOX, self.key(), encode(self)?);
+        batch.put(OUTBOX, key(&self.pid, self.number), encode(self)?);
         Ok(())
-    }
-
-    pub(super) fn unqueue(&self, batch: &mut Batch) {
-        batch.delete(OUTBOX, self.key());
     }
 
     /// The absolute address.
@@ -101,6 +89,17 @@ impl Outgoing {
 
 fn prefix(pid: &Pid) -> Vec<u8> {
     jose::sha256(pid.as_str().as_bytes()).as_bytes().to_vec()
+}
+
+fn key(pid: &Pid, number: u64) -> Vec<u8> {
+    let mut key = prefix(pid);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// Takes a message out of the outbox whose fate is known.
+pub(super) fn unqueue(pid: &Pid, number: u64, batch: &mut Batch) {
+    batch.delete(OUTBOX, key(pid, number));
 }
 
 /// The oldest undelivered message of a process.

@@ -18,9 +18,9 @@ use crate::{
         message::{DataAddress, ENDPOINT_TYPE_HTTP, Explanation, Received, TransferMessage},
         transfer::{State, Transfer},
     },
-    jose::{self, HmacKey, JoseError, Signer},
+    jose::{self, JoseError, Signer},
     plane::{CursorKey, PlaneError, Rules, outgoing, pipeline::Pipeline},
-    process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, outbox::Outcome},
+    process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, outbox::Outcome},
     store::StoreError,
     trust::{Trust, Verified},
 };
@@ -80,6 +80,23 @@ pub enum TransferError {
     TooManyStreams,
 }
 
+impl Verdict for TransferError {
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Process(error) => error.is_final(),
+            Self::Message(_)
+            | Self::UnknownAgreement(_)
+            | Self::UnknownDataset
+            | Self::UnknownFormat(_)
+            | Self::NotPermitted(_)
+            | Self::Callback(_)
+            | Self::Invalid(_)
+            | Self::Receipt(_) => true,
+            Self::Signing(_) | Self::Plane(_) | Self::Token | Self::NotStarted | Self::TooManyStreams => false,
+        }
+    }
+}
+
 impl From<StoreError> for TransferError {
     fn from(error: StoreError) -> Self {
         Self::Process(ProcessError::Store(error))
@@ -96,8 +113,6 @@ impl From<DatasetError> for TransferError {
 pub struct Keys {
     /// Makes the tokens of data requests.
     pub tokens: TokenKey,
-    /// Makes pairwise pseudonyms: one more key is derived for each recipient.
-    pub pseudonyms: HmacKey,
     /// Seals source cursors.
     pub cursors: Arc<CursorKey>,
 }
@@ -126,6 +141,8 @@ pub struct Parts {
     pub root: Url,
     /// How long a data token is good for opening a stream.
     pub token_lifetime: Duration,
+    /// Pace of each outgoing stream; 0 for as fast as it goes.
+    pub stream_bytes_per_second: u64,
     /// Reads the time.
     pub clock: fn() -> Timestamp,
 }
@@ -269,7 +286,7 @@ impl Transfers {
                 return Ok(answer);
             }
             self.ledger.spend(&incoming.spent).await?;
-            return Ok(Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None });
+            return Ok(Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None, refusal: None });
         }
         crate::net::guard::check(callback, sender.reach).map_err(|why| TransferError::Callback(why.to_string()))?;
         if data_address.is_some() {
@@ -289,7 +306,7 @@ impl Transfers {
         core.position = core.position.receive(Role::Provider, incoming.step).map_err(ProcessError::from)?;
         core.head = incoming.body;
         let mut record = TransferRecord::new(core, &stored);
-        let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None };
+        let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None, refusal: None };
         let mut turn = Turn::default();
         let start = TransferMessage::Start { data_address: Some(self.data_address(&mut record, now)) };
         record.send(&mut turn, &start, Vec::new(), now)?;
@@ -435,12 +452,12 @@ impl Transfers {
             return Err(TransferError::Token);
         }
         // The consumer's acknowledgement of our start may still be on its way: its coming here is one (R3).
-        let starting = record.core.position.pending.contains(&crate::dsp::transfer::Step::Start);
-        if record.core.position.state != Some(State::Started) && !starting {
+        if record.core.position.intended(Role::Provider) != Some(State::Started) {
             return Err(TransferError::NotStarted);
         }
         let stored = self.agreement(&record.agreement, Role::Provider).await?;
         let rules = Arc::new(self.rules(&record, &stored, now).await?);
+        let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
         let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(rules, owned.as_deref()))
             .await
@@ -452,9 +469,9 @@ impl Transfers {
             .with("agreement", record.agreement.as_str())
             .with("from", from);
         self.parts.log.commit(crate::store::Batch::new(), entry, Vec::new(), now).await?;
-        let gate = Arc::new(Gate::new(from, reset));
+        let gate = Arc::new(Gate::new(from, names, reset));
         let index = self.parts.consents.index().clone();
-        let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline);
+        let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline, self.parts.stream_bytes_per_second);
         let service = self.clone();
         let pid = pid.clone();
         tokio::spawn(async move {
@@ -487,7 +504,7 @@ impl Transfers {
             shape,
             question,
             index,
-            pseudonyms: pairwise(&self.parts.keys.pseudonyms, &stored.consumer),
+            pseudonyms: Arc::new(self.parts.consents.pseudonyms().towards(&stored.consumer)),
             signer: self.signer().clone(),
             cursors: self.parts.keys.cursors.clone(),
             plan,
@@ -520,11 +537,6 @@ impl Transfers {
     }
 }
 
-/// The pseudonym key for one recipient.
-pub fn pairwise(key: &HmacKey, recipient: &ParticipantId) -> HmacKey {
-    HmacKey::new(key.tag(recipient.as_str().as_bytes()).as_bytes())
-}
-
 /// A start that the peer refuses leaves the two sides apart: the transfer ends. Other refusals leave the state as it was.
 fn after_refusal(
     record: &mut TransferRecord,
@@ -533,10 +545,6 @@ fn after_refusal(
     now: Timestamp,
 ) -> Result<(), TransferError> {
     match record.core.position.state {
-        None => {
-            record.core.position.state = Some(State::Terminated);
-            Ok(())
-        }
         Some(State::Requested) if record.core.position.pending.is_empty() => {
             let said = explanation.reasons.first().cloned().unwrap_or_default();
             let why = Explanation::new("refused", format!("our last message was refused: {said}"));

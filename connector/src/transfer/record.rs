@@ -137,11 +137,11 @@ impl TransferRecord {
         if core.peer_pid.is_none() && !matches!(message, TransferMessage::Request { .. }) {
             return Err(TransferError::Invalid("the peer has not answered the request yet; try again when it has".into()));
         }
-        core.position = core.position.originate(core.role, message.step()).map_err(ProcessError::from)?;
+        core.position = core.position.originate(core.role, core.sent, message.step()).map_err(ProcessError::from)?;
         let id = crate::dsp::MessageId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         let body = message.write(&id, &core.pids());
         let path = path(message, core.role, core.peer_pid.as_ref().map(|pid| pid.as_str()));
-        let draft = Draft { step: message.step(), kind: message.type_name(), path, body, headers, of: PhantomData };
+        let draft = Draft { kind: message.type_name(), path, body, headers, of: PhantomData };
         turn.send(self, draft, now);
         Ok(())
     }

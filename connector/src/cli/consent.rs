@@ -1,0 +1,342 @@
+//! `consent`: what learners allowed, entered by the holder's operator, and its withdrawal.
+
+use super::{
+    Context,
+    api::{Api, encode},
+    exit::{Exit, Failure, Outcome},
+    input,
+    output::{Column, items, member},
+};
+use crate::{consent::NewConsent, jose};
+use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// How many consents go into one request: well below the size limit of a body.
+const BATCH: usize = 500;
+
+/// Record and withdraw learners' consents
+#[derive(Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "EXAMPLES:
+  connector consent list --subject learner-17
+  connector consent withdraw --subject learner-17
+"
+)]
+pub(super) struct Consent {
+    #[command(subcommand)]
+    command: ConsentCommand,
+}
+
+#[derive(Subcommand)]
+enum ConsentCommand {
+    Grant(Grant),
+    Withdraw(Withdraw),
+    /// List consents, those that ended too
+    #[command(
+        after_help = "EXAMPLES:\n  connector consent list\n  connector consent list --subject learner-17 --json\n"
+    )]
+    List {
+        /// Only this learner's
+        #[arg(long)]
+        subject: Option<String>,
+    },
+    /// Record many consents: a JSON array, or one JSON object a line
+    #[command(
+        after_help = "EXAMPLES:\n  connector consent import consents.jsonl\n  connector consent import - < consents.json\n"
+    )]
+    Import {
+        /// The file; - for standard input
+        file: PathBuf,
+    },
+}
+
+/// Record a consent that a learner gave
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --method paper-form --notice-file notice.pdf --evidence file:2026/0017
+  connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --dataset skills-2026 --expires 2027-01-01T00:00:00Z --method web-form --notice sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --evidence form:42
+")]
+struct Grant {
+    /// The learner's local identifier at this holder
+    #[arg(long)]
+    subject: String,
+    /// Who may receive; repeat for more
+    #[arg(long, value_name = "DID", required = true)]
+    recipient: Vec<String>,
+    /// For which purpose; repeat for more
+    #[arg(long, value_name = "IRI", required = true)]
+    purpose: Vec<String>,
+    /// Which data category; repeat for more
+    #[arg(long, value_name = "NAME", required = true)]
+    category: Vec<String>,
+    /// Only this dataset; repeat for more [default: all of this holder's]
+    #[arg(long, value_name = "ID")]
+    dataset: Vec<String>,
+    /// When it ends [default: after twelve months]
+    #[arg(long, value_name = "RFC3339")]
+    expires: Option<String>,
+    /// How it was collected: paper-form, web-form, ...
+    #[arg(long)]
+    method: String,
+    /// SHA-256 of the notice that the learner was shown
+    #[arg(long, value_name = "sha256:HEX", required_unless_present = "notice_file")]
+    notice: Option<String>,
+    /// The notice itself; its SHA-256 is computed
+    #[arg(long, value_name = "FILE", conflicts_with = "notice")]
+    notice_file: Option<PathBuf>,
+    /// Where the proof is kept: a file number, a scan's hash
+    #[arg(long)]
+    evidence: String,
+}
+
+/// End a learner's consents; answers when no running stream can send that learner's records any more
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector consent withdraw --subject learner-17
+  connector consent withdraw --subject learner-17 --recipient did:web:work.example --json
+")]
+struct Withdraw {
+    /// The learner's local identifier at this holder
+    #[arg(long)]
+    subject: String,
+    /// Only towards this recipient
+    #[arg(long, value_name = "DID")]
+    recipient: Option<String>,
+}
+
+impl Consent {
+    pub(super) async fn run(self, context: &Context) -> Outcome {
+        match self.command {
+            ConsentCommand::Grant(grant) => {
+                let granted = context.api()?.post("/v1/consents", &json!([grant.body()?])).await?;
+                if context.out.json {
+                    return context.out.json(&granted);
+                }
+                context.out.say(&format!(
+                    "recorded: {}",
+                    member(&granted, &["/consents/0/consent/id", "/consents/0/id", "/consents/0"])
+                ))
+            }
+            ConsentCommand::Withdraw(withdraw) => withdraw.run(context).await,
+            ConsentCommand::List { subject } => {
+                let query = subject
+                    .map(|subject| format!("?subject={}", encode(&subject)))
+                    .unwrap_or_default();
+                let list = context.api()?.get(&format!("/v1/consents{query}")).await?;
+                context
+                    .out
+                    .table(&list, items(&list, "consents"), &COLUMNS, "no consents")
+            }
+            ConsentCommand::Import { file } => {
+                let consents = read(&file, &input::bytes(&file)?)?;
+                import(context, &context.api()?, &consents).await
+            }
+        }
+    }
+}
+
+/// A stored consent stands beside its withdrawal, or flat with it.
+const COLUMNS: [Column; 7] = [
+    ("ID", &["/consent/id", "id"]),
+    ("SUBJECT", &["/consent/subject", "subject"]),
+    ("RECIPIENTS", &["/consent/recipients", "recipients"]),
+    ("PURPOSES", &["/consent/purposes", "purposes"]),
+    ("CATEGORIES", &["/consent/categories", "categories"]),
+    ("EXPIRES", &["/consent/expires", "expires"]),
+    ("WITHDRAWN", &["/withdrawn/at", "/withdrawal/at", "withdrawn"]),
+];
+
+impl Grant {
+    fn body(&self) -> Outcome<Value> {
+        let notice = match &self.notice_file {
+            Some(file) => notice_hash(&input::bytes(file)?),
+            None => self.notice.clone().unwrap_or_default(),
+        };
+        let body = json!({
+            "subject": self.subject,
+            "recipients": self.recipient,
+            "purposes": self.purpose,
+            "categories": self.category,
+            "datasets": self.dataset,
+            "expires": self.expires,
+            "method": self.method,
+            "notice": notice,
+            "evidence": self.evidence,
+        });
+        match serde_json::from_value::<NewConsent>(body.clone()) {
+            Ok(_) => Ok(body),
+            Err(error) => {
+                Err(Failure::usage(format!("this is no consent: {error}")).next("see: connector consent grant --help"))
+            }
+        }
+    }
+}
+
+fn notice_hash(notice: &[u8]) -> String {
+    let hex: String = jose::sha256(notice)
+        .as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("sha256:{hex}")
+}
+
+impl Withdraw {
+    async fn run(self, context: &Context) -> Outcome {
+        let mut body = json!({"subject": self.subject});
+        if let (Some(members), Some(recipient)) = (body.as_object_mut(), &self.recipient) {
+            members.insert("recipient".into(), recipient.as_str().into());
+        }
+        let told = context.api()?.post("/v1/consents/withdraw", &body).await?;
+        if context.out.json {
+            return context.out.json(&told);
+        }
+        let ended = items(&told, "consents").len();
+        context.out.say(&format!(
+            "withdrawn at {}: {ended} consent(s) of {} ended",
+            member(&told, &["at"]),
+            self.subject
+        ))?;
+        for stream in items(&told, "streams") {
+            let (transfer, last) = (member(stream, &["transfer"]), member(stream, &["lastSequence"]));
+            context.out.say(&format!(
+                "  no record of this learner is in transfer {transfer} beyond sequence number {last}"
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+/// An array, or one object a line; what is wrong is named with its place before anything is sent.
+fn read(path: &Path, bytes: &[u8]) -> Outcome<Vec<Value>> {
+    let wrong = |place: String, error: serde_json::Error| {
+        Failure::usage(format!("{}, {place}: not a consent: {error}", path.display()))
+            .next("correct it and import again; nothing was recorded. The members are those of `connector consent grant --help`")
+    };
+    let check = |place: String, value: Value| match serde_json::from_value::<NewConsent>(value.clone()) {
+        Ok(_) => Ok(value),
+        Err(error) => Err(wrong(place, error)),
+    };
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let list: Vec<Value> =
+            serde_json::from_slice(bytes).map_err(|error| wrong("the whole array".to_owned(), error))?;
+        return list
+            .into_iter()
+            .enumerate()
+            .map(|(n, value)| check(format!("entry {}", n + 1), value))
+            .collect();
+    }
+    let lines = bytes
+        .split(|byte| *byte == b'\n')
+        .enumerate()
+        .filter(|(_, line)| !line.trim_ascii().is_empty());
+    let read = lines.map(|(n, line)| {
+        let place = format!("line {}", n + 1);
+        let value = serde_json::from_slice(line).map_err(|error| wrong(place.clone(), error))?;
+        check(place, value)
+    });
+    read.collect()
+}
+
+async fn import(context: &Context, api: &Api, consents: &[Value]) -> Outcome {
+    let total = u64::try_from(consents.len()).unwrap_or(u64::MAX);
+    // Hidden by itself where stderr is not a terminal.
+    let bar = if context.out.json {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::new(total)
+    };
+    let mut granted = 0;
+    for (number, batch) in consents.chunks(BATCH).enumerate() {
+        let answer = api.post("/v1/consents", &json!(batch)).await;
+        let answer = answer.map_err(|failure| {
+            bar.abandon();
+            let first = number * BATCH + 1;
+            let last = number * BATCH + batch.len();
+            interrupted(failure, granted, first, last)
+        })?;
+        granted += answer.get("granted").and_then(Value::as_u64).unwrap_or(0);
+        bar.inc(u64::try_from(batch.len()).unwrap_or(0));
+    }
+    bar.finish_and_clear();
+    if context.out.json {
+        return context.out.json(&json!({"granted": granted}));
+    }
+    context.out.say(&format!("{granted} consents recorded"))
+}
+
+/// An import that stops half-way says what is recorded and where it stopped.
+fn interrupted(failure: Failure, granted: u64, first: usize, last: usize) -> Failure {
+    let exit = failure.exit();
+    match failure {
+        Failure::OutputClosed => Failure::OutputClosed,
+        told => {
+            let text = told.to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            Failure::new(
+                if exit == Exit::Ok { Exit::Failed } else { exit },
+                format!("consents {first} to {last} of the file: {text}"),
+            )
+            .next(format!(
+                "{granted} consents before them are recorded; correct the rest and import from consent {first} on"
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"subject":"s","recipients":["did:web:a.example"],"purposes":["p"],"categories":["c"],"method":"m","notice":"n","evidence":"e"}"#;
+
+    fn failure(text: &str) -> String {
+        read(Path::new("f"), text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_import_is_an_array_or_lines() {
+        for text in [
+            format!("[{LINE},{LINE}]"),
+            format!("\n{LINE}\n\n{LINE}"),
+            format!("{LINE}\r\n{LINE}\r\n"),
+        ] {
+            assert_eq!(read(Path::new("f"), text.as_bytes()).unwrap().len(), 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_an_import_is_named_with_its_place() {
+        assert!(failure(&format!("{LINE}\nnonsense")).contains("f, line 2: not a consent"));
+        assert!(failure(&format!("[{LINE},{{}}]")).contains("f, entry 2: not a consent: missing field `subject`"));
+        assert!(failure(&LINE.replace("evidence", "evidense")).contains("unknown field `evidense`"));
+        assert!(failure(&LINE.replace("did:web:a.example", "a.example")).contains("not a DID"));
+    }
+
+    #[test]
+    fn a_stopped_import_says_what_is_recorded() {
+        let stopped = interrupted(
+            Failure::answered(422, &json!({"error": {"message": "entry 3: x"}})),
+            500,
+            501,
+            700,
+        );
+        assert_eq!(stopped.exit(), Exit::Failed);
+        let text = stopped.to_string();
+        assert!(
+            text.contains("consents 501 to 700 of the file: entry 3: x") && text.contains("500 consents before"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_notice_is_hashed() {
+        assert_eq!(
+            notice_hash(b""),
+            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+}

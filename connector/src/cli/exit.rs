@@ -1,0 +1,285 @@
+//! How a command ends: one exit code for each kind of ending, and errors that say what happened, what was expected and what to do next.
+
+use crate::{config::ConfigError, net::NetError};
+use serde_json::{Value, json};
+use std::{fmt, io, process::ExitCode};
+
+/// The exit codes. They are part of the interface: scripts depend on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// It failed, or was refused.
+    Failed = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// The daemon does not answer.
+    Unreachable = 3,
+    /// There is no such thing.
+    NotFound = 4,
+    /// It is not done yet.
+    TimedOut = 5,
+    /// A signature, hash or log is not what it should be.
+    Verification = 6,
+}
+
+impl Exit {
+    /// All of them, by code.
+    pub const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::Unreachable,
+        Self::NotFound,
+        Self::TimedOut,
+        Self::Verification,
+    ];
+
+    /// The number that the shell sees.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What the manual says about it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "done",
+            Self::Failed => "failed, or refused by the daemon or by the peer",
+            Self::Usage => "the command line or the configuration is wrong",
+            Self::Unreachable => "the daemon does not answer",
+            Self::NotFound => "there is no such thing",
+            Self::TimedOut => "not done within the time given",
+            Self::Verification => "a signature, a hash or the audit log does not verify",
+        }
+    }
+
+    /// The stable name in JSON errors that do not come from the daemon.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Unreachable => "unreachable",
+            Self::NotFound => "not-found",
+            Self::TimedOut => "timed-out",
+            Self::Verification => "verification-failed",
+        }
+    }
+
+    /// The section of the manual.
+    pub(super) fn manual() -> String {
+        let lines = Self::ALL
+            .iter()
+            .map(|exit| format!("  {}  {}\n", exit.code(), exit.meaning()));
+        format!("EXIT CODES:\n{}", lines.collect::<String>())
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Something to tell.
+    Told(Box<Told>),
+    /// The reader of our output went away: nothing is wrong, and there is nobody to tell.
+    OutputClosed,
+}
+
+/// A failure in words.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) exit: Exit,
+    /// A stable name for scripts.
+    code: String,
+    /// What happened, and what was expected.
+    message: String,
+    /// What to do next.
+    hint: Option<String>,
+}
+
+/// What every command returns.
+pub(super) type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self::Told(Box::new(Told {
+            exit,
+            code: exit.name().to_owned(),
+            message: message.into(),
+            hint: None,
+        }))
+    }
+
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// What the person at the terminal can do next.
+    pub(super) fn next(mut self, hint: impl Into<String>) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.hint.get_or_insert_with(|| hint.into());
+        }
+        self
+    }
+
+    /// From an error answer of the management API.
+    pub(super) fn answered(status: u16, body: &Value) -> Self {
+        let text = |name: &str| body.pointer(&format!("/error/{name}")).and_then(Value::as_str);
+        let code = text("code").unwrap_or_default();
+        let exit = match (status, code) {
+            (_, "audit-broken") => Exit::Verification,
+            (404, _) => Exit::NotFound,
+            (408 | 504, _) => Exit::TimedOut,
+            _ => Exit::Failed,
+        };
+        Self::Told(Box::new(Told {
+            exit,
+            code: if code.is_empty() {
+                exit.name().to_owned()
+            } else {
+                code.to_owned()
+            },
+            message: text("message").map_or_else(|| format!("the daemon answered with status {status}"), str::to_owned),
+            hint: text("hint").map(str::to_owned),
+        }))
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Told(told) => told.exit,
+            Self::OutputClosed => Exit::Ok,
+        }
+    }
+
+    /// The same shape as the API's errors.
+    pub(super) fn to_json(&self) -> Value {
+        match self {
+            Self::Told(told) => match &told.hint {
+                Some(hint) => json!({"error": {"code": told.code, "message": told.message, "hint": hint}}),
+                None => json!({"error": {"code": told.code, "message": told.message}}),
+            },
+            Self::OutputClosed => Value::Null,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Told(told) = self else { return Ok(()) };
+        write!(f, "error: {}", super::output::clean_lines(&told.message))?;
+        match &told.hint {
+            Some(hint) => write!(f, "\n  next: {}", super::output::clean_lines(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<NetError> for Failure {
+    fn from(error: NetError) -> Self {
+        let exit = match error {
+            NetError::Unreachable { .. } => Exit::Unreachable,
+            NetError::Forbidden { .. } | NetError::TooLarge { .. } | NetError::Setup(_) => Exit::Failed,
+        };
+        let failure = Self::new(exit, error.to_string());
+        match exit {
+            Exit::Unreachable => {
+                failure.next("start the daemon (connector serve), or name its configuration with --config")
+            }
+            _ => failure,
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let hint = match &error {
+            ConfigError::Invalid { .. } => "correct the line, then: connector serve --check",
+            ConfigError::Read { .. } => "name the file with --config, or make one with: connector init --dir DIR",
+            ConfigError::Secret { .. } => "correct the file, then: connector serve --check",
+        };
+        Self::usage(error.to_string()).next(hint)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::new(Exit::Failed, error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_the_documented_ones() {
+        let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6]);
+        assert!(Exit::ALL.iter().all(|exit| Exit::manual().contains(&format!(
+            "  {}  {}\n",
+            exit.code(),
+            exit.meaning()
+        ))));
+    }
+
+    #[test]
+    fn an_answer_becomes_an_exit_code() {
+        let exit =
+            |status, code: &str| Failure::answered(status, &json!({"error": {"code": code, "message": "m"}})).exit();
+        assert_eq!(exit(404, "not-found"), Exit::NotFound);
+        assert_eq!(exit(408, "timeout"), Exit::TimedOut);
+        assert_eq!(exit(504, ""), Exit::TimedOut);
+        assert_eq!(exit(409, "conflict"), Exit::Failed);
+        assert_eq!(exit(422, "invalid"), Exit::Failed);
+        assert_eq!(exit(502, "peer"), Exit::Failed);
+        assert_eq!(exit(500, "audit-broken"), Exit::Verification);
+    }
+
+    #[test]
+    fn an_answer_is_told_with_its_hint() {
+        let failure = Failure::answered(
+            404,
+            &json!({"error": {"code": "x", "message": "no such peer", "hint": "list them"}}),
+        );
+        assert_eq!(failure.to_string(), "error: no such peer\n  next: list them");
+        assert_eq!(
+            failure.to_json(),
+            json!({"error": {"code": "x", "message": "no such peer", "hint": "list them"}})
+        );
+        assert!(Failure::answered(500, &Value::Null).to_string().contains("status 500"));
+    }
+
+    #[test]
+    fn an_unreachable_daemon_and_a_wrong_configuration_have_their_codes() {
+        let lost = NetError::Unreachable {
+            host: "/run/x.sock".into(),
+            cause: "refused".into(),
+        };
+        assert_eq!(Failure::from(lost).exit(), Exit::Unreachable);
+        let missing = crate::config::Config::load(std::path::Path::new("/nonexistent/c.toml")).unwrap_err();
+        assert_eq!(Failure::from(missing).exit(), Exit::Usage);
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        assert_eq!(
+            Failure::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit(),
+            Exit::Ok
+        );
+    }
+
+    #[test]
+    fn terminal_control_characters_of_a_peer_are_not_printed() {
+        let failure = Failure::answered(502, &json!({"error": {"message": "bad \u{1b}[2Jnews"}}));
+        assert!(!failure.to_string().contains('\u{1b}'));
+    }
+}

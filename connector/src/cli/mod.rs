@@ -1,0 +1,225 @@
+//! The operator's commands: thin clients of the management API. Nothing here opens a store; only `serve` and `demo` start a daemon, and
+//! only `init` makes keys.
+
+mod agreement;
+mod api;
+mod audit;
+mod consent;
+mod dataset;
+mod demo;
+mod exit;
+mod init;
+mod input;
+mod negotiation;
+mod output;
+mod serve;
+mod shell;
+mod status;
+mod transfer;
+
+pub use exit::Exit;
+
+use crate::config::Config;
+use api::Api;
+use clap::{Args, Parser, Subcommand};
+use exit::{Failure, Outcome};
+use output::Output;
+use std::{
+    env,
+    future::Future,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// The environment variable that stands for `--config`.
+const CONFIG_VARIABLE: &str = "CONNECTOR_CONFIG";
+/// Where the configuration is looked for when nothing names it.
+const USUAL_PLACES: [&str; 2] = ["connector.toml", "/etc/connector/connector.toml"];
+
+/// A dataspace connector for learners' skills records: it offers data sets, negotiates signed usage contracts with other connectors,
+/// enforces them and each learner's consent record by record, and streams what remains.
+#[derive(Parser)]
+#[command(
+    name = "connector",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+#[command(after_help = manual(), max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Globals {
+    /// The configuration; it also says where the daemon's management API listens [env: CONNECTOR_CONFIG] [default:
+    /// connector.toml, then /etc/connector/connector.toml]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    config: Option<PathBuf>,
+    /// The daemon's management socket, instead of the one in the configuration
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Global options")]
+    socket: Option<PathBuf>,
+    /// Print JSON: the management API's own answers; errors go to stderr as JSON too
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Init),
+    Serve(serve::Serve),
+    Status(status::Status),
+    Dataset(dataset::Dataset),
+    Catalog(negotiation::Catalog),
+    Negotiate(negotiation::Negotiate),
+    Negotiation(negotiation::Negotiation),
+    Agreement(agreement::Agreement),
+    Transfer(transfer::Transfer),
+    Consent(consent::Consent),
+    Audit(audit::Audit),
+    Demo(demo::Demo),
+    Completions(shell::Completions),
+    Man(shell::Man),
+}
+
+fn manual() -> String {
+    let examples = "EXAMPLES:
+  connector demo
+  connector init --dir ./dev
+  connector serve --config dev/connector.toml
+  connector status --config dev/connector.toml
+  connector catalog school
+  connector negotiate school urn:offer:skills-2026 --wait
+  connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o records.jsonl
+";
+    format!("{examples}\n{}", Exit::manual())
+}
+
+/// What every command gets.
+struct Context {
+    globals: Globals,
+    out: Output,
+}
+
+impl Context {
+    /// The configuration file: named on the command line, in the environment, or in a usual place.
+    fn config_path(&self) -> Outcome<PathBuf> {
+        let named = self.globals.config.clone().or_else(|| {
+            env::var_os(CONFIG_VARIABLE)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        });
+        named
+            .or_else(|| USUAL_PLACES.iter().map(PathBuf::from).find(|path| path.exists()))
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "there is no configuration: neither --config nor {CONFIG_VARIABLE}, nor {}",
+                    USUAL_PLACES.join(", nor ")
+                ))
+                .next("name it with --config FILE, or make one with: connector init --dir DIR")
+            })
+    }
+
+    fn config(&self) -> Outcome<Config> {
+        Ok(Config::load(&self.config_path()?)?)
+    }
+
+    /// The management API of the daemon that this command is for.
+    fn api(&self) -> Outcome<Api> {
+        match &self.globals.socket {
+            Some(path) => Api::new(crate::net::local::Endpoint::Socket(path.clone())),
+            None => Api::new(self.config()?.endpoint()?),
+        }
+    }
+}
+
+/// The whole program: reads the command line, runs the command, and turns its end into an exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version count as errors too, with code 0. A closed pipe is nobody's concern.
+            drop(error.print());
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Ok.into()
+            };
+        }
+    };
+    let context = Context {
+        out: Output { json: cli.globals.json },
+        globals: cli.globals,
+    };
+    match run(&context, cli.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            tell(&failure, context.out.json);
+            failure.exit().into()
+        }
+    }
+}
+
+fn tell(failure: &Failure, json: bool) {
+    let text = match failure {
+        Failure::OutputClosed => return,
+        Failure::Told(_) if json => failure.to_json().to_string(),
+        Failure::Told(_) => failure.to_string(),
+    };
+    drop(writeln!(io::stderr(), "{text}"));
+}
+
+fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
+    match command {
+        Command::Init(command) => command.run(context).map(done),
+        Command::Completions(command) => command.run(context).map(done),
+        Command::Man(command) => command.run(context).map(done),
+        Command::Serve(command) => on_all_cores(command.run(context)).map(done),
+        Command::Demo(command) => on_all_cores(command.run(context)),
+        Command::Status(command) => here(command.run(context)).map(done),
+        Command::Dataset(command) => here(command.run(context)).map(done),
+        Command::Catalog(command) => here(command.run(context)).map(done),
+        Command::Negotiate(command) => here(command.run(context)).map(done),
+        Command::Negotiation(command) => here(command.run(context)).map(done),
+        Command::Agreement(command) => here(command.run(context)).map(done),
+        Command::Transfer(command) => here(command.run(context)).map(done),
+        Command::Consent(command) => here(command.run(context)).map(done),
+        Command::Audit(command) => here(command.run(context)).map(done),
+    }
+}
+
+fn done((): ()) -> ExitCode {
+    Exit::Ok.into()
+}
+
+/// Runs a daemon's work.
+fn on_all_cores<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// Runs a short command's work on this thread.
+fn here<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// The path as the user would type it in the next command.
+fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    match text.contains(|c: char| c.is_whitespace() || "'\"\\$`".contains(c)) {
+        true => format!("'{}'", text.replace('\'', r"'\''")),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! `transfer`: records under an agreement, from the start to the file.
+
+use super::{
+    Context,
+    api::{Api, path},
+    exit::{Exit, Failure, Outcome},
+    negotiation::{because, reasons, state},
+    output::{Column, Sink, items, member},
+};
+use clap::{Args, Subcommand};
+use futures_util::StreamExt;
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Fetch records under an agreement, and steer transfers
+#[derive(Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "EXAMPLES:
+  connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o records.jsonl
+  connector transfer list
+"
+)]
+pub(super) struct Transfer {
+    #[command(subcommand)]
+    command: TransferCommand,
+}
+
+#[derive(Subcommand)]
+enum TransferCommand {
+    Start(Start),
+    Records(Records),
+    /// List transfers, as provider and as consumer
+    #[command(after_help = "EXAMPLES:\n  connector transfer list\n  connector transfer list --json\n")]
+    List,
+    /// Show one transfer: how far it is, and, as provider, what was withheld and why
+    #[command(after_help = "EXAMPLES:\n  connector transfer show urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n")]
+    Show {
+        /// The transfer's id
+        pid: String,
+    },
+    /// Pause a transfer
+    #[command(
+        after_help = "EXAMPLES:\n  connector transfer suspend urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --reason maintenance\n"
+    )]
+    Suspend(Steer),
+    /// Go on with a paused transfer
+    #[command(after_help = "EXAMPLES:\n  connector transfer resume urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n")]
+    Resume(Steer),
+    /// End a transfer for good
+    #[command(
+        after_help = "EXAMPLES:\n  connector transfer terminate urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --reason 'no longer needed'\n"
+    )]
+    Terminate(Steer),
+}
+
+#[derive(Args)]
+struct Steer {
+    /// The transfer's id
+    pid: String,
+    /// Why; the peer reads it
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+/// Start a transfer, show its progress, and write the records
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o records.jsonl
+  connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o - | head
+  connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --detach --json
+")]
+struct Start {
+    /// The agreement's id
+    agreement: String,
+    #[command(flatten)]
+    to: Destination,
+    /// Do not wait: the daemon goes on by itself, `connector transfer records` fetches the result
+    #[arg(long, conflicts_with_all = ["output", "raw"])]
+    detach: bool,
+}
+
+/// Write the records of a transfer that is complete
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector transfer records urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o records.jsonl
+  connector transfer records urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --raw
+")]
+struct Records {
+    /// The transfer's id
+    pid: String,
+    #[command(flatten)]
+    to: Destination,
+}
+
+#[derive(Args)]
+struct Destination {
+    /// The file to write, one record a line; - for standard output. It appears when it is complete
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The lines as they were received, with sequence numbers and signed checkpoints
+    #[arg(long)]
+    raw: bool,
+}
+
+impl Transfer {
+    pub(super) async fn run(self, context: &Context) -> Outcome {
+        let api = context.api()?;
+        let (steer, step) = match self.command {
+            TransferCommand::Start(start) => return start.run(context, &api).await,
+            TransferCommand::Records(Records { pid, to }) => {
+                return fetch(
+                    &api,
+                    &pid,
+                    to.output.as_deref().unwrap_or_else(|| Path::new("-")),
+                    to.raw,
+                )
+                .await;
+            }
+            TransferCommand::List => {
+                let list = api.get("/v1/transfers").await?;
+                let empty = "no transfers; start one with: connector transfer start AGREEMENT";
+                return context.out.table(&list, items(&list, "transfers"), &COLUMNS, empty);
+            }
+            TransferCommand::Show { pid } => return context.out.details(&api.get(&path(&["transfers", &pid])?).await?),
+            TransferCommand::Suspend(steer) => (steer, "suspend"),
+            TransferCommand::Resume(steer) => (steer, "resume"),
+            TransferCommand::Terminate(steer) => (steer, "terminate"),
+        };
+        let record = api
+            .post(&path(&["transfers", &steer.pid, step])?, &because(steer.reason))
+            .await?;
+        if context.out.json {
+            return context.out.json(&record);
+        }
+        context.out.say(&format!(
+            "{}: {}\n  next: connector transfer show {}",
+            steer.pid,
+            state(&record),
+            steer.pid
+        ))
+    }
+}
+
+const COLUMNS: [Column; 7] = [
+    ("PID", &["pid"]),
+    ("ROLE", &["role"]),
+    ("STATE", &["stateName", "state"]),
+    ("DATASET", &["dataset"]),
+    ("AGREEMENT", &["agreement"]),
+    ("RECORDS", &["/progress/records"]),
+    ("BYTES", &["/progress/bytes"]),
+];
+
+impl Start {
+    async fn run(self, context: &Context, api: &Api) -> Outcome {
+        let begun = api.post("/v1/transfers", &json!({"agreement": self.agreement})).await?;
+        let pid = member(&begun, &["pid"]);
+        if self.detach {
+            if context.out.json {
+                return context.out.json(&begun);
+            }
+            return context
+                .out
+                .say(&format!("{pid}\n  next: connector transfer show {pid}"));
+        }
+        follow(api, &pid, !context.out.json).await?;
+        if let Some(output) = &self.to.output {
+            fetch(api, &pid, output, self.to.raw).await?;
+        }
+        if self.to.output.as_deref() == Some(Path::new("-")) {
+            return Ok(());
+        }
+        let ended = api.get(&path(&["transfers", &pid])?).await?;
+        if context.out.json {
+            return context.out.json(&ended);
+        }
+        let next = match &self.to.output {
+            Some(output) => format!("written to {}", output.display()),
+            None => format!("next: connector transfer records {pid} -o records.jsonl"),
+        };
+        context.out.say(&format!(
+            "{pid}: {} records, {}\n  {next}",
+            count(&ended, "records"),
+            HumanBytes(count(&ended, "bytes"))
+        ))
+    }
+}
+
+fn count(record: &Value, name: &str) -> u64 {
+    record
+        .pointer(&format!("/progress/{name}"))
+        .and_then(Value::as_u64)
+        .unwrap_or(0)
+}
+
+/// Shows a transfer's progress until it ends; an end that is not completion is a failure.
+async fn follow(api: &Api, pid: &str, visible: bool) -> Outcome {
+    let bar = bar(visible);
+    let mut last = Value::Null;
+    let progress = path(&["transfers", pid, "progress"])?;
+    let followed = api.lines(&progress, |line| {
+        bar.set_position(line.get("records").and_then(Value::as_u64).unwrap_or(0));
+        bar.set_message(HumanBytes(line.get("bytes").and_then(Value::as_u64).unwrap_or(0)).to_string());
+        last = line;
+        Ok(())
+    });
+    let followed = followed.await;
+    bar.finish_and_clear();
+    followed.map_err(|failure| {
+        failure.next(format!(
+            "if the daemon runs, the transfer goes on: connector transfer show {pid}"
+        ))
+    })?;
+    if last.get("complete").and_then(Value::as_bool) == Some(true) {
+        return Ok(());
+    }
+    let record = api.get(&path(&["transfers", pid])?).await?;
+    let error = member(&last, &["/error/message", "error"]);
+    let why = if error.is_empty() {
+        reasons(&record)
+    } else {
+        format!(": {error}")
+    };
+    let failure = Failure::new(
+        Exit::Failed,
+        format!("the transfer {pid} is {} and not complete{why}", state(&record)),
+    );
+    Err(failure.next(format!(
+        "connector transfer show {pid}; a suspended one goes on with: connector transfer resume {pid}"
+    )))
+}
+
+fn bar(visible: bool) -> ProgressBar {
+    if !visible || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} records  {per_sec}  {msg}  {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// Copies the records that were received.
+async fn fetch(api: &Api, pid: &str, output: &Path, raw: bool) -> Outcome {
+    let mut body = api
+        .stream(&format!("{}?raw={raw}", path(&["transfers", pid, "records"])?))
+        .await?;
+    let mut sink = Sink::open(output)?;
+    while let Some(chunk) = body.next().await {
+        sink.write(&chunk?)?;
+    }
+    sink.finish()
+}
