@@ -3,6 +3,7 @@
 use super::{CONTEXT, DatasetId, FORMAT_HTTP_PULL, MessageError, OfferId, ParticipantId, reader::Reader};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 
 /// The body of a catalog request.
 pub fn request() -> Value {
@@ -40,7 +41,7 @@ pub struct Listed {
     pub datasets: Vec<ListedDataset>,
 }
 
-/// A dataset as the catalog of `base` shows it; `root` adds `@context`.
+/// A dataset as the catalog of `base` shows it; `root` adds `@context`. It must have an offer and a format: the schema wants both.
 pub fn write_dataset(dataset: &ListedDataset, base: &str, root: bool) -> Value {
     let mut body = Map::new();
     if root {
@@ -61,7 +62,7 @@ pub fn write_dataset(dataset: &ListedDataset, base: &str, root: bool) -> Value {
     Value::Object(body)
 }
 
-/// A whole catalog. Empty arrays are left out: the schema refuses them.
+/// A whole catalog. Empty arrays are left out, and datasets that nobody could negotiate: the schema refuses both.
 pub fn write(listed: &Listed, base: &str) -> Value {
     let mut body = Map::new();
     body.insert("@context".into(), json!([CONTEXT]));
@@ -69,8 +70,10 @@ pub fn write(listed: &Listed, base: &str) -> Value {
     body.insert("@type".into(), "Catalog".into());
     body.insert("participantId".into(), listed.participant.as_str().into());
     body.insert("service".into(), json!([service(base)]));
-    if !listed.datasets.is_empty() {
-        let datasets: Vec<Value> = listed.datasets.iter().map(|dataset| write_dataset(dataset, base, false)).collect();
+    let complete = |dataset: &&ListedDataset| !dataset.offers.is_empty() && !dataset.formats.is_empty();
+    let shown = listed.datasets.iter().filter(complete).map(|dataset| write_dataset(dataset, base, false));
+    let datasets: Vec<Value> = shown.collect();
+    if !datasets.is_empty() {
         body.insert("dataset".into(), datasets.into());
     }
     Value::Object(body)
@@ -80,7 +83,8 @@ fn service(base: &str) -> Value {
     json!({"@id": format!("{base}#service"), "@type": "DataService", "endpointURL": base})
 }
 
-/// Reads a peer's catalog; datasets without a usable id or offer are an error, not skipped.
+/// Reads a peer's catalog. A dataset without a usable id, or with an offer without one, is an error and not skipped; nested catalogs
+/// are not followed.
 pub fn read(body: &Value) -> Result<Listed, MessageError> {
     let reader = Reader::new(body)?;
     match reader.message_type()? {
@@ -98,7 +102,8 @@ fn read_dataset(value: &Value) -> Result<ListedDataset, MessageError> {
         .iter()
         .filter_map(|distribution| distribution.get("format")?.as_str().map(str::to_owned))
         .collect();
-    formats.dedup();
+    let mut known = HashSet::new();
+    formats.retain(|format| known.insert(format.clone()));
     let offers = reader.one_or_many("hasPolicy").to_vec();
     for offer in &offers {
         super::message::offer_id(offer)?;
@@ -122,3 +127,6 @@ impl ListedDataset {
         self.formats.iter().any(|format| format == FORMAT_HTTP_PULL)
     }
 }
+
+#[cfg(test)]
+mod tests;

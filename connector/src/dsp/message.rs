@@ -77,6 +77,15 @@ pub enum TransferMessage {
     Termination(Explanation),
 }
 
+/// Most sentences kept of a peer's explanation.
+const MAX_REASONS: usize = 8;
+/// Longest sentence kept, in characters.
+const MAX_REASON: usize = 1_000;
+/// Longest code kept, in characters.
+const MAX_CODE: usize = 100;
+/// Longest member of a data address, in bytes; tokens are the longest.
+const MAX_ADDRESS: usize = 8_192;
+
 /// Why something ended, was suspended or refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
@@ -90,6 +99,26 @@ impl Explanation {
     /// One code and one sentence.
     pub fn new(code: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { code: Some(code.into()), reasons: vec![reason.into()] }
+    }
+
+    /// From the `code` and `reason` of any body. Nothing here is a reason to refuse a message: whatever is not text is shown as
+    /// JSON, and what is too much for a record is cut off.
+    fn read(body: &Value) -> Self {
+        let text = |value: &Value, limit: usize| -> String {
+            match value.as_str() {
+                Some(text) => text.chars().take(limit).collect(),
+                None => value.to_string().chars().take(limit).collect(),
+            }
+        };
+        let reasons = match body.get("reason") {
+            Some(Value::Array(items)) => items.as_slice(),
+            Some(Value::Null) | None => &[],
+            Some(one) => std::slice::from_ref(one),
+        };
+        Self {
+            code: body.get("code").filter(|code| !code.is_null()).map(|code| text(code, MAX_CODE)),
+            reasons: reasons.iter().take(MAX_REASONS).map(|reason| text(reason, MAX_REASON)).collect(),
+        }
     }
 }
 
@@ -118,6 +147,9 @@ pub struct DataAddress {
 /// The transport of our own data endpoint.
 pub const ENDPOINT_TYPE_HTTP: &str = "https://w3id.org/idsa/v4.1/HTTP";
 
+/// The name under which EDC looks for the URL.
+const EDC_ENDPOINT: &str = "https://w3id.org/edc/v0.0.1/ns/endpoint";
+
 impl NegotiationMessage {
     /// Reads any negotiation message.
     pub fn read(body: &Value) -> Result<Received<Self>, MessageError> {
@@ -137,9 +169,9 @@ impl NegotiationMessage {
             "ContractNegotiationEventMessage" => match reader.text("eventType")? {
                 "ACCEPTED" => Self::Accepted,
                 "FINALIZED" => Self::Finalized,
-                other => return Err(invalid("eventType", format_args!("is {other:?}; expected ACCEPTED or FINALIZED"))),
+                _ => return Err(invalid("eventType", "is neither ACCEPTED nor FINALIZED")),
             },
-            "ContractNegotiationTerminationMessage" => Self::Termination(explanation(reader)?),
+            "ContractNegotiationTerminationMessage" => Self::Termination(Explanation::read(body)),
             other => return Err(wrong_type(other, "a contract negotiation message")),
         };
         let (provider_needed, consumer_needed) = match &message {
@@ -215,9 +247,9 @@ impl TransferMessage {
                 data_address: data_address()?,
             },
             "TransferStartMessage" => Self::Start { data_address: data_address()? },
-            "TransferSuspensionMessage" => Self::Suspension(explanation(reader)?),
+            "TransferSuspensionMessage" => Self::Suspension(Explanation::read(body)),
             "TransferCompletionMessage" => Self::Completion,
-            "TransferTerminationMessage" => Self::Termination(explanation(reader)?),
+            "TransferTerminationMessage" => Self::Termination(Explanation::read(body)),
             other => return Err(wrong_type(other, "a transfer process message")),
         };
         let provider_needed = !matches!(message, Self::Request { .. });
@@ -284,26 +316,29 @@ impl DataAddress {
         };
         let endpoint = reader.optional_text("endpoint")?.or_else(|| property("endpoint"));
         Ok(Self {
-            endpoint_type: reader.text("endpointType")?.to_owned(),
+            endpoint_type: bounded("endpointType", reader.text("endpointType")?)?,
             endpoint: endpoint.map(|text| parse_url("endpoint", text)).transpose()?,
-            authorization: property("authorization").map(str::to_owned),
+            authorization: property("authorization").map(|token| bounded("authorization", token)).transpose()?,
         })
     }
 
-    /// The address as the schema wants it; empty arrays are left out.
+    /// The address as the schema wants it; empty arrays are left out. The URL stands in a property as well: EDC drops `endpoint`.
     pub fn write(&self) -> Value {
         let mut body = Map::new();
         body.insert("@type".into(), "DataAddress".into());
         body.insert("endpointType".into(), self.endpoint_type.as_str().into());
+        let property = |name: &str, value: &str| json!({"@type": "EndpointProperty", "name": name, "value": value});
+        let mut properties = Vec::new();
         if let Some(endpoint) = &self.endpoint {
             body.insert("endpoint".into(), endpoint.as_str().into());
+            properties.push(property(EDC_ENDPOINT, endpoint.as_str()));
         }
         if let Some(token) = &self.authorization {
-            let property = |name: &str, value: &str| json!({"@type": "EndpointProperty", "name": name, "value": value});
-            body.insert(
-                "endpointProperties".into(),
-                json!([property("authorization", token), property("authType", "bearer")]),
-            );
+            properties.push(property("authorization", token));
+            properties.push(property("authType", "bearer"));
+        }
+        if !properties.is_empty() {
+            body.insert("endpointProperties".into(), properties.into());
         }
         Value::Object(body)
     }
@@ -340,16 +375,7 @@ pub fn acknowledged_pid(body: &Value, member: &str) -> Option<Pid> {
 
 /// What an error body says, for people; peers leave members out or write them differently.
 pub fn read_error(body: &Value) -> Explanation {
-    let reasons = match body.get("reason") {
-        Some(Value::Array(items)) => items.clone(),
-        Some(Value::Null) | None => Vec::new(),
-        Some(one) => vec![one.clone()],
-    };
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    Explanation {
-        code: body.get("code").filter(|code| !code.is_null()).map(text),
-        reasons: reasons.iter().map(text).take(8).collect(),
-    }
+    Explanation::read(body)
 }
 
 /// The offer's id inside a `MessageOffer`.
@@ -388,6 +414,13 @@ fn parse_url(member: &'static str, text: &str) -> Result<Url, MessageError> {
     }
 }
 
+fn bounded(member: &'static str, text: &str) -> Result<String, MessageError> {
+    if text.len() > MAX_ADDRESS {
+        return Err(invalid(member, format_args!("is longer than {MAX_ADDRESS} bytes")));
+    }
+    Ok(text.to_owned())
+}
+
 /// A URL as we advertise it: no trailing slash, because EDC concatenates (trap 27).
 fn address(url: &Url) -> Value {
     url.as_str().trim_end_matches('/').into()
@@ -406,14 +439,6 @@ fn pids(reader: Reader<'_>, provider_needed: bool, consumer_needed: bool) -> Res
         return Err(MessageError::Missing("consumerPid"));
     }
     Ok(pids)
-}
-
-fn explanation(reader: Reader<'_>) -> Result<Explanation, MessageError> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    Ok(Explanation {
-        code: reader.optional_text("code")?.map(str::to_owned),
-        reasons: reader.one_or_many("reason").iter().map(text).collect(),
-    })
 }
 
 fn explain(body: &mut Map<String, Value>, explanation: &Explanation) {
@@ -446,3 +471,8 @@ fn insert_pids(body: &mut Map<String, Value>, pids: &Pids) {
 fn wrong_type(found: &str, expected: &'static str) -> MessageError {
     MessageError::WrongType { found: found.chars().take(80).collect(), expected }
 }
+
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod tests;

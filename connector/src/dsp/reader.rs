@@ -61,8 +61,13 @@ impl<'a> Reader<'a> {
         self.text("@type")
     }
 
+    /// A text that must be there and say something.
     pub(super) fn text(self, member: &'static str) -> Result<&'a str, MessageError> {
-        self.optional_text(member)?.ok_or(MessageError::Missing(member))
+        match self.optional_text(member)? {
+            None => Err(MessageError::Missing(member)),
+            Some("") => Err(invalid(member, "is empty")),
+            Some(text) => Ok(text),
+        }
     }
 
     pub(super) fn optional_text(self, member: &'static str) -> Result<Option<&'a str>, MessageError> {
@@ -113,4 +118,14 @@ impl<'a> Reader<'a> {
 
 pub(super) fn invalid(member: &'static str, problem: impl std::fmt::Display) -> MessageError {
     MessageError::Invalid { member, problem: problem.to_string() }
+}
+
+/// Whether there is an empty array anywhere: the schemas refuse most of them.
+#[cfg(test)]
+pub(super) fn has_empty_array(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.is_empty() || items.iter().any(has_empty_array),
+        Value::Object(members) => members.values().any(has_empty_array),
+        _ => false,
+    }
 }

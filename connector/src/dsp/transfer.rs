@@ -87,3 +87,6 @@ impl fmt::Display for Step {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

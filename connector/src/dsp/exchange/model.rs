@@ -74,6 +74,9 @@ impl<S: Copy, T: Copy> Side<S, T> {
     }
 }
 
+/// How a side takes a message.
+type Receive<M> = fn(&Position<M>, Role, <M as Machine>::Step) -> Result<Position<M>, Refused>;
+
 /// One search: the protocol, its bounds, and the rules in force.
 struct Search<M: Machine> {
     /// Who opens, and how.
@@ -82,8 +85,8 @@ struct Search<M: Machine> {
     steps: Vec<M::Step>,
     /// How many messages each side decides to send; a termination that follows from a refusal comes on top.
     most: u8,
-    /// How a side takes a message; the real one is `Position::receive`.
-    receive: fn(&Position<M>, Role, M::Step) -> Result<Position<M>, Refused>,
+    /// The real one is `Position::receive`.
+    receive: Receive<M>,
     /// In which states a side whose message was refused, and that has nothing else to say, terminates.
     gives_up: fn(M::State) -> bool,
     /// R2 for refusals: the answer to a repetition of a refused message is the same refusal.
