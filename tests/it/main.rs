@@ -1,6 +1,8 @@
 //! Whole-system tests, one binary.
 #![forbid(unsafe_code)]
 
+mod architecture;
 mod dsp_schemas;
+mod journeys;
 mod store_crash;
 mod store_speed;

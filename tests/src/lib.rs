@@ -1,4 +1,5 @@
 //! What the whole-system tests share.
 #![forbid(unsafe_code)]
 
+pub mod harness;
 pub mod store_load;
