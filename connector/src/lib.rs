@@ -21,6 +21,4 @@ pub mod config;
 pub mod telemetry;
 pub mod daemon;
 pub mod demo;
-pub mod config;
-pub mod telemetry;
 pub mod cli;
