@@ -41,7 +41,7 @@ enum Canonical {
     Consent(bool),
     /// Not understood: the same only if written the same.
     Verbatim(String, String, Vec<Value>),
-    Logical(Connective, Vec<Canonical>),
+    Logical(Connective, Vec<Self>),
 }
 
 /// The normal form of a rule or duty: action, constraints, duties.
@@ -49,7 +49,7 @@ enum Canonical {
 struct CanonicalRule {
     action: String,
     constraints: BTreeSet<Canonical>,
-    duties: BTreeSet<CanonicalRule>,
+    duties: BTreeSet<Self>,
 }
 
 /// Compares the rules of two policies (profiles, permissions with their duties, prohibitions, obligations), whatever
@@ -59,14 +59,14 @@ struct CanonicalRule {
 /// # Errors
 /// The first [`Difference`], with a pointer to its node.
 pub fn same_terms(first: &Policy, second: &Policy) -> Result<(), Difference> {
-    if let (Some(one), Some(other)) = (first.target(), second.target()) {
-        if one != other {
-            return differ(
-                "/target",
-                true,
-                format!("the targets are {} and {}", quoted(one), quoted(other)),
-            );
-        }
+    if let (Some(one), Some(other)) = (first.target(), second.target())
+        && one != other
+    {
+        return differ(
+            "/target",
+            true,
+            format!("the targets are {} and {}", quoted(one), quoted(other)),
+        );
     }
     let (one, other): (BTreeSet<_>, BTreeSet<_>) = (first.profiles().collect(), second.profiles().collect());
     if one != other {

@@ -19,6 +19,11 @@ mod residual;
 mod timestamp;
 pub mod vocabulary;
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod testing;
+
 pub use compare::{Difference, same_terms};
 pub use evaluate::{Decision, Facts, Stage, Truth};
 pub use model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value};

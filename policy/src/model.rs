@@ -106,7 +106,7 @@ pub enum Constraint {
         /// How the parts combine.
         connective: Connective,
         /// At least one part.
-        parts: Vec<Constraint>,
+        parts: Vec<Self>,
     },
 }
 

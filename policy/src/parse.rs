@@ -500,3 +500,6 @@ fn value_object(object: &Map<String, Json>, pointer: &str) -> Result<Value> {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

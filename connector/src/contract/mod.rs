@@ -500,6 +500,7 @@ fn incoming<'a>(
         sender: &call.message.sender().did,
         key: MessageKey::of(received.id.as_ref(), call.message),
         body: call.message.body_digest(),
+        signed_with: call.message.thumbprint(),
         spent: call.message.spent(),
     }
 }

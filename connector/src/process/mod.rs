@@ -266,7 +266,9 @@ pub struct Incoming<'a, M: Machine> {
     pub key: MessageKey,
     /// Hash over its body.
     pub body: Digest,
-    /// Its spent id; none from a peer that does not sign.
+    /// Thumbprint of the key that signed it.
+    pub signed_with: Digest,
+    /// Its id, to be spent with what it causes.
     pub spent: Spent,
 }
 
@@ -595,6 +597,7 @@ fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
         .with("peer", message.sender.as_str())
         .with("message", message.kind)
         .with("state", record.core().state_name())
+        .of("signedWith", &message.signed_with)
         .of("body", &message.body)
 }
 

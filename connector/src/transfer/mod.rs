@@ -563,6 +563,7 @@ fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>) -> Incoming<'a, Tran
         sender: &call.message.sender().did,
         key: MessageKey::of(received.id.as_ref(), call.message),
         body: call.message.body_digest(),
+        signed_with: call.message.thumbprint(),
         spent: call.message.spent(),
     }
 }

@@ -1,1 +1,543 @@
+use super::*;
+use crate::testing::{
+    CONSUMER, agreement, agreement_json, at, constraint, facts, facts_at, named, permitting, prohibiting,
+};
+use serde_json::{Value, json};
 
+const T: &str = "2026-06-15T12:00:00Z";
+
+/// Codes of the refusal; empty when permitted.
+fn codes(policy: &Policy, stage: Stage, facts: &Facts) -> Vec<&'static str> {
+    policy
+        .decide(stage, facts)
+        .reasons()
+        .iter()
+        .map(|reason| reason.code.as_str())
+        .collect()
+}
+
+fn truth_of(constraint: Value, world: &World<'_>) -> Truth {
+    permitting(constraint).permissions[0].constraints[0].truth(world)
+}
+
+fn world() -> World<'static> {
+    World {
+        now: at(T).millis(),
+        recipient: CONSUMER,
+        purpose: Some(Purpose::Named("orientation")),
+        category: Some(Category::Skills),
+        consent: Some(true),
+    }
+}
+
+#[test]
+fn clock_operators_compare_instants() {
+    let (before, same, after) = (
+        "2026-06-15T11:59:59.999Z",
+        "2026-06-15T14:00:00+02:00",
+        "2026-06-15T12:00:00.001Z",
+    );
+    let table = [
+        ("eq", [false, true, false]),
+        ("neq", [true, false, true]),
+        ("lt", [false, false, true]),
+        ("lteq", [false, true, true]),
+        ("gt", [true, false, false]),
+        ("gteq", [true, true, false]),
+        ("isAnyOf", [false, true, false]),
+        ("isNoneOf", [true, false, true]),
+    ];
+    for (operator, expected) in table {
+        let truths =
+            [before, same, after].map(|right| truth_of(constraint("dateTime", operator, json!(right)), &world()));
+        assert_eq!(truths, expected.map(Truth::from), "{operator}");
+    }
+    let list = json!([before, after]);
+    assert_eq!(
+        truth_of(constraint("dateTime", "isAnyOf", list.clone()), &world()),
+        Truth::False
+    );
+    assert_eq!(
+        truth_of(constraint("dateTime", "isNoneOf", list), &world()),
+        Truth::True
+    );
+}
+
+#[test]
+fn clock_operators_read_a_date_as_the_whole_day() {
+    let table = [
+        ("eq", [false, true, false]),
+        ("neq", [true, false, true]),
+        ("lt", [false, false, true]),
+        ("lteq", [false, true, true]),
+        ("gt", [true, false, false]),
+        ("gteq", [true, true, false]),
+    ];
+    for (operator, expected) in table {
+        let truths = ["2026-06-14Z", "2026-06-15Z", "2026-06-16Z"].map(|day| {
+            truth_of(
+                constraint("dateTime", operator, json!({"@value": day, "@type": "xsd:date"})),
+                &world(),
+            )
+        });
+        assert_eq!(truths, expected.map(Truth::from), "{operator}");
+    }
+    // Noon UTC on the 15th is already the 16th at +13:00.
+    assert_eq!(
+        truth_of(constraint("dateTime", "eq", json!("2026-06-16+13:00")), &world()),
+        Truth::True
+    );
+}
+
+#[test]
+fn name_operators_compare_membership_and_miss_nothing_when_the_fact_is_missing() {
+    let missing = World {
+        purpose: None,
+        category: None,
+        consent: None,
+        ..world()
+    };
+    let operands = [
+        ("recipient", CONSUMER, "did:web:other.example"),
+        ("purpose", "dases:orientation", "dpv:Marketing"),
+        ("dases:dataCategory", "https://w3id.org/dases/ns/skills", "results"),
+    ];
+    for (left, own, other) in operands {
+        let table = [
+            ("eq", json!(own), true),
+            ("eq", json!(other), false),
+            ("neq", json!(own), false),
+            ("neq", json!(other), true),
+            ("isAnyOf", json!([own, other]), true),
+            ("isAnyOf", json!([other]), false),
+            ("isNoneOf", json!([own, other]), false),
+            ("isNoneOf", json!([other]), true),
+        ];
+        for (operator, right, expected) in table {
+            let written = constraint(left, operator, right);
+            assert_eq!(truth_of(written.clone(), &world()), Truth::from(expected), "{written}");
+            if left != "recipient" {
+                assert_eq!(truth_of(written, &missing), Truth::Unknown);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_purpose_below_another_is_unknown_without_a_hierarchy() {
+    assert_eq!(
+        truth_of(constraint("purpose", "isA", json!("orientation")), &world()),
+        Truth::True
+    );
+    assert_eq!(
+        truth_of(constraint("purpose", "isA", json!(["x", "orientation"])), &world()),
+        Truth::True
+    );
+    assert_eq!(
+        truth_of(constraint("purpose", "isA", json!("dpv:Marketing")), &world()),
+        Truth::Unknown
+    );
+}
+
+#[test]
+fn consent_is_given_or_not_or_unknown() {
+    let with = |consent| World { consent, ..world() };
+    for spelling in [
+        "given",
+        "dases:given",
+        "https://w3id.org/dases/ns/given",
+        "dpv:ConsentGiven",
+    ] {
+        for (operator, given, expected) in [
+            ("eq", true, true),
+            ("eq", false, false),
+            ("neq", true, false),
+            ("neq", false, true),
+        ] {
+            let truth = truth_of(
+                constraint("dases:consent", operator, json!(spelling)),
+                &with(Some(given)),
+            );
+            assert_eq!(truth, Truth::from(expected), "{operator} {spelling} {given}");
+        }
+        assert_eq!(
+            truth_of(constraint("consent", "eq", json!(spelling)), &with(None)),
+            Truth::Unknown
+        );
+    }
+}
+
+#[test]
+fn every_pair_of_operand_and_operator_is_either_typed_or_refused_by_name() {
+    use crate::vocabulary::{LeftOperand as L, Operator as O};
+    let membership = [O::Eq, O::Neq, O::IsAnyOf, O::IsNoneOf];
+    for left in L::ALL {
+        let (value, allowed): (&str, Vec<O>) = match left {
+            L::DateTime => (T, [membership.as_slice(), &[O::Lt, O::Lteq, O::Gt, O::Gteq]].concat()),
+            L::Purpose => ("orientation", [membership.as_slice(), &[O::IsA]].concat()),
+            L::Recipient => (CONSUMER, membership.to_vec()),
+            L::Consent => ("given", vec![O::Eq, O::Neq]),
+            L::DataCategory => ("skills", membership.to_vec()),
+        };
+        for operator in O::ALL {
+            let policy = permitting(constraint(left.name(), operator.name(), json!(value)));
+            let refused = policy.check(Stage::Publish).err().unwrap_or_default();
+            if allowed.contains(operator) {
+                assert_eq!(refused, [], "{left} {operator}");
+            } else {
+                assert_eq!(
+                    named(&refused),
+                    [("CST-03", "/permission/0/constraint/0/operator")],
+                    "{left} {operator}"
+                );
+                assert!(refused[0].text.contains(operator.name()) && refused[0].text.contains(left.name()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_refused_by_name() {
+    let cases = [
+        ("dateTime", "eq", json!("tomorrow")),
+        ("dateTime", "lteq", json!("2026-06-15T12:00:00")),
+        ("dateTime", "lteq", json!("2026-06-15")),
+        ("dateTime", "lteq", json!("2026-13-01Z")),
+        ("dateTime", "lteq", json!("été 2026 à midi pile")),
+        ("dateTime", "lteq", json!({"@value": T, "@type": "xsd:date"})),
+        (
+            "dateTime",
+            "lteq",
+            json!({"@value": "2026-06-15Z", "@type": "xsd:dateTime"}),
+        ),
+        ("dateTime", "lteq", json!({"@value": T, "@type": "xsd:string"})),
+        ("dateTime", "lteq", json!({"@id": T})),
+        ("dateTime", "lteq", json!([T, T])),
+        ("purpose", "eq", json!(["a", "b"])),
+        ("purpose", "eq", json!({"@value": "5", "@type": "xsd:integer"})),
+        ("purpose", "isAnyOf", json!(["a", " b"])),
+        ("recipient", "neq", json!(["a", "b"])),
+        ("recipient", "eq", json!("")),
+        ("consent", "eq", json!("refused")),
+        ("consent", "eq", json!(["given", "given"])),
+        ("dataCategory", "isNoneOf", json!(["skills", "special_needs"])),
+    ];
+    for (left, operator, right) in cases {
+        let refused = permitting(constraint(left, operator, right.clone()))
+            .check(Stage::Publish)
+            .unwrap_err();
+        assert_eq!(
+            named(&refused),
+            [("CST-04", "/permission/0/constraint/0/rightOperand")],
+            "{left} {operator} {right}"
+        );
+    }
+    let no_seconds = permitting(constraint("dateTime", "lteq", json!("2026-06-15T12:00Z")));
+    assert!(no_seconds.decide(Stage::Transfer, &facts()).permits());
+}
+
+#[test]
+fn the_three_valued_tables_are_strong_kleene() {
+    // One operand of each truth: recipient known to match or not, purpose missing.
+    let operand = |truth: Truth| match truth {
+        Truth::True => constraint("recipient", "eq", json!(CONSUMER)),
+        Truth::False => constraint("recipient", "neq", json!(CONSUMER)),
+        Truth::Unknown => constraint("purpose", "eq", json!("orientation")),
+    };
+    let missing = World {
+        purpose: None,
+        ..world()
+    };
+    let (f, u, t) = (Truth::False, Truth::Unknown, Truth::True);
+    let table = [
+        // a, b, and, or, xone
+        (f, f, f, f, f),
+        (f, u, f, u, u),
+        (f, t, f, t, t),
+        (u, f, f, u, u),
+        (u, u, u, u, u),
+        (u, t, u, t, u),
+        (t, f, f, t, t),
+        (t, u, u, t, u),
+        (t, t, t, t, f),
+    ];
+    for (a, b, and, or, xone) in table {
+        let join = |name: &str| truth_of(json!({name: [operand(a), operand(b)]}), &missing);
+        assert_eq!(
+            (join("and"), join("andSequence"), join("or"), join("xone")),
+            (and, and, or, xone),
+            "{a:?} {b:?}"
+        );
+    }
+    let three = |parts: [Truth; 3]| truth_of(json!({"xone": parts.map(operand)}), &missing);
+    assert_eq!(three([t, t, u]), f);
+    assert_eq!(three([t, f, f]), t);
+    assert_eq!(three([f, f, u]), u);
+}
+
+#[test]
+fn a_missing_fact_never_permits_and_always_prohibits_a_record() {
+    for atom in [
+        constraint("purpose", "isNoneOf", json!(["dpv:Marketing"])),
+        constraint("dataCategory", "isNoneOf", json!(["special-needs"])),
+        constraint("consent", "eq", json!("given")),
+    ] {
+        let permission = permitting(atom.clone());
+        assert_eq!(codes(&permission, Stage::Record, &facts()), ["CST-02"], "{atom}");
+        let prohibition = prohibiting(atom.clone());
+        assert_eq!(codes(&prohibition, Stage::Record, &facts()), ["POL-02"], "{atom}");
+        // At earlier stages the same fact is only open.
+        assert!(permission.decide(Stage::Transfer, &facts()).permits(), "{atom}");
+        assert!(prohibition.decide(Stage::Catalog, &facts()).permits(), "{atom}");
+    }
+}
+
+#[test]
+fn a_record_is_decided_once_its_facts_are_known() {
+    let policy = permitting(json!({"and": [
+        constraint("purpose", "eq", json!("orientation")),
+        constraint("dataCategory", "isAnyOf", json!(["skills"])),
+        constraint("consent", "eq", json!("given")),
+    ]}));
+    let known = Facts {
+        purpose: Some("dases:orientation".to_owned()),
+        category: Some(Category::Skills),
+        consent: Some(true),
+        ..facts()
+    };
+    assert!(policy.decide(Stage::Record, &known).permits());
+    assert_eq!(
+        codes(
+            &policy,
+            Stage::Record,
+            &Facts {
+                consent: Some(false),
+                ..known.clone()
+            }
+        ),
+        ["CST-01"]
+    );
+    assert_eq!(
+        codes(
+            &policy,
+            Stage::Record,
+            &Facts {
+                category: Some(Category::Results),
+                ..known
+            }
+        ),
+        ["CST-01"]
+    );
+}
+
+#[test]
+fn one_unknown_term_of_each_kind_denies_every_stage_and_is_named() {
+    let rule = |rule: Value| json!({"permission": [{"action": "use"}, rule]});
+    let cases = [
+        (
+            json!({"profile": "https://other.example/p", "permission": [{"action": "use"}]}),
+            "POL-04",
+            "/profile",
+            "other.example",
+        ),
+        (
+            rule(json!({"action": "frobnicate"})),
+            "POL-04",
+            "/permission/1/action",
+            "frobnicate",
+        ),
+        (
+            json!({"permission": [{"action": "use"}], "prohibition": [{"action": "ex:resell"}]}),
+            "POL-04",
+            "/prohibition/0/action",
+            "ex:resell",
+        ),
+        (
+            rule(json!({"action": "use", "constraint": [constraint("spatial", "eq", json!("EU"))]})),
+            "POL-04",
+            "/permission/1/constraint/0/leftOperand",
+            "spatial",
+        ),
+        (
+            rule(json!({"action": "use", "constraint": [constraint("dateTime", "term-lteq", json!(T))]})),
+            "POL-04",
+            "/permission/1/constraint/0/operator",
+            "term-lteq",
+        ),
+        (
+            rule(json!({"action": "use", "duty": [{"action": "dance"}]})),
+            "POL-04",
+            "/permission/1/duty/0/action",
+            "dance",
+        ),
+        (
+            rule(json!({"action": "use", "duty": [{"action": "compensate"}]})),
+            "DUT-01",
+            "/permission/1/duty/0/action",
+            "compensate",
+        ),
+        (
+            rule(json!({"action": "use", "duty": [{"action": "obtainConsent"}]})),
+            "DUT-01",
+            "/permission/1/duty/0/action",
+            "dases:consent",
+        ),
+        (
+            rule(json!({"action": "use", "duty": [{"action": "play"}]})),
+            "DUT-02",
+            "/permission/1/duty/0/action",
+            "play",
+        ),
+        (
+            json!({"permission": [{"action": "use"}], "obligation": [{"action": "obtainConsent"}]}),
+            "DUT-01",
+            "/obligation/0/action",
+            "obtainConsent",
+        ),
+        (
+            json!({"permission": [{"action": "use"}], "obligation": [{"action": "delete", "constraint": [constraint("elapsedTime", "lteq", json!("P30D"))]}]}),
+            "POL-04",
+            "/obligation/0/constraint/0/leftOperand",
+            "elapsedTime",
+        ),
+    ];
+    for (members, code, pointer, word) in cases {
+        let policy = agreement(members);
+        for stage in [
+            Stage::Publish,
+            Stage::Catalog,
+            Stage::Negotiation,
+            Stage::Transfer,
+            Stage::Record,
+        ] {
+            let decision = policy.decide(stage, &facts());
+            assert_eq!(named(decision.reasons()), [(code, pointer)], "{stage:?}");
+            assert!(decision.reasons()[0].text.contains(word), "{}", decision.reasons()[0]);
+        }
+        assert!(policy.plan(&facts()).is_err());
+    }
+}
+
+#[test]
+fn all_unknown_terms_are_named_at_once() {
+    let policy = permitting(json!({"or": [
+        constraint("partner", "like", json!("gold")),
+        constraint("recipient", "eq", json!(CONSUMER)),
+    ]}));
+    let decision = policy.decide(Stage::Negotiation, &facts());
+    assert_eq!(
+        named(decision.reasons()),
+        [
+            ("POL-04", "/permission/0/constraint/0/or/0/leftOperand"),
+            ("POL-04", "/permission/0/constraint/0/or/0/operator")
+        ]
+    );
+}
+
+#[test]
+fn nothing_is_permitted_by_default() {
+    let silent = agreement(json!({"prohibition": [{"action": "distribute"}]}));
+    assert_eq!(codes(&silent, Stage::Transfer, &facts()), ["POL-01"]);
+    let narrow = agreement(json!({"permission": [{"action": "read"}]}));
+    assert_eq!(codes(&narrow, Stage::Transfer, &facts()), ["POL-01"]);
+    assert!(
+        narrow
+            .decide(
+                Stage::Transfer,
+                &Facts {
+                    action: Action::Read,
+                    ..facts()
+                }
+            )
+            .permits()
+    );
+    assert_eq!(
+        codes(
+            &permitting(constraint("recipient", "eq", json!("did:web:other"))),
+            Stage::Catalog,
+            &facts()
+        ),
+        ["CST-01"]
+    );
+}
+
+#[test]
+fn a_prohibition_stops_what_it_covers_and_what_handing_over_needs() {
+    let with =
+        |action: &str| agreement(json!({"permission": [{"action": "use"}], "prohibition": [{"action": action}]}));
+    for stops in ["use", "read", "stream"] {
+        assert_eq!(codes(&with(stops), Stage::Transfer, &facts()), ["POL-02"], "{stops}");
+    }
+    for declared in ["distribute", "sell", "commercialize", "derive", "transfer", "reproduce"] {
+        assert!(with(declared).decide(Stage::Transfer, &facts()).permits(), "{declared}");
+    }
+    let reproducing = Facts {
+        action: Action::Extract,
+        ..facts()
+    };
+    assert_eq!(codes(&with("reproduce"), Stage::Transfer, &reproducing), ["POL-02"]);
+}
+
+#[test]
+fn time_closes_a_catalog_for_good_but_not_before_its_time() {
+    let until = permitting(constraint("dateTime", "lteq", json!(T)));
+    let from = permitting(constraint("dateTime", "gteq", json!("2026-09-01T00:00:00Z")));
+    for stage in [Stage::Publish, Stage::Catalog, Stage::Negotiation] {
+        assert!(until.decide(stage, &facts()).permits());
+        assert_eq!(codes(&until, stage, &facts_at("2026-06-15T12:00:00.001Z")), ["POL-05"]);
+        assert_eq!(
+            from.decide(stage, &facts()),
+            Decision::Permit {
+                from: at("2026-09-01T00:00:00Z")
+            }
+        );
+    }
+    let early = from.decide(Stage::Transfer, &facts());
+    assert!(early.reasons()[0].text.starts_with("not in force yet"), "{early:?}");
+    let late = until.decide(Stage::Transfer, &facts_at("2027-01-01T00:00:00Z"));
+    assert!(late.reasons()[0].text.starts_with("expired"), "{late:?}");
+}
+
+#[test]
+fn publication_asks_whether_anybody_could_use_it() {
+    let somebody = permitting(constraint("recipient", "isAnyOf", json!(["did:web:a", "did:web:b"])));
+    let anyone = Facts::new(at(T), "", Action::Use);
+    assert!(somebody.decide(Stage::Publish, &anyone).permits());
+    assert!(!somebody.decide(Stage::Catalog, &anyone).permits());
+    let nobody = permitting(json!({"and": [
+        constraint("recipient", "eq", json!("did:web:a")), constraint("recipient", "eq", json!("did:web:b")),
+    ]}));
+    assert!(!nobody.decide(Stage::Publish, &anyone).permits());
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_before_any_record() {
+    let both = permitting(json!({"and": [
+        constraint("dataCategory", "eq", json!("skills")), constraint("dataCategory", "eq", json!("results")),
+    ]}));
+    assert_eq!(codes(&both, Stage::Catalog, &facts()), ["CST-05"]);
+    let conflict = agreement(json!({
+        "permission": [{"action": "use", "constraint": [constraint("dataCategory", "eq", json!("skills"))]}],
+        "prohibition": [{"action": "use", "constraint": [constraint("dataCategory", "eq", json!("skills"))]}],
+    }));
+    assert_eq!(
+        named(conflict.decide(Stage::Publish, &facts()).reasons()),
+        [("POL-03", "/prohibition/0")]
+    );
+}
+
+#[test]
+fn only_an_agreement_is_enforced_and_only_for_its_assignee() {
+    let mut offer = agreement_json(json!({"permission": [{"action": "use"}]}));
+    offer["@type"] = json!("Offer");
+    let offer = Policy::parse(&offer).unwrap();
+    assert!(offer.decide(Stage::Negotiation, &facts()).permits());
+    assert_eq!(codes(&offer, Stage::Transfer, &facts()), ["POL-10"]);
+    let agreement = agreement(json!({"permission": [{"action": "use"}]}));
+    let other = Facts {
+        recipient: "did:web:other".to_owned(),
+        ..facts()
+    };
+    assert_eq!(codes(&agreement, Stage::Transfer, &other), ["POL-11"]);
+    assert_eq!(named(&agreement.plan(&other).unwrap_err()), [("POL-11", "/assignee")]);
+}

@@ -1,0 +1,256 @@
+//! What must hold for every policy, tried on random ones.
+
+use crate::{
+    Action, Category, Facts, Policy, Stage, Timestamp, same_terms,
+    testing::{CONSUMER, agreement_json, at, constraint},
+};
+use proptest::{prelude::*, sample::subsequence};
+use serde_json::{Value, json};
+
+const OTHER: &str = "did:web:other.example";
+const PURPOSES: [&str; 3] = ["orientation", "dpv:Marketing", "elsewhere"];
+const DAYS: [&str; 3] = ["2026-06-01T00:00:00Z", "2026-06-15T12:00:00Z", "2026-07-01T00:00:00Z"];
+
+fn atom() -> impl Strategy<Value = Value> {
+    let set = |left: &'static str, names: &'static [&'static str]| {
+        let operator = prop::sample::select(vec!["isAnyOf", "isNoneOf"]);
+        (operator, subsequence(names.to_vec(), 1..=2)).prop_map(move |(op, right)| constraint(left, op, json!(right)))
+    };
+    let clock = (
+        prop::sample::select(vec!["eq", "neq", "lt", "lteq", "gt", "gteq"]),
+        prop::sample::select(DAYS.to_vec()),
+    )
+        .prop_map(|(op, day)| constraint("dateTime", op, json!(day)));
+    let consent =
+        prop::sample::select(vec!["eq", "neq"]).prop_map(|op| constraint("dases:consent", op, json!("given")));
+    let below = prop::sample::select(PURPOSES.to_vec()).prop_map(|name| constraint("purpose", "isA", json!(name)));
+    prop_oneof![
+        set("purpose", &PURPOSES),
+        set("recipient", &[CONSUMER, OTHER]),
+        set("dases:dataCategory", &["skills", "results", "identity"]),
+        clock,
+        consent,
+        below,
+    ]
+}
+
+fn condition() -> impl Strategy<Value = Value> {
+    atom().prop_recursive(2, 8, 3, |inner| {
+        let name = prop::sample::select(vec!["and", "or", "xone", "andSequence"]);
+        (name, prop::collection::vec(inner, 1..=3)).prop_map(|(name, parts)| json!({name: parts}))
+    })
+}
+
+fn rule() -> impl Strategy<Value = Value> {
+    let action = prop::sample::select(vec!["use", "use", "use", "read", "distribute"]);
+    (action, prop::collection::vec(condition(), 0..=2))
+        .prop_map(|(action, list)| json!({"action": action, "constraint": list}))
+}
+
+fn members() -> impl Strategy<Value = (Vec<Value>, Vec<Value>)> {
+    (
+        prop::collection::vec(rule(), 1..=3),
+        prop::collection::vec(rule(), 0..=2),
+    )
+}
+
+fn policy(permissions: &[Value], prohibitions: &[Value]) -> Policy {
+    Policy::parse(&agreement_json(
+        json!({"permission": permissions, "prohibition": prohibitions}),
+    ))
+    .unwrap()
+}
+
+fn facts() -> impl Strategy<Value = Facts> {
+    let now = prop::sample::select(vec![
+        "2026-05-01T00:00:00Z",
+        DAYS[0],
+        DAYS[1],
+        "2026-06-20T00:00:00Z",
+        DAYS[2],
+        "2026-08-01T00:00:00Z",
+    ]);
+    let purpose = prop::option::of(prop::sample::select(vec![
+        "orientation",
+        "dpv:Marketing",
+        "elsewhere",
+        "unheard of",
+    ]));
+    let category = prop::option::of(prop::sample::select(Category::ALL.to_vec()));
+    let action = prop::sample::select(vec![Action::Use, Action::Read]);
+    (now, action, purpose, category, prop::option::of(any::<bool>())).prop_map(
+        |(now, action, purpose, category, consent)| Facts {
+            purpose: purpose.map(str::to_owned),
+            category,
+            consent,
+            ..Facts::new(at(now), CONSUMER, action)
+        },
+    )
+}
+
+/// The stages whose decision is about the policy alone, not about what a plan can hold.
+const SEMANTIC: [Stage; 3] = [Stage::Catalog, Stage::Transfer, Stage::Record];
+
+fn arbitrary_json() -> impl Strategy<Value = Value> {
+    let names = vec![
+        "@id",
+        "@type",
+        "@context",
+        "uid",
+        "odrl:permission",
+        "permission",
+        "prohibition",
+        "obligation",
+        "action",
+        "constraint",
+        "and",
+        "xone",
+        "leftOperand",
+        "operator",
+        "rightOperand",
+        "@value",
+        "duty",
+        "target",
+        "profile",
+        "other",
+    ];
+    let words = vec![
+        "use",
+        "Agreement",
+        "Offer",
+        "dateTime",
+        "lteq",
+        "2026-06-15T12:00Z",
+        "é",
+        "2026-06-1é",
+        "",
+        "purpose",
+        "isAnyOf",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        prop::sample::select(words).prop_map(Value::from),
+        ".{0,24}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 64, 6, move |inner| {
+        let name = prop::sample::select(names.clone()).prop_map(str::to_owned);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(name, inner, 0..6).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn adding_a_prohibition_never_permits_more((permissions, mut prohibitions) in members(), more in rule(), facts in facts()) {
+        let before = policy(&permissions, &prohibitions);
+        prohibitions.push(more);
+        let after = policy(&permissions, &prohibitions);
+        for stage in SEMANTIC {
+            prop_assert!(!after.decide(stage, &facts).permits() || before.decide(stage, &facts).permits(), "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn adding_a_constraint_to_a_permission_never_permits_more(
+        (mut permissions, prohibitions) in members(), more in condition(), facts in facts(), which in any::<prop::sample::Index>(),
+    ) {
+        let before = policy(&permissions, &prohibitions);
+        let which = which.index(permissions.len());
+        permissions[which]["constraint"].as_array_mut().unwrap().push(more);
+        let after = policy(&permissions, &prohibitions);
+        for stage in SEMANTIC {
+            prop_assert!(!after.decide(stage, &facts).permits() || before.decide(stage, &facts).permits(), "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_rules_is_irrelevant((permissions, prohibitions) in members(), facts in facts()) {
+        let forwards = policy(&permissions, &prohibitions);
+        let turned = |rules: &[Value]| rules.iter().rev().cloned().collect::<Vec<_>>();
+        let backwards = policy(&turned(&permissions), &turned(&prohibitions));
+        for stage in [Stage::Publish, Stage::Catalog, Stage::Negotiation, Stage::Transfer, Stage::Record] {
+            prop_assert_eq!(forwards.decide(stage, &facts).permits(), backwards.decide(stage, &facts).permits());
+        }
+        let undeclared = |policy: &Policy| policy.plan(&facts).ok().map(|mut plan| { plan.declared.clear(); plan });
+        prop_assert_eq!(undeclared(&forwards), undeclared(&backwards));
+        prop_assert_eq!(same_terms(&forwards, &backwards), Ok(()));
+    }
+
+    #[test]
+    fn without_a_permission_that_covers_the_action_everything_is_denied(rules in prop::collection::vec(rule(), 1..=3), facts in facts()) {
+        let narrow: Vec<Value> = rules.iter().map(|rule| json!({"action": "distribute", "constraint": rule["constraint"]})).collect();
+        for policy in [policy(&[], &rules), policy(&narrow, &[])] {
+            for stage in SEMANTIC {
+                let decision = policy.decide(stage, &facts);
+                prop_assert!(!decision.permits() && !decision.reasons().is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_always_says_why((permissions, prohibitions) in members(), facts in facts()) {
+        let policy = policy(&permissions, &prohibitions);
+        for stage in [Stage::Publish, Stage::Catalog, Stage::Negotiation, Stage::Transfer, Stage::Record] {
+            let decision = policy.decide(stage, &facts);
+            prop_assert!(decision.permits() || !decision.reasons().is_empty(), "{stage:?}");
+        }
+        prop_assert!(policy.plan(&facts).map_or_else(|reasons| !reasons.is_empty(), |_| true));
+    }
+
+    /// The plan against the reference: whatever it lets through, at any time it is open, the policy permits.
+    #[test]
+    fn a_plan_never_lets_through_what_the_policy_refuses((permissions, prohibitions) in members(), start in facts(), record in facts()) {
+        let policy = policy(&permissions, &prohibitions);
+        let Ok(plan) = policy.plan(&start) else { return Ok(()) };
+        let record = Facts { action: start.action, ..record };
+        let (Some(purpose), Some(category), Some(consent)) = (&record.purpose, record.category, record.consent) else { return Ok(()) };
+        for now in [start.now, record.now].into_iter().chain(plan.valid_from).chain(plan.valid_until) {
+            let open = plan.open_at(now).is_ok() && plan.allows_purpose(purpose) && plan.allows_category(category.name());
+            if open && (consent || !plan.consent_required) {
+                let decision = policy.decide(Stage::Record, &Facts { now, ..record.clone() });
+                prop_assert!(decision.permits(), "{plan:?} {decision:?}");
+            }
+        }
+    }
+
+    /// And the other way: with one permission, what the plan stops, the policy refuses.
+    #[test]
+    fn a_plan_of_one_permission_stops_nothing_that_the_policy_permits(one in rule(), record in facts()) {
+        let policy = policy(&[one], &[]);
+        let (Ok(plan), Some(purpose), Some(category), Some(consent)) = (policy.plan(&record), &record.purpose, record.category, record.consent)
+        else { return Ok(()) };
+        if policy.decide(Stage::Record, &record).permits() {
+            prop_assert!(plan.open_at(record.now).is_ok() && plan.allows_purpose(purpose));
+            prop_assert!(plan.allows_category(category.name()) && (consent || !plan.consent_required));
+        }
+    }
+
+    #[test]
+    fn what_may_be_transferred_may_be_negotiated_and_seen((permissions, prohibitions) in members(), facts in facts()) {
+        let policy = policy(&permissions, &prohibitions);
+        if policy.plan(&facts).is_ok() {
+            for stage in [Stage::Publish, Stage::Catalog, Stage::Negotiation, Stage::Transfer] {
+                prop_assert!(policy.decide(stage, &facts).permits(), "{stage:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn parsing_never_panics_and_what_it_refuses_has_a_place(json in arbitrary_json()) {
+        match Policy::parse(&json) {
+            Ok(policy) => {
+                let _ = policy.check(Stage::Publish);
+                let _ = policy.decide(Stage::Catalog, &Facts::new(Timestamp::MIN, "", Action::Use));
+                let _ = policy.plan(&Facts::new(Timestamp::MAX, "", Action::Sell));
+                prop_assert_eq!(same_terms(&policy, &policy), Ok(()));
+            }
+            Err(malformed) => prop_assert!(malformed.pointer.is_empty() || json.pointer(&malformed.pointer).is_some(), "{malformed}"),
+        }
+    }
+}
