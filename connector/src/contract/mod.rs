@@ -316,7 +316,15 @@ impl Contracts {
         let (_, answer) = self
             .ledger
             .receive(pid, incoming, now, |record: &mut NegotiationRecord, turn| {
-                self.take(record, turn, &call, &peer_key, now).map(|()| None)
+                // The message has named the peer's process, which the operator's wish to end it was waiting for: R3 may have taken
+                // the opening out of the outbox before its answer is read.
+                match record.wants_termination.take() {
+                    Some(why) if !record.core.position.is_terminal() => {
+                        record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now)
+                    }
+                    _ => self.take(record, turn, &call, &peer_key, now),
+                }
+                .map(|()| None)
             })
             .await?;
         Ok(answer)
