@@ -14,7 +14,7 @@ use crate::{
     peer::{Dispatcher, Peers},
     plane::CursorKey,
     process::{Events, Queue},
-    store::{Store, StoreError, sled::SledStore},
+    store::{SledStore, Store, StoreError},
     telemetry,
     transfer::{self, Keys, Puller, TokenKey, Transfers},
     trust::{Resolver, Trust, did, spent},
@@ -76,7 +76,10 @@ pub enum DaemonError {
 }
 
 fn file(path: &Path, cause: &dyn std::fmt::Display) -> DaemonError {
-    DaemonError::File { path: path.display().to_string(), cause: cause.to_string() }
+    DaemonError::File {
+        path: path.display().to_string(),
+        cause: cause.to_string(),
+    }
 }
 
 /// Everything that runs, and the way to stop it.
@@ -120,7 +123,7 @@ fn reload(running: &Running, log_level: &telemetry::Handle, path: &Path) {
         Err(error) => tracing::error!(%error, "the certificate could not be reloaded; the old one stays in use"),
     }
     match Config::load(path) {
-        Ok(config) => match log_level.set(&config.log) {
+        Ok(config) => match log_level.set(&config.log.level) {
             Ok(()) => tracing::info!(level = config.log.level, "log level reloaded"),
             Err(error) => tracing::error!(%error, "the log level could not be changed"),
         },
@@ -161,7 +164,11 @@ impl Signals {
 fn tls_settings(config: &Config) -> tls::Settings {
     let tls = &config.tls;
     let allow_tls12 = tls.minimum == TlsVersion::Tls12;
-    tls::Settings { certificate: tls.certificate.clone(), key: tls.key.clone(), allow_tls12 }
+    tls::Settings {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        allow_tls12,
+    }
 }
 
 fn limits(config: &Config) -> http::Limits {
@@ -194,26 +201,41 @@ fn secret(path: &Path) -> Result<HmacKey, DaemonError> {
 async fn start(config: &Config) -> Result<Running, DaemonError> {
     let pem = std::fs::read(&config.signing_key).map_err(|error| file(&config.signing_key, &error))?;
     let key = SigningKey::from_pem(&pem).map_err(|error| file(&config.signing_key, &error))?;
-    let signer = Arc::new(Signer::new(&config.key_id, key).map_err(|error| DaemonError::Setting(format!("key_id: {error}")))?);
+    let signer =
+        Arc::new(Signer::new(&config.key_id, key).map_err(|error| DaemonError::Setting(format!("key_id: {error}")))?);
     if signer.did() != config.did.as_str() {
-        return Err(DaemonError::Setting(format!("key_id {} does not belong to {}", config.key_id, config.did)));
+        return Err(DaemonError::Setting(format!(
+            "key_id {} does not belong to {}",
+            config.key_id, config.did
+        )));
     }
     let secret = secret(&config.secret)?;
     let tls = Arc::new(tls::Tls::load(tls_settings(config))?);
     std::fs::create_dir_all(&config.received).map_err(|error| file(&config.received, &error))?;
     let public = TcpListener::bind(config.listen)
         .await
-        .map_err(|cause| DaemonError::Listen { address: config.listen.to_string(), cause })?;
+        .map_err(|cause| DaemonError::Listen {
+            address: config.listen.to_string(),
+            cause,
+        })?;
     let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.store)?);
     let client = Arc::new(Client::new(config.net.clone()));
     client.check()?;
 
     let log = Arc::new(Log::new(store.clone(), signer.clone()));
     let resolver = Resolver::new(client.clone(), config.resolver);
-    let trust = Arc::new(Trust::new(config.did.clone(), signer.clone(), config.peers.clone(), resolver));
+    let trust = Arc::new(Trust::new(
+        config.did.clone(),
+        signer.clone(),
+        config.peers.clone(),
+        resolver,
+    ));
     let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::default()));
     let root = config.public_url.as_str().trim_end_matches('/').to_owned();
-    let url = |text: &str| text.parse().map_err(|error| DaemonError::Setting(format!("public_url: {error}")));
+    let url = |text: &str| {
+        text.parse()
+            .map_err(|error| DaemonError::Setting(format!("public_url: {error}")))
+    };
     let base: url::Url = url(&format!("{root}{}", dsp::PATH))?;
     let catalog = Arc::new(Catalog::new(log.clone(), config.did.clone()));
     let contracts = Arc::new(Contracts::new(
@@ -224,7 +246,15 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         trust.clone(),
         base.clone(),
     ));
-    let consents = Arc::new(Consents::load(log.clone(), signer.clone(), derive(&secret, "audit"), Pseudonyms::new(derive(&secret, "pseudonym"))).await?);
+    let consents = Arc::new(
+        Consents::load(
+            log.clone(),
+            signer.clone(),
+            derive(&secret, "audit"),
+            Pseudonyms::new(derive(&secret, "pseudonym")),
+        )
+        .await?,
+    );
     let keys = Keys {
         tokens: TokenKey::new(derive(&secret, "token")),
         cursors: Arc::new(
@@ -270,7 +300,13 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
 
     let tasks = TaskTracker::new();
     let routes = http::dsp::routes(app.clone());
-    tasks.spawn(server::serve_tls(public, tls.clone(), routes, limits(config), stop.clone()));
+    tasks.spawn(server::serve_tls(
+        public,
+        tls.clone(),
+        routes,
+        limits(config),
+        stop.clone(),
+    ));
     let socket = serve_management(config, app, &tasks, &stop).await?;
     let retry = (config.retry.first, config.retry.longest);
     let dispatcher = Arc::new(Dispatcher {
@@ -284,11 +320,24 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         clock: clock::now,
     });
     watch(&tasks, "the outbox dispatcher", dispatcher.run());
-    let puller = Arc::new(Puller { transfers, client, folder: config.received.clone(), retry, shutdown: stop.clone() });
+    let puller = Arc::new(Puller {
+        transfers,
+        client,
+        folder: config.received.clone(),
+        retry,
+        shutdown: stop.clone(),
+    });
     watch(&tasks, "the receptions", puller.run());
     tasks.spawn(seal(log.clone(), stop.clone()));
     tasks.spawn(sweep(store.clone(), stop.clone()));
-    Ok(Running { tls, log, store, tasks, stop, socket })
+    Ok(Running {
+        tls,
+        log,
+        store,
+        tasks,
+        stop,
+        socket,
+    })
 }
 
 /// Runs a task that should not end before the daemon does, and says so when it fails.
@@ -320,15 +369,18 @@ async fn serve_management(
         }
         Management::Loopback { listen, token } => {
             if !listen.ip().is_loopback() {
-                return Err(DaemonError::Setting(format!("management.listen {listen} is not a loopback address")));
+                return Err(DaemonError::Setting(format!(
+                    "management.listen {listen} is not a loopback address"
+                )));
             }
             let text = std::fs::read_to_string(token).map_err(|error| file(token, &error))?;
             if text.trim().len() < 32 {
                 return Err(file(token, &"a token of at least 32 characters is expected"));
             }
-            let listener = TcpListener::bind(listen)
-                .await
-                .map_err(|cause| DaemonError::Listen { address: listen.to_string(), cause })?;
+            let listener = TcpListener::bind(listen).await.map_err(|cause| DaemonError::Listen {
+                address: listen.to_string(),
+                cause,
+            })?;
             let routes = management::routes(app, Some(jose::sha256(text.trim().as_bytes())));
             tasks.spawn(server::serve_loopback(listener, routes, limits, stop.clone()));
             Ok(None)
@@ -339,7 +391,10 @@ async fn serve_management(
 /// The socket is for this user alone. The store's lock, taken before, proves that a socket file found here is a dead daemon's.
 fn bind_socket(path: &Path) -> Result<UnixListener, DaemonError> {
     use std::os::unix::fs::PermissionsExt;
-    let failed = |cause| DaemonError::Listen { address: path.display().to_string(), cause };
+    let failed = |cause| DaemonError::Listen {
+        address: path.display().to_string(),
+        cause,
+    };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }

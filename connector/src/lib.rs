@@ -2,23 +2,23 @@
 //! above it in this list (`daemon`, `cli` and `demo` are used by nothing).
 #![forbid(unsafe_code)]
 
-pub mod clock;
-pub mod dsp;
-pub mod jose;
-pub mod net;
-pub mod store;
 pub mod audit;
-pub mod trust;
-pub mod process;
 pub mod catalog;
-pub mod contract;
-pub mod consent;
-pub mod plane;
-pub mod transfer;
-pub mod peer;
-pub mod http;
+pub mod cli;
+pub mod clock;
 pub mod config;
-pub mod telemetry;
+pub mod consent;
+pub mod contract;
 pub mod daemon;
 pub mod demo;
-pub mod cli;
+pub mod dsp;
+pub mod http;
+pub mod jose;
+pub mod net;
+pub mod peer;
+pub mod plane;
+pub mod process;
+pub mod store;
+pub mod telemetry;
+pub mod transfer;
+pub mod trust;

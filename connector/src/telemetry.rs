@@ -1,6 +1,5 @@
 //! Logging: to stderr, as text or as JSON, at levels that can be changed while the daemon runs. What is logged is the rooms' business.
 
-use crate::config::Log;
 use std::io::{self, IsTerminal};
 use tracing_subscriber::{
     Layer, Registry,
@@ -24,8 +23,8 @@ pub struct Handle(reload::Handle<Targets, Registry>);
 
 impl Handle {
     /// Takes over the level; text or JSON stays as it was at the start.
-    pub fn set(&self, log: &Log) -> Result<(), LevelError> {
-        let targets = targets(&log.level)?;
+    pub fn set(&self, level: &str) -> Result<(), LevelError> {
+        let targets = targets(level)?;
         // The only failure is that the subscriber is gone; then there is nobody to log to.
         drop(self.0.reload(targets));
         Ok(())
@@ -55,11 +54,11 @@ pub fn targets(text: &str) -> Result<Targets, LevelError> {
 }
 
 /// Sets up logging for this process. A level that cannot be read counts as `info`; a second call changes nothing.
-pub fn init(log: &Log) -> Handle {
-    let targets = targets(&log.level).unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+pub fn init(level: &str, json: bool) -> Handle {
+    let targets = targets(level).unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let (filter, handle) = reload::Layer::new(targets);
     let lines = fmt::layer().with_writer(io::stderr);
-    let lines = if log.json {
+    let lines = if json {
         lines.json().flatten_event(true).boxed()
     } else {
         lines.with_ansi(io::stderr().is_terminal()).boxed()
@@ -105,21 +104,9 @@ mod tests {
         let handle = Handle(handle);
         subscriber::with_default(tracing_subscriber::registry().with(filter), || {
             assert!(!tracing::enabled!(Level::DEBUG));
-            handle
-                .set(&Log {
-                    level: "debug".into(),
-                    json: false,
-                })
-                .unwrap();
+            handle.set(&"debug").unwrap();
             assert!(tracing::enabled!(Level::DEBUG));
-            assert!(
-                handle
-                    .set(&Log {
-                        level: "loud".into(),
-                        json: false
-                    })
-                    .is_err()
-            );
+            assert!(handle.set(&"loud").is_err());
             assert!(tracing::enabled!(Level::DEBUG), "a refused level changes nothing");
         });
     }

@@ -47,12 +47,18 @@ impl Timestamp {
 
     /// This instant moved into the future; stops at [`Timestamp::MAX`].
     pub fn plus(self, duration: Duration) -> Self {
-        Self::from_millis(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self::from_millis(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// This instant moved into the past; stops at [`Timestamp::MIN`].
     pub fn minus(self, duration: Duration) -> Self {
-        Self::from_millis(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self::from_millis(
+            self.0
+                .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// Time from `earlier` to this instant; zero when `earlier` is later.
@@ -65,8 +71,12 @@ impl FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError(text.chars().take(64).collect()))?;
-        let millis = parsed.to_offset(UtcOffset::UTC).unix_timestamp_nanos().div_euclid(1_000_000);
+        let parsed =
+            OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError(text.chars().take(64).collect()))?;
+        let millis = parsed
+            .to_offset(UtcOffset::UTC)
+            .unix_timestamp_nanos()
+            .div_euclid(1_000_000);
         Ok(Self::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))
     }
 }
@@ -95,7 +105,9 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -8,12 +8,35 @@ use std::{
 
 /// From the ground up. `policy` is a crate of its own and below all of them.
 const ROOMS: [&str; 20] = [
-    "clock", "dsp", "jose", "net", "store", "audit", "trust", "process", "catalog", "contract", "consent", "plane",
-    "transfer", "peer", "http", "config", "telemetry", "daemon", "demo", "cli",
+    "clock",
+    "dsp",
+    "jose",
+    "net",
+    "store",
+    "audit",
+    "trust",
+    "process",
+    "catalog",
+    "contract",
+    "consent",
+    "plane",
+    "transfer",
+    "peer",
+    "http",
+    "telemetry",
+    "config",
+    "daemon",
+    "demo",
+    "cli",
 ];
 
 /// Crates that one room alone may use, so that each choice can be changed in one place.
-const OWNED: [(&str, &str); 4] = [("sled::", "store"), ("josekit::", "jose"), ("reqwest::", "net"), ("axum::", "http")];
+const OWNED: [(&str, &str); 4] = [
+    ("sled::", "store"),
+    ("josekit::", "jose"),
+    ("reqwest::", "net"),
+    ("axum::", "http"),
+];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../connector/src")
@@ -43,13 +66,22 @@ fn rooms() -> Vec<(String, PathBuf, String)> {
         .filter_map(|path| {
             let relative = path.strip_prefix(&root).unwrap().to_path_buf();
             let room = relative.iter().next()?.to_str()?.trim_end_matches(".rs").to_owned();
-            let is_test = relative.iter().any(|part| part == "tests.rs" || part == "suite.rs" || part == "bench.rs");
+            let is_test = relative
+                .iter()
+                .any(|part| part == "tests.rs" || part == "suite.rs" || part == "bench.rs");
             if room == "lib" || room == "main" || is_test {
                 return None;
             }
             let text = fs::read_to_string(&path).unwrap();
-            let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
-            let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let text = text
+                .split("#[cfg(test)]\nmod tests")
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            let code: Vec<&str> = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .collect();
             Some((room, relative, code.join("\n")))
         })
         .collect()
@@ -109,9 +141,9 @@ fn architecture_each_chosen_library_stays_in_one_room() {
     for (room, path, text) in rooms() {
         for (name, owner) in OWNED {
             // In `cli` and elsewhere a crate's name may be part of a longer word.
-            let uses = text.match_indices(name).any(|(at, _)| {
-                !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-            });
+            let uses = text
+                .match_indices(name)
+                .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'));
             if uses && room != owner {
                 wrong.push(format!("{} uses {name}", path.display()));
             }
@@ -122,8 +154,14 @@ fn architecture_each_chosen_library_stays_in_one_room() {
 
 #[test]
 fn architecture_the_reader_of_imports_sees_an_upward_one() {
-    assert_eq!(used("use crate::{audit::{Log, x}, trust::Trust, jose};"), ["audit", "trust", "jose"]);
-    assert_eq!(used("use crate::http::App; let x = crate::daemon::run();"), ["http", "daemon"]);
+    assert_eq!(
+        used("use crate::{audit::{Log, x}, trust::Trust, jose};"),
+        ["audit", "trust", "jose"]
+    );
+    assert_eq!(
+        used("use crate::http::App; let x = crate::daemon::run();"),
+        ["http", "daemon"]
+    );
     assert!(rank("daemon") > rank("http"));
 }
 

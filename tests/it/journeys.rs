@@ -50,7 +50,12 @@ async fn an_exported_agreement_convinces_offline_until_a_byte_is_changed() {
         let path = connector.dir.join("agreement.json");
         let exported = connector.cli(&["agreement", "export", &agreement, "-o", path.to_str().unwrap()]);
         assert!(exported.status.success(), "{exported:?}");
-        assert!(connector.cli(&["agreement", "verify", path.to_str().unwrap()]).status.success());
+        assert!(
+            connector
+                .cli(&["agreement", "verify", path.to_str().unwrap()])
+                .status
+                .success()
+        );
         let mut export: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let payload = export["document"]["payload"].as_str().unwrap().to_owned();
         let changed = if payload.ends_with('A') { "B" } else { "A" };

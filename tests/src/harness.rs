@@ -24,9 +24,16 @@ pub fn binary() -> PathBuf {
         return path.into();
     }
     let test = std::env::current_exe().expect("a test has a path");
-    let folder = test.ancestors().nth(2).expect("a test lies two folders below the profile's");
+    let folder = test
+        .ancestors()
+        .nth(2)
+        .expect("a test lies two folders below the profile's");
     let path = folder.join("connector");
-    assert!(path.exists(), "{} is missing: build it first (cargo build -p connector, same profile)", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: build it first (cargo build -p connector, same profile)",
+        path.display()
+    );
     path
 }
 
@@ -67,7 +74,9 @@ impl World {
             .map(|(at, name)| {
                 let dir = folder.path().join(name);
                 let mut command = Command::new(binary());
-                command.args(["init", "--allow-private", "--did", &did(at), "--dir"]).arg(&dir);
+                command
+                    .args(["init", "--allow-private", "--did", &did(at), "--dir"])
+                    .arg(&dir);
                 command.args(["--listen", &format!("127.0.0.1:{}", port(at))]);
                 if at > 0 {
                     command.arg("--ca").arg(folder.path().join(names[0]));
@@ -77,7 +86,14 @@ impl World {
                 }
                 let made = command.output().expect("connector init runs");
                 assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-                Connector { name, did: did(at), port: port(at), dir, process: None, environment: Vec::new() }
+                Connector {
+                    name,
+                    did: did(at),
+                    port: port(at),
+                    dir,
+                    process: None,
+                    environment: Vec::new(),
+                }
             })
             .collect();
         Self { folder, connectors }
@@ -85,12 +101,18 @@ impl World {
 
     /// A connector by name.
     pub fn get(&self, name: &str) -> &Connector {
-        self.connectors.iter().find(|connector| connector.name == name).expect("a connector of that name")
+        self.connectors
+            .iter()
+            .find(|connector| connector.name == name)
+            .expect("a connector of that name")
     }
 
     /// A connector by name, to stop or start it.
     pub fn get_mut(&mut self, name: &str) -> &mut Connector {
-        self.connectors.iter_mut().find(|connector| connector.name == name).expect("a connector of that name")
+        self.connectors
+            .iter_mut()
+            .find(|connector| connector.name == name)
+            .expect("a connector of that name")
     }
 }
 
@@ -131,10 +153,25 @@ impl Connector {
 
     /// Starts the process; the log goes on where it was.
     pub fn spawn(&mut self) {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("connector.log")).expect("a log file");
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.dir.join("connector.log"))
+            .expect("a log file");
         let mut command = Command::new(binary());
-        command.arg("serve").arg("--config").arg(self.config()).envs(self.environment.clone());
-        self.process = Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("connector serve runs"));
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(self.config())
+            .envs(self.environment.clone());
+        self.process = Some(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(log)
+                .spawn()
+                .expect("connector serve runs"),
+        );
     }
 
     /// Starts the process and waits until it is ready.
@@ -150,7 +187,11 @@ impl Connector {
             if self.api().call(Method::GET, "/v1/peers", None).await.is_ok() {
                 return true;
             }
-            if self.process.as_mut().is_none_or(|process| process.try_wait().ok().flatten().is_some()) {
+            if self
+                .process
+                .as_mut()
+                .is_none_or(|process| process.try_wait().ok().flatten().is_some())
+            {
                 return false;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -169,7 +210,10 @@ impl Connector {
     /// Sends a signal by name (`TERM`, `HUP`).
     pub fn signal(&self, name: &str) {
         let pid = self.pid().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill runs");
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status()
+            .expect("kill runs");
         assert!(sent.success());
     }
 
@@ -195,8 +239,15 @@ impl Connector {
     /// Resident memory, in MiB.
     pub fn rss_mib(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap_or_default();
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<f64>().ok())
+            .unwrap_or(0.0)
+            / 1024.0
     }
 
     /// The management API.
@@ -206,7 +257,10 @@ impl Connector {
 
     /// Calls the management API.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
-        self.api().call(method, path, body).await.unwrap_or_else(|error| panic!("{}: {path}: {error}\n{}", self.name, self.log()))
+        self.api()
+            .call(method, path, body)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {path}: {error}\n{}", self.name, self.log()))
     }
 
     /// Calls the management API and expects success.
@@ -219,13 +273,23 @@ impl Connector {
     /// Calls the management API and expects success.
     pub async fn post(&self, path: &str, body: &Value) -> Value {
         let (status, answer) = self.call(Method::POST, path, Some(body)).await;
-        assert!(status.is_success(), "{}: POST {path}: {status} {answer}\n{}", self.name, self.log());
+        assert!(
+            status.is_success(),
+            "{}: POST {path}: {status} {answer}\n{}",
+            self.name,
+            self.log()
+        );
         answer
     }
 
     /// Runs a command of the CLI against this connector.
     pub fn cli(&self, arguments: &[&str]) -> Output {
-        Command::new(binary()).arg("--config").arg(self.config()).args(arguments).output().expect("the CLI runs")
+        Command::new(binary())
+            .arg("--config")
+            .arg(self.config())
+            .args(arguments)
+            .output()
+            .expect("the CLI runs")
     }
 
     /// Writes `count` small records of `learners` learners (`l0`, `l1`, …, in turn) and publishes them as the dataset `records`.
@@ -247,7 +311,9 @@ impl Connector {
 
     /// Records consents of learners `l0`… below `learners` for one recipient.
     pub async fn consent(&self, learners: u64, recipient: &str) {
-        let consents: Vec<Value> = (0..learners).map(|learner| consent(&format!("l{learner}"), recipient)).collect();
+        let consents: Vec<Value> = (0..learners)
+            .map(|learner| consent(&format!("l{learner}"), recipient))
+            .collect();
         for chunk in consents.chunks(500) {
             self.post("/v1/consents", &json!(chunk)).await;
         }
@@ -255,15 +321,28 @@ impl Connector {
 
     /// Negotiates the dataset `records` of a peer to the end; returns the agreement's id.
     pub async fn negotiate(&self, provider: &Self) -> String {
-        let opened = self.post("/v1/negotiations", &json!({"peer": provider.did, "offer": "records"})).await;
-        let ended = self.get(&format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid"))).await;
-        assert_eq!(text(&ended, "stateName"), "FINALIZED", "{ended}\n{}\n{}", self.log(), provider.log());
+        let opened = self
+            .post("/v1/negotiations", &json!({"peer": provider.did, "offer": "records"}))
+            .await;
+        let ended = self
+            .get(&format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid")))
+            .await;
+        assert_eq!(
+            text(&ended, "stateName"),
+            "FINALIZED",
+            "{ended}\n{}\n{}",
+            self.log(),
+            provider.log()
+        );
         text(&ended, "agreementId")
     }
 
     /// Starts a transfer; returns our id of it.
     pub async fn transfer(&self, agreement: &str) -> String {
-        text(&self.post("/v1/transfers", &json!({ "agreement": agreement })).await, "pid")
+        text(
+            &self.post("/v1/transfers", &json!({ "agreement": agreement })).await,
+            "pid",
+        )
     }
 
     /// Waits until a transfer has this state and returns it.
@@ -274,7 +353,11 @@ impl Connector {
             if text(&shown, "stateName") == state {
                 return shown;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "not {state}: {shown}\n{}", self.log());
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "not {state}: {shown}\n{}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -283,7 +366,9 @@ impl Connector {
     pub fn received(&self, pid: &str) -> Vec<Value> {
         let name = format!("{}.ndjson", pid.rsplit(':').next().unwrap_or_default());
         let text = fs::read_to_string(self.dir.join("received").join(name)).expect("received records");
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
     }
 }
 

@@ -60,7 +60,10 @@ pub struct Entry {
 impl Entry {
     /// An entry about nothing in particular yet.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, members: Map::new() }
+        Self {
+            kind,
+            members: Map::new(),
+        }
     }
 
     /// Adds a member: a process, a peer, a state, a count.
@@ -79,7 +82,8 @@ impl Entry {
         members.insert("v".into(), 1.into());
         members.insert("ts".into(), now.to_string().into());
         members.insert("kind".into(), json!(self.kind));
-        canonical::signable(&Value::Object(members)).map_err(|error| StoreError::Corrupt(format!("audit entry: {error}")))
+        canonical::signable(&Value::Object(members))
+            .map_err(|error| StoreError::Corrupt(format!("audit entry: {error}")))
     }
 }
 
@@ -140,7 +144,12 @@ pub struct Log {
 impl Log {
     /// The log that lives in `store`, sealed by `signer`.
     pub fn new(store: Arc<dyn Store>, signer: Arc<Signer>) -> Self {
-        Self { store, signer, changed: Notify::new(), head: Mutex::new(None) }
+        Self {
+            store,
+            signer,
+            changed: Notify::new(),
+            head: Mutex::new(None),
+        }
     }
 
     /// The store, for reading and for commits that change nothing worth recording (a spent message id).
@@ -172,7 +181,10 @@ impl Log {
     /// Up to `limit` entries from number `from` on, with their numbers.
     pub async fn entries(&self, from: u64, limit: usize) -> Result<Vec<(u64, Value)>, StoreError> {
         let after = from.checked_sub(1).map(u64::to_be_bytes);
-        let rows = self.store.scan(ENTRIES, &[], after.as_ref().map(|key| key.as_slice()), limit).await?;
+        let rows = self
+            .store
+            .scan(ENTRIES, &[], after.as_ref().map(|key| key.as_slice()), limit)
+            .await?;
         rows.into_iter()
             .map(|row| {
                 let value = serde_json::from_slice(&row.item.value)
@@ -213,13 +225,23 @@ impl Log {
     async fn last_frontier(&self) -> Result<Frontier, AuditError> {
         let mut last = None;
         loop {
-            let rows = self.store.scan(CHECKPOINTS, &[], last.as_ref().map(|(key, _): &(Vec<u8>, Vec<u8>)| key.as_slice()), PAGE).await?;
+            let rows = self
+                .store
+                .scan(
+                    CHECKPOINTS,
+                    &[],
+                    last.as_ref().map(|(key, _): &(Vec<u8>, Vec<u8>)| key.as_slice()),
+                    PAGE,
+                )
+                .await?;
             match rows.into_iter().next_back() {
                 Some(row) => last = Some((row.key, row.item.value)),
                 None => break,
             }
         }
-        let Some((key, value)) = last else { return Ok(Frontier::new()) };
+        let Some((key, value)) = last else {
+            return Ok(Frontier::new());
+        };
         let size = number(&key)?;
         let claims = self.open_checkpoint(size, &value, self.signer.key().verifying_key())?;
         claims
@@ -236,7 +258,10 @@ impl Log {
         while frontier.size() < until {
             let after = frontier.size().checked_sub(1).map(u64::to_be_bytes);
             let limit = usize::try_from(until - frontier.size()).unwrap_or(PAGE).min(PAGE);
-            let rows = self.store.scan(ENTRIES, &[], after.as_ref().map(|key| key.as_slice()), limit).await?;
+            let rows = self
+                .store
+                .scan(ENTRIES, &[], after.as_ref().map(|key| key.as_slice()), limit)
+                .await?;
             if rows.is_empty() {
                 break;
             }
@@ -252,9 +277,11 @@ impl Log {
 
     fn open_checkpoint(&self, size: u64, value: &[u8], key: &VerifyingKey) -> Result<Value, AuditError> {
         let text = std::str::from_utf8(value).map_err(|_| AuditError::Unreadable(size))?;
-        token::verify(text, token::Kind::Checkpoint, |kid| (kid == self.signer.kid()).then(|| key.clone()))
-            .map(token::Claims::into_value)
-            .map_err(|cause| AuditError::Signature { size, cause })
+        token::verify(text, token::Kind::Checkpoint, |kid| {
+            (kid == self.signer.kid()).then(|| key.clone())
+        })
+        .map(token::Claims::into_value)
+        .map_err(|cause| AuditError::Signature { size, cause })
     }
 
     /// Reads everything back from disk and checks it against every checkpoint ever signed.
@@ -289,10 +316,17 @@ impl Log {
             return Err(AuditError::Gap(frontier.size()));
         }
         let root = frontier.root().to_string();
-        Ok(Verification { entries: frontier.size(), checkpoints, sealed, root })
+        Ok(Verification {
+            entries: frontier.size(),
+            checkpoints,
+            sealed,
+            root,
+        })
     }
 }
 
 fn number(key: &[u8]) -> Result<u64, StoreError> {
-    key.try_into().map(u64::from_be_bytes).map_err(|_| StoreError::Corrupt("audit log: a key is not a number".into()))
+    key.try_into()
+        .map(u64::from_be_bytes)
+        .map_err(|_| StoreError::Corrupt("audit log: a key is not a number".into()))
 }

@@ -93,7 +93,10 @@ pub struct Dataset {
 
 impl Dataset {
     pub(super) fn publish(new: NewDataset, now: Timestamp) -> Result<Self, DatasetError> {
-        let invalid = |member: &str, problem: &str| DatasetError::Invalid { member: member.into(), problem: problem.into() };
+        let invalid = |member: &str, problem: &str| DatasetError::Invalid {
+            member: member.into(),
+            problem: problem.into(),
+        };
         if new.id.as_str().contains(['/', '?', '#', '%']) {
             return Err(invalid("id", "must be safe in a URL path: no / ? # %"));
         }
@@ -102,17 +105,25 @@ impl Dataset {
             return Err(invalid("source", "the path must be absolute"));
         }
         if new.categories.is_empty() {
-            return Err(invalid("categories", "without a category no field could ever leave; name at least one"));
+            return Err(invalid(
+                "categories",
+                "without a category no field could ever leave; name at least one",
+            ));
         }
         for name in new.categories.keys() {
             if policy::Category::read(name).is_none_or(|known| known.name() != name) {
                 let known: Vec<&str> = policy::Category::ALL.iter().map(|category| category.name()).collect();
-                return Err(invalid("categories", &format!("{name:?} is none of {}", known.join(", "))));
+                return Err(invalid(
+                    "categories",
+                    &format!("{name:?} is none of {}", known.join(", ")),
+                ));
             }
         }
         let mut numbers = (0..64).filter_map(Category::new);
-        shape(&new.subject, &new.categories, |_| numbers.next())
-            .map_err(|error| DatasetError::Invalid { member: "categories".into(), problem: error.to_string() })?;
+        shape(&new.subject, &new.categories, |_| numbers.next()).map_err(|error| DatasetError::Invalid {
+            member: "categories".into(),
+            problem: error.to_string(),
+        })?;
         let (offer_id, offer) = complete(new.offer, &new.id)?;
         let policy = read_policy(&offer)?;
         policy.check(Stage::Publish).map_err(DatasetError::NotUnderstood)?;
@@ -158,7 +169,10 @@ impl Dataset {
 
 /// Adds the members that a catalog offer needs and takes out the one that it must not have (DSP 2025-1 §5.3: no target).
 fn complete(offer: Value, dataset: &DatasetId) -> Result<(OfferId, Value), DatasetError> {
-    let invalid = |problem: String| DatasetError::Invalid { member: "offer".into(), problem };
+    let invalid = |problem: String| DatasetError::Invalid {
+        member: "offer".into(),
+        problem,
+    };
     let Value::Object(members) = offer else {
         return Err(invalid("is not a JSON object".into()));
     };
@@ -176,6 +190,10 @@ fn complete(offer: Value, dataset: &DatasetId) -> Result<(OfferId, Value), Datas
     let mut complete = Map::new();
     complete.insert("@id".into(), id.into());
     complete.insert("@type".into(), "Offer".into());
-    complete.extend(members.into_iter().filter(|(name, _)| !matches!(name.as_str(), "@id" | "@type" | "@context" | "target")));
+    complete.extend(
+        members
+            .into_iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "@id" | "@type" | "@context" | "target")),
+    );
     Ok((offer_id, Value::Object(complete)))
 }

@@ -3,8 +3,8 @@
 mod dataset;
 pub mod shape;
 
-pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
+pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 
 use crate::{
     audit::{Entry, Kind, Log},
@@ -58,7 +58,9 @@ impl Catalog {
         let mut batch = Batch::new();
         batch.insert(DATASETS, dataset.id.as_str(), encode(&dataset)?);
         batch.insert(OFFERS, dataset.offer_id.as_str(), encode(&dataset.id)?);
-        let entry = Entry::new(Kind::Dataset).with("dataset", dataset.id.as_str()).with("change", "published");
+        let entry = Entry::new(Kind::Dataset)
+            .with("dataset", dataset.id.as_str())
+            .with("change", "published");
         match self.log.commit(batch, entry, Vec::new(), now).await {
             Ok(_) => Ok(dataset),
             Err(StoreError::Conflict { guard: 0 }) => Err(CatalogError::Exists(dataset.id.to_string())),
@@ -69,12 +71,21 @@ impl Catalog {
 
     /// Takes a dataset out of the catalog. Agreements about it stay, but nothing more is read from its source.
     pub async fn remove(&self, id: &DatasetId, now: Timestamp) -> Result<(), CatalogError> {
-        let item = self.log.store().get(DATASETS, id.as_str().as_bytes()).await?.ok_or(CatalogError::NotFound)?;
+        let item = self
+            .log
+            .store()
+            .get(DATASETS, id.as_str().as_bytes())
+            .await?
+            .ok_or(CatalogError::NotFound)?;
         let dataset: Dataset = decode(&item.value)?;
         let mut batch = Batch::new();
         batch.require(DATASETS, id.as_str(), Guard::At(item.version));
-        batch.delete(DATASETS, id.as_str()).delete(OFFERS, dataset.offer_id.as_str());
-        let entry = Entry::new(Kind::Dataset).with("dataset", id.as_str()).with("change", "removed");
+        batch
+            .delete(DATASETS, id.as_str())
+            .delete(OFFERS, dataset.offer_id.as_str());
+        let entry = Entry::new(Kind::Dataset)
+            .with("dataset", id.as_str())
+            .with("change", "removed");
         self.log.commit(batch, entry, Vec::new(), now).await?;
         Ok(())
     }
@@ -114,7 +125,10 @@ impl Catalog {
                 datasets.push(dataset.listed());
             }
         }
-        Ok(Listed { participant: self.me.clone(), datasets })
+        Ok(Listed {
+            participant: self.me.clone(),
+            datasets,
+        })
     }
 
     /// One dataset, if this peer may see it; otherwise it does not exist.
@@ -143,7 +157,10 @@ pub fn permitted(policy: &Policy, stage: Stage, recipient: &ParticipantId, now: 
 pub fn read_policy(value: &Value) -> Result<Policy, DatasetError> {
     let size = value.to_string().len();
     if size > MAX_POLICY {
-        return Err(DatasetError::PolicyTooLarge { size, limit: MAX_POLICY });
+        return Err(DatasetError::PolicyTooLarge {
+            size,
+            limit: MAX_POLICY,
+        });
     }
     Policy::parse(value).map_err(DatasetError::Policy)
 }

@@ -263,7 +263,10 @@ pub fn shape(
     categories: &BTreeMap<String, Vec<String>>,
     mut number: impl FnMut(&str) -> Option<Category>,
 ) -> Result<Shape, ShapeError> {
-    let pointer = |text: &str| text.parse::<Pointer>().map_err(|error| ShapeError::Pointer(text.to_owned(), error));
+    let pointer = |text: &str| {
+        text.parse::<Pointer>()
+            .map_err(|error| ShapeError::Pointer(text.to_owned(), error))
+    };
     let mut claims = Vec::new();
     for (name, pointers) in categories {
         let category = number(name).ok_or_else(|| ShapeError::TooManyCategories(name.clone()))?;
@@ -271,7 +274,10 @@ pub fn shape(
             claims.push((category, pointer(text)?));
         }
     }
-    Shape::compile(&pointer(subject)?, claims.iter().map(|(category, pointer)| (*category, pointer)))
+    Shape::compile(
+        &pointer(subject)?,
+        claims.iter().map(|(category, pointer)| (*category, pointer)),
+    )
 }
 
 #[cfg(test)]

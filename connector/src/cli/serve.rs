@@ -61,7 +61,7 @@ impl Serve {
                 .out
                 .say(&format!("{}: ready to serve as {}", path.display(), config.did));
         }
-        let telemetry = telemetry::init(&config.log);
+        let telemetry = telemetry::init(&config.log.level, config.log.json);
         daemon::run(config, telemetry, path)
             .await
             .map_err(|error| Failure::new(Exit::Failed, error.to_string()))

@@ -38,8 +38,14 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] =
-        [Self::None, Self::Withdrawn, Self::Expired, Self::Purpose, Self::Recipient, Self::Category];
+    pub const ALL: [Self; 6] = [
+        Self::None,
+        Self::Withdrawn,
+        Self::Expired,
+        Self::Purpose,
+        Self::Recipient,
+        Self::Category,
+    ];
 
     /// The stable code.
     pub const fn code(self) -> &'static str {
@@ -90,7 +96,10 @@ struct Inner {
 impl Inner {
     fn category(&mut self, name: &str) -> Result<Category, GrantError> {
         let number = self.categories.number(name);
-        u8::try_from(number).ok().and_then(Category::new).ok_or(GrantError::TooManyCategories)
+        u8::try_from(number)
+            .ok()
+            .and_then(Category::new)
+            .ok_or(GrantError::TooManyCategories)
     }
 }
 
@@ -141,7 +150,14 @@ pub struct Gate {
 impl Gate {
     /// A gate in which learners go by `names`, and whose connection is cut by cancelling `reset`.
     pub fn new(from: u64, names: Arc<Pairwise>, reset: CancellationToken) -> Self {
-        Self { passage: Mutex::new(Passage { last: from, ..Passage::default() }), names, reset }
+        Self {
+            passage: Mutex::new(Passage {
+                last: from,
+                ..Passage::default()
+            }),
+            names,
+            reset,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Passage> {
@@ -193,26 +209,48 @@ impl Index {
     /// Makes sure that the consents' categories can be numbered, before they are committed.
     pub fn reserve(&self, consents: &[Consent]) -> Result<(), GrantError> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        consents.iter().flat_map(|consent| &consent.categories).try_for_each(|name| inner.category(name).map(|_| ()))
+        consents
+            .iter()
+            .flat_map(|consent| &consent.categories)
+            .try_for_each(|name| inner.category(name).map(|_| ()))
     }
 
     /// Takes a committed consent in.
     pub fn open(&self, consent: &Consent) -> Result<(), GrantError> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        let categories =
-            consent.categories.iter().map(|name| inner.category(name)).collect::<Result<CategorySet, GrantError>>()?;
+        let categories = consent
+            .categories
+            .iter()
+            .map(|name| inner.category(name))
+            .collect::<Result<CategorySet, GrantError>>()?;
         let grant = Grant {
             id: consent.id.clone(),
-            recipients: consent.recipients.iter().map(|did| inner.names.number(did.as_str())).collect(),
+            recipients: consent
+                .recipients
+                .iter()
+                .map(|did| inner.names.number(did.as_str()))
+                .collect(),
             // Policies and consents write purposes in several spellings; only the canonical ones are compared.
-            purposes: consent.purposes.iter().map(|purpose| inner.names.number(&canonical_name(purpose))).collect(),
-            datasets: consent.datasets.iter().map(|id| inner.names.number(id.as_str())).collect(),
+            purposes: consent
+                .purposes
+                .iter()
+                .map(|purpose| inner.names.number(&canonical_name(purpose)))
+                .collect(),
+            datasets: consent
+                .datasets
+                .iter()
+                .map(|id| inner.names.number(id.as_str()))
+                .collect(),
             categories,
             given: consent.given,
             expires: consent.expires,
             withdrawn: false,
         };
-        inner.subjects.entry(consent.subject.as_str().into()).or_default().push(grant);
+        inner
+            .subjects
+            .entry(consent.subject.as_str().into())
+            .or_default()
+            .push(grant);
         Ok(())
     }
 
@@ -240,7 +278,11 @@ impl Index {
     pub fn in_force(&self, subject: &str) -> Vec<ConsentId> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         let grants = inner.subjects.get(subject).map_or(&[] as &[Grant], Vec::as_slice);
-        grants.iter().filter(|grant| !grant.withdrawn).map(|grant| grant.id.clone()).collect()
+        grants
+            .iter()
+            .filter(|grant| !grant.withdrawn)
+            .map(|grant| grant.id.clone())
+            .collect()
     }
 
     /// Compiles what a stream will ask.
@@ -253,28 +295,44 @@ impl Index {
     ) -> Result<Question, GrantError> {
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Question {
-            allowed: categories.iter().map(|name| inner.category(name)).collect::<Result<CategorySet, GrantError>>()?,
+            allowed: categories
+                .iter()
+                .map(|name| inner.category(name))
+                .collect::<Result<CategorySet, GrantError>>()?,
             recipient: inner.names.number(recipient.as_str()),
-            purposes: purposes.iter().map(|purpose| inner.names.number(&canonical_name(purpose))).collect(),
+            purposes: purposes
+                .iter()
+                .map(|purpose| inner.names.number(&canonical_name(purpose)))
+                .collect(),
             dataset: inner.names.number(dataset.as_str()),
         })
     }
 
     /// The number of a data category, as consents and questions use it.
     pub fn category(&self, name: &str) -> Result<Category, GrantError> {
-        self.inner.write().unwrap_or_else(PoisonError::into_inner).category(name)
+        self.inner
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .category(name)
     }
 
     /// Holds the index still for one chunk.
     pub fn read(&self) -> Reader<'_> {
         let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner);
         // The epoch is raised under the write lock: what is read here belongs to the content that is held.
-        Reader { epoch: self.epoch(), inner }
+        Reader {
+            epoch: self.epoch(),
+            inner,
+        }
     }
 
     /// Registers a stream's gate; an older one of the same transfer is closed.
     pub fn enter(&self, transfer: &Pid, gate: Arc<Gate>) {
-        let old = self.gates.lock().unwrap_or_else(PoisonError::into_inner).insert(transfer.clone(), gate);
+        let old = self
+            .gates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(transfer.clone(), gate);
         if let Some(old) = old {
             old.close();
         }
@@ -290,7 +348,11 @@ impl Index {
 
     /// Stops a transfer's stream, if one runs. Returns the last number that passed.
     pub fn stop(&self, transfer: &Pid) -> Option<u64> {
-        let gate = self.gates.lock().unwrap_or_else(PoisonError::into_inner).remove(transfer)?;
+        let gate = self
+            .gates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(transfer)?;
         Some(gate.close())
     }
 
@@ -318,7 +380,9 @@ pub struct Reader<'a> {
 impl Reader<'_> {
     /// Which of the allowed categories of this learner's records may go out now. Never an empty set.
     pub fn ask(&self, subject: &str, question: &Question, now: Timestamp) -> Result<CategorySet, Reason> {
-        let Some(grants) = self.inner.subjects.get(subject) else { return Err(Reason::None) };
+        let Some(grants) = self.inner.subjects.get(subject) else {
+            return Err(Reason::None);
+        };
         let mut permitted = CategorySet::EMPTY;
         let mut nearest = Reason::None;
         for grant in grants {
@@ -336,13 +400,19 @@ impl Reader<'_> {
             {
                 Err(Reason::Category)
             } else {
-                Ok(CategorySet::from_bits(grant.categories.bits() & question.allowed.bits()))
+                Ok(CategorySet::from_bits(
+                    grant.categories.bits() & question.allowed.bits(),
+                ))
             };
             match verdict {
                 Ok(categories) => permitted = permitted.union(categories),
                 Err(reason) => nearest = nearest.max(reason),
             }
         }
-        if permitted == CategorySet::EMPTY { Err(nearest) } else { Ok(permitted) }
+        if permitted == CategorySet::EMPTY {
+            Err(nearest)
+        } else {
+            Ok(permitted)
+        }
     }
 }

@@ -87,7 +87,13 @@ impl Consents {
         audit_key: HmacKey,
         pseudonyms: Pseudonyms,
     ) -> Result<Self, StoreError> {
-        let service = Self { log, signer, index: Arc::new(Index::default()), audit_key, pseudonyms };
+        let service = Self {
+            log,
+            signer,
+            index: Arc::new(Index::default()),
+            audit_key,
+            pseudonyms,
+        };
         let mut after = None::<Vec<u8>>;
         loop {
             let rows = service.log.store().scan(CONSENTS, &[], after.as_deref(), 256).await?;
@@ -95,9 +101,14 @@ impl Consents {
             after = Some(last.key.clone());
             for row in rows {
                 let stored: Stored = decode(&row.item.value)?;
-                service.index.open(&stored.consent).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+                service
+                    .index
+                    .open(&stored.consent)
+                    .map_err(|error| StoreError::Corrupt(error.to_string()))?;
                 if stored.withdrawn.is_some() {
-                    service.index.close(&stored.consent.subject, |id| *id == stored.consent.id);
+                    service
+                        .index
+                        .close(&stored.consent.subject, |id| *id == stored.consent.id);
                 }
             }
         }
@@ -129,12 +140,23 @@ impl Consents {
             for (offset, one) in chunk.iter().enumerate() {
                 let holder = self.holder()?;
                 let consent = Consent::give(one.clone(), holder, now).map_err(|cause| match many {
-                    true => ConsentError::Import { entry: at * IMPORT_BATCH + offset + 1, cause },
+                    true => ConsentError::Import {
+                        entry: at * IMPORT_BATCH + offset + 1,
+                        cause,
+                    },
                     false => cause.into(),
                 })?;
                 let token = token::sign(&self.signer, token::Kind::Consent, &json!(consent))?;
                 entries.push(self.entry(Kind::ConsentGiven, &consent, &token));
-                batch.insert(CONSENTS, consent.id.as_str(), encode(&Stored { consent: consent.clone(), token, withdrawn: None })?);
+                batch.insert(
+                    CONSENTS,
+                    consent.id.as_str(),
+                    encode(&Stored {
+                        consent: consent.clone(),
+                        token,
+                        withdrawn: None,
+                    })?,
+                );
                 all.push(consent);
             }
             self.index.reserve(all.get(begin..).unwrap_or_default())?;
@@ -150,7 +172,10 @@ impl Consents {
     }
 
     fn holder(&self) -> Result<ParticipantId, ConsentError> {
-        self.signer.did().parse().map_err(|_| GrantError::Invalid("holder", "is not a DID").into())
+        self.signer
+            .did()
+            .parse()
+            .map_err(|_| GrantError::Invalid("holder", "is not a DID").into())
     }
 
     fn entry(&self, kind: Kind, consent: &Consent, token: &str) -> Entry {
@@ -187,7 +212,10 @@ impl Consents {
         for (mut stored, version) in affected {
             let claims = json!({"consent": stored.consent.id, "subject": subject, "at": now, "epoch": epoch});
             let token = token::sign(&self.signer, token::Kind::Withdrawal, &claims)?;
-            entries.push(self.entry(Kind::ConsentWithdrawn, &stored.consent, &token).with("epoch", epoch));
+            entries.push(
+                self.entry(Kind::ConsentWithdrawn, &stored.consent, &token)
+                    .with("epoch", epoch),
+            );
             stored.withdrawn = Some(token);
             let key = stored.consent.id.as_str().to_owned();
             batch.replace(CONSENTS, key, version, encode(&stored)?);
@@ -197,7 +225,13 @@ impl Consents {
             self.log.commit(batch, first, entries.collect(), now).await?;
         }
         self.reset_stalled();
-        Ok(Acknowledgement { subject: subject.to_owned(), consents: ids, at: now, epoch, streams })
+        Ok(Acknowledgement {
+            subject: subject.to_owned(),
+            consents: ids,
+            at: now,
+            epoch,
+            streams,
+        })
     }
 
     /// A peer that stops reading would otherwise keep what was handed over before the withdrawal waiting in our buffers.

@@ -50,7 +50,10 @@ mod tests {
 
     #[test]
     fn a_learner_has_one_name_for_each_recipient_and_holder() {
-        let (a, b) = ("did:web:a.example".parse().unwrap(), "did:web:b.example".parse().unwrap());
+        let (a, b) = (
+            "did:web:a.example".parse().unwrap(),
+            "did:web:b.example".parse().unwrap(),
+        );
         let holder = Pseudonyms::new(HmacKey::new(b"one holder's secret"));
         let other = Pseudonyms::new(HmacKey::new(b"another holder's secret"));
         assert_eq!(holder.towards(&a).name("x"), holder.towards(&a).name("x"));

@@ -153,22 +153,42 @@ fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> {
             Ok(())
         }
     };
-    let some = |name: &'static str, empty: bool| if empty { Err(GrantError::Invalid(name, "are missing")) } else { Ok(()) };
+    let some = |name: &'static str, empty: bool| {
+        if empty {
+            Err(GrantError::Invalid(name, "are missing"))
+        } else {
+            Ok(())
+        }
+    };
     text("subject", &new.subject, 512)?;
     text("method (how the consent was collected)", &new.method, 128)?;
     text("evidence (where the proof of the consent is kept)", &new.evidence, 1024)?;
     let hex = new.notice.strip_prefix("sha256:").unwrap_or_default();
     if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(GrantError::Invalid("notice", "must be the notice's hash: sha256: and 64 hex digits"));
+        return Err(GrantError::Invalid(
+            "notice",
+            "must be the notice's hash: sha256: and 64 hex digits",
+        ));
     }
     some("recipients", new.recipients.is_empty())?;
     some("purposes", new.purposes.is_empty())?;
     some("categories", new.categories.is_empty())?;
-    if new.recipients.len().max(new.purposes.len()).max(new.categories.len()).max(new.datasets.len()) > 64 {
+    if new
+        .recipients
+        .len()
+        .max(new.purposes.len())
+        .max(new.categories.len())
+        .max(new.datasets.len())
+        > 64
+    {
         return Err(GrantError::Invalid("a list", "has more than 64 members"));
     }
-    new.purposes.iter().try_for_each(|purpose| text("purpose", purpose, 512))?;
-    new.categories.iter().try_for_each(|category| text("category", category, 64))?;
+    new.purposes
+        .iter()
+        .try_for_each(|purpose| text("purpose", purpose, 512))?;
+    new.categories
+        .iter()
+        .try_for_each(|category| text("category", category, 64))?;
     if new.expires.is_some_and(|expires| expires <= now) {
         return Err(GrantError::Invalid("expires", "is in the past"));
     }

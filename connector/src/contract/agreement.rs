@@ -127,7 +127,10 @@ pub fn verify_export(bytes: &[u8]) -> Result<Checked, VerifyError> {
     }
     let mut keys = Vec::new();
     for key in &export.keys {
-        let parsed = VerifyingKey::from_jwk(&key.jwk).map_err(|cause| VerifyError::Key { kid: key.kid.clone(), cause })?;
+        let parsed = VerifyingKey::from_jwk(&key.jwk).map_err(|cause| VerifyError::Key {
+            kid: key.kid.clone(),
+            cause,
+        })?;
         keys.push((key.kid.clone(), parsed));
     }
     let document = Document::parse(export.document.to_string().as_bytes())?;
@@ -146,8 +149,18 @@ pub fn verify_export(bytes: &[u8]) -> Result<Checked, VerifyError> {
         party(agreement::Role::Assigner, verified.assigner()),
         party(agreement::Role::Assignee, verified.assignee()),
     ];
-    let id = verified.record().parts().agreement.get("@id").and_then(Value::as_str).unwrap_or_default();
-    Ok(Checked { agreement: id.to_owned(), signatures_valid: 2, parties })
+    let id = verified
+        .record()
+        .parts()
+        .agreement
+        .get("@id")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    Ok(Checked {
+        agreement: id.to_owned(),
+        signatures_valid: 2,
+        parties,
+    })
 }
 
 impl StoredAgreement {
@@ -216,7 +229,11 @@ impl Agreements {
 fn record(negotiation: &NegotiationRecord, provider: Party, consumer: Party) -> Result<Record, ContractError> {
     let pids = negotiation.core.pids();
     let text = |pid: Option<Pid>| pid.map(|pid| pid.to_string()).unwrap_or_default();
-    let hashes: Vec<&[u8]> = negotiation.transcript.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+    let hashes: Vec<&[u8]> = negotiation
+        .transcript
+        .iter()
+        .map(|digest| digest.as_bytes().as_slice())
+        .collect();
     Ok(Record::new(Parts {
         provider_pid: text(pids.provider),
         consumer_pid: text(pids.consumer),
@@ -231,15 +248,30 @@ fn record(negotiation: &NegotiationRecord, provider: Party, consumer: Party) -> 
 }
 
 fn me(trust: &Trust) -> Party {
-    Party { did: trust.me().to_string(), jkt: trust.signer().key().verifying_key().thumbprint() }
+    Party {
+        did: trust.me().to_string(),
+        jkt: trust.signer().key().verifying_key().thumbprint(),
+    }
 }
 
 /// The other party with the key that its signature names.
-fn them(negotiation: &NegotiationRecord, signature: &str, keys: &DidDocument) -> Result<(Party, VerifyingKey), ContractError> {
+fn them(
+    negotiation: &NegotiationRecord,
+    signature: &str,
+    keys: &DidDocument,
+) -> Result<(Party, VerifyingKey), ContractError> {
     let refuse = |error: &dyn std::fmt::Display| ContractError::AgreementSignature(error.to_string());
     let parsed = agreement::PartySignature::parse(signature).map_err(|error| refuse(&error))?;
-    let key = keys.key(parsed.kid()).ok_or_else(|| refuse(&"it names a key that the signer does not publish"))?;
-    Ok((Party { did: negotiation.core.peer.to_string(), jkt: key.thumbprint() }, key.clone()))
+    let key = keys
+        .key(parsed.kid())
+        .ok_or_else(|| refuse(&"it names a key that the signer does not publish"))?;
+    Ok((
+        Party {
+            did: negotiation.core.peer.to_string(),
+            jkt: key.thumbprint(),
+        },
+        key.clone(),
+    ))
 }
 
 /// Provider: writes the agreement and signs the record of it, which names the keys of both.
@@ -251,7 +283,15 @@ pub(super) fn propose(
     now: Timestamp,
 ) -> Result<(), ContractError> {
     let mut members = negotiation.offer.as_object().cloned().unwrap_or_default();
-    for own in ["@id", "@type", "@context", "target", "assigner", "assignee", "timestamp"] {
+    for own in [
+        "@id",
+        "@type",
+        "@context",
+        "target",
+        "assigner",
+        "assignee",
+        "timestamp",
+    ] {
         members.shift_remove(own);
     }
     let mut agreement = json!({
@@ -315,7 +355,9 @@ pub(super) fn finalized(
     let (provider, _) = them(negotiation, &signature, keys)?;
     let stored = assemble(negotiation, provider, me(trust), keys, trust, now)?;
     if document != Some(stored.document_digest()?.to_string().as_str()) {
-        return Err(ContractError::AgreementSignature("the provider finalized another document".into()));
+        return Err(ContractError::AgreementSignature(
+            "the provider finalized another document".into(),
+        ));
     }
     Ok(stored)
 }
@@ -330,26 +372,50 @@ fn assemble(
 ) -> Result<StoredAgreement, ContractError> {
     let signer = trust.signer();
     let record = record(negotiation, provider, consumer)?;
-    let signatures = (negotiation.provider_signature.as_deref(), negotiation.consumer_signature.as_deref());
-    let document = Document::assemble(record, signatures.0.unwrap_or_default(), signatures.1.unwrap_or_default())?;
+    let signatures = (
+        negotiation.provider_signature.as_deref(),
+        negotiation.consumer_signature.as_deref(),
+    );
+    let document = Document::assemble(
+        record,
+        signatures.0.unwrap_or_default(),
+        signatures.1.unwrap_or_default(),
+    )?;
     let own = signer.key().verifying_key();
-    document.verify(|kid| if kid == signer.kid() { Some(own.clone()) } else { keys.key(kid).cloned() })?;
+    document.verify(|kid| {
+        if kid == signer.kid() {
+            Some(own.clone())
+        } else {
+            keys.key(kid).cloned()
+        }
+    })?;
     let text = |name: &str| negotiation.agreement.as_ref()?.get(name)?.as_str();
     let party = |name: &str| {
-        text(name).and_then(|did| did.parse().ok()).ok_or_else(|| ContractError::AgreementDiffers(format!("{name} is missing")))
+        text(name)
+            .and_then(|did| did.parse().ok())
+            .ok_or_else(|| ContractError::AgreementDiffers(format!("{name} is missing")))
     };
     let published = document
         .signatures()
         .iter()
         .filter_map(|signature| {
             let kid = signature.kid();
-            let jwk = if kid == signer.kid() { own.to_jwk() } else { keys.key(kid)?.to_jwk() };
-            Some(PublishedKey { kid: kid.to_owned(), jwk })
+            let jwk = if kid == signer.kid() {
+                own.to_jwk()
+            } else {
+                keys.key(kid)?.to_jwk()
+            };
+            Some(PublishedKey {
+                kid: kid.to_owned(),
+                jwk,
+            })
         })
         .collect();
     let bytes = document.to_bytes()?;
     Ok(StoredAgreement {
-        id: negotiation.agreement_id().ok_or_else(|| ContractError::AgreementDiffers("it has no usable @id".into()))?,
+        id: negotiation
+            .agreement_id()
+            .ok_or_else(|| ContractError::AgreementDiffers("it has no usable @id".into()))?,
         dataset: negotiation.dataset.clone(),
         provider: party("assigner")?,
         consumer: party("assignee")?,

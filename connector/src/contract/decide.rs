@@ -44,7 +44,10 @@ pub(super) fn on_request(record: &NegotiationRecord, offer: &Value, now: Timesta
         return Ok(Proposal::Agree);
     }
     if record.rounds >= MAX_ROUNDS {
-        return Ok(Proposal::Terminate(Explanation::new("no-agreement", "the terms did not meet; this offer is final")));
+        return Ok(Proposal::Terminate(Explanation::new(
+            "no-agreement",
+            "the terms did not meet; this offer is final",
+        )));
     }
     Ok(Proposal::Offer(record.published.clone()))
 }
@@ -60,7 +63,10 @@ pub(super) fn on_counter_offer(record: &NegotiationRecord) -> Reply {
     } else if same(&record.offer, &record.published) {
         Reply::Accept
     } else {
-        Reply::Terminate(Explanation::new("other-terms", "the offer has other terms than the one in the catalog"))
+        Reply::Terminate(Explanation::new(
+            "other-terms",
+            "the offer has other terms than the one in the catalog",
+        ))
     }
 }
 
@@ -77,7 +83,9 @@ pub(super) fn understandable(offer: &Value) -> Result<policy::Policy, ContractEr
 pub(super) fn target(offer: &Value, dataset: &DatasetId) -> Result<(), ContractError> {
     match offer.get("target").and_then(Value::as_str) {
         Some(target) if target == dataset.as_str() => Ok(()),
-        other => Err(ContractError::Invalid(format!("the offer's target is {other:?}; expected {dataset}"))),
+        other => Err(ContractError::Invalid(format!(
+            "the offer's target is {other:?}; expected {dataset}"
+        ))),
     }
 }
 
@@ -87,7 +95,12 @@ pub(super) fn callback(url: &Url, peer: &Peer) -> Result<(), ContractError> {
 }
 
 /// The agreement must say what was on the table, between the right parties.
-pub(super) fn agreement(record: &NegotiationRecord, agreement: &Value, me: &str, now: Timestamp) -> Result<(), ContractError> {
+pub(super) fn agreement(
+    record: &NegotiationRecord,
+    agreement: &Value,
+    me: &str,
+    now: Timestamp,
+) -> Result<(), ContractError> {
     let differs = |what: String| ContractError::AgreementDiffers(what);
     let agreed = understandable(agreement)?;
     let text = |name: &str| agreement.get(name).and_then(Value::as_str);
@@ -112,7 +125,21 @@ pub(super) fn agreement(record: &NegotiationRecord, agreement: &Value, me: &str,
     }
     let offered = read_policy(&record.offer)?;
     policy::same_terms(&agreed, &offered).map_err(|difference| differs(difference.to_string()))?;
-    let whose = if record.offer_by == Role::Provider { "accepted" } else { "requested" };
-    catalog::permitted(&agreed, Stage::Negotiation, &me.parse().map_err(|_| differs("assignee".into()))?, now)
-        .map_err(|reasons| differs(format!("the {whose} terms do not allow the use: {}", catalog::list(&reasons))))
+    let whose = if record.offer_by == Role::Provider {
+        "accepted"
+    } else {
+        "requested"
+    };
+    catalog::permitted(
+        &agreed,
+        Stage::Negotiation,
+        &me.parse().map_err(|_| differs("assignee".into()))?,
+        now,
+    )
+    .map_err(|reasons| {
+        differs(format!(
+            "the {whose} terms do not allow the use: {}",
+            catalog::list(&reasons)
+        ))
+    })
 }

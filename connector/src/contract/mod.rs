@@ -18,7 +18,10 @@ use crate::{
         negotiation::State,
     },
     jose::{self, AgreementError, agreement::Party},
-    process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, outbox::Outcome},
+    process::{
+        Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict,
+        outbox::Outcome,
+    },
     store::StoreError,
     trust::{Trust, TrustError, Verified, did::DidError},
 };
@@ -160,7 +163,13 @@ impl Contracts {
         base: Url,
     ) -> Self {
         let agreements = Agreements::new(log.store().clone());
-        Self { ledger: Ledger::new(log, queue, events), catalog, agreements, trust, base }
+        Self {
+            ledger: Ledger::new(log, queue, events),
+            catalog,
+            agreements,
+            trust,
+            base,
+        }
     }
 
     /// The agreements in force and those that were.
@@ -205,7 +214,10 @@ impl Contracts {
         let core = Core::new(pid, wanted.peer, Role::Consumer, wanted.base, now);
         let mut record = NegotiationRecord::new(core, wanted.dataset, offer.clone(), wanted.offer, wanted.manual);
         let mut turn = Turn::default();
-        let message = NegotiationMessage::Request { offer, callback: Some(self.base.clone()) };
+        let message = NegotiationMessage::Request {
+            offer,
+            callback: Some(self.base.clone()),
+        };
         record.send(&mut turn, &message, Vec::new(), now)?;
         self.ledger.open(&record, turn, now).await?;
         Ok(record)
@@ -233,7 +245,12 @@ impl Contracts {
             }
             decide::understandable(&offer)?;
             record.put_offer(offer.clone(), Role::Consumer);
-            record.send(turn, &NegotiationMessage::Request { offer, callback: None }, Vec::new(), now)
+            record.send(
+                turn,
+                &NegotiationMessage::Request { offer, callback: None },
+                Vec::new(),
+                now,
+            )
         })
         .await
     }
@@ -269,30 +286,57 @@ impl Contracts {
     /// A consumer's first request.
     pub async fn open(&self, call: Call<'_>, now: Timestamp) -> Result<(Answer, u16), ContractError> {
         let received = call.message.value();
-        let NegotiationMessage::Request { offer, callback: Some(callback) } = &received.message else {
-            return Err(ContractError::Invalid("only a ContractRequestMessage with callbackAddress opens a negotiation".into()));
+        let NegotiationMessage::Request {
+            offer,
+            callback: Some(callback),
+        } = &received.message
+        else {
+            return Err(ContractError::Invalid(
+                "only a ContractRequestMessage with callbackAddress opens a negotiation".into(),
+            ));
         };
         let sender = call.message.sender();
         let incoming = incoming(&call, received.pids.consumer.as_ref());
-        let theirs = received.pids.consumer.as_ref().ok_or(MessageError::Missing("consumerPid"))?;
+        let theirs = received
+            .pids
+            .consumer
+            .as_ref()
+            .ok_or(MessageError::Missing("consumerPid"))?;
         if let Some(pid) = self.ledger.find(&sender.did, Role::Provider, theirs).await? {
             let record = self.ledger.of_peer(&pid, &sender.did).await?;
             return match self.ledger.seen(&pid, &incoming, &record.core.state_name()).await? {
                 Some(answer) => Ok((answer, 201)),
-                None => Err(ContractError::Invalid(format!("consumerPid {theirs} names a negotiation that exists already"))),
+                None => Err(ContractError::Invalid(format!(
+                    "consumerPid {theirs} names a negotiation that exists already"
+                ))),
             };
         }
         decide::callback(callback, sender)?;
         let dataset = self.offered(&message::offer_id(offer)?, &sender.did, now).await?;
         decide::target(offer, &dataset.id)?;
-        let mut core = Core::new(Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?), sender.did.clone(), Role::Provider, callback.clone(), now);
+        let mut core = Core::new(
+            Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?),
+            sender.did.clone(),
+            Role::Provider,
+            callback.clone(),
+            now,
+        );
         core.meet(Some(theirs))?;
-        core.position = core.position.receive(Role::Provider, incoming.step).map_err(ProcessError::from)?;
+        core.position = core
+            .position
+            .receive(Role::Provider, incoming.step)
+            .map_err(ProcessError::from)?;
         core.head = incoming.body;
         let ours = dataset.message_offer();
         let mut record = NegotiationRecord::new(core, dataset.id.clone(), offer.clone(), ours, false);
         record.heard(incoming.body);
-        let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None, refusal: None };
+        let answer = Answer {
+            status: 201,
+            state: record.core.state_name(),
+            pids: record.core.pids(),
+            extra: None,
+            refusal: None,
+        };
         let mut turn = Turn::default();
         self.answer_request(&mut record, &mut turn, offer, &call, now)?;
         self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
@@ -372,7 +416,10 @@ impl Contracts {
             }
             NegotiationMessage::Verification => {
                 let stored = agreement::countersigned(record, call.signature, keys, &self.trust, now)?;
-                let headers = vec![(AGREEMENT_DOCUMENT_HEADER.to_owned(), stored.document_digest()?.to_string())];
+                let headers = vec![(
+                    AGREEMENT_DOCUMENT_HEADER.to_owned(),
+                    stored.document_digest()?.to_string(),
+                )];
                 self.agreements.put(turn.batch(), &stored)?;
                 turn.record(stored.entry()?);
                 record.send(turn, &NegotiationMessage::Finalized, headers, now)
@@ -404,7 +451,15 @@ impl Contracts {
             decide::Proposal::Offer(ours) => {
                 record.put_offer(ours.clone(), Role::Provider);
                 record.rounds += 1;
-                record.send(turn, &NegotiationMessage::Offer { offer: ours, callback: None }, Vec::new(), now)
+                record.send(
+                    turn,
+                    &NegotiationMessage::Offer {
+                        offer: ours,
+                        callback: None,
+                    },
+                    Vec::new(),
+                    now,
+                )
             }
             decide::Proposal::Terminate(why) => {
                 record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now)
@@ -421,10 +476,16 @@ impl Contracts {
     ) -> Result<(), ContractError> {
         let id = AgreementId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         // The consumer signs agreements with the key that signs its messages; the record names it.
-        let consumer = Party { did: call.message.sender().did.to_string(), jkt: call.message.thumbprint() };
+        let consumer = Party {
+            did: call.message.sender().did.to_string(),
+            jkt: call.message.thumbprint(),
+        };
         agreement::propose(record, &id, consumer, &self.trust, now)?;
         let agreement = record.agreement.clone().unwrap_or(Value::Null);
-        let headers = vec![(AGREEMENT_SIGNATURE_HEADER.to_owned(), record.provider_signature.clone().unwrap_or_default())];
+        let headers = vec![(
+            AGREEMENT_SIGNATURE_HEADER.to_owned(),
+            record.provider_signature.clone().unwrap_or_default(),
+        )];
         record.send(turn, &NegotiationMessage::Agreement { agreement }, headers, now)
     }
 
@@ -450,7 +511,10 @@ impl Contracts {
     pub async fn settle(&self, entry: &Outgoing, outcome: &Outcome, now: Timestamp) -> Result<(), ContractError> {
         self.ledger
             .settle(entry, outcome, now, |record: &mut NegotiationRecord, turn| {
-                let wants = record.wants_termination.take().filter(|_| !record.core.position.is_terminal());
+                let wants = record
+                    .wants_termination
+                    .take()
+                    .filter(|_| !record.core.position.is_terminal());
                 if let Some(why) = wants {
                     if record.core.peer_pid.is_some() {
                         return record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now);
@@ -484,14 +548,15 @@ impl Contracts {
     }
 
     fn void_unless_final(&self, record: &NegotiationRecord, turn: &mut Turn) -> Result<(), ContractError> {
-        if record.core.position.state == Some(State::Finalized) { Ok(()) } else { self.void(record, turn) }
+        if record.core.position.state == Some(State::Finalized) {
+            Ok(())
+        } else {
+            self.void(record, turn)
+        }
     }
 }
 
-fn incoming<'a>(
-    call: &Call<'a>,
-    peer_pid: Option<&'a Pid>,
-) -> Incoming<'a, crate::dsp::negotiation::Negotiation> {
+fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>) -> Incoming<'a, crate::dsp::negotiation::Negotiation> {
     let received = call.message.value();
     Incoming {
         step: received.message.step(),

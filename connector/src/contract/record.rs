@@ -63,7 +63,13 @@ impl Kind for NegotiationRecord {
 }
 
 impl NegotiationRecord {
-    pub(super) fn new(core: Core<Negotiation>, dataset: DatasetId, offer: Value, published: Value, manual: bool) -> Self {
+    pub(super) fn new(
+        core: Core<Negotiation>,
+        dataset: DatasetId,
+        offer: Value,
+        published: Value,
+        manual: bool,
+    ) -> Self {
         Self {
             core,
             dataset,
@@ -99,7 +105,10 @@ impl NegotiationRecord {
         if self.core.role == role {
             return Ok(());
         }
-        Err(ContractError::Invalid(format!("this is for the {role}; here this connector is the {}", self.core.role)))
+        Err(ContractError::Invalid(format!(
+            "this is for the {role}; here this connector is the {}",
+            self.core.role
+        )))
     }
 
     /// Only the provider's own offer can be accepted (DSP 2025-1 §7.2.3).
@@ -107,7 +116,9 @@ impl NegotiationRecord {
         if self.offer_by == party {
             return Ok(());
         }
-        Err(ContractError::Invalid("only an offer of the provider can be accepted; the one on the table is the consumer's".into()))
+        Err(ContractError::Invalid(
+            "only an offer of the provider can be accepted; the one on the table is the consumer's".into(),
+        ))
     }
 
     /// A counter-request must be about the same offer.
@@ -128,21 +139,35 @@ impl NegotiationRecord {
         now: Timestamp,
     ) -> Result<(), ContractError> {
         let core = &mut self.core;
-        core.position = core.position.originate(core.role, core.sent, message.step()).map_err(ProcessError::from)?;
+        core.position = core
+            .position
+            .originate(core.role, core.sent, message.step())
+            .map_err(ProcessError::from)?;
         let id = message_id(now)?;
         let body = message.write(&id, &core.pids());
         let path = path(message, core.role, core.peer_pid.as_ref().map(|pid| pid.as_str()));
-        if matches!(message, NegotiationMessage::Request { .. } | NegotiationMessage::Offer { .. } | NegotiationMessage::Accepted) {
+        if matches!(
+            message,
+            NegotiationMessage::Request { .. } | NegotiationMessage::Offer { .. } | NegotiationMessage::Accepted
+        ) {
             self.transcript.push(jose::sha256(body.to_string().as_bytes()));
         }
-        let draft = Draft { kind: message.type_name(), path, body, headers, of: PhantomData };
+        let draft = Draft {
+            kind: message.type_name(),
+            path,
+            body,
+            headers,
+            of: PhantomData,
+        };
         turn.send(self, draft, now);
         Ok(())
     }
 }
 
 fn message_id(now: Timestamp) -> Result<crate::dsp::MessageId, ContractError> {
-    Ok(crate::dsp::MessageId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?))
+    Ok(crate::dsp::MessageId::from_uuid(
+        jose::uuid(now).map_err(jose::JoseError::from)?,
+    ))
 }
 
 /// The address of a message below the recipient's base (DSP 2025-1 §8.1).

@@ -74,7 +74,11 @@ pub(super) async fn give(options: &Options, story: &Story, progress: &Progress) 
     } else {
         write!(stdout, "{}", tell(story, &figures))?;
         if let Some(out) = &options.out {
-            writeln!(stdout, "\nEverything to recompute these figures from is in {}", out.display())?;
+            writeln!(
+                stdout,
+                "\nEverything to recompute these figures from is in {}",
+                out.display()
+            )?;
         }
     }
     Ok(())
@@ -85,7 +89,10 @@ async fn receive(edtech: &Daemon, provider: &Provider, out: &Path) -> Result<Rec
     let pid = provider.received.get("pid").and_then(Value::as_str).unwrap_or_default();
     let path = out.join(format!("received-{}.ndjson", provider.daemon.name));
     let mut file = BufWriter::new(File::create(&path)?);
-    let (_, mut lines) = edtech.api().open(&format!("/v1/transfers/{pid}/records?raw=true")).await?;
+    let (_, mut lines) = edtech
+        .api()
+        .open(&format!("/v1/transfers/{pid}/records?raw=true"))
+        .await?;
     while let Some(chunk) = lines.next().await {
         file.write_all(&chunk?)?;
     }
@@ -93,9 +100,16 @@ async fn receive(edtech: &Daemon, provider: &Provider, out: &Path) -> Result<Rec
     drop(file);
     // Where a withdrawn learner's records must end, by the learner's pseudonym in this stream.
     let mut ends: BTreeMap<String, u64> = BTreeMap::new();
-    for end in provider.withdrawals.iter().filter_map(|ack| ack.get("streams")?.as_array()).flatten() {
-        let (Some(name), Some(last)) = (end.get("pseudonym").and_then(Value::as_str), end.get("lastSequence").and_then(Value::as_u64))
-        else {
+    for end in provider
+        .withdrawals
+        .iter()
+        .filter_map(|ack| ack.get("streams")?.as_array())
+        .flatten()
+    {
+        let (Some(name), Some(last)) = (
+            end.get("pseudonym").and_then(Value::as_str),
+            end.get("lastSequence").and_then(Value::as_u64),
+        ) else {
             continue;
         };
         ends.insert(name.to_owned(), last);
@@ -103,15 +117,23 @@ async fn receive(edtech: &Daemon, provider: &Provider, out: &Path) -> Result<Rec
     let (mut delivered, mut after_withdrawal) = (0, 0);
     for line in BufReader::new(File::open(&path)?).lines() {
         let line = line?;
-        let Some((number, record)) = read_record(line.as_bytes()) else { continue };
+        let Some((number, record)) = read_record(line.as_bytes()) else {
+            continue;
+        };
         delivered += 1;
         let record: Value = serde_json::from_slice(record).unwrap_or(Value::Null);
-        let subject = record.pointer(&provider.source.subject).and_then(Value::as_str).unwrap_or_default();
+        let subject = record
+            .pointer(&provider.source.subject)
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if ends.get(subject).is_some_and(|last| number > *last) {
             after_withdrawal += 1;
         }
     }
-    Ok(Received { delivered, after_withdrawal })
+    Ok(Received {
+        delivered,
+        after_withdrawal,
+    })
 }
 
 fn number(value: &Value, pointer: &str) -> u64 {
@@ -122,13 +144,20 @@ async fn figures(story: &Story, received: &[Received]) -> Result<Value, DemoErro
     let sum = |of: &dyn Fn(&Provider) -> u64| story.providers.iter().map(of).sum::<u64>();
     let mut withheld: BTreeMap<String, u64> = BTreeMap::new();
     for provider in &story.providers {
-        let reasons = provider.released.pointer("/release/withheld").and_then(Value::as_object);
+        let reasons = provider
+            .released
+            .pointer("/release/withheld")
+            .and_then(Value::as_object);
         for (reason, count) in reasons.into_iter().flatten() {
             *withheld.entry(reason.clone()).or_default() += count.as_u64().unwrap_or(0);
         }
     }
-    let daemons: Vec<&Daemon> =
-        story.providers.iter().map(|provider| &provider.daemon).chain(std::iter::once(&story.edtech)).collect();
+    let daemons: Vec<&Daemon> = story
+        .providers
+        .iter()
+        .map(|provider| &provider.daemon)
+        .chain(std::iter::once(&story.edtech))
+        .collect();
     let (mut audit_entries, mut audit_verified) = (0, true);
     for daemon in &daemons {
         let (status, verified) = daemon.try_call(Method::POST, "/v1/audit/verify", None).await?;
@@ -136,17 +165,38 @@ async fn figures(story: &Story, received: &[Received]) -> Result<Value, DemoErro
         audit_entries += number(&verified, "/entries");
     }
     let each = |of: &dyn Fn(&Daemon) -> f64| -> Value {
-        Value::Object(daemons.iter().map(|daemon| (daemon.name.to_owned(), rounded(of(daemon)))).collect::<Map<_, _>>())
+        Value::Object(
+            daemons
+                .iter()
+                .map(|daemon| (daemon.name.to_owned(), rounded(of(daemon))))
+                .collect::<Map<_, _>>(),
+        )
     };
     let mid_stream = |provider: &Provider| {
-        let streams = |ack: &&Value| ack.get("streams").and_then(Value::as_array).is_some_and(|streams| !streams.is_empty());
+        let streams = |ack: &&Value| {
+            ack.get("streams")
+                .and_then(Value::as_array)
+                .is_some_and(|streams| !streams.is_empty())
+        };
         provider.withdrawals.iter().filter(streams).count() as u64
     };
-    let seconds = story.providers.iter().map(|provider| provider.stream_seconds).fold(0.0, f64::max);
+    let seconds = story
+        .providers
+        .iter()
+        .map(|provider| provider.stream_seconds)
+        .fold(0.0, f64::max);
     let delivered: u64 = received.iter().map(|received| received.delivered).sum();
-    let negotiation_ms = story.providers.iter().map(|provider| provider.negotiation_ms).fold(0.0, f64::max);
-    let signatures =
-        story.providers.iter().map(|provider| number(&provider.agreement_check, "/signaturesValid")).min().unwrap_or(0);
+    let negotiation_ms = story
+        .providers
+        .iter()
+        .map(|provider| provider.negotiation_ms)
+        .fold(0.0, f64::max);
+    let signatures = story
+        .providers
+        .iter()
+        .map(|provider| number(&provider.agreement_check, "/signaturesValid"))
+        .min()
+        .unwrap_or(0);
     Ok(json!({
         "records_total": sum(&|provider| provider.source.records),
         "learners_total": sum(&|provider| provider.source.learners.len() as u64),
@@ -187,8 +237,14 @@ async fn unsigned(daemons: &[&Daemon]) -> Result<u64, DemoError> {
 async fn entries(daemon: &Daemon) -> Result<Vec<Value>, DemoError> {
     let (mut all, mut from) = (Vec::new(), 0);
     loop {
-        let page = daemon.call(Method::GET, &format!("/v1/audit/entries?from={from}&limit=1000"), None).await?;
-        let entries = page.get("entries").and_then(Value::as_array).cloned().unwrap_or_default();
+        let page = daemon
+            .call(Method::GET, &format!("/v1/audit/entries?from={from}&limit=1000"), None)
+            .await?;
+        let entries = page
+            .get("entries")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         if entries.is_empty() {
             return Ok(all);
         }
@@ -211,7 +267,11 @@ async fn leave(story: &Story, out: &Path, figures: &Value) -> Result<(), DemoErr
     };
     for provider in &story.providers {
         let name = provider.daemon.name;
-        let suffix = if provider.source.path.extension().is_some_and(|e| e == "gz") { "ndjson.gz" } else { "ndjson" };
+        let suffix = if provider.source.path.extension().is_some_and(|e| e == "gz") {
+            "ndjson.gz"
+        } else {
+            "ndjson"
+        };
         std::fs::copy(&provider.source.path, out.join(format!("source-{name}.{suffix}")))?;
         lines(format!("consents-{name}.ndjson"), &provider.consents)?;
         lines(format!("withdrawals-{name}.ndjson"), &provider.withdrawals)?;
@@ -220,7 +280,13 @@ async fn leave(story: &Story, out: &Path, figures: &Value) -> Result<(), DemoErr
         json(format!("transfer-{name}.json"), &provider.received)?;
         let subjects: Vec<&String> = provider.source.learners.iter().collect();
         let asked = json!({"recipient": story.edtech.did, "subjects": subjects});
-        json(format!("pseudonyms-{name}.json"), &provider.daemon.call(Method::POST, "/v1/pseudonyms", Some(&asked)).await?)?;
+        json(
+            format!("pseudonyms-{name}.json"),
+            &provider
+                .daemon
+                .call(Method::POST, "/v1/pseudonyms", Some(&asked))
+                .await?,
+        )?;
         lines(format!("audit-{name}.ndjson"), &entries(&provider.daemon).await?)?;
     }
     lines("audit-edtech.ndjson".into(), &entries(&story.edtech).await?)?;
@@ -256,7 +322,11 @@ fn tell(story: &Story, figures: &Value) -> String {
         );
         text += &format!(
             "  contract   {} in {:.0} ms, signed by both\n",
-            provider.negotiation.get("agreementId").and_then(Value::as_str).unwrap_or_default(),
+            provider
+                .negotiation
+                .get("agreementId")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
             provider.negotiation_ms
         );
         text += &format!(
@@ -265,27 +335,49 @@ fn tell(story: &Story, figures: &Value) -> String {
             provider.stream_seconds,
             number(&provider.released, "/release/fieldsRemoved")
         );
-        let withheld = provider.released.pointer("/release/withheld").map(ToString::to_string).unwrap_or_default();
+        let withheld = provider
+            .released
+            .pointer("/release/withheld")
+            .map(ToString::to_string)
+            .unwrap_or_default();
         text += &format!("  withheld   {withheld} (the recipient is not told)\n");
-        for ack in provider.withdrawals.iter().take(3) {
-            let last = number(ack, "/streams/0/lastSequence");
-            text += &format!("  withdrawn  one learner at record {last}; none of their records after it\n");
-        }
-        if provider.withdrawals.len() > 3 {
-            text += &format!("             and {} more\n", provider.withdrawals.len() - 3);
-        }
+        let lasts: Vec<String> = provider
+            .withdrawals
+            .iter()
+            .filter_map(|ack| Some(ack.pointer("/streams/0/lastSequence")?.to_string()))
+            .collect();
+        text += &format!(
+            "  withdrawn  {} learners while it ran, at records {}; none of their records after it\n",
+            lasts.len(),
+            lasts.join(", ")
+        );
     }
     text += &format!(
         "\nA signed message with one byte changed: {} {}; as it was signed: {}.\n",
         story.tampered.status,
         story.tampered.code,
-        if story.tampered.genuine_accepted { "accepted" } else { "refused" }
+        if story.tampered.genuine_accepted {
+            "accepted"
+        } else {
+            "refused"
+        }
     );
-    text += &format!("Records delivered {} of {}; ", n("records_delivered"), n("records_total"));
-    text += &format!("after a withdrawal's acknowledgement: {}.\n", n("records_after_withdrawal_ack"));
+    text += &format!(
+        "Records delivered {} of {}; ",
+        n("records_delivered"),
+        n("records_total")
+    );
+    text += &format!(
+        "after a withdrawal's acknowledgement: {}.\n",
+        n("records_after_withdrawal_ack")
+    );
     text += &format!("Agreement signatures valid: {}; ", n("agreement_signatures_valid"));
     text += &format!("unsigned messages accepted: {}.\n", n("unsigned_messages_accepted"));
-    text += &format!("Audit logs: {} entries, verified: {}.\n", n("audit_entries"), n("audit_verified"));
+    text += &format!(
+        "Audit logs: {} entries, verified: {}.\n",
+        n("audit_entries"),
+        n("audit_verified")
+    );
     text += &format!("Memory {} MiB, start {} ms.\n", n("rss_mib"), n("startup_ms"));
     text
 }
@@ -293,8 +385,16 @@ fn tell(story: &Story, figures: &Value) -> String {
 /// Tells how to go on with daemons that were left running.
 pub(super) fn how_to_talk(story: &Story, json: bool) {
     let mut text = String::from("\nThe daemons are still running:\n");
-    for daemon in story.providers.iter().map(|provider| &provider.daemon).chain(std::iter::once(&story.edtech)) {
-        text += &format!("  connector --config {} status\n", daemon.dir.join("connector.toml").display());
+    for daemon in story
+        .providers
+        .iter()
+        .map(|provider| &provider.daemon)
+        .chain(std::iter::once(&story.edtech))
+    {
+        text += &format!(
+            "  connector --config {} status\n",
+            daemon.dir.join("connector.toml").display()
+        );
     }
     text += "Stop them with: pkill -f 'connector serve'\n";
     if json {

@@ -37,14 +37,21 @@ pub(super) struct Planned {
 /// Participants with a port each that is free now.
 pub(super) fn plan(names: &[(&'static str, &'static str)]) -> Result<Vec<Planned>, DemoError> {
     // All ports are held until all are known, so that no two are the same.
-    let held: Vec<TcpListener> =
-        names.iter().map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
+    let held: Vec<TcpListener> = names
+        .iter()
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<Result<_, _>>()?;
     names
         .iter()
         .zip(&held)
         .map(|((name, title), listener)| {
             let port = listener.local_addr()?.port();
-            Ok(Planned { name, title, did: format!("did:web:localhost%3A{port}"), port })
+            Ok(Planned {
+                name,
+                title,
+                did: format!("did:web:localhost%3A{port}"),
+                port,
+            })
         })
         .collect()
 }
@@ -54,7 +61,9 @@ impl Planned {
     pub(super) fn init(&self, root: &Path, all: &[Self], pace: u64) -> Result<(), DemoError> {
         let dir = root.join(self.name);
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["init", "--json", "--allow-private", "--did", &self.did, "--dir"]).arg(&dir);
+        command
+            .args(["init", "--json", "--allow-private", "--did", &self.did, "--dir"])
+            .arg(&dir);
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
         if let Some(first) = all.first().filter(|first| first.name != self.name) {
             command.arg("--ca").arg(root.join(first.name));
@@ -64,7 +73,10 @@ impl Planned {
         }
         let made = command.stdin(Stdio::null()).output()?;
         if !made.status.success() {
-            return Err(DemoError::Step("connector init", String::from_utf8_lossy(&made.stderr).into_owned()));
+            return Err(DemoError::Step(
+                "connector init",
+                String::from_utf8_lossy(&made.stderr).into_owned(),
+            ));
         }
         if pace > 0 {
             let path = dir.join("connector.toml");
@@ -88,7 +100,8 @@ impl Planned {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()?;
-        let api = Local::new(Endpoint::Socket(dir.join("management.sock"))).map_err(|error| DemoError::Step("api", error.to_string()))?;
+        let api = Local::new(Endpoint::Socket(dir.join("management.sock")))
+            .map_err(|error| DemoError::Step("api", error.to_string()))?;
         let mut daemon = Daemon {
             name: self.name,
             title: self.title,
@@ -105,7 +118,13 @@ impl Planned {
                 return Ok(daemon);
             }
             if let Some(status) = daemon.process.try_wait()? {
-                return Err(DemoError::Step("connector serve", format!("it ended with {status}; see {}", daemon.dir.join("connector.log").display())));
+                return Err(DemoError::Step(
+                    "connector serve",
+                    format!(
+                        "it ended with {status}; see {}",
+                        daemon.dir.join("connector.log").display()
+                    ),
+                ));
             }
             if begun.elapsed() > START {
                 return Err(DemoError::Step("connector serve", "it was not ready in time".into()));
@@ -122,13 +141,27 @@ impl Daemon {
         if status.is_success() {
             return Ok(answer);
         }
-        let message = answer.pointer("/error/message").and_then(Value::as_str).unwrap_or("no explanation");
-        Err(DemoError::Step("management API", format!("{}: {path}: {status}: {message}", self.name)))
+        let message = answer
+            .pointer("/error/message")
+            .and_then(Value::as_str)
+            .unwrap_or("no explanation");
+        Err(DemoError::Step(
+            "management API",
+            format!("{}: {path}: {status}: {message}", self.name),
+        ))
     }
 
     /// Calls the management API and leaves the status to the caller.
-    pub(super) async fn try_call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, Value), DemoError> {
-        self.api.call(method, path, body).await.map_err(|error| DemoError::Step("management API", error.to_string()))
+    pub(super) async fn try_call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Value), DemoError> {
+        self.api
+            .call(method, path, body)
+            .await
+            .map_err(|error| DemoError::Step("management API", error.to_string()))
     }
 
     /// The way to the management API, for streams.
@@ -139,8 +172,15 @@ impl Daemon {
     /// Resident memory, in MiB.
     pub(super) fn rss_mib(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap_or_default();
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|kib| kib.parse::<f64>().ok())
+            .unwrap_or(0.0)
+            / 1024.0
     }
 }
 
@@ -150,7 +190,11 @@ impl Drop for Daemon {
             return;
         }
         // An orderly end first, as an operator would do it; then by force.
-        let _ = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).stderr(Stdio::null()).status();
+        let _ = Command::new("kill")
+            .arg("-TERM")
+            .arg(self.process.id().to_string())
+            .stderr(Stdio::null())
+            .status();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(5) {
             if matches!(self.process.try_wait(), Ok(Some(_))) {

@@ -79,7 +79,10 @@ impl Workshop {
         };
         std::fs::create_dir_all(&root)?;
         let keep = options.keep || options.dir.is_some();
-        Ok(Self { root: std::fs::canonicalize(root)?, keep })
+        Ok(Self {
+            root: std::fs::canonicalize(root)?,
+            keep,
+        })
     }
 }
 
@@ -101,15 +104,24 @@ pub(super) async fn run(options: &Options) -> Result<(), DemoError> {
         negotiate(&edtech, provider).await?;
     }
     progress.step("one byte of a signed message is changed on its way");
-    let Some(first) = providers.first() else { return Err(DemoError::Step("set-up", "there is no provider".into())) };
+    let Some(first) = providers.first() else {
+        return Err(DemoError::Step("set-up", "there is no provider".into()));
+    };
     let tampered = tamper::send(&edtech, &first.daemon).await?;
     progress.step("records stream, and some learners withdraw");
-    let streams = providers.iter_mut().map(|provider| stream(&edtech, provider, &progress));
+    let streams = providers
+        .iter_mut()
+        .map(|provider| stream(&edtech, provider, &progress));
     for outcome in futures_util::future::join_all(streams).await {
         outcome?;
     }
     progress.step("agreements and audit logs are checked");
-    let story = Story { edtech, providers, tampered, seconds: begun.elapsed().as_secs_f64() };
+    let story = Story {
+        edtech,
+        providers,
+        tampered,
+        seconds: begun.elapsed().as_secs_f64(),
+    };
     account::give(options, &story, &progress).await?;
     if options.keep {
         account::how_to_talk(&story, options.json);
@@ -117,7 +129,11 @@ pub(super) async fn run(options: &Options) -> Result<(), DemoError> {
     Ok(())
 }
 
-async fn set_up(options: &Options, root: &Path, progress: &account::Progress) -> Result<(Daemon, Vec<Provider>), DemoError> {
+async fn set_up(
+    options: &Options,
+    root: &Path,
+    progress: &account::Progress,
+) -> Result<(Daemon, Vec<Provider>), DemoError> {
     let with_input = options.input.is_some();
     let mut names = vec![("lycee", "the lycée"), ("edtech", "the EdTech")];
     if !with_input {
@@ -126,17 +142,25 @@ async fn set_up(options: &Options, root: &Path, progress: &account::Progress) ->
     let planned = daemons::plan(&names)?;
     let until = clock::now().plus(Duration::from_secs(365 * 24 * 3600)).to_string();
     progress.step("keys, certificates and records are made");
-    let holders = [(Holder::Lycee, options.records.div_ceil(2)), (Holder::FranceTravail, options.records / 2)];
+    let holders = [
+        (Holder::Lycee, options.records.div_ceil(2)),
+        (Holder::FranceTravail, options.records / 2),
+    ];
     let mut prepared = Vec::new();
     for participant in &planned {
         let dir = root.join(participant.name);
         std::fs::create_dir_all(&dir)?;
-        let place = planned.iter().position(|other| other.name == participant.name).unwrap_or_default();
+        let place = planned
+            .iter()
+            .position(|other| other.name == participant.name)
+            .unwrap_or_default();
         let source = match holders.get(place).filter(|_| participant.name != "edtech") {
             Some((holder, count)) => Some(sources::prepare(options, *holder, *count, &dir, &until)?),
             None => None,
         };
-        let pace = source.as_ref().map_or(0, |source| (source.bytes / STREAM_SECONDS).max(64 * 1024));
+        let pace = source
+            .as_ref()
+            .map_or(0, |source| (source.bytes / STREAM_SECONDS).max(64 * 1024));
         participant.init(root, &planned, pace)?;
         prepared.push((participant, source));
     }
@@ -149,7 +173,11 @@ async fn set_up(options: &Options, root: &Path, progress: &account::Progress) ->
             Some(source) => providers.push(Provider {
                 daemon,
                 source,
-                dataset: if with_input { "activity-traces" } else { "skills-records" },
+                dataset: if with_input {
+                    "activity-traces"
+                } else {
+                    "skills-records"
+                },
                 consents: Vec::new(),
                 negotiation: Value::Null,
                 negotiation_ms: 0.0,
@@ -180,7 +208,10 @@ async fn publish(provider: &mut Provider, recipient: &str) -> Result<(), DemoErr
         "source": {"type": "file", "path": provider.source.path}, "subject": provider.source.subject,
         "categories": provider.source.categories, "offer": offer,
     });
-    provider.daemon.call(Method::POST, "/v1/datasets", Some(&dataset)).await?;
+    provider
+        .daemon
+        .call(Method::POST, "/v1/datasets", Some(&dataset))
+        .await?;
     let notice = crate::jose::sha256(b"Notice d'information de la demonstration");
     let notice: String = notice.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let consenting: Vec<&String> = provider.source.consenting.iter().collect();
@@ -195,8 +226,17 @@ async fn publish(provider: &mut Provider, recipient: &str) -> Result<(), DemoErr
                 })
             })
             .collect();
-        let granted = provider.daemon.call(Method::POST, "/v1/consents", Some(&consents.into())).await?;
-        provider.consents.extend(granted.get("consents").and_then(Value::as_array).cloned().unwrap_or_default());
+        let granted = provider
+            .daemon
+            .call(Method::POST, "/v1/consents", Some(&consents.into()))
+            .await?;
+        provider.consents.extend(
+            granted
+                .get("consents")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default(),
+        );
     }
     Ok(())
 }
@@ -215,7 +255,13 @@ async fn negotiate(edtech: &Daemon, provider: &mut Provider) -> Result<(), DemoE
     if text(&ended, "stateName") != "FINALIZED" {
         return Err(DemoError::Step("negotiation", ended.to_string()));
     }
-    provider.agreement = edtech.call(Method::GET, &format!("/v1/agreements/{}", text(&ended, "agreementId")), None).await?;
+    provider.agreement = edtech
+        .call(
+            Method::GET,
+            &format!("/v1/agreements/{}", text(&ended, "agreementId")),
+            None,
+        )
+        .await?;
     provider.agreement_check = match crate::contract::verify_export(provider.agreement.to_string().as_bytes()) {
         Ok(checked) => json!(checked),
         Err(error) => json!({"signaturesValid": 0, "error": error.to_string()}),
@@ -227,7 +273,9 @@ async fn negotiate(edtech: &Daemon, provider: &mut Provider) -> Result<(), DemoE
 async fn stream(edtech: &Daemon, provider: &mut Provider, progress: &account::Progress) -> Result<(), DemoError> {
     let begun = Instant::now();
     let agreement = text(&provider.negotiation, "agreementId");
-    let started = edtech.call(Method::POST, "/v1/transfers", Some(&json!({"agreement": agreement}))).await?;
+    let started = edtech
+        .call(Method::POST, "/v1/transfers", Some(&json!({"agreement": agreement})))
+        .await?;
     let pid = text(&started, "pid");
     let (_, mut lines) = edtech.api().open(&format!("/v1/transfers/{pid}/progress")).await?;
     let mut pending: Vec<String> = provider.source.consenting.iter().cloned().collect();
@@ -271,7 +319,10 @@ async fn stream(edtech: &Daemon, provider: &mut Provider, progress: &account::Pr
 
 async fn withdraw(provider: &mut Provider, subject: &str) -> Result<(), DemoError> {
     let body = json!({ "subject": subject });
-    let (status, answer) = provider.daemon.try_call(Method::POST, "/v1/consents/withdraw", Some(&body)).await?;
+    let (status, answer) = provider
+        .daemon
+        .try_call(Method::POST, "/v1/consents/withdraw", Some(&body))
+        .await?;
     if status != StatusCode::OK {
         return Err(DemoError::Step("withdrawal", answer.to_string()));
     }

@@ -40,7 +40,13 @@ pub(super) struct Source {
 }
 
 /// The records of the user, or of one of the two invented holders.
-pub(super) fn prepare(options: &Options, holder: Holder, count: u64, dir: &Path, until: &str) -> Result<Source, DemoError> {
+pub(super) fn prepare(
+    options: &Options,
+    holder: Holder,
+    count: u64,
+    dir: &Path,
+    until: &str,
+) -> Result<Source, DemoError> {
     match (&options.input, &options.subject) {
         (Some(input), Some(subject)) => own(options.seed, input, subject, until),
         _ => invented(options.seed, holder, count, dir, until),
@@ -112,8 +118,11 @@ fn own(seed: u64, input: &Path, subject: &str, until: &str) -> Result<Source, De
     // Whatever stands beside the learner's identifier identifies too, and stays; `context` holds session ids and stays as well.
     let first = subject.split('/').nth(1).unwrap_or_default().to_owned();
     let pointer = |name: &String| format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-    let traces: Vec<String> =
-        members.iter().filter(|name| **name != first && *name != "context").map(pointer).collect();
+    let traces: Vec<String> = members
+        .iter()
+        .filter(|name| **name != first && *name != "context")
+        .map(pointer)
+        .collect();
     let categories = BTreeMap::from([("activity-traces".to_owned(), traces)]);
     let consenting = learners.iter().filter(|id| chosen(seed, id)).cloned().collect();
     Ok(Source {

@@ -32,21 +32,53 @@ pub(super) async fn send(sender: &Daemon, recipient: &Daemon) -> Result<Refusal,
     let body = catalog::request().to_string();
     let now = clock::now();
     let jti = random::message_id(now).map_err(|error| failed(&error))?;
-    let binding = Binding::Request { method: "POST", url: &url };
-    let signature = seal(&signer, &recipient.did, binding, Digest::EMPTY, body.as_bytes(), now, &jti)
-        .map_err(|error| failed(&error))?;
+    let binding = Binding::Request {
+        method: "POST",
+        url: &url,
+    };
+    let signature = seal(
+        &signer,
+        &recipient.did,
+        binding,
+        Digest::EMPTY,
+        body.as_bytes(),
+        now,
+        &jti,
+    )
+    .map_err(|error| failed(&error))?;
     let client = Client::new(config.net);
     let deliver = async |body: String| -> Result<(u16, Value), DemoError> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(SIGNATURE_HEADER, HeaderValue::from_str(&signature).map_err(|error| failed(&error))?);
+        headers.insert(
+            SIGNATURE_HEADER,
+            HeaderValue::from_str(&signature).map_err(|error| failed(&error))?,
+        );
         let url = url.parse().map_err(|error| failed(&error))?;
-        let request = Request { method: Method::POST, url, headers, body: body.into(), reach: Reach::PrivateAllowed };
+        let request = Request {
+            method: Method::POST,
+            url,
+            headers,
+            body: body.into(),
+            reach: Reach::PrivateAllowed,
+        };
         let response = client.send(request).await.map_err(|error| failed(&error))?;
-        Ok((response.status.as_u16(), serde_json::from_slice(&response.body).unwrap_or(Value::Null)))
+        Ok((
+            response.status.as_u16(),
+            serde_json::from_slice(&response.body).unwrap_or(Value::Null),
+        ))
     };
     let (status, answer) = deliver(body.replacen("CatalogRequestMessage", "CatalogRequestMessagf", 1)).await?;
     let (genuine, _) = deliver(body).await?;
-    let code = answer.get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
-    Ok(Refusal { refused: status == 401, status, code, genuine_accepted: genuine == 200 })
+    let code = answer
+        .get("code")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    Ok(Refusal {
+        refused: status == 401,
+        status,
+        code,
+        genuine_accepted: genuine == 200,
+    })
 }

@@ -17,7 +17,10 @@ pub const CATEGORIES: &[(&str, &[&str])] = &[
     ("identity", &["/person"]),
     ("skills", &["/kind", "/title", "/assurance", "/skills"]),
     ("results", &["/result"]),
-    ("provenance", &["/v", "/id", "/rev", "/category", "/ret", "/issuer", "/awarded", "/src"]),
+    (
+        "provenance",
+        &["/v", "/id", "/rev", "/category", "/ret", "/issuer", "/awarded", "/src"],
+    ),
     ("special-needs", &["/specialNeeds"]),
 ];
 

@@ -15,7 +15,10 @@ pub fn read_request(body: &Value) -> Result<bool, MessageError> {
     let reader = Reader::new(body)?;
     match reader.message_type()? {
         "CatalogRequestMessage" => Ok(!reader.one_or_many("filter").is_empty()),
-        other => Err(MessageError::WrongType { found: other.chars().take(80).collect(), expected: "CatalogRequestMessage" }),
+        other => Err(MessageError::WrongType {
+            found: other.chars().take(80).collect(),
+            expected: "CatalogRequestMessage",
+        }),
     }
 }
 
@@ -71,7 +74,11 @@ pub fn write(listed: &Listed, base: &str) -> Value {
     body.insert("participantId".into(), listed.participant.as_str().into());
     body.insert("service".into(), json!([service(base)]));
     let complete = |dataset: &&ListedDataset| !dataset.offers.is_empty() && !dataset.formats.is_empty();
-    let shown = listed.datasets.iter().filter(complete).map(|dataset| write_dataset(dataset, base, false));
+    let shown = listed
+        .datasets
+        .iter()
+        .filter(complete)
+        .map(|dataset| write_dataset(dataset, base, false));
     let datasets: Vec<Value> = shown.collect();
     if !datasets.is_empty() {
         body.insert("dataset".into(), datasets.into());
@@ -89,10 +96,22 @@ pub fn read(body: &Value) -> Result<Listed, MessageError> {
     let reader = Reader::new(body)?;
     match reader.message_type()? {
         "Catalog" => {}
-        other => return Err(MessageError::WrongType { found: other.chars().take(80).collect(), expected: "Catalog" }),
+        other => {
+            return Err(MessageError::WrongType {
+                found: other.chars().take(80).collect(),
+                expected: "Catalog",
+            });
+        }
     }
-    let datasets = reader.one_or_many("dataset").iter().map(read_dataset).collect::<Result<_, _>>()?;
-    Ok(Listed { participant: reader.id("participantId")?, datasets })
+    let datasets = reader
+        .one_or_many("dataset")
+        .iter()
+        .map(read_dataset)
+        .collect::<Result<_, _>>()?;
+    Ok(Listed {
+        participant: reader.id("participantId")?,
+        datasets,
+    })
 }
 
 fn read_dataset(value: &Value) -> Result<ListedDataset, MessageError> {
@@ -119,7 +138,9 @@ fn read_dataset(value: &Value) -> Result<ListedDataset, MessageError> {
 impl ListedDataset {
     /// The offer with this id.
     pub fn offer(&self, id: &OfferId) -> Option<&Value> {
-        self.offers.iter().find(|offer| offer.get("@id").and_then(Value::as_str) == Some(id.as_str()))
+        self.offers
+            .iter()
+            .find(|offer| offer.get("@id").and_then(Value::as_str) == Some(id.as_str()))
     }
 
     /// Whether we can pull it.

@@ -98,7 +98,10 @@ pub struct Explanation {
 impl Explanation {
     /// One code and one sentence.
     pub fn new(code: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { code: Some(code.into()), reasons: vec![reason.into()] }
+        Self {
+            code: Some(code.into()),
+            reasons: vec![reason.into()],
+        }
     }
 
     /// From the `code` and `reason` of any body. Nothing here is a reason to refuse a message: whatever is not text is shown as
@@ -116,8 +119,15 @@ impl Explanation {
             Some(one) => std::slice::from_ref(one),
         };
         Self {
-            code: body.get("code").filter(|code| !code.is_null()).map(|code| text(code, MAX_CODE)),
-            reasons: reasons.iter().take(MAX_REASONS).map(|reason| text(reason, MAX_REASON)).collect(),
+            code: body
+                .get("code")
+                .filter(|code| !code.is_null())
+                .map(|code| text(code, MAX_CODE)),
+            reasons: reasons
+                .iter()
+                .take(MAX_REASONS)
+                .map(|reason| text(reason, MAX_REASON))
+                .collect(),
         }
     }
 }
@@ -158,13 +168,21 @@ impl NegotiationMessage {
         let message = match kind {
             "ContractRequestMessage" => {
                 let callback = exclusive(reader, "callbackAddress", "providerPid")?;
-                Self::Request { offer: message_offer(reader)?, callback }
+                Self::Request {
+                    offer: message_offer(reader)?,
+                    callback,
+                }
             }
             "ContractOfferMessage" => {
                 let callback = exclusive(reader, "callbackAddress", "consumerPid")?;
-                Self::Offer { offer: message_offer(reader)?, callback }
+                Self::Offer {
+                    offer: message_offer(reader)?,
+                    callback,
+                }
             }
-            "ContractAgreementMessage" => Self::Agreement { agreement: reader.object("agreement")?.clone() },
+            "ContractAgreementMessage" => Self::Agreement {
+                agreement: reader.object("agreement")?.clone(),
+            },
             "ContractAgreementVerificationMessage" => Self::Verification,
             "ContractNegotiationEventMessage" => match reader.text("eventType")? {
                 "ACCEPTED" => Self::Accepted,
@@ -179,7 +197,11 @@ impl NegotiationMessage {
             Self::Offer { callback, .. } => (true, callback.is_none()),
             _ => (true, true),
         };
-        Ok(Received { id: message_id(reader), pids: pids(reader, provider_needed, consumer_needed)?, message })
+        Ok(Received {
+            id: message_id(reader),
+            pids: pids(reader, provider_needed, consumer_needed)?,
+            message,
+        })
     }
 
     /// The message as JSON that validates against the protocol's schema.
@@ -246,21 +268,32 @@ impl TransferMessage {
                 callback: url(reader, "callbackAddress")?.ok_or(MessageError::Missing("callbackAddress"))?,
                 data_address: data_address()?,
             },
-            "TransferStartMessage" => Self::Start { data_address: data_address()? },
+            "TransferStartMessage" => Self::Start {
+                data_address: data_address()?,
+            },
             "TransferSuspensionMessage" => Self::Suspension(Explanation::read(body)),
             "TransferCompletionMessage" => Self::Completion,
             "TransferTerminationMessage" => Self::Termination(Explanation::read(body)),
             other => return Err(wrong_type(other, "a transfer process message")),
         };
         let provider_needed = !matches!(message, Self::Request { .. });
-        Ok(Received { id: message_id(reader), pids: pids(reader, provider_needed, true)?, message })
+        Ok(Received {
+            id: message_id(reader),
+            pids: pids(reader, provider_needed, true)?,
+            message,
+        })
     }
 
     /// The message as JSON that validates against the protocol's schema.
     pub fn write(&self, id: &MessageId, pids: &Pids) -> Value {
         let mut body = start(self.type_name(), id, pids);
         match self {
-            Self::Request { agreement, format, callback, data_address } => {
+            Self::Request {
+                agreement,
+                format,
+                callback,
+                data_address,
+            } => {
                 body.insert("agreementId".into(), agreement.as_str().into());
                 body.insert("format".into(), format.as_str().into());
                 body.insert("callbackAddress".into(), address(callback));
@@ -268,7 +301,9 @@ impl TransferMessage {
                     body.insert("dataAddress".into(), address.write());
                 }
             }
-            Self::Start { data_address: Some(address) } => {
+            Self::Start {
+                data_address: Some(address),
+            } => {
                 body.insert("dataAddress".into(), address.write());
             }
             Self::Suspension(explanation) | Self::Termination(explanation) => explain(&mut body, explanation),
@@ -309,7 +344,10 @@ impl DataAddress {
                 .one_or_many("endpointProperties")
                 .iter()
                 .find(|property| {
-                    property.get("name").and_then(Value::as_str).is_some_and(|found| found.rsplit('/').next() == Some(name))
+                    property
+                        .get("name")
+                        .and_then(Value::as_str)
+                        .is_some_and(|found| found.rsplit('/').next() == Some(name))
                 })
                 .and_then(|property| property.get("value"))
                 .and_then(Value::as_str)
@@ -318,7 +356,9 @@ impl DataAddress {
         Ok(Self {
             endpoint_type: bounded("endpointType", reader.text("endpointType")?)?,
             endpoint: endpoint.map(|text| parse_url("endpoint", text)).transpose()?,
-            authorization: property("authorization").map(|token| bounded("authorization", token)).transpose()?,
+            authorization: property("authorization")
+                .map(|token| bounded("authorization", token))
+                .transpose()?,
         })
     }
 
@@ -380,7 +420,9 @@ pub fn read_error(body: &Value) -> Explanation {
 
 /// The offer's id inside a `MessageOffer`.
 pub fn offer_id(offer: &Value) -> Result<OfferId, MessageError> {
-    Reader::new(offer).map_err(|_| invalid("offer", "is not an object"))?.id("@id")
+    Reader::new(offer)
+        .map_err(|_| invalid("offer", "is not an object"))?
+        .id("@id")
 }
 
 fn message_offer(reader: Reader<'_>) -> Result<Value, MessageError> {
@@ -400,7 +442,10 @@ fn exclusive(reader: Reader<'_>, callback: &'static str, pid: &'static str) -> R
 }
 
 fn url(reader: Reader<'_>, member: &'static str) -> Result<Option<Url>, MessageError> {
-    reader.optional_text(member)?.map(|text| parse_url(member, text)).transpose()
+    reader
+        .optional_text(member)?
+        .map(|text| parse_url(member, text))
+        .transpose()
 }
 
 fn parse_url(member: &'static str, text: &str) -> Result<Url, MessageError> {
@@ -431,7 +476,10 @@ fn message_id(reader: Reader<'_>) -> Option<MessageId> {
 }
 
 fn pids(reader: Reader<'_>, provider_needed: bool, consumer_needed: bool) -> Result<Pids, MessageError> {
-    let pids = Pids { consumer: reader.optional_id("consumerPid")?, provider: reader.optional_id("providerPid")? };
+    let pids = Pids {
+        consumer: reader.optional_id("consumerPid")?,
+        provider: reader.optional_id("providerPid")?,
+    };
     if provider_needed && pids.provider.is_none() {
         return Err(MessageError::Missing("providerPid"));
     }
@@ -469,7 +517,10 @@ fn insert_pids(body: &mut Map<String, Value>, pids: &Pids) {
 }
 
 fn wrong_type(found: &str, expected: &'static str) -> MessageError {
-    MessageError::WrongType { found: found.chars().take(80).collect(), expected }
+    MessageError::WrongType {
+        found: found.chars().take(80).collect(),
+        expected,
+    }
 }
 
 #[cfg(test)]

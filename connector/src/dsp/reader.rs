@@ -117,7 +117,10 @@ impl<'a> Reader<'a> {
 }
 
 pub(super) fn invalid(member: &'static str, problem: impl std::fmt::Display) -> MessageError {
-    MessageError::Invalid { member, problem: problem.to_string() }
+    MessageError::Invalid {
+        member,
+        problem: problem.to_string(),
+    }
 }
 
 /// Whether there is an empty array anywhere: the schemas refuse most of them.

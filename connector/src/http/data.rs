@@ -31,12 +31,27 @@ pub(super) async fn stream(
     request: Request,
 ) -> Response {
     let token = bearer(request.headers()).map(str::to_owned);
-    let reset = request.extensions().get::<Connection>().map_or_else(CancellationToken::new, |c| c.0.clone());
-    match open(&app, &pid, token.as_deref(), query.get("cursor").map(String::as_str), reset).await {
+    let reset = request
+        .extensions()
+        .get::<Connection>()
+        .map_or_else(CancellationToken::new, |c| c.0.clone());
+    match open(
+        &app,
+        &pid,
+        token.as_deref(),
+        query.get("cursor").map(String::as_str),
+        reset,
+    )
+    .await
+    {
         Ok(body) => {
             let mut response = Response::new(Body::new(body));
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(lines::MEDIA_TYPE));
-            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static(lines::MEDIA_TYPE));
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
         Err(problem) => {
@@ -55,7 +70,11 @@ async fn open(
 ) -> Result<Limited, Problem> {
     let pid: Pid = pid.parse().map_err(|_| Problem::from(TransferError::Token))?;
     let token = token.ok_or(TransferError::Token)?;
-    let permit = app.streams.clone().try_acquire_owned().map_err(|_| Problem::from(TransferError::TooManyStreams))?;
+    let permit = app
+        .streams
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Problem::from(TransferError::TooManyStreams))?;
     let body = app.transfers.stream(&pid, token, cursor, reset, (app.clock)()).await?;
     Ok(Limited { body, _permit: permit })
 }

@@ -90,7 +90,9 @@ async fn did_document(State(app): State<Arc<App>>) -> Response {
 pub(super) fn plain(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -107,7 +109,13 @@ struct Refusal {
 
 impl<E: Into<Problem>> From<E> for Refusal {
     fn from(error: E) -> Self {
-        Self { problem: error.into(), pids: Pids { consumer: None, provider: None } }
+        Self {
+            problem: error.into(),
+            pids: Pids {
+                consumer: None,
+                provider: None,
+            },
+        }
     }
 }
 
@@ -119,9 +127,24 @@ where
     R: Future<Output = Result<Reply, Refusal>>,
 {
     let (parts, body) = request.into_parts();
-    let unsigned = |problem: &Problem| plain(problem.status, &family.body(problem, &Pids { consumer: None, provider: None }));
+    let unsigned = |problem: &Problem| {
+        plain(
+            problem.status,
+            &family.body(
+                problem,
+                &Pids {
+                    consumer: None,
+                    provider: None,
+                },
+            ),
+        )
+    };
     if parts.headers.contains_key(header::CONTENT_ENCODING) {
-        return unsigned(&Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoded", "signed bodies are not compressed"));
+        return unsigned(&Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "encoded",
+            "signed bodies are not compressed",
+        ));
     }
     let signature = peer::single(&parts.headers).map(str::to_owned);
     if signature.is_none() {
@@ -133,7 +156,11 @@ where
     };
     let url = format!("{}{}", app.root, parts.uri.path());
     let now = (app.clock)();
-    let verified = match app.trust.authenticate(signature.as_deref(), parts.method.as_str(), &url, body, now).await {
+    let verified = match app
+        .trust
+        .authenticate(signature.as_deref(), parts.method.as_str(), &url, body, now)
+        .await
+    {
         Ok(verified) => verified,
         Err(error) => {
             tracing::info!(%error, path = parts.uri.path(), "a request was not believed");
@@ -147,12 +174,18 @@ where
         Err(refusal) => {
             let replayed = app.contracts.spend(&spent).await.is_err() && refusal.problem.status.is_client_error();
             tracing::info!(peer = %exchange.caller, code = refusal.problem.code, message = refusal.problem.message, replayed, "refused");
-            Reply { status: refusal.problem.status, body: family.body(&refusal.problem, &refusal.pids) }
+            Reply {
+                status: refusal.problem.status,
+                body: family.body(&refusal.problem, &refusal.pids),
+            }
         }
     };
     let bytes = reply.body.to_string();
     let mut response = plain(reply.status, &reply.body);
-    match app.trust.sign_response(&exchange, reply.status.as_u16(), bytes.as_bytes(), (app.clock)()) {
+    match app
+        .trust
+        .sign_response(&exchange, reply.status.as_u16(), bytes.as_bytes(), (app.clock)())
+    {
         Ok(signature) => {
             if let Ok(value) = HeaderValue::from_str(&signature) {
                 response.headers_mut().insert(SIGNATURE_HEADER, value);
@@ -161,7 +194,11 @@ where
         }
         Err(error) => {
             tracing::error!(%error, "an answer could not be signed");
-            unsigned(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer could not be signed"))
+            unsigned(&Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the answer could not be signed",
+            ))
         }
     }
 }
@@ -179,13 +216,17 @@ async fn catalog_request(State(app): State<Arc<App>>, request: Request) -> Respo
     signed(&app, request, Family::Catalog, |verified, _| async move {
         let app = context;
         let body = parsed(verified.value())?;
-        let filtered = catalog::read_request(&body).map_err(|error| Problem::bad_request("invalid-message", error.to_string()))?;
+        let filtered =
+            catalog::read_request(&body).map_err(|error| Problem::bad_request("invalid-message", error.to_string()))?;
         if filtered {
             return Err(Problem::bad_request("unsupported-filter", "this catalog supports no filter").into());
         }
         app.contracts.spend(&verified).await?;
         let listed = app.catalog.shown_to(&verified.sender().did, (app.clock)()).await?;
-        Ok(Reply { status: StatusCode::OK, body: catalog::write(&listed, &app.base()) })
+        Ok(Reply {
+            status: StatusCode::OK,
+            body: catalog::write(&listed, &app.base()),
+        })
     })
     .await
 }
@@ -196,8 +237,14 @@ async fn dataset(State(app): State<Arc<App>>, Path(id): Path<String>, request: R
         let app = context;
         let id = id.parse().map_err(|_| Problem::not_found("dataset"))?;
         app.contracts.spend(&verified).await?;
-        let listed = app.catalog.dataset_shown_to(&id, &verified.sender().did, (app.clock)()).await?;
-        Ok(Reply { status: StatusCode::OK, body: catalog::write_dataset(&listed, &app.base(), true) })
+        let listed = app
+            .catalog
+            .dataset_shown_to(&id, &verified.sender().did, (app.clock)())
+            .await?;
+        Ok(Reply {
+            status: StatusCode::OK,
+            body: catalog::write_dataset(&listed, &app.base(), true),
+        })
     })
     .await
 }
@@ -219,14 +266,18 @@ fn acknowledged(type_name: &str, answer: &Answer) -> Result<Reply, Refusal> {
 }
 
 fn with_pids(pids: &Pids, error: impl Into<Problem>) -> Refusal {
-    Refusal { problem: error.into(), pids: pids.clone() }
+    Refusal {
+        problem: error.into(),
+        pids: pids.clone(),
+    }
 }
 
 async fn negotiation_open(State(app): State<Arc<App>>, request: Request) -> Response {
     let context = app.clone();
     signed(&app, request, Family::Negotiation, |verified, parts| async move {
         let message = verified.try_map(|bytes| {
-            NegotiationMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(contract::ContractError::from(error)))
+            NegotiationMessage::read(&parsed(&bytes)?)
+                .map_err(|error| Problem::from(contract::ContractError::from(error)))
         })?;
         let call = negotiation_call(&message, &parts.headers);
         let (answer, status) = context
@@ -255,7 +306,10 @@ fn fits_path(path: &str, allowed: &[&str]) -> Result<(), Problem> {
     if allowed.iter().any(|last| path.ends_with(last)) {
         return Ok(());
     }
-    Err(Problem::bad_request("wrong-address", "this kind of message has another address"))
+    Err(Problem::bad_request(
+        "wrong-address",
+        "this kind of message has another address",
+    ))
 }
 
 fn negotiation_path(message: &NegotiationMessage) -> &'static [&'static str] {
@@ -284,7 +338,8 @@ async fn negotiation(State(app): State<Arc<App>>, Path(path_pid): Path<String>, 
     signed(&app, request, Family::Negotiation, |verified, parts| async move {
         let pid = pid(&path_pid)?;
         let message = verified.try_map(|bytes| {
-            NegotiationMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(contract::ContractError::from(error)))
+            NegotiationMessage::read(&parsed(&bytes)?)
+                .map_err(|error| Problem::from(contract::ContractError::from(error)))
         })?;
         fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
         let call = negotiation_call(&message, &parts.headers);
@@ -302,9 +357,15 @@ async fn negotiation_state(State(app): State<Arc<App>>, Path(path_pid): Path<Str
     let context = app.clone();
     signed(&app, request, Family::Negotiation, |verified, _| async move {
         context.contracts.spend(&verified).await?;
-        let record = context.contracts.get_for(&pid(&path_pid)?, &verified.sender().did).await?;
+        let record = context
+            .contracts
+            .get_for(&pid(&path_pid)?, &verified.sender().did)
+            .await?;
         let body = message::acknowledgement("ContractNegotiation", &record.core.pids(), &record.core.state_name());
-        Ok(Reply { status: StatusCode::OK, body })
+        Ok(Reply {
+            status: StatusCode::OK,
+            body,
+        })
     })
     .await
 }
@@ -315,7 +376,10 @@ async fn transfer_open(State(app): State<Arc<App>>, request: Request) -> Respons
         let message = verified.try_map(|bytes| {
             TransferMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(transfer::TransferError::from(error)))
         })?;
-        let call = transfer::Call { message: &message, receipt: None };
+        let call = transfer::Call {
+            message: &message,
+            receipt: None,
+        };
         let answer = context
             .transfers
             .open(call, (context.clock)())
@@ -334,7 +398,10 @@ async fn transfer(State(app): State<Arc<App>>, Path(path_pid): Path<String>, req
             TransferMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(transfer::TransferError::from(error)))
         })?;
         fits_path(parts.uri.path(), transfer_path(&message.value().message))?;
-        let call = transfer::Call { message: &message, receipt: header(&parts.headers, RECEIPT_HEADER) };
+        let call = transfer::Call {
+            message: &message,
+            receipt: header(&parts.headers, RECEIPT_HEADER),
+        };
         let answer = context
             .transfers
             .receive(&pid, call, (context.clock)())
@@ -349,9 +416,15 @@ async fn transfer_state(State(app): State<Arc<App>>, Path(path_pid): Path<String
     let context = app.clone();
     signed(&app, request, Family::Transfer, |verified, _| async move {
         context.transfers.spend(&verified).await?;
-        let record = context.transfers.get_for(&pid(&path_pid)?, &verified.sender().did).await?;
+        let record = context
+            .transfers
+            .get_for(&pid(&path_pid)?, &verified.sender().did)
+            .await?;
         let body = message::acknowledgement("TransferProcess", &record.core.pids(), &record.core.state_name());
-        Ok(Reply { status: StatusCode::OK, body })
+        Ok(Reply {
+            status: StatusCode::OK,
+            body,
+        })
     })
     .await
 }

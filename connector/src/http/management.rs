@@ -6,7 +6,10 @@ use crate::{
     catalog::NewDataset,
     consent::NewConsent,
     contract::{self, NegotiationRecord, StoredAgreement, Wanted},
-    dsp::{AgreementId, DatasetId, FORMAT_HTTP_PULL, Machine, Pid, Position, catalog::ListedDataset, message::Explanation, negotiation::State as NegotiationState},
+    dsp::{
+        AgreementId, DatasetId, FORMAT_HTTP_PULL, Machine, Pid, Position, catalog::ListedDataset, message::Explanation,
+        negotiation::State as NegotiationState,
+    },
     jose,
     process::Protocol,
     transfer::{self, TransferRecord},
@@ -39,7 +42,10 @@ pub fn routes(app: Arc<App>, token: Option<jose::Digest>) -> Router {
     let routes = Router::new()
         .route("/v1/status", get(|ctx: Ctx| async { answer(status(ctx).await) }))
         .route("/v1/peers", get(|ctx: Ctx| async { answer(peers(ctx).await) }))
-        .route("/v1/datasets", get(|ctx: Ctx| async { answer(datasets(ctx).await) }).post(dataset_add))
+        .route(
+            "/v1/datasets",
+            get(|ctx: Ctx| async { answer(datasets(ctx).await) }).post(dataset_add),
+        )
         .route("/v1/datasets/{id}", get(dataset_show).delete(dataset_remove))
         .route("/v1/catalog", get(catalog))
         .route("/v1/negotiations", get(negotiations).post(negotiate))
@@ -62,7 +68,9 @@ pub fn routes(app: Arc<App>, token: Option<jose::Digest>) -> Router {
         .with_state(app);
     match token {
         None => routes,
-        Some(token) => routes.layer(middleware::from_fn(move |request, next| authorized(token, request, next))),
+        Some(token) => routes.layer(middleware::from_fn(move |request, next| {
+            authorized(token, request, next)
+        })),
     }
 }
 
@@ -75,7 +83,11 @@ async fn authorized(token: jose::Digest, request: Request, next: Next) -> Respon
         .map(|given| jose::sha256(given.trim().as_bytes()));
     match given {
         Some(given) if given.matches(&token) => next.run(request).await,
-        _ => answer(Err(Problem::new(StatusCode::UNAUTHORIZED, "token", "the management token is missing or wrong"))),
+        _ => answer(Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "token",
+            "the management token is missing or wrong",
+        ))),
     }
 }
 
@@ -91,12 +103,22 @@ fn ok(body: Value) -> Outcome {
 }
 
 async fn body<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Problem> {
-    let limits = super::Limits { body_bytes: MAX_BODY, ..app.limits.clone() };
+    let limits = super::Limits {
+        body_bytes: MAX_BODY,
+        ..app.limits.clone()
+    };
     let bytes = read_body(request.into_body(), &limits).await?;
     let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-    let limits = crate::dsp::json::Limits { bytes: MAX_BODY, ..crate::dsp::json::Limits::MESSAGE };
+    let limits = crate::dsp::json::Limits {
+        bytes: MAX_BODY,
+        ..crate::dsp::json::Limits::MESSAGE
+    };
     let invalid = |error: &dyn std::fmt::Display| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", format!("the request is not what is expected here: {error}"))
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            format!("the request is not what is expected here: {error}"),
+        )
     };
     let value = crate::dsp::json::parse_within(bytes, limits).map_err(|error| invalid(&error))?;
     serde_json::from_value(value).map_err(|error| invalid(&error))
@@ -129,7 +151,11 @@ async fn status(State(app): Ctx) -> Outcome {
 }
 
 async fn peers(State(app): Ctx) -> Outcome {
-    let mut peers: Vec<Value> = app.trust.peers().map(|peer| json!({"did": peer.did, "name": peer.name})).collect();
+    let mut peers: Vec<Value> = app
+        .trust
+        .peers()
+        .map(|peer| json!({"did": peer.did, "name": peer.name}))
+        .collect();
     peers.sort_by_key(ToString::to_string);
     ok(json!({ "peers": peers }))
 }
@@ -154,7 +180,12 @@ async fn dataset_show(State(app): Ctx, Path(id): Path<String>) -> Response {
     answer(
         async {
             let id: DatasetId = parse(&id, "dataset")?;
-            ok(json!(app.catalog.get(&id).await?.ok_or_else(|| Problem::not_found("dataset"))?))
+            ok(json!(
+                app.catalog
+                    .get(&id)
+                    .await?
+                    .ok_or_else(|| Problem::not_found("dataset"))?
+            ))
         }
         .await,
     )
@@ -174,7 +205,9 @@ async fn dataset_remove(State(app): Ctx, Path(id): Path<String>) -> Response {
 async fn catalog(State(app): Ctx, Query(query): Query<HashMap<String, String>>) -> Response {
     answer(
         async {
-            let peer = query.get("peer").ok_or_else(|| Problem::bad_request("invalid", "the query needs peer=DID or name"))?;
+            let peer = query
+                .get("peer")
+                .ok_or_else(|| Problem::bad_request("invalid", "the query needs peer=DID or name"))?;
             let peer = app.peers.named(peer)?;
             ok(json!(app.peers.catalog(peer).await?))
         }
@@ -226,8 +259,9 @@ async fn negotiate(State(app): Ctx, request: Request) -> Response {
             let wanted: Negotiate = body(&app, request).await?;
             let peer = app.peers.named(&wanted.peer)?;
             let listed = app.peers.catalog(peer).await?;
-            let (dataset, offer) = contract::pick(&listed.datasets, &wanted.offer)
-                .ok_or_else(|| Problem::not_found("offer in the peer's catalog").hint("list it with: connector catalog PEER"))?;
+            let (dataset, offer) = contract::pick(&listed.datasets, &wanted.offer).ok_or_else(|| {
+                Problem::not_found("offer in the peer's catalog").hint("list it with: connector catalog PEER")
+            })?;
             pullable(dataset)?;
             let wanted = Wanted {
                 peer: peer.did.clone(),
@@ -237,7 +271,10 @@ async fn negotiate(State(app): Ctx, request: Request) -> Response {
                 terms: wanted.terms,
                 manual: wanted.manual,
             };
-            Ok((StatusCode::CREATED, negotiation_json(&app.contracts.request(wanted, (app.clock)()).await?)))
+            Ok((
+                StatusCode::CREATED,
+                negotiation_json(&app.contracts.request(wanted, (app.clock)()).await?),
+            ))
         }
         .await,
     )
@@ -250,20 +287,38 @@ fn pullable(dataset: &ListedDataset) -> Result<(), Problem> {
     Err(Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "unknown-format",
-        format!("the dataset is not offered as {FORMAT_HTTP_PULL}, but as {}", dataset.formats.join(", ")),
+        format!(
+            "the dataset is not offered as {FORMAT_HTTP_PULL}, but as {}",
+            dataset.formats.join(", ")
+        ),
     ))
 }
 
 async fn negotiation(State(app): Ctx, Path(pid): Path<String>) -> Response {
-    answer(async { ok(negotiation_json(&app.contracts.get(&parse(&pid, "negotiation")?).await?)) }.await)
+    answer(
+        async {
+            ok(negotiation_json(
+                &app.contracts.get(&parse(&pid, "negotiation")?).await?,
+            ))
+        }
+        .await,
+    )
 }
 
 /// Answers when the negotiation has ended or waits for the operator. Listens before it looks, so that nothing is missed.
-async fn negotiation_wait(State(app): Ctx, Path(pid): Path<String>, Query(query): Query<HashMap<String, String>>) -> Response {
+async fn negotiation_wait(
+    State(app): Ctx,
+    Path(pid): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     answer(
         async {
             let pid: Pid = parse(&pid, "negotiation")?;
-            let seconds = query.get("timeout").and_then(|text| text.parse().ok()).unwrap_or(60_u64).min(3600);
+            let seconds = query
+                .get("timeout")
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(60_u64)
+                .min(3600);
             let mut events = app.transfers.events().subscribe();
             let ended = async {
                 loop {
@@ -281,8 +336,14 @@ async fn negotiation_wait(State(app): Ctx, Path(pid): Path<String>, Query(query)
                     }
                 }
             };
-            let late = Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the negotiation has not ended in that time");
-            tokio::time::timeout(Duration::from_secs(seconds), ended).await.unwrap_or(Err(late))
+            let late = Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout",
+                "the negotiation has not ended in that time",
+            );
+            tokio::time::timeout(Duration::from_secs(seconds), ended)
+                .await
+                .unwrap_or(Err(late))
         }
         .await,
     )
@@ -299,11 +360,20 @@ struct Command {
 
 impl Command {
     fn why(&self) -> Explanation {
-        Explanation::new("operator", self.reason.clone().unwrap_or_else(|| "the operator decided so".to_owned()))
+        Explanation::new(
+            "operator",
+            self.reason
+                .clone()
+                .unwrap_or_else(|| "the operator decided so".to_owned()),
+        )
     }
 }
 
-async fn negotiation_command(State(app): Ctx, Path((pid, command)): Path<(String, String)>, request: Request) -> Response {
+async fn negotiation_command(
+    State(app): Ctx,
+    Path((pid, command)): Path<(String, String)>,
+    request: Request,
+) -> Response {
     answer(
         async {
             let pid: Pid = parse(&pid, "negotiation")?;
@@ -312,7 +382,9 @@ async fn negotiation_command(State(app): Ctx, Path((pid, command)): Path<(String
             let record = match command.as_str() {
                 "accept" => app.contracts.accept(&pid, now).await?,
                 "counter" => {
-                    let terms = details.terms.ok_or_else(|| Problem::bad_request("invalid", "terms are missing"))?;
+                    let terms = details
+                        .terms
+                        .ok_or_else(|| Problem::bad_request("invalid", "terms are missing"))?;
                     app.contracts.counter(&pid, &terms, now).await?
                 }
                 "terminate" => app.contracts.terminate(&pid, details.why(), now).await?,
@@ -348,7 +420,12 @@ async fn agreement(State(app): Ctx, Path(id): Path<String>) -> Response {
     answer(
         async {
             let id: AgreementId = parse(&id, "agreement")?;
-            let stored = app.contracts.agreements().get(&id).await?.ok_or_else(|| Problem::not_found("agreement"))?;
+            let stored = app
+                .contracts
+                .agreements()
+                .get(&id)
+                .await?
+                .ok_or_else(|| Problem::not_found("agreement"))?;
             ok(json!(stored.export()?))
         }
         .await,
@@ -358,9 +435,18 @@ async fn agreement(State(app): Ctx, Path(id): Path<String>) -> Response {
 // ---- transfers -------------------------------------------------------------------------------------------------------
 
 fn transfer_json(app: &App, record: &TransferRecord) -> Value {
-    let counts = app.transfers.live().watch(&record.core.pid).map(|counts| *counts.borrow());
-    let stored = transfer::Counts { records: record.progress.records, bytes: record.progress.bytes };
-    let counts = counts.filter(|counts| counts.records > stored.records).unwrap_or(stored);
+    let counts = app
+        .transfers
+        .live()
+        .watch(&record.core.pid)
+        .map(|counts| *counts.borrow());
+    let stored = transfer::Counts {
+        records: record.progress.records,
+        bytes: record.progress.bytes,
+    };
+    let counts = counts
+        .filter(|counts| counts.records > stored.records)
+        .unwrap_or(stored);
     json!({
         "pid": record.core.pid, "peer": record.core.peer, "peerPid": record.core.peer_pid, "role": record.core.role,
         "agreement": record.agreement, "dataset": record.dataset, "state": record.core.position.state,
@@ -391,7 +477,12 @@ async fn transfer_start(State(app): Ctx, request: Request) -> Response {
     answer(
         async {
             let wanted: StartTransfer = body(&app, request).await?;
-            let stored = app.contracts.agreements().get(&wanted.agreement).await?.ok_or_else(|| Problem::not_found("agreement"))?;
+            let stored = app
+                .contracts
+                .agreements()
+                .get(&wanted.agreement)
+                .await?
+                .ok_or_else(|| Problem::not_found("agreement"))?;
             let peer = app.peers.named(stored.provider.as_str())?;
             let base = app.peers.base(peer).await?;
             let record = app.transfers.request(&wanted.agreement, base, (app.clock)()).await?;
@@ -402,7 +493,15 @@ async fn transfer_start(State(app): Ctx, request: Request) -> Response {
 }
 
 async fn transfer_show(State(app): Ctx, Path(pid): Path<String>) -> Response {
-    answer(async { ok(transfer_json(&app, &app.transfers.get(&parse(&pid, "transfer")?).await?)) }.await)
+    answer(
+        async {
+            ok(transfer_json(
+                &app,
+                &app.transfers.get(&parse(&pid, "transfer")?).await?,
+            ))
+        }
+        .await,
+    )
 }
 
 async fn transfer_command(State(app): Ctx, Path((pid, command)): Path<(String, String)>, request: Request) -> Response {
@@ -430,7 +529,9 @@ fn lines(receiver: mpsc::Receiver<Bytes>) -> Response {
         Some((Ok::<_, std::convert::Infallible>(Frame::data(bytes)), receiver))
     });
     let mut response = Response::new(Body::new(StreamBody::new(stream)));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     response
 }
 
@@ -447,10 +548,17 @@ async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) -> Response
     tokio::spawn(async move {
         let mut events = app.transfers.events().subscribe();
         loop {
-            let Ok(record) = app.transfers.get(&pid).await else { return };
+            let Ok(record) = app.transfers.get(&pid).await else {
+                return;
+            };
             let shown = transfer_json(&app, &record);
             let ended = record.core.position.is_terminal();
-            let error = record.core.explanation.as_ref().filter(|_| !record.progress.complete).map(|why| why.reasons.join("; "));
+            let error = record
+                .core
+                .explanation
+                .as_ref()
+                .filter(|_| !record.progress.complete)
+                .map(|why| why.reasons.join("; "));
             let line = json!({"records": shown["progress"]["records"], "bytes": shown["progress"]["bytes"],
                 "state": record.core.state_name(), "complete": record.progress.complete, "error": error, "ended": ended});
             if sender.send(format!("{line}\n").into()).await.is_err() || ended {
@@ -501,17 +609,27 @@ async fn next_change(
 }
 
 /// The received records: as they came (`raw=true`), or the records alone.
-async fn transfer_records(State(app): Ctx, Path(pid): Path<String>, Query(query): Query<HashMap<String, String>>) -> Response {
+async fn transfer_records(
+    State(app): Ctx,
+    Path(pid): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     let opened = async {
         let record = app.transfers.get(&parse(&pid, "transfer")?).await?;
         if !record.progress.complete {
-            return Err(Problem::new(StatusCode::CONFLICT, "incomplete", "the transfer is not complete yet")
-                .hint("wait for it with: connector transfer show PID"));
+            return Err(
+                Problem::new(StatusCode::CONFLICT, "incomplete", "the transfer is not complete yet")
+                    .hint("wait for it with: connector transfer show PID"),
+            );
         }
         let path = transfer::file(&app.received, &record.core.pid);
         tokio::fs::File::open(&path).await.map_err(|error| {
             tracing::error!(%error, path = %path.display(), "received records cannot be read");
-            Problem::new(StatusCode::GONE, "gone", "the received records are not on this connector any more")
+            Problem::new(
+                StatusCode::GONE,
+                "gone",
+                "the received records are not on this connector any more",
+            )
         })
     };
     let file = match opened.await {
@@ -541,7 +659,10 @@ fn copy_records(file: std::fs::File, raw: bool, sender: &mpsc::Sender<Bytes>) {
                 (false, None) => {}
             }
         }
-        if (out.len() > 64 * 1024 || read == 0) && !out.is_empty() && sender.blocking_send(std::mem::take(&mut out).into()).is_err() {
+        if (out.len() > 64 * 1024 || read == 0)
+            && !out.is_empty()
+            && sender.blocking_send(std::mem::take(&mut out).into()).is_err()
+        {
             return;
         }
         if read == 0 {
@@ -567,7 +688,10 @@ async fn consent_grant(State(app): Ctx, request: Request) -> Response {
         async {
             let new: Vec<NewConsent> = body(&app, request).await?;
             let granted = app.consents.grant(new, (app.clock)()).await?;
-            Ok((StatusCode::CREATED, json!({"granted": granted.len(), "consents": granted})))
+            Ok((
+                StatusCode::CREATED,
+                json!({"granted": granted.len(), "consents": granted}),
+            ))
         }
         .await,
     )
@@ -585,7 +709,11 @@ async fn consent_withdraw(State(app): Ctx, request: Request) -> Response {
     answer(
         async {
             let wanted: Withdraw = body(&app, request).await?;
-            ok(json!(app.consents.withdraw(&wanted.subject, wanted.recipient.as_ref(), (app.clock)()).await?))
+            ok(json!(
+                app.consents
+                    .withdraw(&wanted.subject, wanted.recipient.as_ref(), (app.clock)())
+                    .await?
+            ))
         }
         .await,
     )
@@ -603,9 +731,15 @@ async fn pseudonyms(State(app): Ctx, request: Request) -> Response {
     answer(
         async {
             let wanted: AskPseudonyms = body(&app, request).await?;
-            let names = app.consents.pseudonyms().towards(&app.peers.named(&wanted.recipient)?.did);
-            let named: HashMap<&str, String> =
-                wanted.subjects.iter().map(|subject| (subject.as_str(), names.name(subject))).collect();
+            let names = app
+                .consents
+                .pseudonyms()
+                .towards(&app.peers.named(&wanted.recipient)?.did);
+            let named: HashMap<&str, String> = wanted
+                .subjects
+                .iter()
+                .map(|subject| (subject.as_str(), names.name(subject)))
+                .collect();
             ok(json!({ "pseudonyms": named }))
         }
         .await,
@@ -618,10 +752,16 @@ async fn audit_entries(State(app): Ctx, Query(query): Query<HashMap<String, Stri
     answer(
         async {
             let number = |name: &str| query.get(name).and_then(|text| text.parse::<u64>().ok());
-            let (from, limit) = (number("from").unwrap_or(0), number("limit").unwrap_or(100).clamp(1, 1000));
+            let (from, limit) = (
+                number("from").unwrap_or(0),
+                number("limit").unwrap_or(100).clamp(1, 1000),
+            );
             let entries = app.log.entries(from, usize::try_from(limit).unwrap_or(100)).await?;
             let next = entries.last().map_or(from, |(seq, _)| seq + 1);
-            let entries: Vec<Value> = entries.into_iter().map(|(seq, entry)| json!({"seq": seq, "entry": entry})).collect();
+            let entries: Vec<Value> = entries
+                .into_iter()
+                .map(|(seq, entry)| json!({"seq": seq, "entry": entry}))
+                .collect();
             ok(json!({"entries": entries, "next": next, "total": app.log.len().await?}))
         }
         .await,

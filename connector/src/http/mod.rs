@@ -9,12 +9,7 @@ pub mod server;
 pub mod tls;
 
 use crate::{
-    audit::Log,
-    catalog::Catalog,
-    consent::Consents,
-    contract::Contracts,
-    peer::Peers,
-    transfer::Transfers,
+    audit::Log, catalog::Catalog, consent::Consents, contract::Contracts, peer::Peers, transfer::Transfers,
     trust::Trust,
 };
 use bytes::{Bytes, BytesMut};
@@ -123,5 +118,7 @@ pub(crate) async fn read_body(body: axum::body::Body, limits: &Limits) -> Result
         }
         Ok(bytes.freeze())
     };
-    tokio::time::timeout(limits.body_timeout, whole).await.unwrap_or_else(|_| Err(Problem::timeout()))
+    tokio::time::timeout(limits.body_timeout, whole)
+        .await
+        .unwrap_or_else(|_| Err(Problem::timeout()))
 }

@@ -33,7 +33,12 @@ pub struct Problem {
 impl Problem {
     /// A problem without a hint.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), hint: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// 400.
@@ -48,17 +53,29 @@ impl Problem {
 
     /// 413.
     pub fn too_large(limit: usize) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("the body is larger than {limit} bytes"))
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            format!("the body is larger than {limit} bytes"),
+        )
     }
 
     /// 408.
     pub fn timeout() -> Self {
-        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not arrive in time")
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timeout",
+            "the body did not arrive in time",
+        )
     }
 
     fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "internal error");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this connector failed; its operator finds the cause in its log")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "this connector failed; its operator finds the cause in its log",
+        )
     }
 
     fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
@@ -67,7 +84,10 @@ impl Problem {
 
     /// The same with a hint.
     pub fn hint(self, hint: &'static str) -> Self {
-        Self { hint: Some(hint), ..self }
+        Self {
+            hint: Some(hint),
+            ..self
+        }
     }
 
     /// As the protocol writes it.
@@ -92,7 +112,10 @@ impl From<StoreError> for Problem {
             StoreError::TooLarge { .. } => Self::bad_request("too-large", "the content is too large to be stored"),
             StoreError::Failed(_) | StoreError::Closed => {
                 tracing::error!(%error, "the store does not take writes");
-                Self::unavailable("store-failed", "this connector cannot write to its disk; nothing was changed")
+                Self::unavailable(
+                    "store-failed",
+                    "this connector cannot write to its disk; nothing was changed",
+                )
             }
             StoreError::InUse(_) | StoreError::Corrupt(_) => Self::internal(&error),
         }
@@ -103,7 +126,9 @@ impl From<ProcessError> for Problem {
     fn from(error: ProcessError) -> Self {
         match error {
             ProcessError::NotFound => Self::not_found("process"),
-            ProcessError::Refused(refused) if refused.is_temporary() => Self::unavailable("not-yet", refused.to_string()),
+            ProcessError::Refused(refused) if refused.is_temporary() => {
+                Self::unavailable("not-yet", refused.to_string())
+            }
             ProcessError::Refused(refused) => Self::bad_request("illegal-state", refused.to_string()),
             ProcessError::Replayed => Self::new(StatusCode::UNAUTHORIZED, "replayed", error.to_string()),
             ProcessError::PidMismatch => Self::bad_request("pid-mismatch", error.to_string()),
@@ -134,7 +159,9 @@ fn signature_code(error: &JoseError) -> &'static str {
     match error {
         JoseError::SignatureMissing => "signature-missing",
         JoseError::TooLarge(_) => "signature-too-large",
-        JoseError::Malformed(_) | JoseError::NotBase64Url | JoseError::NotCanonical | JoseError::Json(_) => "signature-malformed",
+        JoseError::Malformed(_) | JoseError::NotBase64Url | JoseError::NotCanonical | JoseError::Json(_) => {
+            "signature-malformed"
+        }
         JoseError::AlgorithmNotAllowed => "algorithm-not-allowed",
         JoseError::EmbeddedKey(_) => "embedded-key",
         JoseError::UnencodedPayload => "unencoded-payload",
@@ -156,7 +183,9 @@ fn signature_code(error: &JoseError) -> &'static str {
 impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
         match error {
-            CatalogError::Dataset(error) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-dataset", error.to_string()),
+            CatalogError::Dataset(error) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-dataset", error.to_string())
+            }
             CatalogError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
             CatalogError::NotFound => Self::not_found("dataset"),
             CatalogError::Store(error) => error.into(),
@@ -212,7 +241,9 @@ impl From<ConsentError> for Problem {
             ConsentError::Grant(_) | ConsentError::Import { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-consent", error.to_string())
             }
-            ConsentError::NothingToWithdraw => Self::new(StatusCode::NOT_FOUND, "nothing-to-withdraw", error.to_string()),
+            ConsentError::NothingToWithdraw => {
+                Self::new(StatusCode::NOT_FOUND, "nothing-to-withdraw", error.to_string())
+            }
             ConsentError::Store(error) => error.into(),
             ConsentError::Signing(error) => Self::internal(&error),
         }

@@ -79,7 +79,12 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<Tls>, routes: Router, lim
             tracing::debug!(%from, "too many connections from one address");
             continue;
         };
-        let (acceptor, routes, limits, stop) = (TlsAcceptor::from(tls.current()), routes.clone(), limits.clone(), stop.clone());
+        let (acceptor, routes, limits, stop) = (
+            TlsAcceptor::from(tls.current()),
+            routes.clone(),
+            limits.clone(),
+            stop.clone(),
+        );
         tracker.spawn(async move {
             let _held = (permit, visit);
             // Without TCP_NODELAY small answers wait for the peer's delayed acknowledgement.

@@ -59,7 +59,10 @@ impl Tls {
 }
 
 fn read(settings: &Settings) -> Result<ServerConfig, TlsError> {
-    let wrong = |path: &Path, cause: String| TlsError { file: path.display().to_string(), cause };
+    let wrong = |path: &Path, cause: String| TlsError {
+        file: path.display().to_string(),
+        cause,
+    };
     let certificates = CertificateDer::pem_file_iter(&settings.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| wrong(&settings.certificate, error.to_string()))?;
@@ -67,13 +70,22 @@ fn read(settings: &Settings) -> Result<ServerConfig, TlsError> {
         return Err(wrong(&settings.certificate, "holds no certificate".into()));
     }
     let key = PrivateKeyDer::from_pem_file(&settings.key).map_err(|error| wrong(&settings.key, error.to_string()))?;
-    let versions: &[_] = if settings.allow_tls12 { &[&TLS13, &TLS12] } else { &[&TLS13] };
+    let versions: &[_] = if settings.allow_tls12 {
+        &[&TLS13, &TLS12]
+    } else {
+        &[&TLS13]
+    };
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)
         .map_err(|error| wrong(&settings.certificate, error.to_string()))?
         .with_no_client_auth()
         .with_single_cert(certificates, key)
-        .map_err(|error| wrong(&settings.key, format!("certificate and key do not belong together: {error}")))?;
+        .map_err(|error| {
+            wrong(
+                &settings.key,
+                format!("certificate and key do not belong together: {error}"),
+            )
+        })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -18,8 +18,8 @@ pub mod random;
 pub(crate) mod testing;
 pub mod token;
 
-pub use compact::Signer;
 pub use agreement::AgreementError;
+pub use compact::Signer;
 pub use digest::{Digest, HmacKey, sha256};
 pub use error::JoseError;
 pub use key::{Algorithm, SigningKey, VerifyingKey};

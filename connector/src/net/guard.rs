@@ -17,7 +17,11 @@ pub enum Reach {
 impl Reach {
     /// From a peer's `allow_private`.
     pub fn private_if(allowed: bool) -> Self {
-        if allowed { Self::PrivateAllowed } else { Self::PublicOnly }
+        if allowed {
+            Self::PrivateAllowed
+        } else {
+            Self::PublicOnly
+        }
     }
 }
 
@@ -31,7 +35,9 @@ pub enum Violation {
     #[error("the address needs a host and no credentials")]
     BadAuthority,
     /// A loopback, private, link-local or otherwise special address.
-    #[error("the address is on a private or special network, which this peer's configuration does not allow (allow_private)")]
+    #[error(
+        "the address is on a private or special network, which this peer's configuration does not allow (allow_private)"
+    )]
     PrivateAddress,
 }
 
@@ -87,7 +93,8 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     // An IPv4 address in IPv6 clothes: mapped, compatible, NAT64 (RFC 6052), 6to4 (RFC 3056).
     let [.., a, b] = segments;
     let tail = Ipv4Addr::from((u32::from(a) << 16) | u32::from(b));
-    if ip.to_ipv4_mapped().is_some() || segments.iter().take(6).all(|s| *s == 0) || (first == 0x64 && second == 0xff9b) {
+    if ip.to_ipv4_mapped().is_some() || segments.iter().take(6).all(|s| *s == 0) || (first == 0x64 && second == 0xff9b)
+    {
         return is_public_v4(tail) && !ip.is_loopback() && !ip.is_unspecified();
     }
     if first == 0x2002 {
@@ -111,8 +118,10 @@ impl Resolve for Resolver {
         let reach = self.0;
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed: Vec<SocketAddr> =
-                found.into_iter().filter(|addr| reach == Reach::PrivateAllowed || is_public(addr.ip())).collect();
+            let allowed: Vec<SocketAddr> = found
+                .into_iter()
+                .filter(|addr| reach == Reach::PrivateAllowed || is_public(addr.ip()))
+                .collect();
             if allowed.is_empty() {
                 return Err(Box::new(Violation::PrivateAddress) as Box<dyn std::error::Error + Send + Sync>);
             }
@@ -128,13 +137,41 @@ mod tests {
     #[test]
     fn special_addresses_are_not_public_in_any_spelling() {
         for text in [
-            "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "192.0.0.8",
-            "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "fd12::1", "ff02::1",
-            "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "fec0::1",
+            "127.0.0.1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "192.0.0.8",
+            "198.18.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd12::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "fec0::1",
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");
         }
-        for text in ["1.1.1.1", "93.184.216.34", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"] {
+        for text in [
+            "1.1.1.1",
+            "93.184.216.34",
+            "2606:4700::1111",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+        ] {
             assert!(is_public(text.parse().unwrap()), "{text}");
         }
     }
@@ -142,9 +179,22 @@ mod tests {
     #[test]
     fn urls_are_checked_before_any_lookup() {
         let check = |text: &str, reach| super::check(&Url::parse(text).unwrap(), reach);
-        assert_eq!(check("http://a.example/", Reach::PrivateAllowed), Err(Violation::NotHttps));
-        assert_eq!(check("https://u:p@a.example/", Reach::PrivateAllowed), Err(Violation::BadAuthority));
-        for text in ["https://127.0.0.1/", "https://localhost:1/", "https://LOCALHOST/", "https://[::1]/", "https://2130706433/", "https://0x7f.1/"] {
+        assert_eq!(
+            check("http://a.example/", Reach::PrivateAllowed),
+            Err(Violation::NotHttps)
+        );
+        assert_eq!(
+            check("https://u:p@a.example/", Reach::PrivateAllowed),
+            Err(Violation::BadAuthority)
+        );
+        for text in [
+            "https://127.0.0.1/",
+            "https://localhost:1/",
+            "https://LOCALHOST/",
+            "https://[::1]/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+        ] {
             assert_eq!(check(text, Reach::PublicOnly), Err(Violation::PrivateAddress), "{text}");
             assert_eq!(check(text, Reach::PrivateAllowed), Ok(()), "{text}");
         }

@@ -33,7 +33,10 @@ pub struct Local {
 impl Local {
     /// Prepares the client; nothing is contacted yet.
     pub fn new(endpoint: Endpoint) -> Result<Self, NetError> {
-        let builder = reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none());
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .redirect(reqwest::redirect::Policy::none());
         let (builder, base, token, place) = match endpoint {
             Endpoint::Socket(path) => {
                 let place = path.display().to_string();
@@ -42,7 +45,12 @@ impl Local {
             Endpoint::Loopback { address, token } => (builder, format!("http://{address}"), Some(token), address),
         };
         let client = builder.build().map_err(|error| NetError::Setup(error.to_string()))?;
-        Ok(Self { client, base, token, place })
+        Ok(Self {
+            client,
+            base,
+            token,
+            place,
+        })
     }
 
     async fn start(&self, method: Method, path: &str, body: Option<&Value>) -> Result<reqwest::Response, NetError> {
@@ -61,7 +69,12 @@ impl Local {
     }
 
     /// Calls the API and reads a JSON answer (`null` when there is none).
-    pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, Value), NetError> {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Value), NetError> {
         let response = self.start(method, path, body).await?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(|error| self.lost(&error))?;
@@ -72,10 +85,18 @@ impl Local {
     pub async fn open(
         &self,
         path: &str,
-    ) -> Result<(StatusCode, impl Stream<Item = Result<Bytes, NetError>> + Send + Unpin + use<>), NetError> {
+    ) -> Result<
+        (
+            StatusCode,
+            impl Stream<Item = Result<Bytes, NetError>> + Send + Unpin + use<>,
+        ),
+        NetError,
+    > {
         let response = self.start(Method::GET, path, None).await?;
         let (status, place) = (response.status(), self.place.clone());
-        let body = response.bytes_stream().map(move |chunk| chunk.map_err(|error| super::unreachable(place.clone(), &error)));
+        let body = response
+            .bytes_stream()
+            .map(move |chunk| chunk.map_err(|error| super::unreachable(place.clone(), &error)));
         Ok((status, Box::pin(body)))
     }
 }

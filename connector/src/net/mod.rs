@@ -107,7 +107,11 @@ pub struct Client {
 impl Client {
     /// A client; TLS is set up at first use.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, public: OnceLock::new(), private: OnceLock::new() }
+        Self {
+            settings,
+            public: OnceLock::new(),
+            private: OnceLock::new(),
+        }
     }
 
     /// Checks that the settings can be used, so that a wrong file is found at start and not at the first message.
@@ -130,8 +134,10 @@ impl Client {
     }
 
     async fn start(&self, request: Request) -> Result<reqwest::Response, NetError> {
-        guard::check(&request.url, request.reach)
-            .map_err(|why| NetError::Forbidden { url: request.url.to_string(), why })?;
+        guard::check(&request.url, request.reach).map_err(|why| NetError::Forbidden {
+            url: request.url.to_string(),
+            why,
+        })?;
         let host = host(&request.url);
         self.client(request.reach)?
             .request(request.method, request.url)
@@ -145,7 +151,10 @@ impl Client {
     /// Sends a request and reads the whole answer, up to the size limit and within the time-out.
     pub async fn send(&self, request: Request) -> Result<Response, NetError> {
         let host = host(&request.url);
-        let late = NetError::Unreachable { host: host.clone(), cause: "no complete answer in time".into() };
+        let late = NetError::Unreachable {
+            host: host.clone(),
+            cause: "no complete answer in time".into(),
+        };
         let whole = async {
             let response = self.start(request).await?;
             let (status, headers) = (response.status(), response.headers().clone());
@@ -154,25 +163,48 @@ impl Client {
             while let Some(chunk) = chunks.next().await {
                 let chunk = chunk.map_err(|error| unreachable(host.clone(), &error))?;
                 if body.len() + chunk.len() > self.settings.max_response {
-                    return Err(NetError::TooLarge { host: host.clone(), limit: self.settings.max_response });
+                    return Err(NetError::TooLarge {
+                        host: host.clone(),
+                        limit: self.settings.max_response,
+                    });
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(Response { status, headers, body: body.into() })
+            Ok(Response {
+                status,
+                headers,
+                body: body.into(),
+            })
         };
-        tokio::time::timeout(self.settings.timeout, whole).await.unwrap_or(Err(late))
+        tokio::time::timeout(self.settings.timeout, whole)
+            .await
+            .unwrap_or(Err(late))
     }
 
     /// Sends a request and hands out the answer's body as it arrives. A silence longer than the time-out ends it with an error.
     pub async fn open(
         &self,
         request: Request,
-    ) -> Result<(StatusCode, HeaderMap, impl Stream<Item = Result<Bytes, NetError>> + Send + Unpin + use<>), NetError> {
+    ) -> Result<
+        (
+            StatusCode,
+            HeaderMap,
+            impl Stream<Item = Result<Bytes, NetError>> + Send + Unpin + use<>,
+        ),
+        NetError,
+    > {
         let host = host(&request.url);
-        let late = NetError::Unreachable { host: host.clone(), cause: "no answer in time".into() };
-        let response = tokio::time::timeout(self.settings.timeout, self.start(request)).await.unwrap_or(Err(late))?;
+        let late = NetError::Unreachable {
+            host: host.clone(),
+            cause: "no answer in time".into(),
+        };
+        let response = tokio::time::timeout(self.settings.timeout, self.start(request))
+            .await
+            .unwrap_or(Err(late))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes_stream().map(move |chunk| chunk.map_err(|error| unreachable(host.clone(), &error)));
+        let body = response
+            .bytes_stream()
+            .map(move |chunk| chunk.map_err(|error| unreachable(host.clone(), &error)));
         Ok((status, headers, Box::pin(body)))
     }
 }
@@ -198,8 +230,11 @@ fn build(settings: &Settings, reach: Reach) -> Result<reqwest::Client, NetError>
         .http2_initial_stream_window_size(4 * 1024 * 1024)
         .http2_initial_connection_window_size(8 * 1024 * 1024)
         .dns_resolver(guard::Resolver(reach));
-    let builder =
-        if settings.system_roots { builder.tls_certs_merge(roots) } else { builder.tls_certs_only(roots) };
+    let builder = if settings.system_roots {
+        builder.tls_certs_merge(roots)
+    } else {
+        builder.tls_certs_only(roots)
+    };
     builder.build().map_err(|error| setup(&error))
 }
 
@@ -216,5 +251,8 @@ fn unreachable(host: String, error: &reqwest::Error) -> NetError {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    NetError::Unreachable { host, cause: cause.to_string() }
+    NetError::Unreachable {
+        host,
+        cause: cause.to_string(),
+    }
 }

@@ -121,9 +121,11 @@ impl Dispatcher {
     async fn attempt(&self, entry: &Outgoing) -> Attempt {
         let (outcome, description) = match self.send(entry).await {
             Ok(outcome) => (outcome, "acknowledged"),
-            Err(PeerError::Refused { status, explanation, signed: true }) if is_final(status) => {
-                (Outcome::Refused { status, explanation }, "refused")
-            }
+            Err(PeerError::Refused {
+                status,
+                explanation,
+                signed: true,
+            }) if is_final(status) => (Outcome::Refused { status, explanation }, "refused"),
             Err(error) => return Attempt::Again(error.to_string()),
         };
         tracing::debug!(pid = %entry.pid, peer = %entry.peer, message = entry.kind, description, "delivered");
@@ -137,25 +139,35 @@ impl Dispatcher {
         let peer = self.peers.named(entry.peer.as_str())?;
         let url = entry.url().map_err(|error| PeerError::Answer(error.to_string()))?;
         let body = entry.body.clone().into_bytes();
-        let answer = self.peers.ask(peer, Method::POST, url, body, entry.prev, &entry.headers).await?;
+        let answer = self
+            .peers
+            .ask(peer, Method::POST, url, body, entry.prev, &entry.headers)
+            .await?;
         // The id that the peer gave the process stands under the name of its role.
         let ours = entry.pid.as_str();
         let theirs = [Role::Consumer, Role::Provider]
             .into_iter()
             .filter_map(|role| acknowledged_pid(&answer.body, &format!("{role}Pid")))
             .find(|pid| pid.as_str() != ours);
-        Ok(Outcome::Acknowledged { peer_pid: theirs, body: answer.body })
+        Ok(Outcome::Acknowledged {
+            peer_pid: theirs,
+            body: answer.body,
+        })
     }
 
     async fn settle(&self, entry: &Outgoing, outcome: &Outcome) -> Result<(), String> {
         let now = (self.clock)();
         match entry.protocol {
-            Protocol::Negotiation => {
-                self.contracts.settle(entry, outcome, now).await.map_err(|error: ContractError| error.to_string())
-            }
-            Protocol::Transfer => {
-                self.transfers.settle(entry, outcome, now).await.map_err(|error: TransferError| error.to_string())
-            }
+            Protocol::Negotiation => self
+                .contracts
+                .settle(entry, outcome, now)
+                .await
+                .map_err(|error: ContractError| error.to_string()),
+            Protocol::Transfer => self
+                .transfers
+                .settle(entry, outcome, now)
+                .await
+                .map_err(|error: TransferError| error.to_string()),
         }
     }
 }

@@ -82,12 +82,19 @@ pub struct Peers {
 impl Peers {
     /// Over the guarded client.
     pub fn new(client: Arc<Client>, trust: Arc<Trust>, clock: fn() -> Timestamp) -> Self {
-        Self { client, trust, bases: RwLock::default(), clock }
+        Self {
+            client,
+            trust,
+            bases: RwLock::default(),
+            clock,
+        }
     }
 
     /// A configured peer by DID or name.
     pub fn named(&self, did_or_name: &str) -> Result<&Peer, PeerError> {
-        self.trust.peer(did_or_name).ok_or_else(|| PeerError::Unknown(did_or_name.to_owned()))
+        self.trust
+            .peer(did_or_name)
+            .ok_or_else(|| PeerError::Unknown(did_or_name.to_owned()))
     }
 
     /// The peer's DSP base address, by its DID document and version discovery (DSP 2025-1 §4.3); found once.
@@ -99,7 +106,13 @@ impl Peers {
         let root = document.root.clone().ok_or(DidError::NoService)?;
         let root = root.as_str().trim_end_matches('/').to_owned();
         let url = parse(&format!("{root}{}", dsp::WELL_KNOWN_VERSION))?;
-        let request = Request { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), reach: peer.reach };
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            reach: peer.reach,
+        };
         let response = self.client.send(request).await?;
         let versions = dsp::json::parse(&response.body).map_err(|error| PeerError::Answer(error.to_string()))?;
         let path = versions
@@ -114,7 +127,10 @@ impl Peers {
             .and_then(|entry| entry.get("path")?.as_str())
             .ok_or(PeerError::NoVersion)?;
         let base = parse(&format!("{root}{}", path.trim_end_matches('/')))?;
-        self.bases.write().unwrap_or_else(PoisonError::into_inner).insert(peer.did.clone(), base.clone());
+        self.bases
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(peer.did.clone(), base.clone());
         Ok(base)
     }
 
@@ -128,10 +144,15 @@ impl Peers {
         let base = self.base(peer).await?;
         let url = parse(&format!("{}/catalog/request", base.as_str().trim_end_matches('/')))?;
         let body = catalog::request().to_string();
-        let answer = self.ask(peer, Method::POST, url, body.into_bytes(), Digest::EMPTY, &[]).await?;
+        let answer = self
+            .ask(peer, Method::POST, url, body.into_bytes(), Digest::EMPTY, &[])
+            .await?;
         let listed = catalog::read(&answer.body)?;
         if listed.participant != peer.did {
-            return Err(PeerError::Answer(format!("it is the catalog of {}", listed.participant)));
+            return Err(PeerError::Answer(format!(
+                "it is the catalog of {}",
+                listed.participant
+            )));
         }
         Ok(listed)
     }
@@ -146,7 +167,9 @@ impl Peers {
         prev: Digest,
         extra: &[(String, String)],
     ) -> Result<Answer, PeerError> {
-        let signature = self.trust.sign_request(&peer.did, method.as_str(), &url, prev, &body, (self.clock)())?;
+        let signature = self
+            .trust
+            .sign_request(&peer.did, method.as_str(), &url, prev, &body, (self.clock)())?;
         let sent = signature_digest(&signature)?;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -154,13 +177,26 @@ impl Peers {
         for (name, value) in extra {
             insert(&mut headers, name, value)?;
         }
-        let request = Request { method, url, headers, body: body.into(), reach: peer.reach };
+        let request = Request {
+            method,
+            url,
+            headers,
+            body: body.into(),
+            reach: peer.reach,
+        };
         let response = self.client.send(request).await?;
         let status = response.status;
         let header = single(&response.headers);
         let verified = self
             .trust
-            .authenticate_response(header, &peer.did, &sent, status.as_u16(), &response.body, (self.clock)())
+            .authenticate_response(
+                header,
+                &peer.did,
+                &sent,
+                status.as_u16(),
+                &response.body,
+                (self.clock)(),
+            )
             .await;
         let body = match response.body.len() {
             0 => Ok(Value::Null),
@@ -169,7 +205,11 @@ impl Peers {
         if !status.is_success() {
             // An unsigned refusal may come from anybody on the way: it is shown, but it settles nothing.
             let explanation = body.map(|body| dsp::message::read_error(&body)).unwrap_or_default();
-            return Err(PeerError::Refused { status: status.as_u16(), explanation, signed: verified.is_ok() });
+            return Err(PeerError::Refused {
+                status: status.as_u16(),
+                explanation,
+                signed: verified.is_ok(),
+            });
         }
         verified?;
         Ok(Answer { status, body: body? })
@@ -191,7 +231,8 @@ fn parse(text: &str) -> Result<Url, PeerError> {
 
 fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), PeerError> {
     let unusable = |_| PeerError::Answer(format!("the header {name} cannot be sent"));
-    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| PeerError::Answer(format!("{name} is no header name")))?;
+    let name =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| PeerError::Answer(format!("{name} is no header name")))?;
     let value = HeaderValue::from_str(value).map_err(unusable)?;
     headers.insert(name, value);
     Ok(())

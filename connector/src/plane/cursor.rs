@@ -19,7 +19,9 @@ const NONCE: usize = 12;
 impl CursorKey {
     /// A key from 32 secret bytes; `None` if there are not exactly 32.
     pub fn new(secret: &[u8]) -> Option<Self> {
-        UnboundKey::new(&AES_256_GCM, secret).ok().map(|key| Self(LessSafeKey::new(key)))
+        UnboundKey::new(&AES_256_GCM, secret)
+            .ok()
+            .map(|key| Self(LessSafeKey::new(key)))
     }
 
     /// Seals a position for one transfer.
@@ -33,7 +35,9 @@ impl CursorKey {
         }
         plain.extend_from_slice(&state.frontier.to_bytes());
         let aad = Aad::from(transfer.as_str().as_bytes());
-        self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut plain).ok()?;
+        self.0
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut plain)
+            .ok()?;
         let mut sealed = nonce.to_vec();
         sealed.append(&mut plain);
         Some(base64url::encode(&sealed))
@@ -55,7 +59,11 @@ impl CursorKey {
             plain = rest;
             Some(u64::from_be_bytes(*bytes))
         };
-        let mut state = State { position: number().ok_or_else(refuse)?, sent: number().ok_or_else(refuse)?, ..State::default() };
+        let mut state = State {
+            position: number().ok_or_else(refuse)?,
+            sent: number().ok_or_else(refuse)?,
+            ..State::default()
+        };
         for count in state.release.counts_mut() {
             *count = number().ok_or_else(refuse)?;
         }

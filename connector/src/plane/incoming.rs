@@ -89,13 +89,22 @@ pub struct Incoming {
 impl Incoming {
     /// Opens the file and cuts off what was written after the last agreed point.
     pub fn open(path: &Path, from: &Progress, expected: Expected) -> Result<Self, PlaneError> {
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(PlaneError::Sink)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+            .map_err(PlaneError::Sink)?;
         if file.metadata().map_err(PlaneError::Sink)?.len() < from.bytes {
-            return Err(PlaneError::Sink(std::io::Error::other("the file is shorter than what was received before")));
+            return Err(PlaneError::Sink(std::io::Error::other(
+                "the file is shorter than what was received before",
+            )));
         }
         file.set_len(from.bytes).map_err(PlaneError::Sink)?;
         file.seek(SeekFrom::End(0)).map_err(PlaneError::Sink)?;
-        let tree = from.tree().ok_or(PlaneError::Cursor("the stored progress cannot be read"))?;
+        let tree = from
+            .tree()
+            .ok_or(PlaneError::Cursor("the stored progress cannot be read"))?;
         Ok(Self {
             expected,
             file: BufWriter::with_capacity(256 * 1024, file),
@@ -142,7 +151,10 @@ impl Incoming {
     }
 
     fn broken(&self, problem: impl Into<String>) -> PlaneError {
-        PlaneError::Stream { line: self.line, problem: problem.into() }
+        PlaneError::Stream {
+            line: self.line,
+            problem: problem.into(),
+        }
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), PlaneError> {
@@ -176,7 +188,10 @@ impl Incoming {
 
     fn write(&mut self, line: &[u8]) -> Result<(), PlaneError> {
         self.bytes += line.len() as u64 + 1;
-        self.file.write_all(line).and_then(|()| self.file.write_all(b"\n")).map_err(PlaneError::Sink)
+        self.file
+            .write_all(line)
+            .and_then(|()| self.file.write_all(b"\n"))
+            .map_err(PlaneError::Sink)
     }
 
     fn control(&mut self, line: &[u8], members: &Map<String, Value>) -> Result<(), PlaneError> {
@@ -197,7 +212,10 @@ impl Incoming {
             }
             (Some("cp"), Stage::Records) => {
                 let cursor = text("cursor").filter(|cursor| cursor.len() <= 8192);
-                self.agree(line, Some(cursor.ok_or_else(|| self.broken("it has no usable cursor"))?.to_owned()))?;
+                self.agree(
+                    line,
+                    Some(cursor.ok_or_else(|| self.broken("it has no usable cursor"))?.to_owned()),
+                )?;
             }
             (Some("end"), Stage::Records) => {
                 self.stage = Stage::End;
@@ -213,12 +231,21 @@ impl Incoming {
     fn agree(&mut self, line: &[u8], cursor: Option<String>) -> Result<(), PlaneError> {
         self.write(line)?;
         let frontier = base64url::encode(&self.tree.to_bytes());
-        self.agreed = Progress { records: self.records, bytes: self.bytes, cursor, frontier, complete: false };
+        self.agreed = Progress {
+            records: self.records,
+            bytes: self.bytes,
+            cursor,
+            frontier,
+            complete: false,
+        };
         Ok(())
     }
 
     /// Makes everything received so far durable; the last agreed point may be recorded afterwards.
     pub fn sync(&mut self) -> Result<(), PlaneError> {
-        self.file.flush().and_then(|()| self.file.get_ref().sync_data()).map_err(PlaneError::Sink)
+        self.file
+            .flush()
+            .and_then(|()| self.file.get_ref().sync_data())
+            .map_err(PlaneError::Sink)
     }
 }

@@ -89,7 +89,9 @@ pub fn read<'a>(
     let Some(Value::String(sig)) = members.remove("sig") else {
         return Err(refuse("it is neither a record nor signed".into()));
     };
-    let (head, tail) = sig.split_once("..").ok_or_else(|| refuse("its signature is malformed".into()))?;
+    let (head, tail) = sig
+        .split_once("..")
+        .ok_or_else(|| refuse("its signature is malformed".into()))?;
     let payload = canonical::signable(&Value::Object(members.clone())).map_err(|error| refuse(error.to_string()))?;
     let whole = format!("{head}.{}.{tail}", base64url::encode(&payload));
     token::verify(&whole, token::Kind::StreamLine, key).map_err(|error| refuse(error.to_string()))?;

@@ -66,7 +66,9 @@ impl Slot {
 
     /// Waits until the producer is sent back (`true`) or no longer needed (`false`).
     fn wait(&self) -> bool {
-        let slot = self.changed.wait_while(self.lock(), |(wanted, closed)| wanted.is_none() && !*closed);
+        let slot = self
+            .changed
+            .wait_while(self.lock(), |(wanted, closed)| wanted.is_none() && !*closed);
         slot.unwrap_or_else(PoisonError::into_inner).0.is_some()
     }
 }
@@ -94,7 +96,10 @@ struct Pace {
 
 impl Pace {
     fn new(bytes_per_second: u64) -> Option<Self> {
-        (bytes_per_second > 0).then(|| Self { bytes_per_second, next: Box::pin(tokio::time::sleep(Duration::ZERO)) })
+        (bytes_per_second > 0).then(|| Self {
+            bytes_per_second,
+            next: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        })
     }
 
     fn spent(&mut self, bytes: usize) {
@@ -180,8 +185,11 @@ impl Outgoing {
             Err(_) => Err(PlaneError::Stopped),
             Ok(Err(_)) => {
                 self.generation += 1;
-                let restart =
-                    Restart { generation: self.generation, state: self.passed.clone(), begun: self.begun };
+                let restart = Restart {
+                    generation: self.generation,
+                    state: self.passed.clone(),
+                    begun: self.begun,
+                };
                 self.restart.ask(restart);
                 Ok(None)
             }

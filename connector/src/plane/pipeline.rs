@@ -75,11 +75,17 @@ impl Release {
     }
 
     pub(super) fn counts(&self) -> impl Iterator<Item = &u64> {
-        self.consent.iter().chain(&self.unusable).chain(std::iter::once(&self.fields_removed))
+        self.consent
+            .iter()
+            .chain(&self.unusable)
+            .chain(std::iter::once(&self.fields_removed))
     }
 
     pub(super) fn counts_mut(&mut self) -> impl Iterator<Item = &mut u64> {
-        self.consent.iter_mut().chain(&mut self.unusable).chain(std::iter::once(&mut self.fields_removed))
+        self.consent
+            .iter_mut()
+            .chain(&mut self.unusable)
+            .chain(std::iter::once(&mut self.fields_removed))
     }
 
     fn withhold(counts: &mut [u64], number: usize) {
@@ -146,7 +152,15 @@ impl Pipeline {
     fn at(rules: Arc<Rules>, state: State) -> Result<Self, PlaneError> {
         let source = FileSource::open(&rules.path, state.position).map_err(PlaneError::Source)?;
         let (scratch, line, pseudonym) = (Scratch::default(), Vec::with_capacity(4096), String::with_capacity(32));
-        Ok(Self { rules, source, state, scratch, line, pseudonym, begun: true })
+        Ok(Self {
+            rules,
+            source,
+            state,
+            scratch,
+            line,
+            pseudonym,
+            begun: true,
+        })
     }
 
     /// Goes back to an earlier state of the same reading: everything after it is decided again.
@@ -182,7 +196,9 @@ impl Pipeline {
         while !last && out.len() < CHUNK {
             match self.source.next(&mut self.line).map_err(PlaneError::Source)? {
                 None => last = true,
-                Some(LineOutcome::Refused(error)) => Release::withhold(&mut self.state.release.unusable, error as usize),
+                Some(LineOutcome::Refused(error)) => {
+                    Release::withhold(&mut self.state.release.unusable, error as usize)
+                }
                 Some(LineOutcome::Line) => self.record(&rules, &consents, now, &mut out),
             }
             self.state.position = self.source.position();
@@ -199,7 +215,12 @@ impl Pipeline {
             let line = self.end_line()?;
             push_line(&mut out, &line);
         }
-        Ok(Chunk { bytes: out.into(), epoch, after: self.state.clone(), last })
+        Ok(Chunk {
+            bytes: out.into(),
+            epoch,
+            after: self.state.clone(),
+            last,
+        })
     }
 
     /// A checkpoint follows a record line, not a withheld record.
@@ -223,7 +244,9 @@ impl Pipeline {
         lines::end_record(out);
         self.state.release.fields_removed += u64::from(projected.fields_removed);
         self.state.sent += 1;
-        self.state.frontier.append(merkle::leaf_hash(out.get(start..).unwrap_or_default()));
+        self.state
+            .frontier
+            .append(merkle::leaf_hash(out.get(start..).unwrap_or_default()));
         out.push(b'\n');
     }
 

@@ -11,8 +11,8 @@
 //! **Arrays** that stand where the shape would take an object apart are removed: a pointer cannot reach into them, so what a
 //! more specific claim protects could not be told from the rest.
 
-use crate::catalog::shape::{CategorySet, Node, Shape, fingerprint};
 use super::scan::{MAX_DEPTH, RecordError, Scanner, Span};
+use crate::catalog::shape::{CategorySet, Node, Shape, fingerprint};
 
 /// Up to this many members of one object, each name is compared with all before it; above, names are sorted once at the end,
 /// so that a record made of names costs no quadratic time.

@@ -114,8 +114,14 @@ impl<M: Machine> Core<M> {
     pub fn pids(&self) -> Pids {
         let (mine, theirs) = (Some(self.pid.clone()), self.peer_pid.clone());
         match self.role {
-            Role::Consumer => Pids { consumer: mine, provider: theirs },
-            Role::Provider => Pids { consumer: theirs, provider: mine },
+            Role::Consumer => Pids {
+                consumer: mine,
+                provider: theirs,
+            },
+            Role::Provider => Pids {
+                consumer: theirs,
+                provider: mine,
+            },
         }
     }
 
@@ -133,7 +139,9 @@ impl<M: Machine> Core<M> {
 
     /// The state for people and acknowledgements; before the first acknowledgement it is the one that we asked for.
     pub fn state_name(&self) -> String {
-        self.position.state.map_or_else(|| "REQUESTING".to_owned(), |state| state.to_string())
+        self.position
+            .state
+            .map_or_else(|| "REQUESTING".to_owned(), |state| state.to_string())
     }
 }
 
@@ -313,7 +321,12 @@ pub struct Ledger<K: Kind> {
 impl<K: Kind> Ledger<K> {
     /// A ledger over the log's store.
     pub fn new(log: Arc<Log>, queue: Arc<Queue>, events: Arc<Events>) -> Self {
-        Self { log, queue, events, kind: PhantomData }
+        Self {
+            log,
+            queue,
+            events,
+            kind: PhantomData,
+        }
     }
 
     /// Where changes are announced.
@@ -366,7 +379,9 @@ impl<K: Kind> Ledger<K> {
         message: &Incoming<'_, K::Machine>,
         state: &str,
     ) -> Result<Option<Answer>, ProcessError> {
-        let Some(item) = self.log.store().get(SEEN, &message.key.bytes(pid)).await? else { return Ok(None) };
+        let Some(item) = self.log.store().get(SEEN, &message.key.bytes(pid)).await? else {
+            return Ok(None);
+        };
         let answer: Answer = decode(&item.value)?;
         if matches!(message.key, MessageKey::Body(_)) && answer.state != state {
             return Ok(None);
@@ -451,8 +466,15 @@ impl<K: Kind> Ledger<K> {
                 }
                 Err(error) => return Err(error),
             };
-            batch.put(SEEN, message.key.bytes(pid), encode(&answer).map_err(ProcessError::from)?);
-            match self.finish(batch, Some(&before.core().position), &record, turn, now).await {
+            batch.put(
+                SEEN,
+                message.key.bytes(pid),
+                encode(&answer).map_err(ProcessError::from)?,
+            );
+            match self
+                .finish(batch, Some(&before.core().position), &record, turn, now)
+                .await
+            {
                 Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => {
                     return Err(ProcessError::Replayed.into());
                 }
@@ -480,7 +502,12 @@ impl<K: Kind> Ledger<K> {
             record.core_mut().updated = now;
             let result = decide(&mut record, &mut turn)?;
             let mut batch = Batch::new();
-            batch.replace(K::TABLE, pid.as_str(), version, encode(&record).map_err(ProcessError::from)?);
+            batch.replace(
+                K::TABLE,
+                pid.as_str(),
+                version,
+                encode(&record).map_err(ProcessError::from)?,
+            );
             match self.finish(batch, Some(&before), &record, turn, now).await {
                 Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
                 other => return other.map(|()| (record, result)).map_err(E::from),
@@ -539,7 +566,10 @@ impl<K: Kind> Ledger<K> {
         now: Timestamp,
     ) -> Result<(), ProcessError> {
         // R1: the outbox holds exactly what is pending.
-        for number in before.into_iter().flat_map(|before| record.core().position.left_since(before)) {
+        for number in before
+            .into_iter()
+            .flat_map(|before| record.core().position.left_since(before))
+        {
             outbox::unqueue(&record.core().pid, number, &mut batch);
         }
         for outgoing in &turn.outgoing {
@@ -575,20 +605,35 @@ fn step<K: Kind, E: Verdict>(
     let mut record = before.clone();
     let core = record.core_mut();
     core.meet(message.peer_pid)?;
-    core.position = core.position.receive(core.role, message.step).map_err(ProcessError::from)?;
+    core.position = core
+        .position
+        .receive(core.role, message.step)
+        .map_err(ProcessError::from)?;
     core.head = message.body;
     core.updated = now;
     let mut turn = Turn::default();
     turn.record(received(&record, message));
     let state = record.core().state_name();
     let extra = decide(&mut record, &mut turn)?;
-    let answer = Answer { status: 200, state, pids: record.core().pids(), extra, refusal: None };
+    let answer = Answer {
+        status: 200,
+        state,
+        pids: record.core().pids(),
+        extra,
+        refusal: None,
+    };
     Ok((record, answer, turn))
 }
 
 fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
     let core = record.core();
-    Answer { status: 400, state: core.state_name(), pids: core.pids(), extra: None, refusal: Some(error.to_string()) }
+    Answer {
+        status: 400,
+        state: core.state_name(),
+        pids: core.pids(),
+        extra: None,
+        refusal: Some(error.to_string()),
+    }
 }
 
 fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
@@ -602,7 +647,9 @@ fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
 }
 
 fn index_key(peer: &ParticipantId, role: Role, theirs: &Pid) -> Vec<u8> {
-    jose::sha256(format!("{peer}\0{role}\0{theirs}").as_bytes()).as_bytes().to_vec()
+    jose::sha256(format!("{peer}\0{role}\0{theirs}").as_bytes())
+        .as_bytes()
+        .to_vec()
 }
 
 /// A stored value as JSON.
@@ -612,5 +659,6 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 
 /// A stored value from JSON.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(bytes).map_err(|error| StoreError::Corrupt(format!("a stored value cannot be read: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| StoreError::Corrupt(format!("a stored value cannot be read: {error}")))
 }

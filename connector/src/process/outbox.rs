@@ -132,7 +132,10 @@ pub struct Queue {
 impl Queue {
     /// Says that a process has something to deliver.
     pub fn wake(&self, protocol: Protocol, pid: &Pid) {
-        self.dirty.lock().unwrap_or_else(PoisonError::into_inner).insert((protocol, pid.clone()));
+        self.dirty
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert((protocol, pid.clone()));
         self.notify.notify_one();
     }
 
@@ -172,7 +175,11 @@ impl Events {
     /// Tells the listeners.
     pub fn announce(&self, protocol: Protocol, pid: &Pid, state: &str) {
         // No listener is no error.
-        let _ = self.0.send(Event { protocol, pid: pid.clone(), state: state.to_owned() });
+        let _ = self.0.send(Event {
+            protocol,
+            pid: pid.clone(),
+            state: state.to_owned(),
+        });
     }
 
     /// Listens from now on.

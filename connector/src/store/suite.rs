@@ -430,7 +430,7 @@ pub(crate) async fn batches_are_atomic_to_readers_that_come_after<F: Fixture>() 
 
 pub(crate) async fn an_empty_batch_is_no_error<F: Fixture>() {
     let (_home, store) = fresh::<F>().await;
-    assert_eq!(store.commit(Batch::new()).await.unwrap().appended, []);
+    assert_eq!(store.commit(Batch::new()).await.unwrap().appended, Vec::<u64>::new());
     let version = put(&*store, b"k", b"v").await;
     let mut only_guards = Batch::new();
     only_guards.require(T, b"k", Guard::At(version));

@@ -20,7 +20,10 @@ use crate::{
     },
     jose::{self, JoseError, Signer},
     plane::{CursorKey, PlaneError, Rules, outgoing, pipeline::Pipeline},
-    process::{Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, outbox::Outcome},
+    process::{
+        Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict,
+        outbox::Outcome,
+    },
     store::StoreError,
     trust::{Trust, Verified},
 };
@@ -167,7 +170,12 @@ impl Transfers {
     /// The service.
     pub fn new(parts: Parts) -> Self {
         let ledger = Ledger::new(parts.log.clone(), parts.queue.clone(), parts.events.clone());
-        Self { ledger, parts, pulls: Arc::default(), live: Live::default() }
+        Self {
+            ledger,
+            parts,
+            pulls: Arc::default(),
+            live: Live::default(),
+        }
     }
 
     /// Transfers that have data to fetch.
@@ -208,9 +216,20 @@ impl Transfers {
     // ---- commands of the operator ------------------------------------------------------------------------------------
 
     /// Asks for the data of an agreement, as its consumer.
-    pub async fn request(&self, agreement: &AgreementId, peer_base: Url, now: Timestamp) -> Result<TransferRecord, TransferError> {
+    pub async fn request(
+        &self,
+        agreement: &AgreementId,
+        peer_base: Url,
+        now: Timestamp,
+    ) -> Result<TransferRecord, TransferError> {
         let stored = self.agreement(agreement, Role::Consumer).await?;
-        let core = Core::new(Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?), stored.provider.clone(), Role::Consumer, peer_base, now);
+        let core = Core::new(
+            Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?),
+            stored.provider.clone(),
+            Role::Consumer,
+            peer_base,
+            now,
+        );
         let mut record = TransferRecord::new(core, &stored);
         let mut turn = Turn::default();
         let message = TransferMessage::Request {
@@ -248,17 +267,29 @@ impl Transfers {
     }
 
     /// Ends a transfer. Data stops at once.
-    pub async fn terminate(&self, pid: &Pid, why: Explanation, now: Timestamp) -> Result<TransferRecord, TransferError> {
+    pub async fn terminate(
+        &self,
+        pid: &Pid,
+        why: Explanation,
+        now: Timestamp,
+    ) -> Result<TransferRecord, TransferError> {
         let message = TransferMessage::Termination(why);
         let record = self.command(pid, &message, now).await?;
         self.halt(&record);
         Ok(record)
     }
 
-    async fn command(&self, pid: &Pid, message: &TransferMessage, now: Timestamp) -> Result<TransferRecord, TransferError> {
+    async fn command(
+        &self,
+        pid: &Pid,
+        message: &TransferMessage,
+        now: Timestamp,
+    ) -> Result<TransferRecord, TransferError> {
         let (record, ()) = self
             .ledger
-            .change(pid, now, |record: &mut TransferRecord, turn| record.send(turn, message, Vec::new(), now))
+            .change(pid, now, |record: &mut TransferRecord, turn| {
+                record.send(turn, message, Vec::new(), now)
+            })
             .await?;
         Ok(record)
     }
@@ -274,11 +305,23 @@ impl Transfers {
     /// A consumer's request. A repetition of its `consumerPid` is the same process (DSP 2025-1 §9.2).
     pub async fn open(&self, call: Call<'_>, now: Timestamp) -> Result<Answer, TransferError> {
         let received = call.message.value();
-        let TransferMessage::Request { agreement, format, callback, data_address } = &received.message else {
-            return Err(TransferError::Invalid("only a TransferRequestMessage opens a transfer".into()));
+        let TransferMessage::Request {
+            agreement,
+            format,
+            callback,
+            data_address,
+        } = &received.message
+        else {
+            return Err(TransferError::Invalid(
+                "only a TransferRequestMessage opens a transfer".into(),
+            ));
         };
         let sender = call.message.sender();
-        let theirs = received.pids.consumer.as_ref().ok_or(MessageError::Missing("consumerPid"))?;
+        let theirs = received
+            .pids
+            .consumer
+            .as_ref()
+            .ok_or(MessageError::Missing("consumerPid"))?;
         let incoming = incoming(&call, Some(theirs));
         if let Some(pid) = self.ledger.find(&sender.did, Role::Provider, theirs).await? {
             let record = self.ledger.of_peer(&pid, &sender.did).await?;
@@ -286,11 +329,19 @@ impl Transfers {
                 return Ok(answer);
             }
             self.ledger.spend(&incoming.spent).await?;
-            return Ok(Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None, refusal: None });
+            return Ok(Answer {
+                status: 201,
+                state: record.core.state_name(),
+                pids: record.core.pids(),
+                extra: None,
+                refusal: None,
+            });
         }
         crate::net::guard::check(callback, sender.reach).map_err(|why| TransferError::Callback(why.to_string()))?;
         if data_address.is_some() {
-            return Err(TransferError::Invalid("a pull takes no dataAddress in its request".into()));
+            return Err(TransferError::Invalid(
+                "a pull takes no dataAddress in its request".into(),
+            ));
         }
         if format != FORMAT_HTTP_PULL {
             return Err(TransferError::UnknownFormat(format.chars().take(80).collect()));
@@ -300,15 +351,36 @@ impl Transfers {
             return Err(TransferError::UnknownAgreement(agreement.to_string()));
         }
         self.plan(&stored, now)?;
-        self.parts.catalog.get(&stored.dataset).await?.ok_or(TransferError::UnknownDataset)?;
-        let mut core = Core::new(Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?), sender.did.clone(), Role::Provider, callback.clone(), now);
+        self.parts
+            .catalog
+            .get(&stored.dataset)
+            .await?
+            .ok_or(TransferError::UnknownDataset)?;
+        let mut core = Core::new(
+            Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?),
+            sender.did.clone(),
+            Role::Provider,
+            callback.clone(),
+            now,
+        );
         core.meet(Some(theirs))?;
-        core.position = core.position.receive(Role::Provider, incoming.step).map_err(ProcessError::from)?;
+        core.position = core
+            .position
+            .receive(Role::Provider, incoming.step)
+            .map_err(ProcessError::from)?;
         core.head = incoming.body;
         let mut record = TransferRecord::new(core, &stored);
-        let answer = Answer { status: 201, state: record.core.state_name(), pids: record.core.pids(), extra: None, refusal: None };
+        let answer = Answer {
+            status: 201,
+            state: record.core.state_name(),
+            pids: record.core.pids(),
+            extra: None,
+            refusal: None,
+        };
         let mut turn = Turn::default();
-        let start = TransferMessage::Start { data_address: Some(self.data_address(&mut record, now)) };
+        let start = TransferMessage::Start {
+            data_address: Some(self.data_address(&mut record, now)),
+        };
         record.send(&mut turn, &start, Vec::new(), now)?;
         self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
         Ok(answer)
@@ -327,7 +399,13 @@ impl Transfers {
         }
         let incoming = incoming(&call, theirs.as_ref());
         let keys = match call.receipt {
-            Some(_) => self.parts.trust.resolver().document(call.message.sender(), now).await.ok(),
+            Some(_) => self
+                .parts
+                .trust
+                .resolver()
+                .document(call.message.sender(), now)
+                .await
+                .ok(),
             None => None,
         };
         let (record, answer) = self
@@ -378,7 +456,9 @@ impl Transfers {
                 if let Some(receipt) = call.receipt {
                     let digest = record.take_receipt(receipt, keys)?;
                     turn.record(
-                        Entry::new(Recorded::Receipt).with("process", record.core.pid.as_str()).of("object", &digest),
+                        Entry::new(Recorded::Receipt)
+                            .with("process", record.core.pid.as_str())
+                            .of("object", &digest),
                     );
                 }
                 Ok(None)
@@ -413,7 +493,12 @@ impl Transfers {
 
     async fn agreement(&self, id: &AgreementId, role: Role) -> Result<StoredAgreement, TransferError> {
         let unknown = || TransferError::UnknownAgreement(id.to_string());
-        self.parts.agreements.get(id).await?.filter(|stored| stored.role == role).ok_or_else(unknown)
+        self.parts
+            .agreements
+            .get(id)
+            .await?
+            .filter(|stored| stored.role == role)
+            .ok_or_else(unknown)
     }
 
     /// Folds everything that is known into what remains to be asked for each record.
@@ -421,13 +506,19 @@ impl Transfers {
         let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(crate::catalog::list(&reasons));
         let policy = read_policy(&stored.agreement)?;
         policy.check(Stage::Transfer).map_err(refuse)?;
-        policy.plan(&Facts::new(now, stored.consumer.as_str(), Action::Use)).map_err(refuse)
+        policy
+            .plan(&Facts::new(now, stored.consumer.as_str(), Action::Use))
+            .map_err(refuse)
     }
 
     fn data_address(&self, record: &mut TransferRecord, now: Timestamp) -> DataAddress {
         record.token_serial += 1;
         let expires = now.plus(self.parts.token_lifetime);
-        let token = self.parts.keys.tokens.make(&record.core.pid, record.token_serial, expires);
+        let token = self
+            .parts
+            .keys
+            .tokens
+            .make(&record.core.pid, record.token_serial, expires);
         let root = self.parts.root.as_str().trim_end_matches('/');
         DataAddress {
             endpoint_type: ENDPOINT_TYPE_HTTP.to_owned(),
@@ -446,9 +537,7 @@ impl Transfers {
         now: Timestamp,
     ) -> Result<outgoing::Outgoing, TransferError> {
         let (record, _) = self.ledger.load(pid).await?.ok_or(TransferError::Token)?;
-        if record.core.role != Role::Provider
-            || !self.parts.keys.tokens.verify(token, pid, record.token_serial, now)
-        {
+        if record.core.role != Role::Provider || !self.parts.keys.tokens.verify(token, pid, record.token_serial, now) {
             return Err(TransferError::Token);
         }
         // The consumer's acknowledgement of our start may still be on its way: its coming here is one (R3).
@@ -468,7 +557,10 @@ impl Transfers {
             .with("peer", record.core.peer.as_str())
             .with("agreement", record.agreement.as_str())
             .with("from", from);
-        self.parts.log.commit(crate::store::Batch::new(), entry, Vec::new(), now).await?;
+        self.parts
+            .log
+            .commit(crate::store::Batch::new(), entry, Vec::new(), now)
+            .await?;
         let gate = Arc::new(Gate::new(from, names, reset));
         let index = self.parts.consents.index().clone();
         let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline, self.parts.stream_bytes_per_second);
@@ -484,11 +576,26 @@ impl Transfers {
         Ok(body)
     }
 
-    async fn rules(&self, record: &TransferRecord, stored: &StoredAgreement, now: Timestamp) -> Result<Rules, TransferError> {
+    async fn rules(
+        &self,
+        record: &TransferRecord,
+        stored: &StoredAgreement,
+        now: Timestamp,
+    ) -> Result<Rules, TransferError> {
         let plan = self.plan(stored, now)?;
-        let dataset = self.parts.catalog.get(&stored.dataset).await?.ok_or(TransferError::UnknownDataset)?;
+        let dataset = self
+            .parts
+            .catalog
+            .get(&stored.dataset)
+            .await?
+            .ok_or(TransferError::UnknownDataset)?;
         let index = self.parts.consents.index().clone();
-        let allowed: Vec<String> = dataset.categories.keys().filter(|name| plan.allows_category(name)).cloned().collect();
+        let allowed: Vec<String> = dataset
+            .categories
+            .keys()
+            .filter(|name| plan.allows_category(name))
+            .cloned()
+            .collect();
         let not_permitted = |error: &dyn std::fmt::Display| TransferError::NotPermitted(error.to_string());
         let question = index
             .question(&stored.consumer, &plan.purposes, &dataset.id, &allowed)
@@ -527,11 +634,15 @@ impl Transfers {
             .with("fieldsRemoved", report.release.fields_removed())
             .of("root", &report.root);
         self.ledger
-            .change(pid, now, |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
-                record.released(report);
-                turn.record(entry.clone());
-                Ok(())
-            })
+            .change(
+                pid,
+                now,
+                |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
+                    record.released(report);
+                    turn.record(entry.clone());
+                    Ok(())
+                },
+            )
             .await?;
         Ok(())
     }

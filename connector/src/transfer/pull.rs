@@ -84,7 +84,10 @@ pub struct Puller {
 /// The file of a transfer's records below the folder.
 pub fn file(folder: &Path, pid: &Pid) -> PathBuf {
     // Process ids of ours are `urn:uuid:…`: the uuid alone is a safe file name.
-    folder.join(format!("{}.ndjson", pid.as_str().rsplit(':').next().unwrap_or("transfer")))
+    folder.join(format!(
+        "{}.ndjson",
+        pid.as_str().rsplit(':').next().unwrap_or("transfer")
+    ))
 }
 
 impl Puller {
@@ -108,6 +111,8 @@ impl Puller {
                     continue;
                 }
                 self.transfers.live.lock().insert(pid.clone(), (stop.clone(), watch));
+                // Whoever follows the transfer can follow its counts from now on.
+                self.transfers.events().announce(Protocol::Transfer, &pid, "STARTED");
                 let (this, permits) = (self.clone(), permits.clone());
                 tracker.spawn(async move {
                     let _permit = permits.acquire().await;
@@ -152,8 +157,16 @@ impl Puller {
             if let Err(error) = self.note(pid, &error).await {
                 tracing::error!(%pid, %error, "the interruption could not be recorded");
             }
-            let moved = self.transfers.get(pid).await.is_ok_and(|record| record.progress.records > before);
-            wait = if moved { self.retry.0 } else { (wait * 2).min(self.retry.1) };
+            let moved = self
+                .transfers
+                .get(pid)
+                .await
+                .is_ok_and(|record| record.progress.records > before);
+            wait = if moved {
+                self.retry.0
+            } else {
+                (wait * 2).min(self.retry.1)
+            };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => return,
@@ -163,14 +176,20 @@ impl Puller {
 
     /// What retrying cannot mend: a token that has run out is renewed by suspending and resuming; a source that has changed ends it.
     async fn changed_course(&self, pid: &Pid, error: &TransferError) -> bool {
-        let TransferError::Plane(PlaneError::Refused { status, reason }) = error else { return false };
+        let TransferError::Plane(PlaneError::Refused { status, reason }) = error else {
+            return false;
+        };
         let now = crate::clock::now();
         match status {
             401 => {
                 let why = Explanation::new("token-expired", "the data token has run out");
                 self.transfers.suspend(pid, why, now).await.is_ok() && self.transfers.resume(pid, now).await.is_ok()
             }
-            410 => self.transfers.terminate(pid, Explanation::new("source-changed", reason.clone()), now).await.is_ok(),
+            410 => self
+                .transfers
+                .terminate(pid, Explanation::new("source-changed", reason.clone()), now)
+                .await
+                .is_ok(),
             _ => false,
         }
     }
@@ -179,10 +198,14 @@ impl Puller {
         let why = Explanation::new("interrupted", error.to_string());
         self.transfers
             .ledger
-            .change(pid, crate::clock::now(), |record: &mut TransferRecord, _| -> Result<(), TransferError> {
-                record.core.explanation = Some(why.clone());
-                Ok(())
-            })
+            .change(
+                pid,
+                crate::clock::now(),
+                |record: &mut TransferRecord, _| -> Result<(), TransferError> {
+                    record.core.explanation = Some(why.clone());
+                    Ok(())
+                },
+            )
             .await?;
         Ok(())
     }
@@ -195,9 +218,19 @@ impl Puller {
     ) -> Result<(), TransferError> {
         let now = crate::clock::now();
         let trust = &self.transfers.parts.trust;
-        let peer = trust.known(&record.core.peer).ok_or_else(|| TransferError::Invalid("the peer is not configured any more".into()))?;
-        let document = trust.resolver().document(peer, now).await.map_err(|error| TransferError::Invalid(error.to_string()))?;
-        let transfer = record.core.peer_pid.clone().ok_or_else(|| TransferError::Invalid("the provider has no process id".into()))?;
+        let peer = trust
+            .known(&record.core.peer)
+            .ok_or_else(|| TransferError::Invalid("the peer is not configured any more".into()))?;
+        let document = trust
+            .resolver()
+            .document(peer, now)
+            .await
+            .map_err(|error| TransferError::Invalid(error.to_string()))?;
+        let transfer = record
+            .core
+            .peer_pid
+            .clone()
+            .ok_or_else(|| TransferError::Invalid("the provider has no process id".into()))?;
         let expected = Expected {
             transfer,
             agreement: record.agreement.to_string(),
@@ -220,7 +253,10 @@ impl Puller {
         &self,
         record: &TransferRecord,
         peer: &Peer,
-    ) -> Result<impl futures_util::Stream<Item = Result<Bytes, crate::net::NetError>> + Send + Unpin + use<>, TransferError> {
+    ) -> Result<
+        impl futures_util::Stream<Item = Result<Bytes, crate::net::NetError>> + Send + Unpin + use<>,
+        TransferError,
+    > {
         let address = record.data_address.clone().ok_or(TransferError::NotStarted)?;
         let mut url = address.endpoint.ok_or(TransferError::NotStarted)?;
         if let Some(cursor) = &record.progress.cursor {
@@ -233,7 +269,13 @@ impl Puller {
             value.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, value);
         }
-        let request = Request { method: Method::GET, url, headers, body: Bytes::new(), reach: peer.reach };
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers,
+            body: Bytes::new(),
+            reach: peer.reach,
+        };
         let (status, _, mut body) = self.client.open(request).await.map_err(PlaneError::from)?;
         if status.is_success() {
             return Ok(body);
@@ -245,8 +287,14 @@ impl Puller {
                 break;
             }
         }
-        let reason = serde_json::from_slice(&said).map(|value| crate::dsp::message::read_error(&value)).unwrap_or_default();
-        Err(PlaneError::Refused { status: status.as_u16(), reason: reason.reasons.join("; ") }.into())
+        let reason = serde_json::from_slice(&said)
+            .map(|value| crate::dsp::message::read_error(&value))
+            .unwrap_or_default();
+        Err(PlaneError::Refused {
+            status: status.as_u16(),
+            reason: reason.reasons.join("; "),
+        }
+        .into())
     }
 
     /// Moves the bytes from the network to a blocking thread, which checks and writes them.
@@ -300,10 +348,14 @@ impl Puller {
     async fn remember(&self, pid: &Pid, progress: &Progress) -> Result<(), TransferError> {
         self.transfers
             .ledger
-            .change(pid, crate::clock::now(), |record: &mut TransferRecord, _| -> Result<(), TransferError> {
-                record.progress = progress.clone();
-                Ok(())
-            })
+            .change(
+                pid,
+                crate::clock::now(),
+                |record: &mut TransferRecord, _| -> Result<(), TransferError> {
+                    record.progress = progress.clone();
+                    Ok(())
+                },
+            )
             .await?;
         Ok(())
     }

@@ -98,7 +98,12 @@ impl TransferRecord {
     pub(super) fn released(&mut self, report: &Report) {
         self.release = Some(Released {
             sent: report.sent,
-            withheld: report.release.withheld().into_iter().map(|(code, count)| (code.to_owned(), count)).collect(),
+            withheld: report
+                .release
+                .withheld()
+                .into_iter()
+                .map(|(code, count)| (code.to_owned(), count))
+                .collect(),
             fields_removed: report.release.fields_removed(),
             root: report.root.to_string(),
             complete: report.complete,
@@ -135,13 +140,24 @@ impl TransferRecord {
     ) -> Result<(), TransferError> {
         let core = &mut self.core;
         if core.peer_pid.is_none() && !matches!(message, TransferMessage::Request { .. }) {
-            return Err(TransferError::Invalid("the peer has not answered the request yet; try again when it has".into()));
+            return Err(TransferError::Invalid(
+                "the peer has not answered the request yet; try again when it has".into(),
+            ));
         }
-        core.position = core.position.originate(core.role, core.sent, message.step()).map_err(ProcessError::from)?;
+        core.position = core
+            .position
+            .originate(core.role, core.sent, message.step())
+            .map_err(ProcessError::from)?;
         let id = crate::dsp::MessageId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         let body = message.write(&id, &core.pids());
         let path = path(message, core.role, core.peer_pid.as_ref().map(|pid| pid.as_str()));
-        let draft = Draft { kind: message.type_name(), path, body, headers, of: PhantomData };
+        let draft = Draft {
+            kind: message.type_name(),
+            path,
+            body,
+            headers,
+            of: PhantomData,
+        };
         turn.send(self, draft, now);
         Ok(())
     }
@@ -149,7 +165,9 @@ impl TransferRecord {
 
 /// The address of a message below the recipient's base (DSP 2025-1 §10.2).
 fn path(message: &TransferMessage, _sender: Role, recipient_pid: Option<&str>) -> String {
-    let Some(pid) = recipient_pid else { return "/transfers/request".to_owned() };
+    let Some(pid) = recipient_pid else {
+        return "/transfers/request".to_owned();
+    };
     let last = match message {
         TransferMessage::Request { .. } => "request",
         TransferMessage::Start { .. } => "start",

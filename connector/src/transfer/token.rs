@@ -33,11 +33,18 @@ impl TokenKey {
 
     /// Whether this is the current token of this transfer. The comparison of the tag takes constant time.
     pub fn verify(&self, token: &str, pid: &Pid, serial: u64, now: Timestamp) -> bool {
-        let Some(bytes) = base64url::decode_array::<LENGTH>(token) else { return false };
+        let Some(bytes) = base64url::decode_array::<LENGTH>(token) else {
+            return false;
+        };
         let (head, tag) = bytes.split_at(16);
-        let Ok(tag) = <[u8; Digest::LEN]>::try_from(tag) else { return false };
+        let Ok(tag) = <[u8; Digest::LEN]>::try_from(tag) else {
+            return false;
+        };
         let genuine = self.tag(pid, head).matches(&Digest::from_bytes(tag));
-        let expires = head.get(8..).and_then(|part| part.try_into().ok()).map_or(i64::MIN, i64::from_be_bytes);
+        let expires = head
+            .get(8..)
+            .and_then(|part| part.try_into().ok())
+            .map_or(i64::MIN, i64::from_be_bytes);
         genuine && head.starts_with(&serial.to_be_bytes()) && now.millis() < expires
     }
 }

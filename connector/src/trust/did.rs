@@ -53,7 +53,11 @@ pub fn document_url(did: &ParticipantId) -> Result<Url, DidError> {
     if path.iter().any(|part| part.is_empty() || *part == "." || *part == "..") {
         return Err(refuse());
     }
-    let path = if path.is_empty() { ".well-known".to_owned() } else { path.join("/") };
+    let path = if path.is_empty() {
+        ".well-known".to_owned()
+    } else {
+        path.join("/")
+    };
     let url = Url::parse(&format!("https://{host}/{path}/did.json")).map_err(|_| refuse())?;
     // What the text says must be what the parser understood: no user info, query or extra path smuggled into the host.
     let understood = match (url.host_str(), url.port()) {
@@ -85,19 +89,32 @@ impl Document {
         if value.get("id").and_then(Value::as_str) != Some(did.as_str()) {
             return Err(refuse("its id is not the DID that was asked for"));
         }
-        let list = |name: &str| value.get(name).and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
+        let list = |name: &str| {
+            value
+                .get(name)
+                .and_then(Value::as_array)
+                .map_or(&[] as &[Value], Vec::as_slice)
+        };
         let mut keys = Vec::new();
         for method in list("verificationMethod").iter().take(32) {
             let (Some(id), Some(jwk)) = (method.get("id").and_then(Value::as_str), method.get("publicKeyJwk")) else {
                 continue;
             };
             let kid = absolute(did, id);
-            let owned = method.get("controller").and_then(Value::as_str).is_none_or(|c| c == did.as_str());
-            let listed = list("assertionMethod").iter().any(|m| m.as_str().map(|m| absolute(did, m)) == Some(kid.clone()));
+            let owned = method
+                .get("controller")
+                .and_then(Value::as_str)
+                .is_none_or(|c| c == did.as_str());
+            let listed = list("assertionMethod")
+                .iter()
+                .any(|m| m.as_str().map(|m| absolute(did, m)) == Some(kid.clone()));
             if !owned || !listed || !kid.starts_with(&format!("{did}#")) {
                 continue;
             }
-            let key = VerifyingKey::from_jwk(jwk).map_err(|cause| DidError::BadKey { kid: kid.clone(), cause })?;
+            let key = VerifyingKey::from_jwk(jwk).map_err(|cause| DidError::BadKey {
+                kid: kid.clone(),
+                cause,
+            })?;
             keys.push((kid, key));
         }
         let root = list("service")
@@ -107,7 +124,11 @@ impl Document {
             .map(|endpoint| endpoint.strip_suffix(dsp::WELL_KNOWN_VERSION).unwrap_or(endpoint))
             .map(|endpoint| Url::parse(endpoint).map_err(|_| refuse("its data service has no usable address")))
             .transpose()?;
-        Ok(Self { id: did.clone(), keys, root })
+        Ok(Self {
+            id: did.clone(),
+            keys,
+            root,
+        })
     }
 
     /// The key with this absolute id.
@@ -122,7 +143,11 @@ impl Document {
 }
 
 fn absolute(did: &ParticipantId, id: &str) -> String {
-    if id.starts_with('#') { format!("{did}{id}") } else { id.to_owned() }
+    if id.starts_with('#') {
+        format!("{did}{id}")
+    } else {
+        id.to_owned()
+    }
 }
 
 /// Our own document: one key, one data service (DSP 2025-1 §4.3), the signature profile that we require.
@@ -150,14 +175,30 @@ mod tests {
 
     #[test]
     fn did_web_maps_to_its_document() {
-        assert_eq!(url("did:web:a.example").unwrap(), "https://a.example/.well-known/did.json");
-        assert_eq!(url("did:web:localhost%3A8443").unwrap(), "https://localhost:8443/.well-known/did.json");
-        assert_eq!(url("did:web:a.example:u:bob").unwrap(), "https://a.example/u/bob/did.json");
+        assert_eq!(
+            url("did:web:a.example").unwrap(),
+            "https://a.example/.well-known/did.json"
+        );
+        assert_eq!(
+            url("did:web:localhost%3A8443").unwrap(),
+            "https://localhost:8443/.well-known/did.json"
+        );
+        assert_eq!(
+            url("did:web:a.example:u:bob").unwrap(),
+            "https://a.example/u/bob/did.json"
+        );
     }
 
     #[test]
     fn did_web_that_would_reach_elsewhere_is_refused() {
-        for bad in ["did:key:z6Mk", "did:web:a.example%2Fx", "did:web:a@b.example", "did:web:a.example:..:x", "did:web:a.example::x", "did:web:a.example\\b"] {
+        for bad in [
+            "did:key:z6Mk",
+            "did:web:a.example%2Fx",
+            "did:web:a@b.example",
+            "did:web:a.example:..:x",
+            "did:web:a.example::x",
+            "did:web:a.example\\b",
+        ] {
             assert!(url(bad).is_err(), "{bad}");
         }
     }

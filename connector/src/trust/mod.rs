@@ -90,7 +90,12 @@ impl<T> Verified<T> {
 
     /// Turns the value into what it says; the proof stays.
     pub fn try_map<U, E>(self, read: impl FnOnce(T) -> Result<U, E>) -> Result<Verified<U>, E> {
-        Ok(Verified { value: read(self.value)?, sender: self.sender, opened: self.opened, thumbprint: self.thumbprint })
+        Ok(Verified {
+            value: read(self.value)?,
+            sender: self.sender,
+            opened: self.opened,
+            thumbprint: self.thumbprint,
+        })
     }
 
     /// What the signature of the answer refers to.
@@ -125,7 +130,12 @@ pub struct Trust {
 impl Trust {
     /// Puts the parts together.
     pub fn new(me: ParticipantId, signer: Arc<Signer>, peers: Vec<Peer>, resolver: Resolver) -> Self {
-        Self { me, signer, peers: peers.into_iter().map(|peer| (peer.did.clone(), peer)).collect(), resolver }
+        Self {
+            me,
+            signer,
+            peers: peers.into_iter().map(|peer| (peer.did.clone(), peer)).collect(),
+            resolver,
+        }
     }
 
     /// Our DID.
@@ -150,7 +160,9 @@ impl Trust {
 
     /// A peer by DID, or by the name that the operator gave it.
     pub fn peer(&self, did_or_name: &str) -> Option<&Peer> {
-        self.peers.values().find(|peer| peer.did.as_str() == did_or_name || peer.name.as_deref() == Some(did_or_name))
+        self.peers
+            .values()
+            .find(|peer| peer.did.as_str() == did_or_name || peer.name.as_deref() == Some(did_or_name))
     }
 
     /// A peer by DID.
@@ -180,7 +192,9 @@ impl Trust {
         body: T,
         now: Timestamp,
     ) -> Result<Verified<T>, TrustError> {
-        let opened = self.open(signature, Binding::Response { request, status }, body, now).await?;
+        let opened = self
+            .open(signature, Binding::Response { request, status }, body, now)
+            .await?;
         if opened.sender.did != *from {
             return Err(TrustError::UnknownPeer);
         }
@@ -200,7 +214,12 @@ impl Trust {
         let checked = unverified.check(self.me.as_str(), binding, now)?;
         let key = self.resolver.key(&sender, checked.kid(), now).await?;
         let opened = checked.verify(&key, body.as_ref())?;
-        Ok(Verified { value: body, sender, opened: Arc::new(opened), thumbprint: key.thumbprint() })
+        Ok(Verified {
+            value: body,
+            sender,
+            opened: Arc::new(opened),
+            thumbprint: key.thumbprint(),
+        })
     }
 
     /// Signs a request of ours.
@@ -213,8 +232,19 @@ impl Trust {
         body: &[u8],
         now: Timestamp,
     ) -> Result<String, JoseError> {
-        let binding = Binding::Request { method, url: url.as_str() };
-        jose::seal(&self.signer, to.as_str(), binding, prev, body, now, &random::message_id(now)?)
+        let binding = Binding::Request {
+            method,
+            url: url.as_str(),
+        };
+        jose::seal(
+            &self.signer,
+            to.as_str(),
+            binding,
+            prev,
+            body,
+            now,
+            &random::message_id(now)?,
+        )
     }
 
     /// Signs our answer to a verified request.
@@ -225,7 +255,18 @@ impl Trust {
         body: &[u8],
         now: Timestamp,
     ) -> Result<String, JoseError> {
-        let binding = Binding::Response { request: &exchange.request, status };
-        jose::seal(&self.signer, exchange.caller.as_str(), binding, exchange.body, body, now, &random::message_id(now)?)
+        let binding = Binding::Response {
+            request: &exchange.request,
+            status,
+        };
+        jose::seal(
+            &self.signer,
+            exchange.caller.as_str(),
+            binding,
+            exchange.body,
+            body,
+            now,
+            &random::message_id(now)?,
+        )
     }
 }

@@ -30,7 +30,10 @@ pub struct ResolverSettings {
 
 impl Default for ResolverSettings {
     fn default() -> Self {
-        Self { fresh: Duration::from_secs(3600), retry: Duration::from_secs(10) }
+        Self {
+            fresh: Duration::from_secs(3600),
+            retry: Duration::from_secs(10),
+        }
     }
 }
 
@@ -52,7 +55,12 @@ pub struct Resolver {
 impl Resolver {
     /// An empty cache.
     pub fn new(client: Arc<Client>, settings: ResolverSettings) -> Self {
-        Self { client, settings, cache: RwLock::default(), fetching: Mutex::new(()) }
+        Self {
+            client,
+            settings,
+            cache: RwLock::default(),
+            fetching: Mutex::new(()),
+        }
     }
 
     /// The peer's key with this id, from its document of now or of at most the configured age.
@@ -62,7 +70,10 @@ impl Resolver {
             return Ok(key.clone());
         }
         let document = self.fetch(peer, now, self.settings.retry).await?;
-        document.key(kid).cloned().ok_or_else(|| DidError::UnknownKey(kid.to_owned()))
+        document
+            .key(kid)
+            .cloned()
+            .ok_or_else(|| DidError::UnknownKey(kid.to_owned()))
     }
 
     /// The peer's document.
@@ -76,7 +87,10 @@ impl Resolver {
     fn cached(&self, did: &ParticipantId, now: Timestamp, age: Duration) -> Option<Arc<Document>> {
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         // A clock that jumped back makes an entry look new for ever: treat the future as old.
-        cache.get(did).filter(|c| c.fetched <= now && now.since(c.fetched) < age).map(|c| c.document.clone())
+        cache
+            .get(did)
+            .filter(|c| c.fetched <= now && now.since(c.fetched) < age)
+            .map(|c| c.document.clone())
     }
 
     async fn fetch(&self, peer: &Peer, now: Timestamp, age: Duration) -> Result<Arc<Document>, DidError> {
@@ -85,15 +99,27 @@ impl Resolver {
             return Ok(document);
         }
         let url = did::document_url(&peer.did)?;
-        let request = Request { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), reach: peer.reach };
+        let request = Request {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            reach: peer.reach,
+        };
         let response = self.client.send(request).await?;
         if !response.status.is_success() {
             return Err(DidError::Status(response.status.as_u16()));
         }
         let value = dsp::json::parse(&response.body).map_err(|error| DidError::Document(error.to_string()))?;
         let document = Arc::new(Document::read(&peer.did, &value)?);
-        let cached = Cached { document: document.clone(), fetched: now };
-        self.cache.write().unwrap_or_else(PoisonError::into_inner).insert(peer.did.clone(), cached);
+        let cached = Cached {
+            document: document.clone(),
+            fetched: now,
+        };
+        self.cache
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(peer.did.clone(), cached);
         Ok(document)
     }
 }

@@ -34,7 +34,11 @@ pub async fn sweep(store: &dyn Store, now: Timestamp) -> Result<usize, StoreErro
     let limit = now.seconds().max(0).to_be_bytes();
     loop {
         let rows = store.scan(SPENT, &[], None, 256).await?;
-        let old: Vec<_> = rows.into_iter().map(|row| row.key).take_while(|key| key.as_slice() < limit.as_slice()).collect();
+        let old: Vec<_> = rows
+            .into_iter()
+            .map(|row| row.key)
+            .take_while(|key| key.as_slice() < limit.as_slice())
+            .collect();
         if old.is_empty() {
             return Ok(swept);
         }

@@ -3,8 +3,15 @@
 use super::State::{Accepted, Agreed, Finalized, Offered, Requested, Terminated, Verified};
 use super::*;
 
-const STEPS: [Step; 7] =
-    [Step::Request, Step::Offer, Step::Accept, Step::Agree, Step::Verify, Step::Finalize, Step::Terminate];
+const STEPS: [Step; 7] = [
+    Step::Request,
+    Step::Offer,
+    Step::Accept,
+    Step::Agree,
+    Step::Verify,
+    Step::Finalize,
+    Step::Terminate,
+];
 
 /// The next state by step, in the order of `STEPS`; `None` where the step is illegal.
 type Row = [Option<State>; 7];
@@ -34,8 +41,16 @@ const TABLE: [(Option<State>, Row, Row); 8] = [
 fn every_step_leads_where_the_protocol_says() {
     for (from, consumer, provider) in TABLE {
         for (at, step) in STEPS.into_iter().enumerate() {
-            assert_eq!(Negotiation::next(from, Role::Consumer, step), consumer[at], "{from:?} consumer {step}");
-            assert_eq!(Negotiation::next(from, Role::Provider, step), provider[at], "{from:?} provider {step}");
+            assert_eq!(
+                Negotiation::next(from, Role::Consumer, step),
+                consumer[at],
+                "{from:?} consumer {step}"
+            );
+            assert_eq!(
+                Negotiation::next(from, Role::Provider, step),
+                provider[at],
+                "{from:?} provider {step}"
+            );
         }
     }
 }
@@ -54,7 +69,11 @@ fn only_a_replaced_offer_is_tolerated_and_never_sent() {
         for sender in [Role::Consumer, Role::Provider] {
             for step in STEPS {
                 let expected = (from, sender, step) == (Some(Offered), Role::Provider, Step::Offer);
-                assert_eq!(Negotiation::only_tolerated(from, sender, step), expected, "{from:?} {sender} {step}");
+                assert_eq!(
+                    Negotiation::only_tolerated(from, sender, step),
+                    expected,
+                    "{from:?} {sender} {step}"
+                );
             }
         }
     }
@@ -62,7 +81,15 @@ fn only_a_replaced_offer_is_tolerated_and_never_sent() {
 
 #[test]
 fn states_are_written_as_the_protocol_does_for_people_and_in_the_store() {
-    let names = ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "FINALIZED", "TERMINATED"];
+    let names = [
+        "REQUESTED",
+        "OFFERED",
+        "ACCEPTED",
+        "AGREED",
+        "VERIFIED",
+        "FINALIZED",
+        "TERMINATED",
+    ];
     for ((state, ..), name) in TABLE.iter().skip(1).zip(names) {
         let state = state.unwrap();
         assert_eq!(state.to_string(), name);

@@ -3,7 +3,13 @@
 use super::State::{Completed, Requested, Started, Suspended, Terminated};
 use super::*;
 
-const STEPS: [Step; 5] = [Step::Request, Step::Start, Step::Suspend, Step::Complete, Step::Terminate];
+const STEPS: [Step; 5] = [
+    Step::Request,
+    Step::Start,
+    Step::Suspend,
+    Step::Complete,
+    Step::Terminate,
+];
 
 /// The next state by step, in the order of `STEPS`; `None` where the step is illegal.
 type Row = [Option<State>; 5];
@@ -29,8 +35,16 @@ const TABLE: [(Option<State>, Row, Row); 6] = [
 fn every_step_leads_where_the_protocol_says() {
     for (from, consumer, provider) in TABLE {
         for (at, step) in STEPS.into_iter().enumerate() {
-            assert_eq!(Transfer::next(from, Role::Consumer, step), consumer[at], "{from:?} consumer {step}");
-            assert_eq!(Transfer::next(from, Role::Provider, step), provider[at], "{from:?} provider {step}");
+            assert_eq!(
+                Transfer::next(from, Role::Consumer, step),
+                consumer[at],
+                "{from:?} consumer {step}"
+            );
+            assert_eq!(
+                Transfer::next(from, Role::Provider, step),
+                provider[at],
+                "{from:?} provider {step}"
+            );
         }
     }
 }
@@ -47,7 +61,11 @@ fn nothing_follows_a_terminal_state_and_something_every_other() {
 fn every_legal_step_of_a_transfer_is_one_that_we_send() {
     for (from, ..) in TABLE {
         for sender in [Role::Consumer, Role::Provider] {
-            assert!(STEPS.into_iter().all(|step| !Transfer::only_tolerated(from, sender, step)));
+            assert!(
+                STEPS
+                    .into_iter()
+                    .all(|step| !Transfer::only_tolerated(from, sender, step))
+            );
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use super::super::pointer::{Category, CategorySet, Pointer, Shape};
 use super::*;
+use crate::catalog::shape::{Category, CategorySet, Pointer, Shape};
 
 /// A skills record of about 1 KiB, written compactly, with ten top-level members.
 fn record(number: usize) -> Vec<u8> {

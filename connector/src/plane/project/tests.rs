@@ -4,10 +4,10 @@ use std::io::Read;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::super::pointer::{Category, Pointer};
 use super::super::scan::MAX_RECORD;
 use super::super::scan::tests::{any_name, any_text, any_value, render};
 use super::*;
+use crate::catalog::shape::{Category, Pointer};
 
 fn category(number: u8) -> Category {
     Category::new(number).unwrap()
