@@ -466,27 +466,35 @@ impl Asked {
 
     /// Answers with a signature that belongs to the request with that signature.
     pub fn answer_for(self, request: &str, status: u16, body: &Value) {
+        let signer = self.peer.signer.clone();
+        self.answer_as(&signer, request, status, status, body);
+    }
+
+    /// Answers with 200, signed by somebody else.
+    pub fn signed_by(self, other: &Peer, body: &Value) {
+        let request = self.signature();
+        self.answer_as(&other.signer, &request, 200, 200, body);
+    }
+
+    /// Answers with a status other than the signed one.
+    pub fn signed_status(self, signed: u16, sent: u16, body: &Value) {
+        let (request, signer) = (self.signature(), self.peer.signer.clone());
+        self.answer_as(&signer, &request, signed, sent, body);
+    }
+
+    fn answer_as(self, signer: &Signer, request: &str, signed: u16, sent: u16, body: &Value) {
         let bytes = body.to_string();
-        let caller = Unverified::parse(&self.signature()).map(|message| message.issuer().to_owned());
+        let caller = Unverified::parse(&self.signature()).expect("a caller").issuer().to_owned();
         let request = signature_digest(request).expect("a signature");
         let binding = Binding::Response {
             request: &request,
-            status,
+            status: signed,
         };
         let now = clock::now();
         let id = random::message_id(now).expect("an id");
-        let caller = caller.expect("a caller");
-        let signature = seal(
-            &self.peer.signer,
-            &caller,
-            binding,
-            Digest::EMPTY,
-            bytes.as_bytes(),
-            now,
-            &id,
-        )
-        .expect("a signature");
-        self.answer_raw(status, bytes.into_bytes(), &[(SIGNATURE, signature)]);
+        let signature = seal(signer, &caller, binding, Digest::EMPTY, bytes.as_bytes(), now, &id);
+        let signature = signature.expect("a signature");
+        self.answer_raw(sent, bytes.into_bytes(), &[(SIGNATURE, signature)]);
     }
 
     /// Answers with anything.
