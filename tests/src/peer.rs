@@ -258,10 +258,7 @@ impl Peer {
             request = request.bearer_auth(token);
         }
         let response = request.send().await.expect("an answer");
-        (
-            response.status().as_u16(),
-            response.bytes().await.unwrap_or_default(),
-        )
+        (response.status().as_u16(), response.bytes().await.unwrap_or_default())
     }
 
     /// Sends a letter and looks at the status alone; 0 for none.
@@ -271,6 +268,15 @@ impl Peer {
             request = request.header(SIGNATURE, signature);
         }
         let response = request.body(letter.body.clone()).send().await;
+        response.map_or(0, |response| response.status().as_u16())
+    }
+
+    /// Sends `size` bytes of a body that promises one more; the status of the answer, 0 for none.
+    pub async fn stall(&self, letter: &Letter, size: usize) -> u16 {
+        let sent = futures_util::stream::once(async move { Ok::<_, std::io::Error>(Bytes::from(vec![b'a'; size])) });
+        let body = futures_util::StreamExt::chain(sent, futures_util::stream::pending());
+        let request = self.client.post(&letter.url).header(SIGNATURE, &letter.signatures[0]);
+        let response = request.body(reqwest::Body::wrap_stream(body)).send().await;
         response.map_or(0, |response| response.status().as_u16())
     }
 
@@ -500,7 +506,10 @@ impl Asked {
 
     fn answer_as(self, signer: &Signer, request: &str, signed: u16, sent: u16, body: &Value) {
         let bytes = body.to_string();
-        let caller = Unverified::parse(&self.signature()).expect("a caller").issuer().to_owned();
+        let caller = Unverified::parse(&self.signature())
+            .expect("a caller")
+            .issuer()
+            .to_owned();
         let request = signature_digest(request).expect("a signature");
         let binding = Binding::Response {
             request: &request,

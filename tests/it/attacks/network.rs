@@ -16,14 +16,23 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn world() -> World {
+    world_with(&[
+        ("#handshake_timeout = \"5s\"", "handshake_timeout = \"300ms\""),
+        ("#header_timeout = \"10s\"", "header_timeout = \"300ms\""),
+        ("#body_timeout = \"20s\"", "body_timeout = \"300ms\""),
+        ("#connections_per_peer = 64", "connections_per_peer = 8"),
+    ])
+    .await
+}
+
+async fn world_with(settings: &[(&str, &str)]) -> World {
     let mut world = World::init(&["school", "work", "other"]);
     let school = world.get_mut("school");
-    let config = std::fs::read_to_string(school.config())
-        .unwrap()
-        .replace("#handshake_timeout = \"5s\"", "handshake_timeout = \"300ms\"")
-        .replace("#header_timeout = \"10s\"", "header_timeout = \"300ms\"")
-        .replace("#body_timeout = \"20s\"", "body_timeout = \"300ms\"")
-        .replace("#connections_per_peer = 64", "connections_per_peer = 8");
+    let mut config = std::fs::read_to_string(school.config()).unwrap();
+    for (default, chosen) in settings {
+        assert!(config.contains(default), "{default}");
+        config = config.replace(default, chosen);
+    }
     std::fs::write(school.config(), config).unwrap();
     school.start().await;
     world
@@ -93,14 +102,31 @@ async fn slow_and_silent_callers_are_shown_the_door() {
     tls.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
     assert!(closed(&mut tls).await.is_some(), "half an HTTP/2 preface stays");
     let mut tls = peer.tls(school, &["h2"]).await.unwrap();
-    tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    assert!(closed(&mut tls).await.is_some(), "HTTP/2 without an answer to pings stays");
+    tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    assert!(
+        closed(&mut tls).await.is_some(),
+        "HTTP/2 without an answer to pings stays"
+    );
     let mut tls = peer.tls(school, &["http/1.1"]).await.unwrap();
     let slow = trickle(&mut tls, &head(school, "x: "), b'a').await;
     assert!(slow.is_some(), "slow headers stay");
 
     let mut tls = peer.tls(school, &["http/1.1"]).await.unwrap();
-    let slow = trickle(&mut tls, &head(school, "x-jws-signature: a..b\r\ncontent-length: 1000\r\n\r\n"), b'a').await;
+    let signature = peer
+        .letter(school, "/catalog/request", &catalog_request())
+        .signatures
+        .remove(0);
+    let slow = trickle(
+        &mut tls,
+        &head(
+            school,
+            &format!("x-jws-signature: {signature}\r\ncontent-length: 1000\r\n\r\n"),
+        ),
+        b'a',
+    )
+    .await;
     let answer = String::from_utf8(slow.expect("a slow body stays")).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("\"timeout\""), "{answer}");
@@ -150,18 +176,42 @@ async fn a_request_has_one_meaning_or_none() {
     let world = world().await;
     let (school, peer) = (world.get("school"), Peer::of(world.get("work")));
     let before = picture(school).await;
-    let hidden = format!("GET /.well-known/did.json HTTP/1.1\r\nhost: localhost:{}\r\n\r\n", school.port);
+    let hidden = format!(
+        "GET /.well-known/did.json HTTP/1.1\r\nhost: localhost:{}\r\n\r\n",
+        school.port
+    );
     let large = "a".repeat(300 << 10);
     let many: String = (0..200).map(|at| format!("x-{at}: a\r\n")).collect();
     let cases = [
-        ("two lengths", format!("content-length: 0\r\ncontent-length: {}\r\n\r\n{hidden}", hidden.len())),
-        ("two lengths in one", format!("content-length: 0, {}\r\n\r\n{hidden}", hidden.len())),
-        ("a length with a sign", format!("content-length: +{}\r\n\r\n{hidden}", hidden.len())),
+        (
+            "two lengths",
+            format!("content-length: 0\r\ncontent-length: {}\r\n\r\n{hidden}", hidden.len()),
+        ),
+        (
+            "two lengths in one",
+            format!("content-length: 0, {}\r\n\r\n{hidden}", hidden.len()),
+        ),
+        (
+            "a length with a sign",
+            format!("content-length: +{}\r\n\r\n{hidden}", hidden.len()),
+        ),
         ("a length that is none", format!("content-length: 0x10\r\n\r\n{hidden}")),
-        ("chunked, then not", format!("transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}")),
-        ("an unknown coding", format!("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}")),
-        ("a space before the colon", format!("content-length : 0\r\n\r\n{hidden}")),
-        ("a folded header", format!("x: a\r\n b\r\ncontent-length: 0\r\n\r\n{hidden}")),
+        (
+            "chunked, then not",
+            format!("transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        (
+            "an unknown coding",
+            format!("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        (
+            "a space before the colon",
+            format!("content-length : 0\r\n\r\n{hidden}"),
+        ),
+        (
+            "a folded header",
+            format!("x: a\r\n b\r\ncontent-length: 0\r\n\r\n{hidden}"),
+        ),
         ("a zero byte in a header", format!("x: a\0b\r\n\r\n{hidden}")),
         ("a header of 300 KiB", format!("x: {large}\r\n\r\n")),
         ("200 headers", format!("{many}\r\n")),
@@ -170,9 +220,14 @@ async fn a_request_has_one_meaning_or_none() {
         let mut tls = peer.tls(school, &["http/1.1"]).await.unwrap();
         // The connector may close before it has read all of it.
         let _ = tls.write_all(&head(school, more)).await;
-        let answer = closed(&mut tls).await.unwrap_or_else(|| panic!("{name}: the connection stays"));
+        let answer = closed(&mut tls)
+            .await
+            .unwrap_or_else(|| panic!("{name}: the connection stays"));
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        assert!(!answer.contains("verificationMethod"), "{name}: what was hidden was served: {answer}");
+        assert!(
+            !answer.contains("verificationMethod"),
+            "{name}: what was hidden was served: {answer}"
+        );
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
             "{name}: {answer}"
@@ -181,7 +236,10 @@ async fn a_request_has_one_meaning_or_none() {
     }
     // A length beside a coding: the coding counts (RFC 9112 §6.3), and what follows it is not hidden in the body.
     let mut tls = peer.tls(school, &["http/1.1"]).await.unwrap();
-    let both = head(school, &format!("content-length: 3\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\n{hidden}"));
+    let both = head(
+        school,
+        &format!("content-length: 3\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\n{hidden}"),
+    );
     tls.write_all(&both).await.unwrap();
     let answer = closed(&mut tls).await.expect("an end");
     let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -235,19 +293,79 @@ async fn a_peer_whose_did_document_never_comes_delays_nobody_else() {
     tally("silent DID documents", 1);
 }
 
-/// An attack may not leave anything behind that the operator would have to clear.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_strangers_do_not_fill_the_memory() {
+    let world = world_with(&[("#body_timeout = \"20s\"", "body_timeout = \"4s\"")]).await;
+    let (school, peer) = (world.get("school"), Peer::of(world.get("work")));
+    let before = school.rss_mib();
+    // Every body stops one byte before its end; the signature is a stranger's under a name that is known.
+    let forged = peer.signing_as(stranger(peer.signer.kid()));
+    let letter = forged.letter(school, "/catalog/request", &catalog_request());
+    let attackers: Vec<_> = (0..4).map(|_| Peer::of(world.get("work"))).collect();
+    let stalled = attackers.iter().flat_map(|attacker| {
+        let letter = &letter;
+        (0..100).map(move |_| attacker.stall(letter, (1 << 20) - 1))
+    });
+    let all = futures_util::future::join_all(stalled);
+    tokio::pin!(all);
+    let mut highest = before;
+    let statuses = loop {
+        tokio::select! {
+            statuses = &mut all => break statuses,
+            () = tokio::time::sleep(Duration::from_millis(20)) => highest = highest.max(school.rss_mib()),
+        }
+    };
+    assert!(
+        highest - before < 120.0,
+        "{:.0} MiB for 400 MiB of strangers' bodies",
+        highest - before
+    );
+    // 0: the connection was cut because too much on it was refused.
+    assert!(
+        statuses.iter().all(|status| matches!(status, 0 | 408 | 503)),
+        "{statuses:?}"
+    );
+    let read = statuses.iter().filter(|status| **status == 408).count();
+    assert!(
+        (1..=64).contains(&read) && statuses.contains(&503),
+        "{read}: {statuses:?}"
+    );
+    let letter = peer.letter(school, "/catalog/request", &catalog_request());
+    assert_eq!(
+        peer.send(school, &letter).await.status,
+        401,
+        "the stranger's own identity is looked at again"
+    );
+    tally("bodies that never end", statuses.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_exist_is_not_found() {
     let world = world().await;
     let (school, peer) = (world.get("school"), Peer::of(world.get("work")));
     let before = picture(school).await;
     let paths = [
-        "/", "/v1/status", "/v1/datasets", "/dsp/2025-1", "/dsp/2025-1/", "/dsp/2025-1/../v1/status", "/data", "/data/",
-        "/data/%2e%2e", "/.well-known/", "/dsp/2025-1/catalog", "//v1/status", "/dsp/2025-1/negotiations/%00",
+        "/",
+        "/v1/status",
+        "/v1/datasets",
+        "/dsp/2025-1",
+        "/dsp/2025-1/",
+        "/dsp/2025-1/../v1/status",
+        "/data",
+        "/data/",
+        "/data/%2e%2e",
+        "/.well-known/",
+        "/dsp/2025-1/catalog",
+        "//v1/status",
+        "/dsp/2025-1/negotiations/%00",
     ];
     for path in paths {
         let (status, bytes) = peer.fetch(&format!("{}{path}", school.root()), None).await;
-        assert!((400..500).contains(&status), "{path}: {status} {:?}", String::from_utf8_lossy(&bytes));
+        assert!(
+            (400..500).contains(&status),
+            "{path}: {status} {:?}",
+            String::from_utf8_lossy(&bytes)
+        );
         assert!(!String::from_utf8_lossy(&bytes).contains("auditEntries"), "{path}");
     }
     let shown: Value = until(school, "/v1/status", "there", |_| true).await;
