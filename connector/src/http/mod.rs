@@ -33,7 +33,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Longest wait for a request's headers.
     pub header_timeout: Duration,
-    /// Longest wait for a request's body.
+    /// Longest wait for a request's body, and for the reader of a stream to take more of it.
     pub body_timeout: Duration,
     /// Longest TLS handshake.
     pub handshake_timeout: Duration,
