@@ -248,6 +248,39 @@ async fn streams_are_limited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_nobody_reads_leaves_room() {
+    let one = |config: String| {
+        config
+            .replace("#streams = 64", "streams = 1")
+            .replace("#body_timeout = \"20s\"", "body_timeout = \"500ms\"")
+    };
+    // More than the windows and buffers on the way hold.
+    let mut rig = Rig::start_with(100_000, one).await;
+    let (_, agreement) = rig.finalized().await;
+    let (_, url, token) = rig.transfer(&agreement).await;
+    let unread = Peer::of(rig.world.get("work")).open(&url, &token).await;
+    assert!(unread.status().is_success());
+    assert_eq!(rig.school().get("/v1/status").await["streams"], 1);
+    until(rig.school(), "/v1/status", "without streams", |shown| {
+        shown["streams"] == 0
+    })
+    .await;
+    assert!(
+        rig.school().log().contains("nobody read it"),
+        "the stream was not unread"
+    );
+    // Who reads gets all of it, however short the limit.
+    let (status, bytes) = rig.consumer.fetch(&url, Some(&token)).await;
+    assert_eq!(status, 200);
+    assert!(
+        bytes.ends_with(b"}\n") && bytes.len() > 5 << 20,
+        "{} bytes",
+        bytes.len()
+    );
+    tally("unread streams", 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_is_for_what_was_sent() {
     let mut rig = Rig::start().await;
     let (_, agreement) = rig.finalized().await;
