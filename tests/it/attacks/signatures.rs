@@ -329,6 +329,17 @@ fn places(forger: &Forger<'_>, other: &Connector) -> Vec<Attack> {
     ];
     let sent_elsewhere = forger.changed(|letter| letter.url = format!("{base}/catalog/request"));
     attacks.push(route("sent to another path", sent_elsewhere));
+    // The address is the advertised one, whatever the caller says that it called.
+    let mut elsewhere = forger.with(claim("htu", json!(format!("{}/dsp/2025-1{OPEN}", other.root()))));
+    elsewhere
+        .headers
+        .push(("host", other.root().trim_start_matches("https://").to_owned()));
+    attacks.push(route("for another host, and called so", elsewhere));
+    let mut forwarded = forger.with(claim("htu", json!(format!("{}/dsp/2025-1{OPEN}", other.root()))));
+    let host = other.root().trim_start_matches("https://").to_owned();
+    forwarded.headers.push(("x-forwarded-host", host.clone()));
+    forwarded.headers.push(("forwarded", format!("host=\"{host}\"")));
+    attacks.push(route("for another host, and forwarded from there", forwarded));
     let mut state = get(forger.peer, forger.to, "/catalog/datasets/records");
     state.url = format!("{base}/negotiations/urn:uuid:x");
     attacks.push(route("a GET sent to another path", state));
