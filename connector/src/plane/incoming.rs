@@ -209,6 +209,7 @@ impl Incoming {
                     return Err(self.broken("it belongs to another agreement"));
                 }
                 self.stage = Stage::Records;
+                self.write(line)?;
             }
             (Some("cp"), Stage::Records) => {
                 let cursor = text("cursor").filter(|cursor| cursor.len() <= 8192);
