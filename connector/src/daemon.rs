@@ -98,11 +98,8 @@ pub async fn run(config: Config, log_level: telemetry::Handle, path: PathBuf) ->
     let mut signals = Signals::new()?;
     let running = start(&config).await?;
     tracing::info!(did = %config.did, address = %config.public_url, "ready");
-    loop {
-        match signals.next().await {
-            Order::Reload => reload(&running, &log_level, &path),
-            Order::Stop => break,
-        }
+    while let Order::Reload = signals.next().await {
+        reload(&running, &log_level, &path);
     }
     tracing::info!("stopping");
     running.stop.cancel();

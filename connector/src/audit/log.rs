@@ -195,7 +195,7 @@ impl Log {
     }
 
     /// How many entries there are.
-    pub async fn len(&self) -> Result<u64, StoreError> {
+    pub async fn count(&self) -> Result<u64, StoreError> {
         self.store.appended(ENTRIES).await
     }
 
@@ -247,7 +247,7 @@ impl Log {
         claims
             .get("frontier")
             .and_then(Value::as_str)
-            .and_then(|text| base64url::decode(text))
+            .and_then(base64url::decode)
             .and_then(|bytes| Frontier::from_bytes(&bytes).ok())
             .filter(|frontier| frontier.size() == size)
             .ok_or(AuditError::Unreadable(size))
@@ -287,7 +287,7 @@ impl Log {
     /// Reads everything back from disk and checks it against every checkpoint ever signed.
     pub async fn verify(&self) -> Result<Verification, AuditError> {
         let key = self.signer.key().verifying_key();
-        let found = self.len().await?;
+        let found = self.count().await?;
         let mut frontier = Frontier::new();
         let (mut checkpoints, mut after) = (0, None::<Vec<u8>>);
         loop {

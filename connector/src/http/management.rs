@@ -146,7 +146,7 @@ async fn status(State(app): Ctx) -> Outcome {
         "agreements": app.contracts.agreements().list().await?.len(),
         "transfers": transfers.len(),
         "streams": running,
-        "auditEntries": app.log.len().await?,
+        "auditEntries": app.log.count().await?,
     }))
 }
 
@@ -559,7 +559,8 @@ async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) -> Response
                 .as_ref()
                 .filter(|_| !record.progress.complete)
                 .map(|why| why.reasons.join("; "));
-            let line = json!({"records": shown["progress"]["records"], "bytes": shown["progress"]["bytes"],
+            let count = |name: &str| shown.pointer(&format!("/progress/{name}"));
+            let line = json!({"records": count("records"), "bytes": count("bytes"),
                 "state": record.core.state_name(), "complete": record.progress.complete, "error": error, "ended": ended});
             if sender.send(format!("{line}\n").into()).await.is_err() || ended {
                 return;
@@ -762,7 +763,7 @@ async fn audit_entries(State(app): Ctx, Query(query): Query<HashMap<String, Stri
                 .into_iter()
                 .map(|(seq, entry)| json!({"seq": seq, "entry": entry}))
                 .collect();
-            ok(json!({"entries": entries, "next": next, "total": app.log.len().await?}))
+            ok(json!({"entries": entries, "next": next, "total": app.log.count().await?}))
         }
         .await,
     )

@@ -61,8 +61,11 @@ pub struct Expected {
     /// The agreement's id.
     pub agreement: String,
     /// The provider's keys by id.
-    pub key: Arc<dyn Fn(&str) -> Option<VerifyingKey> + Send + Sync>,
+    pub key: KeyLookup,
 }
+
+/// Finds a public key by its id.
+pub type KeyLookup = Arc<dyn Fn(&str) -> Option<VerifyingKey> + Send + Sync>;
 
 /// Where control lines are in a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
