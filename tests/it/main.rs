@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod attacks;
 mod dsp_schemas;
 mod journeys;
 mod store_crash;

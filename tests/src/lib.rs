@@ -2,4 +2,5 @@
 #![forbid(unsafe_code)]
 
 pub mod harness;
+pub mod peer;
 pub mod store_load;
