@@ -3,6 +3,8 @@
 
 mod architecture;
 mod dsp_schemas;
+mod faults;
 mod journeys;
+mod scenes;
 mod store_crash;
 mod store_speed;
