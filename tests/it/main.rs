@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod consents;
 mod dsp_schemas;
 mod faults;
 mod journeys;

@@ -79,7 +79,9 @@ pub async fn received_at_least(consumer: &Connector, pid: &str, records: u64) {
 pub async fn entries(connector: &Connector, kind: &str) -> Vec<Value> {
     let (mut found, mut from) = (Vec::new(), 0);
     loop {
-        let page = connector.get(&format!("/v1/audit/entries?from={from}&limit=1000")).await;
+        let page = connector
+            .get(&format!("/v1/audit/entries?from={from}&limit=1000"))
+            .await;
         let all = page["entries"].as_array().unwrap().clone();
         if all.is_empty() {
             return found;
@@ -131,15 +133,16 @@ pub async fn account(provider: &Connector, consumer: &Connector, pid: &str) -> V
     assert_eq!(text(&last, "root"), root);
     let ours = consumer.get(&format!("/v1/transfers/{pid}")).await;
     let theirs = until("the provider has the receipt", async || {
-        let theirs = provider
-            .get(&format!("/v1/transfers/{}", text(&ours, "peerPid")))
-            .await;
+        let theirs = provider.get(&format!("/v1/transfers/{}", text(&ours, "peerPid"))).await;
         theirs["receipt"].is_string().then_some(theirs)
     })
     .await;
     assert_eq!(theirs["receipt"], ours["receipt"]);
     let receipt = payload(&text(&theirs, "receipt"));
-    assert_eq!((&receipt["count"], text(&receipt, "root")), (&count.into(), root.clone()));
+    assert_eq!(
+        (&receipt["count"], text(&receipt, "root")),
+        (&count.into(), root.clone())
+    );
     // A provider that was killed after the last byte, before it could note so, has no figures of its own.
     if theirs["release"]["complete"] == true {
         assert_eq!(theirs["release"]["sent"], count);
