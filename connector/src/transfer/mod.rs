@@ -288,7 +288,11 @@ impl Transfers {
         let (record, ()) = self
             .ledger
             .change(pid, now, |record: &mut TransferRecord, turn| {
-                record.send(turn, message, Vec::new(), now)
+                record.send(turn, message, Vec::new(), now)?;
+                if let TransferMessage::Suspension(why) | TransferMessage::Termination(why) = message {
+                    record.core.explanation = Some(why.clone());
+                }
+                Ok::<(), TransferError>(())
             })
             .await?;
         Ok(record)
