@@ -87,6 +87,7 @@ struct Running {
     tls: Arc<tls::Tls>,
     log: Arc<Log>,
     store: Arc<dyn Store>,
+    transfers: Arc<Transfers>,
     tasks: TaskTracker,
     /// Ends accepting and long answers.
     stop: CancellationToken,
@@ -103,6 +104,7 @@ pub async fn run(config: Config, log_level: telemetry::Handle, path: PathBuf) ->
     }
     tracing::info!("stopping");
     running.stop.cancel();
+    running.transfers.stop_streams().await;
     running.tasks.close();
     running.tasks.wait().await;
     running.log.seal(clock::now()).await?;
@@ -318,7 +320,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     });
     watch(&tasks, "the outbox dispatcher", dispatcher.run());
     let puller = Arc::new(Puller {
-        transfers,
+        transfers: transfers.clone(),
         client,
         folder: config.received.clone(),
         retry,
@@ -328,6 +330,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     tasks.spawn(seal(log.clone(), stop.clone()));
     tasks.spawn(sweep(store.clone(), stop.clone()));
     Ok(Running {
+        transfers,
         tls,
         log,
         store,

@@ -368,4 +368,3 @@ fn stranger(kid: &str) -> jose::Signer {
 fn get(peer: &Peer, to: &Connector, path: &str) -> Letter {
     peer.seal(to, Method::GET, path, Vec::new())
 }
-

@@ -3,7 +3,10 @@
 
 mod architecture;
 mod attacks;
+mod consents;
 mod dsp_schemas;
+mod faults;
 mod journeys;
+mod scenes;
 mod store_crash;
 mod store_speed;

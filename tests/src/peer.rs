@@ -258,10 +258,7 @@ impl Peer {
             request = request.bearer_auth(token);
         }
         let response = request.send().await.expect("an answer");
-        (
-            response.status().as_u16(),
-            response.bytes().await.unwrap_or_default(),
-        )
+        (response.status().as_u16(), response.bytes().await.unwrap_or_default())
     }
 
     fn is_signed_by(&self, to: &Connector, signature: &str, request: &str, status: u16, body: &[u8]) -> bool {
@@ -484,7 +481,10 @@ impl Asked {
 
     fn answer_as(self, signer: &Signer, request: &str, signed: u16, sent: u16, body: &Value) {
         let bytes = body.to_string();
-        let caller = Unverified::parse(&self.signature()).expect("a caller").issuer().to_owned();
+        let caller = Unverified::parse(&self.signature())
+            .expect("a caller")
+            .issuer()
+            .to_owned();
         let request = signature_digest(request).expect("a signature");
         let binding = Binding::Response {
             request: &request,

@@ -51,7 +51,12 @@ fn raw_bodies(rig: &Rig, path: &str, good: &Value) -> Vec<Attack> {
         400,
         "invalid-json",
     ));
-    for (name, body) in [("an array", "[]"), ("text", "\"x\""), ("null", "null"), ("true", "true")] {
+    for (name, body) in [
+        ("an array", "[]"),
+        ("text", "\"x\""),
+        ("null", "null"),
+        ("true", "true"),
+    ] {
         attacks.push(Attack::new(
             format!("{path}: {name}"),
             letter(body.into()),
@@ -114,7 +119,8 @@ async fn ten_mebibytes_are_refused_and_not_kept() {
     let (before, memory) = (picture(school).await, school.rss_mib());
     let large = |size: usize| {
         let body = format!("{{\"x\":\"{}\"}}", "a".repeat(size));
-        rig.consumer.seal(school, Method::POST, "/catalog/request", body.into_bytes())
+        rig.consumer
+            .seal(school, Method::POST, "/catalog/request", body.into_bytes())
     };
     let mut unsigned = large(10 << 20);
     unsigned.signatures = vec!["a..b".into()];
@@ -128,7 +134,12 @@ async fn ten_mebibytes_are_refused_and_not_kept() {
     let mut bare = large(10 << 20);
     bare.signatures.clear();
     let reply = rig.consumer.send(school, &bare).await;
-    assert_eq!((reply.status, reply.code()), (401, "signature-missing"), "{}", reply.body);
+    assert_eq!(
+        (reply.status, reply.code()),
+        (401, "signature-missing"),
+        "{}",
+        reply.body
+    );
     let many = futures_util::future::join_all((0..8).map(|_| {
         let letter = large(10 << 20);
         let peer = &rig.consumer;
@@ -160,23 +171,41 @@ fn requests(rig: &Rig) -> Vec<Attack> {
         case("an offer that never was", "unknown-offer", "urn:offer:none", &|body| {
             body["offer"]["@id"] = json!("urn:offer:none");
         }),
-        case("another target", "invalid", "target", &|body| body["offer"]["target"] = json!("others")),
-        case("no target", "invalid-message", "target", &|body| body["offer"]["target"] = json!(null)),
-        case("no offer id", "invalid-message", "@id", &|body| body["offer"]["@id"] = json!(null)),
-        case("no offer", "invalid-message", "offer", &|body| body["offer"] = json!(null)),
+        case("another target", "invalid", "target", &|body| {
+            body["offer"]["target"] = json!("others")
+        }),
+        case("no target", "invalid-message", "target", &|body| {
+            body["offer"]["target"] = json!(null)
+        }),
+        case("no offer id", "invalid-message", "@id", &|body| {
+            body["offer"]["@id"] = json!(null)
+        }),
+        case("no offer", "invalid-message", "offer", &|body| {
+            body["offer"] = json!(null)
+        }),
         case(
             "an unknown left operand",
             not_understood,
             "https://evil.example/age",
             &constraint("leftOperand", "https://evil.example/age"),
         ),
-        case("an unknown operator", not_understood, "resembles", &constraint("operator", "resembles")),
+        case(
+            "an unknown operator",
+            not_understood,
+            "resembles",
+            &constraint("operator", "resembles"),
+        ),
         case("an unknown action", not_understood, "exploit", &|body| {
             body["offer"]["permission"][0]["action"] = json!("exploit");
         }),
-        case("an unknown profile", not_understood, "https://evil.example/profile", &|body| {
-            body["offer"]["profile"] = json!("https://evil.example/profile");
-        }),
+        case(
+            "an unknown profile",
+            not_understood,
+            "https://evil.example/profile",
+            &|body| {
+                body["offer"]["profile"] = json!("https://evil.example/profile");
+            },
+        ),
         case("an unknown prohibition", not_understood, "exploit", &|body| {
             body["offer"]["prohibition"] = json!([{"action": "exploit"}]);
         }),
@@ -192,34 +221,61 @@ fn requests(rig: &Rig) -> Vec<Attack> {
         case("callback over http", "callback", "https", &|body| {
             body["callbackAddress"] = json!("http://localhost:1/dsp");
         }),
-        case("callback with credentials", "invalid-message", "callbackAddress", &|body| {
-            body["callbackAddress"] = json!("https://u:p@localhost:1/dsp");
-        }),
+        case(
+            "callback with credentials",
+            "invalid-message",
+            "callbackAddress",
+            &|body| {
+                body["callbackAddress"] = json!("https://u:p@localhost:1/dsp");
+            },
+        ),
         case("callback to a file", "invalid-message", "callbackAddress", &|body| {
             body["callbackAddress"] = json!("file:///etc/passwd");
         }),
         case("callback relative", "invalid-message", "callbackAddress", &|body| {
             body["callbackAddress"] = json!("/dsp");
         }),
-        case("callback of 3,000 bytes", "invalid-message", "callbackAddress", &|body| {
-            body["callbackAddress"] = json!(format!("https://localhost/{}", "a".repeat(3000)));
-        }),
+        case(
+            "callback of 3,000 bytes",
+            "invalid-message",
+            "callbackAddress",
+            &|body| {
+                body["callbackAddress"] = json!(format!("https://localhost/{}", "a".repeat(3000)));
+            },
+        ),
         case("no callback", "invalid-message", "callbackAddress", &|body| {
             body["callbackAddress"] = json!(null);
         }),
         case("callback and provider pid", "invalid-message", "providerPid", &|body| {
             body["providerPid"] = json!(uuid());
         }),
-        case("no consumer pid", "invalid-message", "consumerPid", &|body| body["consumerPid"] = json!(null)),
-        case("a consumer pid with a space", "invalid-message", "consumerPid", &|body| {
-            body["consumerPid"] = json!("a b");
+        case("no consumer pid", "invalid-message", "consumerPid", &|body| {
+            body["consumerPid"] = json!(null)
         }),
-        case("a consumer pid of 600 bytes", "invalid-message", "consumerPid", &|body| {
-            body["consumerPid"] = json!("a".repeat(600));
-        }),
-        case("a consumer pid that is a number", "invalid-message", "consumerPid", &|body| {
-            body["consumerPid"] = json!(7);
-        }),
+        case(
+            "a consumer pid with a space",
+            "invalid-message",
+            "consumerPid",
+            &|body| {
+                body["consumerPid"] = json!("a b");
+            },
+        ),
+        case(
+            "a consumer pid of 600 bytes",
+            "invalid-message",
+            "consumerPid",
+            &|body| {
+                body["consumerPid"] = json!("a".repeat(600));
+            },
+        ),
+        case(
+            "a consumer pid that is a number",
+            "invalid-message",
+            "consumerPid",
+            &|body| {
+                body["consumerPid"] = json!(7);
+            },
+        ),
     ]
 }
 
@@ -228,7 +284,10 @@ fn other_kinds(rig: &Rig) -> Vec<Attack> {
     let pids = json!({"consumerPid": uuid(), "providerPid": uuid()});
     let with = |kind: &str, more: Value| {
         let mut members = pids.clone();
-        members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        members
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         message(kind, members)
     };
     let wrong_here = [
@@ -246,17 +305,31 @@ fn other_kinds(rig: &Rig) -> Vec<Attack> {
         })
         .collect();
     let invalid = [
-        ("an unknown event", OPEN, with("ContractNegotiationEventMessage", json!({"eventType": "CANCELLED"}))),
+        (
+            "an unknown event",
+            OPEN,
+            with("ContractNegotiationEventMessage", json!({"eventType": "CANCELLED"})),
+        ),
         ("no event", OPEN, with("ContractNegotiationEventMessage", json!({}))),
         ("a transfer message", OPEN, with("TransferCompletionMessage", json!({}))),
-        ("a negotiation message", "/transfers/request", with("ContractAgreementVerificationMessage", json!({}))),
+        (
+            "a negotiation message",
+            "/transfers/request",
+            with("ContractAgreementVerificationMessage", json!({})),
+        ),
     ];
     for (name, path, body) in invalid {
         let letter = rig.consumer.letter(school, path, &body);
         attacks.push(Attack::new(name, letter, 400, "invalid-message"));
     }
-    for kind in ["TransferStartMessage", "TransferCompletionMessage", "TransferTerminationMessage"] {
-        let letter = rig.consumer.letter(school, "/transfers/request", &with(kind, json!({})));
+    for kind in [
+        "TransferStartMessage",
+        "TransferCompletionMessage",
+        "TransferTerminationMessage",
+    ] {
+        let letter = rig
+            .consumer
+            .letter(school, "/transfers/request", &with(kind, json!({})));
         attacks.push(Attack::new(format!("{kind} to open with"), letter, 400, "invalid"));
     }
     attacks
@@ -273,7 +346,10 @@ async fn a_request_for_what_cannot_be_had_is_refused_by_name() {
     // Somebody else's agreement looks like none.
     let other = rig.world.get("other");
     let theirs = other.negotiate(rig.school()).await;
-    let of = |id: &str| rig.consumer.letter(rig.school(), "/transfers/request", &rig.transfer_request(id));
+    let of = |id: &str| {
+        rig.consumer
+            .letter(rig.school(), "/transfers/request", &rig.transfer_request(id))
+    };
     let attacks = vec![
         Attack::new("somebody else's agreement", of(&theirs), 400, "unknown-agreement"),
         Attack::new("nobody's agreement", of("urn:uuid:none"), 400, "unknown-agreement"),
@@ -293,14 +369,39 @@ fn transfer_requests(rig: &Rig, agreement: &str) -> Vec<Attack> {
     };
     vec![
         case("an unknown format", "unknown-format", "format", json!("HttpData-PUSH")),
-        case("a format in small letters", "unknown-format", "format", json!("httpdata-pull")),
+        case(
+            "a format in small letters",
+            "unknown-format",
+            "format",
+            json!("httpdata-pull"),
+        ),
         case("no format", "invalid-message", "format", json!(null)),
-        case("a data address in a pull", "invalid", "dataAddress", json!({"@type": "DataAddress",
-            "endpointType": "https://w3id.org/idsa/v4.1/HTTP", "endpoint": "https://localhost/"})),
-        case("callback over http", "callback", "callbackAddress", json!("http://localhost/")),
-        case("callback with credentials", "invalid-message", "callbackAddress", json!("https://u:p@localhost/")),
+        case(
+            "a data address in a pull",
+            "invalid",
+            "dataAddress",
+            json!({"@type": "DataAddress",
+            "endpointType": "https://w3id.org/idsa/v4.1/HTTP", "endpoint": "https://localhost/"}),
+        ),
+        case(
+            "callback over http",
+            "callback",
+            "callbackAddress",
+            json!("http://localhost/"),
+        ),
+        case(
+            "callback with credentials",
+            "invalid-message",
+            "callbackAddress",
+            json!("https://u:p@localhost/"),
+        ),
         case("no agreement", "invalid-message", "agreementId", json!(null)),
-        case("an agreement id with a line break", "invalid-message", "agreementId", json!("a\nb")),
+        case(
+            "an agreement id with a line break",
+            "invalid-message",
+            "agreementId",
+            json!("a\nb"),
+        ),
         case("no consumer pid", "invalid-message", "consumerPid", json!(null)),
     ]
 }

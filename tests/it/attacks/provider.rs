@@ -100,7 +100,12 @@ impl Rig {
     }
 
     /// The agreement message with this signature.
-    fn proposal(&self, process: &Process, agreement: &Value, signature: Option<String>) -> connector_tests::peer::Letter {
+    fn proposal(
+        &self,
+        process: &Process,
+        agreement: &Value,
+        signature: Option<String>,
+    ) -> connector_tests::peer::Letter {
         let body = process.message("ContractAgreementMessage", json!({"agreement": agreement}));
         let path = format!("/negotiations/{}/agreement", process.consumer);
         let mut letter = self.provider.letter(self.work(), &path, &body);
@@ -214,26 +219,55 @@ async fn a_catalog_is_believed_only_as_the_signed_answer_to_the_question() {
     let (me, changed) = (rig.work().did.clone(), catalog.clone());
     let answers: Vec<(&str, Answer)> = vec![
         ("unsigned", raw(200, catalog.to_string().into_bytes())),
-        ("signed for another request", Box::new(move |asked| asked.answer_for(&earlier, 200, &copy))),
-        ("signed by a key of nobody's", Box::new(move |asked| asked.signed_by(&strange, &another))),
-        ("signed by a stranger", Box::new(move |asked| asked.signed_by(&nobody, &for_other))),
-        ("signed for another status", Box::new(move |asked| asked.signed_status(200, 203, &changed))),
+        (
+            "signed for another request",
+            Box::new(move |asked| asked.answer_for(&earlier, 200, &copy)),
+        ),
+        (
+            "signed by a key of nobody's",
+            Box::new(move |asked| asked.signed_by(&strange, &another)),
+        ),
+        (
+            "signed by a stranger",
+            Box::new(move |asked| asked.signed_by(&nobody, &for_other)),
+        ),
+        (
+            "signed for another status",
+            Box::new(move |asked| asked.signed_status(200, 203, &changed)),
+        ),
         ("of another participant", say(with("participantId", json!(me)))),
         ("of no participant", say(with("participantId", json!(null)))),
         ("of another type", say(with("@type", json!("Dataset")))),
         ("without context", say(with("@context", json!(null)))),
-        ("with a dataset without id", say(with("dataset", json!([{"@type": "Dataset"}])))),
-        ("with an offer without id", say(with("dataset", json!([{"@id": "x", "hasPolicy": [{}]}])))),
+        (
+            "with a dataset without id",
+            say(with("dataset", json!([{"@type": "Dataset"}]))),
+        ),
+        (
+            "with an offer without id",
+            say(with("dataset", json!([{"@id": "x", "hasPolicy": [{}]}]))),
+        ),
         ("of 10 MiB", say(large)),
         ("of 10 MiB, unsigned", raw(200, vec![b'a'; 10 << 20])),
         ("no JSON", raw(200, b"hello".to_vec())),
         ("nested deeply", raw(200, "[".repeat(100_000).into_bytes())),
         ("empty", raw(200, Vec::new())),
         ("refused without a signature", raw(403, b"{}".to_vec())),
-        ("a redirect", Box::new(|asked| asked.answer_raw(307, Vec::new(), &[("location", "https://localhost/".into())]))),
+        (
+            "a redirect",
+            Box::new(|asked| asked.answer_raw(307, Vec::new(), &[("location", "https://localhost/".into())])),
+        ),
         ("a failure", raw(500, Vec::new())),
-        ("two signatures", Box::new(|asked| asked.answer_raw(200, b"{}".to_vec(),
-            &[("x-jws-signature", "a..b".into()), ("x-jws-signature", "a..b".into())]))),
+        (
+            "two signatures",
+            Box::new(|asked| {
+                asked.answer_raw(
+                    200,
+                    b"{}".to_vec(),
+                    &[("x-jws-signature", "a..b".into()), ("x-jws-signature", "a..b".into())],
+                )
+            }),
+        ),
     ];
     let count = answers.len();
     for (name, answer) in answers {
@@ -268,24 +302,45 @@ async fn an_agreement_with_other_terms_or_signatures_is_not_signed() {
         with(&|changed| changed["permission"][0]["constraint"][at][member] = value.clone())
     };
     let differing = [
-        ("another purpose", constraint(0, "rightOperand", json!("https://w3id.org/dases/ns/purpose/other"))),
-        ("more categories", constraint(1, "rightOperand", json!(["skills", "results", "identity"]))),
+        (
+            "another purpose",
+            constraint(0, "rightOperand", json!("https://w3id.org/dases/ns/purpose/other")),
+        ),
+        (
+            "more categories",
+            constraint(1, "rightOperand", json!(["skills", "results", "identity"])),
+        ),
         ("fewer categories", constraint(1, "rightOperand", json!(["skills"]))),
-        ("no consent needed", with(&|changed| {
-            changed["permission"][0]["constraint"].as_array_mut().unwrap().truncate(2);
-        })),
+        (
+            "no consent needed",
+            with(&|changed| {
+                changed["permission"][0]["constraint"]
+                    .as_array_mut()
+                    .unwrap()
+                    .truncate(2);
+            }),
+        ),
         ("a prohibition more", set("prohibition", json!([{"action": "use"}]))),
         ("an obligation more", set("obligation", json!([{"action": "delete"}]))),
-        ("a permission more", with(&|changed| {
-            let first = changed["permission"][0].clone();
-            changed["permission"].as_array_mut().unwrap().push(first);
-            changed["permission"][1]["constraint"].as_array_mut().unwrap().truncate(1);
-        })),
+        (
+            "a permission more",
+            with(&|changed| {
+                let first = changed["permission"][0].clone();
+                changed["permission"].as_array_mut().unwrap().push(first);
+                changed["permission"][1]["constraint"]
+                    .as_array_mut()
+                    .unwrap()
+                    .truncate(1);
+            }),
+        ),
         ("another assigner", set("assigner", json!("did:web:nobody.invalid"))),
         ("another assignee", set("assignee", json!(rig.provider.did))),
         ("another target", set("target", json!("others"))),
         ("no timestamp", set("timestamp", json!(null))),
-        ("a timestamp without zone", set("timestamp", json!("2026-01-01T00:00:00"))),
+        (
+            "a timestamp without zone",
+            set("timestamp", json!("2026-01-01T00:00:00")),
+        ),
         ("a timestamp of tomorrow", set("timestamp", days(1))),
         ("a timestamp of last year", set("timestamp", days(-365))),
         ("another type", set("@type", json!("Offer"))),
@@ -295,7 +350,11 @@ async fn an_agreement_with_other_terms_or_signatures_is_not_signed() {
         // Signed as far as such a thing can be signed at all.
         let parties_fit = changed["assigner"] == json!(rig.provider.did) && changed["assignee"] == json!(work.did);
         let signature = parties_fit.then(|| rig.signed(&process, &changed));
-        let letter = rig.proposal(&process, &changed, signature.or_else(|| Some(rig.signed(&process, &agreement))));
+        let letter = rig.proposal(
+            &process,
+            &changed,
+            signature.or_else(|| Some(rig.signed(&process, &agreement))),
+        );
         attacks.push(Attack::new(name, letter, 400, "agreement-differs"));
     }
     attacks.push(Attack {
@@ -342,15 +401,30 @@ async fn an_agreement_with_other_terms_or_signatures_is_not_signed() {
         ("no signature", None),
         ("an empty signature", Some(String::new())),
         ("no signature at all", Some("hello".into())),
-        ("signed over other terms", Some(rig.signed(&process, &constraint(1, "rightOperand", json!(["skills"]))))),
-        ("signed over another conversation", Some(rig.signed(&other_process, &agreement))),
+        (
+            "signed over other terms",
+            Some(rig.signed(&process, &constraint(1, "rightOperand", json!(["skills"])))),
+        ),
+        (
+            "signed over another conversation",
+            Some(rig.signed(&other_process, &agreement)),
+        ),
         ("signed over another process", Some(rig.signed(&swapped, &agreement))),
-        ("a message's signature", Some(rig.provider.letter(rig.work(), "/x", &json!({})).signatures[0].clone())),
+        (
+            "a message's signature",
+            Some(rig.provider.letter(rig.work(), "/x", &json!({})).signatures[0].clone()),
+        ),
     ];
     for (name, signed) in [
         ("signed with another key", right.sign(&strange, Role::Assigner, now)),
-        ("signed with a key that is not published", right.sign(&unpublished, Role::Assigner, now)),
-        ("signed in the consumer's role", right.sign(&rig.provider.signer, Role::Assignee, now)),
+        (
+            "signed with a key that is not published",
+            right.sign(&unpublished, Role::Assigner, now),
+        ),
+        (
+            "signed in the consumer's role",
+            right.sign(&rig.provider.signer, Role::Assignee, now),
+        ),
         ("signed by the consumer", right.sign(&work.signer, Role::Assignee, now)),
     ] {
         if let Ok(signature) = signed {
@@ -386,8 +460,14 @@ async fn another_document_is_not_final() {
         ("no hash", rig.finalization(&process, None)),
         ("another hash", rig.finalization(&process, Some(&other))),
         ("an empty hash", rig.finalization(&process, Some(""))),
-        ("a hash in capitals", rig.finalization(&process, Some(&hash.to_uppercase()))),
-        ("a hash with padding", rig.finalization(&process, Some(&format!("{hash}=")))),
+        (
+            "a hash in capitals",
+            rig.finalization(&process, Some(&hash.to_uppercase())),
+        ),
+        (
+            "a hash with padding",
+            rig.finalization(&process, Some(&format!("{hash}="))),
+        ),
     ];
     let attacks = attacks
         .into_iter()
@@ -396,12 +476,21 @@ async fn another_document_is_not_final() {
     repel("finalizations", rig.work(), &rig.provider, attacks).await;
     let (status, _) = rig
         .work()
-        .call(Method::GET, &format!("/v1/agreements/{}", text(&agreement, "@id")), None)
+        .call(
+            Method::GET,
+            &format!("/v1/agreements/{}", text(&agreement, "@id")),
+            None,
+        )
         .await;
     assert_eq!(status, 404, "an agreement is in force before it is final");
-    let reply = rig.provider.send(rig.work(), &rig.finalization(&process, Some(&hash))).await;
+    let reply = rig
+        .provider
+        .send(rig.work(), &rig.finalization(&process, Some(&hash)))
+        .await;
     assert_eq!(reply.status, 200, "{}", reply.body);
-    rig.work().get(&format!("/v1/agreements/{}", text(&agreement, "@id"))).await;
+    rig.work()
+        .get(&format!("/v1/agreements/{}", text(&agreement, "@id")))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -412,12 +501,42 @@ async fn messages_of_a_provider_at_the_wrong_time_move_nothing() {
     let id = rig.finalized().await;
     let transfer = rig.transfer(&id).await;
     let negotiation_kinds = [
-        ("request", "request", "ContractRequestMessage", json!({"offer": records_offer()})),
-        ("accepted", "events", "ContractNegotiationEventMessage", json!({"eventType": "ACCEPTED"})),
-        ("offer", "offers", "ContractOfferMessage", json!({"offer": records_offer()})),
-        ("agreement", "agreement", "ContractAgreementMessage", json!({"agreement": agreement})),
-        ("verification", "agreement/verification", "ContractAgreementVerificationMessage", json!({})),
-        ("finalized", "events", "ContractNegotiationEventMessage", json!({"eventType": "FINALIZED"})),
+        (
+            "request",
+            "request",
+            "ContractRequestMessage",
+            json!({"offer": records_offer()}),
+        ),
+        (
+            "accepted",
+            "events",
+            "ContractNegotiationEventMessage",
+            json!({"eventType": "ACCEPTED"}),
+        ),
+        (
+            "offer",
+            "offers",
+            "ContractOfferMessage",
+            json!({"offer": records_offer()}),
+        ),
+        (
+            "agreement",
+            "agreement",
+            "ContractAgreementMessage",
+            json!({"agreement": agreement}),
+        ),
+        (
+            "verification",
+            "agreement/verification",
+            "ContractAgreementVerificationMessage",
+            json!({}),
+        ),
+        (
+            "finalized",
+            "events",
+            "ContractNegotiationEventMessage",
+            json!({"eventType": "FINALIZED"}),
+        ),
     ];
     let states: [(&Process, &[&str]); 2] = [(&requested, &["offer", "agreement"]), (&verified, &["finalized"])];
     let mut attacks = Vec::new();
@@ -432,7 +551,10 @@ async fn messages_of_a_provider_at_the_wrong_time_move_nothing() {
             }
         }
     }
-    for (kind, address) in [("TransferSuspensionMessage", "suspension"), ("TransferCompletionMessage", "completion")] {
+    for (kind, address) in [
+        ("TransferSuspensionMessage", "suspension"),
+        ("TransferCompletionMessage", "completion"),
+    ] {
         let path = format!("/transfers/{}/{address}", transfer.consumer);
         let letter = rig
             .provider
@@ -447,16 +569,31 @@ async fn messages_of_a_provider_at_the_wrong_time_move_nothing() {
     let letter = rig.provider.letter(rig.work(), "/negotiations/request", &opening);
     attacks.push(Attack::new("an offer to open with", letter, 400, "invalid"));
     let nothing = rig.start_message(&transfer, json!(null));
-    attacks.push(Attack::new("a start without an address", nothing, 400, "invalid-message"));
+    attacks.push(Attack::new(
+        "a start without an address",
+        nothing,
+        400,
+        "invalid-message",
+    ));
     let mut no_endpoint = rig.address(&transfer);
     no_endpoint["endpoint"] = json!(null);
     let letter = rig.start_message(&transfer, no_endpoint);
     attacks.push(Attack::new("a start without an endpoint", letter, 400, "invalid"));
-    for endpoint in ["file:///etc/passwd", "https://u:p@localhost/", "/data", "gopher://localhost/"] {
+    for endpoint in [
+        "file:///etc/passwd",
+        "https://u:p@localhost/",
+        "/data",
+        "gopher://localhost/",
+    ] {
         let mut address = rig.address(&transfer);
         address["endpoint"] = json!(endpoint);
         let letter = rig.start_message(&transfer, address);
-        attacks.push(Attack::new(format!("a start at {endpoint}"), letter, 400, "invalid-message"));
+        attacks.push(Attack::new(
+            format!("a start at {endpoint}"),
+            letter,
+            400,
+            "invalid-message",
+        ));
     }
     repel("a provider at the wrong time", rig.work(), &rig.provider, attacks).await;
 }
@@ -464,9 +601,7 @@ async fn messages_of_a_provider_at_the_wrong_time_move_nothing() {
 /// A stream as a provider would send it: the lines, numbered and signed as `edit` leaves them.
 fn stream(rig: &Rig, process: &Process, agreement: &str, edit: impl Fn(&mut Vec<Value>)) -> Vec<u8> {
     let mut tree = Frontier::new();
-    let control = |t: &str, n: u64, tree: &Frontier| {
-        json!({"t": t, "transfer": process.provider, "agreement": agreement, "n": n, "root": tree.root().to_string()})
-    };
+    let control = |t: &str, n: u64, tree: &Frontier| json!({"t": t, "transfer": process.provider, "agreement": agreement, "n": n, "root": tree.root().to_string()});
     let mut all = vec![control("begin", 0, &tree)];
     for n in 1..=3_u64 {
         let line = format!("{{\"t\":\"r\",\"n\":{n},\"record\":{{\"sub\":\"p:{n}\"}}}}");
@@ -507,30 +642,57 @@ async fn a_stream_that_was_tampered_with_is_never_complete() {
     };
     type Edit<'a> = Box<dyn Fn(&mut Vec<Value>) + 'a>;
     let edits: Vec<(&str, Edit<'_>)> = vec![
-        ("a record changed", Box::new(|all| all[2] = json!("{\"t\":\"r\",\"n\":2,\"record\":{\"sub\":\"p:x\"}}"))),
+        (
+            "a record changed",
+            Box::new(|all| all[2] = json!("{\"t\":\"r\",\"n\":2,\"record\":{\"sub\":\"p:x\"}}")),
+        ),
         ("a record left out", Box::new(|all| drop(all.remove(2)))),
         ("a record twice", Box::new(|all| all.insert(2, all[2].clone()))),
         ("records swapped", Box::new(|all| all.swap(1, 2))),
         ("no begin", Box::new(|all| drop(all.remove(0)))),
         ("two begins", Box::new(|all| all.insert(0, all[0].clone()))),
         ("no end", Box::new(|all| drop(all.pop()))),
-        ("a record after the end", Box::new(|all| all.push(json!("{\"t\":\"r\",\"n\":4,\"record\":{}}")))),
+        (
+            "a record after the end",
+            Box::new(|all| all.push(json!("{\"t\":\"r\",\"n\":4,\"record\":{}}"))),
+        ),
         ("another count", Box::new(|all| all[4]["n"] = json!(4))),
         ("another root", Box::new(|all| all[4]["root"] = all[0]["root"].clone())),
         ("another transfer", Box::new(|all| all[0]["transfer"] = json!(uuid()))),
         ("another agreement", Box::new(|all| all[0]["agreement"] = json!(uuid()))),
-        ("an end of another transfer", Box::new(|all| all[4]["transfer"] = json!(uuid()))),
-        ("an unknown line", Box::new(|all| all.insert(1, json!({"t": "x", "n": 0})))),
+        (
+            "an end of another transfer",
+            Box::new(|all| all[4]["transfer"] = json!(uuid())),
+        ),
+        (
+            "an unknown line",
+            Box::new(|all| all.insert(1, json!({"t": "x", "n": 0}))),
+        ),
         ("an unsigned end", Box::new(|all| all[4] = json!(all[4].to_string()))),
-        ("an end with a stranger's signature", Box::new(|all| all[4] = forged(&all[4]))),
-        ("a begin with a stranger's signature", Box::new(|all| all[0] = forged(&all[0]))),
-        ("a record that is no object", Box::new(|all| all[1] = json!("{\"t\":\"r\",\"n\":1,\"record\":[1]}"))),
+        (
+            "an end with a stranger's signature",
+            Box::new(|all| all[4] = forged(&all[4])),
+        ),
+        (
+            "a begin with a stranger's signature",
+            Box::new(|all| all[0] = forged(&all[0])),
+        ),
+        (
+            "a record that is no object",
+            Box::new(|all| all[1] = json!("{\"t\":\"r\",\"n\":1,\"record\":[1]}")),
+        ),
         ("no JSON", Box::new(|all| all.insert(1, json!("hello")))),
-        ("a line of 20 MiB", Box::new(|all| all.insert(1, json!("a".repeat(20 << 20))))),
-        ("a record nested deeply", Box::new(|all| {
-            let deep = format!("{}{}", "{\"a\":".repeat(10_000), "1".to_owned() + &"}".repeat(10_000));
-            all[1] = json!(format!("{{\"t\":\"r\",\"n\":1,\"record\":{deep}}}"));
-        })),
+        (
+            "a line of 20 MiB",
+            Box::new(|all| all.insert(1, json!("a".repeat(20 << 20)))),
+        ),
+        (
+            "a record nested deeply",
+            Box::new(|all| {
+                let deep = format!("{}{}", "{\"a\":".repeat(10_000), "1".to_owned() + &"}".repeat(10_000));
+                all[1] = json!(format!("{{\"t\":\"r\",\"n\":1,\"record\":{deep}}}"));
+            }),
+        ),
     ];
     let count = edits.len() + 3;
     for (name, edit) in &edits {
@@ -547,7 +709,10 @@ async fn a_stream_that_was_tampered_with_is_never_complete() {
     // Asked again after all of it, and then complete; nothing of the false streams is left in the file.
     let asked = rig.listener.expect(&format!("/data/{}", process.provider)).await;
     let shown = rig.work().get(&format!("/v1/transfers/{}", process.consumer)).await;
-    assert_eq!((shown["stateName"].as_str(), shown["progress"]["records"].as_u64()), (Some("STARTED"), Some(0)));
+    assert_eq!(
+        (shown["stateName"].as_str(), shown["progress"]["records"].as_u64()),
+        (Some("STARTED"), Some(0))
+    );
     asked.answer_raw(200, stream(&rig, &process, &agreement, |_| {}), &[]);
     let asked = rig.listener.expect("/completion").await;
     assert!(asked.headers.contains_key("x-dases-receipt"));
@@ -555,7 +720,11 @@ async fn a_stream_that_was_tampered_with_is_never_complete() {
     rests(rig.work(), "transfers", &process.consumer, "COMPLETED").await;
     let lines = rig.work().received(&process.consumer);
     let subjects: Vec<_> = lines.iter().map(|line| line["record"]["sub"].clone()).collect();
-    assert_eq!(subjects, [json!("p:1"), json!("p:2"), json!("p:3"), json!(null)], "{lines:?}");
+    assert_eq!(
+        subjects,
+        [json!("p:1"), json!("p:2"), json!("p:3"), json!(null)],
+        "{lines:?}"
+    );
     tally("tampered streams", count);
 }
 
@@ -581,13 +750,31 @@ async fn an_answer_that_is_not_the_peers_settles_nothing() {
     let (a, b, c) = (good.clone(), good.clone(), good.clone());
     let (e, f) = (error.clone(), error.clone());
     let answers: Vec<(&str, Answer)> = vec![
-        ("unsigned", Box::new(move |asked| asked.answer_raw(201, a.to_string().into_bytes(), &[]))),
-        ("signed with another key", Box::new(move |asked| asked.signed_by(&strange, &b))),
-        ("signed for another status", Box::new(move |asked| asked.signed_status(200, 201, &c))),
-        ("an unsigned refusal", Box::new(move |asked| asked.answer_raw(400, e.to_string().into_bytes(), &[]))),
+        (
+            "unsigned",
+            Box::new(move |asked| asked.answer_raw(201, a.to_string().into_bytes(), &[])),
+        ),
+        (
+            "signed with another key",
+            Box::new(move |asked| asked.signed_by(&strange, &b)),
+        ),
+        (
+            "signed for another status",
+            Box::new(move |asked| asked.signed_status(200, 201, &c)),
+        ),
+        (
+            "an unsigned refusal",
+            Box::new(move |asked| asked.answer_raw(400, e.to_string().into_bytes(), &[])),
+        ),
         ("not now", Box::new(move |asked| asked.answer(503, &f))),
-        ("too large", Box::new(|asked| asked.answer(201, &json!({"x": "a".repeat(10 << 20)})))),
-        ("a redirect", Box::new(|asked| asked.answer_raw(308, Vec::new(), &[("location", "https://localhost/".into())]))),
+        (
+            "too large",
+            Box::new(|asked| asked.answer(201, &json!({"x": "a".repeat(10 << 20)}))),
+        ),
+        (
+            "a redirect",
+            Box::new(|asked| asked.answer_raw(308, Vec::new(), &[("location", "https://localhost/".into())])),
+        ),
     ];
     let count = answers.len();
     let mut body = None;
@@ -604,7 +791,10 @@ async fn an_answer_that_is_not_the_peers_settles_nothing() {
     asked.answer(201, &good);
     rests(rig.work(), "negotiations", &process.consumer, "REQUESTED").await;
     // A signed question of the provider works; the consumer was never confused.
-    let reply = rig.provider.say(rig.work(), "/catalog/request", &catalog_request()).await;
+    let reply = rig
+        .provider
+        .say(rig.work(), "/catalog/request", &catalog_request())
+        .await;
     assert_eq!(reply.status, 200);
     tally("answers that are not the peer's", count);
 }

@@ -76,11 +76,16 @@ fn without(member: &'static str) -> impl FnOnce(&mut Value) {
 fn algorithms(forger: &Forger<'_>) -> Vec<Attack> {
     let mut attacks = Vec::new();
     for name in [
-        "none", "None", "NONE", "nOnE", "HS256", "HS384", "HS512", "RS256", "PS256", "ES384", "ES512", "ES256K", "es256",
-        "eS256", "ES256 ", "eddsa", "EDDSA", "ed25519", "",
+        "none", "None", "NONE", "nOnE", "HS256", "HS384", "HS512", "RS256", "PS256", "ES384", "ES512", "ES256K",
+        "es256", "eS256", "ES256 ", "eddsa", "EDDSA", "ed25519", "",
     ] {
         let letter = forger.with(set("alg", json!(name)));
-        attacks.push(Attack::new(format!("alg {name:?}"), letter, 401, "algorithm-not-allowed"));
+        attacks.push(Attack::new(
+            format!("alg {name:?}"),
+            letter,
+            401,
+            "algorithm-not-allowed",
+        ));
     }
     for value in [json!(["ES256"]), json!(null), json!(1)] {
         let name = format!("alg {value}");
@@ -101,7 +106,12 @@ fn algorithms(forger: &Forger<'_>) -> Vec<Attack> {
     let mut none = forger.with(set("alg", json!("none")));
     let cut = none.signatures[0].rfind('.').unwrap() + 1;
     none.signatures[0].truncate(cut);
-    attacks.push(Attack::new("alg none without signature", none, 401, "signature-missing"));
+    attacks.push(Attack::new(
+        "alg none without signature",
+        none,
+        401,
+        "signature-missing",
+    ));
     attacks
 }
 
@@ -147,7 +157,12 @@ fn keys(forger: &Forger<'_>, other: &Peer) -> Vec<Attack> {
             401,
             "no-key",
         ),
-        Attack::new("a relative kid", forger.with(set("kid", json!("#k1"))), 401, "wrong-key"),
+        Attack::new(
+            "a relative kid",
+            forger.with(set("kid", json!("#k1"))),
+            401,
+            "wrong-key",
+        ),
         Attack::new("no kid", forger.with(without("kid")), 401, "wrong-key"),
         Attack::new(
             "a kid with a path",
@@ -208,7 +223,12 @@ fn members(forger: &Forger<'_>) -> Vec<Attack> {
             401,
             "unencoded-payload",
         ),
-        Attack::new("b64 true", forger.with(set("b64", json!(true))), 401, "unencoded-payload"),
+        Attack::new(
+            "b64 true",
+            forger.with(set("b64", json!(true))),
+            401,
+            "unencoded-payload",
+        ),
         header("an unknown member", forger.with(set("zip", json!("DEF")))),
         header("an unknown claim", forger.with(claim("sub", json!("x")))),
         header("dspsig missing", forger.with(without("dspsig"))),
@@ -217,7 +237,10 @@ fn members(forger: &Forger<'_>) -> Vec<Attack> {
         header("v as text", forger.with(claim("v", json!("1")))),
         header("a short jti", forger.with(claim("jti", json!("abc")))),
         header("a long jti", forger.with(claim("jti", json!("a".repeat(65))))),
-        header("a jti with a space", forger.with(claim("jti", json!(format!("{} b", "a".repeat(30)))))),
+        header(
+            "a jti with a space",
+            forger.with(claim("jti", json!(format!("{} b", "a".repeat(30))))),
+        ),
         header("prev no hash", forger.with(claim("prev", json!("abc")))),
         header("dir missing", forger.with(claim("dir", json!(null)))),
         header("a fraction as iat", forger.with(claim("iat", json!(1.5)))),
@@ -269,7 +292,10 @@ fn places(forger: &Forger<'_>, other: &Connector) -> Vec<Attack> {
             "for http",
             forger.with(claim("htu", json!(format!("{base}{OPEN}").replace("https", "http")))),
         ),
-        route("for the bare path", forger.with(claim("htu", json!(format!("{}/", root))))),
+        route(
+            "for the bare path",
+            forger.with(claim("htu", json!(format!("{}/", root)))),
+        ),
         Attack::new(
             "for an address with a query",
             forger.with(claim("htu", json!(format!("{base}{OPEN}?a=1")))),
@@ -327,7 +353,12 @@ fn times_and_shapes(forger: &Forger<'_>) -> Vec<Attack> {
         Attack::new("expired", forger.with(shift(-300, -61)), 401, "expired"),
         Attack::new("expired long ago", forger.with(shift(-90_000, -89_900)), 401, "expired"),
         Attack::new("from the future", forger.with(shift(70, 120)), 401, "not-yet-valid"),
-        Attack::new("lifetime too long", forger.with(shift(0, 301)), 401, "lifetime-too-long"),
+        Attack::new(
+            "lifetime too long",
+            forger.with(shift(0, 301)),
+            401,
+            "lifetime-too-long",
+        ),
         Attack::new(
             "lifetime of a year",
             forger.with(shift(0, 31_536_000)),
@@ -439,7 +470,11 @@ async fn a_signature_is_good_for_one_use() {
     let path = format!("/negotiations/{}/agreement/verification", process.provider);
     // Accepted, accepted without a change, refused for good, refused before the service saw it.
     let uses = [
-        ("a catalog request", peer.letter(school, "/catalog/request", &catalog_request()), 200),
+        (
+            "a catalog request",
+            peer.letter(school, "/catalog/request", &catalog_request()),
+            200,
+        ),
         ("a dataset request", get(peer, school, "/catalog/datasets/records"), 200),
         (
             "a state request",
@@ -503,7 +538,10 @@ async fn a_stranger_costs_no_look_at_its_did_document() {
     for section in &keep[1..] {
         if section.contains(&work) {
             // Known, but on a network on which it may not be.
-            kept += &format!("\n[[peer]]{}", section.replace("allow_private = true", "allow_private = false"));
+            kept += &format!(
+                "\n[[peer]]{}",
+                section.replace("allow_private = true", "allow_private = false")
+            );
         } else {
             assert!(section.contains(&unlisted));
         }
@@ -529,7 +567,10 @@ async fn a_stranger_costs_no_look_at_its_did_document() {
                 peer.seal(school, Method::POST, "/transfers/request", b"{}".to_vec()),
                 code,
             ),
-            (invented.letter(school, "/catalog/request", &catalog_request()), "unknown-peer"),
+            (
+                invented.letter(school, "/catalog/request", &catalog_request()),
+                "unknown-peer",
+            ),
         ];
         for (letter, code) in letters {
             let reply = peer.send(school, &letter).await;
@@ -542,7 +583,11 @@ async fn a_stranger_costs_no_look_at_its_did_document() {
         // The other way round: nothing is sent to a place that the configuration forbids.
         let path = format!("/v1/catalog?peer={name}");
         let (status, answer) = school.call(Method::GET, &path, None).await;
-        let expected = if name == "work" { (502, "peer-failed") } else { (404, "unknown-peer") };
+        let expected = if name == "work" {
+            (502, "peer-failed")
+        } else {
+            (404, "unknown-peer")
+        };
         assert_eq!(
             (status.as_u16(), answer["error"]["code"].as_str().unwrap()),
             expected,

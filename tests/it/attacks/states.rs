@@ -13,12 +13,42 @@ fn negotiation_kinds() -> Vec<(&'static str, &'static str, &'static str, Value)>
     let agreement = json!({"@id": uuid(), "@type": "Agreement", "target": "records",
         "permission": records_offer()["permission"]});
     vec![
-        ("request", "request", "ContractRequestMessage", json!({"offer": records_offer()})),
-        ("offer", "offers", "ContractOfferMessage", json!({"offer": records_offer()})),
-        ("accepted", "events", "ContractNegotiationEventMessage", json!({"eventType": "ACCEPTED"})),
-        ("agreement", "agreement", "ContractAgreementMessage", json!({"agreement": agreement})),
-        ("verification", "agreement/verification", "ContractAgreementVerificationMessage", json!({})),
-        ("finalized", "events", "ContractNegotiationEventMessage", json!({"eventType": "FINALIZED"})),
+        (
+            "request",
+            "request",
+            "ContractRequestMessage",
+            json!({"offer": records_offer()}),
+        ),
+        (
+            "offer",
+            "offers",
+            "ContractOfferMessage",
+            json!({"offer": records_offer()}),
+        ),
+        (
+            "accepted",
+            "events",
+            "ContractNegotiationEventMessage",
+            json!({"eventType": "ACCEPTED"}),
+        ),
+        (
+            "agreement",
+            "agreement",
+            "ContractAgreementMessage",
+            json!({"agreement": agreement}),
+        ),
+        (
+            "verification",
+            "agreement/verification",
+            "ContractAgreementVerificationMessage",
+            json!({}),
+        ),
+        (
+            "finalized",
+            "events",
+            "ContractNegotiationEventMessage",
+            json!({"eventType": "FINALIZED"}),
+        ),
         (
             "termination",
             "termination",
@@ -82,7 +112,13 @@ async fn a_message_at_the_wrong_time_moves_nothing() {
         }
     }
     assert_eq!(attacks.len(), 28 - 5);
-    repel("negotiation messages at the wrong time", rig.school(), &rig.consumer, attacks).await;
+    repel(
+        "negotiation messages at the wrong time",
+        rig.school(),
+        &rig.consumer,
+        attacks,
+    )
+    .await;
     // Nothing of it kept the negotiations from going on.
     let accept = say(
         &rig,
@@ -127,7 +163,13 @@ async fn a_transfer_message_at_the_wrong_time_moves_nothing() {
         }
     }
     assert_eq!(attacks.len(), 16 - 5);
-    repel("transfer messages at the wrong time", rig.school(), &rig.consumer, attacks).await;
+    repel(
+        "transfer messages at the wrong time",
+        rig.school(),
+        &rig.consumer,
+        attacks,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,11 +179,23 @@ async fn a_message_goes_to_its_own_address_with_its_own_ids() {
     let (_, agreement) = rig.finalized().await;
     let (transfer, _, _) = rig.transfer(&agreement).await;
     let mut attacks = Vec::new();
-    let addresses = ["request", "offers", "events", "agreement", "agreement/verification", "termination"];
+    let addresses = [
+        "request",
+        "offers",
+        "events",
+        "agreement",
+        "agreement/verification",
+        "termination",
+    ];
     for (name, own, kind, members) in negotiation_kinds() {
         for address in addresses.into_iter().filter(|address| *address != own) {
             let letter = say(&rig, &agreed, address, kind, members.clone());
-            attacks.push(Attack::new(format!("{name} at {address}"), letter, 400, "wrong-address"));
+            attacks.push(Attack::new(
+                format!("{name} at {address}"),
+                letter,
+                400,
+                "wrong-address",
+            ));
         }
     }
     for (kind, own) in transfer_kinds() {
@@ -150,7 +204,12 @@ async fn a_message_goes_to_its_own_address_with_its_own_ids() {
             let letter = rig
                 .consumer
                 .letter(rig.school(), &path, &transfer.message(kind, json!({})));
-            attacks.push(Attack::new(format!("{kind} at {address}"), letter, 400, "wrong-address"));
+            attacks.push(Attack::new(
+                format!("{kind} at {address}"),
+                letter,
+                400,
+                "wrong-address",
+            ));
         }
     }
     let mut pids = |protocol: &str, process: &Process, kind: &'static str, address: &str| {
@@ -171,7 +230,12 @@ async fn a_message_goes_to_its_own_address_with_its_own_ids() {
             attacks.push(Attack::new(name, letter, 400, code));
         }
     };
-    pids("negotiations", &agreed, "ContractNegotiationTerminationMessage", "termination");
+    pids(
+        "negotiations",
+        &agreed,
+        "ContractNegotiationTerminationMessage",
+        "termination",
+    );
     pids("transfers", &transfer, "TransferTerminationMessage", "termination");
     repel("wrong addresses and ids", rig.school(), &rig.consumer, attacks).await;
 }
@@ -238,7 +302,11 @@ async fn a_process_of_others_looks_like_none() {
             let path = format!("/{protocol}/{}/{address}", process.provider);
             let body = process.message(kind, members.clone());
             let reply = rig.consumer.say(rig.school(), &path, &body).await;
-            assert_eq!((reply.status, reply.code(), reply.signed), (404, "not-found", true), "{kind}");
+            assert_eq!(
+                (reply.status, reply.code(), reply.signed),
+                (404, "not-found", true),
+                "{kind}"
+            );
             let bytes = String::from_utf8(reply.bytes.to_vec()).unwrap();
             answers.push(bytes.replace(&process.provider, "PROVIDER"));
             attacks += 1;
@@ -246,7 +314,10 @@ async fn a_process_of_others_looks_like_none() {
         assert!(answers.windows(2).all(|two| two[0] == two[1]), "{kind}: {answers:?}");
         assert_eq!(before, picture(rig.school()).await, "{kind}");
     }
-    for (protocol, pid) in [("negotiations", text(&theirs, "pid")), ("transfers", text(&done, "peerPid"))] {
+    for (protocol, pid) in [
+        ("negotiations", text(&theirs, "pid")),
+        ("transfers", text(&done, "peerPid")),
+    ] {
         let ask = |pid: &str| get(&rig.consumer, rig.school(), &format!("/{protocol}/{pid}"));
         let existing = rig.consumer.send(rig.school(), &ask(&pid)).await;
         let unknown = rig.consumer.send(rig.school(), &ask(&uuid())).await;
@@ -257,7 +328,10 @@ async fn a_process_of_others_looks_like_none() {
             attacks += 1;
         }
     }
-    let shown = rig.school().get(&format!("/v1/negotiations/{}", text(&theirs, "pid"))).await;
+    let shown = rig
+        .school()
+        .get(&format!("/v1/negotiations/{}", text(&theirs, "pid")))
+        .await;
     assert_eq!(shown, theirs, "the negotiation of others is untouched");
     tally("processes of others", attacks);
 }
@@ -282,10 +356,16 @@ async fn an_agreement_counts_with_the_right_signature_only() {
     let mut cases = vec![
         ("no signature", Vec::new()),
         ("an empty signature", vec![String::new()]),
-        ("a signature over another agreement", vec![of(&foreign, &me.signer, Role::Assignee).unwrap()]),
+        (
+            "a signature over another agreement",
+            vec![of(&foreign, &me.signer, Role::Assignee).unwrap()],
+        ),
         ("a signature cut short", vec![cut]),
         ("parts of two signatures", vec![swapped]),
-        ("the message's kind of signature", me.letter(rig.school(), "/x", &json!({})).signatures),
+        (
+            "the message's kind of signature",
+            me.letter(rig.school(), "/x", &json!({})).signatures,
+        ),
     ];
     // What the library refuses to sign cannot be sent.
     let strange = stranger(me.signer.kid());
@@ -293,7 +373,10 @@ async fn an_agreement_counts_with_the_right_signature_only() {
         ("another key under the right id", of(&record, &strange, Role::Assignee)),
         ("the provider's role", of(&record, &me.signer, Role::Assigner)),
         ("another peer's signature", of(&record, &other.signer, Role::Assignee)),
-        ("the provider's own signature", of(&record, &school.signer, Role::Assigner)),
+        (
+            "the provider's own signature",
+            of(&record, &school.signer, Role::Assigner),
+        ),
     ] {
         if let Ok(signature) = signed {
             cases.push((name, vec![signature]));
@@ -302,7 +385,12 @@ async fn an_agreement_counts_with_the_right_signature_only() {
     let attacks = cases
         .into_iter()
         .map(|(name, signatures)| {
-            Attack::new(name, rig.verification(&process, &signatures), 400, "agreement-signature")
+            Attack::new(
+                name,
+                rig.verification(&process, &signatures),
+                400,
+                "agreement-signature",
+            )
         })
         .collect();
     repel("verifications", rig.school(), &rig.consumer, attacks).await;
@@ -318,7 +406,13 @@ async fn a_second_opening_under_the_same_id_is_not_a_second_negotiation() {
     let first = rig.request();
     let reply = rig.consumer.say(rig.school(), "/negotiations/request", &first).await;
     assert_eq!(reply.status, 201, "{}", reply.body);
-    rests(rig.school(), "negotiations", &text(&reply.body, "providerPid"), "AGREED").await;
+    rests(
+        rig.school(),
+        "negotiations",
+        &text(&reply.body, "providerPid"),
+        "AGREED",
+    )
+    .await;
     let before = picture(rig.school()).await;
     // The same message, signed anew, gets the same answer (R2).
     let again = rig.consumer.say(rig.school(), "/negotiations/request", &first).await;
