@@ -1,5 +1,6 @@
 //! What the whole-system tests share.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod harness;
 pub mod store_load;
