@@ -2,12 +2,17 @@
 //! silent client out), and a drain at the end.
 
 use super::{Connection, Limits, tls::Tls};
-use axum::Router;
-use http::Request;
+use axum::{
+    Router,
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{Method, Request, StatusCode};
 use hyper::{body::Incoming, server::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::{
     collections::HashMap,
+    convert::Infallible,
     io,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -146,6 +151,21 @@ async fn drain(tracker: TaskTracker, longest: Duration) {
     }
 }
 
+/// Runs a request that may change something in a task of its own. hyper drops a handler when its client goes away, which would cut it off
+/// between the commit and what follows from it: the wake-up call of the outbox would be lost until the next start.
+async fn to_the_end(routes: Router, request: Request<Body>) -> Result<Response, Infallible> {
+    if request.method() == Method::GET {
+        return routes.oneshot(request).await;
+    }
+    match tokio::spawn(routes.oneshot(request)).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(%error, "a handler failed");
+            Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        }
+    }
+}
+
 async fn connection<S>(stream: S, http2: bool, routes: Router, limits: &Limits, stop: &CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -155,7 +175,7 @@ where
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(this.clone());
-        routes.clone().oneshot(request)
+        to_the_end(routes.clone(), request)
     });
     let io = TokioIo::new(stream);
     let result = if http2 {
