@@ -191,12 +191,12 @@ impl Process {
 }
 
 impl Rig {
-    /// `school` offers ten records of five learners who consent; `other` is a third participant.
+    /// `school` offers ten records, or as many, of five learners who consent; `other` is a third participant.
     async fn start() -> Self {
-        Self::start_with(|config| config).await
+        Self::start_with(10, |config| config).await
     }
 
-    async fn start_with(change: impl Fn(String) -> String) -> Self {
+    async fn start_with(records: u64, change: impl Fn(String) -> String) -> Self {
         let mut world = World::init(&["school", "work", "other"]);
         let work = world.get("work").did.clone();
         for name in ["school", "other"] {
@@ -206,7 +206,7 @@ impl Rig {
             connector.start().await;
         }
         let school = world.get("school");
-        school.publish(10, 5).await;
+        school.publish(records, 5).await;
         school.consent(5, &work).await;
         let consumer = Peer::of(world.get("work"));
         let told = consumer.listen().await.acknowledge_all();

@@ -261,6 +261,22 @@ impl Peer {
         (response.status().as_u16(), response.bytes().await.unwrap_or_default())
     }
 
+    /// Sends a letter and looks at the status alone; 0 for none.
+    pub async fn post(&self, letter: &Letter) -> u16 {
+        let mut request = self.client.request(letter.method.clone(), &letter.url);
+        for signature in &letter.signatures {
+            request = request.header(SIGNATURE, signature);
+        }
+        let response = request.body(letter.body.clone()).send().await;
+        response.map_or(0, |response| response.status().as_u16())
+    }
+
+    /// Opens a stream and leaves it unread.
+    pub async fn open(&self, url: &str, token: &str) -> reqwest::Response {
+        let request = self.client.get(url).bearer_auth(token);
+        request.send().await.expect("an answer")
+    }
+
     fn is_signed_by(&self, to: &Connector, signature: &str, request: &str, status: u16, body: &[u8]) -> bool {
         let Ok(request) = signature_digest(request) else {
             return false;

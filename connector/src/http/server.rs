@@ -170,9 +170,10 @@ async fn connection<S>(stream: S, http2: bool, routes: Router, limits: &Limits, 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let reset = CancellationToken::new();
-    let this = Connection(reset.clone());
+    let (reset, asked) = (CancellationToken::new(), CancellationToken::new());
+    let (this, first) = (Connection(reset.clone()), asked.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        first.cancel();
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(this.clone());
         to_the_end(routes.clone(), request)
@@ -193,6 +194,7 @@ where
         tokio::select! {
             result = connection.as_mut() => result,
             () = reset.cancelled() => return,
+            () = never_asked(&asked, limits.header_timeout) => return,
             () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
@@ -217,5 +219,12 @@ where
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended with an error");
+    }
+}
+
+/// Ends when no request has come in time. HTTP/2 has pings only once the client has sent its preface, and no other limit before.
+async fn never_asked(asked: &CancellationToken, longest: Duration) {
+    if tokio::time::timeout(longest, asked.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }

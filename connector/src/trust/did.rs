@@ -17,6 +17,9 @@ pub enum DidError {
     /// The document could not be fetched.
     #[error("the DID document cannot be fetched: {0}")]
     Fetch(#[from] NetError),
+    /// Another caller's fetch of it failed while this one waited.
+    #[error("the DID document cannot be fetched: it was tried a moment ago")]
+    JustFailed,
     /// The answer was not a success.
     #[error("the DID document cannot be fetched: status {0}")]
     Status(u16),

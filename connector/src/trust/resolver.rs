@@ -14,7 +14,10 @@ use http::{HeaderMap, Method};
 use policy::Timestamp;
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::sync::Mutex;
@@ -48,8 +51,15 @@ pub struct Resolver {
     client: Arc<Client>,
     settings: ResolverSettings,
     cache: RwLock<HashMap<ParticipantId, Cached>>,
-    /// One fetch at a time for each peer: callers that wait find the result in the cache, and a slow peer delays nobody else.
-    fetching: std::sync::Mutex<HashMap<ParticipantId, Arc<Mutex<()>>>>,
+    fetching: RwLock<HashMap<ParticipantId, Arc<Turn>>>,
+}
+
+/// One fetch at a time and peer: callers that wait find the result in the cache, or learn that it failed. One for all peers would let
+/// whoever does not answer hold up everybody.
+#[derive(Default)]
+struct Turn {
+    one: Mutex<()>,
+    failures: AtomicU64,
 }
 
 impl Resolver {
@@ -59,7 +69,7 @@ impl Resolver {
             client,
             settings,
             cache: RwLock::default(),
-            fetching: std::sync::Mutex::default(),
+            fetching: RwLock::default(),
         }
     }
 
@@ -93,15 +103,36 @@ impl Resolver {
             .map(|c| c.document.clone())
     }
 
+    /// The turns are as many as the configuration has peers.
+    fn turn(&self, did: &ParticipantId) -> Arc<Turn> {
+        let known = self.fetching.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = known.get(did) {
+            return turn.clone();
+        }
+        drop(known);
+        let mut known = self.fetching.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry(did.clone()).or_default().clone()
+    }
+
     async fn fetch(&self, peer: &Peer, now: Timestamp, age: Duration) -> Result<Arc<Document>, DidError> {
-        let turn = {
-            let mut turns = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.entry(peer.did.clone()).or_default().clone()
-        };
-        let _one = turn.lock().await;
+        let turn = self.turn(&peer.did);
+        let failures = turn.failures.load(Ordering::Relaxed);
+        let _one = turn.one.lock().await;
         if let Some(document) = self.cached(&peer.did, now, age) {
             return Ok(document);
         }
+        // Those who waited for a fetch that failed do not each wait for one more.
+        if turn.failures.load(Ordering::Relaxed) != failures {
+            return Err(DidError::JustFailed);
+        }
+        let fetched = self.fetch_now(peer, now).await;
+        if fetched.is_err() {
+            turn.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        fetched
+    }
+
+    async fn fetch_now(&self, peer: &Peer, now: Timestamp) -> Result<Arc<Document>, DidError> {
         let url = did::document_url(&peer.did)?;
         let request = Request {
             method: Method::GET,
