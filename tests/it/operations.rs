@@ -440,7 +440,7 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
     let pid = text(&ended, "pid");
     assert_eq!(shown(work, &["negotiation", "show", &pid], "FINALIZED")["pid"], *pid);
     assert!(shown(school, &["agreement", "list"], &agreement)["agreements"].is_array());
-    assert!(shown(work, &["agreement", "show", &agreement], "records")["document"].is_object());
+    assert!(shown(work, &["agreement", "show", &agreement], "signatures")["document"].is_object());
     let export = work.dir.join("agreement.json");
     let export = export.to_str().unwrap();
     said(work.cli(&["agreement", "export", &agreement, "-o", export]));
