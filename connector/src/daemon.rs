@@ -87,6 +87,7 @@ struct Running {
     tls: Arc<tls::Tls>,
     log: Arc<Log>,
     store: Arc<dyn Store>,
+    transfers: Arc<Transfers>,
     tasks: TaskTracker,
     /// Ends accepting and long answers.
     stop: CancellationToken,
@@ -98,14 +99,12 @@ pub async fn run(config: Config, log_level: telemetry::Handle, path: PathBuf) ->
     let mut signals = Signals::new()?;
     let running = start(&config).await?;
     tracing::info!(did = %config.did, address = %config.public_url, "ready");
-    loop {
-        match signals.next().await {
-            Order::Reload => reload(&running, &log_level, &path),
-            Order::Stop => break,
-        }
+    while let Order::Reload = signals.next().await {
+        reload(&running, &log_level, &path);
     }
     tracing::info!("stopping");
     running.stop.cancel();
+    running.transfers.stop_streams().await;
     running.tasks.close();
     running.tasks.wait().await;
     running.log.seal(clock::now()).await?;
@@ -330,7 +329,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     });
     watch(&tasks, "the outbox dispatcher", dispatcher.run());
     let puller = Arc::new(Puller {
-        transfers,
+        transfers: transfers.clone(),
         client,
         folder: config.received.clone(),
         retry,
@@ -340,6 +339,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     tasks.spawn(seal(log.clone(), stop.clone()));
     tasks.spawn(sweep(store.clone(), stop.clone()));
     Ok(Running {
+        transfers,
         tls,
         log,
         store,

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod attacks;
 mod consents;
 mod dsp_schemas;
 mod faults;

@@ -62,8 +62,11 @@ pub struct Expected {
     /// The agreement's id.
     pub agreement: String,
     /// The provider's keys by id.
-    pub key: Arc<dyn Fn(&str) -> Option<VerifyingKey> + Send + Sync>,
+    pub key: KeyLookup,
 }
+
+/// Finds a public key by its id.
+pub type KeyLookup = Arc<dyn Fn(&str) -> Option<VerifyingKey> + Send + Sync>;
 
 /// Where control lines are in a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -212,6 +215,7 @@ impl Incoming {
                     return Err(self.broken("it belongs to another agreement"));
                 }
                 self.stage = Stage::Records;
+                self.write(line)?;
             }
             (Some("cp"), Stage::Records) => {
                 let cursor = text("cursor").filter(|cursor| cursor.len() <= 8192);

@@ -30,7 +30,7 @@ use crate::{
 use policy::{Action, Facts, Stage, Timestamp};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use url::Url;
 
 /// The header of a completion: the consumer's signed receipt.
@@ -164,6 +164,8 @@ pub struct Transfers {
     parts: Parts,
     pulls: Arc<Queue>,
     live: Live,
+    /// What still has to be recorded about streams that ended.
+    ends: TaskTracker,
 }
 
 impl Transfers {
@@ -175,6 +177,7 @@ impl Transfers {
             parts,
             pulls: Arc::default(),
             live: Live::default(),
+            ends: TaskTracker::new(),
         }
     }
 
@@ -570,7 +573,7 @@ impl Transfers {
         let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline, self.parts.stream_bytes_per_second);
         let service = self.clone();
         let pid = pid.clone();
-        tokio::spawn(async move {
+        self.ends.spawn(async move {
             if let Ok(report) = report.await
                 && let Err(error) = service.released(&pid, &report).await
             {
@@ -625,6 +628,13 @@ impl Transfers {
 
     fn signer(&self) -> &Arc<Signer> {
         self.parts.trust.signer()
+    }
+
+    /// Ends all outgoing streams; their receivers take them up again by cursor. Returns when what they released is recorded.
+    pub async fn stop_streams(&self) {
+        self.parts.consents.index().stop_all();
+        self.ends.close();
+        self.ends.wait().await;
     }
 
     /// Records what a stream released, complete or broken off.

@@ -48,8 +48,8 @@ pub struct Resolver {
     client: Arc<Client>,
     settings: ResolverSettings,
     cache: RwLock<HashMap<ParticipantId, Cached>>,
-    /// One fetch at a time and peer: callers that wait find the result in the cache.
-    fetching: Mutex<()>,
+    /// One fetch at a time for each peer: callers that wait find the result in the cache, and a slow peer delays nobody else.
+    fetching: std::sync::Mutex<HashMap<ParticipantId, Arc<Mutex<()>>>>,
 }
 
 impl Resolver {
@@ -59,7 +59,7 @@ impl Resolver {
             client,
             settings,
             cache: RwLock::default(),
-            fetching: Mutex::new(()),
+            fetching: std::sync::Mutex::default(),
         }
     }
 
@@ -94,7 +94,11 @@ impl Resolver {
     }
 
     async fn fetch(&self, peer: &Peer, now: Timestamp, age: Duration) -> Result<Arc<Document>, DidError> {
-        let _one = self.fetching.lock().await;
+        let turn = {
+            let mut turns = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry(peer.did.clone()).or_default().clone()
+        };
+        let _one = turn.lock().await;
         if let Some(document) = self.cached(&peer.did, now, age) {
             return Ok(document);
         }

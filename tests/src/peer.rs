@@ -1,0 +1,526 @@
+//! A peer that is a program of the tests and not a connector: holds the key of a configured participant, signs whatever it is told to,
+//! well or badly, and can listen where that participant's connector would. Keeps no protocol state and decides nothing.
+
+use crate::harness::Connector;
+use axum::{Router, body::Body, extract::Request, response::Response};
+use bytes::Bytes;
+use connector::{
+    clock,
+    http::{Limits, server, tls},
+    jose::{Binding, Digest, Signer, SigningKey, Unverified, base64url, message::signature_digest, random, seal},
+    trust::did::own_document,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, RootCertStore,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+/// The header of message signatures.
+pub const SIGNATURE: &str = "x-jws-signature";
+/// The path of the protocol.
+pub const DSP: &str = "/dsp/2025-1";
+/// The protocol's JSON-LD context.
+pub const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
+
+/// A fresh identifier.
+pub fn uuid() -> String {
+    format!("urn:uuid:{}", connector::jose::uuid(clock::now()).expect("a uuid"))
+}
+
+/// A message body with context, type and a fresh `@id`; `members` come on top and may replace them.
+pub fn message(kind: &str, members: Value) -> Value {
+    let mut body = json!({"@context": [CONTEXT], "@type": kind, "@id": uuid()});
+    body.as_object_mut()
+        .expect("an object")
+        .extend(members.as_object().expect("members").clone());
+    body
+}
+
+/// The catalog request.
+pub fn catalog_request() -> Value {
+    json!({"@context": [CONTEXT], "@type": "CatalogRequestMessage"})
+}
+
+/// The key and address of one participant.
+#[derive(Clone)]
+pub struct Peer {
+    /// Its DID.
+    pub did: String,
+    /// Its public root address.
+    pub root: String,
+    /// Its key under its published id.
+    pub signer: Arc<Signer>,
+    dir: PathBuf,
+    port: u16,
+    client: reqwest::Client,
+}
+
+/// A request as it will be sent: everything can be changed after it was signed.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// The method.
+    pub method: Method,
+    /// The whole address.
+    pub url: String,
+    /// Values of the signature header; normally one.
+    pub signatures: Vec<String>,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Its body's bytes.
+    pub bytes: Bytes,
+    /// Its body, or null.
+    pub body: Value,
+    /// It carries a signature of the addressee that belongs to this request, status and body.
+    pub signed: bool,
+}
+
+impl Reply {
+    /// The stable code of a refusal.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// The first reason of a refusal.
+    pub fn reason(&self) -> &str {
+        self.body["reason"][0].as_str().unwrap_or_default()
+    }
+
+    /// The `@type`.
+    pub fn kind(&self) -> &str {
+        self.body["@type"].as_str().unwrap_or_default()
+    }
+}
+
+impl Peer {
+    /// The participant whose folder `connector init` made.
+    pub fn of(connector: &Connector) -> Self {
+        let pem = fs::read(connector.dir.join("signing-key.pem")).expect("init wrote a key");
+        let key = SigningKey::from_pem(&pem).expect("a key");
+        let signer = Signer::new(&format!("{}#k1", connector.did), key).expect("a key id");
+        let ca = fs::read(connector.dir.join("ca.pem")).expect("init wrote an authority");
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(20))
+            .tls_certs_only(reqwest::Certificate::from_pem_bundle(&ca).expect("a certificate"))
+            .build()
+            .expect("a client");
+        Self {
+            did: connector.did.clone(),
+            root: connector.root(),
+            signer: Arc::new(signer),
+            dir: connector.dir.clone(),
+            port: connector.port,
+            client,
+        }
+    }
+
+    /// The same place with another identity.
+    pub fn signing_as(&self, signer: Signer) -> Self {
+        Self {
+            did: signer.did().to_owned(),
+            signer: Arc::new(signer),
+            ..self.clone()
+        }
+    }
+
+    /// The base address for callbacks.
+    pub fn base(&self) -> String {
+        format!("{}{DSP}", self.root)
+    }
+
+    /// A correctly signed request; `path` is below the protocol's path.
+    pub fn seal(&self, to: &Connector, method: Method, path: &str, body: Vec<u8>) -> Letter {
+        let url = format!("{}{DSP}{path}", to.root());
+        let binding = Binding::Request {
+            method: method.as_str(),
+            url: &url,
+        };
+        let now = clock::now();
+        let id = random::message_id(now).expect("an id");
+        let signature = seal(&self.signer, &to.did, binding, Digest::EMPTY, &body, now, &id).expect("a signature");
+        Letter {
+            method,
+            url,
+            signatures: vec![signature],
+            headers: Vec::new(),
+            body,
+        }
+    }
+
+    /// A correctly signed `POST` of JSON.
+    pub fn letter(&self, to: &Connector, path: &str, body: &Value) -> Letter {
+        self.seal(to, Method::POST, path, body.to_string().into_bytes())
+    }
+
+    /// The protected header that [`Peer::seal`] would sign, to be changed before [`Peer::sign`].
+    pub fn protected(&self, to: &Connector, method: &str, path: &str) -> Value {
+        let now = clock::now();
+        json!({
+            "alg": self.signer.key().algorithm().name(), "typ": "dsp-msg+jws", "cty": "json", "kid": self.signer.kid(),
+            "crit": ["dspsig"],
+            "dspsig": {
+                "v": 1, "iss": self.did, "aud": to.did, "iat": now.seconds(), "exp": now.seconds() + 120,
+                "jti": random::message_id(now).expect("an id"), "prev": Digest::EMPTY,
+                "dir": "req", "htm": method, "htu": format!("{}{DSP}{path}", to.root()),
+            },
+        })
+    }
+
+    /// Signs any protected header with any key.
+    pub fn sign(key: &SigningKey, protected: &[u8], body: &[u8]) -> String {
+        let head = base64url::encode(protected);
+        let signed = key
+            .sign(format!("{head}.{}", base64url::encode(body)).as_bytes())
+            .expect("a signature");
+        format!("{head}..{}", base64url::encode(&signed))
+    }
+
+    /// Sends a letter; `None` when the connection was cut instead of answered.
+    pub async fn try_send(&self, to: &Connector, letter: &Letter) -> Option<Reply> {
+        let mut request = self
+            .client
+            .request(letter.method.clone(), &letter.url)
+            .header("content-type", "application/json");
+        for signature in &letter.signatures {
+            request = request.header(SIGNATURE, signature);
+        }
+        for (name, value) in &letter.headers {
+            request = request.header(*name, value);
+        }
+        let response = request.body(letter.body.clone()).send().await.ok()?;
+        let status = response.status().as_u16();
+        let signature = response
+            .headers()
+            .get(SIGNATURE)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let bytes = response.bytes().await.ok()?;
+        let signed = match (&signature, letter.signatures.first()) {
+            (Some(signature), Some(request)) => self.is_signed_by(to, signature, request, status, &bytes),
+            _ => false,
+        };
+        Some(Reply {
+            status,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            bytes,
+            signed,
+        })
+    }
+
+    /// Sends a letter.
+    pub async fn send(&self, to: &Connector, letter: &Letter) -> Reply {
+        self.try_send(to, letter)
+            .await
+            .unwrap_or_else(|| panic!("{} {}: no answer\n{}", letter.method, letter.url, to.log()))
+    }
+
+    /// Signs and sends JSON.
+    pub async fn say(&self, to: &Connector, path: &str, body: &Value) -> Reply {
+        self.send(to, &self.letter(to, path, body)).await
+    }
+
+    /// Signs and sends a `GET`.
+    pub async fn ask(&self, to: &Connector, path: &str) -> Reply {
+        self.send(to, &self.seal(to, Method::GET, path, Vec::new())).await
+    }
+
+    /// Fetches from a data endpoint, or anything else that takes no signature.
+    pub async fn fetch(&self, url: &str, token: Option<&str>) -> (u16, Bytes) {
+        let mut request = self.client.get(url);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let response = request.send().await.expect("an answer");
+        (response.status().as_u16(), response.bytes().await.unwrap_or_default())
+    }
+
+    fn is_signed_by(&self, to: &Connector, signature: &str, request: &str, status: u16, body: &[u8]) -> bool {
+        let Ok(request) = signature_digest(request) else {
+            return false;
+        };
+        let binding = Binding::Response {
+            request: &request,
+            status,
+        };
+        let key = Self::of(to).signer.key().verifying_key().clone();
+        Unverified::parse(signature)
+            .and_then(|message| message.check(&self.did, binding, clock::now()))
+            .and_then(|message| message.verify(&key, body))
+            .is_ok_and(|opened| opened.issuer() == to.did)
+    }
+
+    /// The DID document of this key.
+    pub fn document(&self) -> Value {
+        let did = self.did.parse().expect("a DID");
+        own_document(&did, self.signer.kid(), &self.signer.key().public_jwk(), &self.root)
+    }
+
+    /// A TLS connection to a connector, offering these protocols.
+    pub async fn tls(&self, to: &Connector, protocols: &[&str]) -> std::io::Result<TlsStream<tokio::net::TcpStream>> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(self.dir.join("ca.pem")).expect("an authority") {
+            roots.add(certificate.expect("a certificate")).expect("an anchor");
+        }
+        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", to.port)).await?;
+        TlsConnector::from(Arc::new(config))
+            .connect(ServerName::try_from("localhost").expect("a name"), stream)
+            .await
+    }
+
+    /// Listens where this participant's connector would.
+    pub async fn listen(&self) -> Listener {
+        Listener::start(self.clone()).await
+    }
+}
+
+/// A hostile connector: it serves its DID document and version by itself and hands everything else to the test.
+pub struct Listener {
+    requests: mpsc::UnboundedReceiver<Asked>,
+    stop: CancellationToken,
+    documents: Arc<AtomicUsize>,
+}
+
+/// A request that waits for the test's answer.
+pub struct Asked {
+    /// The method.
+    pub method: Method,
+    /// The path.
+    pub path: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    peer: Peer,
+    answer: oneshot::Sender<Response>,
+}
+
+impl Listener {
+    async fn start(peer: Peer) -> Self {
+        let settings = tls::Settings {
+            certificate: peer.dir.join("tls.pem"),
+            key: peer.dir.join("tls-key.pem"),
+            allow_tls12: false,
+        };
+        let tls = Arc::new(tls::Tls::load(settings).expect("init wrote a certificate"));
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", peer.port))
+            .await
+            .expect("the port is free");
+        let (sender, requests) = mpsc::unbounded_channel();
+        let (stop, documents) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+        let counted = documents.clone();
+        let routes = Router::new().fallback(move |request: Request| {
+            let (peer, sender, counted) = (peer.clone(), sender.clone(), counted.clone());
+            async move { serve(peer, sender, &counted, request).await }
+        });
+        let limits = Limits {
+            drain: Duration::ZERO,
+            ..Limits::default()
+        };
+        tokio::spawn(server::serve_tls(listener, tls, routes, limits, stop.clone()));
+        Self {
+            requests,
+            stop,
+            documents,
+        }
+    }
+
+    /// How often the DID document was fetched.
+    pub fn documents(&self) -> usize {
+        self.documents.load(Ordering::SeqCst)
+    }
+
+    /// The next request whose path ends so; others are acknowledged.
+    pub async fn expect(&mut self, end: &str) -> Asked {
+        loop {
+            let next = tokio::time::timeout(Duration::from_secs(20), self.requests.recv()).await;
+            let asked = next
+                .unwrap_or_else(|_| panic!("no request to …{end}"))
+                .expect("a listener");
+            if asked.path.ends_with(end) {
+                return asked;
+            }
+            asked.acknowledge("TERMINATED");
+        }
+    }
+
+    /// The next request, if one comes in time.
+    pub async fn next(&mut self, within: Duration) -> Option<Asked> {
+        tokio::time::timeout(within, self.requests.recv()).await.ok().flatten()
+    }
+
+    /// Acknowledges everything from now on and tells what came.
+    pub fn acknowledge_all(mut self) -> mpsc::UnboundedReceiver<(String, HeaderMap, Value)> {
+        let (sender, told) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(asked) = self.requests.recv().await {
+                let _ = sender.send((asked.path.clone(), asked.headers.clone(), asked.json()));
+                asked.acknowledge("ACKNOWLEDGED");
+            }
+        });
+        told
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn serve(
+    peer: Peer,
+    sender: mpsc::UnboundedSender<Asked>,
+    documents: &AtomicUsize,
+    request: Request,
+) -> Response {
+    let json = |body: Value| Response::new(Body::from(body.to_string()));
+    let (parts, body) = request.into_parts();
+    match parts.uri.path() {
+        "/.well-known/did.json" => {
+            documents.fetch_add(1, Ordering::SeqCst);
+            return json(peer.document());
+        }
+        "/.well-known/dspace-version" => {
+            return json(json!({"protocolVersions": [{"version": "2025-1", "path": DSP, "binding": "HTTPS"}]}));
+        }
+        _ => {}
+    }
+    let body = axum::body::to_bytes(body, 64 << 20).await.unwrap_or_default();
+    let (answer, answered) = oneshot::channel();
+    let asked = Asked {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        headers: parts.headers,
+        body,
+        peer,
+        answer,
+    };
+    let failed = || {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        response
+    };
+    match sender.send(asked) {
+        Ok(()) => answered.await.unwrap_or_else(|_| failed()),
+        Err(_) => failed(),
+    }
+}
+
+impl Asked {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+
+    /// The request's signature.
+    pub fn signature(&self) -> String {
+        self.headers
+            .get(SIGNATURE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Answers, signed for this request.
+    pub fn answer(self, status: u16, body: &Value) {
+        let request = self.signature();
+        self.answer_for(&request, status, body);
+    }
+
+    /// Answers with a signature that belongs to the request with that signature.
+    pub fn answer_for(self, request: &str, status: u16, body: &Value) {
+        let signer = self.peer.signer.clone();
+        self.answer_as(&signer, request, status, status, body);
+    }
+
+    /// Answers with 200, signed by somebody else.
+    pub fn signed_by(self, other: &Peer, body: &Value) {
+        let request = self.signature();
+        self.answer_as(&other.signer, &request, 200, 200, body);
+    }
+
+    /// Answers with a status other than the signed one.
+    pub fn signed_status(self, signed: u16, sent: u16, body: &Value) {
+        let (request, signer) = (self.signature(), self.peer.signer.clone());
+        self.answer_as(&signer, &request, signed, sent, body);
+    }
+
+    fn answer_as(self, signer: &Signer, request: &str, signed: u16, sent: u16, body: &Value) {
+        let bytes = body.to_string();
+        let caller = Unverified::parse(&self.signature())
+            .expect("a caller")
+            .issuer()
+            .to_owned();
+        let request = signature_digest(request).expect("a signature");
+        let binding = Binding::Response {
+            request: &request,
+            status: signed,
+        };
+        let now = clock::now();
+        let id = random::message_id(now).expect("an id");
+        let signature = seal(signer, &caller, binding, Digest::EMPTY, bytes.as_bytes(), now, &id);
+        let signature = signature.expect("a signature");
+        self.answer_raw(sent, bytes.into_bytes(), &[(SIGNATURE, signature)]);
+    }
+
+    /// Answers with anything.
+    pub fn answer_raw(self, status: u16, body: Vec<u8>, headers: &[(&str, String)]) {
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+        for (name, value) in headers {
+            response.headers_mut().append(
+                HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+                HeaderValue::from_str(value).expect("a value"),
+            );
+        }
+        let _ = self.answer.send(response);
+    }
+
+    /// Acknowledges with the ids of the message.
+    pub fn acknowledge(self, state: &str) {
+        let body = self.json();
+        let kind = if self.path.contains("/transfers/") {
+            "TransferProcess"
+        } else {
+            "ContractNegotiation"
+        };
+        let provider = body.get("providerPid").cloned().unwrap_or_else(|| json!(uuid()));
+        let answer = json!({"@context": [CONTEXT], "@type": kind, "consumerPid": body["consumerPid"],
+            "providerPid": provider, "state": state});
+        self.answer(200, &answer);
+    }
+}
