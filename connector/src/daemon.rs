@@ -197,6 +197,14 @@ fn secret(path: &Path) -> Result<HmacKey, DaemonError> {
     Ok(HmacKey::new(&bytes))
 }
 
+/// Makes a folder that only this user may enter; one that exists keeps the permissions that its owner gave it.
+fn private_folder(path: &Path) -> Result<(), DaemonError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true).mode(0o700);
+    folder.create(path).map_err(|error| file(path, &error))
+}
+
 async fn start(config: &Config) -> Result<Running, DaemonError> {
     let pem = std::fs::read(&config.signing_key).map_err(|error| file(&config.signing_key, &error))?;
     let key = SigningKey::from_pem(&pem).map_err(|error| file(&config.signing_key, &error))?;
@@ -210,7 +218,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     }
     let secret = secret(&config.secret)?;
     let tls = Arc::new(tls::Tls::load(tls_settings(config))?);
-    std::fs::create_dir_all(&config.received).map_err(|error| file(&config.received, &error))?;
+    private_folder(&config.received)?;
+    private_folder(&config.store)?;
     let public = TcpListener::bind(config.listen)
         .await
         .map_err(|cause| DaemonError::Listen {

@@ -7,6 +7,7 @@ mod consents;
 mod dsp_schemas;
 mod faults;
 mod journeys;
+mod operations;
 mod scenes;
 mod store_crash;
 mod store_speed;

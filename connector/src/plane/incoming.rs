@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use std::{
     fs::{File, OpenOptions},
     io::{BufWriter, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::Arc,
 };
@@ -96,6 +97,8 @@ impl Incoming {
             .create(true)
             .truncate(false)
             .write(true)
+            // Learners' records are for the daemon's user alone.
+            .mode(0o600)
             .open(path)
             .map_err(PlaneError::Sink)?;
         if file.metadata().map_err(PlaneError::Sink)?.len() < from.bytes {

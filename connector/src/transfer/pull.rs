@@ -205,7 +205,10 @@ impl Puller {
                 pid,
                 crate::clock::now(),
                 |record: &mut TransferRecord, _| -> Result<(), TransferError> {
-                    record.core.explanation = Some(why.clone());
+                    // Who suspended or ended the transfer said why: the break that followed says less.
+                    if wants_data(record) {
+                        record.core.explanation = Some(why.clone());
+                    }
                     Ok(())
                 },
             )

@@ -14,10 +14,17 @@ async fn denied(rig: &Rig, name: &str, url: &str, token: Option<&str>, expected:
     let before = picture(rig.school()).await;
     let (status, bytes) = rig.consumer.fetch(url, token).await;
     let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    assert_eq!((status, body["code"].as_str().unwrap_or_default()), expected, "{name}: {body}");
+    assert_eq!(
+        (status, body["code"].as_str().unwrap_or_default()),
+        expected,
+        "{name}: {body}"
+    );
     assert_eq!(body["@type"], "TransferError", "{name}");
     let said = String::from_utf8_lossy(&bytes).into_owned();
-    assert!(token.is_none_or(|token| token.len() < 20 || !said.contains(token)), "{name}: {said}");
+    assert!(
+        token.is_none_or(|token| token.len() < 20 || !said.contains(token)),
+        "{name}: {said}"
+    );
     assert_eq!(before, picture(rig.school()).await, "{name}");
 }
 
@@ -31,7 +38,11 @@ fn flip(text: &str, at: usize) -> String {
 fn cursors(stream: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(stream)
         .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["cursor"].as_str().map(str::to_owned))
+        .filter_map(|line| {
+            serde_json::from_str::<Value>(line).ok()?["cursor"]
+                .as_str()
+                .map(str::to_owned)
+        })
         .collect()
 }
 
@@ -46,7 +57,10 @@ async fn data_takes_the_right_token_and_cursor() {
     let foreign = cursors(&bytes);
     assert!(!foreign.is_empty(), "a stream of 4,000 records has checkpoints");
     let path = format!("/v1/transfers/{}", second.provider);
-    until(rig.school(), &path, "released", |shown| shown["release"]["complete"] == true).await;
+    until(rig.school(), &path, "released", |shown| {
+        shown["release"]["complete"] == true
+    })
+    .await;
 
     let at = |pid: &str| url.replace(&first.provider, pid);
     let bad = (401, "token");
@@ -65,9 +79,21 @@ async fn data_takes_the_right_token_and_cursor() {
         ("a padded token", url.clone(), Some(format!("{token}="))),
         ("two tokens", url.clone(), Some(format!("{token},{token}"))),
         ("the token at nobody's transfer", at(&uuid()), Some(token.clone())),
-        ("the token at a negotiation", at(&negotiation.provider), Some(token.clone())),
-        ("the token at the consumer's id", at(&first.consumer), Some(token.clone())),
-        ("a signature as token", url.clone(), Some(rig.consumer.letter(rig.school(), "/x", &json!({})).signatures[0].clone())),
+        (
+            "the token at a negotiation",
+            at(&negotiation.provider),
+            Some(token.clone()),
+        ),
+        (
+            "the token at the consumer's id",
+            at(&first.consumer),
+            Some(token.clone()),
+        ),
+        (
+            "a signature as token",
+            url.clone(),
+            Some(rig.consumer.letter(rig.school(), "/x", &json!({})).signatures[0].clone()),
+        ),
     ];
     let mut attacks = tokens.len();
     for (name, url, token) in &tokens {
@@ -85,7 +111,14 @@ async fn data_takes_the_right_token_and_cursor() {
     ];
     attacks += wrong_cursors.len();
     for (name, text) in &wrong_cursors {
-        denied(&rig, &format!("cursor: {name}"), &cursor(text), Some(&token), (410, "cursor")).await;
+        denied(
+            &rig,
+            &format!("cursor: {name}"),
+            &cursor(text),
+            Some(&token),
+            (410, "cursor"),
+        )
+        .await;
     }
     // The same token with nothing wrong opens the stream, and its own cursor takes it up again.
     let (status, bytes) = rig.consumer.fetch(&url, Some(&token)).await;
@@ -94,7 +127,14 @@ async fn data_takes_the_right_token_and_cursor() {
     let (status, rest) = rig.consumer.fetch(&cursor(&own), Some(&token)).await;
     assert_eq!(status, 200);
     assert!(rest.len() < bytes.len());
-    denied(&rig, "the second's cursor still", &cursor(&foreign[0]), Some(&token), (410, "cursor")).await;
+    denied(
+        &rig,
+        "the second's cursor still",
+        &cursor(&foreign[0]),
+        Some(&token),
+        (410, "cursor"),
+    )
+    .await;
     tally("tokens and cursors", attacks + 1);
 }
 
@@ -118,11 +158,21 @@ async fn a_token_is_worth_nothing_when_the_transfer_rests() {
         let reply = rig.tell(&process, "TransferStartMessage", "start").await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         let (_, fresh) = super::address(&reply.body["dataAddress"]);
-        denied(&rig, "the old token after a new start", &url, Some(&token), (401, "token")).await;
+        denied(
+            &rig,
+            "the old token after a new start",
+            &url,
+            Some(&token),
+            (401, "token"),
+        )
+        .await;
         assert_eq!(rig.consumer.fetch(&url, Some(&fresh)).await.0, 200);
-        until(rig.school(), &format!("/v1/transfers/{}", process.provider), "released", |shown| {
-            shown["release"]["complete"] == true
-        })
+        until(
+            rig.school(),
+            &format!("/v1/transfers/{}", process.provider),
+            "released",
+            |shown| shown["release"]["complete"] == true,
+        )
         .await;
         let reply = rig.tell(&process, "TransferTerminationMessage", "termination").await;
         assert_eq!(reply.status, 200, "{}", reply.body);
@@ -162,14 +212,27 @@ async fn streams_are_limited() {
     let mut rig = Rig::start_with(4000, few).await;
     let (_, agreement) = rig.finalized().await;
     let (process, url, token) = rig.transfer(&agreement).await;
-    let held = [rig.consumer.open(&url, &token).await, rig.consumer.open(&url, &token).await];
+    let held = [
+        rig.consumer.open(&url, &token).await,
+        rig.consumer.open(&url, &token).await,
+    ];
     assert!(held.iter().all(|response| response.status().is_success()));
-    denied(&rig, "one stream too many", &url, Some(&token), (503, "too-many-streams")).await;
+    denied(
+        &rig,
+        "one stream too many",
+        &url,
+        Some(&token),
+        (503, "too-many-streams"),
+    )
+    .await;
     // A peer that ends the transfer ends what it did not read.
     let reply = rig.tell(&process, "TransferTerminationMessage", "termination").await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     drop(held);
-    until(rig.school(), "/v1/status", "without streams", |shown| shown["streams"] == 0).await;
+    until(rig.school(), "/v1/status", "without streams", |shown| {
+        shown["streams"] == 0
+    })
+    .await;
     tally("too many streams", 1);
 }
 
@@ -180,7 +243,10 @@ async fn a_receipt_is_for_what_was_sent() {
     let (process, url, data_token) = rig.transfer(&agreement).await;
     assert_eq!(rig.consumer.fetch(&url, Some(&data_token)).await.0, 200);
     let path = format!("/v1/transfers/{}", process.provider);
-    let shown = until(rig.school(), &path, "released", |shown| shown["release"]["complete"] == true).await;
+    let shown = until(rig.school(), &path, "released", |shown| {
+        shown["release"]["complete"] == true
+    })
+    .await;
     assert_eq!(shown["release"]["sent"], 10);
     let claims = json!({"transfer": process.provider, "agreement": agreement, "dataset": "records", "count": 10,
         "root": shown["release"]["root"], "at": clock::now()});
@@ -200,17 +266,53 @@ async fn a_receipt_is_for_what_was_sent() {
         ("a larger count", sign(&me, receipt, &with("count", json!(11)))),
         ("a count as text", sign(&me, receipt, &with("count", json!("10")))),
         ("no count", sign(&me, receipt, &with("count", json!(null)))),
-        ("another root", sign(&me, receipt, &with("root", json!("47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU")))),
+        (
+            "another root",
+            sign(
+                &me,
+                receipt,
+                &with("root", json!("47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU")),
+            ),
+        ),
         ("another transfer", sign(&me, receipt, &with("transfer", json!(uuid())))),
-        ("the consumer's id", sign(&me, receipt, &with("transfer", json!(process.consumer)))),
-        ("another agreement", sign(&me, receipt, &with("agreement", json!(uuid())))),
+        (
+            "the consumer's id",
+            sign(&me, receipt, &with("transfer", json!(process.consumer))),
+        ),
+        (
+            "another agreement",
+            sign(&me, receipt, &with("agreement", json!(uuid()))),
+        ),
         ("another key", sign(&stranger(me.kid()), receipt, &claims)),
-        ("a key of nobody's", sign(&stranger("did:web:nobody.invalid#k1"), receipt, &claims)),
-        ("an unpublished key", sign(&stranger(&format!("{}#k2", me.did())), receipt, &claims)),
-        ("the provider's own key", sign(&connector_tests::peer::Peer::of(rig.school()).signer, receipt, &claims)),
+        (
+            "a key of nobody's",
+            sign(&stranger("did:web:nobody.invalid#k1"), receipt, &claims),
+        ),
+        (
+            "an unpublished key",
+            sign(&stranger(&format!("{}#k2", me.did())), receipt, &claims),
+        ),
+        (
+            "the provider's own key",
+            sign(&connector_tests::peer::Peer::of(rig.school()).signer, receipt, &claims),
+        ),
         ("another kind of token", sign(&me, token::Kind::Checkpoint, &claims)),
-        ("another payload", format!("{head}.{}", payload.split_once('.').unwrap().1.rsplit_once('.').unwrap().0.to_owned()
-            + "." + rest.rsplit_once('.').unwrap().1)),
+        (
+            "another payload",
+            format!(
+                "{head}.{}",
+                payload
+                    .split_once('.')
+                    .unwrap()
+                    .1
+                    .rsplit_once('.')
+                    .unwrap()
+                    .0
+                    .to_owned()
+                    + "."
+                    + rest.rsplit_once('.').unwrap().1
+            ),
+        ),
         ("detached", format!("{head}..{}", rest.rsplit_once('.').unwrap().1)),
         ("garbage", "garbage".to_owned()),
         ("empty", String::new()),

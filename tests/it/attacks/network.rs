@@ -93,14 +93,24 @@ async fn slow_and_silent_callers_are_shown_the_door() {
     tls.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
     assert!(closed(&mut tls).await.is_some(), "half an HTTP/2 preface stays");
     let mut tls = peer.tls(school, &["h2"]).await.unwrap();
-    tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    assert!(closed(&mut tls).await.is_some(), "HTTP/2 without an answer to pings stays");
+    tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    assert!(
+        closed(&mut tls).await.is_some(),
+        "HTTP/2 without an answer to pings stays"
+    );
     let mut tls = peer.tls(school, &["http/1.1"]).await.unwrap();
     let slow = trickle(&mut tls, &head(school, "x: "), b'a').await;
     assert!(slow.is_some(), "slow headers stay");
 
     let mut tls = peer.tls(school, &["http/1.1"]).await.unwrap();
-    let slow = trickle(&mut tls, &head(school, "x-jws-signature: a..b\r\ncontent-length: 1000\r\n\r\n"), b'a').await;
+    let slow = trickle(
+        &mut tls,
+        &head(school, "x-jws-signature: a..b\r\ncontent-length: 1000\r\n\r\n"),
+        b'a',
+    )
+    .await;
     let answer = String::from_utf8(slow.expect("a slow body stays")).unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("\"timeout\""), "{answer}");
@@ -150,18 +160,42 @@ async fn a_request_has_one_meaning_or_none() {
     let world = world().await;
     let (school, peer) = (world.get("school"), Peer::of(world.get("work")));
     let before = picture(school).await;
-    let hidden = format!("GET /.well-known/did.json HTTP/1.1\r\nhost: localhost:{}\r\n\r\n", school.port);
+    let hidden = format!(
+        "GET /.well-known/did.json HTTP/1.1\r\nhost: localhost:{}\r\n\r\n",
+        school.port
+    );
     let large = "a".repeat(300 << 10);
     let many: String = (0..200).map(|at| format!("x-{at}: a\r\n")).collect();
     let cases = [
-        ("two lengths", format!("content-length: 0\r\ncontent-length: {}\r\n\r\n{hidden}", hidden.len())),
-        ("two lengths in one", format!("content-length: 0, {}\r\n\r\n{hidden}", hidden.len())),
-        ("a length with a sign", format!("content-length: +{}\r\n\r\n{hidden}", hidden.len())),
+        (
+            "two lengths",
+            format!("content-length: 0\r\ncontent-length: {}\r\n\r\n{hidden}", hidden.len()),
+        ),
+        (
+            "two lengths in one",
+            format!("content-length: 0, {}\r\n\r\n{hidden}", hidden.len()),
+        ),
+        (
+            "a length with a sign",
+            format!("content-length: +{}\r\n\r\n{hidden}", hidden.len()),
+        ),
         ("a length that is none", format!("content-length: 0x10\r\n\r\n{hidden}")),
-        ("chunked, then not", format!("transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}")),
-        ("an unknown coding", format!("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}")),
-        ("a space before the colon", format!("content-length : 0\r\n\r\n{hidden}")),
-        ("a folded header", format!("x: a\r\n b\r\ncontent-length: 0\r\n\r\n{hidden}")),
+        (
+            "chunked, then not",
+            format!("transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        (
+            "an unknown coding",
+            format!("transfer-encoding: xchunked\r\n\r\n0\r\n\r\n{hidden}"),
+        ),
+        (
+            "a space before the colon",
+            format!("content-length : 0\r\n\r\n{hidden}"),
+        ),
+        (
+            "a folded header",
+            format!("x: a\r\n b\r\ncontent-length: 0\r\n\r\n{hidden}"),
+        ),
         ("a zero byte in a header", format!("x: a\0b\r\n\r\n{hidden}")),
         ("a header of 300 KiB", format!("x: {large}\r\n\r\n")),
         ("200 headers", format!("{many}\r\n")),
@@ -170,9 +204,14 @@ async fn a_request_has_one_meaning_or_none() {
         let mut tls = peer.tls(school, &["http/1.1"]).await.unwrap();
         // The connector may close before it has read all of it.
         let _ = tls.write_all(&head(school, more)).await;
-        let answer = closed(&mut tls).await.unwrap_or_else(|| panic!("{name}: the connection stays"));
+        let answer = closed(&mut tls)
+            .await
+            .unwrap_or_else(|| panic!("{name}: the connection stays"));
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        assert!(!answer.contains("verificationMethod"), "{name}: what was hidden was served: {answer}");
+        assert!(
+            !answer.contains("verificationMethod"),
+            "{name}: what was hidden was served: {answer}"
+        );
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
             "{name}: {answer}"
@@ -181,7 +220,10 @@ async fn a_request_has_one_meaning_or_none() {
     }
     // A length beside a coding: the coding counts (RFC 9112 §6.3), and what follows it is not hidden in the body.
     let mut tls = peer.tls(school, &["http/1.1"]).await.unwrap();
-    let both = head(school, &format!("content-length: 3\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\n{hidden}"));
+    let both = head(
+        school,
+        &format!("content-length: 3\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\n{hidden}"),
+    );
     tls.write_all(&both).await.unwrap();
     let answer = closed(&mut tls).await.expect("an end");
     let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -242,12 +284,27 @@ async fn what_does_not_exist_is_not_found() {
     let (school, peer) = (world.get("school"), Peer::of(world.get("work")));
     let before = picture(school).await;
     let paths = [
-        "/", "/v1/status", "/v1/datasets", "/dsp/2025-1", "/dsp/2025-1/", "/dsp/2025-1/../v1/status", "/data", "/data/",
-        "/data/%2e%2e", "/.well-known/", "/dsp/2025-1/catalog", "//v1/status", "/dsp/2025-1/negotiations/%00",
+        "/",
+        "/v1/status",
+        "/v1/datasets",
+        "/dsp/2025-1",
+        "/dsp/2025-1/",
+        "/dsp/2025-1/../v1/status",
+        "/data",
+        "/data/",
+        "/data/%2e%2e",
+        "/.well-known/",
+        "/dsp/2025-1/catalog",
+        "//v1/status",
+        "/dsp/2025-1/negotiations/%00",
     ];
     for path in paths {
         let (status, bytes) = peer.fetch(&format!("{}{path}", school.root()), None).await;
-        assert!((400..500).contains(&status), "{path}: {status} {:?}", String::from_utf8_lossy(&bytes));
+        assert!(
+            (400..500).contains(&status),
+            "{path}: {status} {:?}",
+            String::from_utf8_lossy(&bytes)
+        );
         assert!(!String::from_utf8_lossy(&bytes).contains("auditEntries"), "{path}");
     }
     let shown: Value = until(school, "/v1/status", "there", |_| true).await;

@@ -135,9 +135,15 @@ pub(super) async fn negotiation_wait(
                 "timeout",
                 "the negotiation has not ended in that time",
             );
-            tokio::time::timeout(Duration::from_secs(seconds), ended)
-                .await
-                .unwrap_or(Err(late))
+            let stopping = Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "stopping",
+                "the daemon is stopping; the negotiation goes on when it runs again",
+            );
+            tokio::select! {
+                ended = tokio::time::timeout(Duration::from_secs(seconds), ended) => ended.unwrap_or(Err(late)),
+                () = app.shutdown.cancelled() => Err(stopping),
+            }
         }
         .await,
     )
