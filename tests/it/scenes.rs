@@ -35,13 +35,7 @@ pub fn seed() -> u64 {
     let seed = std::env::var("CONNECTOR_SEED")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| {
-            std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .unwrap()
-                .subsec_nanos()
-                .into()
-        });
+        .unwrap_or_else(|| connector::clock::now().millis().unsigned_abs());
     println!("CONNECTOR_SEED={seed}");
     seed
 }
