@@ -120,7 +120,7 @@ pub struct Limits {
     /// Longest wait for a request's headers.
     #[serde(deserialize_with = "file::period")]
     pub header_timeout: Duration,
-    /// Longest wait for a request's body.
+    /// Longest wait for a request's body, and for the reader of a stream to take more of it.
     #[serde(deserialize_with = "file::period")]
     pub body_timeout: Duration,
     /// Longest TLS handshake.

@@ -301,6 +301,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         root,
         limits: limits(config),
         streams: Arc::new(Semaphore::new(config.limits.streams)),
+        bodies: http::room_for_bodies(&limits(config)),
         shutdown: stop.clone(),
         started: clock::now(),
         clock: clock::now,

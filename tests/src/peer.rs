@@ -271,6 +271,15 @@ impl Peer {
         response.map_or(0, |response| response.status().as_u16())
     }
 
+    /// Sends `size` bytes of a body that promises one more; the status of the answer, 0 for none.
+    pub async fn stall(&self, letter: &Letter, size: usize) -> u16 {
+        let sent = futures_util::stream::once(async move { Ok::<_, std::io::Error>(Bytes::from(vec![b'a'; size])) });
+        let body = futures_util::StreamExt::chain(sent, futures_util::stream::pending());
+        let request = self.client.post(&letter.url).header(SIGNATURE, &letter.signatures[0]);
+        let response = request.body(reqwest::Body::wrap_stream(body)).send().await;
+        response.map_or(0, |response| response.status().as_u16())
+    }
+
     /// Opens a stream and leaves it unread.
     pub async fn open(&self, url: &str, token: &str) -> reqwest::Response {
         let request = self.client.get(url).bearer_auth(token);

@@ -17,8 +17,12 @@ use http_body::{Body as HttpBody, Frame};
 use std::{
     collections::HashMap,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -75,8 +79,17 @@ async fn open(
         .clone()
         .try_acquire_owned()
         .map_err(|_| Problem::from(TransferError::TooManyStreams))?;
-    let body = app.transfers.stream(&pid, token, cursor, reset, (app.clock)()).await?;
-    Ok(Limited { body, _permit: permit })
+    let body = app
+        .transfers
+        .stream(&pid, token, cursor, reset.clone(), (app.clock)())
+        .await?;
+    let pace = Arc::new(Pace::default());
+    tokio::spawn(cut_when_stalled(Arc::downgrade(&pace), app.limits.body_timeout, reset));
+    Ok(Limited {
+        body,
+        pace,
+        _permit: permit,
+    })
 }
 
 /// The scheme is compared without case (RFC 9110 §11.1).
@@ -89,7 +102,34 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// A stream that counts against the limit as long as it lives.
 struct Limited {
     body: Outgoing,
+    pace: Arc<Pace>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// How a stream moves.
+#[derive(Default)]
+struct Pace {
+    /// How often more was asked for.
+    asked: AtomicU64,
+    /// What was asked for was given: the next move is the reader's.
+    given: AtomicBool,
+}
+
+/// Cuts the connection of a reader that takes nothing for so long: whoever holds all streams and reads none would keep out the others.
+/// It can take the stream up again with its cursor.
+async fn cut_when_stalled(pace: Weak<Pace>, longest: Duration, reset: CancellationToken) {
+    let mut before = None;
+    loop {
+        tokio::time::sleep(longest).await;
+        let Some(pace) = pace.upgrade() else { return };
+        let asked = pace.asked.load(Ordering::Relaxed);
+        if pace.given.load(Ordering::Relaxed) && before == Some(asked) {
+            tracing::info!("a stream was cut because nobody read it");
+            reset.cancel();
+            return;
+        }
+        before = Some(asked);
+    }
 }
 
 impl HttpBody for Limited {
@@ -97,6 +137,9 @@ impl HttpBody for Limited {
     type Error = PlaneError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, PlaneError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.pace.asked.fetch_add(1, Ordering::Relaxed);
+        self.pace.given.store(polled.is_ready(), Ordering::Relaxed);
+        polled
     }
 }

@@ -1,6 +1,6 @@
 //! The routes that peers call (DSP 2025-1 §6, §8, §10): read the raw bytes, verify them, parse, ask the service, sign the answer.
 
-use super::{App, problem::Problem, read_body};
+use super::{App, problem::Problem, read_body, room};
 use crate::{
     contract::{self, AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER},
     dsp::{
@@ -23,6 +23,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Which typed error a route answers with.
 #[derive(Clone, Copy)]
@@ -146,19 +147,25 @@ where
             "signed bodies are not compressed",
         ));
     }
-    let signature = peer::single(&parts.headers).map(str::to_owned);
-    if signature.is_none() {
+    let url = format!("{}{}", app.root, parts.uri.path());
+    let Some(signature) = peer::single(&parts.headers).map(str::to_owned) else {
         return unsigned(&crate::trust::TrustError::SignatureMissing.into());
+    };
+    if let Err(error) = app
+        .trust
+        .plausible(&signature, parts.method.as_str(), &url, (app.clock)())
+    {
+        tracing::info!(%error, path = parts.uri.path(), "a request was not believed");
+        return unsigned(&error.into());
     }
-    let body = match read_body(body, &app.limits).await {
-        Ok(body) => body,
+    let (_room, body) = match taken(app, body).await {
+        Ok(taken) => taken,
         Err(problem) => return unsigned(&problem),
     };
-    let url = format!("{}{}", app.root, parts.uri.path());
     let now = (app.clock)();
     let verified = match app
         .trust
-        .authenticate(signature.as_deref(), parts.method.as_str(), &url, body, now)
+        .authenticate(Some(&signature), parts.method.as_str(), &url, body, now)
         .await
     {
         Ok(verified) => verified,
@@ -201,6 +208,12 @@ where
             ))
         }
     }
+}
+
+/// A body, and the room that it takes until the request is answered.
+async fn taken(app: &App, body: Body) -> Result<(OwnedSemaphorePermit, Bytes), Problem> {
+    let room = room(&app.bodies, &body, &app.limits)?;
+    Ok((room, read_body(body, &app.limits).await?))
 }
 
 fn parsed(bytes: &Bytes) -> Result<Value, Problem> {

@@ -13,12 +13,13 @@ use crate::{
     trust::Trust,
 };
 use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use policy::Timestamp;
 use problem::Problem;
 use serde_json::Value;
 use std::{path::PathBuf, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Limits of what comes in.
@@ -32,7 +33,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Longest wait for a request's headers.
     pub header_timeout: Duration,
-    /// Longest wait for a request's body.
+    /// Longest wait for a request's body, and for the reader of a stream to take more of it.
     pub body_timeout: Duration,
     /// Longest TLS handshake.
     pub handshake_timeout: Duration,
@@ -83,6 +84,8 @@ pub struct App {
     pub limits: Limits,
     /// Outgoing streams that may still be opened.
     pub streams: Arc<Semaphore>,
+    /// Bytes of peers' bodies that may still be held in memory.
+    pub bodies: Arc<Semaphore>,
     /// Ends long answers when the daemon stops.
     pub shutdown: CancellationToken,
     /// When the daemon was ready.
@@ -101,6 +104,31 @@ impl App {
 /// The connection that a request came on; cancelling cuts it.
 #[derive(Clone)]
 pub struct Connection(pub CancellationToken);
+
+/// What all bodies of peers that are in memory at once may take, in bytes. One connection carries many requests: without this, a few
+/// callers without any key could fill the memory with bodies that never end.
+const BODIES: usize = 64 * 1024 * 1024;
+
+/// Room for bodies, at least for one of the largest.
+pub fn room_for_bodies(limits: &Limits) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(BODIES.max(limits.body_bytes)))
+}
+
+/// Takes room for a body before it is read: as much as it announces, or as much as is allowed.
+pub(crate) fn room(
+    bodies: &Arc<Semaphore>,
+    body: &axum::body::Body,
+    limits: &Limits,
+) -> Result<OwnedSemaphorePermit, Problem> {
+    let most = limits.body_bytes;
+    let announced = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
+    let bytes = announced.map_or(most, |bytes| bytes.min(most));
+    let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+    bodies
+        .clone()
+        .try_acquire_many_owned(permits)
+        .map_err(|_| Problem::unavailable("busy", "too many messages at once; try again"))
+}
 
 /// Reads a whole body within the limits.
 pub(crate) async fn read_body(body: axum::body::Body, limits: &Limits) -> Result<Bytes, Problem> {

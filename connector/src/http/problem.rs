@@ -78,7 +78,8 @@ impl Problem {
         )
     }
 
-    fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+    /// 503.
+    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
     }
 

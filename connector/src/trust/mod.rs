@@ -170,6 +170,20 @@ impl Trust {
         self.peers.get(did)
     }
 
+    /// Everything about a request that can be refused before its body is read: shape, sender, audience, route, time.
+    pub fn plausible(&self, signature: &str, method: &str, url: &str, now: Timestamp) -> Result<(), TrustError> {
+        let unverified = Unverified::parse(signature)?;
+        self.claimed(&unverified)?;
+        unverified.check(self.me.as_str(), Binding::Request { method, url }, now)?;
+        Ok(())
+    }
+
+    /// The peer that the sender claims to be.
+    fn claimed(&self, unverified: &Unverified) -> Result<&Peer, TrustError> {
+        let issuer: ParticipantId = unverified.issuer().parse().map_err(|_| TrustError::UnknownPeer)?;
+        self.known(&issuer).ok_or(TrustError::UnknownPeer)
+    }
+
     /// Checks a request to us: the cheapest checks first, so that an unknown caller costs no signature check.
     pub async fn authenticate<T: AsRef<[u8]>>(
         &self,
@@ -209,8 +223,7 @@ impl Trust {
         now: Timestamp,
     ) -> Result<Verified<T>, TrustError> {
         let unverified = Unverified::parse(signature.ok_or(TrustError::SignatureMissing)?)?;
-        let issuer: ParticipantId = unverified.issuer().parse().map_err(|_| TrustError::UnknownPeer)?;
-        let sender = self.known(&issuer).ok_or(TrustError::UnknownPeer)?.clone();
+        let sender = self.claimed(&unverified)?.clone();
         let checked = unverified.check(self.me.as_str(), binding, now)?;
         let key = self.resolver.key(&sender, checked.kid(), now).await?;
         let opened = checked.verify(&key, body.as_ref())?;

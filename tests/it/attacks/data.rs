@@ -5,7 +5,7 @@ use connector::{
     clock,
     jose::{Signer, token},
 };
-use connector_tests::peer::{Letter, uuid};
+use connector_tests::peer::{Letter, Peer, uuid};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -120,6 +120,7 @@ async fn data_takes_the_right_token_and_cursor() {
         )
         .await;
     }
+    let entries = rig.school().get("/v1/status").await["auditEntries"].as_u64().unwrap();
     // The same token with nothing wrong opens the stream, and its own cursor takes it up again.
     let (status, bytes) = rig.consumer.fetch(&url, Some(&token)).await;
     assert_eq!(status, 200);
@@ -127,6 +128,11 @@ async fn data_takes_the_right_token_and_cursor() {
     let (status, rest) = rig.consumer.fetch(&cursor(&own), Some(&token)).await;
     assert_eq!(status, 200);
     assert!(rest.len() < bytes.len());
+    // Each stream is entered when it opens and when it has ended.
+    until(rig.school(), "/v1/status", "recorded", |shown| {
+        shown["auditEntries"] == entries + 4
+    })
+    .await;
     denied(
         &rig,
         "the second's cursor still",
@@ -211,12 +217,16 @@ async fn streams_are_limited() {
     };
     let mut rig = Rig::start_with(4000, few).await;
     let (_, agreement) = rig.finalized().await;
-    let (process, url, token) = rig.transfer(&agreement).await;
-    let held = [
-        rig.consumer.open(&url, &token).await,
-        rig.consumer.open(&url, &token).await,
-    ];
-    assert!(held.iter().all(|response| response.status().is_success()));
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let (process, url, token) = rig.transfer(&agreement).await;
+        // A connection of its own: it is cut when the stream has to stop.
+        let reader = Peer::of(rig.world.get("work"));
+        let response = reader.open(&url, &token).await;
+        assert!(response.status().is_success());
+        held.push((process, response));
+    }
+    let (_, url, token) = rig.transfer(&agreement).await;
     denied(
         &rig,
         "one stream too many",
@@ -225,15 +235,49 @@ async fn streams_are_limited() {
         (503, "too-many-streams"),
     )
     .await;
-    // A peer that ends the transfer ends what it did not read.
-    let reply = rig.tell(&process, "TransferTerminationMessage", "termination").await;
+    // Whoever reads nothing can be stopped all the same, and leaves room.
+    let (unread, _response) = held.pop().unwrap();
+    let reply = rig.tell(&unread, "TransferTerminationMessage", "termination").await;
     assert_eq!(reply.status, 200, "{}", reply.body);
-    drop(held);
+    until(rig.school(), "/v1/status", "with one stream", |shown| {
+        shown["streams"] == 1
+    })
+    .await;
+    assert!(rig.consumer.open(&url, &token).await.status().is_success());
+    tally("too many streams", 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_nobody_reads_leaves_room() {
+    let one = |config: String| {
+        config
+            .replace("#streams = 64", "streams = 1")
+            .replace("#body_timeout = \"20s\"", "body_timeout = \"500ms\"")
+    };
+    // More than the windows and buffers on the way hold.
+    let mut rig = Rig::start_with(100_000, one).await;
+    let (_, agreement) = rig.finalized().await;
+    let (_, url, token) = rig.transfer(&agreement).await;
+    let unread = Peer::of(rig.world.get("work")).open(&url, &token).await;
+    assert!(unread.status().is_success());
+    assert_eq!(rig.school().get("/v1/status").await["streams"], 1);
     until(rig.school(), "/v1/status", "without streams", |shown| {
         shown["streams"] == 0
     })
     .await;
-    tally("too many streams", 1);
+    assert!(
+        rig.school().log().contains("nobody read it"),
+        "the stream was not unread"
+    );
+    // Who reads gets all of it, however short the limit.
+    let (status, bytes) = rig.consumer.fetch(&url, Some(&token)).await;
+    assert_eq!(status, 200);
+    assert!(
+        bytes.ends_with(b"}\n") && bytes.len() > 5 << 20,
+        "{} bytes",
+        bytes.len()
+    );
+    tally("unread streams", 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,7 +338,7 @@ async fn a_receipt_is_for_what_was_sent() {
         ),
         (
             "the provider's own key",
-            sign(&connector_tests::peer::Peer::of(rig.school()).signer, receipt, &claims),
+            sign(&Peer::of(rig.school()).signer, receipt, &claims),
         ),
         ("another kind of token", sign(&me, token::Kind::Checkpoint, &claims)),
         (

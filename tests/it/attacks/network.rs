@@ -16,14 +16,23 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn world() -> World {
+    world_with(&[
+        ("#handshake_timeout = \"5s\"", "handshake_timeout = \"300ms\""),
+        ("#header_timeout = \"10s\"", "header_timeout = \"300ms\""),
+        ("#body_timeout = \"20s\"", "body_timeout = \"300ms\""),
+        ("#connections_per_peer = 64", "connections_per_peer = 8"),
+    ])
+    .await
+}
+
+async fn world_with(settings: &[(&str, &str)]) -> World {
     let mut world = World::init(&["school", "work", "other"]);
     let school = world.get_mut("school");
-    let config = std::fs::read_to_string(school.config())
-        .unwrap()
-        .replace("#handshake_timeout = \"5s\"", "handshake_timeout = \"300ms\"")
-        .replace("#header_timeout = \"10s\"", "header_timeout = \"300ms\"")
-        .replace("#body_timeout = \"20s\"", "body_timeout = \"300ms\"")
-        .replace("#connections_per_peer = 64", "connections_per_peer = 8");
+    let mut config = std::fs::read_to_string(school.config()).unwrap();
+    for (default, chosen) in settings {
+        assert!(config.contains(default), "{default}");
+        config = config.replace(default, chosen);
+    }
     std::fs::write(school.config(), config).unwrap();
     school.start().await;
     world
@@ -105,9 +114,16 @@ async fn slow_and_silent_callers_are_shown_the_door() {
     assert!(slow.is_some(), "slow headers stay");
 
     let mut tls = peer.tls(school, &["http/1.1"]).await.unwrap();
+    let signature = peer
+        .letter(school, "/catalog/request", &catalog_request())
+        .signatures
+        .remove(0);
     let slow = trickle(
         &mut tls,
-        &head(school, "x-jws-signature: a..b\r\ncontent-length: 1000\r\n\r\n"),
+        &head(
+            school,
+            &format!("x-jws-signature: {signature}\r\ncontent-length: 1000\r\n\r\n"),
+        ),
         b'a',
     )
     .await;
@@ -277,7 +293,52 @@ async fn a_peer_whose_did_document_never_comes_delays_nobody_else() {
     tally("silent DID documents", 1);
 }
 
-/// An attack may not leave anything behind that the operator would have to clear.
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_of_strangers_do_not_fill_the_memory() {
+    let world = world_with(&[("#body_timeout = \"20s\"", "body_timeout = \"4s\"")]).await;
+    let (school, peer) = (world.get("school"), Peer::of(world.get("work")));
+    let before = school.rss_mib();
+    // Every body stops one byte before its end; the signature is a stranger's under a name that is known.
+    let forged = peer.signing_as(stranger(peer.signer.kid()));
+    let letter = forged.letter(school, "/catalog/request", &catalog_request());
+    let attackers: Vec<_> = (0..4).map(|_| Peer::of(world.get("work"))).collect();
+    let stalled = attackers.iter().flat_map(|attacker| {
+        let letter = &letter;
+        (0..100).map(move |_| attacker.stall(letter, (1 << 20) - 1))
+    });
+    let all = futures_util::future::join_all(stalled);
+    tokio::pin!(all);
+    let mut highest = before;
+    let statuses = loop {
+        tokio::select! {
+            statuses = &mut all => break statuses,
+            () = tokio::time::sleep(Duration::from_millis(20)) => highest = highest.max(school.rss_mib()),
+        }
+    };
+    assert!(
+        highest - before < 120.0,
+        "{:.0} MiB for 400 MiB of strangers' bodies",
+        highest - before
+    );
+    // 0: the connection was cut because too much on it was refused.
+    assert!(
+        statuses.iter().all(|status| matches!(status, 0 | 408 | 503)),
+        "{statuses:?}"
+    );
+    let read = statuses.iter().filter(|status| **status == 408).count();
+    assert!(
+        (1..=64).contains(&read) && statuses.contains(&503),
+        "{read}: {statuses:?}"
+    );
+    let letter = peer.letter(school, "/catalog/request", &catalog_request());
+    assert_eq!(
+        peer.send(school, &letter).await.status,
+        401,
+        "the stranger's own identity is looked at again"
+    );
+    tally("bodies that never end", statuses.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_exist_is_not_found() {
     let world = world().await;
