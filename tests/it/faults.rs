@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write,
+    os::unix::net::UnixStream,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -384,16 +386,45 @@ async fn a_second_daemon_is_refused_and_the_first_is_unharmed() {
     verified(school).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_for_a_peer_that_is_down_waits_and_is_not_sent_all_the_time() {
-    let mut world = World::start(&["school", "work"]).await;
-    let (school, work) = (world.get("school"), world.get("work"));
-    school.publish(3, 3).await;
+/// Opens a negotiation that waits for its operator to accept the provider's offer.
+async fn held(work: &Connector, school: &Connector) -> String {
     let mut terms = offer();
     terms["permission"][0]["constraint"][1]["rightOperand"] = json!(["skills"]);
     let body = json!({"peer": school.did, "offer": "records", "terms": terms, "manual": true});
     let pid = text(&work.post("/v1/negotiations", &body).await, "pid");
     assert_eq!(ended(work, &pid).await["stateName"], "OFFERED");
+    pid
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_leaves_no_message_behind() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(3, 3).await;
+    for _ in 0..5 {
+        let pid = held(work, school).await;
+        let request =
+            format!("POST /v1/negotiations/{pid}/accept HTTP/1.1\r\nhost: c\r\ncontent-length: 2\r\n\r\n{{}}");
+        // One that was gone before its request was taken up may come again.
+        until("the command is taken up", async || {
+            let mut caller = UnixStream::connect(work.dir.join("management.sock")).unwrap();
+            caller.write_all(request.as_bytes()).unwrap();
+            drop(caller);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let shown = work.get(&format!("/v1/negotiations/{pid}")).await;
+            (shown["stateName"] != "OFFERED" || shown["pending"] != json!([])).then_some(())
+        })
+        .await;
+        assert_eq!(ended(work, &pid).await["stateName"], "FINALIZED");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_for_a_peer_that_is_down_waits_and_is_not_sent_all_the_time() {
+    let mut world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(3, 3).await;
+    let pid = held(work, school).await;
 
     world.get_mut("school").kill();
     let work = world.get("work");
