@@ -87,6 +87,7 @@ struct Running {
     tls: Arc<tls::Tls>,
     log: Arc<Log>,
     store: Arc<dyn Store>,
+    transfers: Arc<Transfers>,
     tasks: TaskTracker,
     /// Ends accepting and long answers.
     stop: CancellationToken,
@@ -98,14 +99,12 @@ pub async fn run(config: Config, log_level: telemetry::Handle, path: PathBuf) ->
     let mut signals = Signals::new()?;
     let running = start(&config).await?;
     tracing::info!(did = %config.did, address = %config.public_url, "ready");
-    loop {
-        match signals.next().await {
-            Order::Reload => reload(&running, &log_level, &path),
-            Order::Stop => break,
-        }
+    while let Order::Reload = signals.next().await {
+        reload(&running, &log_level, &path);
     }
     tracing::info!("stopping");
     running.stop.cancel();
+    running.transfers.stop_streams().await;
     running.tasks.close();
     running.tasks.wait().await;
     running.log.seal(clock::now()).await?;
@@ -198,6 +197,14 @@ fn secret(path: &Path) -> Result<HmacKey, DaemonError> {
     Ok(HmacKey::new(&bytes))
 }
 
+/// Makes a folder that only this user may enter; one that exists keeps the permissions that its owner gave it.
+fn private_folder(path: &Path) -> Result<(), DaemonError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true).mode(0o700);
+    folder.create(path).map_err(|error| file(path, &error))
+}
+
 async fn start(config: &Config) -> Result<Running, DaemonError> {
     let pem = std::fs::read(&config.signing_key).map_err(|error| file(&config.signing_key, &error))?;
     let key = SigningKey::from_pem(&pem).map_err(|error| file(&config.signing_key, &error))?;
@@ -211,7 +218,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     }
     let secret = secret(&config.secret)?;
     let tls = Arc::new(tls::Tls::load(tls_settings(config))?);
-    std::fs::create_dir_all(&config.received).map_err(|error| file(&config.received, &error))?;
+    private_folder(&config.received)?;
+    private_folder(&config.store)?;
     let public = TcpListener::bind(config.listen)
         .await
         .map_err(|cause| DaemonError::Listen {
@@ -322,7 +330,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     });
     watch(&tasks, "the outbox dispatcher", dispatcher.run());
     let puller = Arc::new(Puller {
-        transfers,
+        transfers: transfers.clone(),
         client,
         folder: config.received.clone(),
         retry,
@@ -332,6 +340,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     tasks.spawn(seal(log.clone(), stop.clone()));
     tasks.spawn(sweep(store.clone(), stop.clone()));
     Ok(Running {
+        transfers,
         tls,
         log,
         store,

@@ -104,9 +104,9 @@ mod tests {
         let handle = Handle(handle);
         subscriber::with_default(tracing_subscriber::registry().with(filter), || {
             assert!(!tracing::enabled!(Level::DEBUG));
-            handle.set(&"debug").unwrap();
+            handle.set("debug").unwrap();
             assert!(tracing::enabled!(Level::DEBUG));
-            assert!(handle.set(&"loud").is_err());
+            assert!(handle.set("loud").is_err());
             assert!(tracing::enabled!(Level::DEBUG), "a refused level changes nothing");
         });
     }

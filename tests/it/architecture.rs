@@ -98,11 +98,9 @@ fn used(text: &str) -> Vec<String> {
                     '{' => depth += 1,
                     '}' => depth -= 1,
                     ',' if depth == 1 => at_start = true,
-                    c if c.is_alphanumeric() || c == '_' => {
-                        if at_start && depth == 1 {
-                            name.push(c);
-                            continue;
-                        }
+                    c if (c.is_alphanumeric() || c == '_') && at_start && depth == 1 => {
+                        name.push(c);
+                        continue;
                     }
                     _ => {}
                 }

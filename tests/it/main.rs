@@ -3,7 +3,11 @@
 
 mod architecture;
 mod attacks;
+mod consents;
 mod dsp_schemas;
+mod faults;
 mod journeys;
+mod operations;
+mod scenes;
 mod store_crash;
 mod store_speed;

@@ -40,7 +40,7 @@ fn mixed(seed: u64) -> u64 {
 }
 
 /// The preloaded disk, compiled once; `None` (and a word on why) where that cannot be done.
-fn powercut() -> Option<&'static Path> {
+pub(crate) fn powercut() -> Option<&'static Path> {
     static LIBRARY: OnceLock<Option<PathBuf>> = OnceLock::new();
     LIBRARY
         .get_or_init(|| {
@@ -162,7 +162,7 @@ impl Scene {
     }
 }
 
-fn restore(dir: &Path, shadow: &Path) {
+pub(crate) fn restore(dir: &Path, shadow: &Path) {
     for entry in fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
         let about = entry.metadata().unwrap();

@@ -1,6 +1,7 @@
 //! What the whole-system tests share.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod harness;
 pub mod peer;
 pub mod store_load;

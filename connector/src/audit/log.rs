@@ -15,6 +15,8 @@ use tokio::sync::{Mutex, Notify};
 const ENTRIES: Table = Table(1);
 /// Signed checkpoints by tree size (big-endian).
 const CHECKPOINTS: Table = Table(2);
+/// The size of the newest checkpoint, so that a start need not look for it.
+const NEWEST: Table = Table(14);
 /// How many entries are read at a time.
 const PAGE: usize = 512;
 
@@ -195,7 +197,7 @@ impl Log {
     }
 
     /// How many entries there are.
-    pub async fn len(&self) -> Result<u64, StoreError> {
+    pub async fn count(&self) -> Result<u64, StoreError> {
         self.store.appended(ENTRIES).await
     }
 
@@ -216,6 +218,7 @@ impl Log {
                 .map_err(|cause| AuditError::Signature { size, cause })?;
             let mut batch = Batch::new();
             batch.put(CHECKPOINTS, size.to_be_bytes(), signed);
+            batch.put(NEWEST, [], size.to_be_bytes());
             self.store.commit(batch).await?;
         }
         *head = Some(frontier);
@@ -223,31 +226,17 @@ impl Log {
     }
 
     async fn last_frontier(&self) -> Result<Frontier, AuditError> {
-        let mut last = None;
-        loop {
-            let rows = self
-                .store
-                .scan(
-                    CHECKPOINTS,
-                    &[],
-                    last.as_ref().map(|(key, _): &(Vec<u8>, Vec<u8>)| key.as_slice()),
-                    PAGE,
-                )
-                .await?;
-            match rows.into_iter().next_back() {
-                Some(row) => last = Some((row.key, row.item.value)),
-                None => break,
-            }
-        }
-        let Some((key, value)) = last else {
+        let Some(newest) = self.store.get(NEWEST, &[]).await? else {
             return Ok(Frontier::new());
         };
-        let size = number(&key)?;
+        let size = number(&newest.value)?;
+        let checkpoint = self.store.get(CHECKPOINTS, &size.to_be_bytes()).await?;
+        let value = checkpoint.ok_or(AuditError::Unreadable(size))?.value;
         let claims = self.open_checkpoint(size, &value, self.signer.key().verifying_key())?;
         claims
             .get("frontier")
             .and_then(Value::as_str)
-            .and_then(|text| base64url::decode(text))
+            .and_then(base64url::decode)
             .and_then(|bytes| Frontier::from_bytes(&bytes).ok())
             .filter(|frontier| frontier.size() == size)
             .ok_or(AuditError::Unreadable(size))
@@ -287,7 +276,7 @@ impl Log {
     /// Reads everything back from disk and checks it against every checkpoint ever signed.
     pub async fn verify(&self) -> Result<Verification, AuditError> {
         let key = self.signer.key().verifying_key();
-        let found = self.len().await?;
+        let found = self.count().await?;
         let mut frontier = Frontier::new();
         let (mut checkpoints, mut after) = (0, None::<Vec<u8>>);
         loop {

@@ -356,6 +356,20 @@ impl Index {
         Some(gate.close())
     }
 
+    /// Stops every stream.
+    pub fn stop_all(&self) {
+        let gates: Vec<Arc<Gate>> = self
+            .gates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain()
+            .map(|(_, gate)| gate)
+            .collect();
+        for gate in gates {
+            gate.close();
+        }
+    }
+
     pub(super) fn progress(&self) -> Vec<(Arc<Gate>, u64)> {
         let gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         gates.values().map(|gate| (gate.clone(), gate.lock().passed)).collect()

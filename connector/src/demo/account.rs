@@ -152,12 +152,7 @@ async fn figures(story: &Story, received: &[Received]) -> Result<Value, DemoErro
             *withheld.entry(reason.clone()).or_default() += count.as_u64().unwrap_or(0);
         }
     }
-    let daemons: Vec<&Daemon> = story
-        .providers
-        .iter()
-        .map(|provider| &provider.daemon)
-        .chain(std::iter::once(&story.edtech))
-        .collect();
+    let daemons = story.daemons();
     let (mut audit_entries, mut audit_verified) = (0, true);
     for daemon in &daemons {
         let (status, verified) = daemon.try_call(Method::POST, "/v1/audit/verify", None).await?;
@@ -320,6 +315,15 @@ fn tell(story: &Story, figures: &Value) -> String {
             provider.source.learners.len(),
             provider.source.consenting.len()
         );
+        let offered: Vec<&str> = provider
+            .catalog
+            .get("datasets")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|dataset| dataset.get("id")?.as_str())
+            .collect();
+        text += &format!("  catalog    shows the EdTech: {}\n", offered.join(", "));
         text += &format!(
             "  contract   {} in {:.0} ms, signed by both\n",
             provider
@@ -385,12 +389,7 @@ fn tell(story: &Story, figures: &Value) -> String {
 /// Tells how to go on with daemons that were left running.
 pub(super) fn how_to_talk(story: &Story, json: bool) {
     let mut text = String::from("\nThe daemons are still running:\n");
-    for daemon in story
-        .providers
-        .iter()
-        .map(|provider| &provider.daemon)
-        .chain(std::iter::once(&story.edtech))
-    {
+    for daemon in story.daemons() {
         text += &format!(
             "  connector --config {} status\n",
             daemon.dir.join("connector.toml").display()

@@ -44,6 +44,8 @@ pub(super) struct Provider {
     pub(super) source: Source,
     pub(super) dataset: &'static str,
     pub(super) consents: Vec<Value>,
+    /// What the consumer saw of it before it asked.
+    pub(super) catalog: Value,
     pub(super) negotiation: Value,
     pub(super) negotiation_ms: f64,
     pub(super) agreement: Value,
@@ -57,10 +59,43 @@ pub(super) struct Provider {
     pub(super) stream_seconds: f64,
 }
 
+impl Provider {
+    fn new(daemon: Daemon, source: Source, dataset: &'static str) -> Self {
+        Self {
+            daemon,
+            source,
+            dataset,
+            consents: Vec::new(),
+            catalog: Value::Null,
+            negotiation: Value::Null,
+            negotiation_ms: 0.0,
+            agreement: Value::Null,
+            agreement_check: Value::Null,
+            withdrawals: Vec::new(),
+            received: Value::Null,
+            released: Value::Null,
+            stream_seconds: 0.0,
+        }
+    }
+}
+
+impl Story {
+    /// All daemons, the holders first.
+    pub(super) fn daemons(&self) -> Vec<&Daemon> {
+        let providers = self.providers.iter().map(|provider| &provider.daemon);
+        providers
+            .chain(&self.bystanders)
+            .chain(std::iter::once(&self.edtech))
+            .collect()
+    }
+}
+
 /// Everything that the account is made of.
 pub(super) struct Story {
     pub(super) edtech: Daemon,
     pub(super) providers: Vec<Provider>,
+    /// Connectors that run but provide nothing this time.
+    pub(super) bystanders: Vec<Daemon>,
     pub(super) tampered: tamper::Refusal,
     pub(super) seconds: f64,
 }
@@ -98,7 +133,11 @@ pub(super) async fn run(options: &Options) -> Result<(), DemoError> {
     let begun = Instant::now();
     let progress = account::Progress::new(options.json);
     let workshop = Workshop::new(options)?;
-    let (edtech, mut providers) = set_up(options, &workshop.root, &progress).await?;
+    let Cast {
+        edtech,
+        mut providers,
+        bystanders,
+    } = set_up(options, &workshop.root, &progress).await?;
     for provider in &mut providers {
         progress.step(&format!("the EdTech negotiates with {}", provider.daemon.title));
         negotiate(&edtech, provider).await?;
@@ -119,6 +158,7 @@ pub(super) async fn run(options: &Options) -> Result<(), DemoError> {
     let story = Story {
         edtech,
         providers,
+        bystanders,
         tampered,
         seconds: begun.elapsed().as_secs_f64(),
     };
@@ -129,35 +169,29 @@ pub(super) async fn run(options: &Options) -> Result<(), DemoError> {
     Ok(())
 }
 
-async fn set_up(
-    options: &Options,
-    root: &Path,
-    progress: &account::Progress,
-) -> Result<(Daemon, Vec<Provider>), DemoError> {
-    let with_input = options.input.is_some();
-    let mut names = vec![("lycee", "the lycée"), ("edtech", "the EdTech")];
-    if !with_input {
-        names.insert(1, ("france-travail", "France Travail"));
-    }
-    let planned = daemons::plan(&names)?;
+/// The three participants, running; holders without records only watch.
+async fn set_up(options: &Options, root: &Path, progress: &account::Progress) -> Result<Cast, DemoError> {
+    let own = options.input.is_some();
+    let planned = daemons::plan(&[
+        ("lycee", "the lycée"),
+        ("france-travail", "France Travail"),
+        ("edtech", "the EdTech"),
+    ])?;
     let until = clock::now().plus(Duration::from_secs(365 * 24 * 3600)).to_string();
     progress.step("keys, certificates and records are made");
-    let holders = [
-        (Holder::Lycee, options.records.div_ceil(2)),
-        (Holder::FranceTravail, options.records / 2),
+    // The user's own records are the lycée's.
+    let counts = [
+        Some((Holder::Lycee, options.records.div_ceil(2))),
+        Some((Holder::FranceTravail, options.records / 2)).filter(|_| !own),
+        None,
     ];
     let mut prepared = Vec::new();
-    for participant in &planned {
+    for (participant, holder) in planned.iter().zip(counts) {
         let dir = root.join(participant.name);
         std::fs::create_dir_all(&dir)?;
-        let place = planned
-            .iter()
-            .position(|other| other.name == participant.name)
-            .unwrap_or_default();
-        let source = match holders.get(place).filter(|_| participant.name != "edtech") {
-            Some((holder, count)) => Some(sources::prepare(options, *holder, *count, &dir, &until)?),
-            None => None,
-        };
+        let source = holder
+            .map(|(holder, count)| sources::prepare(options, holder, count, &dir, &until))
+            .transpose()?;
         let pace = source
             .as_ref()
             .map_or(0, |source| (source.bytes / STREAM_SECONDS).max(64 * 1024));
@@ -165,29 +199,17 @@ async fn set_up(
         prepared.push((participant, source));
     }
     progress.step("three daemons start");
-    let (mut edtech, mut providers) = (None, Vec::new());
+    let (mut edtech, mut providers, mut bystanders) = (None, Vec::new(), Vec::new());
     for (participant, source) in prepared {
         let daemon = participant.start(root, options.keep).await?;
         match source {
-            None => edtech = Some(daemon),
-            Some(source) => providers.push(Provider {
+            Some(source) => providers.push(Provider::new(
                 daemon,
                 source,
-                dataset: if with_input {
-                    "activity-traces"
-                } else {
-                    "skills-records"
-                },
-                consents: Vec::new(),
-                negotiation: Value::Null,
-                negotiation_ms: 0.0,
-                agreement: Value::Null,
-                agreement_check: Value::Null,
-                withdrawals: Vec::new(),
-                received: Value::Null,
-                released: Value::Null,
-                stream_seconds: 0.0,
-            }),
+                if own { "activity-traces" } else { "skills-records" },
+            )),
+            None if daemon.name == "edtech" => edtech = Some(daemon),
+            None => bystanders.push(daemon),
         }
     }
     let edtech = edtech.ok_or_else(|| DemoError::Step("set-up", "there is no consumer".into()))?;
@@ -195,7 +217,18 @@ async fn set_up(
     for provider in &mut providers {
         publish(provider, &edtech.did).await?;
     }
-    Ok((edtech, providers))
+    Ok(Cast {
+        edtech,
+        providers,
+        bystanders,
+    })
+}
+
+/// Who takes part.
+struct Cast {
+    edtech: Daemon,
+    providers: Vec<Provider>,
+    bystanders: Vec<Daemon>,
 }
 
 async fn publish(provider: &mut Provider, recipient: &str) -> Result<(), DemoError> {
@@ -246,6 +279,9 @@ fn text(value: &Value, name: &str) -> String {
 }
 
 async fn negotiate(edtech: &Daemon, provider: &mut Provider) -> Result<(), DemoError> {
+    provider.catalog = edtech
+        .call(Method::GET, &format!("/v1/catalog?peer={}", provider.daemon.name), None)
+        .await?;
     let begun = Instant::now();
     let wanted = json!({"peer": provider.daemon.did, "offer": provider.dataset});
     let opened = edtech.call(Method::POST, "/v1/negotiations", Some(&wanted)).await?;

@@ -8,11 +8,8 @@ use serde_json::{Value, json};
 /// Where a record names its learner, by the holder's own identifier. It leaves only as a pairwise pseudonym.
 pub const SUBJECT: &str = "/sub";
 
-/// What every record carries whatever was agreed: it describes the record, not the learner. JSON pointers, RFC 6901.
-pub const ENVELOPE: &[&str] = &["/v", "/id", "/rev", "/category", "/ret"];
-
-/// Each data category with the fields that it opens, as JSON pointers (RFC 6901). A field stands in exactly one category,
-/// in [`ENVELOPE`] or is [`SUBJECT`]; a field that stands nowhere must not leave.
+/// Each data category with the fields that it opens, as JSON pointers (RFC 6901). A field stands in exactly one category
+/// or is [`SUBJECT`]; a field that stands nowhere must not leave.
 pub const CATEGORIES: &[(&str, &[&str])] = &[
     ("identity", &["/person"]),
     ("skills", &["/kind", "/title", "/assurance", "/skills"]),
@@ -68,10 +65,7 @@ mod tests {
     #[test]
     fn no_field_stands_in_two_categories() {
         let mut seen = HashSet::from([SUBJECT]);
-        for pointer in ENVELOPE
-            .iter()
-            .chain(CATEGORIES.iter().flat_map(|(_, pointers)| *pointers))
-        {
+        for pointer in CATEGORIES.iter().flat_map(|(_, pointers)| *pointers) {
             assert!(seen.insert(pointer), "{pointer}");
         }
     }

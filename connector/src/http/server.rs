@@ -2,12 +2,13 @@
 //! silent client out), and a drain at the end.
 
 use super::{Connection, Limits, tls::Tls};
-use axum::Router;
-use http::Request;
+use axum::{Router, body::Body, response::Response};
+use http::{Request, StatusCode};
 use hyper::{body::Incoming, server::conn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::{
     collections::HashMap,
+    convert::Infallible,
     io,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -79,11 +80,12 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<Tls>, routes: Router, lim
             tracing::debug!(%from, "too many connections from one address");
             continue;
         };
-        let (acceptor, routes, limits, stop) = (
+        let (acceptor, routes, limits, stop, handlers) = (
             TlsAcceptor::from(tls.current()),
             routes.clone(),
             limits.clone(),
             stop.clone(),
+            tracker.clone(),
         );
         tracker.spawn(async move {
             let _held = (permit, visit);
@@ -93,7 +95,7 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<Tls>, routes: Router, lim
                 return;
             };
             let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            connection(stream, http2, routes, &limits, &stop).await;
+            connection(stream, http2, routes, &handlers, &limits, &stop).await;
         });
     }
     drain(tracker, limits.drain).await;
@@ -135,8 +137,8 @@ fn local<S>(tracker: &TaskTracker, stream: S, routes: &Router, limits: &Limits, 
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (routes, limits, stop) = (routes.clone(), limits.clone(), stop.clone());
-    tracker.spawn(async move { connection(stream, false, routes, &limits, &stop).await });
+    let (routes, limits, stop, handlers) = (routes.clone(), limits.clone(), stop.clone(), tracker.clone());
+    tracker.spawn(async move { connection(stream, false, routes, &handlers, &limits, &stop).await });
 }
 
 async fn drain(tracker: TaskTracker, longest: Duration) {
@@ -146,17 +148,38 @@ async fn drain(tracker: TaskTracker, longest: Duration) {
     }
 }
 
-async fn connection<S>(stream: S, http2: bool, routes: Router, limits: &Limits, stop: &CancellationToken)
-where
+/// What may change something runs to its end even when its caller goes away: between the commit and what follows from it (waking the
+/// dispatcher, stopping a stream) a handler must not be dropped.
+async fn answer(handlers: TaskTracker, routes: Router, request: Request<Body>) -> Result<Response, Infallible> {
+    let safe = request.method().is_safe();
+    let answer = routes.oneshot(request);
+    if safe {
+        return answer.await;
+    }
+    handlers.spawn(answer).await.unwrap_or_else(|_| {
+        let mut failed = Response::default();
+        *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        Ok(failed)
+    })
+}
+
+async fn connection<S>(
+    stream: S,
+    http2: bool,
+    routes: Router,
+    handlers: &TaskTracker,
+    limits: &Limits,
+    stop: &CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (reset, asked) = (CancellationToken::new(), CancellationToken::new());
-    let (this, first) = (Connection(reset.clone()), asked.clone());
+    let (this, first, handlers) = (Connection(reset.clone()), asked.clone(), handlers.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         first.cancel();
-        let mut request = request.map(axum::body::Body::new);
+        let mut request = request.map(Body::new);
         request.extensions_mut().insert(this.clone());
-        routes.clone().oneshot(request)
+        answer(handlers.clone(), routes.clone(), request)
     });
     let io = TokioIo::new(stream);
     let result = if http2 {

@@ -184,7 +184,11 @@ impl Peers {
             body: body.into(),
             reach: peer.reach,
         };
-        let response = self.client.send(request).await?;
+        let response = self
+            .client
+            .send(request)
+            .await
+            .inspect_err(|_| self.forget(&peer.did))?;
         let status = response.status;
         let header = single(&response.headers);
         let verified = self

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use std::{
     fs::{File, OpenOptions},
     io::{BufWriter, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::Arc,
 };
@@ -61,8 +62,11 @@ pub struct Expected {
     /// The agreement's id.
     pub agreement: String,
     /// The provider's keys by id.
-    pub key: Arc<dyn Fn(&str) -> Option<VerifyingKey> + Send + Sync>,
+    pub key: KeyLookup,
 }
+
+/// Finds a public key by its id.
+pub type KeyLookup = Arc<dyn Fn(&str) -> Option<VerifyingKey> + Send + Sync>;
 
 /// Where control lines are in a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,6 +97,8 @@ impl Incoming {
             .create(true)
             .truncate(false)
             .write(true)
+            // Learners' records are for the daemon's user alone.
+            .mode(0o600)
             .open(path)
             .map_err(PlaneError::Sink)?;
         if file.metadata().map_err(PlaneError::Sink)?.len() < from.bytes {
@@ -209,6 +215,7 @@ impl Incoming {
                     return Err(self.broken("it belongs to another agreement"));
                 }
                 self.stage = Stage::Records;
+                self.write(line)?;
             }
             (Some("cp"), Stage::Records) => {
                 let cursor = text("cursor").filter(|cursor| cursor.len() <= 8192);

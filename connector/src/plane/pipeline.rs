@@ -202,7 +202,7 @@ impl Pipeline {
                 Some(LineOutcome::Line) => self.record(&rules, &consents, now, &mut out),
             }
             self.state.position = self.source.position();
-            if self.state.sent % CHECKPOINT == 0 && self.state.sent > 0 && self.checkpoint_due(&out) {
+            if self.state.sent.is_multiple_of(CHECKPOINT) && self.state.sent > 0 && self.checkpoint_due(&out) {
                 let line = self.checkpoint_line()?;
                 push_line(&mut out, &line);
             }

@@ -1,116 +1,41 @@
 //! Transfer processes: the control side of the data plane, in both roles. Sends nothing itself; opens and stops streams.
 
+mod error;
 mod pull;
 mod record;
+mod streams;
 mod token;
 
+pub use error::TransferError;
 pub use pull::{Counts, Live, Puller, file};
 pub use record::TransferRecord;
 pub use token::TokenKey;
 
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
-    catalog::{Catalog, DatasetError, SourceSpec, read_policy, shape},
-    consent::{Consents, Gate},
-    contract::{Agreements, ContractError, StoredAgreement},
+    catalog::Catalog,
+    consent::Consents,
+    contract::Agreements,
     dsp::{
         AgreementId, FORMAT_HTTP_PULL, MessageError, ParticipantId, Pid, Role,
-        message::{DataAddress, ENDPOINT_TYPE_HTTP, Explanation, Received, TransferMessage},
+        message::{DataAddress, Explanation, Received, TransferMessage},
         transfer::{State, Transfer},
     },
-    jose::{self, JoseError, Signer},
-    plane::{CursorKey, PlaneError, Rules, outgoing, pipeline::Pipeline},
+    jose::{self},
+    plane::CursorKey,
     process::{
-        Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict,
-        outbox::Outcome,
+        Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, outbox::Outcome,
     },
-    store::StoreError,
     trust::{Trust, Verified},
 };
-use policy::{Action, Facts, Stage, Timestamp};
-use serde_json::{Value, json};
+use policy::Timestamp;
+use serde_json::Value;
 use std::{sync::Arc, time::Duration};
-use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 /// The header of a completion: the consumer's signed receipt.
 pub const RECEIPT_HEADER: &str = "x-dases-receipt";
-
-/// Why a transfer did not take a step. Nothing changed.
-#[derive(Debug, thiserror::Error)]
-pub enum TransferError {
-    /// The shared mechanics refused.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// The body is not the message that belongs here.
-    #[error(transparent)]
-    Message(#[from] MessageError),
-    /// No such agreement between these two parties in these roles.
-    #[error("there is no agreement {0} between these parties")]
-    UnknownAgreement(String),
-    /// The dataset is gone.
-    #[error("the agreed dataset is no longer offered")]
-    UnknownDataset,
-    /// Not a format of the dataset.
-    #[error("{0} is not a format of this dataset; it is offered as {FORMAT_HTTP_PULL}")]
-    UnknownFormat(String),
-    /// The agreement's policy does not allow it now.
-    #[error("the agreement does not allow this: {0}")]
-    NotPermitted(String),
-    /// An address is not one that we would call back.
-    #[error("callbackAddress: {0}")]
-    Callback(String),
-    /// Something about the request makes no sense.
-    #[error("{0}")]
-    Invalid(String),
-    /// The receipt is not a receipt for what was sent.
-    #[error("the receipt is not for what was sent: {0}")]
-    Receipt(String),
-    /// Signing failed.
-    #[error("signing failed: {0}")]
-    Signing(#[from] JoseError),
-    /// The data plane refused.
-    #[error(transparent)]
-    Plane(#[from] PlaneError),
-    /// The token of a data request is not good: wrong, expired, or of another transfer.
-    #[error("the token is not valid for this transfer now")]
-    Token,
-    /// Data does not flow in this state.
-    #[error("the transfer is not started")]
-    NotStarted,
-    /// Too many streams at once.
-    #[error("too many streams are running; try again later")]
-    TooManyStreams,
-}
-
-impl Verdict for TransferError {
-    fn is_final(&self) -> bool {
-        match self {
-            Self::Process(error) => error.is_final(),
-            Self::Message(_)
-            | Self::UnknownAgreement(_)
-            | Self::UnknownDataset
-            | Self::UnknownFormat(_)
-            | Self::NotPermitted(_)
-            | Self::Callback(_)
-            | Self::Invalid(_)
-            | Self::Receipt(_) => true,
-            Self::Signing(_) | Self::Plane(_) | Self::Token | Self::NotStarted | Self::TooManyStreams => false,
-        }
-    }
-}
-
-impl From<StoreError> for TransferError {
-    fn from(error: StoreError) -> Self {
-        Self::Process(ProcessError::Store(error))
-    }
-}
-
-impl From<DatasetError> for TransferError {
-    fn from(error: DatasetError) -> Self {
-        Self::NotPermitted(error.to_string())
-    }
-}
 
 /// Secrets of the data plane, all made from the daemon's master secret.
 pub struct Keys {
@@ -164,6 +89,8 @@ pub struct Transfers {
     parts: Parts,
     pulls: Arc<Queue>,
     live: Live,
+    /// What still has to be recorded about streams that ended.
+    ends: TaskTracker,
 }
 
 impl Transfers {
@@ -175,6 +102,7 @@ impl Transfers {
             parts,
             pulls: Arc::default(),
             live: Live::default(),
+            ends: TaskTracker::new(),
         }
     }
 
@@ -288,7 +216,11 @@ impl Transfers {
         let (record, ()) = self
             .ledger
             .change(pid, now, |record: &mut TransferRecord, turn| {
-                record.send(turn, message, Vec::new(), now)
+                record.send(turn, message, Vec::new(), now)?;
+                if let TransferMessage::Suspension(why) | TransferMessage::Termination(why) = message {
+                    record.core.explanation = Some(why.clone());
+                }
+                Ok::<(), TransferError>(())
             })
             .await?;
         Ok(record)
@@ -488,164 +420,6 @@ impl Transfers {
         }
         Ok(())
     }
-
-    // ---- data --------------------------------------------------------------------------------------------------------
-
-    async fn agreement(&self, id: &AgreementId, role: Role) -> Result<StoredAgreement, TransferError> {
-        let unknown = || TransferError::UnknownAgreement(id.to_string());
-        self.parts
-            .agreements
-            .get(id)
-            .await?
-            .filter(|stored| stored.role == role)
-            .ok_or_else(unknown)
-    }
-
-    /// Folds everything that is known into what remains to be asked for each record.
-    fn plan(&self, stored: &StoredAgreement, now: Timestamp) -> Result<policy::Plan, TransferError> {
-        let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(crate::catalog::list(&reasons));
-        let policy = read_policy(&stored.agreement)?;
-        policy.check(Stage::Transfer).map_err(refuse)?;
-        policy
-            .plan(&Facts::new(now, stored.consumer.as_str(), Action::Use))
-            .map_err(refuse)
-    }
-
-    fn data_address(&self, record: &mut TransferRecord, now: Timestamp) -> DataAddress {
-        record.token_serial += 1;
-        let expires = now.plus(self.parts.token_lifetime);
-        let token = self
-            .parts
-            .keys
-            .tokens
-            .make(&record.core.pid, record.token_serial, expires);
-        let root = self.parts.root.as_str().trim_end_matches('/');
-        DataAddress {
-            endpoint_type: ENDPOINT_TYPE_HTTP.to_owned(),
-            endpoint: Url::parse(&format!("{root}/data/{}", record.core.pid)).ok(),
-            authorization: Some(token),
-        }
-    }
-
-    /// Opens the stream of a transfer for whoever holds its token. `reset` cuts the connection that carries it.
-    pub async fn stream(
-        self: &Arc<Self>,
-        pid: &Pid,
-        token: &str,
-        cursor: Option<&str>,
-        reset: CancellationToken,
-        now: Timestamp,
-    ) -> Result<outgoing::Outgoing, TransferError> {
-        let (record, _) = self.ledger.load(pid).await?.ok_or(TransferError::Token)?;
-        if record.core.role != Role::Provider || !self.parts.keys.tokens.verify(token, pid, record.token_serial, now) {
-            return Err(TransferError::Token);
-        }
-        // The consumer's acknowledgement of our start may still be on its way: its coming here is one (R3).
-        if record.core.position.intended(Role::Provider) != Some(State::Started) {
-            return Err(TransferError::NotStarted);
-        }
-        let stored = self.agreement(&record.agreement, Role::Provider).await?;
-        let rules = Arc::new(self.rules(&record, &stored, now).await?);
-        let names = rules.pseudonyms.clone();
-        let owned = cursor.map(str::to_owned);
-        let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(rules, owned.as_deref()))
-            .await
-            .map_err(|_| PlaneError::Incomplete)??;
-        let from = pipeline.state().sent;
-        let entry = Entry::new(Recorded::StreamOpened)
-            .with("process", pid.as_str())
-            .with("peer", record.core.peer.as_str())
-            .with("agreement", record.agreement.as_str())
-            .with("from", from);
-        self.parts
-            .log
-            .commit(crate::store::Batch::new(), entry, Vec::new(), now)
-            .await?;
-        let gate = Arc::new(Gate::new(from, names, reset));
-        let index = self.parts.consents.index().clone();
-        let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline, self.parts.stream_bytes_per_second);
-        let service = self.clone();
-        let pid = pid.clone();
-        tokio::spawn(async move {
-            if let Ok(report) = report.await
-                && let Err(error) = service.released(&pid, &report).await
-            {
-                tracing::error!(%pid, %error, "what a stream released could not be recorded");
-            }
-        });
-        Ok(body)
-    }
-
-    async fn rules(
-        &self,
-        record: &TransferRecord,
-        stored: &StoredAgreement,
-        now: Timestamp,
-    ) -> Result<Rules, TransferError> {
-        let plan = self.plan(stored, now)?;
-        let dataset = self
-            .parts
-            .catalog
-            .get(&stored.dataset)
-            .await?
-            .ok_or(TransferError::UnknownDataset)?;
-        let index = self.parts.consents.index().clone();
-        let allowed: Vec<String> = dataset
-            .categories
-            .keys()
-            .filter(|name| plan.allows_category(name))
-            .cloned()
-            .collect();
-        let not_permitted = |error: &dyn std::fmt::Display| TransferError::NotPermitted(error.to_string());
-        let question = index
-            .question(&stored.consumer, &plan.purposes, &dataset.id, &allowed)
-            .map_err(|error| not_permitted(&error))?;
-        let shape = shape::shape(&dataset.subject, &dataset.categories, |name| index.category(name).ok())
-            .map_err(|error| not_permitted(&error))?;
-        let SourceSpec::File { path } = dataset.source;
-        Ok(Rules {
-            transfer: record.core.pid.clone(),
-            agreement: stored.id.clone(),
-            dataset: dataset.id,
-            path,
-            shape,
-            question,
-            index,
-            pseudonyms: Arc::new(self.parts.consents.pseudonyms().towards(&stored.consumer)),
-            signer: self.signer().clone(),
-            cursors: self.parts.keys.cursors.clone(),
-            plan,
-            clock: self.parts.clock,
-        })
-    }
-
-    fn signer(&self) -> &Arc<Signer> {
-        self.parts.trust.signer()
-    }
-
-    /// Records what a stream released, complete or broken off.
-    async fn released(&self, pid: &Pid, report: &outgoing::Report) -> Result<(), TransferError> {
-        let now = (self.parts.clock)();
-        let entry = Entry::new(Recorded::Release)
-            .with("process", pid.as_str())
-            .with("sent", report.sent)
-            .with("complete", report.complete)
-            .with("withheld", json!(report.release.withheld()))
-            .with("fieldsRemoved", report.release.fields_removed())
-            .of("root", &report.root);
-        self.ledger
-            .change(
-                pid,
-                now,
-                |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
-                    record.released(report);
-                    turn.record(entry.clone());
-                    Ok(())
-                },
-            )
-            .await?;
-        Ok(())
-    }
 }
 
 /// A start that the peer refuses leaves the two sides apart: the transfer ends. Other refusals leave the state as it was.
@@ -676,11 +450,5 @@ fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>) -> Incoming<'a, Tran
         body: call.message.body_digest(),
         signed_with: call.message.thumbprint(),
         spent: call.message.spent(),
-    }
-}
-
-impl From<ContractError> for TransferError {
-    fn from(error: ContractError) -> Self {
-        Self::Invalid(error.to_string())
     }
 }

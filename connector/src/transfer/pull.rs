@@ -174,7 +174,8 @@ impl Puller {
         }
     }
 
-    /// What retrying cannot mend: a token that has run out is renewed by suspending and resuming; a source that has changed ends it.
+    /// What retrying cannot mend: a token that has run out is renewed by suspending and resuming; an agreement that permits no more, a
+    /// dataset that is gone or a source that has changed ends it.
     async fn changed_course(&self, pid: &Pid, error: &TransferError) -> bool {
         let TransferError::Plane(PlaneError::Refused { status, reason }) = error else {
             return false;
@@ -185,13 +186,15 @@ impl Puller {
                 let why = Explanation::new("token-expired", "the data token has run out");
                 self.transfers.suspend(pid, why, now).await.is_ok() && self.transfers.resume(pid, now).await.is_ok()
             }
-            410 => self
-                .transfers
-                .terminate(pid, Explanation::new("source-changed", reason.clone()), now)
-                .await
-                .is_ok(),
+            400 => self.give_up(pid, "refused", reason, now).await,
+            410 => self.give_up(pid, "source-changed", reason, now).await,
             _ => false,
         }
+    }
+
+    async fn give_up(&self, pid: &Pid, code: &'static str, reason: &str, now: policy::Timestamp) -> bool {
+        let why = Explanation::new(code, reason);
+        self.transfers.terminate(pid, why, now).await.is_ok()
     }
 
     async fn note(&self, pid: &Pid, error: &TransferError) -> Result<(), TransferError> {
@@ -202,7 +205,10 @@ impl Puller {
                 pid,
                 crate::clock::now(),
                 |record: &mut TransferRecord, _| -> Result<(), TransferError> {
-                    record.core.explanation = Some(why.clone());
+                    // Who suspended or ended the transfer said why: the break that followed says less.
+                    if wants_data(record) {
+                        record.core.explanation = Some(why.clone());
+                    }
                     Ok(())
                 },
             )

@@ -1,0 +1,361 @@
+//! All processes of one kind in the store: loading them, and the one commit that every change of theirs goes through.
+
+use super::{
+    Answer, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, decode, encode, outbox,
+    turn::SEEN,
+};
+use crate::{
+    audit::{Entry, Kind as Recorded, Log},
+    dsp::{ParticipantId, Pid, Position, Role},
+    jose,
+    store::{Batch, Guard, StoreError, Version},
+    trust::Spent,
+};
+use policy::Timestamp;
+use serde_json::Value;
+use std::{marker::PhantomData, sync::Arc};
+
+/// How often a change is decided again because somebody else was quicker.
+const ATTEMPTS: usize = 64;
+
+/// All processes of one kind.
+pub struct Ledger<K: Kind> {
+    log: Arc<Log>,
+    queue: Arc<Queue>,
+    events: Arc<Events>,
+    kind: PhantomData<K>,
+}
+
+impl<K: Kind> Ledger<K> {
+    /// A ledger over the log's store.
+    pub fn new(log: Arc<Log>, queue: Arc<Queue>, events: Arc<Events>) -> Self {
+        Self {
+            log,
+            queue,
+            events,
+            kind: PhantomData,
+        }
+    }
+
+    /// Where changes are announced.
+    pub fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
+    /// The log that everything is committed through.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// A record with the version that it was read at.
+    pub async fn load(&self, pid: &Pid) -> Result<Option<(K, Version)>, StoreError> {
+        let item = self.log.store().get(K::TABLE, pid.as_str().as_bytes()).await?;
+        item.map(|item| Ok((decode(&item.value)?, item.version))).transpose()
+    }
+
+    /// A record that belongs to `peer`; a foreign one looks like none.
+    pub async fn of_peer(&self, pid: &Pid, peer: &ParticipantId) -> Result<K, ProcessError> {
+        match self.load(pid).await? {
+            Some((record, _)) if record.core().peer == *peer => Ok(record),
+            _ => Err(ProcessError::NotFound),
+        }
+    }
+
+    /// All records, oldest id first.
+    pub async fn list(&self) -> Result<Vec<K>, StoreError> {
+        let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
+        loop {
+            let rows = self.log.store().scan(K::TABLE, &[], after.as_deref(), 128).await?;
+            let Some(last) = rows.last() else { return Ok(all) };
+            after = Some(last.key.clone());
+            for row in rows {
+                all.push(decode(&row.item.value)?);
+            }
+        }
+    }
+
+    /// Our id for the process that the peer calls `theirs`.
+    pub async fn find(&self, peer: &ParticipantId, role: Role, theirs: &Pid) -> Result<Option<Pid>, StoreError> {
+        let item = self.log.store().get(K::INDEX, &index_key(peer, role, theirs)).await?;
+        item.map(|item| decode(&item.value)).transpose()
+    }
+
+    /// Whether this message was answered before, and how (R2). Its signature is spent all the same.
+    pub async fn seen(
+        &self,
+        pid: &Pid,
+        message: &Incoming<'_, K::Machine>,
+        state: &str,
+    ) -> Result<Option<Answer>, ProcessError> {
+        let Some(item) = self.log.store().get(SEEN, &message.key.bytes(pid)).await? else {
+            return Ok(None);
+        };
+        let answer: Answer = decode(&item.value)?;
+        if matches!(message.key, MessageKey::Body(_)) && answer.state != state {
+            return Ok(None);
+        }
+        self.spend(&message.spent).await?;
+        Ok(Some(answer))
+    }
+
+    /// Burns a message id that leads to no change.
+    pub async fn spend(&self, spent: &Spent) -> Result<(), ProcessError> {
+        let mut batch = Batch::new();
+        spent.burn(&mut batch);
+        match self.log.store().commit(batch).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict { .. }) => Err(ProcessError::Replayed),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Stores a process that we open ourselves.
+    pub async fn open(&self, record: &K, turn: Turn, now: Timestamp) -> Result<(), ProcessError> {
+        let mut batch = Batch::new();
+        batch.insert(K::TABLE, record.core().pid.as_str(), encode(record)?);
+        self.finish(batch, None, record, turn, now).await
+    }
+
+    /// Stores a process that a peer's message opens, with the answer to that message.
+    pub async fn admit(
+        &self,
+        record: &K,
+        message: &Incoming<'_, K::Machine>,
+        answer: &Answer,
+        mut turn: Turn,
+        now: Timestamp,
+    ) -> Result<(), ProcessError> {
+        let core = record.core();
+        let mut batch = Batch::new();
+        let theirs = message.peer_pid.ok_or(ProcessError::PidMismatch)?;
+        let spent = message.spent.burn(&mut batch);
+        batch.insert(K::TABLE, core.pid.as_str(), encode(record)?);
+        batch.insert(K::INDEX, index_key(&core.peer, core.role, theirs), encode(&core.pid)?);
+        batch.put(SEEN, message.key.bytes(&core.pid), encode(answer)?);
+        turn.entries.insert(0, received(record, message));
+        match self.finish(batch, None, record, turn, now).await {
+            Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => Err(ProcessError::Replayed),
+            Err(ProcessError::Store(StoreError::Conflict { .. })) => Err(ProcessError::Busy),
+            other => other,
+        }
+    }
+
+    /// Takes a peer's message in an existing process: R2 first, then the position, then `decide`, then one commit.
+    ///
+    /// A refusal is remembered like an acceptance: otherwise a late copy could be accepted after its sender has given it up.
+    pub async fn receive<E: Verdict>(
+        &self,
+        pid: &Pid,
+        message: Incoming<'_, K::Machine>,
+        now: Timestamp,
+        mut decide: impl FnMut(&mut K, &mut Turn) -> Result<Option<Value>, E>,
+    ) -> Result<(K, Answer), E> {
+        for _ in 0..ATTEMPTS {
+            let Some((before, version)) = self.load(pid).await.map_err(ProcessError::from)? else {
+                return Err(ProcessError::NotFound.into());
+            };
+            if before.core().peer != *message.sender {
+                return Err(ProcessError::NotFound.into());
+            }
+            if let Some(answer) = self.seen(pid, &message, &before.core().state_name()).await? {
+                return Ok((before, answer));
+            }
+            let mut batch = Batch::new();
+            batch.require(K::TABLE, pid.as_str(), Guard::At(version));
+            let spent = message.spent.burn(&mut batch);
+            let (record, answer, turn, refused) = match step(&before, &message, now, &mut decide) {
+                Ok((record, answer, turn)) => {
+                    batch.put(K::TABLE, pid.as_str(), encode(&record).map_err(ProcessError::from)?);
+                    (record, answer, turn, None)
+                }
+                Err(error) if error.is_final() => {
+                    let answer = refusal(&before, &error);
+                    (before.clone(), answer, Turn::default(), Some(error))
+                }
+                Err(error) => return Err(error),
+            };
+            batch.put(
+                SEEN,
+                message.key.bytes(pid),
+                encode(&answer).map_err(ProcessError::from)?,
+            );
+            match self
+                .finish(batch, Some(&before.core().position), &record, turn, now)
+                .await
+            {
+                Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => {
+                    return Err(ProcessError::Replayed.into());
+                }
+                Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => return refused.map_or(Ok((record, answer)), Err),
+            }
+        }
+        Err(ProcessError::Busy.into())
+    }
+
+    /// Changes a record by our own decision: a command, or what follows from a delivery.
+    pub async fn change<T, E: From<ProcessError>>(
+        &self,
+        pid: &Pid,
+        now: Timestamp,
+        mut decide: impl FnMut(&mut K, &mut Turn) -> Result<T, E>,
+    ) -> Result<(K, T), E> {
+        for _ in 0..ATTEMPTS {
+            let Some((mut record, version)) = self.load(pid).await.map_err(ProcessError::from)? else {
+                return Err(ProcessError::NotFound.into());
+            };
+            let mut turn = Turn::default();
+            let before = record.core().position.clone();
+            record.core_mut().updated = now;
+            let result = decide(&mut record, &mut turn)?;
+            let mut batch = Batch::new();
+            batch.replace(
+                K::TABLE,
+                pid.as_str(),
+                version,
+                encode(&record).map_err(ProcessError::from)?,
+            );
+            match self.finish(batch, Some(&before), &record, turn, now).await {
+                Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
+                other => return other.map(|()| (record, result)).map_err(E::from),
+            }
+        }
+        Err(ProcessError::Busy.into())
+    }
+
+    /// Settles a delivered message: the position takes the outcome, `decide` adds what follows, the outbox entry goes.
+    pub async fn settle<E: From<ProcessError>>(
+        &self,
+        entry: &Outgoing,
+        outcome: &outbox::Outcome,
+        now: Timestamp,
+        mut decide: impl FnMut(&mut K, &mut Turn) -> Result<(), E>,
+    ) -> Result<K, E> {
+        let (record, ()) = self
+            .change(&entry.pid, now, |record: &mut K, turn| {
+                turn.delivered = Some(entry.clone());
+                let core = record.core_mut();
+                if !core.position.awaits(entry.number) {
+                    // Its fate was already known by another way (R3), or the process is over.
+                    return Ok(());
+                }
+                let audit = |kind| {
+                    Entry::new(kind)
+                        .with("process", entry.pid.as_str())
+                        .with("peer", entry.peer.as_str())
+                        .with("message", entry.kind.as_str())
+                };
+                match outcome {
+                    outbox::Outcome::Acknowledged { peer_pid, .. } => {
+                        core.meet(peer_pid.as_ref())?;
+                        core.position = core.position.acknowledged(core.role, entry.number);
+                        core.head = jose::sha256(entry.body.as_bytes());
+                        turn.record(audit(Recorded::Acknowledged));
+                    }
+                    outbox::Outcome::Refused { status, explanation } => {
+                        core.position = core.position.refused(core.role, entry.number);
+                        core.explanation = Some(explanation.clone());
+                        turn.record(audit(Recorded::Refused).with("status", *status));
+                    }
+                }
+                decide(record, turn)
+            })
+            .await?;
+        Ok(record)
+    }
+
+    async fn finish(
+        &self,
+        mut batch: Batch,
+        before: Option<&Position<K::Machine>>,
+        record: &K,
+        turn: Turn,
+        now: Timestamp,
+    ) -> Result<(), ProcessError> {
+        // R1: the outbox holds exactly what is pending.
+        for number in before
+            .into_iter()
+            .flat_map(|before| record.core().position.left_since(before))
+        {
+            outbox::unqueue(&record.core().pid, number, &mut batch);
+        }
+        for outgoing in &turn.outgoing {
+            outgoing.queue(&mut batch)?;
+        }
+        if let Some(delivered) = &turn.delivered {
+            outbox::unqueue(&delivered.pid, delivered.number, &mut batch);
+        }
+        batch.writes.extend(turn.batch.writes);
+        let mut entries = turn.entries.into_iter();
+        match entries.next() {
+            Some(first) => self.log.commit(batch, first, entries.collect(), now).await?,
+            None => self.log.store().commit(batch).await?,
+        };
+        let core = record.core();
+        if !turn.outgoing.is_empty() {
+            self.queue.wake(K::PROTOCOL, &core.pid);
+        }
+        self.events.announce(K::PROTOCOL, &core.pid, &core.state_name());
+        Ok(())
+    }
+}
+
+type Step<K> = (K, Answer, Turn);
+
+/// One message taken: the record after it, what to answer, what else to commit.
+fn step<K: Kind, E: Verdict>(
+    before: &K,
+    message: &Incoming<'_, K::Machine>,
+    now: Timestamp,
+    decide: &mut impl FnMut(&mut K, &mut Turn) -> Result<Option<Value>, E>,
+) -> Result<Step<K>, E> {
+    let mut record = before.clone();
+    let core = record.core_mut();
+    core.meet(message.peer_pid)?;
+    core.position = core
+        .position
+        .receive(core.role, message.step)
+        .map_err(ProcessError::from)?;
+    core.head = message.body;
+    core.updated = now;
+    let mut turn = Turn::default();
+    turn.record(received(&record, message));
+    let state = record.core().state_name();
+    let extra = decide(&mut record, &mut turn)?;
+    let answer = Answer {
+        status: 200,
+        state,
+        pids: record.core().pids(),
+        extra,
+        refusal: None,
+    };
+    Ok((record, answer, turn))
+}
+
+fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
+    let core = record.core();
+    Answer {
+        status: 400,
+        state: core.state_name(),
+        pids: core.pids(),
+        extra: None,
+        refusal: Some(error.to_string()),
+    }
+}
+
+fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
+    Entry::new(Recorded::MessageIn)
+        .with("process", record.core().pid.as_str())
+        .with("peer", message.sender.as_str())
+        .with("message", message.kind)
+        .with("state", record.core().state_name())
+        .of("signedWith", &message.signed_with)
+        .of("body", &message.body)
+}
+
+fn index_key(peer: &ParticipantId, role: Role, theirs: &Pid) -> Vec<u8> {
+    jose::sha256(format!("{peer}\0{role}\0{theirs}").as_bytes())
+        .as_bytes()
+        .to_vec()
+}

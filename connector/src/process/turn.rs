@@ -1,0 +1,146 @@
+//! One message or command on its way to a commit: what comes in, what is answered, what goes out with it.
+
+use super::{Kind, Outgoing};
+use crate::{
+    audit::{Entry, Kind as Recorded},
+    dsp::{Machine, MessageId, ParticipantId, Pid, message::Pids},
+    jose::{self, Digest},
+    store::{Batch, Table},
+    trust::{Spent, Verified},
+};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::marker::PhantomData;
+
+/// Messages already answered, by our process id and the message's key.
+pub(super) const SEEN: Table = Table(4);
+
+/// What was answered to a message, to be answered again to its repetition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The state at the time, as DSP writes it.
+    pub state: String,
+    /// The ids at the time.
+    pub pids: Pids,
+    /// An addition that the answer carried (a renewed data address).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra: Option<Value>,
+    /// The message was refused, and why: that stands too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+}
+
+/// What a change wants to commit besides the record itself.
+#[derive(Default)]
+pub struct Turn {
+    pub(super) outgoing: Vec<Outgoing>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) batch: Batch,
+    pub(super) delivered: Option<Outgoing>,
+}
+
+impl Turn {
+    /// Records something else in the audit log.
+    pub fn record(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// Further writes for the same commit; must not carry guards of its own.
+    pub fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+
+    /// Queues a message whose step the record's position already holds as pending.
+    pub fn send<K: Kind>(&mut self, record: &mut K, draft: Draft<K>, now: Timestamp) {
+        let core = record.core_mut();
+        let outgoing = Outgoing {
+            protocol: K::PROTOCOL,
+            pid: core.pid.clone(),
+            number: core.sent,
+            peer: core.peer.clone(),
+            base: core.base.clone(),
+            path: draft.path,
+            kind: draft.kind.to_owned(),
+            body: draft.body.to_string(),
+            headers: draft.headers,
+            prev: core.head,
+            created: now,
+        };
+        core.sent += 1;
+        self.record(
+            Entry::new(Recorded::MessageOut)
+                .with("process", core.pid.as_str())
+                .with("peer", core.peer.as_str())
+                .with("message", draft.kind)
+                .of("body", &jose::sha256(outgoing.body.as_bytes())),
+        );
+        self.outgoing.push(outgoing);
+    }
+}
+
+/// A message to be queued.
+pub struct Draft<K: Kind> {
+    /// Its `@type`, for logs.
+    pub kind: &'static str,
+    /// The path below the peer's base.
+    pub path: String,
+    /// The body.
+    pub body: Value,
+    /// Further headers.
+    pub headers: Vec<(String, String)>,
+    /// Ties the draft to its kind.
+    pub of: PhantomData<K>,
+}
+
+/// An incoming message as the shared mechanics see it.
+pub struct Incoming<'a, M: Machine> {
+    /// The step that it wants to take.
+    pub step: M::Step,
+    /// Its `@type`, for logs.
+    pub kind: &'static str,
+    /// The sender's id of the process.
+    pub peer_pid: Option<&'a Pid>,
+    /// The sender.
+    pub sender: &'a ParticipantId,
+    /// The key under which a repetition is recognised.
+    pub key: MessageKey,
+    /// Hash over its body.
+    pub body: Digest,
+    /// Thumbprint of the key that signed it.
+    pub signed_with: Digest,
+    /// Its id, to be spent with what it causes.
+    pub spent: Spent,
+}
+
+/// The key of a message for rule R2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessageKey {
+    /// The sender's `@id`.
+    Id(MessageId),
+    /// For a sender without ids: the hash of the body, good as long as the state it led to still holds.
+    Body(Digest),
+}
+
+impl MessageKey {
+    /// From a verified message and the id that it carries.
+    pub fn of<T>(id: Option<&MessageId>, verified: &Verified<T>) -> Self {
+        match id {
+            Some(id) => Self::Id(id.clone()),
+            None => Self::Body(verified.body_digest()),
+        }
+    }
+
+    pub(super) fn bytes(&self, pid: &Pid) -> Vec<u8> {
+        let text = match self {
+            Self::Id(id) => format!("{pid}\0i{id}"),
+            Self::Body(digest) => format!("{pid}\0b{digest}"),
+        };
+        // Ids are up to 512 bytes each: the hash keeps the key within the store's limit.
+        let mut key = jose::sha256(pid.as_str().as_bytes()).as_bytes().to_vec();
+        key.extend_from_slice(jose::sha256(text.as_bytes()).as_bytes());
+        key
+    }
+}

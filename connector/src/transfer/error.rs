@@ -1,0 +1,93 @@
+//! Why transfers refuse.
+
+use crate::{
+    catalog::DatasetError,
+    contract::ContractError,
+    dsp::{FORMAT_HTTP_PULL, MessageError},
+    jose::JoseError,
+    plane::PlaneError,
+    process::{ProcessError, Verdict},
+    store::StoreError,
+};
+
+/// Why a transfer did not take a step. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The shared mechanics refused.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// The body is not the message that belongs here.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// No such agreement between these two parties in these roles.
+    #[error("there is no agreement {0} between these parties")]
+    UnknownAgreement(String),
+    /// The dataset is gone.
+    #[error("the agreed dataset is no longer offered")]
+    UnknownDataset,
+    /// Not a format of the dataset.
+    #[error("{0} is not a format of this dataset; it is offered as {FORMAT_HTTP_PULL}")]
+    UnknownFormat(String),
+    /// The agreement's policy does not allow it now.
+    #[error("the agreement does not allow this: {0}")]
+    NotPermitted(String),
+    /// An address is not one that we would call back.
+    #[error("callbackAddress: {0}")]
+    Callback(String),
+    /// Something about the request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The receipt is not a receipt for what was sent.
+    #[error("the receipt is not for what was sent: {0}")]
+    Receipt(String),
+    /// Signing failed.
+    #[error("signing failed: {0}")]
+    Signing(#[from] JoseError),
+    /// The data plane refused.
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
+    /// The token of a data request is not good: wrong, expired, or of another transfer.
+    #[error("the token is not valid for this transfer now")]
+    Token,
+    /// Data does not flow in this state.
+    #[error("the transfer is not started")]
+    NotStarted,
+    /// Too many streams at once.
+    #[error("too many streams are running; try again later")]
+    TooManyStreams,
+}
+
+impl Verdict for TransferError {
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Process(error) => error.is_final(),
+            Self::Message(_)
+            | Self::UnknownAgreement(_)
+            | Self::UnknownDataset
+            | Self::UnknownFormat(_)
+            | Self::NotPermitted(_)
+            | Self::Callback(_)
+            | Self::Invalid(_)
+            | Self::Receipt(_) => true,
+            Self::Signing(_) | Self::Plane(_) | Self::Token | Self::NotStarted | Self::TooManyStreams => false,
+        }
+    }
+}
+
+impl From<StoreError> for TransferError {
+    fn from(error: StoreError) -> Self {
+        Self::Process(ProcessError::Store(error))
+    }
+}
+
+impl From<DatasetError> for TransferError {
+    fn from(error: DatasetError) -> Self {
+        Self::NotPermitted(error.to_string())
+    }
+}
+
+impl From<ContractError> for TransferError {
+    fn from(error: ContractError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}

@@ -1,0 +1,186 @@
+//! Opening and ending the provider's streams: from a token to a running pipeline, and what it released.
+
+use super::{TransferError, TransferRecord, Transfers};
+use crate::{
+    audit::{Entry, Kind as Recorded},
+    catalog::{SourceSpec, read_policy, shape},
+    consent::Gate,
+    contract::StoredAgreement,
+    dsp::{
+        AgreementId, Pid, Role,
+        message::{DataAddress, ENDPOINT_TYPE_HTTP},
+        transfer::State,
+    },
+    jose::Signer,
+    plane::{PlaneError, Rules, outgoing, pipeline::Pipeline},
+};
+use policy::{Action, Facts, Stage, Timestamp};
+use serde_json::json;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+impl Transfers {
+    pub(super) async fn agreement(&self, id: &AgreementId, role: Role) -> Result<StoredAgreement, TransferError> {
+        let unknown = || TransferError::UnknownAgreement(id.to_string());
+        self.parts
+            .agreements
+            .get(id)
+            .await?
+            .filter(|stored| stored.role == role)
+            .ok_or_else(unknown)
+    }
+
+    /// Folds everything that is known into what remains to be asked for each record.
+    pub(super) fn plan(&self, stored: &StoredAgreement, now: Timestamp) -> Result<policy::Plan, TransferError> {
+        let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(crate::catalog::list(&reasons));
+        let policy = read_policy(&stored.agreement)?;
+        policy.check(Stage::Transfer).map_err(refuse)?;
+        policy
+            .plan(&Facts::new(now, stored.consumer.as_str(), Action::Use))
+            .map_err(refuse)
+    }
+
+    pub(super) fn data_address(&self, record: &mut TransferRecord, now: Timestamp) -> DataAddress {
+        record.token_serial += 1;
+        let expires = now.plus(self.parts.token_lifetime);
+        let token = self
+            .parts
+            .keys
+            .tokens
+            .make(&record.core.pid, record.token_serial, expires);
+        let root = self.parts.root.as_str().trim_end_matches('/');
+        DataAddress {
+            endpoint_type: ENDPOINT_TYPE_HTTP.to_owned(),
+            endpoint: Url::parse(&format!("{root}/data/{}", record.core.pid)).ok(),
+            authorization: Some(token),
+        }
+    }
+
+    /// Opens the stream of a transfer for whoever holds its token. `reset` cuts the connection that carries it.
+    pub async fn stream(
+        self: &Arc<Self>,
+        pid: &Pid,
+        token: &str,
+        cursor: Option<&str>,
+        reset: CancellationToken,
+        now: Timestamp,
+    ) -> Result<outgoing::Outgoing, TransferError> {
+        let (record, _) = self.ledger.load(pid).await?.ok_or(TransferError::Token)?;
+        if record.core.role != Role::Provider || !self.parts.keys.tokens.verify(token, pid, record.token_serial, now) {
+            return Err(TransferError::Token);
+        }
+        // The consumer's acknowledgement of our start may still be on its way: its coming here is one (R3).
+        if record.core.position.intended(Role::Provider) != Some(State::Started) {
+            return Err(TransferError::NotStarted);
+        }
+        let stored = self.agreement(&record.agreement, Role::Provider).await?;
+        let rules = Arc::new(self.rules(&record, &stored, now).await?);
+        let names = rules.pseudonyms.clone();
+        let owned = cursor.map(str::to_owned);
+        let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(rules, owned.as_deref()))
+            .await
+            .map_err(|_| PlaneError::Incomplete)??;
+        let from = pipeline.state().sent;
+        let entry = Entry::new(Recorded::StreamOpened)
+            .with("process", pid.as_str())
+            .with("peer", record.core.peer.as_str())
+            .with("agreement", record.agreement.as_str())
+            .with("from", from);
+        self.parts
+            .log
+            .commit(crate::store::Batch::new(), entry, Vec::new(), now)
+            .await?;
+        let gate = Arc::new(Gate::new(from, names, reset));
+        let index = self.parts.consents.index().clone();
+        let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline, self.parts.stream_bytes_per_second);
+        let service = self.clone();
+        let pid = pid.clone();
+        self.ends.spawn(async move {
+            if let Ok(report) = report.await
+                && let Err(error) = service.released(&pid, &report).await
+            {
+                tracing::error!(%pid, %error, "what a stream released could not be recorded");
+            }
+        });
+        Ok(body)
+    }
+
+    async fn rules(
+        &self,
+        record: &TransferRecord,
+        stored: &StoredAgreement,
+        now: Timestamp,
+    ) -> Result<Rules, TransferError> {
+        let plan = self.plan(stored, now)?;
+        let dataset = self
+            .parts
+            .catalog
+            .get(&stored.dataset)
+            .await?
+            .ok_or(TransferError::UnknownDataset)?;
+        let index = self.parts.consents.index().clone();
+        let allowed: Vec<String> = dataset
+            .categories
+            .keys()
+            .filter(|name| plan.allows_category(name))
+            .cloned()
+            .collect();
+        let not_permitted = |error: &dyn std::fmt::Display| TransferError::NotPermitted(error.to_string());
+        let question = index
+            .question(&stored.consumer, &plan.purposes, &dataset.id, &allowed)
+            .map_err(|error| not_permitted(&error))?;
+        let shape = shape::shape(&dataset.subject, &dataset.categories, |name| index.category(name).ok())
+            .map_err(|error| not_permitted(&error))?;
+        let SourceSpec::File { path } = dataset.source;
+        Ok(Rules {
+            transfer: record.core.pid.clone(),
+            agreement: stored.id.clone(),
+            dataset: dataset.id,
+            path,
+            shape,
+            question,
+            index,
+            pseudonyms: Arc::new(self.parts.consents.pseudonyms().towards(&stored.consumer)),
+            signer: self.signer().clone(),
+            cursors: self.parts.keys.cursors.clone(),
+            plan,
+            clock: self.parts.clock,
+        })
+    }
+
+    pub(super) fn signer(&self) -> &Arc<Signer> {
+        self.parts.trust.signer()
+    }
+
+    /// Ends all outgoing streams; their receivers take them up again by cursor. Returns when what they released is recorded.
+    pub async fn stop_streams(&self) {
+        self.parts.consents.index().stop_all();
+        self.ends.close();
+        self.ends.wait().await;
+    }
+
+    /// Records what a stream released, complete or broken off.
+    async fn released(&self, pid: &Pid, report: &outgoing::Report) -> Result<(), TransferError> {
+        let now = (self.parts.clock)();
+        let entry = Entry::new(Recorded::Release)
+            .with("process", pid.as_str())
+            .with("sent", report.sent)
+            .with("complete", report.complete)
+            .with("withheld", json!(report.release.withheld()))
+            .with("fieldsRemoved", report.release.fields_removed())
+            .of("root", &report.root);
+        self.ledger
+            .change(
+                pid,
+                now,
+                |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
+                    record.released(report);
+                    turn.record(entry.clone());
+                    Ok(())
+                },
+            )
+            .await?;
+        Ok(())
+    }
+}

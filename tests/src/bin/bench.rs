@@ -1,0 +1,29 @@
+//! Prints the project's figures, one JSON object a line. `tests/bench` builds what it needs and runs it.
+#![forbid(unsafe_code)]
+
+use connector_tests::bench::{idle, negotiation, signatures, stream};
+use std::process::ExitCode;
+
+const NAMES: [&str; 5] = ["signatures", "idle_memory", "startup", "negotiation", "stream"];
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(unknown) = wanted.iter().find(|name| !NAMES.contains(&name.as_str())) {
+        eprintln!("{unknown} is not measured; there are: {}", NAMES.join(", "));
+        return ExitCode::from(2);
+    }
+    if wanted.is_empty() {
+        wanted = NAMES.map(str::to_owned).into();
+    }
+    for name in &wanted {
+        match name.as_str() {
+            "signatures" => signatures::run(),
+            "idle_memory" => idle::memory().await,
+            "startup" => idle::startup().await,
+            "negotiation" => negotiation::run().await,
+            _ => stream::run().await,
+        }
+    }
+    ExitCode::SUCCESS
+}
