@@ -36,11 +36,7 @@ pub fn seed() -> u64 {
     let seed = std::env::var("CONNECTOR_SEED")
         .ok()
         .and_then(|text| text.parse().ok())
-<<<<<<< HEAD
-        .unwrap_or_else(|| connector::clock::now().millis().unsigned_abs());
-=======
         .unwrap_or_else(|| RandomState::new().hash_one(0));
->>>>>>> w-faults
     println!("CONNECTOR_SEED={seed}");
     seed
 }

@@ -1,8 +1,9 @@
-//! The body of a data response: decided chunks pass the consent gate one by one as TLS asks for them. Bounded: at most two chunks wait.
+//! The body of a data response: decided chunks pass the consent gate one by one as TLS asks for them. Bounded: at most two chunks
+//! and one piece wait.
 
 use super::{
     PlaneError,
-    pipeline::{Chunk, Pipeline, Release, State},
+    pipeline::{Chunk, Decider, Piece, Pipeline, Release, Sealer, State},
 };
 use crate::{
     consent::{Gate, Index},
@@ -13,7 +14,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use std::{
     pin::Pin,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{Receiver, SyncSender},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -108,7 +112,8 @@ impl Pace {
     }
 }
 
-/// Starts the producer on a blocking thread and returns the body, and what will be known at its end. `bytes_per_second` of 0 is no limit.
+/// Starts the two stages of the producer on blocking threads and returns the body, and what will be known at its end.
+/// `bytes_per_second` of 0 is no limit.
 pub fn start(
     transfer: Pid,
     index: Arc<Index>,
@@ -134,28 +139,41 @@ pub fn start(
         report: Some(report),
         pace: Pace::new(bytes_per_second),
     };
-    tokio::task::spawn_blocking(move || produce(pipeline, &sender, &restart));
+    let Pipeline { decider, sealer } = pipeline;
+    let (pieces, decided) = std::sync::mpsc::sync_channel(1);
+    tokio::task::spawn_blocking(move || decide(decider, &pieces, &restart));
+    tokio::task::spawn_blocking(move || seal(sealer, &decided, &sender));
     (body, reported)
 }
 
-fn produce(mut pipeline: Pipeline, chunks: &mpsc::Sender<(u64, Result<Chunk, PlaneError>)>, restart: &Slot) {
-    let mut generation = 0;
+/// A decided piece, and the order to go back that came before it, if there was one.
+type Decided = (Option<Restart>, Result<Piece, PlaneError>);
+
+fn decide(mut decider: Decider, pieces: &SyncSender<Decided>, restart: &Slot) {
     loop {
         let wanted = restart.lock().0.take();
-        if let Some(wanted) = wanted {
-            generation = wanted.generation;
-            if let Err(error) = pipeline.rewind(wanted.state, wanted.begun) {
-                let _ = chunks.blocking_send((generation, Err(error)));
-                return;
-            }
-        }
-        let chunk = pipeline.chunk();
-        let over = chunk.as_ref().map_or(true, |chunk| chunk.last);
-        if chunks.blocking_send((generation, chunk)).is_err() {
+        let ready = wanted.as_ref().map_or(Ok(()), |wanted| decider.rewind(&wanted.state));
+        let piece = ready.and_then(|()| decider.piece());
+        let over = piece.as_ref().map_or(true, Piece::is_last);
+        if pieces.send((wanted, piece)).is_err() {
             return;
         }
         // The epoch may still change before the end line has passed.
         if over && !restart.wait() {
+            return;
+        }
+    }
+}
+
+fn seal(mut sealer: Sealer, pieces: &Receiver<Decided>, chunks: &mpsc::Sender<(u64, Result<Chunk, PlaneError>)>) {
+    let mut generation = 0;
+    while let Ok((restart, piece)) = pieces.recv() {
+        if let Some(restart) = restart {
+            generation = restart.generation;
+            sealer.rewind(restart.state, restart.begun);
+        }
+        let chunk = piece.and_then(|piece| sealer.seal(piece));
+        if chunks.blocking_send((generation, chunk)).is_err() {
             return;
         }
     }

@@ -1,5 +1,6 @@
-//! From a source to decided chunks: for each record find its learner, ask for consent, keep what is permitted, put the pseudonym in
-//! place. Runs on a blocking thread; allocates nothing per record.
+//! From a source to chunks that may leave, in two stages that run side by side on blocking threads: the [`Decider`] finds each record's
+//! learner, asks for consent, keeps what is permitted and puts the pseudonym in place; the [`Sealer`] hashes the lines and adds the
+//! signed ones. Hashing takes about as long as all the rest. Neither allocates anything per record.
 
 use super::{
     CursorKey, PlaneError, lines,
@@ -108,6 +109,32 @@ pub struct State {
     pub release: Release,
 }
 
+/// Decided record lines that nobody can refer to yet: not hashed, and without the control line that may follow them.
+pub struct Piece {
+    bytes: Vec<u8>,
+    epoch: u64,
+    /// Everything of the state after these lines except the tree.
+    position: u64,
+    sent: u64,
+    release: Release,
+    then: Then,
+}
+
+/// Which control line follows a piece.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Nothing,
+    Checkpoint,
+    End,
+}
+
+impl Piece {
+    /// Nothing comes after it.
+    pub fn is_last(&self) -> bool {
+        self.then == Then::End
+    }
+}
+
 /// Bytes to hand over together, with the epoch that they were decided under and the state after them.
 pub struct Chunk {
     /// Whole lines.
@@ -120,15 +147,12 @@ pub struct Chunk {
     pub last: bool,
 }
 
-/// One reading of a source.
+/// One reading of a source: its two stages.
 pub struct Pipeline {
-    rules: Arc<Rules>,
-    source: FileSource,
-    state: State,
-    scratch: Scratch,
-    line: Vec<u8>,
-    pseudonym: String,
-    begun: bool,
+    /// The first.
+    pub decider: Decider,
+    /// The second.
+    pub sealer: Sealer,
 }
 
 impl Pipeline {
@@ -141,113 +165,167 @@ impl Pipeline {
                 (Some(fingerprint), state)
             }
         };
-        let mut pipeline = Self::at(rules, state)?;
-        if fingerprint.is_some_and(|fingerprint| fingerprint != pipeline.source.fingerprint()) {
+        let decider = Decider::at(rules.clone(), &state)?;
+        let found = decider.source.fingerprint();
+        if fingerprint.is_some_and(|fingerprint| fingerprint != found) {
             return Err(PlaneError::Cursor("the source has changed since; start a new transfer"));
         }
-        pipeline.begun = false;
-        Ok(pipeline)
+        let sealer = Sealer {
+            rules,
+            fingerprint: found,
+            state,
+            begun: false,
+        };
+        Ok(Self { decider, sealer })
     }
 
-    fn at(rules: Arc<Rules>, state: State) -> Result<Self, PlaneError> {
+    /// The state after the last chunk.
+    pub fn state(&self) -> &State {
+        &self.sealer.state
+    }
+}
+
+/// The first stage: reads and decides.
+pub struct Decider {
+    rules: Arc<Rules>,
+    source: FileSource,
+    sent: u64,
+    release: Release,
+    scratch: Scratch,
+    line: Vec<u8>,
+    pseudonym: String,
+}
+
+impl Decider {
+    fn at(rules: Arc<Rules>, state: &State) -> Result<Self, PlaneError> {
         let source = FileSource::open(&rules.path, state.position).map_err(PlaneError::Source)?;
-        let (scratch, line, pseudonym) = (Scratch::default(), Vec::with_capacity(4096), String::with_capacity(32));
         Ok(Self {
             rules,
             source,
-            state,
-            scratch,
-            line,
-            pseudonym,
-            begun: true,
+            sent: state.sent,
+            release: state.release.clone(),
+            scratch: Scratch::default(),
+            line: Vec::with_capacity(4096),
+            pseudonym: String::with_capacity(32),
         })
     }
 
     /// Goes back to an earlier state of the same reading: everything after it is decided again.
-    pub fn rewind(&mut self, state: State, begun: bool) -> Result<(), PlaneError> {
+    pub fn rewind(&mut self, state: &State) -> Result<(), PlaneError> {
         let fingerprint = self.source.fingerprint();
         *self = Self::at(self.rules.clone(), state)?;
-        self.begun = begun;
         if self.source.fingerprint() != fingerprint {
             return Err(PlaneError::Cursor("the source has changed while it was read"));
         }
         Ok(())
     }
 
-    /// The state after the last chunk.
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// Decides the next chunk. The consent index is held still while it is made and the time is read once.
-    pub fn chunk(&mut self) -> Result<Chunk, PlaneError> {
-        let mut out = Vec::with_capacity(CHUNK + CHUNK / 4);
+    /// Decides the next piece. The consent index is held still while it is made and the time is read once.
+    pub fn piece(&mut self) -> Result<Piece, PlaneError> {
+        let mut bytes = Vec::with_capacity(CHUNK + CHUNK / 4);
         let rules = self.rules.clone();
-        if !self.begun {
-            self.begun = true;
-            let line = self.begin_line()?;
-            push_line(&mut out, &line);
-        }
         let now = (rules.clock)();
-        let open = rules.plan.open_at(now).is_ok();
+        if rules.plan.open_at(now).is_err() {
+            return Err(PlaneError::Stopped);
+        }
         let consents = rules.index.read();
-        let epoch = consents.epoch;
-        let mut last = !open;
-        while !last && out.len() < CHUNK {
+        let mut then = Then::Nothing;
+        while then == Then::Nothing && bytes.len() < CHUNK {
             match self.source.next(&mut self.line).map_err(PlaneError::Source)? {
-                None => last = true,
-                Some(LineOutcome::Refused(error)) => {
-                    Release::withhold(&mut self.state.release.unusable, error as usize)
+                None => then = Then::End,
+                Some(LineOutcome::Refused(error)) => Release::withhold(&mut self.release.unusable, error as usize),
+                Some(LineOutcome::Line) => {
+                    let before = self.sent;
+                    self.record(&rules, &consents, now, &mut bytes);
+                    // A checkpoint follows a record line, not a withheld record.
+                    if self.sent > before && self.sent.is_multiple_of(CHECKPOINT) {
+                        then = Then::Checkpoint;
+                    }
                 }
-                Some(LineOutcome::Line) => self.record(&rules, &consents, now, &mut out),
-            }
-            self.state.position = self.source.position();
-            if self.state.sent.is_multiple_of(CHECKPOINT) && self.state.sent > 0 && self.checkpoint_due(&out) {
-                let line = self.checkpoint_line()?;
-                push_line(&mut out, &line);
             }
         }
-        drop(consents);
-        if last {
-            if !open {
-                return Err(PlaneError::Stopped);
-            }
-            let line = self.end_line()?;
-            push_line(&mut out, &line);
-        }
-        Ok(Chunk {
-            bytes: out.into(),
-            epoch,
-            after: self.state.clone(),
-            last,
+        Ok(Piece {
+            bytes,
+            epoch: consents.epoch,
+            position: self.source.position(),
+            sent: self.sent,
+            release: self.release.clone(),
+            then,
         })
-    }
-
-    /// A checkpoint follows a record line, not a withheld record.
-    fn checkpoint_due(&self, out: &[u8]) -> bool {
-        out.strip_suffix(b"\n").is_some_and(|out| out.ends_with(b"}}"))
     }
 
     fn record(&mut self, rules: &Rules, consents: &crate::consent::Reader<'_>, now: Timestamp, out: &mut Vec<u8>) {
         let found = match rules.shape.find(&mut self.scratch, &self.line) {
             Ok(found) => found,
-            Err(error) => return Release::withhold(&mut self.state.release.unusable, error as usize),
+            Err(error) => return Release::withhold(&mut self.release.unusable, error as usize),
         };
         let permitted = match consents.ask(found.subject(), &rules.question, now) {
             Ok(permitted) => permitted,
-            Err(reason) => return Release::withhold(&mut self.state.release.consent, reason as usize),
+            Err(reason) => return Release::withhold(&mut self.release.consent, reason as usize),
         };
         rules.pseudonyms.write(found.subject(), &mut self.pseudonym);
-        let start = out.len();
-        lines::begin_record(out, self.state.sent + 1);
+        self.sent += 1;
+        lines::begin_record(out, self.sent);
         let projected = found.project(permitted, &self.pseudonym, out);
         lines::end_record(out);
-        self.state.release.fields_removed += u64::from(projected.fields_removed);
-        self.state.sent += 1;
-        self.state
-            .frontier
-            .append(merkle::leaf_hash(out.get(start..).unwrap_or_default()));
         out.push(b'\n');
+        self.release.fields_removed += u64::from(projected.fields_removed);
+    }
+}
+
+/// The second stage: hashes the record lines and writes the signed ones between them.
+pub struct Sealer {
+    rules: Arc<Rules>,
+    fingerprint: [u8; 32],
+    state: State,
+    begun: bool,
+}
+
+impl Sealer {
+    /// Goes back to an earlier state of the same reading; `begun` tells whether the begin line has left.
+    pub fn rewind(&mut self, state: State, begun: bool) {
+        self.state = state;
+        self.begun = begun;
+    }
+
+    /// Makes a piece ready to leave.
+    pub fn seal(&mut self, piece: Piece) -> Result<Chunk, PlaneError> {
+        let mut out = piece.bytes;
+        let begin = if self.begun { None } else { Some(self.begin_line()?) };
+        self.hash(&out);
+        if let Some(mut line) = begin {
+            self.begun = true;
+            line.push(b'\n');
+            out.splice(..0, line);
+        }
+        self.state.position = piece.position;
+        self.state.sent = piece.sent;
+        self.state.release = piece.release;
+        let control = match piece.then {
+            Then::Nothing => None,
+            Then::Checkpoint => Some(self.checkpoint_line()?),
+            Then::End => Some(self.signed(self.members("end"))?),
+        };
+        if let Some(line) = control {
+            out.extend_from_slice(&line);
+            out.push(b'\n');
+        }
+        Ok(Chunk {
+            bytes: out.into(),
+            epoch: piece.epoch,
+            after: self.state.clone(),
+            last: piece.then == Then::End,
+        })
+    }
+
+    /// Appends every line to the tree. No record holds a line feed.
+    fn hash(&mut self, lines: &[u8]) {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', lines) {
+            let line = lines.get(start..end).unwrap_or_default();
+            self.state.frontier.append(merkle::leaf_hash(line));
+            start = end + 1;
+        }
     }
 
     fn begin_line(&self) -> Result<Vec<u8>, PlaneError> {
@@ -263,14 +341,10 @@ impl Pipeline {
         let cursor = self
             .rules
             .cursors
-            .seal(&self.rules.transfer, &self.source.fingerprint(), &self.state)
+            .seal(&self.rules.transfer, &self.fingerprint, &self.state)
             .ok_or(PlaneError::Cursor("it cannot be sealed"))?;
         members.insert("cursor".into(), cursor.into());
         self.signed(members)
-    }
-
-    fn end_line(&self) -> Result<Vec<u8>, PlaneError> {
-        self.signed(self.members("end"))
     }
 
     fn members(&self, kind: &str) -> Map<String, Value> {
@@ -285,9 +359,4 @@ impl Pipeline {
     fn signed(&self, members: Map<String, Value>) -> Result<Vec<u8>, PlaneError> {
         lines::control(&self.rules.signer, members).map_err(PlaneError::Signing)
     }
-}
-
-fn push_line(out: &mut Vec<u8>, line: &[u8]) {
-    out.extend_from_slice(line);
-    out.push(b'\n');
 }

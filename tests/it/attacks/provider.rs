@@ -722,7 +722,7 @@ async fn a_stream_that_was_tampered_with_is_never_complete() {
     let subjects: Vec<_> = lines.iter().map(|line| line["record"]["sub"].clone()).collect();
     assert_eq!(
         subjects,
-        [json!("p:1"), json!("p:2"), json!("p:3"), json!(null)],
+        [json!(null), json!("p:1"), json!("p:2"), json!("p:3"), json!(null)],
         "{lines:?}"
     );
     tally("tampered streams", count);
