@@ -7,7 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 /// Run the main job on this machine: real daemons, real TLS, real signatures, invented learners
 ///
 /// Two connectors hold learners' skills records, a third asks for them: contracts are negotiated and signed, records stream under each
-/// learner's consent, a learner withdraws while the stream runs, and everything is checked at the end.
+/// learner's consent, some withdraw while it runs, and everything is checked at the end.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector demo
@@ -15,7 +15,7 @@ use std::{path::PathBuf, process::ExitCode};
   connector demo --input records.jsonl --subject /learner/id --keep --dir ./demo
 ")]
 pub(super) struct Demo {
-    /// How many records each holder has
+    /// How many records there are, over both holders
     #[arg(long, value_name = "N", default_value_t = 3000)]
     records: u64,
     /// The seed of the invented learners; the same seed makes the same records
@@ -27,10 +27,10 @@ pub(super) struct Demo {
     /// JSON pointer to the learner's identifier in those records
     #[arg(long, value_name = "POINTER", requires = "input")]
     subject: Option<String>,
-    /// Write what the third connector received into this folder
+    /// Leave everything in this folder from which the figures can be recomputed
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Keep the connectors' folders afterwards
+    /// Leave the connectors running, and say how to talk to them
     #[arg(long)]
     keep: bool,
     /// Where the connectors' folders are made [default: a temporary folder]

@@ -2,7 +2,7 @@
 
 use crate::dsp::{DatasetId, ParticipantId};
 use crate::jose;
-use policy::Timestamp;
+use policy::{Category, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -186,9 +186,17 @@ fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> {
     new.purposes
         .iter()
         .try_for_each(|purpose| text("purpose", purpose, 512))?;
-    new.categories
+    // A misspelt category would be recorded and then cover nothing.
+    if !new
+        .categories
         .iter()
-        .try_for_each(|category| text("category", category, 64))?;
+        .all(|name| Category::read(name).is_some_and(|known| known.name() == name))
+    {
+        return Err(GrantError::Invalid(
+            "categories",
+            "has a name that is no data category (identity, results, skills, certificates, activity-traces, experience, provenance, special-needs)",
+        ));
+    }
     if new.expires.is_some_and(|expires| expires <= now) {
         return Err(GrantError::Invalid("expires", "is in the past"));
     }
