@@ -3,6 +3,7 @@
 
 mod architecture;
 mod attacks;
+mod commands;
 mod consents;
 mod dsp_schemas;
 mod faults;

@@ -1,0 +1,337 @@
+//! Every command of the CLI against running daemons, for people and for programs, with its exit codes.
+
+use crate::scenes::{account, brisk, received_at_least, until};
+use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, offer, record, text};
+use serde_json::{Value, json};
+use std::{fs, path::PathBuf, process::Output};
+
+/// What a command that succeeded printed.
+fn said(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs a command, first for people and then, where asking twice does no harm, for programs.
+fn shown(connector: &Connector, arguments: &[&str], expected: &str) -> Value {
+    let text = said(connector.cli(arguments));
+    assert!(
+        text.contains(expected),
+        "{arguments:?} does not say {expected}:\n{text}"
+    );
+    asked(connector, arguments)
+}
+
+fn asked(connector: &Connector, arguments: &[&str]) -> Value {
+    let text = said(connector.cli(&[arguments, &["--json"]].concat()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{text}"))
+}
+
+/// The exit code of a command that fails, and what it says on standard error, which must not be empty.
+fn refused(connector: &Connector, arguments: &[&str], code: i32) -> String {
+    let output = connector.cli(arguments);
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {complaint}");
+    assert!(!complaint.is_empty() && output.stdout.is_empty(), "{arguments:?}");
+    complaint
+}
+
+fn written(connector: &Connector, name: &str, content: &str) -> String {
+    let path: PathBuf = connector.dir.join(name);
+    fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn publish(school: &Connector, records: u64) {
+    let lines: String = (0..records).map(|k| record(k, k % 4)).collect();
+    let (source, terms) = (
+        written(school, "r.ndjson", &lines),
+        written(school, "o.json", &offer().to_string()),
+    );
+    let add = [
+        "dataset",
+        "add",
+        "--id",
+        "records",
+        "--title",
+        "Records of skills",
+        "--file",
+        &source,
+        "--subject",
+        "/sub",
+        "--category",
+        "identity=/person",
+        "--category",
+        "skills=/id,/skills",
+        "--category",
+        "results=/result",
+        "--offer",
+        &terms,
+    ];
+    assert!(said(school.cli(&add)).contains("records is published"));
+    let again = refused(school, &[&add[..], &["--json"]].concat(), 1);
+    assert_eq!(
+        serde_json::from_str::<Value>(&again).unwrap()["error"]["code"],
+        "exists",
+        "{again}"
+    );
+}
+
+fn consents(school: &Connector, work: &Connector) {
+    let grant = [
+        "consent",
+        "grant",
+        "--subject",
+        "l0",
+        "--recipient",
+        &work.did,
+        "--purpose",
+        PURPOSE,
+        "--category",
+        "skills",
+        "--category",
+        "results",
+        "--method",
+        "paper-form",
+        "--notice",
+        NOTICE,
+        "--evidence",
+        "file 1",
+    ];
+    assert!(said(school.cli(&grant)).contains("recorded: urn:uuid:"));
+    let notice = written(school, "notice.txt", "how your records are used");
+    let mut with_file: Vec<&str> = grant.to_vec();
+    with_file.splice(14..16, ["--notice-file", &notice]);
+    assert_eq!(asked(school, &with_file)["granted"], 1);
+    let lines: String = (1..4)
+        .map(|learner| format!("{}\n", consent(&format!("l{learner}"), &work.did)))
+        .collect();
+    let import = written(school, "consents.jsonl", &lines);
+    assert!(said(school.cli(&["consent", "import", &import])).contains("3 consents recorded"));
+    let list = shown(school, &["consent", "list", "--subject", "l0"], "l0");
+    assert_eq!(list["consents"].as_array().unwrap().len(), 2, "{list}");
+    assert!(said(school.cli(&["consent", "withdraw", "--subject", "l3"])).contains("1 consent(s) of l3 ended"));
+    refused(school, &["consent", "withdraw", "--subject", "l3"], 4);
+    let towards = ["consent", "withdraw", "--subject", "l0", "--recipient", &work.did];
+    assert_eq!(asked(school, &towards)["consents"].as_array().unwrap().len(), 2);
+    said(school.cli(&grant));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_does_its_work_for_people_and_for_programs() {
+    let mut world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    publish(school, 40);
+    assert_eq!(
+        shown(school, &["dataset", "list"], "Records of skills")["datasets"][0]["id"],
+        "records"
+    );
+    assert_eq!(
+        shown(school, &["dataset", "show", "records"], "/sub")["subject"],
+        "/sub"
+    );
+    consents(school, work);
+
+    assert_eq!(shown(work, &["status"], "school")["did"], *work.did);
+    let catalog = shown(work, &["catalog", "school"], "Records of skills");
+    let offered = text(&catalog["datasets"][0]["offers"][0], "@id");
+    let done = said(work.cli(&["negotiate", "school", &offered, "--wait"]));
+    let agreement = done.split_whitespace().nth(1).unwrap().to_owned();
+    assert!(done.starts_with("agreed: urn:uuid:"), "{done}");
+    let ended = asked(work, &["negotiate", &school.did, &offered, "--wait"]);
+    assert_eq!(ended["stateName"], "FINALIZED");
+    let list = shown(work, &["negotiation", "list"], "FINALIZED");
+    assert_eq!(list["negotiations"].as_array().unwrap().len(), 2);
+    let pid = text(&ended, "pid");
+    assert_eq!(shown(work, &["negotiation", "show", &pid], "FINALIZED")["pid"], *pid);
+    assert!(shown(school, &["agreement", "list"], &agreement)["agreements"].is_array());
+    assert!(shown(work, &["agreement", "show", &agreement], "signatures")["document"].is_object());
+    let export = work.dir.join("agreement.json");
+    let export = export.to_str().unwrap();
+    said(work.cli(&["agreement", "export", &agreement, "-o", export]));
+    shown(work, &["agreement", "verify", export], "both signatures are valid");
+    let changed = fs::read_to_string(export)
+        .unwrap()
+        .replacen(r#""payload": "e"#, r#""payload": "f"#, 1);
+    refused(
+        work,
+        &["agreement", "verify", &written(work, "changed.json", &changed)],
+        6,
+    );
+
+    let output = work.dir.join("records.jsonl");
+    let output = output.to_str().unwrap();
+    assert!(said(work.cli(&["transfer", "start", &agreement, "-o", output])).contains("30 records"));
+    let records = fs::read_to_string(output).unwrap();
+    assert_eq!(records.lines().count(), 30, "three of four learners consent");
+    assert!(records.lines().all(|line| !line.contains("\"t\":")));
+    assert_eq!(said(work.cli(&["transfer", "start", &agreement, "-o", "-"])), records);
+    let raw = said(work.cli(&["transfer", "start", &agreement, "-o", "-", "--raw"]));
+    assert_eq!(raw.lines().count(), 32, "with the begin and the end");
+    assert_eq!(
+        asked(work, &["transfer", "start", &agreement])["stateName"],
+        "COMPLETED"
+    );
+    let begun = asked(work, &["transfer", "start", &agreement, "--detach"]);
+    let transfer = text(&begun, "pid");
+    work.transfer_until(&transfer, "COMPLETED").await;
+    assert_eq!(said(work.cli(&["transfer", "records", &transfer])), records);
+    assert_eq!(
+        shown(work, &["transfer", "list"], "COMPLETED")["transfers"]
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+    let peer_pid = text(&shown(work, &["transfer", "show", &transfer], "COMPLETED"), "peerPid");
+    shown(school, &["transfer", "show", &peer_pid], "consent-withdrawn");
+
+    let tail = said(work.cli(&["audit", "tail", "-n", "5"]));
+    assert_eq!(tail.lines().count(), 5, "{tail}");
+    let lines = said(work.cli(&["audit", "tail", "-n", "5", "--json"]));
+    assert!(
+        lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()),
+        "{lines}"
+    );
+    shown(school, &["audit", "verify"], "the audit log is whole");
+    assert!(said(school.cli(&["dataset", "remove", "records"])).contains("no longer offered"));
+
+    let nowhere = "urn:uuid:00000000-0000-7000-8000-000000000000";
+    for command in [
+        &["dataset", "show", "records"][..],
+        &["dataset", "remove", "records"],
+        &["negotiation", "show", nowhere],
+        &["agreement", "show", nowhere],
+        &["transfer", "show", nowhere],
+        &["transfer", "start", nowhere],
+        &["negotiate", "school", "urn:offer:none"],
+        &["catalog", "nobody"],
+    ] {
+        refused(work, command, 4);
+    }
+    for command in [
+        &["negotiate"][..],
+        &["transfer", "start", &agreement, "--speed", "9"],
+        &["nonsense"],
+    ] {
+        refused(work, command, 2);
+    }
+    world.get_mut("work").stop();
+    let work = world.get("work");
+    for command in [&["status"][..], &["transfer", "list"], &["audit", "verify"]] {
+        assert!(refused(work, command, 3).contains("connector serve"));
+    }
+    assert_eq!(
+        work.cli(&["agreement", "verify", export]).status.code(),
+        Some(0),
+        "it needs no daemon"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counter_offers_are_steered_by_hand() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(4, 4).await;
+    let mut less = offer();
+    less["permission"][0]["constraint"][1]["rightOperand"] = json!(["skills"]);
+    let less = written(work, "less.json", &less.to_string());
+    let ours = |pid: &str| asked(work, &["negotiation", "show", pid]);
+    let open = || {
+        let held = asked(
+            work,
+            &["negotiate", "school", "records", "--terms", &less, "--manual", "--wait"],
+        );
+        assert_eq!(
+            (&held["stateName"], &held["offerBy"]),
+            (&json!("OFFERED"), &json!("provider")),
+            "{held}"
+        );
+        text(&held, "pid")
+    };
+    let pid = open();
+    assert_eq!(
+        ours(&pid)["offer"]["permission"][0]["constraint"][1]["rightOperand"],
+        json!(["skills", "results"]),
+        "the provider offers its own terms"
+    );
+    said(work.cli(&["negotiation", "counter", &pid, "--terms", &less]));
+    until("the provider's second offer", async || {
+        let shown = ours(&pid);
+        (shown["stateName"] == "OFFERED" && shown["pending"] == json!([])).then_some(())
+    })
+    .await;
+    assert!(said(work.cli(&["negotiation", "accept", &pid])).contains(&pid));
+    let ended = work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
+    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
+    refused(work, &["negotiation", "accept", &pid], 1);
+
+    let pid = open();
+    let words = "the purpose has gone";
+    said(work.cli(&["negotiation", "terminate", &pid, "--reason", words]));
+    let ended = work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
+    assert_eq!(ended["stateName"], "TERMINATED");
+    let peer_pid = text(&ended, "peerPid");
+    until("the provider knows why", async || {
+        let theirs = asked(school, &["negotiation", "show", &peer_pid]);
+        (theirs["stateName"] == "TERMINATED" && theirs["explanation"].to_string().contains(words)).then_some(())
+    })
+    .await;
+
+    // Without --manual the provider's published terms are what was asked for: other terms lead back to them.
+    let back = asked(work, &["negotiate", "school", "records", "--terms", &less, "--wait"]);
+    assert_eq!(back["stateName"], "FINALIZED");
+    // Offers that never meet come to an end.
+    let pid = open();
+    for _ in 0..8 {
+        let shown = until("an answer", async || {
+            let shown = ours(&pid);
+            (shown["stateName"] != "REQUESTED" && shown["pending"] == json!([])).then_some(shown)
+        })
+        .await;
+        if shown["stateName"] == "TERMINATED" {
+            return;
+        }
+        said(work.cli(&["negotiation", "counter", &pid, "--terms", &less]));
+    }
+    panic!("the provider never ended it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_transfer_is_suspended_resumed_and_terminated_by_hand() {
+    const RECORDS: u64 = 8_000;
+    let world = World::start_with(&["school", "work"], |_, config| brisk(config, 300_000)).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(RECORDS, 10).await;
+    school.consent(10, &work.did).await;
+    let agreement = work.negotiate(school).await;
+    for by in [work, school] {
+        let begun = text(&asked(work, &["transfer", "start", &agreement, "--detach"]), "pid");
+        received_at_least(work, &begun, 1_100).await;
+        let peer_pid = text(&work.get(&format!("/v1/transfers/{begun}")).await, "peerPid");
+        let own = if by.name == "work" { &begun } else { &peer_pid };
+        said(by.cli(&["transfer", "suspend", own, "--reason", "maintenance"]));
+        for (connector, pid) in [(work, &begun), (school, &peer_pid)] {
+            let held = connector.transfer_until(pid, "SUSPENDED").await;
+            assert!(held["explanation"].to_string().contains("maintenance"), "{held}");
+        }
+        until("the stream is over", async || {
+            (school.get("/v1/status").await["streams"] == 0).then_some(())
+        })
+        .await;
+        let stopped = work.get(&format!("/v1/transfers/{begun}")).await["progress"].clone();
+        assert!(stopped["records"].as_u64().unwrap() < RECORDS, "{stopped}");
+        assert_eq!(asked(by, &["transfer", "resume", own])["pid"], **own);
+        work.transfer_until(&begun, "COMPLETED").await;
+        let all: Vec<u64> = (0..RECORDS).collect();
+        assert_eq!(account(school, work, &begun).await, all, "suspended by {}", by.name);
+    }
+    let begun = text(&asked(work, &["transfer", "start", &agreement, "--detach"]), "pid");
+    received_at_least(work, &begun, 1).await;
+    let ended = asked(work, &["transfer", "terminate", &begun, "--reason", "not needed"]);
+    let peer_pid = text(&ended, "peerPid");
+    let there = school.transfer_until(&peer_pid, "TERMINATED").await;
+    assert!(there["explanation"].to_string().contains("not needed"), "{there}");
+    work.transfer_until(&begun, "TERMINATED").await;
+    refused(work, &["transfer", "resume", &begun], 1);
+    refused(work, &["transfer", "records", &begun], 1);
+}
