@@ -82,10 +82,10 @@ async fn every_reason_withholds_under_its_name_and_the_peer_sees_none() {
         consent("l1", &edtech.did),
         for_work("l2", "purposes", json!(["https://w3id.org/dpv#Marketing"])),
         for_work("l3", "datasets", json!(["another"])),
-        for_work("l4", "categories", json!(["attendance"])),
+        for_work("l4", "categories", json!(["experience"])),
         for_work("l5", "expires", json!(soon)),
         consent("l6", &work.did),
-        for_work("l7", "categories", json!(["skills", "attendance"])),
+        for_work("l7", "categories", json!(["skills", "experience"])),
     ];
     consents.extend((8..16).map(|learner| consent(&format!("l{learner}"), &work.did)));
     school.post("/v1/consents", &json!(consents)).await;
