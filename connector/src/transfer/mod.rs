@@ -174,13 +174,7 @@ impl Transfers {
     /// Suspends a transfer from our side. Data stops at once, whether the peer has heard of it or not.
     pub async fn suspend(&self, pid: &Pid, why: Explanation, now: Timestamp) -> Result<TransferRecord, TransferError> {
         let message = TransferMessage::Suspension(why);
-        let (record, ()) = self
-            .ledger
-            .change(pid, now, |record: &mut TransferRecord, turn| {
-                record.held = true;
-                record.send(turn, &message, Vec::new(), now)
-            })
-            .await?;
+        let record = self.command(pid, &message, now).await?;
         self.halt(&record);
         Ok(record)
     }
@@ -194,7 +188,6 @@ impl Transfers {
                     Role::Provider => Some(self.data_address(record, now)),
                     Role::Consumer => None,
                 };
-                record.held = false;
                 record.send(turn, &TransferMessage::Start { data_address }, Vec::new(), now)
             })
             .await?;
@@ -381,10 +374,6 @@ impl Transfers {
                 }
                 Ok(None)
             }
-            // The protocol lets either side start again; what this side's operator suspended, its operator alone releases.
-            (TransferMessage::Start { .. }, Role::Provider) if record.held => Err(TransferError::Invalid(
-                "the provider's operator has suspended this transfer and has not released it".into(),
-            )),
             // The consumer goes on; a fresh token travels in our answer, whose body the protocol leaves to us.
             (TransferMessage::Start { .. }, Role::Provider) => Ok(Some(self.data_address(record, now).write())),
             (TransferMessage::Suspension(why), _) => {

@@ -50,9 +50,6 @@ pub struct TransferRecord {
     pub data_address: Option<DataAddress>,
     /// Provider: number of the token that is good now.
     pub token_serial: u64,
-    /// Our operator has suspended it and not released it yet.
-    #[serde(default)]
-    pub held: bool,
     /// Consumer: how far the reception is.
     pub progress: Progress,
     /// Provider: what left.
@@ -84,7 +81,6 @@ impl TransferRecord {
             dataset: stored.dataset.clone(),
             data_address: None,
             token_serial: 0,
-            held: false,
             progress: Progress::default(),
             release: None,
             receipt: None,
