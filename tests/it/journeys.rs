@@ -65,3 +65,18 @@ async fn an_exported_agreement_convinces_offline_until_a_byte_is_changed() {
         assert_eq!(refused.status.code(), Some(6), "{refused:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_in_which_everything_is_withheld_ends_like_an_empty_one() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(20_000, 10).await;
+    let agreement = work.negotiate(school).await;
+    let pid = work.transfer(&agreement).await;
+    let done = work.transfer_until(&pid, "COMPLETED").await;
+    assert_eq!(done["progress"]["records"], 0);
+    let kinds: Vec<Value> = work.received(&pid).iter().map(|line| line["t"].clone()).collect();
+    assert_eq!(kinds, ["begin", "end"]);
+    let theirs = school.get(&format!("/v1/transfers/{}", text(&done, "peerPid"))).await;
+    assert_eq!(theirs["release"]["withheld"], json!({"consent-none": 20_000}));
+}

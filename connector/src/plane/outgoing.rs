@@ -243,6 +243,8 @@ impl Body for Outgoing {
                 continue;
             }
             match chunk.and_then(|chunk| self.pass(chunk)) {
+                // Everything of this piece was withheld.
+                Ok(Some(bytes)) if bytes.is_empty() => {}
                 Ok(Some(bytes)) => {
                     if let Some(pace) = &mut self.pace {
                         pace.spent(bytes.len());

@@ -23,6 +23,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Chunks are about this large: small chunks cost a frame each, large ones delay a withdrawal's effect.
 const CHUNK: usize = 64 * 1024;
+/// A piece ends after this many lines even when all of them were withheld: the consent index is held still meanwhile, and a withdrawal
+/// waits for it.
+const LINES: usize = 2048;
 /// A checkpoint after so many records.
 pub const CHECKPOINT: u64 = 1024;
 
@@ -229,8 +232,9 @@ impl Decider {
             return Err(PlaneError::Stopped);
         }
         let consents = rules.index.read();
-        let mut then = Then::Nothing;
-        while then == Then::Nothing && bytes.len() < CHUNK {
+        let (mut then, mut taken) = (Then::Nothing, 0);
+        while then == Then::Nothing && bytes.len() < CHUNK && taken < LINES {
+            taken += 1;
             match self.source.next(&mut self.line).map_err(PlaneError::Source)? {
                 None => then = Then::End,
                 Some(LineOutcome::Refused(error)) => Release::withhold(&mut self.release.unusable, error as usize),
