@@ -73,7 +73,7 @@ fn categories_become_a_list() {
         (
             "isNoneOf",
             json!(["special-needs", "identity", "activity-traces"]),
-            vec!["results", "skills", "certificates", "experience"],
+            vec!["results", "skills", "certificates", "experience", "provenance"],
         ),
         (
             "neq",
@@ -85,6 +85,7 @@ fn categories_become_a_list() {
                 "certificates",
                 "activity-traces",
                 "experience",
+                "provenance",
             ],
         ),
     ] {
@@ -94,7 +95,7 @@ fn categories_become_a_list() {
     }
     assert!(plan(&permitting(category("eq", json!("skills")))).allows_category("dases:skills"));
     let prohibited = plan(&prohibiting(category("isAnyOf", json!(["special-needs", "identity"]))));
-    assert_eq!(prohibited.categories.unwrap().len(), 5);
+    assert_eq!(prohibited.categories.unwrap().len(), crate::Category::ALL.len() - 2);
 }
 
 #[test]
@@ -175,7 +176,7 @@ fn a_mix_of_time_and_category_is_held_by_a_shorter_window() {
     let now = plan(&policy);
     assert_eq!(
         (now.categories.map(|list| list.len()), now.valid_until),
-        (Some(7), Some(at("2026-06-30T00:00:00Z")))
+        (Some(crate::Category::ALL.len()), Some(at("2026-06-30T00:00:00Z")))
     );
     let later = policy.plan(&facts_at("2026-07-01T00:00:00Z")).unwrap();
     assert_eq!(
