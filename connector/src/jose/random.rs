@@ -30,7 +30,7 @@ pub fn uuid(now: Timestamp) -> Result<Uuid, RandomError> {
     Ok(Builder::from_unix_timestamp_millis(millis, &bytes()?).into_uuid())
 }
 
-/// A fresh [`uuid`] as text.
+/// A fresh [`uuid()`] as text.
 pub fn message_id(now: Timestamp) -> Result<String, RandomError> {
     Ok(uuid(now)?.to_string())
 }

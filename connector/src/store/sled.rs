@@ -12,7 +12,7 @@
 //!   batch, and pays one flush for it. `flush_async` is never called.
 //! - **g4** A tree page over a quarter of sled's segment goes to a file of its own in `blobs/`, which sled never syncs. A
 //!   leaf page holds about 16 items, so at sled's default of 512 KiB items of 8 KiB would be enough. Segments are
-//!   [`SEGMENT`] bytes instead and long values are cut into chunks of 16 KiB (`sled/chunks.rs`); a blob that appears
+//!   `SEGMENT` bytes instead and long values are cut into chunks of 16 KiB (`sled/chunks.rs`); a blob that appears
 //!   all the same is synced before it is acknowledged.
 //!
 //! Reads run inline on the caller's thread: they take microseconds from the page cache, and at worst one disk read.

@@ -16,7 +16,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// Puts both header values of [`HEADER_NAME`] beside the record they were made over.
+    /// Puts both header values of [`super::HEADER_NAME`] beside the record they were made over.
     pub fn assemble(record: Record, assigner: &str, assignee: &str) -> Result<Self, AgreementError> {
         Self::pair(
             record,
