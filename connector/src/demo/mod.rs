@@ -14,6 +14,7 @@ mod tamper;
 pub mod terms;
 
 use std::{path::PathBuf, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What to do.
 #[derive(Clone, Debug)]
@@ -38,9 +39,15 @@ pub struct Options {
 
 /// Runs the demonstration; the account goes to standard output, progress to standard error.
 pub async fn run(options: Options) -> ExitCode {
-    let stopped = tokio::select! {
-        outcome = run::run(&options) => outcome,
-        _ = tokio::signal::ctrl_c() => Err(run::DemoError::Interrupted),
+    // Listening begins before the work does: a signal that comes while records are made must not end us without cleaning up.
+    let stopped = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => tokio::select! {
+            biased;
+            _ = interrupt.recv() => Err(run::DemoError::Interrupted),
+            _ = terminate.recv() => Err(run::DemoError::Interrupted),
+            outcome = run::run(&options) => outcome,
+        },
+        (Err(error), _) | (_, Err(error)) => Err(error.into()),
     };
     match stopped {
         Ok(()) => ExitCode::SUCCESS,
