@@ -39,6 +39,20 @@ fn tally(group: &str, count: usize) {
 
 /// Everything that an attack could change, as the operator sees it.
 async fn picture(of: &Connector) -> Value {
+    let mut shown = glance(of).await;
+    // Under load a process may still be taking in an acknowledgement: look again until it has, or until nothing moves.
+    while shown.to_string().contains("\"pending\":[\"") {
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        let again = glance(of).await;
+        if again == shown {
+            break;
+        }
+        shown = again;
+    }
+    shown
+}
+
+async fn glance(of: &Connector) -> Value {
     let mut status = of.get("/v1/status").await;
     status.as_object_mut().unwrap().remove("uptimeSeconds");
     let mut all = vec![status];
