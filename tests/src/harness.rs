@@ -9,6 +9,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -116,8 +117,19 @@ impl World {
     }
 }
 
+/// A port below those that the system hands out by itself, each only once in this process: between its choice and the daemon's start no
+/// other test and no outgoing connection can take it.
 fn free() -> TcpListener {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port")
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    (0..10_000)
+        .find_map(|_| {
+            let at = std::process::id()
+                .wrapping_mul(97)
+                .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+            let port = u16::try_from(20_000 + at % 10_000).ok()?;
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+        })
+        .expect("a free port")
 }
 
 /// One connector.

@@ -168,7 +168,8 @@ async fn status(State(app): Ctx) -> Outcome {
         "agreements": app.contracts.agreements().list().await?.len(),
         "transfers": transfers.len(),
         "streams": running,
-        "auditEntries": app.log.count().await?,
+        // After a failed write the store does not say what of that write is there; the status is wanted then most of all.
+        "auditEntries": app.log.count().await.ok(),
     }))
 }
 
