@@ -9,7 +9,7 @@ pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 use crate::{
     audit::{Entry, Kind, Log},
     dsp::{DatasetId, OfferId, ParticipantId, catalog::Listed, catalog::ListedDataset},
-    process::{decode, encode},
+    process::{self, decode, encode},
     store::{Batch, Guard, StoreError, Table},
 };
 use policy::{Action, Decision, Facts, Policy, Reason, Stage, Timestamp};
@@ -106,15 +106,7 @@ impl Catalog {
 
     /// All datasets, by id.
     pub async fn list(&self) -> Result<Vec<Dataset>, StoreError> {
-        let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
-        loop {
-            let rows = self.log.store().scan(DATASETS, &[], after.as_deref(), 64).await?;
-            let Some(last) = rows.last() else { return Ok(all) };
-            after = Some(last.key.clone());
-            for row in rows {
-                all.push(decode(&row.item.value)?);
-            }
-        }
+        process::all(&**self.log.store(), DATASETS).await
     }
 
     /// What this peer may see: datasets whose offer could lead to an agreement with it.

@@ -13,7 +13,7 @@ use crate::{
     audit::{Entry, Kind, Log},
     dsp::ParticipantId,
     jose::{self, HmacKey, JoseError, Signer, token},
-    process::{decode, encode},
+    process::{self, decode, encode},
     store::{Batch, StoreError, Table},
 };
 use policy::Timestamp;
@@ -94,24 +94,18 @@ impl Consents {
             audit_key,
             pseudonyms,
         };
-        let mut after = None::<Vec<u8>>;
-        loop {
-            let rows = service.log.store().scan(CONSENTS, &[], after.as_deref(), 256).await?;
-            let Some(last) = rows.last() else { return Ok(service) };
-            after = Some(last.key.clone());
-            for row in rows {
-                let stored: Stored = decode(&row.item.value)?;
-                service
-                    .index
-                    .open(&stored.consent)
-                    .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-                if stored.withdrawn.is_some() {
-                    service
-                        .index
-                        .close(&stored.consent.subject, |id| *id == stored.consent.id);
-                }
+        let index = &service.index;
+        process::each(&**service.log.store(), CONSENTS, |stored: Stored| {
+            index
+                .open(&stored.consent)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            if stored.withdrawn.is_some() {
+                index.close(&stored.consent.subject, |id| *id == stored.consent.id);
             }
-        }
+            Ok(())
+        })
+        .await?;
+        Ok(service)
     }
 
     /// The live index.
@@ -249,17 +243,14 @@ impl Consents {
 
     /// All consents, by id.
     pub async fn list(&self, subject: Option<&str>) -> Result<Vec<Stored>, StoreError> {
-        let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
-        loop {
-            let rows = self.log.store().scan(CONSENTS, &[], after.as_deref(), 256).await?;
-            let Some(last) = rows.last() else { return Ok(all) };
-            after = Some(last.key.clone());
-            for row in rows {
-                let stored: Stored = decode(&row.item.value)?;
-                if subject.is_none_or(|subject| stored.consent.subject == subject) {
-                    all.push(stored);
-                }
+        let mut all = Vec::new();
+        process::each(&**self.log.store(), CONSENTS, |stored: Stored| {
+            if subject.is_none_or(|subject| stored.consent.subject == subject) {
+                all.push(stored);
             }
-        }
+            Ok(())
+        })
+        .await?;
+        Ok(all)
     }
 }

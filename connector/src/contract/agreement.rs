@@ -9,7 +9,7 @@ use crate::{
         self, AgreementError, Digest, VerifyingKey,
         agreement::{self, Document, Parts, Party, Record},
     },
-    process::{decode, encode},
+    process::{self, decode, encode},
     store::{Batch, Store, StoreError, Table},
     trust::{Trust, did::Document as DidDocument},
 };
@@ -204,15 +204,7 @@ impl Agreements {
 
     /// All agreements, by id.
     pub async fn list(&self) -> Result<Vec<StoredAgreement>, StoreError> {
-        let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
-        loop {
-            let rows = self.0.scan(AGREEMENTS, &[], after.as_deref(), 64).await?;
-            let Some(last) = rows.last() else { return Ok(all) };
-            after = Some(last.key.clone());
-            for row in rows {
-                all.push(decode(&row.item.value)?);
-            }
-        }
+        process::all(&*self.0, AGREEMENTS).await
     }
 
     pub(super) fn put(&self, batch: &mut Batch, stored: &StoredAgreement) -> Result<(), ContractError> {

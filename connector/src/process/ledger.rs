@@ -63,15 +63,7 @@ impl<K: Kind> Ledger<K> {
 
     /// All records, oldest id first.
     pub async fn list(&self) -> Result<Vec<K>, StoreError> {
-        let (mut all, mut after) = (Vec::new(), None::<Vec<u8>>);
-        loop {
-            let rows = self.log.store().scan(K::TABLE, &[], after.as_deref(), 128).await?;
-            let Some(last) = rows.last() else { return Ok(all) };
-            after = Some(last.key.clone());
-            for row in rows {
-                all.push(decode(&row.item.value)?);
-            }
-        }
+        super::all(&**self.log.store(), K::TABLE).await
     }
 
     /// Our id for the process that the peer calls `theirs`.

@@ -13,7 +13,10 @@ pub use outbox::{Events, Outgoing, Protocol, Queue};
 pub use record::{Core, Kind};
 pub use turn::{Answer, Draft, Incoming, MessageKey, Turn};
 
-use crate::{dsp::Refused, store::StoreError};
+use crate::{
+    dsp::Refused,
+    store::{Store, StoreError, Table},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Why a process did not move. Nothing changed.
@@ -64,4 +67,35 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(bytes)
         .map_err(|error| StoreError::Corrupt(format!("a stored value cannot be read: {error}")))
+}
+
+/// How many rows are read at a time.
+const PAGE: usize = 128;
+
+/// Every value of a table in the order of its keys, a page at a time; the first error ends it.
+pub async fn each<T: DeserializeOwned>(
+    store: &dyn Store,
+    table: Table,
+    mut take: impl FnMut(T) -> Result<(), StoreError> + Send,
+) -> Result<(), StoreError> {
+    let mut after = None::<Vec<u8>>;
+    loop {
+        let rows = store.scan(table, &[], after.as_deref(), PAGE).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = Some(last.key.clone());
+        for row in rows {
+            take(decode(&row.item.value)?)?;
+        }
+    }
+}
+
+/// [`each`] value, in memory.
+pub async fn all<T: DeserializeOwned + Send>(store: &dyn Store, table: Table) -> Result<Vec<T>, StoreError> {
+    let mut found = Vec::new();
+    each(store, table, |value| {
+        found.push(value);
+        Ok(())
+    })
+    .await?;
+    Ok(found)
 }

@@ -110,16 +110,13 @@ pub async fn next(store: &dyn Store, pid: &Pid) -> Result<Option<Outgoing>, Stor
 
 /// Every process that has undelivered messages; read once, at start.
 pub async fn waiting(store: &dyn Store) -> Result<BTreeSet<(Protocol, Pid)>, StoreError> {
-    let (mut found, mut after) = (BTreeSet::new(), None::<Vec<u8>>);
-    loop {
-        let rows = store.scan(OUTBOX, &[], after.as_deref(), 128).await?;
-        let Some(last) = rows.last() else { return Ok(found) };
-        after = Some(last.key.clone());
-        for row in rows {
-            let outgoing: Outgoing = decode(&row.item.value)?;
-            found.insert((outgoing.protocol, outgoing.pid));
-        }
-    }
+    let mut found = BTreeSet::new();
+    super::each(store, OUTBOX, |outgoing: Outgoing| {
+        found.insert((outgoing.protocol, outgoing.pid));
+        Ok(())
+    })
+    .await?;
+    Ok(found)
 }
 
 /// Which processes have new messages. A commit wakes the dispatcher; nobody polls.

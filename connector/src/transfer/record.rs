@@ -4,7 +4,7 @@ use super::TransferError;
 use crate::{
     contract::StoredAgreement,
     dsp::{
-        AgreementId, DatasetId, Role,
+        AgreementId, DatasetId,
         message::{DataAddress, TransferMessage},
         transfer::Transfer,
     },
@@ -150,7 +150,7 @@ impl TransferRecord {
             .map_err(ProcessError::from)?;
         let id = crate::dsp::MessageId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         let body = message.write(&id, &core.pids());
-        let path = path(message, core.role, core.peer_pid.as_ref().map(|pid| pid.as_str()));
+        let path = path(message, core.peer_pid.as_ref().map(|pid| pid.as_str()));
         let draft = Draft {
             kind: message.type_name(),
             path,
@@ -164,7 +164,7 @@ impl TransferRecord {
 }
 
 /// The address of a message below the recipient's base (DSP 2025-1 §10.2).
-fn path(message: &TransferMessage, _sender: Role, recipient_pid: Option<&str>) -> String {
+fn path(message: &TransferMessage, recipient_pid: Option<&str>) -> String {
     let Some(pid) = recipient_pid else {
         return "/transfers/request".to_owned();
     };

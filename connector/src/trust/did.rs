@@ -2,7 +2,7 @@
 
 use crate::{
     dsp::{self, ParticipantId},
-    jose::{Digest, VerifyingKey, key::KeyError},
+    jose::{VerifyingKey, key::KeyError},
     net::NetError,
 };
 use serde_json::{Value, json};
@@ -137,11 +137,6 @@ impl Document {
     /// The key with this absolute id.
     pub fn key(&self, kid: &str) -> Option<&VerifyingKey> {
         self.keys.iter().find(|(id, _)| id == kid).map(|(_, key)| key)
-    }
-
-    /// Whether a key with this RFC 7638 thumbprint is published.
-    pub fn publishes(&self, thumbprint: &Digest) -> bool {
-        self.keys.iter().any(|(_, key)| key.thumbprint() == *thumbprint)
     }
 }
 
