@@ -12,6 +12,7 @@ mod compare;
 mod evaluate;
 mod meaning;
 mod model;
+mod normal;
 mod parse;
 mod plan;
 mod reason;
