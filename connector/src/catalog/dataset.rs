@@ -1,6 +1,6 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
-use super::{Category, permitted, read_policy, shape::shape};
+use super::{Category, DatasetDecisions, permitted, read_policy, shape::shape};
 use crate::dsp::{self, DatasetId, OfferId, ParticipantId, catalog::ListedDataset};
 use policy::{Malformed, Reason, Stage, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,9 @@ pub struct NewDataset {
     pub categories: BTreeMap<String, Vec<String>>,
     /// The ODRL offer; `@id` and `@type` are added when they are missing.
     pub offer: Value,
+    /// What the operator decides for this dataset differently from the configuration.
+    #[serde(default, skip_serializing_if = "DatasetDecisions::is_default")]
+    pub decisions: DatasetDecisions,
 }
 
 /// A published dataset.
@@ -87,6 +90,9 @@ pub struct Dataset {
     pub offer_id: OfferId,
     /// The offer as the catalog shows it.
     pub offer: Value,
+    /// What the operator decides for it differently from the configuration.
+    #[serde(default, skip_serializing_if = "DatasetDecisions::is_default")]
+    pub decisions: DatasetDecisions,
     /// When it was published.
     pub published: Timestamp,
 }
@@ -135,6 +141,7 @@ impl Dataset {
             categories: new.categories,
             offer_id,
             offer,
+            decisions: new.decisions,
             published: now,
         })
     }
@@ -148,12 +155,17 @@ impl Dataset {
         }
     }
 
+    /// The formats in which it can be transferred.
+    pub fn formats(&self) -> [&'static str; 2] {
+        dsp::FORMATS
+    }
+
     pub(super) fn listed(&self) -> ListedDataset {
         ListedDataset {
             id: self.id.clone(),
             title: self.title.clone(),
             offers: vec![self.offer.clone()],
-            formats: vec![dsp::FORMAT_HTTP_PULL.to_owned()],
+            formats: self.formats().map(str::to_owned).to_vec(),
         }
     }
 

@@ -10,11 +10,11 @@ pub fn request() -> Value {
     json!({"@context": [CONTEXT], "@type": "CatalogRequestMessage"})
 }
 
-/// Reads a `CatalogRequestMessage`; `true` when it carries a filter.
-pub fn read_request(body: &Value) -> Result<bool, MessageError> {
+/// Reads a `CatalogRequestMessage`: what it carries as filters, whose content the protocol leaves free.
+pub fn read_request(body: &Value) -> Result<&[Value], MessageError> {
     let reader = Reader::new(body)?;
     match reader.message_type()? {
-        "CatalogRequestMessage" => Ok(!reader.one_or_many("filter").is_empty()),
+        "CatalogRequestMessage" => Ok(reader.one_or_many("filter")),
         other => Err(MessageError::WrongType {
             found: other.chars().take(80).collect(),
             expected: "CatalogRequestMessage",

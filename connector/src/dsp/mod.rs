@@ -26,3 +26,7 @@ pub const PATH: &str = "/dsp/2025-1";
 pub const WELL_KNOWN_VERSION: &str = "/.well-known/dspace-version";
 /// The transfer format of an HTTP pull, by the name that Eclipse EDC gives it.
 pub const FORMAT_HTTP_PULL: &str = "HttpData-PULL";
+/// The transfer format of an HTTP push, by the same source.
+pub const FORMAT_HTTP_PUSH: &str = "HttpData-PUSH";
+/// The formats in which every dataset is offered.
+pub const FORMATS: [&str; 2] = [FORMAT_HTTP_PULL, FORMAT_HTTP_PUSH];

@@ -5,7 +5,10 @@ use crate::{
     catalog::CatalogError,
     consent::ConsentError,
     contract::ContractError,
-    dsp::message::{self, Explanation, Pids},
+    dsp::{
+        MessageError,
+        message::{self, Explanation, Pids},
+    },
     jose::JoseError,
     peer::PeerError,
     plane::PlaneError,
@@ -139,12 +142,19 @@ impl From<ProcessError> for Problem {
     }
 }
 
+impl From<MessageError> for Problem {
+    fn from(error: MessageError) -> Self {
+        Self::bad_request("invalid-message", error.to_string())
+    }
+}
+
 impl From<TrustError> for Problem {
     fn from(error: TrustError) -> Self {
         let unauthorized = |code| Self::new(StatusCode::UNAUTHORIZED, code, error.to_string());
         match &error {
             TrustError::SignatureMissing => unauthorized("signature-missing"),
             TrustError::UnknownPeer => unauthorized("unknown-peer"),
+            TrustError::Unauthorized => unauthorized("unauthorized"),
             TrustError::Replayed => unauthorized("replayed"),
             TrustError::Did(_) => {
                 tracing::warn!(%error, "a caller's keys are not to be had");
@@ -198,7 +208,7 @@ impl From<ContractError> for Problem {
     fn from(error: ContractError) -> Self {
         match error {
             ContractError::Process(error) => error.into(),
-            ContractError::Message(error) => Self::bad_request("invalid-message", error.to_string()),
+            ContractError::Message(error) => error.into(),
             ContractError::UnknownOffer(_) => Self::bad_request("unknown-offer", error.to_string()),
             ContractError::Policy(error) => Self::bad_request("policy-not-understood", error.to_string()),
             ContractError::NotPermitted(_) => Self::bad_request("not-permitted", error.to_string()),

@@ -93,7 +93,9 @@ impl<K: Kind> Ledger<K> {
     /// Burns a message id that leads to no change.
     pub async fn spend(&self, spent: &Spent) -> Result<(), ProcessError> {
         let mut batch = Batch::new();
-        spent.burn(&mut batch);
+        if spent.burn(&mut batch).is_none() {
+            return Ok(());
+        }
         match self.log.store().commit(batch).await {
             Ok(_) => Ok(()),
             Err(StoreError::Conflict { .. }) => Err(ProcessError::Replayed),
@@ -126,7 +128,9 @@ impl<K: Kind> Ledger<K> {
         batch.put(SEEN, message.key.bytes(&core.pid), encode(answer)?);
         turn.entries.insert(0, received(record, message));
         match self.finish(batch, None, record, turn, now).await {
-            Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => Err(ProcessError::Replayed),
+            Err(ProcessError::Store(StoreError::Conflict { guard })) if Some(guard) == spent => {
+                Err(ProcessError::Replayed)
+            }
             Err(ProcessError::Store(StoreError::Conflict { .. })) => Err(ProcessError::Busy),
             other => other,
         }
@@ -175,7 +179,7 @@ impl<K: Kind> Ledger<K> {
                 .finish(batch, Some(&before.core().position), &record, turn, now)
                 .await
             {
-                Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => {
+                Err(ProcessError::Store(StoreError::Conflict { guard })) if Some(guard) == spent => {
                     return Err(ProcessError::Replayed.into());
                 }
                 Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
@@ -305,10 +309,13 @@ fn step<K: Kind, E: Verdict>(
     let mut record = before.clone();
     let core = record.core_mut();
     core.meet(message.peer_pid)?;
-    core.position = core
-        .position
-        .receive(core.role, message.step)
-        .map_err(ProcessError::from)?;
+    let renews = message.renews_in.is_some() && message.renews_in == core.position.state;
+    if !renews {
+        core.position = core
+            .position
+            .receive(core.role, message.step)
+            .map_err(ProcessError::from)?;
+    }
     core.head = message.body;
     core.updated = now;
     let mut turn = Turn::default();
@@ -337,13 +344,16 @@ fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
 }
 
 fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
-    Entry::new(Recorded::MessageIn)
+    let entry = Entry::new(Recorded::MessageIn)
         .with("process", record.core().pid.as_str())
         .with("peer", message.sender.as_str())
         .with("message", message.kind)
         .with("state", record.core().state_name())
-        .of("signedWith", &message.signed_with)
-        .of("body", &message.body)
+        .of("body", &message.body);
+    match &message.signed_with {
+        Some(key) => entry.of("signedWith", key),
+        None => entry.with("signed", false),
+    }
 }
 
 fn index_key(peer: &ParticipantId, role: Role, theirs: &Pid) -> Vec<u8> {

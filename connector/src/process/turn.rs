@@ -109,10 +109,12 @@ pub struct Incoming<'a, M: Machine> {
     pub key: MessageKey,
     /// Hash over its body.
     pub body: Digest,
-    /// Thumbprint of the key that signed it.
-    pub signed_with: Digest,
+    /// Thumbprint of the key that signed it; none for a message without signature.
+    pub signed_with: Option<Digest>,
     /// Its id, to be spent with what it causes.
     pub spent: Spent,
+    /// In this state it takes no step and only renews what it carries: EDC answers a consumer's resumption with a start of its own.
+    pub renews_in: Option<M::State>,
 }
 
 /// The key of a message for rule R2.

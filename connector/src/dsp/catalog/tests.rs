@@ -70,7 +70,7 @@ fn what_is_not_a_catalog_is_not_read_as_one() {
     assert_eq!(read(&json!([])), Err(MessageError::NotAnObject));
     assert_eq!(read(&catalog(json!(["d1"]))), Err(MessageError::NotAnObject));
     let mut body = catalog(json!([]));
-    body["participantId"] = "provider".into();
+    body["participantId"] = "a provider".into();
     assert!(matches!(
         read(&body),
         Err(MessageError::Invalid {
@@ -88,17 +88,17 @@ fn a_format_is_listed_once() {
 }
 
 #[test]
-fn a_request_says_whether_it_filters() {
-    assert_eq!(read_request(&request()), Ok(false));
+fn a_request_shows_its_filters() {
+    assert_eq!(read_request(&request()), Ok([].as_slice()));
     let with = |filter: Value| {
         let mut body = request();
         body["filter"] = filter;
-        read_request(&body)
+        read_request(&body).map(<[Value]>::to_vec)
     };
-    assert_eq!(with(json!([])), Ok(false));
-    assert_eq!(with(Value::Null), Ok(false));
-    assert_eq!(with(json!(["x"])), Ok(true));
-    assert_eq!(with(json!({"limit": 5})), Ok(true));
+    assert_eq!(with(json!([])), Ok(vec![]));
+    assert_eq!(with(Value::Null), Ok(vec![]));
+    assert_eq!(with(json!(["x"])), Ok(vec![json!("x")]));
+    assert_eq!(with(json!({"limit": 5})), Ok(vec![json!({"limit": 5})]));
     let mut other = request();
     other["@type"] = "DatasetRequestMessage".into();
     assert!(matches!(read_request(&other), Err(MessageError::WrongType { .. })));

@@ -22,7 +22,7 @@ use http::{StatusCode, header};
 use learners::{consent_grant, consent_withdraw, consents, pseudonyms};
 use log::{audit_entries, audit_verify};
 use negotiations::{
-    agreement, agreements, negotiate, negotiation, negotiation_command, negotiation_wait, negotiations,
+    agreement, agreements, negotiate, negotiation, negotiation_command, negotiation_wait, negotiations, propose,
 };
 use offers::{catalog, dataset_add, dataset_remove, dataset_show, datasets};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -51,6 +51,7 @@ pub fn routes(app: Arc<App>, token: Option<jose::Digest>) -> Router {
         .route("/v1/negotiations/{pid}", get(negotiation))
         .route("/v1/negotiations/{pid}/wait", get(negotiation_wait))
         .route("/v1/negotiations/{pid}/{command}", post(negotiation_command))
+        .route("/v1/offers", post(propose))
         .route("/v1/agreements", get(agreements))
         .route("/v1/agreements/{id}", get(agreement))
         .route("/v1/transfers", get(transfers).post(transfer_start))
@@ -177,7 +178,7 @@ async fn peers(State(app): Ctx) -> Outcome {
     let mut peers: Vec<Value> = app
         .trust
         .peers()
-        .map(|peer| json!({"did": peer.did, "name": peer.name}))
+        .map(|peer| json!({"did": peer.did, "name": peer.name, "signs": peer.identity.signs()}))
         .collect();
     peers.sort_by_key(ToString::to_string);
     ok(json!({ "peers": peers }))

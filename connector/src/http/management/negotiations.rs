@@ -2,9 +2,10 @@
 
 use super::{Command, Ctx, answer, body, ok, parse, pending};
 use crate::{
-    contract::{self, NegotiationRecord, StoredAgreement, Wanted},
-    dsp::{AgreementId, FORMAT_HTTP_PULL, Pid, catalog::ListedDataset, negotiation::State as NegotiationState},
-    http::problem::Problem,
+    catalog::Mode,
+    contract::{self, NegotiationRecord, Proposed, StoredAgreement, Wanted},
+    dsp::{AgreementId, DatasetId, FORMATS, Pid, catalog::ListedDataset},
+    http::{App, problem::Problem},
     process::Protocol,
 };
 use axum::{
@@ -15,12 +16,14 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::HashMap, time::Duration};
+use url::Url;
 
 fn negotiation_json(record: &NegotiationRecord) -> Value {
     json!({
         "pid": record.core.pid, "peer": record.core.peer, "peerPid": record.core.peer_pid, "role": record.core.role,
         "state": record.core.position.state, "stateName": record.core.state_name(), "pending": pending(&record.core.position),
-        "dataset": record.dataset, "offer": record.offer, "offerBy": record.offer_by, "manual": record.manual,
+        "dataset": record.dataset, "offer": record.offer, "offerBy": record.offer_by,
+        "manual": record.decisions.negotiations == Mode::Manual, "held": record.is_held(),
         "agreementId": record.agreement_id(), "created": record.core.created, "updated": record.core.updated,
         "explanation": record.core.explanation,
     })
@@ -36,11 +39,16 @@ pub(super) async fn negotiations(State(app): Ctx) -> Response {
     )
 }
 
+/// What a consumer's operator asks for: an offer of the peer's catalog, or one that is known without it, by address and dataset.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Negotiate {
     peer: String,
     offer: String,
+    #[serde(default)]
+    address: Option<Url>,
+    #[serde(default)]
+    dataset: Option<DatasetId>,
     #[serde(default)]
     terms: Option<Value>,
     #[serde(default)]
@@ -50,21 +58,8 @@ struct Negotiate {
 pub(super) async fn negotiate(State(app): Ctx, request: Request) -> Response {
     answer(
         async {
-            let wanted: Negotiate = body(&app, request).await?;
-            let peer = app.peers.named(&wanted.peer)?;
-            let listed = app.peers.catalog(peer).await?;
-            let (dataset, offer) = contract::pick(&listed.datasets, &wanted.offer).ok_or_else(|| {
-                Problem::not_found("offer in the peer's catalog").hint("list it with: connector catalog PEER")
-            })?;
-            pullable(dataset)?;
-            let wanted = Wanted {
-                peer: peer.did.clone(),
-                base: app.peers.base(peer).await?,
-                dataset: dataset.id.clone(),
-                offer: offer.clone(),
-                terms: wanted.terms,
-                manual: wanted.manual,
-            };
+            let asked: Negotiate = body(&app, request).await?;
+            let wanted = wanted(&app, asked).await?;
             Ok((
                 StatusCode::CREATED,
                 negotiation_json(&app.contracts.request(wanted, (app.clock)()).await?),
@@ -74,15 +69,88 @@ pub(super) async fn negotiate(State(app): Ctx, request: Request) -> Response {
     )
 }
 
-fn pullable(dataset: &ListedDataset) -> Result<(), Problem> {
-    if dataset.can_pull() {
+async fn wanted(app: &App, asked: Negotiate) -> Result<Wanted, Problem> {
+    let peer = app.peers.named(&asked.peer)?;
+    let (base, dataset, offer) = match (asked.address, asked.dataset) {
+        (Some(address), Some(dataset)) => {
+            let offer = json!({"@id": asked.offer, "@type": "Offer", "permission": [{"action": "use"}]});
+            (address, dataset, offer)
+        }
+        (None, None) => {
+            let listed = app.peers.catalog(peer).await?;
+            let (dataset, offer) = contract::pick(&listed.datasets, &asked.offer).ok_or_else(|| {
+                Problem::not_found("offer in the peer's catalog").hint("list it with: connector catalog PEER")
+            })?;
+            transferable(dataset)?;
+            (app.peers.base(peer).await?, dataset.id.clone(), offer.clone())
+        }
+        _ => {
+            return Err(Problem::bad_request(
+                "invalid",
+                "address and dataset belong together: both, to negotiate without the peer's catalog, or neither",
+            ));
+        }
+    };
+    Ok(Wanted {
+        peer: peer.did.clone(),
+        base,
+        dataset,
+        // Without a catalog the operator's terms are all that is known of the offer.
+        offer,
+        terms: asked.terms,
+        manual: asked.manual,
+    })
+}
+
+/// What a provider's operator proposes to a consumer that has not asked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Propose {
+    peer: String,
+    dataset: DatasetId,
+    #[serde(default)]
+    address: Option<Url>,
+    #[serde(default)]
+    terms: Option<Value>,
+    #[serde(default)]
+    manual: bool,
+}
+
+pub(super) async fn propose(State(app): Ctx, request: Request) -> Response {
+    answer(
+        async {
+            let asked: Propose = body(&app, request).await?;
+            let peer = app.peers.named(&asked.peer)?;
+            let dataset = app.catalog.get(&asked.dataset).await?;
+            let proposed = Proposed {
+                peer: peer.did.clone(),
+                base: match asked.address {
+                    Some(address) => address,
+                    None => app.peers.base(peer).await?,
+                },
+                dataset: dataset.ok_or_else(|| Problem::not_found("dataset"))?,
+                terms: asked.terms,
+                manual: asked.manual,
+            };
+            Ok((
+                StatusCode::CREATED,
+                negotiation_json(&app.contracts.propose(proposed, (app.clock)()).await?),
+            ))
+        }
+        .await,
+    )
+}
+
+fn transferable(dataset: &ListedDataset) -> Result<(), Problem> {
+    if dataset.formats.iter().any(|format| FORMATS.contains(&format.as_str())) {
         return Ok(());
     }
     Err(Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "unknown-format",
         format!(
-            "the dataset is not offered as {FORMAT_HTTP_PULL}, but as {}",
+            "the dataset is not offered as {}, but as {}",
+            FORMATS.join(" or "),
             dataset.formats.join(", ")
         ),
     ))
@@ -117,8 +185,7 @@ pub(super) async fn negotiation_wait(
             let ended = async {
                 loop {
                     let record = app.contracts.get(&pid).await?;
-                    let held = record.manual && record.core.position.state == Some(NegotiationState::Offered);
-                    if record.core.position.is_terminal() || (held && record.core.position.pending.is_empty()) {
+                    if record.core.position.is_terminal() || record.is_held() {
                         return ok(negotiation_json(&record));
                     }
                     loop {
@@ -159,14 +226,14 @@ pub(super) async fn negotiation_command(
             let pid: Pid = parse(&pid, "negotiation")?;
             let details: Command = body(&app, request).await?;
             let now = (app.clock)();
+            let terms = details.terms.as_ref();
             let record = match command.as_str() {
                 "accept" => app.contracts.accept(&pid, now).await?,
-                "counter" => {
-                    let terms = details
-                        .terms
-                        .ok_or_else(|| Problem::bad_request("invalid", "terms are missing"))?;
-                    app.contracts.counter(&pid, &terms, now).await?
-                }
+                "counter" => app.contracts.counter(&pid, terms, now).await?,
+                "verify" => app.contracts.verify(&pid, now).await?,
+                "offer" => app.contracts.offer(&pid, terms, now).await?,
+                "agree" => app.contracts.agree(&pid, now).await?,
+                "finalize" => app.contracts.finalize(&pid, now).await?,
                 "terminate" => app.contracts.terminate(&pid, details.why(), now).await?,
                 _ => return Err(Problem::not_found("command")),
             };
@@ -179,7 +246,7 @@ pub(super) async fn negotiation_command(
 fn agreement_json(stored: &StoredAgreement) -> Value {
     json!({
         "id": stored.id, "dataset": stored.dataset, "provider": stored.provider, "consumer": stored.consumer,
-        "role": stored.role, "negotiation": stored.negotiation, "signed": stored.signed, "signatures": 2,
+        "role": stored.role, "negotiation": stored.negotiation, "signed": stored.signed, "signatures": stored.signatures(),
         "agreement": stored.agreement,
     })
 }
@@ -204,7 +271,14 @@ pub(super) async fn agreement(State(app): Ctx, Path(id): Path<String>) -> Respon
                 .get(&id)
                 .await?
                 .ok_or_else(|| Problem::not_found("agreement"))?;
-            ok(json!(stored.export()?))
+            let export = stored.export()?.ok_or_else(|| {
+                Problem::new(
+                    StatusCode::CONFLICT,
+                    "unsigned",
+                    "this agreement carries no signatures: the peer is one that cannot sign",
+                )
+            })?;
+            ok(json!(export))
         }
         .await,
     )

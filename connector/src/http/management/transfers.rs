@@ -2,7 +2,7 @@
 
 use super::{Command, Ctx, answer, body, ok, parse, pending};
 use crate::{
-    dsp::{AgreementId, Pid},
+    dsp::{AgreementId, FORMAT_HTTP_PULL, Pid},
     http::{App, problem::Problem},
     process::Protocol,
     transfer::{self, TransferRecord},
@@ -20,6 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::HashMap, time::Duration};
 use tokio::sync::mpsc;
+use url::Url;
 
 fn transfer_json(app: &App, record: &TransferRecord) -> Value {
     let counts = app
@@ -36,9 +37,10 @@ fn transfer_json(app: &App, record: &TransferRecord) -> Value {
         .unwrap_or(stored);
     json!({
         "pid": record.core.pid, "peer": record.core.peer, "peerPid": record.core.peer_pid, "role": record.core.role,
-        "agreement": record.agreement, "dataset": record.dataset, "state": record.core.position.state,
+        "agreement": record.agreement, "dataset": record.dataset, "format": record.format, "held": record.held,
+        "state": record.core.position.state,
         "stateName": record.core.state_name(), "pending": pending(&record.core.position),
-        "progress": {"records": counts.records, "bytes": counts.bytes, "complete": record.progress.complete},
+        "progress": {"records": counts.records, "bytes": counts.bytes, "complete": record.progress.complete, "signed": !record.progress.unsigned},
         "release": record.release, "receipt": record.receipt, "created": record.core.created,
         "updated": record.core.updated, "explanation": record.core.explanation,
     })
@@ -58,6 +60,10 @@ pub(super) async fn transfers(State(app): Ctx) -> Response {
 #[serde(deny_unknown_fields)]
 struct StartTransfer {
     agreement: AgreementId,
+    #[serde(default)]
+    format: Option<String>,
+    #[serde(default)]
+    address: Option<Url>,
 }
 
 pub(super) async fn transfer_start(State(app): Ctx, request: Request) -> Response {
@@ -71,8 +77,15 @@ pub(super) async fn transfer_start(State(app): Ctx, request: Request) -> Respons
                 .await?
                 .ok_or_else(|| Problem::not_found("agreement"))?;
             let peer = app.peers.named(stored.provider.as_str())?;
-            let base = app.peers.base(peer).await?;
-            let record = app.transfers.request(&wanted.agreement, base, (app.clock)()).await?;
+            let base = match wanted.address {
+                Some(address) => address,
+                None => app.peers.base(peer).await?,
+            };
+            let format = wanted.format.as_deref().unwrap_or(FORMAT_HTTP_PULL);
+            let record = app
+                .transfers
+                .request(&wanted.agreement, format, base, (app.clock)())
+                .await?;
             Ok((StatusCode::CREATED, transfer_json(&app, &record)))
         }
         .await,
@@ -103,7 +116,9 @@ pub(super) async fn transfer_command(
             let now = (app.clock)();
             let record = match command.as_str() {
                 "suspend" => app.transfers.suspend(&pid, details.why(), now).await?,
-                "resume" => app.transfers.resume(&pid, now).await?,
+                "start" | "resume" => app.transfers.start(&pid, now).await?,
+                "complete" => app.transfers.complete(&pid, now).await?,
+                "fetch" => app.transfers.fetch(&pid, now).await?,
                 "terminate" => app.transfers.terminate(&pid, details.why(), now).await?,
                 _ => return Err(Problem::not_found("command")),
             };
@@ -215,20 +230,22 @@ pub(super) async fn transfer_records(
             );
         }
         let path = transfer::file(&app.received, &record.core.pid);
-        tokio::fs::File::open(&path).await.map_err(|error| {
+        let file = tokio::fs::File::open(&path).await.map_err(|error| {
             tracing::error!(%error, path = %path.display(), "received records cannot be read");
             Problem::new(
                 StatusCode::GONE,
                 "gone",
                 "the received records are not on this connector any more",
             )
-        })
+        })?;
+        Ok((file, record.progress.unsigned))
     };
-    let file = match opened.await {
-        Ok(file) => file.into_std().await,
+    let (file, unsigned) = match opened.await {
+        Ok((file, unsigned)) => (file.into_std().await, unsigned),
         Err(problem) => return answer(Err(problem)),
     };
-    let raw = query.get("raw").is_some_and(|raw| raw == "true");
+    // What a peer that cannot sign sent has no lines of ours to take apart.
+    let raw = unsigned || query.get("raw").is_some_and(|raw| raw == "true");
     let (sender, receiver) = mpsc::channel(4);
     tokio::task::spawn_blocking(move || copy_records(file, raw, &sender));
     lines(receiver)
