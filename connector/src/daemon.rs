@@ -238,7 +238,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         config.peers.clone(),
         resolver,
     ));
-    let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::default()));
+    // Every event's commit has entries in the log: numbers from there on are greater than all that were given before.
+    let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::new(log.count().await?)));
     let root = config.public_url.as_str().trim_end_matches('/').to_owned();
     let url = |text: &str| {
         text.parse()

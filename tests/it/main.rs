@@ -6,6 +6,7 @@ mod attacks;
 mod commands;
 mod consents;
 mod dsp_schemas;
+mod events;
 mod faults;
 mod journeys;
 mod operations;

@@ -7,6 +7,7 @@ mod audit;
 mod consent;
 mod dataset;
 mod demo;
+mod events;
 mod exit;
 mod init;
 mod input;
@@ -81,6 +82,7 @@ enum Command {
     Transfer(transfer::Transfer),
     Consent(consent::Consent),
     Audit(audit::Audit),
+    Events(events::Events),
     Demo(demo::Demo),
     Completions(shell::Completions),
     Man(shell::Man),
@@ -189,6 +191,7 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Transfer(command) => here(command.run(context)).map(done),
         Command::Consent(command) => here(command.run(context)).map(done),
         Command::Audit(command) => here(command.run(context)).map(done),
+        Command::Events(command) => here(command.run(context)).map(done),
     }
 }
 

@@ -53,8 +53,17 @@ impl Local {
         })
     }
 
-    async fn start(&self, method: Method, path: &str, body: Option<&Value>) -> Result<reqwest::Response, NetError> {
+    async fn start(
+        &self,
+        method: Method,
+        path: &str,
+        header: Option<(&'static str, String)>,
+        body: Option<&Value>,
+    ) -> Result<reqwest::Response, NetError> {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -75,24 +84,21 @@ impl Local {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(StatusCode, Value), NetError> {
-        let response = self.start(method, path, body).await?;
+        let response = self.start(method, path, None, body).await?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(|error| self.lost(&error))?;
         Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
     }
 
     /// Calls the API and hands out the answer's body as it arrives.
-    pub async fn open(
-        &self,
-        path: &str,
-    ) -> Result<
-        (
-            StatusCode,
-            impl Stream<Item = Result<Bytes, NetError>> + Send + Unpin + use<>,
-        ),
-        NetError,
-    > {
-        let response = self.start(Method::GET, path, None).await?;
+    pub async fn open(&self, path: &str) -> Result<(StatusCode, impl Body + use<>), NetError> {
+        self.follow(path, None).await
+    }
+
+    /// The same for a feed of events, from the one after number `since` on.
+    pub async fn follow(&self, path: &str, since: Option<u64>) -> Result<(StatusCode, impl Body + use<>), NetError> {
+        let header = since.map(|since| ("last-event-id", since.to_string()));
+        let response = self.start(Method::GET, path, header, None).await?;
         let (status, place) = (response.status(), self.place.clone());
         let body = response
             .bytes_stream()
@@ -100,3 +106,8 @@ impl Local {
         Ok((status, Box::pin(body)))
     }
 }
+
+/// An answer's body as it arrives.
+pub trait Body: Stream<Item = Result<Bytes, NetError>> + Send + Unpin {}
+
+impl<S: Stream<Item = Result<Bytes, NetError>> + Send + Unpin> Body for S {}

@@ -112,7 +112,7 @@ impl Puller {
                 }
                 self.transfers.live.lock().insert(pid.clone(), (stop.clone(), watch));
                 // Whoever follows the transfer can follow its counts from now on.
-                self.transfers.events().announce(Protocol::Transfer, &pid, "STARTED");
+                self.transfers.events().stir(Protocol::Transfer, &pid);
                 let (this, permits) = (self.clone(), permits.clone());
                 tracker.spawn(async move {
                     let _permit = permits.acquire().await;

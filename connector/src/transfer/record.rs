@@ -10,7 +10,7 @@ use crate::{
     },
     jose::{self, Digest, token},
     plane::{incoming::Progress, outgoing::Report},
-    process::{Core, Draft, Kind, ProcessError, Protocol, Turn},
+    process::{About, Core, Draft, Kind, ProcessError, Protocol, Turn},
     store::Table,
     trust::did::Document,
 };
@@ -70,6 +70,14 @@ impl Kind for TransferRecord {
 
     fn core_mut(&mut self) -> &mut Core<Transfer> {
         &mut self.core
+    }
+
+    fn about(&self) -> About {
+        About {
+            dataset: self.dataset.clone(),
+            agreement: Some(self.agreement.clone()),
+            offer_by: None,
+        }
     }
 }
 

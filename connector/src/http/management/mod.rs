@@ -1,5 +1,6 @@
 //! The management API: what operators and their programs do with a running daemon. JSON over a Unix socket, or over loopback with a token.
 
+mod events;
 mod learners;
 mod log;
 mod negotiations;
@@ -18,6 +19,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use events::events;
 use http::{StatusCode, header};
 use learners::{consent_grant, consent_withdraw, consents, pseudonyms};
 use log::{audit_entries, audit_verify};
@@ -61,6 +63,7 @@ pub fn routes(app: Arc<App>, token: Option<jose::Digest>) -> Router {
         .route("/v1/consents", get(consents).post(consent_grant))
         .route("/v1/consents/withdraw", post(consent_withdraw))
         .route("/v1/pseudonyms", post(pseudonyms))
+        .route("/v1/events", get(events))
         .route("/v1/audit/entries", get(audit_entries))
         .route("/v1/audit/verify", post(audit_verify))
         .fallback(|| async { answer(Err(Problem::not_found("resource of the management API"))) })

@@ -113,7 +113,7 @@ pub(super) async fn negotiation_wait(
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(60_u64)
                 .min(3600);
-            let mut events = app.transfers.events().subscribe();
+            let mut events = app.transfers.events().stirred();
             let ended = async {
                 loop {
                     let record = app.contracts.get(&pid).await?;
@@ -123,7 +123,7 @@ pub(super) async fn negotiation_wait(
                     }
                     loop {
                         match events.recv().await {
-                            Ok(event) if event.protocol == Protocol::Negotiation && event.pid == pid => break,
+                            Ok((Protocol::Negotiation, stirred)) if stirred == pid => break,
                             Ok(_) => {}
                             Err(_) => break,
                         }

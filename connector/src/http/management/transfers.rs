@@ -137,7 +137,7 @@ pub(super) async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) 
     }
     let (sender, receiver) = mpsc::channel(4);
     tokio::spawn(async move {
-        let mut events = app.transfers.events().subscribe();
+        let mut events = app.transfers.events().stirred();
         loop {
             let Ok(record) = app.transfers.get(&pid).await else {
                 return;
@@ -169,7 +169,7 @@ pub(super) async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) 
 pub(super) async fn next_change(
     app: &App,
     pid: &Pid,
-    events: &mut tokio::sync::broadcast::Receiver<crate::process::outbox::Event>,
+    events: &mut tokio::sync::broadcast::Receiver<(Protocol, Pid)>,
     sender: &mpsc::Sender<Bytes>,
 ) {
     let moved = async {
@@ -186,7 +186,7 @@ pub(super) async fn next_change(
     let event = async {
         loop {
             match events.recv().await {
-                Ok(event) if event.protocol == Protocol::Transfer && event.pid == *pid => return,
+                Ok((Protocol::Transfer, stirred)) if stirred == *pid => return,
                 Ok(_) => {}
                 Err(_) => return,
             }
