@@ -86,6 +86,7 @@ enum Command {
     Demo(demo::Demo),
     Completions(shell::Completions),
     Man(shell::Man),
+    Openapi(shell::Openapi),
 }
 
 fn manual() -> String {
@@ -180,6 +181,7 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Init(command) => command.run(context).map(done),
         Command::Completions(command) => command.run(context).map(done),
         Command::Man(command) => command.run(context).map(done),
+        Command::Openapi(command) => command.run(context).map(done),
         Command::Serve(command) => on_all_cores(command.run(context)).map(done),
         Command::Demo(command) => on_all_cores(command.run(context)),
         Command::Status(command) => here(command.run(context)).map(done),

@@ -12,17 +12,19 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::{broadcast, watch};
+use utoipa::ToSchema;
 
 /// How many events can be asked for again.
 const HISTORY: usize = 4096;
 
 /// What a process is about, for those who were only told its id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct About {
     /// The dataset.
     pub dataset: DatasetId,
     /// The agreement, once there is one.
+    #[schema(required)]
     pub agreement: Option<AgreementId>,
     /// Negotiations: whose offer is on the table.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,7 +32,7 @@ pub struct About {
 }
 
 /// What a process has come to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Which protocol.
@@ -40,6 +42,7 @@ pub struct Change {
     /// The other party.
     pub peer: ParticipantId,
     /// Its id of the process, once known.
+    #[schema(required)]
     pub peer_pid: Option<Pid>,
     /// Our part.
     pub role: Role,
@@ -51,6 +54,7 @@ pub struct Change {
     #[serde(flatten)]
     pub about: About,
     /// When it changed.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
 

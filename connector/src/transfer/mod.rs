@@ -8,7 +8,7 @@ mod token;
 
 pub use error::TransferError;
 pub use pull::{Counts, Live, Puller, file};
-pub use record::TransferRecord;
+pub use record::{Released, TransferRecord};
 pub use token::TokenKey;
 
 use crate::{

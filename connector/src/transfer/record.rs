@@ -20,7 +20,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, marker::PhantomData};
 
 /// What left, as the provider knows it. The peer is never told what was withheld.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Released {
     /// Records sent.

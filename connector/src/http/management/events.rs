@@ -1,9 +1,9 @@
 //! The event feed: every change of a negotiation or transfer, as server-sent events.
 
-use super::{Ctx, answer};
+use super::Ctx;
 use crate::{
     http::{App, problem::Problem},
-    process::events::{Heard, Listener},
+    process::events::{Change, Heard, Listener},
 };
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
@@ -16,12 +16,18 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 /// After this long without an event a comment shows that the connection lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Listens before it answers: whoever lists the processes after the answer has begun misses nothing.
-pub(super) async fn events(State(app): Ctx, headers: HeaderMap) -> Response {
-    match resumed(&headers) {
-        Ok(seen) => feed(app.clone(), app.transfers.events().listen(seen)),
-        Err(problem) => answer(Err(problem)),
-    }
+/// Follow every change of a negotiation or transfer, as server-sent events
+///
+/// `id` is the event's number, `event` is `negotiation` or `transfer`, and `data` is a `Change`. An event `reset` says that changes were
+/// missed which the daemon does not remember: list the negotiations and transfers then. The feed begins before the answer does, so
+/// whoever lists them after the answer has begun misses nothing. It ends when the daemon stops.
+#[utoipa::path(get, path = "/v1/events", tag = "events",
+    params(("Last-Event-ID" = Option<u64>, Header, description = "Go on after this event instead of from now on")),
+    responses((status = OK, body = Change, content_type = "text/event-stream")))]
+pub(super) async fn events(State(app): Ctx, headers: HeaderMap) -> Result<Response, Problem> {
+    let seen = resumed(&headers)?;
+    let listener = app.transfers.events().listen(seen);
+    Ok(feed(app, listener))
 }
 
 /// The last event that the client has heard.
