@@ -1,6 +1,7 @@
 //! Whole-system tests, one binary.
 #![forbid(unsafe_code)]
 
+mod api;
 mod architecture;
 mod attacks;
 mod commands;

@@ -119,6 +119,8 @@ impl From<CatalogError> for ContractError {
 /// What a consumer wants to negotiate.
 #[derive(Clone, Debug)]
 pub struct Wanted {
+    /// Our id for the negotiation.
+    pub pid: Pid,
     /// The provider.
     pub peer: ParticipantId,
     /// The provider's base address.
@@ -210,8 +212,7 @@ impl Contracts {
             members.insert("target".into(), wanted.dataset.as_str().into());
         }
         decide::understandable(&offer)?;
-        let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
-        let core = Core::new(pid, wanted.peer, Role::Consumer, wanted.base, now);
+        let core = Core::new(wanted.pid, wanted.peer, Role::Consumer, wanted.base, now);
         let mut record = NegotiationRecord::new(core, wanted.dataset, offer.clone(), wanted.offer, wanted.manual);
         let mut turn = Turn::default();
         let message = NegotiationMessage::Request {

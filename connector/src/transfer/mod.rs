@@ -143,21 +143,16 @@ impl Transfers {
 
     // ---- commands of the operator ------------------------------------------------------------------------------------
 
-    /// Asks for the data of an agreement, as its consumer.
+    /// Asks for the data of an agreement, as its consumer; `pid` is our id for the transfer.
     pub async fn request(
         &self,
+        pid: Pid,
         agreement: &AgreementId,
         peer_base: Url,
         now: Timestamp,
     ) -> Result<TransferRecord, TransferError> {
         let stored = self.agreement(agreement, Role::Consumer).await?;
-        let core = Core::new(
-            Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?),
-            stored.provider.clone(),
-            Role::Consumer,
-            peer_base,
-            now,
-        );
+        let core = Core::new(pid, stored.provider.clone(), Role::Consumer, peer_base, now);
         let mut record = TransferRecord::new(core, &stored);
         let mut turn = Turn::default();
         let message = TransferMessage::Request {

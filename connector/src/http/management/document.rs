@@ -5,8 +5,8 @@ use http::StatusCode;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ComponentsBuilder, ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
-        Response, ResponseBuilder, SecurityRequirement, Type,
+        ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref,
+        RefOr, Required, Response, ResponseBuilder, SecurityRequirement, Type,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -59,7 +59,7 @@ pub(super) fn begin() -> OpenApi {
         .build()
 }
 
-/// Adds to each operation what is true of all: the variable segments of its path, and the refusals.
+/// Adds to each operation what is true of all: the variable segments of its path, the refusals, and the key that makes it safe to repeat.
 pub(super) fn complete(mut document: OpenApi) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         let segments: Vec<&str> = variables(path).collect();
@@ -72,6 +72,13 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
         }
         for change in [&mut item.post, &mut item.delete].into_iter().flatten() {
             describe_refusals(change, &CHANGES);
+            change.parameters.get_or_insert_default().push(RefOr::T(key()));
+            for answer in change.responses.responses.values_mut() {
+                if let RefOr::T(answer) = answer {
+                    let name = super::idempotency::REPLAYED.to_owned();
+                    answer.headers.insert(name, RefOr::T(replayed()));
+                }
+            }
         }
     }
     let mut schemas = Vec::new();
@@ -126,5 +133,30 @@ fn refusal(description: &str) -> Response {
                 .schema(Some(Ref::from_schema_name(Refusal::name())))
                 .build(),
         )
+        .build()
+}
+
+fn key() -> Parameter {
+    ParameterBuilder::new()
+        .name(super::idempotency::KEY)
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "Makes the request safe to repeat: for 24 hours the same key with the same request gets the same answer and changes nothing. \
+             With another request it is refused (422), while the first is running too (409).",
+        ))
+        .schema(Some(
+            text()
+                .min_length(Some(1))
+                .max_length(Some(super::idempotency::LONGEST_KEY))
+                .pattern(Some("^[!-~]+$"))
+                .build(),
+        ))
+        .build()
+}
+
+fn replayed() -> utoipa::openapi::Header {
+    HeaderBuilder::new()
+        .description(Some("`true` when this is the answer that was given before"))
+        .schema(Some(text().enum_values(Some(["true"])).build()))
         .build()
 }

@@ -4,6 +4,7 @@
 
 mod document;
 mod events;
+mod idempotency;
 mod learners;
 mod log;
 mod negotiations;
@@ -11,6 +12,8 @@ mod offers;
 mod reply;
 mod status;
 mod transfers;
+
+pub use idempotency::sweep;
 
 use super::{App, problem::Problem};
 use crate::{dsp::message::Explanation, jose};
@@ -21,6 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, header};
+use idempotency::Keys;
 use serde::Deserialize;
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
@@ -72,7 +76,11 @@ async fn openapi() -> Response {
 /// The routes; with a token's hash when they are served on a port.
 pub fn routes(app: Arc<App>, token: Option<jose::Digest>) -> Router {
     let (routes, _) = table().split_for_parts();
+    let keys = Arc::new(Keys::new(app.clone()));
     let routes = routes
+        .route_layer(middleware::from_fn(move |request, next| {
+            keys.clone().once(request, next)
+        }))
         .fallback(|| async { Problem::not_found("resource of the management API") })
         .method_not_allowed_fallback(|| async {
             Problem::new(

@@ -2,16 +2,17 @@
 
 use super::{
     Command, Ctx,
+    idempotency::Opening,
     reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
 };
 use crate::{
-    contract::{self, AgreementExport, NegotiationRecord, StoredAgreement, Wanted},
+    contract::{self, AgreementExport, ContractError, NegotiationRecord, StoredAgreement, Wanted},
     dsp::{
         AgreementId, DatasetId, FORMAT_HTTP_PULL, ParticipantId, Pid, Role, catalog::ListedDataset,
         message::Explanation, negotiation::State as NegotiationState,
     },
     http::problem::Problem,
-    process::Protocol,
+    process::{ProcessError, Protocol},
 };
 use axum::extract::State;
 use http::StatusCode;
@@ -118,7 +119,17 @@ pub(super) struct Negotiate {
 
 /// Negotiate an offer of a peer, as its consumer
 #[utoipa::path(post, path = "/v1/negotiations", tag = "negotiations", request_body = Negotiate, responses((status = CREATED, body = Negotiation)))]
-pub(super) async fn negotiate(State(app): Ctx, Body(wanted): Body<Negotiate>) -> Outcome<Negotiation> {
+pub(super) async fn negotiate(
+    State(app): Ctx,
+    Opening(pid): Opening,
+    Body(wanted): Body<Negotiate>,
+) -> Outcome<Negotiation> {
+    // What an earlier try with the same key has opened.
+    match app.contracts.get(&pid).await {
+        Ok(record) => return created(record.into()),
+        Err(ContractError::Process(ProcessError::NotFound)) => {}
+        Err(error) => return Err(error.into()),
+    }
     let peer = app.peers.named(&wanted.peer)?;
     let listed = app.peers.catalog(peer).await?;
     let (dataset, offer) = contract::pick(&listed.datasets, &wanted.offer).ok_or_else(|| {
@@ -126,6 +137,7 @@ pub(super) async fn negotiate(State(app): Ctx, Body(wanted): Body<Negotiate>) ->
     })?;
     pullable(dataset)?;
     let wanted = Wanted {
+        pid,
         peer: peer.did.clone(),
         base: app.peers.base(peer).await?,
         dataset: dataset.id.clone(),

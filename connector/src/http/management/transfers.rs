@@ -2,13 +2,14 @@
 
 use super::{
     Command, Ctx,
+    idempotency::Opening,
     reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
 };
 use crate::{
     dsp::{AgreementId, DatasetId, ParticipantId, Pid, Role, message::Explanation, transfer::State as TransferState},
     http::{App, problem::Problem},
-    process::Protocol,
-    transfer::{self, Released, TransferRecord},
+    process::{ProcessError, Protocol},
+    transfer::{self, Released, TransferError, TransferRecord},
 };
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
@@ -128,7 +129,17 @@ pub(super) struct StartTransfer {
 
 /// Ask for the data of an agreement, as its consumer
 #[utoipa::path(post, path = "/v1/transfers", tag = "transfers", request_body = StartTransfer, responses((status = CREATED, body = Transfer)))]
-pub(super) async fn transfer_start(State(app): Ctx, Body(wanted): Body<StartTransfer>) -> Outcome<Transfer> {
+pub(super) async fn transfer_start(
+    State(app): Ctx,
+    Opening(pid): Opening,
+    Body(wanted): Body<StartTransfer>,
+) -> Outcome<Transfer> {
+    // What an earlier try with the same key has opened.
+    match app.transfers.get(&pid).await {
+        Ok(record) => return created(shown(&app, record)),
+        Err(TransferError::Process(ProcessError::NotFound)) => {}
+        Err(error) => return Err(error.into()),
+    }
     let stored = app
         .contracts
         .agreements()
@@ -137,7 +148,10 @@ pub(super) async fn transfer_start(State(app): Ctx, Body(wanted): Body<StartTran
         .ok_or_else(|| Problem::not_found("agreement"))?;
     let peer = app.peers.named(stored.provider.as_str())?;
     let base = app.peers.base(peer).await?;
-    let record = app.transfers.request(&wanted.agreement, base, (app.clock)()).await?;
+    let record = app
+        .transfers
+        .request(pid, &wanted.agreement, base, (app.clock)())
+        .await?;
     created(shown(&app, record))
 }
 
