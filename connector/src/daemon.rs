@@ -33,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// After a change the log is sealed within this time; changes in between share one checkpoint.
 const SEAL_AFTER: Duration = Duration::from_secs(1);
-/// How often expired message ids are forgotten.
+/// How often expired message ids and old keys are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(120);
 
 /// Why the daemon did not start, or ended with an error.
@@ -242,7 +242,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     let log = Arc::new(Log::new(store.clone(), signer.clone()));
     let resolver = Resolver::new(client.clone(), config.resolver);
     let trust = Arc::new(Trust::new(config.did.clone(), signer.clone(), peers(config)?, resolver));
-    let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::default()));
+    // Every event's commit has entries in the log: numbers from there on are greater than all that were given before.
+    let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::new(log.count().await?)));
     let root = config.public_url.as_str().trim_end_matches('/').to_owned();
     let url = |text: &str| {
         text.parse()
@@ -448,7 +449,7 @@ async fn seal(log: Arc<Log>, stop: CancellationToken) {
     }
 }
 
-/// Forgets spent message ids whose signatures have expired.
+/// Forgets spent message ids whose signatures have expired, and the keys of old requests.
 async fn sweep(store: Arc<dyn Store>, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -457,6 +458,9 @@ async fn sweep(store: Arc<dyn Store>, stop: CancellationToken) {
         }
         if let Err(error) = spent::sweep(&*store, clock::now()).await {
             tracing::warn!(%error, "expired message ids could not be forgotten");
+        }
+        if let Err(error) = management::sweep(&*store, clock::now()).await {
+            tracing::warn!(%error, "old keys of requests could not be forgotten");
         }
     }
 }

@@ -2,9 +2,10 @@
 //! dataset.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Who takes the next step of a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// The connector, by its rules.
@@ -15,7 +16,7 @@ pub enum Mode {
 }
 
 /// What a provider does with a request for other terms than it published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OtherTerms {
     /// Offers the published terms.
@@ -30,7 +31,7 @@ pub enum OtherTerms {
 }
 
 /// What a consumer does with an offer of other terms than it asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CounterOffers {
     /// Accepts the terms of the provider's catalog, and ends the negotiation over any others.
@@ -45,7 +46,7 @@ pub enum CounterOffers {
 }
 
 /// The operator's choices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Decisions {
     /// Who takes the steps of negotiations.
@@ -59,7 +60,7 @@ pub struct Decisions {
 }
 
 /// The choices for one dataset; what is not chosen is as in the configuration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct DatasetDecisions {
     /// Who takes the steps of negotiations about it.

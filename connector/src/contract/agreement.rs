@@ -55,21 +55,23 @@ fn yes() -> bool {
 }
 
 /// A public key under the id that its owner published it with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PublishedKey {
     /// The DID URL.
     pub kid: String,
     /// The key.
+    #[schema(value_type = Object)]
     pub jwk: Value,
 }
 
 /// What `agreement export` writes: everything that an offline check needs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgreementExport {
     /// Names this form.
     pub r#type: String,
     /// The two-signature document.
+    #[schema(value_type = Object)]
     pub document: Value,
     /// The keys that signed it.
     pub keys: Vec<PublishedKey>,

@@ -7,7 +7,7 @@ use crate::{
         DatasetId, ParticipantId, Pid, Role,
         message::{self, Explanation, NegotiationMessage},
     },
-    jose::{self, agreement::Party},
+    jose::agreement::Party,
     process::{Core, Turn},
 };
 use policy::{Stage, Timestamp};
@@ -17,6 +17,8 @@ use url::Url;
 /// What a consumer wants to negotiate.
 #[derive(Clone, Debug)]
 pub struct Wanted {
+    /// Our id for the negotiation.
+    pub pid: Pid,
     /// The provider.
     pub peer: ParticipantId,
     /// The provider's base address.
@@ -34,6 +36,8 @@ pub struct Wanted {
 /// What a provider proposes to a consumer that has not asked.
 #[derive(Clone, Debug)]
 pub struct Proposed {
+    /// Our id for the negotiation.
+    pub pid: Pid,
     /// The consumer.
     pub peer: ParticipantId,
     /// The consumer's base address.
@@ -64,8 +68,7 @@ impl Contracts {
             &wanted.dataset,
         );
         decide::understandable(&offer)?;
-        let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
-        let core = Core::new(pid, wanted.peer, Role::Consumer, wanted.base, now);
+        let core = Core::new(wanted.pid, wanted.peer, Role::Consumer, wanted.base, now);
         let decisions = mode(self.decisions, wanted.manual);
         let mut record = NegotiationRecord::new(core, wanted.dataset, offer.clone(), wanted.offer, decisions);
         record.asked = wanted.terms.map(|_| offer.clone());
@@ -88,8 +91,7 @@ impl Contracts {
         let understood = decide::understandable(&offer)?;
         catalog::permitted(&understood, Stage::Negotiation, &peer, now)
             .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
-        let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
-        let core = Core::new(pid, peer, Role::Provider, proposed.base, now);
+        let core = Core::new(proposed.pid, peer, Role::Provider, proposed.base, now);
         let decisions = mode(dataset.decisions.over(self.decisions), proposed.manual);
         let mut record = NegotiationRecord::new(core, dataset.id, offer.clone(), published, decisions);
         record.put_offer(offer.clone(), Role::Provider);

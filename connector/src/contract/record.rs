@@ -9,7 +9,7 @@ use crate::{
         negotiation::{Negotiation, State},
     },
     jose::{self, Digest},
-    process::{Core, Draft, Kind, ProcessError, Protocol, Turn},
+    process::{About, Core, Draft, Kind, ProcessError, Protocol, Turn},
     store::Table,
 };
 use policy::Timestamp;
@@ -67,6 +67,14 @@ impl Kind for NegotiationRecord {
 
     fn core_mut(&mut self) -> &mut Core<Negotiation> {
         &mut self.core
+    }
+
+    fn about(&self) -> About {
+        About {
+            dataset: self.dataset.clone(),
+            agreement: self.agreement_id(),
+            offer_by: Some(self.offer_by),
+        }
     }
 }
 

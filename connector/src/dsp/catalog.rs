@@ -23,20 +23,22 @@ pub fn read_request(body: &Value) -> Result<&[Value], MessageError> {
 }
 
 /// A dataset as a catalog lists it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ListedDataset {
     /// Its id.
     pub id: DatasetId,
     /// Its title, if it has one.
+    #[schema(required)]
     pub title: Option<String>,
     /// Its offers, verbatim.
+    #[schema(value_type = Vec<Object>)]
     pub offers: Vec<Value>,
     /// The formats in which it can be transferred.
     pub formats: Vec<String>,
 }
 
 /// A peer's catalog as we read it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Listed {
     /// Who offers.
     pub participant: ParticipantId,

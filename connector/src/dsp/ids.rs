@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use std::{fmt, str::FromStr};
+use utoipa::ToSchema;
 
 /// Longest identifier that is accepted, in bytes.
 pub const MAX_ID: usize = 512;
@@ -36,7 +37,7 @@ fn check(text: &str) -> Result<(), IdError> {
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
         pub struct $name(String);
 
         impl $name {

@@ -87,9 +87,10 @@ const MAX_CODE: usize = 100;
 const MAX_ADDRESS: usize = 8_192;
 
 /// Why something ended, was suspended or refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Explanation {
     /// A short stable code.
+    #[schema(required)]
     pub code: Option<String>,
     /// Sentences for people.
     pub reasons: Vec<String>,

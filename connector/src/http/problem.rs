@@ -18,7 +18,7 @@ use crate::{
     trust::TrustError,
 };
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A refusal on its way out.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ impl Problem {
         )
     }
 
-    fn internal(error: &dyn std::fmt::Display) -> Self {
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "internal error");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -97,15 +97,6 @@ impl Problem {
     /// As the protocol writes it.
     pub fn dsp(&self, type_name: &str, pids: Option<&Pids>) -> Value {
         message::error(type_name, pids, &Explanation::new(self.code, self.message.clone()))
-    }
-
-    /// As the management API writes it.
-    pub fn json(&self) -> Value {
-        let mut error = json!({"code": self.code, "message": self.message});
-        if let (Some(hint), Some(members)) = (self.hint, error.as_object_mut()) {
-            members.insert("hint".into(), hint.into());
-        }
-        json!({ "error": error })
     }
 }
 

@@ -1,8 +1,8 @@
 //! All processes of one kind in the store: loading them, and the one commit that every change of theirs goes through.
 
 use super::{
-    Answer, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, decode, encode, outbox,
-    turn::SEEN,
+    Answer, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, decode, encode,
+    events::Change, outbox, turn::SEEN,
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
@@ -283,16 +283,20 @@ impl<K: Kind> Ledger<K> {
             outbox::unqueue(&delivered.pid, delivered.number, &mut batch);
         }
         batch.writes.extend(turn.batch.writes);
+        let core = record.core();
+        let ticket = self.events.place(&core.pid);
         let mut entries = turn.entries.into_iter();
         match entries.next() {
             Some(first) => self.log.commit(batch, first, entries.collect(), now).await?,
             None => self.log.store().commit(batch).await?,
         };
-        let core = record.core();
         if !turn.outgoing.is_empty() {
             self.queue.wake(K::PROTOCOL, &core.pid);
         }
-        self.events.announce(K::PROTOCOL, &core.pid, &core.state_name());
+        if before != Some(&core.position) {
+            ticket.announce(Change::of(record));
+        }
+        self.events.stir(K::PROTOCOL, &core.pid);
         Ok(())
     }
 }

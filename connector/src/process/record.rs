@@ -1,6 +1,6 @@
 //! What every process record holds, and what a kind of process has to say about itself.
 
-use super::{ProcessError, Protocol};
+use super::{About, ProcessError, Protocol};
 use crate::{
     dsp::{Machine, ParticipantId, Pid, Position, Role, message::Explanation, message::Pids},
     jose::Digest,
@@ -107,6 +107,11 @@ impl<M: Machine> Core<M> {
             .state
             .map_or_else(|| "REQUESTING".to_owned(), |state| state.to_string())
     }
+
+    /// The steps of ours that are not acknowledged yet, oldest first.
+    pub fn pending(&self) -> Vec<String> {
+        self.position.pending.iter().map(|(_, step)| step.to_string()).collect()
+    }
 }
 
 /// A kind of process: negotiation or transfer.
@@ -124,4 +129,6 @@ pub trait Kind: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     fn core(&self) -> &Core<Self::Machine>;
     /// The shared part, to change.
     fn core_mut(&mut self) -> &mut Core<Self::Machine>;
+    /// What it is about, for events.
+    fn about(&self) -> About;
 }

@@ -12,7 +12,7 @@ pub use error::TransferError;
 pub use pull::Puller;
 pub use push::Pusher;
 pub use reception::{Counts, Live, file};
-pub use record::TransferRecord;
+pub use record::{Released, TransferRecord};
 pub use token::TokenKey;
 
 use crate::{
@@ -158,9 +158,10 @@ impl Transfers {
 
     // ---- commands of the operator ------------------------------------------------------------------------------------
 
-    /// Asks for the data of an agreement, as its consumer: to fetch them, or to have them sent.
+    /// Asks for the data of an agreement, as its consumer: to fetch them, or to have them sent. `pid` is our id for the transfer.
     pub async fn request(
         &self,
+        pid: Pid,
         agreement: &AgreementId,
         format: &str,
         peer_base: Url,
@@ -170,13 +171,7 @@ impl Transfers {
             return Err(TransferError::UnknownFormat(format.chars().take(80).collect()));
         }
         let stored = self.agreement(agreement, Role::Consumer).await?;
-        let core = Core::new(
-            Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?),
-            stored.provider.clone(),
-            Role::Consumer,
-            peer_base,
-            now,
-        );
+        let core = Core::new(pid, stored.provider.clone(), Role::Consumer, peer_base, now);
         let held = self.parts.decisions.transfers == Mode::Manual;
         let mut record = TransferRecord::new(core, &stored, format, held);
         let mut turn = Turn::default();

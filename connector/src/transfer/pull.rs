@@ -55,7 +55,7 @@ impl Puller {
                     continue;
                 };
                 // Whoever follows the transfer can follow its counts from now on.
-                self.transfers.events().announce(Protocol::Transfer, &pid, "STARTED");
+                self.transfers.events().stir(Protocol::Transfer, &pid);
                 let (this, permits) = (self.clone(), permits.clone());
                 tracker.spawn(async move {
                     let _permit = permits.acquire().await;

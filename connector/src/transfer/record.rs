@@ -11,7 +11,7 @@ use crate::{
     },
     jose::{self, Digest, token},
     plane::{incoming::Progress, outgoing::Report},
-    process::{Core, Draft, Kind, ProcessError, Protocol, Turn},
+    process::{About, Core, Draft, Kind, ProcessError, Protocol, Turn},
     store::Table,
     trust::did::Document,
 };
@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, marker::PhantomData};
 
 /// What left, as the provider knows it. The peer is never told what was withheld.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Released {
     /// Records sent.
@@ -87,6 +87,14 @@ impl Kind for TransferRecord {
 
     fn core_mut(&mut self) -> &mut Core<Transfer> {
         &mut self.core
+    }
+
+    fn about(&self) -> About {
+        About {
+            dataset: self.dataset.clone(),
+            agreement: Some(self.agreement.clone()),
+            offer_by: None,
+        }
     }
 }
 
