@@ -66,7 +66,6 @@ impl Turn {
             kind: draft.kind.to_owned(),
             body: draft.body.to_string(),
             headers: draft.headers,
-            prev: core.head,
             created: now,
         };
         core.sent += 1;
