@@ -303,8 +303,7 @@ impl Contracts {
             .as_ref()
             .ok_or(MessageError::Missing("consumerPid"))?;
         if let Some(pid) = self.ledger.find(&sender.did, Role::Provider, theirs).await? {
-            let record = self.ledger.of_peer(&pid, &sender.did).await?;
-            return match self.ledger.seen(&pid, &incoming, &record.core.state_name()).await? {
+            return match self.ledger.opened(&pid, &incoming).await? {
                 Some(answer) => Ok((answer, 201)),
                 None => Err(ContractError::Invalid(format!(
                     "consumerPid {theirs} names a negotiation that exists already"
@@ -336,6 +335,7 @@ impl Contracts {
             pids: record.core.pids(),
             extra: None,
             refusal: None,
+            last: None,
         };
         let mut turn = Turn::default();
         self.answer_request(&mut record, &mut turn, offer, &call, now)?;

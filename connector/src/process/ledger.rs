@@ -1,8 +1,8 @@
 //! All processes of one kind in the store: loading them, and the one commit that every change of theirs goes through.
 
 use super::{
-    Answer, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, decode, encode, outbox,
-    turn::SEEN,
+    Answer, Core, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, decode, encode,
+    outbox, turn::SEEN,
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
@@ -72,21 +72,41 @@ impl<K: Kind> Ledger<K> {
         item.map(|item| decode(&item.value)).transpose()
     }
 
-    /// Whether this message was answered before, and how (R2). Its signature is spent all the same.
-    pub async fn seen(
-        &self,
-        pid: &Pid,
-        message: &Incoming<'_, K::Machine>,
-        state: &str,
-    ) -> Result<Option<Answer>, ProcessError> {
-        let Some(item) = self.log.store().get(SEEN, &message.key.bytes(pid)).await? else {
+    /// The answer to the message that opened the process, if this is a repetition of it (R2). Its signature is spent all the same.
+    pub async fn opened(&self, pid: &Pid, message: &Incoming<'_, K::Machine>) -> Result<Option<Answer>, ProcessError> {
+        let Some(item) = self.log.store().get(SEEN, &message.key.opening(pid)).await? else {
             return Ok(None);
         };
-        let answer: Answer = decode(&item.value)?;
-        if matches!(message.key, MessageKey::Body(_)) && answer.state != state {
+        self.spend(&message.spent).await?;
+        Ok(Some(decode(&item.value)?))
+    }
+
+    /// How a message in an existing process was answered before, if it was (R2, R6), as it is to be remembered from now on.
+    async fn answered(
+        &self,
+        core: &Core<K::Machine>,
+        message: &Incoming<'_, K::Machine>,
+    ) -> Result<Option<Answer>, ProcessError> {
+        let Some(item) = self.log.store().get(SEEN, &message.key.later(&core.pid)).await? else {
+            return Ok(None);
+        };
+        let mut answer: Answer = decode(&item.value)?;
+        let MessageKey::Body(body) = &message.key else {
+            return Ok(Some(answer));
+        };
+        let accepted = answer.refusal.is_none();
+        let Some((last, since)) = answer.last.as_mut().filter(|(last, _)| last == body) else {
+            return Ok(None);
+        };
+        if !core
+            .position
+            .repeats(core.role, message.step, accepted, *since, core.acknowledged)?
+        {
             return Ok(None);
         }
-        self.spend(&message.spent).await?;
+        if !accepted {
+            (*last, *since) = (*body, core.position.sets_out_next(false, core.sent));
+        }
         Ok(Some(answer))
     }
 
@@ -123,7 +143,7 @@ impl<K: Kind> Ledger<K> {
         let spent = message.spent.burn(&mut batch);
         batch.insert(K::TABLE, core.pid.as_str(), encode(record)?);
         batch.insert(K::INDEX, index_key(&core.peer, core.role, theirs), encode(&core.pid)?);
-        batch.put(SEEN, message.key.bytes(&core.pid), encode(answer)?);
+        batch.put(SEEN, message.key.opening(&core.pid), encode(answer)?);
         turn.entries.insert(0, received(record, message));
         match self.finish(batch, None, record, turn, now).await {
             Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => Err(ProcessError::Replayed),
@@ -149,13 +169,22 @@ impl<K: Kind> Ledger<K> {
             if before.core().peer != *message.sender {
                 return Err(ProcessError::NotFound.into());
             }
-            if let Some(answer) = self.seen(pid, &message, &before.core().state_name()).await? {
-                return Ok((before, answer));
-            }
             let mut batch = Batch::new();
             batch.require(K::TABLE, pid.as_str(), Guard::At(version));
             let spent = message.spent.burn(&mut batch);
-            let (record, answer, turn, refused) = match step(&before, &message, now, &mut decide) {
+            if let Some(answer) = self.answered(before.core(), &message).await? {
+                if matches!(message.key, MessageKey::Body(_)) {
+                    let value = encode(&answer).map_err(ProcessError::from)?;
+                    batch.put(SEEN, message.key.later(pid), value);
+                }
+                match self.log.store().commit(batch).await {
+                    Err(StoreError::Conflict { guard }) if guard == spent => return Err(ProcessError::Replayed.into()),
+                    Err(StoreError::Conflict { .. }) => continue,
+                    Err(error) => return Err(ProcessError::from(error).into()),
+                    Ok(_) => return Ok((before, answer)),
+                }
+            }
+            let (record, mut answer, turn, refused) = match step(&before, &message, now, &mut decide) {
                 Ok((record, answer, turn)) => {
                     batch.put(K::TABLE, pid.as_str(), encode(&record).map_err(ProcessError::from)?);
                     (record, answer, turn, None)
@@ -166,9 +195,14 @@ impl<K: Kind> Ledger<K> {
                 }
                 Err(error) => return Err(error),
             };
+            if let MessageKey::Body(body) = &message.key {
+                let core = record.core();
+                let since = core.position.sets_out_next(refused.is_none(), core.sent);
+                answer.last = Some((*body, since));
+            }
             batch.put(
                 SEEN,
-                message.key.bytes(pid),
+                message.key.later(pid),
                 encode(&answer).map_err(ProcessError::from)?,
             );
             match self
@@ -243,6 +277,7 @@ impl<K: Kind> Ledger<K> {
                         core.meet(peer_pid.as_ref())?;
                         core.position = core.position.acknowledged(core.role, entry.number);
                         core.head = jose::sha256(entry.body.as_bytes());
+                        core.acknowledged = entry.number + 1;
                         turn.record(audit(Recorded::Acknowledged));
                     }
                     outbox::Outcome::Refused { status, explanation } => {
@@ -321,6 +356,7 @@ fn step<K: Kind, E: Verdict>(
         pids: record.core().pids(),
         extra,
         refusal: None,
+        last: None,
     };
     Ok((record, answer, turn))
 }
@@ -333,6 +369,7 @@ fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
         pids: core.pids(),
         extra: None,
         refusal: Some(error.to_string()),
+        last: None,
     }
 }
 
