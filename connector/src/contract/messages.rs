@@ -69,8 +69,7 @@ impl Contracts {
         let theirs = theirs.ok_or(MessageError::Missing(missing))?;
         let incoming = incoming(call, Some(theirs));
         if let Some(pid) = self.ledger.find(&sender.did, role, theirs).await? {
-            let record = self.ledger.of_peer(&pid, &sender.did).await?;
-            return match self.ledger.seen(&pid, &incoming, &record.core.state_name()).await? {
+            return match self.ledger.opened(&pid, &incoming).await? {
                 Some(answer) => Ok(answer),
                 None => Err(ContractError::Invalid(format!(
                     "{missing} {theirs} names a negotiation that exists already"
@@ -95,6 +94,7 @@ impl Contracts {
             pids: record.core.pids(),
             extra: None,
             refusal: None,
+            last: None,
         };
         let mut turn = Turn::default();
         if role == Role::Provider {

@@ -83,6 +83,8 @@ const MAX_REASONS: usize = 8;
 const MAX_REASON: usize = 1_000;
 /// Longest code kept, in characters.
 const MAX_CODE: usize = 100;
+/// Longest URL, in bytes.
+const MAX_URL: usize = 2_048;
 /// Longest member of a data address, in bytes; tokens are the longest.
 const MAX_ADDRESS: usize = 8_192;
 
@@ -183,9 +185,13 @@ impl NegotiationMessage {
                     callback,
                 }
             }
-            "ContractAgreementMessage" => Self::Agreement {
-                agreement: reader.object("agreement")?.clone(),
-            },
+            "ContractAgreementMessage" => {
+                let agreement = reader.object("agreement")?;
+                Reader::new(agreement)?.id::<AgreementId>("@id")?;
+                Self::Agreement {
+                    agreement: agreement.clone(),
+                }
+            }
             "ContractAgreementVerificationMessage" => Self::Verification,
             "ContractNegotiationEventMessage" => match reader.text("eventType")? {
                 "ACCEPTED" => Self::Accepted,
@@ -267,7 +273,7 @@ impl TransferMessage {
         let message = match kind {
             "TransferRequestMessage" => Self::Request {
                 agreement: reader.id("agreementId")?,
-                format: reader.text("format")?.to_owned(),
+                format: bounded("format", reader.text("format")?)?,
                 callback: url(reader, "callbackAddress")?.ok_or(MessageError::Missing("callbackAddress"))?,
                 data_address: data_address()?,
             },
@@ -342,18 +348,14 @@ impl DataAddress {
     /// Reads an address; the URL may stand in `endpoint` or, as EDC writes it, in a property of that name, or in `baseUrl` of a push.
     pub fn read(value: &Value) -> Result<Self, MessageError> {
         let reader = Reader::new(value).map_err(|_| invalid("dataAddress", "is not an object"))?;
-        let property = |name: &str| {
-            reader
-                .one_or_many("endpointProperties")
-                .iter()
-                .find(|property| {
-                    property
-                        .get("name")
-                        .and_then(Value::as_str)
-                        .is_some_and(|found| found.rsplit('/').next() == Some(name))
-                })
-                .and_then(|property| property.get("value"))
-                .and_then(Value::as_str)
+        let property = |wanted: &str| {
+            let mut properties = reader.one_or_many("endpointProperties").iter();
+            properties.find_map(|property| {
+                // Plain, with a prefix (`edc:endpoint`), or as a whole IRI.
+                let name = property.get("name")?.as_str()?.rsplit(['/', '#', ':']).next()?;
+                // EDC writes an object as the value of what we do not use; such a property is passed over.
+                property.get("value")?.as_str().filter(|_| name == wanted)
+            })
         };
         let endpoint = reader
             .optional_text("endpoint")?
@@ -466,10 +468,15 @@ fn url(reader: Reader<'_>, member: &'static str) -> Result<Option<Url>, MessageE
 }
 
 fn parse_url(member: &'static str, text: &str) -> Result<Url, MessageError> {
-    if text.len() > 2048 {
-        return Err(invalid(member, "is longer than 2048 bytes"));
+    let too_long = || invalid(member, format_args!("is longer than {MAX_URL} bytes"));
+    if text.len() > MAX_URL {
+        return Err(too_long());
     }
     let url = Url::parse(text).map_err(|error| invalid(member, format_args!("is not an absolute URL: {error}")))?;
+    // Percent-encoding makes it longer, and we write it in that form.
+    if url.as_str().len() > MAX_URL {
+        return Err(too_long());
+    }
     match url.scheme() {
         "https" | "http" if url.has_host() && url.username().is_empty() && url.password().is_none() => Ok(url),
         _ => Err(invalid(member, "is not an https URL without credentials")),
@@ -540,6 +547,10 @@ fn wrong_type(found: &str, expected: &'static str) -> MessageError {
     }
 }
 
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod interop;
 #[cfg(test)]
 mod round_trip;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::{
     audit::Log,
     contract::{ContractError, Contracts},
     dsp::{Pid, Role, message::acknowledged_pid},
+    jose::Digest,
     process::{
         Outgoing, Protocol, Queue,
         outbox::{self, Outcome},
@@ -146,7 +147,7 @@ impl Dispatcher {
         let body = entry.body.clone().into_bytes();
         let answer = self
             .peers
-            .ask(peer, Method::POST, url, body, entry.prev, &entry.headers)
+            .ask(peer, Method::POST, url, body, self.prev(entry).await?, &entry.headers)
             .await?;
         // The id that the peer gave the process stands under the name of its role.
         let ours = entry.pid.as_str();
@@ -172,6 +173,22 @@ impl Dispatcher {
             409 => tries >= PATIENCE,
             404 => tries >= PATIENCE || signs(),
             other => (400..500).contains(&other),
+        }
+    }
+
+    /// The `prev` of a message is the head when it sets out, not when it was decided: what was decided before it may have been
+    /// acknowledged since. While it is the oldest of its process the head rests, so every repetition names the same.
+    async fn prev(&self, entry: &Outgoing) -> Result<Digest, PeerError> {
+        let unreadable = |error: &dyn std::fmt::Display| PeerError::Answer(format!("our own record: {error}"));
+        match entry.protocol {
+            Protocol::Negotiation => match self.contracts.get(&entry.pid).await {
+                Ok(record) => Ok(record.core.head),
+                Err(error) => Err(unreadable(&error)),
+            },
+            Protocol::Transfer => match self.transfers.get(&entry.pid).await {
+                Ok(record) => Ok(record.core.head),
+                Err(error) => Err(unreadable(&error)),
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{decode, encode};
 use crate::{
     dsp::{ParticipantId, Pid, message::Explanation},
-    jose::{self, Digest},
+    jose,
     store::{Batch, Store, StoreError, Table},
 };
 use policy::Timestamp;
@@ -60,8 +60,6 @@ pub struct Outgoing {
     pub body: String,
     /// Further headers.
     pub headers: Vec<(String, String)>,
-    /// The `prev` of its signature.
-    pub prev: Digest,
     /// When it was decided.
     pub created: Timestamp,
 }

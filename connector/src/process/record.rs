@@ -30,6 +30,9 @@ pub struct Core<M: Machine> {
     pub head: Digest,
     /// How many messages we have originated.
     pub sent: u64,
+    /// One more than the number of the newest message that was acknowledged (R6).
+    #[serde(default)]
+    pub acknowledged: u64,
     /// When the process began here.
     pub created: Timestamp,
     /// When it last changed here.
@@ -49,6 +52,7 @@ impl<M: Machine> Clone for Core<M> {
             position: self.position.clone(),
             head: self.head,
             sent: self.sent,
+            acknowledged: self.acknowledged,
             created: self.created,
             updated: self.updated,
             explanation: self.explanation.clone(),
@@ -68,6 +72,7 @@ impl<M: Machine> Core<M> {
             position: Position::default(),
             head: Digest::EMPTY,
             sent: 0,
+            acknowledged: 0,
             created: now,
             updated: now,
             explanation: None,

@@ -313,7 +313,7 @@ impl Transfers {
         let incoming = incoming(&call, Some(theirs));
         if let Some(pid) = self.ledger.find(&sender.did, Role::Provider, theirs).await? {
             let record = self.ledger.of_peer(&pid, &sender.did).await?;
-            if let Some(answer) = self.ledger.seen(&pid, &incoming, &record.core.state_name()).await? {
+            if let Some(answer) = self.ledger.opened(&pid, &incoming).await? {
                 return Ok(answer);
             }
             self.ledger.spend(&incoming.spent).await?;
@@ -323,6 +323,7 @@ impl Transfers {
                 pids: record.core.pids(),
                 extra: None,
                 refusal: None,
+                last: None,
             });
         }
         crate::net::guard::check(callback, sender.reach).map_err(|why| TransferError::Callback(why.to_string()))?;
@@ -362,6 +363,7 @@ impl Transfers {
             pids: record.core.pids(),
             extra: None,
             refusal: None,
+            last: None,
         };
         let mut turn = Turn::default();
         if !held {
