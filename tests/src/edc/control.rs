@@ -146,21 +146,24 @@ impl Edc {
             .await
     }
 
-    /// Starts a transfer; events about it go to `ear`. Returns EDC's id of it.
+    /// Starts a transfer, of a push to `to`; EDC tells `ear` what happens to it. Returns EDC's id of it.
     pub async fn transfer(
         &self,
         of: &Counterparty,
         contract: &str,
         format: &str,
         to: Option<&str>,
-        ear: &str,
+        ear: Option<&str>,
     ) -> String {
-        let ear =
-            json!([{"@type": "CallbackAddress", "uri": ear, "transactional": false, "events": ["transfer.process"]}]);
         let mut wanted = json!({
             "connectorId": of.id, "counterPartyAddress": of.address, "protocol": PROTOCOL, "contractId": contract,
-            "transferType": format, "callbackAddresses": ear,
+            "transferType": format,
         });
+        if let Some(ear) = ear {
+            let events =
+                json!({"@type": "CallbackAddress", "uri": ear, "transactional": false, "events": ["transfer.process"]});
+            wanted["callbackAddresses"] = json!([events]);
+        }
         if let Some(to) = to {
             wanted["dataDestination"] = json!({"@type": "DataAddress", "type": "HttpData", "baseUrl": to});
         }

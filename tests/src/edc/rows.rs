@@ -114,7 +114,7 @@ async fn pull(pair: &Pair) {
     let ear = format!("{}/ear-3", pair.shop.root);
     let id = pair
         .edc
-        .transfer(&pair.us(), &contract, "HttpData-PULL", None, &ear)
+        .transfer(&pair.us(), &contract, "HttpData-PULL", None, Some(&ear))
         .await;
     let started = pair.edc.transfer_until(&id, &["STARTED"]).await;
     pair.ours_until("transfers", &text(&started, "correlationId"), "STARTED")
@@ -164,13 +164,10 @@ fn find<'a>(value: &'a Value, name: &str) -> &'a Value {
 async fn push(pair: &Pair) {
     let negotiation = pair.edc_negotiates().await;
     let contract = text(&negotiation, "contractAgreementId");
-    let (ear, sink) = (
-        format!("{}/ear-4", pair.shop.root),
-        format!("{}/sink-4", pair.shop.root),
-    );
+    let sink = format!("{}/sink-4", pair.shop.root);
     let id = pair
         .edc
-        .transfer(&pair.us(), &contract, "HttpData-PUSH", Some(&sink), &ear)
+        .transfer(&pair.us(), &contract, "HttpData-PUSH", Some(&sink), None)
         .await;
     let ended = pair.edc.transfer_until(&id, &["COMPLETED"]).await;
     pair.ours_until("transfers", &text(&ended, "correlationId"), "COMPLETED")
@@ -273,11 +270,10 @@ async fn edc_drives(pair: &Pair) {
     pair.ours_until("negotiations", &text(&negotiation, "@id"), "FINALIZED")
         .await;
     let contract = text(&negotiation, "contractAgreementId");
-    let ear = format!("{}/ear-7", pair.shop.root);
     for last in ["edc", "ours"] {
         let id = pair
             .edc
-            .transfer(&pair.us(), &contract, "HttpData-PULL", None, &ear)
+            .transfer(&pair.us(), &contract, "HttpData-PULL", None, None)
             .await;
         let started = pair.edc.transfer_until(&id, &["STARTED"]).await;
         let pid = text(&started, "correlationId");
