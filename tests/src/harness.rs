@@ -119,7 +119,7 @@ impl World {
 
 /// A port below those that the system hands out by itself, each only once in this process: between its choice and the daemon's start no
 /// other test and no outgoing connection can take it.
-fn free() -> TcpListener {
+pub(crate) fn free() -> TcpListener {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     (0..10_000)
         .find_map(|_| {
@@ -248,18 +248,14 @@ impl Connector {
         self.process.as_ref().expect("a running process").id()
     }
 
+    /// No process runs.
+    pub fn is_stopped(&self) -> bool {
+        self.process.is_none()
+    }
+
     /// Resident memory, in MiB.
     pub fn rss_mib(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap_or_default();
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|kib| kib.parse::<f64>().ok())
-            .unwrap_or(0.0)
-            / 1024.0
+        rss_mib(self.pid())
     }
 
     /// The management API.
@@ -382,6 +378,20 @@ impl Connector {
             .map(|line| serde_json::from_str(line).expect("a line of JSON"))
             .collect()
     }
+}
+
+/// Resident memory of a process, in MiB.
+pub fn rss_mib(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<f64>().ok())
+        .unwrap_or(0.0)
+        / 1024.0
 }
 
 impl Drop for Connector {

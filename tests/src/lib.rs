@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod edc;
 pub mod harness;
 pub mod peer;
 pub mod store_load;

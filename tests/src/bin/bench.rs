@@ -1,10 +1,19 @@
 //! Prints the project's figures, one JSON object a line. `tests/bench` builds what it needs and runs it.
 #![forbid(unsafe_code)]
 
-use connector_tests::bench::{idle, negotiation, signatures, stream};
+use connector_tests::bench::{edc, idle, negotiation, signatures, stream};
 use std::process::ExitCode;
 
-const NAMES: [&str; 5] = ["signatures", "idle_memory", "startup", "negotiation", "stream"];
+const NAMES: [&str; 8] = [
+    "signatures",
+    "idle_memory",
+    "startup",
+    "negotiation",
+    "stream",
+    "negotiation_vs_edc",
+    "transfer_start_vs_edc",
+    "negotiations_per_second",
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -22,6 +31,9 @@ async fn main() -> ExitCode {
             "idle_memory" => idle::memory().await,
             "startup" => idle::startup().await,
             "negotiation" => negotiation::run().await,
+            "negotiation_vs_edc" => edc::negotiations().await,
+            "transfer_start_vs_edc" => edc::transfer_starts().await,
+            "negotiations_per_second" => edc::per_second().await,
             _ => stream::run().await,
         }
     }
