@@ -5,3 +5,4 @@ pub mod bench;
 pub mod harness;
 pub mod peer;
 pub mod store_load;
+pub mod tck;
