@@ -411,7 +411,7 @@ fn read_example(name: &str, body: &Value) {
                 .then(|| parse("https://bar.example.com/some/path"));
             assert_eq!(root, expected, "{name}");
         }
-        "catalog-request-message" => assert_eq!(catalog::read_request(body), Ok(false)),
+        "catalog-request-message" => assert!(catalog::read_request(body).is_ok()),
         "catalog" | "nested-catalog" => {
             // Our participants are DIDs, those of the examples are not.
             assert!(
