@@ -71,6 +71,18 @@ fn documented(document: &Value) -> Vec<(String, BTreeSet<String>)> {
     paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
 }
 
+/// Every place that a value points to.
+fn references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            members.values().for_each(|inner| references(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| references(inner, found)),
+        _ => {}
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_names_every_route_and_every_answer() {
     let world = World::start(&["school"]).await;
@@ -79,6 +91,13 @@ async fn the_document_names_every_route_and_every_answer() {
     assert!(text(&document, "openapi").starts_with("3.1"));
     let printed = school.cli(&["openapi"]);
     assert_eq!(serde_json::from_slice::<Value>(&printed.stdout).unwrap(), document);
+    let mut pointers = BTreeSet::new();
+    references(&document, &mut pointers);
+    assert!(pointers.len() > 20, "{pointers:?}");
+    for pointer in pointers {
+        let inside = pointer.strip_prefix('#').unwrap();
+        assert!(document.pointer(inside).is_some(), "{pointer} leads nowhere");
+    }
     let paths = documented(&document);
     assert!(paths.len() >= 20, "{paths:?}");
     for (path, methods) in &paths {

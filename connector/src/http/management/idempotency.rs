@@ -13,6 +13,7 @@ use crate::{
     dsp::Pid,
     http::{App, problem::Problem},
     jose::{self, Digest},
+    store::StoreError,
 };
 use axum::{
     body::Body,
@@ -23,6 +24,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, request::Parts};
 use http_body_util::BodyExt;
 use kept::{Answer, Begun, Kept, Known};
+use policy::Timestamp;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -112,24 +114,47 @@ impl Keys {
             &bytes,
         ]);
         let _running = self.enter(key, identity)?;
-        let now = (self.app.clock)();
-        let begun = match self.kept.find(&key, now).await? {
-            Known::Nothing => self.kept.begin(key, identity, now).await?,
-            Known::Other(begun) if begun.request != identity => return Err(reused()),
-            Known::Other(begun) if !opens => return Err(unknown(&begun)),
-            Known::Other(begun) => begun,
-            Known::Answered(begun, _) if begun.request != identity => return Err(reused()),
-            Known::Answered(_, Some(answer)) => return Ok(repeated(answer)),
-            Known::Answered(..) => {
-                return Err(conflict(
-                    "answer-not-kept",
-                    "the request was carried out, but its answer was too large to be kept",
-                ));
-            }
+        let begun = match self.begun(key, identity, opens).await {
+            Ok(Course::Run(begun)) => Some(begun),
+            Ok(Course::Answer(answer)) => return Ok(repeated(answer)),
+            // Nothing durable can come of it, but access that is to be closed must be closed all the same.
+            Err(Stop::Store(StoreError::Failed(_) | StoreError::Closed)) => None,
+            Err(Stop::Store(error)) => return Err(error.into()),
+            Err(Stop::Refused(problem)) => return Err(problem),
         };
         let mut request = Request::from_parts(parts, Body::from(bytes));
+        let Some(begun) = begun else {
+            return Ok(next.run(request).await);
+        };
         request.extensions_mut().insert(Opening(begun.pid.clone()));
-        let (mut parts, body) = next.run(request).await.into_parts();
+        Ok(self.keep(key, begun, next.run(request).await).await)
+    }
+
+    async fn begun(&self, key: Digest, identity: Digest, opens: bool) -> Result<Course, Stop> {
+        let now = (self.app.clock)();
+        let (begun, answered) = match self.kept.find(&key, now).await? {
+            Known::Nothing => {
+                let pid = fresh_pid(now).map_err(Stop::Refused)?;
+                return Ok(Course::Run(self.kept.begin(key, identity, pid, now).await?));
+            }
+            Known::Begun(begun) => (begun, None),
+            Known::Answered(begun, answer) => (begun, Some(answer)),
+        };
+        Err(Stop::Refused(match answered {
+            _ if begun.request != identity => reused(),
+            Some(Some(answer)) => return Ok(Course::Answer(answer)),
+            Some(None) => conflict(
+                "answer-not-kept",
+                "the request was carried out, but its answer was too large to be kept",
+            ),
+            None if opens => return Ok(Course::Run(begun)),
+            None => unknown(&begun),
+        }))
+    }
+
+    /// Keeps an answer before it is given.
+    async fn keep(&self, key: Digest, begun: Begun, answer: Response) -> Response {
+        let (parts, body) = answer.into_parts();
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         let kept = match parts.status {
             // The request was not carried out for want of something that may be there later: it may be tried again with its key.
@@ -141,9 +166,31 @@ impl Keys {
         if let Err(error) = kept {
             tracing::warn!(%error, "an answer could not be kept; a repetition of the request will not get it");
         }
-        parts.headers.remove(http::header::CONTENT_LENGTH);
-        Ok(Response::from_parts(parts, Body::from(body)))
+        Response::from_parts(parts, Body::from(body))
     }
+}
+
+/// What to do with a request.
+enum Course {
+    Run(Begun),
+    Answer(Answer),
+}
+
+/// Why it is not carried out.
+enum Stop {
+    Refused(Problem),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn fresh_pid(now: Timestamp) -> Result<Pid, Problem> {
+    let uuid = jose::uuid(now).map_err(|error| Problem::internal(&error))?;
+    Ok(Pid::from_uuid(uuid))
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<Digest>, Problem> {
@@ -203,7 +250,7 @@ impl FromRequestParts<Arc<App>> for Opening {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         match parts.extensions.get::<Self>() {
             Some(opening) => Ok(opening.clone()),
-            None => kept::fresh_pid((app.clock)()).map(Self),
+            None => fresh_pid((app.clock)()).map(Self),
         }
     }
 }

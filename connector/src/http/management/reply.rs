@@ -147,16 +147,23 @@ pub(super) async fn read(app: &App, body: axum::body::Body) -> Result<Bytes, Pro
     read_body(body, &limits).await
 }
 
+/// A body that is said to be something else is not read as JSON.
 fn expect_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let named = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = named.and_then(|text| text.split(';').next()).unwrap_or_default();
+    let Some(named) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let essence = named
+        .to_str()
+        .ok()
+        .and_then(|text| text.split(';').next())
+        .unwrap_or_default();
     if essence.trim().eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
     Err(Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "content-type",
-        "the body is not said to be JSON",
+        "the body is said to be something else than JSON",
     )
     .hint("send it with the header Content-Type: application/json"))
 }

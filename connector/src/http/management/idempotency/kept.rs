@@ -5,8 +5,7 @@
 
 use crate::{
     dsp::Pid,
-    http::problem::Problem,
-    jose::{self, Digest},
+    jose::Digest,
     process::{decode, encode},
     store::{Batch, Guard, Store, StoreError, Table},
 };
@@ -65,18 +64,13 @@ pub(super) struct Answer {
 pub(super) enum Known {
     Nothing,
     /// A request began, and nobody saw it end.
-    Other(Begun),
+    Begun(Begun),
     /// It was answered; the answer is missing if it was too large.
     Answered(Begun, Option<Answer>),
 }
 
 /// The keys in the store.
 pub(super) struct Kept(Arc<dyn Store>);
-
-pub(super) fn fresh_pid(now: Timestamp) -> Result<Pid, Problem> {
-    let uuid = jose::uuid(now).map_err(|error| Problem::internal(&error))?;
-    Ok(Pid::from_uuid(uuid))
-}
 
 fn row_key(key: &[u8]) -> Vec<u8> {
     [b"k", key].concat()
@@ -114,7 +108,7 @@ impl Kept {
             return Ok(Known::Nothing);
         }
         let Some(answered) = row.answer else {
-            return Ok(Known::Other(row.begun));
+            return Ok(Known::Begun(row.begun));
         };
         let Some(pieces) = answered.pieces else {
             return Ok(Known::Answered(row.begun, None));
@@ -134,12 +128,14 @@ impl Kept {
     }
 
     /// Notes that a request begins. Durable when it returns.
-    pub(super) async fn begin(&self, key: Digest, request: Digest, now: Timestamp) -> Result<Begun, Problem> {
-        let begun = Begun {
-            request,
-            pid: fresh_pid(now)?,
-            at: now,
-        };
+    pub(super) async fn begin(
+        &self,
+        key: Digest,
+        request: Digest,
+        pid: Pid,
+        now: Timestamp,
+    ) -> Result<Begun, StoreError> {
+        let begun = Begun { request, pid, at: now };
         let row = Row {
             begun,
             until: now.plus(DAY),

@@ -1,11 +1,15 @@
 use super::*;
-use crate::store::MemoryStore;
+use crate::{jose, store::MemoryStore};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 fn kept() -> (Kept, Arc<dyn Store>) {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     (Kept::new(store.clone()), store)
+}
+
+fn pid() -> Pid {
+    "urn:uuid:p".parse().unwrap()
 }
 
 async fn rows(store: &Arc<dyn Store>) -> usize {
@@ -35,8 +39,8 @@ async fn an_answer_of_any_size_comes_back_as_it_was_given() {
         .enumerate()
     {
         let key = jose::sha256(&[number as u8]);
-        let begun = kept.begin(key, Digest::EMPTY, NOW).await.unwrap();
-        assert!(matches!(kept.find(&key, NOW).await.unwrap(), Known::Other(other) if other == begun));
+        let begun = kept.begin(key, Digest::EMPTY, pid(), NOW).await.unwrap();
+        assert!(matches!(kept.find(&key, NOW).await.unwrap(), Known::Begun(other) if other == begun));
         kept.end(key, begun.clone(), 201, &body).await.unwrap();
         assert_eq!(answered(&kept, &key, NOW).await, Some((begun, Some((201, body)))));
         kept.forget(&key).await.unwrap();
@@ -49,7 +53,7 @@ async fn an_answer_of_any_size_comes_back_as_it_was_given() {
 async fn an_answer_that_is_too_large_is_known_to_have_been_given() {
     let (kept, store) = kept();
     let key = jose::sha256(b"key");
-    let begun = kept.begin(key, Digest::EMPTY, NOW).await.unwrap();
+    let begun = kept.begin(key, Digest::EMPTY, pid(), NOW).await.unwrap();
     kept.end(key, begun.clone(), 201, &noise(PIECE * MOST_PIECES + PIECE))
         .await
         .unwrap();
@@ -63,7 +67,7 @@ async fn a_key_is_forgotten_after_a_day_and_can_be_used_again() {
     let (early, late) = (jose::sha256(b"early"), jose::sha256(b"late"));
     let day_after = NOW.plus(DAY).plus(Duration::from_secs(1));
     for (key, at) in [(early, NOW), (late, NOW.plus(Duration::from_secs(60)))] {
-        let begun = kept.begin(key, Digest::EMPTY, at).await.unwrap();
+        let begun = kept.begin(key, Digest::EMPTY, pid(), at).await.unwrap();
         kept.end(key, begun, 200, &noise(PIECE * PIECES_AT_ONCE)).await.unwrap();
     }
     assert_eq!(sweep(&*store, NOW.plus(DAY)).await.unwrap(), 0);
@@ -73,7 +77,7 @@ async fn a_key_is_forgotten_after_a_day_and_can_be_used_again() {
     // What the sweep has not come to yet is forgotten all the same.
     let long_after = day_after.plus(DAY);
     assert!(matches!(kept.find(&late, long_after).await.unwrap(), Known::Nothing));
-    kept.begin(late, Digest::EMPTY, long_after).await.unwrap();
+    kept.begin(late, Digest::EMPTY, pid(), long_after).await.unwrap();
     assert_eq!(sweep(&*store, long_after).await.unwrap(), 0);
     assert_eq!(rows(&store).await, 2);
 }
