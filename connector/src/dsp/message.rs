@@ -264,7 +264,7 @@ impl TransferMessage {
         let message = match kind {
             "TransferRequestMessage" => Self::Request {
                 agreement: reader.id("agreementId")?,
-                format: reader.text("format")?.to_owned(),
+                format: bounded("format", reader.text("format")?)?,
                 callback: url(reader, "callbackAddress")?.ok_or(MessageError::Missing("callbackAddress"))?,
                 data_address: data_address()?,
             },
@@ -339,18 +339,14 @@ impl DataAddress {
     /// Reads an address; the URL may stand in `endpoint` or, as EDC writes it, in a property of that name.
     pub fn read(value: &Value) -> Result<Self, MessageError> {
         let reader = Reader::new(value).map_err(|_| invalid("dataAddress", "is not an object"))?;
-        let property = |name: &str| {
-            reader
-                .one_or_many("endpointProperties")
-                .iter()
-                .find(|property| {
-                    property
-                        .get("name")
-                        .and_then(Value::as_str)
-                        .is_some_and(|found| found.rsplit('/').next() == Some(name))
-                })
-                .and_then(|property| property.get("value"))
-                .and_then(Value::as_str)
+        let property = |wanted: &str| {
+            let mut properties = reader.one_or_many("endpointProperties").iter();
+            properties.find_map(|property| {
+                // Plain, with a prefix (`edc:endpoint`), or as a whole IRI.
+                let name = property.get("name")?.as_str()?.rsplit(['/', '#', ':']).next()?;
+                // EDC writes an object as the value of what we do not use; such a property is passed over.
+                property.get("value")?.as_str().filter(|_| name == wanted)
+            })
         };
         let endpoint = reader.optional_text("endpoint")?.or_else(|| property("endpoint"));
         Ok(Self {
@@ -523,6 +519,10 @@ fn wrong_type(found: &str, expected: &'static str) -> MessageError {
     }
 }
 
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod interop;
 #[cfg(test)]
 mod round_trip;
 #[cfg(test)]

@@ -78,6 +78,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What a member names: a text, or an object with an `@id`, as JSON-LD writes a reference.
+    pub(super) fn name(self, member: &str) -> Option<&'a str> {
+        match self.0.get(member)? {
+            Value::String(text) => Some(text),
+            Value::Object(reference) => reference.get("@id")?.as_str(),
+            _ => None,
+        }
+    }
+
     pub(super) fn id<T: FromStr>(self, member: &'static str) -> Result<T, MessageError>
     where
         T::Err: std::fmt::Display,
