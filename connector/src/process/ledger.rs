@@ -95,7 +95,7 @@ impl<K: Kind> Ledger<K> {
             return Ok(Some(answer));
         };
         let accepted = answer.refusal.is_none();
-        let Some((last, since)) = answer.last.as_mut().filter(|(last, _)| last == body) else {
+        let Some((_, since)) = answer.last.as_mut().filter(|(last, _)| last == body) else {
             return Ok(None);
         };
         if !core
@@ -105,9 +105,24 @@ impl<K: Kind> Ledger<K> {
             return Ok(None);
         }
         if !accepted {
-            (*last, *since) = (*body, core.position.sets_out_next(false, core.sent));
+            *since = core.position.sets_out_next(false, core.sent);
         }
         Ok(Some(answer))
+    }
+
+    /// Commits that an answer is given again.
+    async fn repeat(
+        &self,
+        mut batch: Batch,
+        pid: &Pid,
+        message: &Incoming<'_, K::Machine>,
+        answer: &Answer,
+    ) -> Result<(), ProcessError> {
+        if matches!(message.key, MessageKey::Body(_)) {
+            batch.put(SEEN, message.key.later(pid), encode(answer)?);
+        }
+        self.log.store().commit(batch).await?;
+        Ok(())
     }
 
     /// Burns a message id that leads to no change.
@@ -173,15 +188,12 @@ impl<K: Kind> Ledger<K> {
             batch.require(K::TABLE, pid.as_str(), Guard::At(version));
             let spent = message.spent.burn(&mut batch);
             if let Some(answer) = self.answered(before.core(), &message).await? {
-                if matches!(message.key, MessageKey::Body(_)) {
-                    let value = encode(&answer).map_err(ProcessError::from)?;
-                    batch.put(SEEN, message.key.later(pid), value);
-                }
-                match self.log.store().commit(batch).await {
-                    Err(StoreError::Conflict { guard }) if guard == spent => return Err(ProcessError::Replayed.into()),
-                    Err(StoreError::Conflict { .. }) => continue,
-                    Err(error) => return Err(ProcessError::from(error).into()),
-                    Ok(_) => return Ok((before, answer)),
+                match self.repeat(batch, pid, &message, &answer).await {
+                    Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => {
+                        return Err(ProcessError::Replayed.into());
+                    }
+                    Err(ProcessError::Store(StoreError::Conflict { .. })) => continue,
+                    other => return other.map(|()| (before, answer)).map_err(E::from),
                 }
             }
             let (record, mut answer, turn, refused) = match step(&before, &message, now, &mut decide) {
@@ -197,14 +209,10 @@ impl<K: Kind> Ledger<K> {
             };
             if let MessageKey::Body(body) = &message.key {
                 let core = record.core();
-                let since = core.position.sets_out_next(refused.is_none(), core.sent);
-                answer.last = Some((*body, since));
+                answer.last = Some((*body, core.position.sets_out_next(refused.is_none(), core.sent)));
             }
-            batch.put(
-                SEEN,
-                message.key.later(pid),
-                encode(&answer).map_err(ProcessError::from)?,
-            );
+            let value = encode(&answer).map_err(ProcessError::from)?;
+            batch.put(SEEN, message.key.later(pid), value);
             match self
                 .finish(batch, Some(&before.core().position), &record, turn, now)
                 .await
