@@ -21,7 +21,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -78,9 +78,7 @@ pub fn routes(app: Arc<App>) -> Router {
 }
 
 async fn versions() -> Response {
-    let auth = json!({"protocol": "DSP-JWS", "version": "1"});
-    let entry = json!({"version": dsp::VERSION, "path": dsp::PATH, "binding": "HTTPS", "identifierType": "did:web", "auth": auth});
-    plain(StatusCode::OK, &json!({"protocolVersions": [entry]}))
+    plain(StatusCode::OK, &dsp::versions())
 }
 
 async fn did_document(State(app): State<Arc<App>>) -> Response {
