@@ -83,6 +83,8 @@ const MAX_REASONS: usize = 8;
 const MAX_REASON: usize = 1_000;
 /// Longest code kept, in characters.
 const MAX_CODE: usize = 100;
+/// Longest URL, in bytes.
+const MAX_URL: usize = 2_048;
 /// Longest member of a data address, in bytes; tokens are the longest.
 const MAX_ADDRESS: usize = 8_192;
 
@@ -445,10 +447,15 @@ fn url(reader: Reader<'_>, member: &'static str) -> Result<Option<Url>, MessageE
 }
 
 fn parse_url(member: &'static str, text: &str) -> Result<Url, MessageError> {
-    if text.len() > 2048 {
-        return Err(invalid(member, "is longer than 2048 bytes"));
+    let too_long = || invalid(member, format_args!("is longer than {MAX_URL} bytes"));
+    if text.len() > MAX_URL {
+        return Err(too_long());
     }
     let url = Url::parse(text).map_err(|error| invalid(member, format_args!("is not an absolute URL: {error}")))?;
+    // Percent-encoding makes it longer, and we write it in that form.
+    if url.as_str().len() > MAX_URL {
+        return Err(too_long());
+    }
     match url.scheme() {
         "https" | "http" if url.has_host() && url.username().is_empty() && url.password().is_none() => Ok(url),
         _ => Err(invalid(member, "is not an https URL without credentials")),

@@ -219,6 +219,7 @@ fn a_callback_address_is_a_plain_url() {
         assert!(request(good).is_ok(), "{good}");
     }
     let long = format!("https://peer.example/{}", "x".repeat(2048));
+    let long_once_encoded = format!("https://peer.example/{}", "{".repeat(700));
     for bad in [
         "",
         "peer.example",
@@ -228,6 +229,7 @@ fn a_callback_address_is_a_plain_url() {
         "https://me:secret@peer.example",
         "https://me@peer.example",
         long.as_str(),
+        long_once_encoded.as_str(),
     ] {
         let error = request(bad).unwrap_err();
         assert!(
