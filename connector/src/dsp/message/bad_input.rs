@@ -30,6 +30,11 @@ fn with(body: &Value, member: &str, value: Value) -> String {
     spoilt.to_string()
 }
 
+/// The text of an object without its opening brace, so that members can be put before its own.
+fn after_brace(body: &Value) -> String {
+    body.to_string().split_off(1)
+}
+
 fn expect_short(text: &str, case: &str) -> Refusal {
     let refusal = read(text).expect_err(case);
     let said = match &refusal {
@@ -58,6 +63,9 @@ fn a_required_member_that_is_missing_null_empty_or_of_another_type_is_refused() 
                 json!([[]]),
                 json!({"x": {}}),
             ] {
+                if member == "agreement" && wrong.is_object() {
+                    continue; // What it says is a matter of the policy; the contract refuses it by name.
+                }
                 let refusal = expect_short(&with(&body, member, wrong.clone()), member);
                 assert!(matches!(refusal, Refusal::Message(_)), "{member} {wrong}: {refusal:?}");
             }
@@ -69,8 +77,8 @@ fn a_required_member_that_is_missing_null_empty_or_of_another_type_is_refused() 
 fn any_member_that_is_written_twice_is_refused() {
     for (body, _) in all_bodies() {
         for (name, value) in body.as_object().unwrap() {
-            let text = body.to_string();
-            let twice = format!("{{{}:{value},{}", Value::from(name.as_str()), &text[1..]);
+            let rest = after_brace(&body);
+            let twice = format!("{{{}:{value},{rest}", Value::from(name.as_str()));
             assert_eq!(
                 read(&twice),
                 Err(Refusal::Json(JsonError::DuplicateKey(name.clone()))),
@@ -78,7 +86,7 @@ fn any_member_that_is_written_twice_is_refused() {
             );
             // The same name, escaped.
             let escaped: String = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-            let twice = format!("{{\"{escaped}\":{value},{}", &text[1..]);
+            let twice = format!("{{\"{escaped}\":{value},{rest}");
             assert_eq!(read(&twice), Err(Refusal::Json(JsonError::DuplicateKey(name.clone()))));
         }
     }
@@ -102,7 +110,7 @@ fn a_member_that_is_nested_too_deeply_is_refused() {
         for deep in [json::MAX_DEPTH, 127, 100_000] {
             for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
                 let value = format!("{}0{}", open.repeat(deep), close.repeat(deep));
-                let text = format!("{{\"extra\":{value},{}", &body.to_string()[1..]);
+                let text = format!("{{\"extra\":{value},{}", after_brace(&body));
                 let refusal = expect_short(&text, "deep");
                 assert_eq!(refusal, Refusal::Json(JsonError::TooDeep), "{deep}");
             }
@@ -114,7 +122,6 @@ fn a_member_that_is_nested_too_deeply_is_refused() {
 fn an_offer_and_an_address_are_refused_as_their_members_are() {
     let nested = [
         ("offer", &["@id", "target"][..]),
-        ("agreement", &["@id"][..]),
         ("dataAddress", &["endpointType"][..]),
     ];
     for (body, _) in all_bodies() {
@@ -148,8 +155,8 @@ fn an_offer_and_an_address_are_refused_as_their_members_are() {
 fn a_message_that_is_cut_off_anywhere_is_refused() {
     for (body, _) in all_bodies() {
         let text = body.to_string();
-        for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
-            let refusal = expect_short(&text[..end], "cut off");
+        for (end, _) in text.char_indices() {
+            let refusal = expect_short(text.split_at(end).0, "cut off");
             assert!(matches!(refusal, Refusal::Json(JsonError::Syntax { .. })));
         }
     }

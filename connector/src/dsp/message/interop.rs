@@ -1,7 +1,7 @@
 //! What conforming peers, Eclipse EDC first, write differently from us, and is read all the same.
 
 use super::{
-    tests::{all_bodies, body, offer},
+    tests::{body, offer},
     *,
 };
 
@@ -11,30 +11,6 @@ fn property(name: &str, value: Value) -> Value {
 
 fn address(properties: Value) -> Value {
     json!({"@type": "DataAddress", "endpointType": ENDPOINT_TYPE_HTTP, "endpointProperties": properties})
-}
-
-fn read(body: &Value) -> Result<(), MessageError> {
-    match NegotiationMessage::read(body) {
-        Err(MessageError::WrongType { .. }) => TransferMessage::read(body).map(|_| ()),
-        other => other.map(|_| ()),
-    }
-}
-
-#[test]
-fn a_type_may_stand_alone_in_an_array() {
-    for (body, _) in all_bodies() {
-        let mut kept = body.clone();
-        kept["@type"] = json!([body["@type"]]);
-        assert_eq!(read(&kept), Ok(()), "{kept}");
-        for bad in [json!([]), json!([body["@type"], "Other"]), json!([7])] {
-            let mut other = body.clone();
-            other["@type"] = bad;
-            assert!(
-                matches!(read(&other), Err(MessageError::Invalid { member: "@type", .. })),
-                "{other}"
-            );
-        }
-    }
 }
 
 #[test]
