@@ -185,13 +185,9 @@ impl NegotiationMessage {
                     callback,
                 }
             }
-            "ContractAgreementMessage" => {
-                let agreement = reader.object("agreement")?;
-                Reader::new(agreement)?.id::<AgreementId>("@id")?;
-                Self::Agreement {
-                    agreement: agreement.clone(),
-                }
-            }
+            "ContractAgreementMessage" => Self::Agreement {
+                agreement: reader.object("agreement")?.clone(),
+            },
             "ContractAgreementVerificationMessage" => Self::Verification,
             "ContractNegotiationEventMessage" => match reader.text("eventType")? {
                 "ACCEPTED" => Self::Accepted,

@@ -58,14 +58,7 @@ impl<'a> Reader<'a> {
         if !known {
             return Err(MessageError::WrongContext);
         }
-        match self.0.get("@type") {
-            // A JSON-LD processor may keep the array of a single type.
-            Some(Value::Array(types)) => match types.as_slice() {
-                [Value::String(one)] => Ok(one),
-                _ => Err(invalid("@type", "is not a single type")),
-            },
-            _ => self.text("@type"),
-        }
+        self.text("@type")
     }
 
     /// A text that must be there and say something.
