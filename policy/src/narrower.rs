@@ -116,13 +116,19 @@ fn same_unknown(asked: &Policy, offered: &Policy) -> Result<(), Wider> {
     }
 }
 
+/// Whether one of the `offered` rules permits whatever `rule` permits. A permission that contradicts itself permits nothing.
 fn permitted(rule: &Rule, offered: &[Rule]) -> Result<(), Wider> {
+    let normal = normals(&rule.constraints);
+    let premises = Premises::of(&normal);
+    if premises.contradiction().is_some() {
+        return Ok(());
+    }
     let mut first = None;
     for candidate in offered
         .iter()
         .filter(|candidate| covers(&candidate.action, &rule.action))
     {
-        match permits(rule, candidate) {
+        match permits(rule, &premises, candidate) {
             Ok(()) => return Ok(()),
             Err(fault) => first.get_or_insert(fault),
         };
@@ -136,10 +142,9 @@ fn permitted(rule: &Rule, offered: &[Rule]) -> Result<(), Wider> {
     }
 }
 
-/// Whether whatever `rule` permits is permitted by `offered`, whose action covers that of `rule`.
-fn permits(rule: &Rule, offered: &Rule) -> Result<(), Wider> {
-    let normal = normals(&rule.constraints);
-    let premises = Premises::of(&normal);
+/// Whether whatever `rule` permits under its constraints, the `premises`, is permitted by `offered`, whose action covers its
+/// own.
+fn permits(rule: &Rule, premises: &Premises<'_>, offered: &Rule) -> Result<(), Wider> {
     let beyond = |wanted: &&Constraint| !premises.imply(&Normal::from(*wanted));
     if let Some(constraint) = offered.constraints.iter().find(beyond) {
         let text = format!(

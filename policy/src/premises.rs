@@ -134,13 +134,13 @@ impl<'a> Premises<'a> {
 
     /// True when the premises cannot hold without `wanted`.
     pub(crate) fn imply(&self, wanted: &Normal) -> bool {
-        // The alternatives are taken apart before `wanted` and never after it, which keeps the work below the product
-        // of the two sizes.
-        self.say(wanted)
-            || self
-                .choices
-                .iter()
-                .any(|parts| parts.iter().all(|part| part.imply(wanted)))
+        if let Normal::Logical(Connective::And, parts) = wanted {
+            return parts.iter().all(|part| self.imply(part));
+        }
+        // The alternatives are taken apart before those of `wanted` and never after them, which keeps the work below the
+        // product of the two sizes.
+        let every = |parts: &Vec<Self>| parts.iter().all(|part| part.imply(wanted));
+        self.say(wanted) || self.choices.iter().any(every)
     }
 
     fn say(&self, wanted: &Normal) -> bool {

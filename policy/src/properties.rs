@@ -7,6 +7,8 @@ use crate::{
 use proptest::{prelude::*, sample::subsequence};
 use serde_json::{Value, json};
 
+mod terms;
+
 const OTHER: &str = "did:web:other.example";
 const PURPOSES: [&str; 3] = ["orientation", "dpv:Marketing", "elsewhere"];
 const DAYS: [&str; 3] = ["2026-06-01T00:00:00Z", "2026-06-15T12:00:00Z", "2026-07-01T00:00:00Z"];

@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod exchange;
+pub mod filter;
 pub mod ids;
 pub mod json;
 pub mod message;

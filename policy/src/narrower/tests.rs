@@ -112,6 +112,17 @@ fn each_permission_asked_for_needs_one_that_is_offered() {
 }
 
 #[test]
+fn a_permission_that_contradicts_itself_permits_nothing() {
+    let never = json!({"and": [purposes("eq", &["a"]), purposes("eq", &["b"])]});
+    assert!(keeps_to(never.clone(), until("2026-12-31Z")) && !keeps_to(until("2026-12-31Z"), never.clone()));
+    let of = |action: &str, list: Value| agreement(json!({"permission": [{"action": action, "constraint": list}]}));
+    assert_eq!(within(&of("sell", json!([never])), &of("read", json!([]))), Ok(()));
+    // A prohibition that can never hold may still do so where the fact is missing.
+    let nothing = agreement(json!({"permission": [{"action": "use"}]}));
+    assert!(within(&nothing, &prohibiting(never)).is_err());
+}
+
+#[test]
 fn names_are_compared_as_sets() {
     let (any, none) = (
         |names: &[&str]| purposes("isAnyOf", names),
