@@ -8,7 +8,7 @@ mod sample;
 pub use check::{Problem, Severity};
 pub use sample::{SAMPLE, Setting, fill};
 
-use crate::{dsp::ParticipantId, net, net::local::Endpoint, trust};
+use crate::{catalog::Decisions, dsp::ParticipantId, net, net::local::Endpoint, trust};
 use serde::Deserialize;
 use std::{
     fs, io,
@@ -25,12 +25,12 @@ use url::Url;
 pub struct Config {
     /// Who this connector is.
     pub did: ParticipantId,
-    /// The root under which peers reach it: `https`, no path. [`Config::root`] is its text.
+    /// The root under which peers reach it: no path, and `https` unless there is no TLS. [`Config::root`] is its text.
     pub public_url: Url,
     /// Where it accepts connections of peers.
     pub listen: SocketAddr,
-    /// Its side of TLS.
-    pub tls: Tls,
+    /// Its side of TLS; none where a loopback listener speaks plain HTTP.
+    pub tls: Option<Tls>,
     /// PKCS#8 PEM file of the key that signs messages and agreements.
     pub signing_key: PathBuf,
     /// The DID URL of that key.
@@ -51,12 +51,58 @@ pub struct Config {
     pub net: net::Settings,
     /// DID documents of peers.
     pub resolver: trust::ResolverSettings,
+    /// What the operator decides and what the connector decides by itself.
+    pub decisions: Decisions,
     /// How long the access token of a transfer is valid.
     pub token_lifetime: Duration,
     /// When undelivered messages are sent again.
     pub retry: Retry,
     /// The participants that this connector talks to.
-    pub peers: Vec<trust::Peer>,
+    pub peers: Vec<Peer>,
+}
+
+/// A participant that this connector talks to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its participant id.
+    pub did: ParticipantId,
+    /// A name for people.
+    pub name: Option<String>,
+    /// How it shows who it is.
+    pub identity: PeerIdentity,
+    /// Under which address it serves version discovery.
+    pub address: Option<Url>,
+    /// Which of its addresses are contacted.
+    pub reach: net::Reach,
+}
+
+/// How a peer shows who it is; a secret stands in a file of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerIdentity {
+    /// It signs.
+    DspJws,
+    /// The file with the token that both know.
+    StaticToken(PathBuf),
+    /// Eclipse EDC's mock identity.
+    EdcMock,
+}
+
+impl Peer {
+    /// The peer as `trust` knows it; reads its token file if there is one.
+    pub fn load(&self) -> Result<trust::Peer, ConfigError> {
+        let identity = match &self.identity {
+            PeerIdentity::DspJws => trust::Identity::DspJws,
+            PeerIdentity::StaticToken(path) => trust::Identity::StaticToken(trust::Token::new(read_token(path)?)),
+            PeerIdentity::EdcMock => trust::Identity::EdcMock,
+        };
+        Ok(trust::Peer {
+            did: self.did.clone(),
+            name: self.name.clone(),
+            identity,
+            address: self.address.clone(),
+            reach: self.reach,
+        })
+    }
 }
 
 /// The certificate that peers see.
@@ -130,6 +176,8 @@ pub struct Limits {
     pub streams: usize,
     /// Pace of each record stream, in bytes a second; 0 for as fast as it goes.
     pub stream_bytes_per_second: u64,
+    /// Datasets on one page of the catalog.
+    pub catalog_page: usize,
     /// How long running streams may take to end when the daemon stops.
     #[serde(deserialize_with = "file::period")]
     pub drain: Duration,
@@ -183,6 +231,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(5),
             streams: 64,
             stream_bytes_per_second: 0,
+            catalog_page: 100,
             drain: Duration::from_secs(30),
         }
     }
@@ -303,7 +352,9 @@ pub fn read_token(path: &Path) -> Result<String, ConfigError> {
         cause,
     })?;
     let token = text.trim();
-    if token.len() < 32 || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+    // A peer's token may be written as the whole value of `Authorization`, with its scheme.
+    let bare = token.strip_prefix("Bearer ").unwrap_or(token);
+    if bare.len() < 32 || !bare.bytes().all(|byte| byte.is_ascii_graphic()) {
         let problem = "must hold a token of at least 32 printable characters; make it with: openssl rand -hex 32";
         return Err(ConfigError::Secret {
             path: path.to_owned(),

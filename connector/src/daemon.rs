@@ -4,9 +4,9 @@ use crate::{
     audit::{AuditError, Log},
     catalog::Catalog,
     clock,
-    config::{Config, Management, TlsVersion},
+    config::{self, Config, Management, TlsVersion},
     consent::{Consents, Pseudonyms},
-    contract::Contracts,
+    contract::{self, Contracts},
     dsp,
     http::{self, App, management, server, tls},
     jose::{self, HmacKey, Signer, SigningKey},
@@ -16,8 +16,8 @@ use crate::{
     process::{Events, Queue},
     store::{SledStore, Store, StoreError},
     telemetry,
-    transfer::{self, Keys, Puller, TokenKey, Transfers},
-    trust::{Resolver, Trust, did, spent},
+    transfer::{self, Keys, Puller, Pusher, TokenKey, Transfers},
+    trust::{self, Resolver, Trust, did, spent},
 };
 use std::{
     path::{Path, PathBuf},
@@ -33,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// After a change the log is sealed within this time; changes in between share one checkpoint.
 const SEAL_AFTER: Duration = Duration::from_secs(1);
-/// How often expired message ids are forgotten.
+/// How often expired message ids and old keys are forgotten.
 const SWEEP_EVERY: Duration = Duration::from_secs(120);
 
 /// Why the daemon did not start, or ended with an error.
@@ -84,7 +84,7 @@ fn file(path: &Path, cause: &dyn std::fmt::Display) -> DaemonError {
 
 /// Everything that runs, and the way to stop it.
 struct Running {
-    tls: Arc<tls::Tls>,
+    tls: Option<Arc<tls::Tls>>,
     log: Arc<Log>,
     store: Arc<dyn Store>,
     transfers: Arc<Transfers>,
@@ -117,9 +117,10 @@ pub async fn run(config: Config, log_level: telemetry::Handle, path: PathBuf) ->
 }
 
 fn reload(running: &Running, log_level: &telemetry::Handle, path: &Path) {
-    match running.tls.reload() {
-        Ok(()) => tracing::info!("certificate reloaded"),
-        Err(error) => tracing::error!(%error, "the certificate could not be reloaded; the old one stays in use"),
+    match running.tls.as_ref().map(|tls| tls.reload()) {
+        None => {}
+        Some(Ok(())) => tracing::info!("certificate reloaded"),
+        Some(Err(error)) => tracing::error!(%error, "the certificate could not be reloaded; the old one stays in use"),
     }
     match Config::load(path) {
         Ok(config) => match log_level.set(&config.log.level) {
@@ -160,8 +161,7 @@ impl Signals {
     }
 }
 
-fn tls_settings(config: &Config) -> tls::Settings {
-    let tls = &config.tls;
+fn tls_settings(tls: &config::Tls) -> tls::Settings {
     let allow_tls12 = tls.minimum == TlsVersion::Tls12;
     tls::Settings {
         certificate: tls.certificate.clone(),
@@ -180,6 +180,7 @@ fn limits(config: &Config) -> http::Limits {
         body_timeout: limits.body_timeout,
         handshake_timeout: limits.handshake_timeout,
         streams: limits.streams,
+        catalog_page: limits.catalog_page,
         drain: limits.drain,
     }
 }
@@ -205,6 +206,11 @@ fn private_folder(path: &Path) -> Result<(), DaemonError> {
     folder.create(path).map_err(|error| file(path, &error))
 }
 
+fn peers(config: &Config) -> Result<Vec<trust::Peer>, DaemonError> {
+    let load = |peer: &config::Peer| peer.load().map_err(|error| DaemonError::Setting(error.to_string()));
+    config.peers.iter().map(load).collect()
+}
+
 async fn start(config: &Config) -> Result<Running, DaemonError> {
     let pem = std::fs::read(&config.signing_key).map_err(|error| file(&config.signing_key, &error))?;
     let key = SigningKey::from_pem(&pem).map_err(|error| file(&config.signing_key, &error))?;
@@ -217,7 +223,10 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         )));
     }
     let secret = secret(&config.secret)?;
-    let tls = Arc::new(tls::Tls::load(tls_settings(config))?);
+    let tls = match &config.tls {
+        Some(tls) => Some(Arc::new(tls::Tls::load(tls_settings(tls))?)),
+        None => None,
+    };
     private_folder(&config.received)?;
     private_folder(&config.store)?;
     let public = TcpListener::bind(config.listen)
@@ -232,13 +241,9 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
 
     let log = Arc::new(Log::new(store.clone(), signer.clone()));
     let resolver = Resolver::new(client.clone(), config.resolver);
-    let trust = Arc::new(Trust::new(
-        config.did.clone(),
-        signer.clone(),
-        config.peers.clone(),
-        resolver,
-    ));
-    let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::default()));
+    let trust = Arc::new(Trust::new(config.did.clone(), signer.clone(), peers(config)?, resolver));
+    // Every event's commit has entries in the log: numbers from there on are greater than all that were given before.
+    let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::new(log.count().await?)));
     let root = config.public_url.as_str().trim_end_matches('/').to_owned();
     let url = |text: &str| {
         text.parse()
@@ -246,14 +251,15 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     };
     let base: url::Url = url(&format!("{root}{}", dsp::PATH))?;
     let catalog = Arc::new(Catalog::new(log.clone(), config.did.clone()));
-    let contracts = Arc::new(Contracts::new(
-        log.clone(),
-        queue.clone(),
-        events.clone(),
-        catalog.clone(),
-        trust.clone(),
-        base.clone(),
-    ));
+    let contracts = Arc::new(Contracts::new(contract::Parts {
+        log: log.clone(),
+        queue: queue.clone(),
+        events: events.clone(),
+        catalog: catalog.clone(),
+        trust: trust.clone(),
+        base: base.clone(),
+        decisions: config.decisions,
+    }));
     let consents = Arc::new(
         Consents::load(
             log.clone(),
@@ -283,6 +289,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         root: url(&root)?,
         token_lifetime: config.token_lifetime,
         stream_bytes_per_second: config.limits.stream_bytes_per_second,
+        received: config.received.clone(),
+        decisions: config.decisions,
         clock: clock::now,
     }));
     let peers = Arc::new(Peers::new(client.clone(), trust.clone(), clock::now));
@@ -309,7 +317,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
 
     let tasks = TaskTracker::new();
     let routes = http::dsp::routes(app.clone());
-    tasks.spawn(server::serve_tls(
+    tasks.spawn(server::serve_public(
         public,
         tls.clone(),
         routes,
@@ -331,12 +339,19 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     watch(&tasks, "the outbox dispatcher", dispatcher.run());
     let puller = Arc::new(Puller {
         transfers: transfers.clone(),
-        client,
-        folder: config.received.clone(),
+        client: client.clone(),
         retry,
         shutdown: stop.clone(),
     });
     watch(&tasks, "the receptions", puller.run());
+    let pusher = Arc::new(Pusher {
+        transfers: transfers.clone(),
+        client,
+        retry,
+        silence: config.limits.body_timeout,
+        shutdown: stop.clone(),
+    });
+    watch(&tasks, "the pushes", pusher.run());
     tasks.spawn(seal(log.clone(), stop.clone()));
     tasks.spawn(sweep(store.clone(), stop.clone()));
     Ok(Running {
@@ -434,7 +449,7 @@ async fn seal(log: Arc<Log>, stop: CancellationToken) {
     }
 }
 
-/// Forgets spent message ids whose signatures have expired.
+/// Forgets spent message ids whose signatures have expired, and the keys of old requests.
 async fn sweep(store: Arc<dyn Store>, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -443,6 +458,9 @@ async fn sweep(store: Arc<dyn Store>, stop: CancellationToken) {
         }
         if let Err(error) = spent::sweep(&*store, clock::now()).await {
             tracing::warn!(%error, "expired message ids could not be forgotten");
+        }
+        if let Err(error) = management::sweep(&*store, clock::now()).await {
+            tracing::warn!(%error, "old keys of requests could not be forgotten");
         }
     }
 }

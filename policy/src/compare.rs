@@ -1,9 +1,9 @@
 //! Do two policies say the same? Used to hold an agreement against the offer that it came from. Compares what the rules
-//! mean, not how they are written; which of two different policies is wider is not asked here.
+//! mean, not how they are written; which of two different policies is wider is asked in `narrower`.
 
 use crate::{
-    meaning::{Order, Relation, Test},
-    model::{Atomic, Connective, Constraint, Duty, Policy, Rule, Value},
+    model::{Constraint, Duty, Policy, Rule},
+    normal::{Normal, NormalRule},
     reason::quoted,
 };
 use std::{collections::BTreeSet, fmt};
@@ -32,25 +32,6 @@ impl fmt::Display for Difference {
 }
 
 impl std::error::Error for Difference {}
-
-/// The normal form of a constraint: spelling, order of alternatives and repetitions do not show.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Canonical {
-    Time(u8, BTreeSet<(i64, i64)>),
-    Names(&'static str, u8, BTreeSet<String>),
-    Consent(bool),
-    /// Not understood: the same only if written the same.
-    Verbatim(String, String, Vec<Value>),
-    Logical(Connective, Vec<Self>),
-}
-
-/// The normal form of a rule or duty: action, constraints, duties.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct CanonicalRule {
-    action: String,
-    constraints: BTreeSet<Canonical>,
-    duties: BTreeSet<Self>,
-}
 
 /// Compares the rules of two policies (profiles, permissions with their duties, prohibitions, obligations), whatever
 /// their order and spelling. `@id`, `@type`, parties and timestamp are ignored; targets are compared when both policies
@@ -100,7 +81,7 @@ fn differ<T>(pointer: &str, in_first: bool, text: impl Into<String>) -> Result<T
 struct Node<'a> {
     pointer: &'a str,
     constraints: &'a [Constraint],
-    canonical: CanonicalRule,
+    normal: NormalRule,
 }
 
 impl<'a> Node<'a> {
@@ -108,7 +89,7 @@ impl<'a> Node<'a> {
         Self {
             pointer: &rule.pointer,
             constraints: &rule.constraints,
-            canonical: canonical_rule(rule),
+            normal: rule.into(),
         }
     }
 
@@ -116,13 +97,13 @@ impl<'a> Node<'a> {
         Self {
             pointer: &duty.pointer,
             constraints: &duty.constraints,
-            canonical: canonical_duty(duty),
+            normal: duty.into(),
         }
     }
 }
 
 fn same_nodes(first: &[Node<'_>], second: &[Node<'_>], what: &str) -> Result<(), Difference> {
-    let lacking = |from: &[Node<'_>], node: &Node<'_>| !from.iter().any(|other| other.canonical == node.canonical);
+    let lacking = |from: &[Node<'_>], node: &Node<'_>| !from.iter().any(|other| other.normal == node.normal);
     let left = first.iter().find(|node| lacking(second, node));
     let right = second.iter().find(|node| lacking(first, node));
     match (left, right) {
@@ -135,15 +116,15 @@ fn same_nodes(first: &[Node<'_>], second: &[Node<'_>], what: &str) -> Result<(),
 
 /// Two nodes that differ: finds the member in which they do.
 fn same_node(first: &Node<'_>, second: &Node<'_>) -> Result<(), Difference> {
-    let (one, other) = (&first.canonical, &second.canonical);
+    let (one, other) = (&first.normal, &second.normal);
     if one.action != other.action {
         let text = format!("the actions are {} and {}", quoted(&one.action), quoted(&other.action));
         return differ(&format!("{}/action", first.pointer), true, text);
     }
-    let lacking = |constraints: &'_ [Constraint], other: &CanonicalRule| {
+    let lacking = |constraints: &'_ [Constraint], other: &NormalRule| {
         let found = constraints
             .iter()
-            .find(|one| !other.constraints.contains(&canonical(one)));
+            .find(|one| !other.constraints.contains(&Normal::from(*one)));
         found.map(|constraint| (constraint.pointer().to_owned(), quoted(&constraint.to_string())))
     };
     if let Some((pointer, text)) = lacking(first.constraints, other) {
@@ -153,81 +134,6 @@ fn same_node(first: &Node<'_>, second: &Node<'_>) -> Result<(), Difference> {
         return differ(&pointer, false, format!("the first policy does not say {text} here"));
     }
     differ(first.pointer, true, "the duties differ")
-}
-
-fn canonical_rule(rule: &Rule) -> CanonicalRule {
-    CanonicalRule {
-        action: rule.action.to_string(),
-        constraints: rule.constraints.iter().map(canonical).collect(),
-        duties: rule.duties.iter().map(canonical_duty).collect(),
-    }
-}
-
-fn canonical_duty(duty: &Duty) -> CanonicalRule {
-    CanonicalRule {
-        action: duty.action.to_string(),
-        constraints: duty.constraints.iter().map(canonical).collect(),
-        duties: BTreeSet::new(),
-    }
-}
-
-fn canonical(constraint: &Constraint) -> Canonical {
-    match constraint {
-        Constraint::Atomic(atomic) => canonical_atomic(atomic),
-        Constraint::Logical { connective, parts, .. } => {
-            let mut parts: Vec<Canonical> = parts.iter().map(canonical).collect();
-            if *connective != Connective::AndSequence {
-                parts.sort_unstable();
-            }
-            // Saying the same twice changes nothing, except under xone.
-            if matches!(connective, Connective::And | Connective::Or) {
-                parts.dedup();
-            }
-            Canonical::Logical(*connective, parts)
-        }
-    }
-}
-
-fn canonical_atomic(atomic: &Atomic) -> Canonical {
-    match &atomic.test {
-        Ok(Test::Time { order, spans }) => {
-            let spans = spans.iter().map(|span| (span.start, span.end)).collect();
-            Canonical::Time(order_rank(*order), spans)
-        }
-        Ok(Test::Purpose { relation, names }) => Canonical::Names("purpose", relation_rank(*relation), names.clone()),
-        Ok(Test::Recipient { relation, names }) => {
-            Canonical::Names("recipient", relation_rank(*relation), names.clone())
-        }
-        Ok(Test::Category { relation, members }) => {
-            let names = members.iter().map(|category| category.name().to_owned()).collect();
-            Canonical::Names("dataCategory", relation_rank(*relation), names)
-        }
-        Ok(Test::Consent { given }) => Canonical::Consent(*given),
-        Err(_) => Canonical::Verbatim(
-            atomic.left.to_string(),
-            atomic.operator.to_string(),
-            atomic.right.clone(),
-        ),
-    }
-}
-
-fn order_rank(order: Order) -> u8 {
-    match order {
-        Order::Before => 0,
-        Order::BeforeOrIn => 1,
-        Order::After => 2,
-        Order::AfterOrIn => 3,
-        Order::In => 4,
-        Order::NotIn => 5,
-    }
-}
-
-fn relation_rank(relation: Relation) -> u8 {
-    match relation {
-        Relation::AnyOf => 0,
-        Relation::NoneOf => 1,
-        Relation::Below => 2,
-    }
 }
 
 #[cfg(test)]

@@ -4,20 +4,27 @@
 //!
 //! The way through: [`Policy::parse`] (JSON in, or [`Malformed`]) → [`Policy::check`] (is every term understood?) →
 //! [`Policy::decide`] (may it go on, at this [`Stage`]?) → [`Policy::plan`] (at transfer start: what is left to look at
-//! per record). [`same_terms`] compares an agreement with the offer that it came from.
+//! per record). [`same_terms`] compares an agreement with the offer that it came from; [`within`] and [`intersect`] judge and answer other
+//! terms than those offered.
 #![forbid(unsafe_code)]
 
 mod check;
 mod compare;
 mod evaluate;
+mod instants;
+mod intersect;
 mod meaning;
 mod model;
+mod narrower;
+mod normal;
 mod parse;
 mod plan;
+mod premises;
 mod reason;
 mod residual;
 mod timestamp;
 pub mod vocabulary;
+mod write;
 
 #[cfg(test)]
 mod properties;
@@ -26,7 +33,9 @@ mod testing;
 
 pub use compare::{Difference, same_terms};
 pub use evaluate::{Decision, Facts, Stage, Truth};
+pub use intersect::{MAX_PERMISSIONS, NoCommonTerms, intersect};
 pub use model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value};
+pub use narrower::{Wider, within};
 pub use parse::{MAX_DEPTH, MAX_NODES, Malformed};
 pub use plan::{Carried, Plan};
 pub use reason::{Code, Reason};

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 const DAY_MILLIS: i64 = 86_400_000;
 
 /// A comparison that is understood: its operator and its right operands, typed by the left operand.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Test {
     /// On the clock.
     Time { order: Order, spans: Vec<Span> },
@@ -44,7 +44,7 @@ pub(crate) struct Span {
 }
 
 /// Comparisons on the clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Order {
     Before,
     BeforeOrIn,
@@ -55,7 +55,7 @@ pub(crate) enum Order {
 }
 
 /// Comparisons of a name with a set of names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Relation {
     /// The name is one of them: `eq`, `isAnyOf`. Plain membership, no hierarchy (policy.md §1.5, decision 1).
     AnyOf,

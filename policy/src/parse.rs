@@ -241,7 +241,7 @@ fn child(pointer: &str, member: &str) -> String {
     format!("{pointer}/{}", member.replace('~', "~0").replace('/', "~1"))
 }
 
-fn one_or_many<'a>(value: &'a Json, pointer: &str) -> Vec<(&'a Json, String)> {
+pub(crate) fn one_or_many<'a>(value: &'a Json, pointer: &str) -> Vec<(&'a Json, String)> {
     match value {
         Json::Array(items) => items
             .iter()
@@ -252,7 +252,7 @@ fn one_or_many<'a>(value: &'a Json, pointer: &str) -> Vec<(&'a Json, String)> {
     }
 }
 
-fn identifier<'a>(value: &'a Json, pointer: &str) -> Result<&'a str> {
+pub(crate) fn identifier<'a>(value: &'a Json, pointer: &str) -> Result<&'a str> {
     let text = match value {
         Json::String(text) => Some(text.as_str()),
         Json::Array(items) => match items.as_slice() {

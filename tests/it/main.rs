@@ -1,11 +1,13 @@
 //! Whole-system tests, one binary.
 #![forbid(unsafe_code)]
 
+mod api;
 mod architecture;
 mod attacks;
 mod commands;
 mod consents;
 mod dsp_schemas;
+mod events;
 mod faults;
 mod journeys;
 mod operations;

@@ -119,7 +119,7 @@ impl World {
 
 /// A port below those that the system hands out by itself, each only once in this process: between its choice and the daemon's start no
 /// other test and no outgoing connection can take it.
-pub(crate) fn free() -> TcpListener {
+pub fn free() -> TcpListener {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     (0..10_000)
         .find_map(|_| {

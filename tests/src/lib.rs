@@ -6,3 +6,4 @@ pub mod edc;
 pub mod harness;
 pub mod peer;
 pub mod store_load;
+pub mod tck;

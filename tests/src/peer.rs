@@ -375,7 +375,7 @@ impl Listener {
             drain: Duration::ZERO,
             ..Limits::default()
         };
-        tokio::spawn(server::serve_tls(listener, tls, routes, limits, stop.clone()));
+        tokio::spawn(server::serve_public(listener, Some(tls), routes, limits, stop.clone()));
         Self {
             requests,
             stop,

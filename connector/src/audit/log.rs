@@ -90,7 +90,7 @@ impl Entry {
 }
 
 /// A checked or rejected log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Verification {
     /// Number of entries.
     pub entries: u64,

@@ -1,11 +1,12 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
-use super::{Category, permitted, read_policy, shape::shape};
+use super::{Category, DatasetDecisions, permitted, read_policy, shape::shape};
 use crate::dsp::{self, DatasetId, OfferId, ParticipantId, catalog::ListedDataset};
 use policy::{Malformed, Reason, Stage, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, path::PathBuf};
+use utoipa::ToSchema;
 
 /// Why a dataset cannot be published.
 #[derive(Debug, thiserror::Error)]
@@ -40,18 +41,19 @@ pub fn list(reasons: &[Reason]) -> String {
 }
 
 /// Where records come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SourceSpec {
     /// A file with one JSON object a line, plain or gzip.
     File {
         /// Its absolute path on the provider's machine.
+        #[schema(value_type = String)]
         path: PathBuf,
     },
 }
 
 /// What an operator says to publish a dataset.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewDataset {
     /// Its id, unique here and safe in a URL path.
@@ -66,16 +68,21 @@ pub struct NewDataset {
     /// Data categories and the JSON pointers of the fields that belong to each. A field of no category never leaves.
     pub categories: BTreeMap<String, Vec<String>>,
     /// The ODRL offer; `@id` and `@type` are added when they are missing.
+    #[schema(value_type = Object)]
     pub offer: Value,
+    /// What the operator decides for this dataset differently from the configuration.
+    #[serde(default, skip_serializing_if = "DatasetDecisions::is_default")]
+    pub decisions: DatasetDecisions,
 }
 
 /// A published dataset.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Dataset {
     /// Its id.
     pub id: DatasetId,
     /// A title for people.
+    #[schema(required)]
     pub title: Option<String>,
     /// Where its records are.
     pub source: SourceSpec,
@@ -86,8 +93,13 @@ pub struct Dataset {
     /// The offer's id.
     pub offer_id: OfferId,
     /// The offer as the catalog shows it.
+    #[schema(value_type = Object)]
     pub offer: Value,
+    /// What the operator decides for it differently from the configuration.
+    #[serde(default, skip_serializing_if = "DatasetDecisions::is_default")]
+    pub decisions: DatasetDecisions,
     /// When it was published.
+    #[schema(value_type = String, format = DateTime)]
     pub published: Timestamp,
 }
 
@@ -135,6 +147,7 @@ impl Dataset {
             categories: new.categories,
             offer_id,
             offer,
+            decisions: new.decisions,
             published: now,
         })
     }
@@ -148,12 +161,17 @@ impl Dataset {
         }
     }
 
+    /// The formats in which it can be transferred.
+    pub fn formats(&self) -> [&'static str; 2] {
+        dsp::FORMATS
+    }
+
     pub(super) fn listed(&self) -> ListedDataset {
         ListedDataset {
             id: self.id.clone(),
             title: self.title.clone(),
             offers: vec![self.offer.clone()],
-            formats: vec![dsp::FORMAT_HTTP_PULL.to_owned()],
+            formats: self.formats().map(str::to_owned).to_vec(),
         }
     }
 

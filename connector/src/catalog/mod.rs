@@ -1,9 +1,11 @@
 //! Datasets and their offers, and what one given peer may see of them.
 
 mod dataset;
+mod decisions;
 pub mod shape;
 
 pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
+pub use decisions::{CounterOffers, DatasetDecisions, Decisions, Mode, OtherTerms};
 pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 
 use crate::{

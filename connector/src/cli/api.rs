@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt};
 use http::Method;
 use serde_json::Value;
 
-/// Longest line of a progress stream, in bytes; longer ones are not from our daemon.
+/// Longest line of a stream, in bytes; longer ones are not from our daemon.
 const LONGEST_LINE: usize = 64 * 1024;
 
 /// A daemon, not yet contacted.
@@ -41,7 +41,15 @@ impl Api {
 
     /// The body of an answer as it arrives.
     pub(super) async fn stream(&self, path: &str) -> Outcome<impl Stream<Item = Outcome<Bytes>> + Unpin + use<>> {
-        let (status, mut body) = self.0.open(path).await?;
+        self.open(path, None).await
+    }
+
+    async fn open(
+        &self,
+        path: &str,
+        since: Option<u64>,
+    ) -> Outcome<impl Stream<Item = Outcome<Bytes>> + Unpin + use<>> {
+        let (status, mut body) = self.0.follow(path, since).await?;
         if status.is_success() {
             return Ok(body.map(|chunk| Ok(chunk?)));
         }
@@ -60,20 +68,56 @@ impl Api {
 
     /// The lines of an NDJSON answer, each handed to `each` as it arrives.
     pub(super) async fn lines(&self, path: &str, mut each: impl FnMut(Value) -> Outcome) -> Outcome {
-        let mut body = self.stream(path).await?;
-        let mut rest: Vec<u8> = Vec::new();
-        while let Some(chunk) = body.next().await {
-            rest.extend_from_slice(&chunk?);
-            while let Some(end) = memchr::memchr(b'\n', &rest) {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                each(serde_json::from_slice(&line).map_err(|_| not_understood())?)?;
-            }
-            if rest.len() > LONGEST_LINE {
-                return Err(not_understood());
-            }
-        }
-        Ok(())
+        let body = self.stream(path).await?;
+        split(body, |line| {
+            each(serde_json::from_slice(line).map_err(|_| not_understood())?)
+        })
+        .await
     }
+
+    /// Server-sent events from the one after `since` on, each handed to `each` with its id and name.
+    pub(super) async fn events(
+        &self,
+        path: &str,
+        since: Option<u64>,
+        mut each: impl FnMut(u64, &str, Value) -> Outcome,
+    ) -> Outcome {
+        let body = self.open(path, since).await?;
+        let (mut id, mut name, mut data) = (0, String::new(), String::new());
+        split(body, |line| {
+            let line = std::str::from_utf8(line).map_err(|_| not_understood())?;
+            match line.trim_end().split_once(": ") {
+                Some(("id", value)) => id = value.parse().map_err(|_| not_understood())?,
+                Some(("event", value)) => value.clone_into(&mut name),
+                Some(("data", value)) => value.clone_into(&mut data),
+                _ if line.trim_end().is_empty() && !data.is_empty() => {
+                    each(id, &name, serde_json::from_str(&data).map_err(|_| not_understood())?)?;
+                    data.clear();
+                }
+                _ => {}
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+async fn split(
+    mut body: impl Stream<Item = Outcome<Bytes>> + Unpin,
+    mut each: impl FnMut(&[u8]) -> Outcome,
+) -> Outcome {
+    let mut rest: Vec<u8> = Vec::new();
+    while let Some(chunk) = body.next().await {
+        rest.extend_from_slice(&chunk?);
+        while let Some(end) = memchr::memchr(b'\n', &rest) {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            each(&line)?;
+        }
+        if rest.len() > LONGEST_LINE {
+            return Err(not_understood());
+        }
+    }
+    Ok(())
 }
 
 fn not_understood() -> Failure {

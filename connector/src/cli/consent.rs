@@ -313,7 +313,7 @@ mod tests {
         assert!(failure(&format!("{LINE}\nnonsense")).contains("f, line 2: not a consent"));
         assert!(failure(&format!("[{LINE},{{}}]")).contains("f, entry 2: not a consent: missing field `subject`"));
         assert!(failure(&LINE.replace("evidence", "evidense")).contains("unknown field `evidense`"));
-        assert!(failure(&LINE.replace("did:web:a.example", "a.example")).contains("not a DID"));
+        assert!(failure(&LINE.replace("did:web:a.example", "a example")).contains("white space"));
     }
 
     #[test]

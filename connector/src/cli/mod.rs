@@ -7,6 +7,7 @@ mod audit;
 mod consent;
 mod dataset;
 mod demo;
+mod events;
 mod exit;
 mod init;
 mod input;
@@ -81,9 +82,11 @@ enum Command {
     Transfer(transfer::Transfer),
     Consent(consent::Consent),
     Audit(audit::Audit),
+    Events(events::Events),
     Demo(demo::Demo),
     Completions(shell::Completions),
     Man(shell::Man),
+    Openapi(shell::Openapi),
 }
 
 fn manual() -> String {
@@ -178,6 +181,7 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Init(command) => command.run(context).map(done),
         Command::Completions(command) => command.run(context).map(done),
         Command::Man(command) => command.run(context).map(done),
+        Command::Openapi(command) => command.run(context).map(done),
         Command::Serve(command) => on_all_cores(command.run(context)).map(done),
         Command::Demo(command) => on_all_cores(command.run(context)),
         Command::Status(command) => here(command.run(context)).map(done),
@@ -189,6 +193,7 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Transfer(command) => here(command.run(context)).map(done),
         Command::Consent(command) => here(command.run(context)).map(done),
         Command::Audit(command) => here(command.run(context)).map(done),
+        Command::Events(command) => here(command.run(context)).map(done),
     }
 }
 

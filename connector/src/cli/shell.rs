@@ -1,4 +1,4 @@
-//! `completions` and `man`: what the operator's shell and manual pages need, made from the same definitions as `--help`.
+//! `completions`, `man` and `openapi`: what shells, manual pages and programs need, made from the definitions of the commands and routes.
 
 use super::{
     Cli, Context,
@@ -8,7 +8,7 @@ use super::{
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -54,6 +54,21 @@ impl Man {
             Failure::new(Exit::Failed, format!("{}: {error}", dir.display())).next("name a folder that you may write")
         })?;
         context.out.say(&format!("manual pages written to {}", dir.display()))
+    }
+}
+
+/// Print the OpenAPI document of the management API; it needs no daemon
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector openapi > connector.openapi.json
+")]
+pub(super) struct Openapi {}
+
+impl Openapi {
+    pub(super) fn run(self, _: &Context) -> Outcome {
+        let mut text = serde_json::to_vec_pretty(&crate::http::management::document()).map_err(io::Error::from)?;
+        text.push(b'\n');
+        print(&text)
     }
 }
 

@@ -190,6 +190,7 @@ impl Fake {
             Command::Consent(command) => command.run(&context).await,
             Command::Dataset(command) => command.run(&context).await,
             Command::Audit(command) => command.run(&context).await,
+            Command::Events(command) => command.run(&context).await,
             _ => panic!("not a command for this test"),
         }
     }
@@ -377,4 +378,16 @@ async fn the_audit_log_is_read_from_near_its_end_page_by_page() {
     ]);
     daemon.run("connector audit tail -n 2 --json").await.unwrap();
     assert_eq!(daemon.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn the_feed_is_followed_until_the_daemon_stops() {
+    let feed =
+        "retry: 1000\nid: 6\n\nid: 7\nevent: negotiation\ndata: {\"pid\":\"urn:uuid:n\",\"state\":\"AGREED\"}\n\n:\n\n";
+    let daemon = Fake::start(&[("GET /v1/events", 200, feed)]);
+    for line in ["connector events", "connector events --json --since 5"] {
+        let failure = daemon.run(line).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Unreachable);
+        assert!(failure.to_string().contains("connector events --since 7"), "{failure}");
+    }
 }

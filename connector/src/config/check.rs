@@ -1,6 +1,6 @@
 //! What can be found wrong before serving: files, permissions, and values that do not fit together. All of it at once.
 
-use super::{Config, Management, Tls, read_token};
+use super::{Config, Management, PeerIdentity, Tls, read_token};
 use crate::{jose::SigningKey, net::Client, trust::did};
 use rustls::{
     client::verify_server_name,
@@ -146,6 +146,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     let mut findings = Findings::default();
     identity(config, &mut findings);
     certificate(config, &mut findings);
+    development(config, &mut findings);
     peers(config, &mut findings);
     management(config, &mut findings);
     values(config, &mut findings);
@@ -198,12 +199,13 @@ fn identity(config: &Config, findings: &mut Findings) {
 }
 
 fn certificate(config: &Config, findings: &mut Findings) {
-    let certificate = findings.file("tls.certificate", &config.tls.certificate, false);
-    let key = findings.file("tls.key", &config.tls.key, true);
+    let Some(tls) = &config.tls else { return };
+    let certificate = findings.file("tls.certificate", &tls.certificate, false);
+    let key = findings.file("tls.key", &tls.key, true);
     if !certificate || !key {
         return;
     }
-    match certified_key(&config.tls) {
+    match certified_key(tls) {
         Err(error) => findings.error(
             "tls",
             error,
@@ -214,7 +216,7 @@ fn certificate(config: &Config, findings: &mut Findings) {
                 return;
             };
             if !covers(&pair, host) {
-                let found = format!("{} is not valid for {host}", config.tls.certificate.display());
+                let found = format!("{} is not valid for {host}", tls.certificate.display());
                 findings.error(
                     "tls.certificate",
                     found,
@@ -251,6 +253,30 @@ pub(super) fn certified_key(tls: &Tls) -> Result<CertifiedKey, String> {
     })
 }
 
+/// What gives up a protection works only where nobody else can come in: on loopback, for development or behind a gateway of one's own.
+fn development(config: &Config, findings: &mut Findings) {
+    if config.listen.ip().is_loopback() {
+        return;
+    }
+    let public = |what: &str| format!("{what}, but {} is not a loopback address", config.listen);
+    let remedy = "listen on 127.0.0.1, or remove that setting";
+    if config.tls.is_none() {
+        findings.error("tls", public("TLS is off"), remedy);
+    }
+    for peer in &config.peers {
+        if peer.identity != PeerIdentity::DspJws {
+            findings.error("peer.identity", public(&format!("{} does not sign", peer.did)), remedy);
+        }
+        if peer.reach.http {
+            findings.error(
+                "peer.allow_http",
+                public(&format!("{} is reached without TLS", peer.did)),
+                remedy,
+            );
+        }
+    }
+}
+
 fn peers(config: &Config, findings: &mut Findings) {
     let mut seen = HashSet::new();
     for peer in &config.peers {
@@ -261,11 +287,14 @@ fn peers(config: &Config, findings: &mut Findings) {
                 "remove that section",
             );
         }
-        if let Err(error) = did::document_url(&peer.did) {
+        if let PeerIdentity::StaticToken(token) = &peer.identity
+            && findings.file("peer.token", token, true)
+            && let Err(error) = read_token(token)
+        {
             findings.error(
-                "peer",
+                "peer.token",
                 error.to_string(),
-                "correct the DID, for example did:web:connector.school.example",
+                "write a new token into the file, on both sides",
             );
         }
         for name in [Some(peer.did.as_str()), peer.name.as_deref()].into_iter().flatten() {
@@ -321,6 +350,7 @@ fn values(config: &Config, findings: &mut Findings) {
         ("limits.connections_per_peer", limits.connections_per_peer == 0),
         ("limits.body_bytes", limits.body_bytes == 0),
         ("limits.streams", limits.streams == 0),
+        ("limits.catalog_page", limits.catalog_page == 0),
         ("limits.handshake_timeout", limits.handshake_timeout.is_zero()),
         ("limits.header_timeout", limits.header_timeout.is_zero()),
         ("limits.body_timeout", limits.body_timeout.is_zero()),

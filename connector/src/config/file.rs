@@ -1,13 +1,14 @@
 //! The file as it is written: its sections, its spelling of durations, and how it becomes a [`Config`].
 
-use super::{Config, Fault, Limits, Log, Management, Retry, Tls};
+use super::{Config, Fault, Limits, Log, Management, PeerIdentity, Retry, Tls};
 use crate::{
+    catalog::Decisions,
     dsp::ParticipantId,
     net::{self, Reach},
     telemetry,
-    trust::{self, ResolverSettings, did},
+    trust::{ResolverSettings, did},
 };
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, de::Error as _, de::value::MapAccessDeserializer};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -21,8 +22,7 @@ use url::Url;
 struct File {
     #[serde(deserialize_with = "own_did")]
     did: ParticipantId,
-    #[serde(default, deserialize_with = "root")]
-    public_url: Option<Url>,
+    public_url: Option<Spanned<Root>>,
     #[serde(default = "listen")]
     listen: SocketAddr,
     #[serde(default = "signing_key")]
@@ -37,9 +37,11 @@ struct File {
     #[serde(default = "token_lifetime", deserialize_with = "period")]
     token_lifetime: Duration,
     #[serde(default)]
-    tls: Tls,
+    tls: ListenerTls,
     #[serde(default)]
     management: Management,
+    #[serde(default)]
+    decisions: Decisions,
     #[serde(default)]
     log: Log,
     #[serde(default)]
@@ -106,10 +108,58 @@ struct Resolver {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Peer {
-    did: ParticipantId,
+    #[serde(alias = "id")]
+    did: Spanned<ParticipantId>,
     name: Option<String>,
     #[serde(default)]
+    identity: IdentityKind,
+    token: Option<PathBuf>,
+    #[serde(default, deserialize_with = "address")]
+    address: Option<Url>,
+    #[serde(default)]
+    allow_http: bool,
+    #[serde(default)]
     allow_private: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum IdentityKind {
+    #[default]
+    DspJws,
+    StaticToken,
+    EdcMock,
+}
+
+/// The `[tls]` section, or `tls = false`.
+struct ListenerTls(Option<Tls>);
+
+impl Default for ListenerTls {
+    fn default() -> Self {
+        Self(Some(Tls::default()))
+    }
+}
+
+impl<'de> Deserialize<'de> for ListenerTls {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = ListenerTls;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a section [tls], or false")
+            }
+
+            fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<ListenerTls, E> {
+                Ok(ListenerTls(on.then(Tls::default)))
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<ListenerTls, A::Error> {
+                Tls::deserialize(MapAccessDeserializer::new(map)).map(|tls| ListenerTls(Some(tls)))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 #[derive(Deserialize)]
@@ -159,20 +209,27 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
     })?;
     let at = |path: PathBuf| folder.join(path);
     let key_id = key_id(file.key_id, &file.did)?;
+    let tls = file.tls.0;
     let public_url = match file.public_url {
-        Some(url) => url,
-        None => own_root(&file.did).map_err(|message| Fault { span: 0..0, message })?,
+        Some(url) if (url.get_ref().0.scheme() == "https") != tls.is_some() => {
+            return Err(Fault {
+                span: url.span(),
+                message: "expected https://, a host and at most a port; http:// goes with tls = false".into(),
+            });
+        }
+        Some(url) => url.into_inner().0,
+        None => own_root(&file.did, tls.is_some()).map_err(|message| Fault { span: 0..0, message })?,
     };
     Ok(Config {
         key_id,
         public_url,
         did: file.did,
         listen: file.listen,
-        tls: Tls {
-            certificate: at(file.tls.certificate),
-            key: at(file.tls.key),
-            minimum: file.tls.minimum,
-        },
+        tls: tls.map(|tls| Tls {
+            certificate: at(tls.certificate),
+            key: at(tls.key),
+            minimum: tls.minimum,
+        }),
         signing_key: at(file.signing_key),
         secret: at(file.secret),
         store: at(file.store),
@@ -191,19 +248,48 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
             ..file.net
         },
         resolver: file.resolver,
+        decisions: file.decisions,
         token_lifetime: file.token_lifetime,
         retry: file.retry,
-        peers: file.peers.into_iter().map(Peer::known).collect(),
+        peers: peers(file.peers, folder)?,
     })
 }
 
+fn peers(written: Vec<Peer>, folder: &Path) -> Result<Vec<super::Peer>, Fault> {
+    let known = |peer: Peer| {
+        let span = peer.did.span();
+        peer.known(folder).map_err(|message| Fault { span, message })
+    };
+    written.into_iter().map(known).collect()
+}
+
 impl Peer {
-    fn known(self) -> trust::Peer {
-        trust::Peer {
-            did: self.did,
+    fn known(self, folder: &Path) -> Result<super::Peer, String> {
+        let did = self.did.into_inner();
+        let identity = match (self.identity, self.token) {
+            (IdentityKind::DspJws, None) => {
+                did::document_url(&did).map_err(|error| error.to_string())?;
+                PeerIdentity::DspJws
+            }
+            (IdentityKind::EdcMock, None) => PeerIdentity::EdcMock,
+            (IdentityKind::StaticToken, Some(file)) => PeerIdentity::StaticToken(folder.join(file)),
+            (IdentityKind::StaticToken, None) => {
+                return Err(format!(
+                    "{did}: identity \"static-token\" needs `token`, a file with the token"
+                ));
+            }
+            (_, Some(_)) => return Err(format!("{did}: `token` belongs to identity \"static-token\"")),
+        };
+        Ok(super::Peer {
+            did,
             name: self.name,
-            reach: Reach::private_if(self.allow_private),
-        }
+            identity,
+            address: self.address,
+            reach: Reach {
+                private: self.allow_private,
+                http: self.allow_http,
+            },
+        })
     }
 }
 
@@ -231,15 +317,19 @@ fn key_id(written: Option<Spanned<String>>, did: &ParticipantId) -> Result<Strin
 }
 
 /// The root address that a DID implies: its host and port.
-fn own_root(did: &ParticipantId) -> Result<Url, String> {
+fn own_root(did: &ParticipantId, tls: bool) -> Result<Url, String> {
     let mut url = did::document_url(did).map_err(|error| error.to_string())?;
     url.set_path("/");
-    Ok(url)
+    if tls {
+        return Ok(url);
+    }
+    let plain = url.as_str().replacen("https://", "http://", 1);
+    Url::parse(&plain).map_err(|error| error.to_string())
 }
 
 fn own_did<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ParticipantId, D::Error> {
     let did = ParticipantId::deserialize(deserializer)?;
-    own_root(&did).map_err(|problem| {
+    own_root(&did, true).map_err(|problem| {
         D::Error::custom(format!(
             "{problem}, expected for example did:web:connector.school.example"
         ))
@@ -247,18 +337,37 @@ fn own_did<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ParticipantId, 
     Ok(did)
 }
 
-fn root<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
-    let url = Url::deserialize(deserializer)?;
-    let plain = url.scheme() == "https"
+/// A root address: scheme, host and port.
+struct Root(Url);
+
+impl<'de> Deserialize<'de> for Root {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let url = Url::deserialize(deserializer)?;
+        if !is_address(&url) || url.path() != "/" {
+            return Err(D::Error::custom(
+                "expected https://, a host and at most a port, such as https://connector.school.example:8443",
+            ));
+        }
+        Ok(Self(url))
+    }
+}
+
+/// An address of HTTP without credentials, query or fragment.
+fn is_address(url: &Url) -> bool {
+    matches!(url.scheme(), "https" | "http")
         && url.has_host()
         && url.username().is_empty()
         && url.password().is_none()
-        && url.path() == "/"
         && url.query().is_none()
-        && url.fragment().is_none();
-    if !plain {
+        && url.fragment().is_none()
+}
+
+/// Where a peer is: an address with a path at most.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let url = Url::deserialize(deserializer)?;
+    if !is_address(&url) {
         return Err(D::Error::custom(
-            "expected https://, a host and at most a port, such as https://connector.school.example:8443",
+            "expected an address such as https://connector.school.example/protocol",
         ));
     }
     Ok(Some(url))

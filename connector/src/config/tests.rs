@@ -51,6 +51,7 @@ fn the_sample_has_every_setting() {
         "",
         "[tls]",
         "[management]",
+        "[decisions]",
         "[log]",
         "[limits]",
         "[net]",
@@ -97,7 +98,7 @@ fn defaults_are_the_documented_ones() {
         (config.token_lifetime, config.retry.longest),
         (Duration::from_secs(3600), Duration::from_secs(60))
     );
-    assert_eq!(config.tls.minimum, TlsVersion::Tls13);
+    assert_eq!(config.tls.unwrap().minimum, TlsVersion::Tls13);
     assert!(config.peers.is_empty());
 }
 
@@ -140,8 +141,9 @@ did = "did:web:d.example"
         ("https://b.example:444", "did:web:a.example:connectors:one#2026-01")
     );
     assert_eq!(config.store, Path::new("/var/lib/connector"));
-    assert_eq!(config.tls.minimum, TlsVersion::Tls12);
-    assert_eq!(config.tls.key, Path::new("/etc/x/tls-key.pem"));
+    let tls = config.tls.unwrap();
+    assert_eq!(tls.minimum, TlsVersion::Tls12);
+    assert_eq!(tls.key, Path::new("/etc/x/tls-key.pem"));
     let token = PathBuf::from("/etc/x/t");
     assert_eq!(
         config.management,
@@ -167,7 +169,13 @@ did = "did:web:d.example"
     assert_eq!(config.peers.len(), 2);
     assert_eq!(
         (config.peers[0].reach, config.peers[1].reach),
-        (net::Reach::PrivateAllowed, net::Reach::PublicOnly)
+        (
+            net::Reach {
+                private: true,
+                http: false
+            },
+            net::Reach::default()
+        )
     );
 }
 
@@ -210,7 +218,33 @@ fn a_mistake_is_named_with_its_line_and_column() {
             "loopback",
         ),
         ("[[peer]]\nname = \"x\"", (2, 1), "missing field `did`"),
-        ("[[peer]]\ndid = \"https://x\"", (3, 7), "is not a DID"),
+        ("[[peer]]\ndid = \"https://x\"", (3, 7), "is not a did:web identifier"),
+        (
+            "[[peer]]\ndid = \"x\"\nidentity = \"static-token\"",
+            (3, 7),
+            "needs `token`",
+        ),
+        (
+            "[[peer]]\ndid = \"x\"\nidentity = \"edc-mock\"\ntoken = \"t\"",
+            (3, 7),
+            "`token` belongs",
+        ),
+        (
+            "[[peer]]\ndid = \"x\"\nidentity = \"trust-me\"",
+            (4, 12),
+            "unknown variant `trust-me`",
+        ),
+        (
+            "[[peer]]\ndid = \"did:web:x\"\naddress = \"ftp://x\"",
+            (4, 11),
+            "expected an address",
+        ),
+        ("tls = 1", (2, 7), "a section [tls], or false"),
+        (
+            "[decisions]\nnegotiations = \"never\"",
+            (3, 16),
+            "unknown variant `never`",
+        ),
         ("store = \"é\" oops", (2, 13), ""),
     ] {
         let (line, column, message) = refusal(&format!("{LEAST}{tail}\n"));
@@ -319,4 +353,34 @@ fn a_token_must_be_long_and_printable() {
         fs::write(&path, &content).unwrap();
         assert_eq!(read_token(&path).is_ok(), good, "{content:?}");
     }
+}
+
+#[test]
+fn what_gives_up_a_protection_is_refused_on_a_public_listener() {
+    let settings = "tls = false\n[[peer]]\nid = \"provider\"\nidentity = \"edc-mock\"\nallow_http = true\n";
+    let found = |listen: &str| {
+        let config = parse(&format!("{LEAST}listen = \"{listen}\"\n{settings}")).unwrap();
+        let refused = ["tls", "peer.identity", "peer.allow_http"];
+        let problems = config.check().into_iter();
+        problems
+            .filter(|problem| problem.severity == Severity::Error && refused.contains(&problem.setting))
+            .count()
+    };
+    assert_eq!(found("127.0.0.1:8443"), 0);
+    assert_eq!(found("[::1]:8443"), 0);
+    for public in ["0.0.0.0:8443", "[::]:8443", "192.168.1.2:8443"] {
+        assert_eq!(found(public), 3, "{public}");
+    }
+}
+
+#[test]
+fn without_tls_the_address_is_http() {
+    let config = parse(&format!("{LEAST}tls = false\n")).unwrap();
+    assert_eq!(config.root(), "http://localhost:8443");
+    assert!(config.tls.is_none());
+    assert!(
+        refusal(&format!("{LEAST}tls = false\npublic_url = \"https://a.example\"\n"))
+            .2
+            .contains("expected")
+    );
 }

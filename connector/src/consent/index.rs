@@ -114,7 +114,7 @@ pub struct Question {
 }
 
 /// The last number of a stream at a withdrawal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamEnd {
     /// The provider's id of the transfer.

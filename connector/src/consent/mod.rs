@@ -54,7 +54,7 @@ pub enum ConsentError {
 }
 
 /// What a learner is told when a withdrawal is done.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Acknowledgement {
     /// The learner's local identifier.
@@ -62,6 +62,7 @@ pub struct Acknowledgement {
     /// The consents that ended.
     pub consents: Vec<ConsentId>,
     /// When.
+    #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// The epoch that every running stream has confirmed.
     pub epoch: u64,

@@ -5,9 +5,10 @@ use crate::jose;
 use policy::{Category, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use utoipa::ToSchema;
 
 /// The id of a consent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct ConsentId(String);
 
 impl ConsentId {
@@ -24,7 +25,7 @@ impl fmt::Display for ConsentId {
 }
 
 /// Who put a consent into the system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EnteredBy {
     /// The holder's operator, for the learner: shown as such wherever the consent is shown.
@@ -46,7 +47,7 @@ pub enum GrantError {
 }
 
 /// What an operator enters.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewConsent {
     /// The learner's local identifier at this holder.
@@ -62,6 +63,7 @@ pub struct NewConsent {
     pub datasets: Vec<DatasetId>,
     /// When it ends; without it after twelve months.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Timestamp>,
     /// How it was collected (`paper-form`, `web-form`, …).
     pub method: String,
@@ -72,7 +74,7 @@ pub struct NewConsent {
 }
 
 /// A consent in its recorded form.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Consent {
     /// Version of this form.
@@ -92,8 +94,10 @@ pub struct Consent {
     /// Only these datasets; empty means all.
     pub datasets: Vec<DatasetId>,
     /// From when.
+    #[schema(value_type = String, format = DateTime)]
     pub given: Timestamp,
     /// Until when.
+    #[schema(value_type = String, format = DateTime)]
     pub expires: Timestamp,
     /// How it was collected.
     pub method: String,
@@ -106,14 +110,16 @@ pub struct Consent {
 }
 
 /// What is on disk: the record, its signature, and the signed withdrawal once there is one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StoredConsent)]
 pub struct Stored {
     /// The record.
     pub consent: Consent,
     /// The record as a signed JWS.
     pub token: String,
     /// The withdrawal as a signed JWS.
+    #[schema(required)]
     pub withdrawn: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 //! The agreement that both parties sign: proposed by the provider, checked and signed by the consumer, kept as a document that anyone
 //! can check offline.
 
-use super::{ContractError, NegotiationRecord, decide};
+use super::{AGREEMENT_SIGNATURE_HEADER, ContractError, NegotiationRecord, decide};
 use crate::{
     audit::{Entry, Kind as Recorded},
     dsp::{AgreementId, DatasetId, ParticipantId, Pid, Role},
@@ -39,30 +39,39 @@ pub struct StoredAgreement {
     pub negotiation: Pid,
     /// The DSP agreement object, verbatim.
     pub agreement: Value,
-    /// The two-signature document (JWS general serialization) as canonical JSON text.
-    pub document: String,
+    /// The two-signature document (JWS general serialization) as canonical JSON text; none where one party cannot sign.
+    pub document: Option<String>,
     /// The public keys that signed it, as they were published then.
     pub keys: Vec<PublishedKey>,
-    /// When the second signature arrived here.
+    /// When the second party's word arrived here.
     pub signed: Timestamp,
+    /// It is finalized, or about to be: transfers may refer to it.
+    #[serde(default = "yes")]
+    pub in_force: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A public key under the id that its owner published it with.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PublishedKey {
     /// The DID URL.
     pub kid: String,
     /// The key.
+    #[schema(value_type = Object)]
     pub jwk: Value,
 }
 
 /// What `agreement export` writes: everything that an offline check needs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgreementExport {
     /// Names this form.
     pub r#type: String,
     /// The two-signature document.
+    #[schema(value_type = Object)]
     pub document: Value,
     /// The keys that signed it.
     pub keys: Vec<PublishedKey>,
@@ -164,26 +173,37 @@ pub fn verify_export(bytes: &[u8]) -> Result<Checked, VerifyError> {
 }
 
 impl StoredAgreement {
-    /// Hash over the document with both signatures.
-    pub fn document_digest(&self) -> Result<Digest, ContractError> {
-        Ok(jose::sha256(self.document.as_bytes()))
+    /// Hash over the document with both signatures, if there is one.
+    pub fn document_digest(&self) -> Option<Digest> {
+        self.document.as_ref().map(|document| jose::sha256(document.as_bytes()))
     }
 
-    /// The form in which it leaves the connector.
-    pub fn export(&self) -> Result<AgreementExport, StoreError> {
-        Ok(AgreementExport {
+    /// How many parties' signatures it carries.
+    pub fn signatures(&self) -> usize {
+        if self.document.is_some() { 2 } else { 0 }
+    }
+
+    /// The form in which it leaves the connector; none without signatures: there is nothing to check.
+    pub fn export(&self) -> Result<Option<AgreementExport>, StoreError> {
+        let Some(document) = &self.document else {
+            return Ok(None);
+        };
+        Ok(Some(AgreementExport {
             r#type: EXPORT_TYPE.to_owned(),
-            document: decode(self.document.as_bytes())?,
+            document: decode(document.as_bytes())?,
             keys: self.keys.clone(),
-        })
+        }))
     }
 
-    pub(super) fn entry(&self) -> Result<Entry, ContractError> {
-        Ok(Entry::new(Recorded::Agreement)
+    pub(super) fn entry(&self) -> Entry {
+        let entry = Entry::new(Recorded::Agreement)
             .with("agreement", self.id.as_str())
             .with("provider", self.provider.as_str())
-            .with("consumer", self.consumer.as_str())
-            .of("document", &self.document_digest()?))
+            .with("consumer", self.consumer.as_str());
+        match self.document_digest() {
+            Some(digest) => entry.of("document", &digest),
+            None => entry.with("signed", false),
+        }
     }
 }
 
@@ -196,15 +216,22 @@ impl Agreements {
         Self(store)
     }
 
-    /// An agreement by id.
+    /// An agreement in force, by id.
     pub async fn get(&self, id: &AgreementId) -> Result<Option<StoredAgreement>, StoreError> {
+        Ok(self.find(id).await?.filter(|stored| stored.in_force))
+    }
+
+    /// An agreement by id, in force or waiting for that.
+    pub(super) async fn find(&self, id: &AgreementId) -> Result<Option<StoredAgreement>, StoreError> {
         let item = self.0.get(AGREEMENTS, id.as_str().as_bytes()).await?;
         item.map(|item| decode(&item.value)).transpose()
     }
 
-    /// All agreements, by id.
+    /// All agreements in force, by id.
     pub async fn list(&self) -> Result<Vec<StoredAgreement>, StoreError> {
-        process::all(&*self.0, AGREEMENTS).await
+        let mut all: Vec<StoredAgreement> = process::all(&*self.0, AGREEMENTS).await?;
+        all.retain(|stored| stored.in_force);
+        Ok(all)
     }
 
     pub(super) fn put(&self, batch: &mut Batch, stored: &StoredAgreement) -> Result<(), ContractError> {
@@ -266,14 +293,20 @@ fn them(
     ))
 }
 
-/// Provider: writes the agreement and signs the record of it, which names the keys of both.
+/// A header with this signature over the agreement record, if there is one.
+pub(super) fn signature_header(signature: Option<&str>) -> Vec<(String, String)> {
+    let header = |signature: &str| (AGREEMENT_SIGNATURE_HEADER.to_owned(), signature.to_owned());
+    signature.map(header).into_iter().collect()
+}
+
+/// Provider: writes the agreement and, for a consumer that signs, signs the record of it, which names the keys of both.
 pub(super) fn propose(
     negotiation: &mut NegotiationRecord,
-    id: &AgreementId,
-    consumer: Party,
+    consumer: Option<Party>,
     trust: &Trust,
     now: Timestamp,
 ) -> Result<(), ContractError> {
+    let id = AgreementId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
     let mut members = negotiation.offer.as_object().cloned().unwrap_or_default();
     for own in [
         "@id",
@@ -294,24 +327,28 @@ pub(super) fn propose(
         all.extend(members);
     }
     negotiation.agreement = Some(agreement);
-    let record = record(negotiation, me(trust), consumer)?;
-    negotiation.provider_signature = Some(record.sign(trust.signer(), agreement::Role::Assigner, now)?);
+    if let Some(consumer) = consumer {
+        let record = record(negotiation, me(trust), consumer)?;
+        negotiation.provider_signature = Some(record.sign(trust.signer(), agreement::Role::Assigner, now)?);
+    }
     Ok(())
 }
 
-/// Consumer: checks that the agreement is what was negotiated and that the provider signed it, and signs it too.
+/// Consumer: checks that the agreement is what was negotiated and that the provider signed it, and signs it too. Without `keys` the
+/// provider is one that cannot sign, and nobody does.
 pub(super) fn accept(
     negotiation: &mut NegotiationRecord,
     agreement: &Value,
     signature: Option<&str>,
-    keys: &DidDocument,
+    keys: Option<&DidDocument>,
     trust: &Trust,
     now: Timestamp,
 ) -> Result<(), ContractError> {
     decide::agreement(negotiation, agreement, trust.me().as_str(), now)?;
+    negotiation.agreement = Some(agreement.clone());
+    let Some(keys) = keys else { return Ok(()) };
     let signature = signature.ok_or_else(|| ContractError::AgreementSignature("the provider's is missing".into()))?;
     let (provider, key) = them(negotiation, signature, keys)?;
-    negotiation.agreement = Some(agreement.clone());
     let record = record(negotiation, provider, me(trust))?;
     record
         .verify_signature(agreement::Role::Assigner, signature, &key)
@@ -321,32 +358,46 @@ pub(super) fn accept(
     Ok(())
 }
 
-/// Provider: checks the consumer's signature and puts the document together.
+/// Provider: checks the consumer's signature, if that is a party that signs, and puts the agreement together. It has no force yet.
 pub(super) fn countersigned(
     negotiation: &mut NegotiationRecord,
     signature: Option<&str>,
-    keys: &DidDocument,
+    keys: Option<&DidDocument>,
     trust: &Trust,
     now: Timestamp,
 ) -> Result<StoredAgreement, ContractError> {
+    let Some(keys) = keys else {
+        return stored(negotiation, None, now);
+    };
     let signature = signature.ok_or_else(|| ContractError::AgreementSignature("the consumer's is missing".into()))?;
     let (consumer, _) = them(negotiation, signature, keys)?;
     negotiation.consumer_signature = Some(signature.to_owned());
-    assemble(negotiation, me(trust), consumer, keys, trust, now)
+    let signed = assemble(negotiation, me(trust), consumer, keys, trust)?;
+    stored(negotiation, Some(signed), now)
 }
 
-/// Consumer: puts the document together and checks that it is the one that the provider finalized.
+/// Consumer: puts the agreement together and, if the provider signs, checks that it is the document that the provider finalized.
 pub(super) fn finalized(
     negotiation: &mut NegotiationRecord,
     document: Option<&str>,
-    keys: &DidDocument,
+    keys: Option<&DidDocument>,
     trust: &Trust,
     now: Timestamp,
 ) -> Result<StoredAgreement, ContractError> {
-    let signature = negotiation.provider_signature.clone().unwrap_or_default();
-    let (provider, _) = them(negotiation, &signature, keys)?;
-    let stored = assemble(negotiation, provider, me(trust), keys, trust, now)?;
-    if document != Some(stored.document_digest()?.to_string().as_str()) {
+    let signed = match keys {
+        None => None,
+        Some(keys) => {
+            let signature = negotiation.provider_signature.clone().unwrap_or_default();
+            let (provider, _) = them(negotiation, &signature, keys)?;
+            Some(assemble(negotiation, provider, me(trust), keys, trust)?)
+        }
+    };
+    let stored = StoredAgreement {
+        in_force: true,
+        ..stored(negotiation, signed, now)?
+    };
+    let expected = stored.document_digest().map(|digest| digest.to_string());
+    if expected.is_some() && document != expected.as_deref() {
         return Err(ContractError::AgreementSignature(
             "the provider finalized another document".into(),
         ));
@@ -354,14 +405,14 @@ pub(super) fn finalized(
     Ok(stored)
 }
 
+/// The document with both signatures, checked, and the keys that made them.
 fn assemble(
     negotiation: &NegotiationRecord,
     provider: Party,
     consumer: Party,
     keys: &DidDocument,
     trust: &Trust,
-    now: Timestamp,
-) -> Result<StoredAgreement, ContractError> {
+) -> Result<(String, Vec<PublishedKey>), ContractError> {
     let signer = trust.signer();
     let record = record(negotiation, provider, consumer)?;
     let signatures = (
@@ -374,36 +425,46 @@ fn assemble(
         signatures.1.unwrap_or_default(),
     )?;
     let own = signer.key().verifying_key();
-    document.verify(|kid| {
+    let key = |kid: &str| {
         if kid == signer.kid() {
             Some(own.clone())
         } else {
             keys.key(kid).cloned()
         }
-    })?;
-    let text = |name: &str| negotiation.agreement.as_ref()?.get(name)?.as_str();
-    let party = |name: &str| {
-        text(name)
-            .and_then(|did| did.parse().ok())
-            .ok_or_else(|| ContractError::AgreementDiffers(format!("{name} is missing")))
     };
+    document.verify(key)?;
     let published = document
         .signatures()
         .iter()
         .filter_map(|signature| {
             let kid = signature.kid();
-            let jwk = if kid == signer.kid() {
-                own.to_jwk()
-            } else {
-                keys.key(kid)?.to_jwk()
-            };
+            let jwk = key(kid)?.to_jwk();
             Some(PublishedKey {
                 kid: kid.to_owned(),
                 jwk,
             })
         })
         .collect();
-    let bytes = document.to_bytes()?;
+    let text = String::from_utf8(document.to_bytes()?)
+        .map_err(|_| ContractError::AgreementDiffers("it is not text".into()))?;
+    Ok((text, published))
+}
+
+/// The agreement as it is kept, with its document if there is one; without force.
+fn stored(
+    negotiation: &NegotiationRecord,
+    signed: Option<(String, Vec<PublishedKey>)>,
+    now: Timestamp,
+) -> Result<StoredAgreement, ContractError> {
+    let party = |name: &str| {
+        let text = negotiation
+            .agreement
+            .as_ref()
+            .and_then(|agreement| agreement.get(name)?.as_str());
+        text.and_then(|id| id.parse().ok())
+            .ok_or_else(|| ContractError::AgreementDiffers(format!("{name} is missing")))
+    };
+    let (document, keys) = signed.unzip();
     Ok(StoredAgreement {
         id: negotiation
             .agreement_id()
@@ -414,8 +475,9 @@ fn assemble(
         role: negotiation.core.role,
         negotiation: negotiation.core.pid.clone(),
         agreement: negotiation.agreement.clone().unwrap_or(Value::Null),
-        document: String::from_utf8(bytes).map_err(|_| ContractError::AgreementDiffers("it is not text".into()))?,
-        keys: published,
+        document,
+        keys: keys.unwrap_or_default(),
         signed: now,
+        in_force: false,
     })
 }

@@ -2,8 +2,11 @@
 
 use super::{ContractError, NegotiationRecord};
 use crate::{
-    catalog::{self, read_policy},
-    dsp::{DatasetId, Role, message::Explanation},
+    catalog::{self, CounterOffers, Mode, OtherTerms, read_policy},
+    dsp::{
+        DatasetId, Role,
+        message::{self, Explanation},
+    },
     net::guard,
     trust::Peer,
 };
@@ -16,10 +19,12 @@ const MAX_ROUNDS: u8 = 4;
 
 /// What a provider does with a request.
 pub(super) enum Proposal {
-    /// The terms are ours: agree.
+    /// The terms are acceptable: agree.
     Agree,
-    /// Other terms: offer ours.
+    /// Other terms: offer these.
     Offer(Value),
+    /// Leave it to the operator.
+    Hold,
     /// Enough.
     Terminate(Explanation),
 }
@@ -28,46 +33,86 @@ pub(super) enum Proposal {
 pub(super) enum Reply {
     /// Take it.
     Accept,
+    /// Ask for these terms instead.
+    Ask(Value),
     /// Leave it to the operator.
     Hold,
-    /// Not what was published.
+    /// Not what was asked for.
     Terminate(Explanation),
 }
 
-/// The provider's rule. Terms that are not understood are refused with their names before anything is compared.
+/// The provider's rule. Terms that are not understood, and published terms that do not allow this peer, are refused before anything else.
 pub(super) fn on_request(record: &NegotiationRecord, offer: &Value, now: Timestamp) -> Result<Proposal, ContractError> {
     let asked = understandable(offer)?;
     let ours = read_policy(&record.published)?;
     catalog::permitted(&ours, Stage::Negotiation, &record.core.peer, now)
         .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
+    if record.decisions.negotiations == Mode::Manual {
+        return Ok(Proposal::Hold);
+    }
     if policy::same_terms(&asked, &ours).is_ok() {
         return Ok(Proposal::Agree);
     }
-    if record.rounds >= MAX_ROUNDS {
-        return Ok(Proposal::Terminate(Explanation::new(
+    let narrower = || policy::within(&asked, &ours).is_ok();
+    let answer = match record.decisions.other_terms {
+        OtherTerms::Refuse => Err("only the published terms are accepted".to_owned()),
+        OtherTerms::AcceptNarrower | OtherTerms::Intersect if narrower() => return Ok(Proposal::Agree),
+        OtherTerms::Offer | OtherTerms::AcceptNarrower => Ok(record.published.clone()),
+        OtherTerms::Intersect => common(offer, &record.published, &record.dataset),
+    };
+    Ok(match answer {
+        Err(why) => Proposal::Terminate(Explanation::new("no-agreement", why)),
+        Ok(_) if record.rounds >= MAX_ROUNDS => Proposal::Terminate(Explanation::new(
             "no-agreement",
             "the terms did not meet; this offer is final",
-        )));
-    }
-    Ok(Proposal::Offer(record.published.clone()))
+        )),
+        Ok(terms) => Proposal::Offer(terms),
+    })
 }
 
-/// The consumer's rule: the provider's published terms are what the operator asked for, everything else needs the operator.
-pub(super) fn on_counter_offer(record: &NegotiationRecord) -> Reply {
-    let same = |a: &Value, b: &Value| match (read_policy(a), read_policy(b)) {
-        (Ok(a), Ok(b)) => policy::same_terms(&a, &b).is_ok(),
-        _ => false,
-    };
-    if record.manual {
-        Reply::Hold
-    } else if same(&record.offer, &record.published) {
-        Reply::Accept
-    } else {
-        Reply::Terminate(Explanation::new(
-            "other-terms",
-            "the offer has other terms than the one in the catalog",
-        ))
+/// The consumer's rule: the provider's published terms are what the operator asked for, everything else needs a rule or the operator.
+pub(super) fn on_counter_offer(record: &NegotiationRecord) -> Result<Reply, ContractError> {
+    if record.decisions.negotiations == Mode::Manual {
+        return Ok(Reply::Hold);
     }
+    let offered = read_policy(&record.offer)?;
+    let same = |terms: &Value| read_policy(terms).is_ok_and(|terms| policy::same_terms(&offered, &terms).is_ok());
+    let rule = record.decisions.counter_offers;
+    if same(record.wanted()) || (rule != CounterOffers::Refuse && same(&record.published)) {
+        return Ok(Reply::Accept);
+    }
+    let wanted = read_policy(record.wanted())?;
+    let wider = || policy::within(&wanted, &offered).is_ok();
+    let other = "the offer has other terms than the one in the catalog".to_owned();
+    let answer = match rule {
+        CounterOffers::AcceptWider | CounterOffers::Intersect if wider() => return Ok(Reply::Accept),
+        CounterOffers::Intersect if record.rounds < MAX_ROUNDS => {
+            common(record.wanted(), &record.offer, &record.dataset)
+        }
+        _ => Err(other),
+    };
+    Ok(match answer {
+        Ok(terms) => Reply::Ask(terms),
+        Err(why) => Reply::Terminate(Explanation::new("other-terms", why)),
+    })
+}
+
+/// What two parties' terms both allow, as an offer with the second's id.
+fn common(asked: &Value, offered: &Value, dataset: &DatasetId) -> Result<Value, String> {
+    let id = message::offer_id(offered).map_err(|error| error.to_string())?;
+    let terms = policy::intersect(asked, offered).map_err(|none| none.to_string())?;
+    Ok(offer_of(&terms, id.as_str(), dataset))
+}
+
+/// Terms as an offer in a message: with id, type and target (DSP 2025-1 §5.3).
+pub(super) fn offer_of(terms: &Value, id: &str, dataset: &DatasetId) -> Value {
+    let mut offer = terms.clone();
+    if let Some(members) = offer.as_object_mut() {
+        members.insert("@id".into(), id.into());
+        members.insert("@type".into(), "Offer".into());
+        members.insert("target".into(), dataset.as_str().into());
+    }
+    offer
 }
 
 /// A policy in which every term is understood; otherwise the unknown ones are named.

@@ -2,13 +2,14 @@
 
 use super::ContractError;
 use crate::{
+    catalog::{Decisions, Mode},
     dsp::{
         AgreementId, DatasetId, Role,
         message::{self, Explanation, NegotiationMessage},
-        negotiation::Negotiation,
+        negotiation::{Negotiation, State},
     },
     jose::{self, Digest},
-    process::{Core, Draft, Kind, ProcessError, Protocol, Turn},
+    process::{About, Core, Draft, Kind, ProcessError, Protocol, Turn},
     store::Table,
 };
 use policy::Timestamp;
@@ -31,10 +32,17 @@ pub struct NegotiationRecord {
     pub offer_by: Role,
     /// The provider's published offer, which the rules compare with.
     pub published: Value,
-    /// How many offers the provider has made in answer to other terms.
+    /// Consumer: the terms that it asked for first, where they are not the published ones.
+    #[serde(default)]
+    pub asked: Option<Value>,
+    /// How often this side has answered other terms with terms of its own.
     pub rounds: u8,
-    /// The consumer's operator decides about counter-offers.
-    pub manual: bool,
+    /// What is decided here and what waits for the operator.
+    #[serde(default)]
+    pub decisions: Decisions,
+    /// Thumbprint of the key with which the peer signed its last message; none for one that cannot sign.
+    #[serde(default)]
+    pub peer_key: Option<Digest>,
     /// The operator wants to end it, but the peer has not named its process yet.
     pub wants_termination: Option<Explanation>,
     /// Hashes over the bodies of requests, offers and acceptances, in order: both sides see the same.
@@ -60,6 +68,14 @@ impl Kind for NegotiationRecord {
     fn core_mut(&mut self) -> &mut Core<Negotiation> {
         &mut self.core
     }
+
+    fn about(&self) -> About {
+        About {
+            dataset: self.dataset.clone(),
+            agreement: self.agreement_id(),
+            offer_by: Some(self.offer_by),
+        }
+    }
 }
 
 impl NegotiationRecord {
@@ -68,7 +84,7 @@ impl NegotiationRecord {
         dataset: DatasetId,
         offer: Value,
         published: Value,
-        manual: bool,
+        decisions: Decisions,
     ) -> Self {
         Self {
             core,
@@ -76,8 +92,10 @@ impl NegotiationRecord {
             offer,
             offer_by: Role::Consumer,
             published,
+            asked: None,
             rounds: 0,
-            manual,
+            decisions,
+            peer_key: None,
             wants_termination: None,
             transcript: Vec::new(),
             agreement: None,
@@ -96,19 +114,26 @@ impl NegotiationRecord {
         self.offer_by = by;
     }
 
+    /// The terms that this side, as the consumer, asked for first.
+    pub(super) fn wanted(&self) -> &Value {
+        self.asked.as_ref().unwrap_or(&self.published)
+    }
+
+    /// The next step is this side's, and its operator decides about it.
+    pub fn is_held(&self) -> bool {
+        let mine = match self.core.role {
+            Role::Consumer => matches!(self.core.position.state, Some(State::Offered | State::Agreed)),
+            Role::Provider => matches!(
+                self.core.position.state,
+                Some(State::Requested | State::Accepted | State::Verified)
+            ),
+        };
+        mine && self.decisions.negotiations == Mode::Manual && self.core.position.pending.is_empty()
+    }
+
     /// Notes a message of the other side that belongs to the transcript.
     pub(super) fn heard(&mut self, body: Digest) {
         self.transcript.push(body);
-    }
-
-    pub(super) fn expect_role(&self, role: Role) -> Result<(), ContractError> {
-        if self.core.role == role {
-            return Ok(());
-        }
-        Err(ContractError::Invalid(format!(
-            "this is for the {role}; here this connector is the {}",
-            self.core.role
-        )))
     }
 
     /// Only the provider's own offer can be accepted (DSP 2025-1 §7.2.3).

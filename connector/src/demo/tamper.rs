@@ -60,7 +60,10 @@ pub(super) async fn send(sender: &Daemon, recipient: &Daemon) -> Result<Refusal,
             url,
             headers,
             body: body.into(),
-            reach: Reach::PrivateAllowed,
+            reach: Reach {
+                private: true,
+                http: false,
+            },
         };
         let response = client.send(request).await.map_err(|error| failed(&error))?;
         Ok((

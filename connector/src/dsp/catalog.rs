@@ -1,6 +1,9 @@
 //! Catalog requests and answers (DSP 2025-1 §5): DCAT as the protocol narrows it.
 
-use super::{CONTEXT, DatasetId, FORMAT_HTTP_PULL, MessageError, OfferId, ParticipantId, reader::Reader};
+use super::{
+    CONTEXT, DatasetId, FORMAT_HTTP_PULL, MessageError, OfferId, ParticipantId,
+    reader::{Reader, invalid},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -10,11 +13,11 @@ pub fn request() -> Value {
     json!({"@context": [CONTEXT], "@type": "CatalogRequestMessage"})
 }
 
-/// Reads a `CatalogRequestMessage`; `true` when it carries a filter.
-pub fn read_request(body: &Value) -> Result<bool, MessageError> {
+/// Reads a `CatalogRequestMessage`: what it carries as filters, whose content the protocol leaves free.
+pub fn read_request(body: &Value) -> Result<&[Value], MessageError> {
     let reader = Reader::new(body)?;
     match reader.message_type()? {
-        "CatalogRequestMessage" => Ok(!reader.one_or_many("filter").is_empty()),
+        "CatalogRequestMessage" => Ok(reader.one_or_many("filter")),
         other => Err(MessageError::WrongType {
             found: other.chars().take(80).collect(),
             expected: "CatalogRequestMessage",
@@ -23,20 +26,22 @@ pub fn read_request(body: &Value) -> Result<bool, MessageError> {
 }
 
 /// A dataset as a catalog lists it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ListedDataset {
     /// Its id.
     pub id: DatasetId,
     /// Its title, if it has one.
+    #[schema(required)]
     pub title: Option<String>,
     /// Its offers, verbatim.
+    #[schema(value_type = Vec<Object>)]
     pub offers: Vec<Value>,
     /// The formats in which it can be transferred.
     pub formats: Vec<String>,
 }
 
 /// A peer's catalog as we read it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Listed {
     /// Who offers.
     pub participant: ParticipantId,
@@ -90,8 +95,8 @@ fn service(base: &str) -> Value {
     json!({"@id": format!("{base}#service"), "@type": "DataService", "endpointURL": base})
 }
 
-/// Reads a peer's catalog. A dataset without a usable id, or with an offer without one, is an error and not skipped; nested catalogs
-/// are not followed.
+/// Reads a peer's catalog and the catalogs in it (DSP 2025-1 §5.1). A dataset without a usable id, or with an offer without one, is an
+/// error and not skipped. What a nested catalog says to be another participant's is left out: this peer cannot negotiate it.
 pub fn read(body: &Value) -> Result<Listed, MessageError> {
     let reader = Reader::new(body)?;
     match reader.message_type()? {
@@ -103,15 +108,31 @@ pub fn read(body: &Value) -> Result<Listed, MessageError> {
             });
         }
     }
-    let datasets = reader
-        .one_or_many("dataset")
-        .iter()
-        .map(read_dataset)
-        .collect::<Result<_, _>>()?;
-    Ok(Listed {
-        participant: reader.id("participantId")?,
-        datasets,
-    })
+    let participant = participant(reader)?;
+    let mut datasets = Vec::new();
+    collect(reader, &participant, &mut datasets)?;
+    Ok(Listed { participant, datasets })
+}
+
+fn participant(reader: Reader<'_>) -> Result<ParticipantId, MessageError> {
+    match reader.name("participantId") {
+        Some(name) => name.parse().map_err(|error| invalid("participantId", error)),
+        None => reader.id("participantId"),
+    }
+}
+
+/// The datasets of a catalog and of those in it. The depth is bounded by that of the JSON text.
+fn collect(catalog: Reader<'_>, whose: &ParticipantId, datasets: &mut Vec<ListedDataset>) -> Result<(), MessageError> {
+    for dataset in catalog.one_or_many("dataset") {
+        datasets.push(read_dataset(dataset)?);
+    }
+    for nested in catalog.one_or_many("catalog") {
+        let nested = Reader::new(nested)?;
+        if nested.name("participantId").is_none_or(|named| named == whose.as_str()) {
+            collect(nested, whose, datasets)?;
+        }
+    }
+    Ok(())
 }
 
 fn read_dataset(value: &Value) -> Result<ListedDataset, MessageError> {
@@ -119,7 +140,7 @@ fn read_dataset(value: &Value) -> Result<ListedDataset, MessageError> {
     let mut formats: Vec<String> = reader
         .one_or_many("distribution")
         .iter()
-        .filter_map(|distribution| distribution.get("format")?.as_str().map(str::to_owned))
+        .filter_map(|distribution| Some(Reader::new(distribution).ok()?.name("format")?.to_owned()))
         .collect();
     let mut known = HashSet::new();
     formats.retain(|format| known.insert(format.clone()));

@@ -1,7 +1,7 @@
 //! How one side of a process moves: the acknowledged state, the messages it has originated and not yet seen acknowledged,
 //! and the rules that keep both sides from ever disagreeing. Pure.
 //!
-//! DSP moves a state on *message and acknowledgement*, so lost acknowledgements and crossing messages can split the parties. Five rules
+//! DSP moves a state on *message and acknowledgement*, so lost acknowledgements and crossing messages can split the parties. Six rules
 //! prevent it (each is marked below); the search in `exchange/model.rs` runs this code through every loss, delay and crossing:
 //! R1 a message is never abandoned: it waits in the outbox until it is acknowledged, refused or overtaken, and only the oldest of a
 //!    process is on its way. The outbox holds exactly the pending steps: what leaves `pending` leaves the outbox in the same commit;
@@ -11,13 +11,22 @@
 //! R4 while my termination is unacknowledged I refuse everything but termination;
 //! R5 when messages cross, the provider's stands: while a step of its own is unacknowledged, the provider refuses what does not follow
 //!    from it, and the consumer answers *not yet* ([`Refused::NotYet`], to be tried again) until its own step is decided. Termination
-//!    crosses everything. So nothing of mine becomes stale on its way: my state rests until the peer has decided on it.
+//!    crosses everything. So nothing of mine becomes stale on its way: my state rests until the peer has decided on it;
+//! R6 a peer that sends no message ids is known again by its last body alone, until a message of mine that set out after the answer is
+//!    acknowledged; where an equal body may as well be news, the answer is *not yet* until my own step is decided. This holds as long as
+//!    no copy arrives after its sender has read the answer. Ids need no such channel, and without them no rule does without it.
+//!
+//! Each message names as `prev` the last one that its sender accepted or had acknowledged when it set out. With the rules in force an
+//! accepted message follows the receiver's head, or the receiver's own message on its way; and at rest `prev` leads from each head
+//! back over everything that was accepted. Both heads are equal then, with one exception: when two terminations cross, each side's
+//! head is the other's. A peer may keep other rules, so `prev` is evidence, never a reason to refuse.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::{Debug, Display};
+use utoipa::ToSchema;
 
 /// The part a connector plays in one process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Offers the data.
@@ -226,6 +235,34 @@ impl<M: Machine> Position<M> {
             Role::Provider => Err(Refused::Crossed), // R5
             Role::Consumer => Err(Refused::NotYet),  // R5
         }
+    }
+
+    /// R6: the number of the first message that sets out after a message of the peer was answered just now, given how many were sent.
+    pub fn sets_out_next(&self, accepted: bool, sent: u64) -> u64 {
+        match self.pending.first() {
+            None => sent,
+            // What stood before an accepted message was decided by it; what stands before a refused one is on its way already.
+            Some((oldest, _)) => oldest + u64::from(!accepted),
+        }
+    }
+
+    /// R6: whether a body equal to the last one is a repetition of it. That one was answered before message `since` set out;
+    /// `acknowledged` is one more than the number of the newest message that the peer has acknowledged.
+    pub fn repeats(
+        &self,
+        me: Role,
+        step: M::Step,
+        accepted: bool,
+        since: u64,
+        acknowledged: u64,
+    ) -> Result<bool, Refused> {
+        if acknowledged > since {
+            return Ok(false);
+        }
+        if accepted && !self.pending.is_empty() && self.receive(me, step).is_ok() {
+            return Err(Refused::NotYet);
+        }
+        Ok(true)
     }
 
     /// This position in `state`, without message `decided` and without pending steps that are not possible any more. Those were never

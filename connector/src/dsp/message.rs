@@ -83,13 +83,16 @@ const MAX_REASONS: usize = 8;
 const MAX_REASON: usize = 1_000;
 /// Longest code kept, in characters.
 const MAX_CODE: usize = 100;
+/// Longest URL, in bytes.
+const MAX_URL: usize = 2_048;
 /// Longest member of a data address, in bytes; tokens are the longest.
 const MAX_ADDRESS: usize = 8_192;
 
 /// Why something ended, was suspended or refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Explanation {
     /// A short stable code.
+    #[schema(required)]
     pub code: Option<String>,
     /// Sentences for people.
     pub reasons: Vec<String>,
@@ -156,9 +159,11 @@ pub struct DataAddress {
 
 /// The transport of our own data endpoint.
 pub const ENDPOINT_TYPE_HTTP: &str = "https://w3id.org/idsa/v4.1/HTTP";
+/// The transport of a destination to push to, by the name that EDC gives it.
+pub const ENDPOINT_TYPE_HTTP_DATA: &str = "HttpData";
 
-/// The name under which EDC looks for the URL.
-const EDC_ENDPOINT: &str = "https://w3id.org/edc/v0.0.1/ns/endpoint";
+/// The namespace of the property names that EDC looks for; it drops the member `endpoint`.
+const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
 
 impl NegotiationMessage {
     /// Reads any negotiation message.
@@ -180,9 +185,13 @@ impl NegotiationMessage {
                     callback,
                 }
             }
-            "ContractAgreementMessage" => Self::Agreement {
-                agreement: reader.object("agreement")?.clone(),
-            },
+            "ContractAgreementMessage" => {
+                let agreement = reader.object("agreement")?;
+                Reader::new(agreement)?.id::<AgreementId>("@id")?;
+                Self::Agreement {
+                    agreement: agreement.clone(),
+                }
+            }
             "ContractAgreementVerificationMessage" => Self::Verification,
             "ContractNegotiationEventMessage" => match reader.text("eventType")? {
                 "ACCEPTED" => Self::Accepted,
@@ -264,7 +273,7 @@ impl TransferMessage {
         let message = match kind {
             "TransferRequestMessage" => Self::Request {
                 agreement: reader.id("agreementId")?,
-                format: reader.text("format")?.to_owned(),
+                format: bounded("format", reader.text("format")?)?,
                 callback: url(reader, "callbackAddress")?.ok_or(MessageError::Missing("callbackAddress"))?,
                 data_address: data_address()?,
             },
@@ -336,46 +345,56 @@ impl TransferMessage {
 }
 
 impl DataAddress {
-    /// Reads an address; the URL may stand in `endpoint` or, as EDC writes it, in a property of that name.
+    /// Reads an address; the URL may stand in `endpoint` or, as EDC writes it, in a property of that name, or in `baseUrl` of a push.
     pub fn read(value: &Value) -> Result<Self, MessageError> {
         let reader = Reader::new(value).map_err(|_| invalid("dataAddress", "is not an object"))?;
-        let property = |name: &str| {
-            reader
-                .one_or_many("endpointProperties")
-                .iter()
-                .find(|property| {
-                    property
-                        .get("name")
-                        .and_then(Value::as_str)
-                        .is_some_and(|found| found.rsplit('/').next() == Some(name))
-                })
-                .and_then(|property| property.get("value"))
-                .and_then(Value::as_str)
+        let property = |wanted: &str| {
+            let mut properties = reader.one_or_many("endpointProperties").iter();
+            properties.find_map(|property| {
+                // Plain, with a prefix (`edc:endpoint`), or as a whole IRI.
+                let name = property.get("name")?.as_str()?.rsplit(['/', '#', ':']).next()?;
+                // EDC writes an object as the value of what we do not use; such a property is passed over.
+                property.get("value")?.as_str().filter(|_| name == wanted)
+            })
         };
-        let endpoint = reader.optional_text("endpoint")?.or_else(|| property("endpoint"));
+        let endpoint = reader
+            .optional_text("endpoint")?
+            .or_else(|| property("endpoint"))
+            .or_else(|| property("baseUrl"));
         Ok(Self {
             endpoint_type: bounded("endpointType", reader.text("endpointType")?)?,
             endpoint: endpoint.map(|text| parse_url("endpoint", text)).transpose()?,
             authorization: property("authorization")
+                .or_else(|| property("authCode"))
                 .map(|token| bounded("authorization", token))
                 .transpose()?,
         })
     }
 
-    /// The address as the schema wants it; empty arrays are left out. The URL stands in a property as well: EDC drops `endpoint`.
+    /// The address as the schema wants it; empty arrays are left out. What the protocol names plainly stands again under EDC's names.
     pub fn write(&self) -> Value {
         let mut body = Map::new();
         body.insert("@type".into(), "DataAddress".into());
         body.insert("endpointType".into(), self.endpoint_type.as_str().into());
         let property = |name: &str, value: &str| json!({"@type": "EndpointProperty", "name": name, "value": value});
+        let for_edc = |name: &str, value: &str| property(&format!("{EDC}{name}"), value);
+        let is_destination = self.endpoint_type == ENDPOINT_TYPE_HTTP_DATA;
         let mut properties = Vec::new();
         if let Some(endpoint) = &self.endpoint {
             body.insert("endpoint".into(), endpoint.as_str().into());
-            properties.push(property(EDC_ENDPOINT, endpoint.as_str()));
+            let name = if is_destination { "baseUrl" } else { "endpoint" };
+            properties.push(for_edc(name, endpoint.as_str()));
         }
         if let Some(token) = &self.authorization {
             properties.push(property("authorization", token));
             properties.push(property("authType", "bearer"));
+            if is_destination {
+                properties.push(for_edc("authKey", "Authorization"));
+                properties.push(for_edc("authCode", token));
+            } else {
+                properties.push(for_edc("authorization", token));
+                properties.push(for_edc("authType", "bearer"));
+            }
         }
         if !properties.is_empty() {
             body.insert("endpointProperties".into(), properties.into());
@@ -449,10 +468,15 @@ fn url(reader: Reader<'_>, member: &'static str) -> Result<Option<Url>, MessageE
 }
 
 fn parse_url(member: &'static str, text: &str) -> Result<Url, MessageError> {
-    if text.len() > 2048 {
-        return Err(invalid(member, "is longer than 2048 bytes"));
+    let too_long = || invalid(member, format_args!("is longer than {MAX_URL} bytes"));
+    if text.len() > MAX_URL {
+        return Err(too_long());
     }
     let url = Url::parse(text).map_err(|error| invalid(member, format_args!("is not an absolute URL: {error}")))?;
+    // Percent-encoding makes it longer, and we write it in that form.
+    if url.as_str().len() > MAX_URL {
+        return Err(too_long());
+    }
     match url.scheme() {
         "https" | "http" if url.has_host() && url.username().is_empty() && url.password().is_none() => Ok(url),
         _ => Err(invalid(member, "is not an https URL without credentials")),
@@ -523,6 +547,10 @@ fn wrong_type(found: &str, expected: &'static str) -> MessageError {
     }
 }
 
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod interop;
 #[cfg(test)]
 mod round_trip;
 #[cfg(test)]

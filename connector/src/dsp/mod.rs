@@ -12,6 +12,8 @@ pub mod transfer;
 
 mod reader;
 
+use serde_json::{Value, json};
+
 pub use exchange::{Machine, Position, Refused, Role};
 pub use ids::{AgreementId, DatasetId, IdError, MessageId, OfferId, ParticipantId, Pid};
 pub use reader::MessageError;
@@ -26,3 +28,15 @@ pub const PATH: &str = "/dsp/2025-1";
 pub const WELL_KNOWN_VERSION: &str = "/.well-known/dspace-version";
 /// The transfer format of an HTTP pull, by the name that Eclipse EDC gives it.
 pub const FORMAT_HTTP_PULL: &str = "HttpData-PULL";
+/// The transfer format of an HTTP push, by the same source.
+pub const FORMAT_HTTP_PUSH: &str = "HttpData-PUSH";
+/// The formats in which every dataset is offered.
+pub const FORMATS: [&str; 2] = [FORMAT_HTTP_PULL, FORMAT_HTTP_PUSH];
+
+/// The answer to version discovery (DSP 2025-1 §4.3): no `@context`, one version, and how its messages are signed.
+pub fn versions() -> Value {
+    let auth = json!({"protocol": "DSP-JWS", "version": "1"});
+    let entry =
+        json!({"version": VERSION, "path": PATH, "binding": "HTTPS", "identifierType": "did:web", "auth": auth});
+    json!({"protocolVersions": [entry]})
+}

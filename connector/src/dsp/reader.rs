@@ -58,7 +58,14 @@ impl<'a> Reader<'a> {
         if !known {
             return Err(MessageError::WrongContext);
         }
-        self.text("@type")
+        match self.0.get("@type") {
+            // A JSON-LD processor may keep the array of a single type.
+            Some(Value::Array(types)) => match types.as_slice() {
+                [Value::String(one)] => Ok(one),
+                _ => Err(invalid("@type", "is not a single type")),
+            },
+            _ => self.text("@type"),
+        }
     }
 
     /// A text that must be there and say something.
@@ -75,6 +82,15 @@ impl<'a> Reader<'a> {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(invalid(member, "is not a string")),
+        }
+    }
+
+    /// What a member names: a text, or an object with an `@id`, as JSON-LD writes a reference.
+    pub(super) fn name(self, member: &str) -> Option<&'a str> {
+        match self.0.get(member)? {
+            Value::String(text) => Some(text),
+            Value::Object(reference) => reference.get("@id")?.as_str(),
+            _ => None,
         }
     }
 

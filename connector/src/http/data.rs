@@ -1,10 +1,10 @@
-//! The data endpoint: a token opens the stream of one transfer.
+//! The data endpoint: a token opens the stream of one transfer, to be pulled from a provider or pushed to a consumer.
 
 use super::{App, Connection, dsp::plain, problem::Problem};
 use crate::{
     dsp::Pid,
-    plane::{PlaneError, lines, outgoing::Outgoing},
-    transfer::TransferError,
+    plane::{PlaneError, lines, outgoing::Outgoing, paced::Paced},
+    transfer::{RECEIPT_HEADER, TransferError},
 };
 use axum::{
     body::Body,
@@ -12,17 +12,15 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Body as HttpBody, Frame};
+use http_body_util::BodyExt;
+use serde_json::json;
 use std::{
     collections::HashMap,
     pin::Pin,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -83,53 +81,25 @@ async fn open(
         .transfers
         .stream(&pid, token, cursor, reset.clone(), (app.clock)())
         .await?;
-    let pace = Arc::new(Pace::default());
-    tokio::spawn(cut_when_stalled(Arc::downgrade(&pace), app.limits.body_timeout, reset));
     Ok(Limited {
-        body,
-        pace,
+        body: Paced::new(body, app.limits.body_timeout, reset),
         _permit: permit,
     })
 }
 
-/// The scheme is compared without case (RFC 9110 §11.1).
+/// The token, after the scheme `Bearer` (compared without case, RFC 9110 §11.1) or alone, as EDC sends what it was given.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    match value.split_once(' ') {
+        None => Some(value),
+        Some((scheme, token)) => scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()),
+    }
 }
 
 /// A stream that counts against the limit as long as it lives.
 struct Limited {
-    body: Outgoing,
-    pace: Arc<Pace>,
+    body: Paced<Outgoing>,
     _permit: OwnedSemaphorePermit,
-}
-
-/// How a stream moves.
-#[derive(Default)]
-struct Pace {
-    /// How often more was asked for.
-    asked: AtomicU64,
-    /// What was asked for was given: the next move is the reader's.
-    given: AtomicBool,
-}
-
-/// Cuts the connection of a reader that takes nothing for so long: whoever holds all streams and reads none would keep out the others.
-/// It can take the stream up again with its cursor.
-async fn cut_when_stalled(pace: Weak<Pace>, longest: Duration, reset: CancellationToken) {
-    let mut before = None;
-    loop {
-        tokio::time::sleep(longest).await;
-        let Some(pace) = pace.upgrade() else { return };
-        let asked = pace.asked.load(Ordering::Relaxed);
-        if pace.given.load(Ordering::Relaxed) && before == Some(asked) {
-            tracing::info!("a stream was cut because nobody read it");
-            reset.cancel();
-            return;
-        }
-        before = Some(asked);
-    }
 }
 
 impl HttpBody for Limited {
@@ -137,9 +107,45 @@ impl HttpBody for Limited {
     type Error = PlaneError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, PlaneError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        self.pace.asked.fetch_add(1, Ordering::Relaxed);
-        self.pace.given.store(polled.is_ready(), Ordering::Relaxed);
-        polled
+        Pin::new(&mut self.body).poll_frame(cx)
     }
+}
+
+/// `POST /data/{consumerPid}`: a provider pushes. The answer carries the receipt, if the stream was one that can be signed for.
+pub(super) async fn receive(State(app): State<Arc<App>>, Path(pid): Path<String>, request: Request) -> Response {
+    let token = bearer(request.headers()).map(str::to_owned);
+    match take_in(&app, &pid, token.as_deref(), request).await {
+        Ok(receipt) => {
+            let mut response = plain(StatusCode::OK, &json!({}));
+            if let Some(receipt) = receipt.and_then(|receipt| HeaderValue::from_str(&receipt).ok()) {
+                response.headers_mut().insert(RECEIPT_HEADER, receipt);
+            }
+            response
+        }
+        Err(problem) => {
+            tracing::info!(pid, code = problem.code, problem.message, "pushed data was refused");
+            plain(problem.status, &problem.dsp("TransferError", None))
+        }
+    }
+}
+
+async fn take_in(app: &Arc<App>, pid: &str, token: Option<&str>, request: Request) -> Result<Option<String>, Problem> {
+    let pid: Pid = pid.parse().map_err(|_| Problem::from(TransferError::Token))?;
+    let token = token.ok_or(TransferError::Token)?;
+    let _permit = app
+        .streams
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| Problem::from(TransferError::TooManyStreams))?;
+    let silence = app.limits.body_timeout;
+    let body = futures_util::stream::unfold(request.into_body(), move |mut body| async move {
+        let frame = tokio::time::timeout(silence, body.frame()).await;
+        let bytes = match frame {
+            Ok(None) => return None,
+            Ok(Some(Ok(frame))) => Ok(frame.into_data().unwrap_or_default()),
+            Ok(Some(Err(_))) | Err(_) => Err(PlaneError::Incomplete),
+        };
+        Some((bytes, body))
+    });
+    Ok(app.transfers.pushed(&pid, token, Box::pin(body), (app.clock)()).await?)
 }

@@ -1,6 +1,6 @@
 //! The routes that peers call (DSP 2025-1 §6, §8, §10): read the raw bytes, verify them, parse, ask the service, sign the answer.
 
-use super::{App, problem::Problem, read_body, room};
+use super::{App, compress, page, problem::Problem, read_body, room};
 use crate::{
     contract::{self, AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER},
     dsp::{
@@ -10,7 +10,7 @@ use crate::{
     peer,
     process::Answer,
     transfer::{self, RECEIPT_HEADER},
-    trust::{SIGNATURE_HEADER, Verified},
+    trust::{SIGNATURE_HEADER, TrustError, Verified},
 };
 use axum::{
     Router,
@@ -21,7 +21,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -58,6 +58,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route(&at("/catalog/request"), post(catalog_request))
         .route(&at("/catalog/datasets/{id}"), get(dataset))
         .route(&at("/negotiations/request"), post(negotiation_open))
+        .route(&at("/negotiations/offers"), post(negotiation_open))
         .route(&at("/negotiations/{pid}"), get(negotiation_state))
         .route(&at("/negotiations/{pid}/request"), post(negotiation))
         .route(&at("/negotiations/{pid}/offers"), post(negotiation))
@@ -73,14 +74,12 @@ pub fn routes(app: Arc<App>) -> Router {
         .route(&at("/transfers/{pid}/termination"), post(transfer))
         .route(dsp::WELL_KNOWN_VERSION, get(versions))
         .route("/.well-known/did.json", get(did_document))
-        .route("/data/{pid}", get(super::data::stream))
+        .route("/data/{pid}", get(super::data::stream).post(super::data::receive))
         .with_state(app)
 }
 
 async fn versions() -> Response {
-    let auth = json!({"protocol": "DSP-JWS", "version": "1"});
-    let entry = json!({"version": dsp::VERSION, "path": dsp::PATH, "binding": "HTTPS", "identifierType": "did:web", "auth": auth});
-    plain(StatusCode::OK, &json!({"protocolVersions": [entry]}))
+    plain(StatusCode::OK, &dsp::versions())
 }
 
 async fn did_document(State(app): State<Arc<App>>) -> Response {
@@ -100,7 +99,23 @@ pub(super) fn plain(status: StatusCode, body: &Value) -> Response {
 struct Reply {
     status: StatusCode,
     body: Value,
+    headers: HeaderMap,
 }
+
+impl Reply {
+    fn new(status: StatusCode, body: Value) -> Self {
+        Self {
+            status,
+            body,
+            headers: HeaderMap::new(),
+        }
+    }
+}
+
+const NO_PIDS: Pids = Pids {
+    consumer: None,
+    provider: None,
+};
 
 /// A refusal together with the ids that its body should carry.
 struct Refusal {
@@ -112,102 +127,88 @@ impl<E: Into<Problem>> From<E> for Refusal {
     fn from(error: E) -> Self {
         Self {
             problem: error.into(),
-            pids: Pids {
-                consumer: None,
-                provider: None,
-            },
+            pids: NO_PIDS,
         }
     }
 }
 
-/// The way of every signed request. What cannot be verified is answered without a signature; everything else with one, and its id is
-/// spent even when it was refused, so that a refused message cannot be played again when its time has come.
-async fn signed<F, R>(app: &Arc<App>, request: Request, family: Family, serve: F) -> Response
+/// The way of every request of a peer. What cannot be verified is answered without a signature; what was signed is answered with one,
+/// and its id is spent even when it was refused, so that a refused message cannot be played again when its time has come.
+async fn verified<F, R>(app: &Arc<App>, request: Request, family: Family, serve: F) -> Response
 where
     F: FnOnce(Verified<Bytes>, Parts) -> R,
     R: Future<Output = Result<Reply, Refusal>>,
 {
     let (parts, body) = request.into_parts();
-    let unsigned = |problem: &Problem| {
-        plain(
-            problem.status,
-            &family.body(
-                problem,
-                &Pids {
-                    consumer: None,
-                    provider: None,
-                },
-            ),
-        )
-    };
-    if parts.headers.contains_key(header::CONTENT_ENCODING) {
-        return unsigned(&Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "encoded",
-            "signed bodies are not compressed",
-        ));
-    }
-    let url = format!("{}{}", app.root, parts.uri.path());
-    let Some(signature) = peer::single(&parts.headers).map(str::to_owned) else {
-        return unsigned(&crate::trust::TrustError::SignatureMissing.into());
-    };
-    if let Err(error) = app
-        .trust
-        .plausible(&signature, parts.method.as_str(), &url, (app.clock)())
-    {
-        tracing::info!(%error, path = parts.uri.path(), "a request was not believed");
-        return unsigned(&error.into());
-    }
-    let (_room, body) = match taken(app, body).await {
-        Ok(taken) => taken,
-        Err(problem) => return unsigned(&problem),
-    };
-    let now = (app.clock)();
-    let verified = match app
-        .trust
-        .authenticate(Some(&signature), parts.method.as_str(), &url, body, now)
-        .await
-    {
-        Ok(verified) => verified,
-        Err(error) => {
-            tracing::info!(%error, path = parts.uri.path(), "a request was not believed");
-            return unsigned(&error.into());
+    let gzip = compress::accepts_gzip(&parts.headers);
+    let (_room, verified) = match believed(app, &parts, body).await {
+        Ok(believed) => believed,
+        Err(problem) => {
+            tracing::info!(
+                code = problem.code,
+                problem.message,
+                path = parts.uri.path(),
+                "a request was not believed"
+            );
+            return plain(problem.status, &family.body(&problem, &NO_PIDS));
         }
     };
-    let exchange = verified.exchange();
-    let spent = verified.clone();
+    let (caller, exchange, spent) = (verified.sender().did.clone(), verified.exchange(), verified.clone());
     let reply = match serve(verified, parts).await {
         Ok(reply) => reply,
         Err(refusal) => {
             let replayed = app.contracts.spend(&spent).await.is_err() && refusal.problem.status.is_client_error();
-            tracing::info!(peer = %exchange.caller, code = refusal.problem.code, message = refusal.problem.message, replayed, "refused");
-            Reply {
-                status: refusal.problem.status,
-                body: family.body(&refusal.problem, &refusal.pids),
-            }
+            tracing::info!(peer = %caller, code = refusal.problem.code, message = refusal.problem.message, replayed, "refused");
+            Reply::new(refusal.problem.status, family.body(&refusal.problem, &refusal.pids))
         }
     };
-    let bytes = reply.body.to_string();
-    let mut response = plain(reply.status, &reply.body);
-    match app
-        .trust
-        .sign_response(&exchange, reply.status.as_u16(), bytes.as_bytes(), (app.clock)())
-    {
-        Ok(signature) => {
-            if let Ok(value) = HeaderValue::from_str(&signature) {
-                response.headers_mut().insert(SIGNATURE_HEADER, value);
-            }
-            response
-        }
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be signed");
-            unsigned(&Problem::new(
+    let bytes = Bytes::from(reply.body.to_string());
+    let mut response = plain(reply.status, &Value::Null);
+    response.headers_mut().extend(reply.headers);
+    if let Some(exchange) = exchange {
+        let signed = app
+            .trust
+            .sign_response(&exchange, reply.status.as_u16(), &bytes, (app.clock)())
+            .ok()
+            .and_then(|signature| HeaderValue::from_str(&signature).ok());
+        let Some(signature) = signed else {
+            tracing::error!("an answer could not be signed");
+            let problem = Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
                 "the answer could not be signed",
-            ))
-        }
+            );
+            return plain(problem.status, &family.body(&problem, &NO_PIDS));
+        };
+        response.headers_mut().insert(SIGNATURE_HEADER, signature);
     }
+    compress::body(response, bytes, gzip)
+}
+
+/// Reads the body of a request whose sender we believe, by its signature or, without any, by its `Authorization`; the cheapest checks
+/// come first.
+async fn believed(app: &App, parts: &Parts, body: Body) -> Result<(OwnedSemaphorePermit, Verified<Bytes>), Problem> {
+    if parts.headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "encoded",
+            "request bodies are not compressed",
+        ));
+    }
+    if !parts.headers.contains_key(SIGNATURE_HEADER) {
+        let authorization = header(&parts.headers, header::AUTHORIZATION.as_str());
+        app.trust.admitted(authorization)?;
+        let (room, body) = taken(app, body).await?;
+        return Ok((room, app.trust.admit(authorization, body)?));
+    }
+    let method = parts.method.as_str();
+    let url = format!("{}{}", app.root, super::requested_path(parts));
+    let signature = peer::single(&parts.headers).ok_or(TrustError::SignatureMissing)?;
+    app.trust.plausible(signature, method, &url, (app.clock)())?;
+    let (room, body) = taken(app, body).await?;
+    let now = (app.clock)();
+    let verified = app.trust.authenticate(Some(signature), method, &url, body, now).await?;
+    Ok((room, verified))
 }
 
 /// A body, and the room that it takes until the request is answered.
@@ -226,27 +227,28 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 async fn catalog_request(State(app): State<Arc<App>>, request: Request) -> Response {
     let context = app.clone();
-    signed(&app, request, Family::Catalog, |verified, _| async move {
+    verified(&app, request, Family::Catalog, |verified, parts| async move {
         let app = context;
         let body = parsed(verified.value())?;
-        let filtered =
-            catalog::read_request(&body).map_err(|error| Problem::bad_request("invalid-message", error.to_string()))?;
-        if filtered {
+        if !catalog::read_request(&body)?.is_empty() {
             return Err(Problem::bad_request("unsupported-filter", "this catalog supports no filter").into());
         }
+        let at = page::Place::of(parts.uri.query())?;
         app.contracts.spend(&verified).await?;
-        let listed = app.catalog.shown_to(&verified.sender().did, (app.clock)()).await?;
-        Ok(Reply {
-            status: StatusCode::OK,
-            body: catalog::write(&listed, &app.base()),
-        })
+        let mut listed = app.catalog.shown_to(&verified.sender().did, (app.clock)()).await?;
+        let links = page::cut(&mut listed.datasets, &at, app.limits.catalog_page);
+        let mut reply = Reply::new(StatusCode::OK, catalog::write(&listed, &app.base()));
+        for link in links.headers(&format!("{}/catalog/request", app.base())) {
+            reply.headers.append(header::LINK, link);
+        }
+        Ok(reply)
     })
     .await
 }
 
 async fn dataset(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Response {
     let context = app.clone();
-    signed(&app, request, Family::Catalog, |verified, _| async move {
+    verified(&app, request, Family::Catalog, |verified, _| async move {
         let app = context;
         let id = id.parse().map_err(|_| Problem::not_found("dataset"))?;
         app.contracts.spend(&verified).await?;
@@ -254,10 +256,10 @@ async fn dataset(State(app): State<Arc<App>>, Path(id): Path<String>, request: R
             .catalog
             .dataset_shown_to(&id, &verified.sender().did, (app.clock)())
             .await?;
-        Ok(Reply {
-            status: StatusCode::OK,
-            body: catalog::write_dataset(&listed, &app.base(), true),
-        })
+        Ok(Reply::new(
+            StatusCode::OK,
+            catalog::write_dataset(&listed, &app.base(), true),
+        ))
     })
     .await
 }
@@ -275,7 +277,7 @@ fn acknowledged(type_name: &str, answer: &Answer) -> Result<Reply, Refusal> {
         members.insert("dataAddress".into(), address.clone());
     }
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    Ok(Reply { status, body })
+    Ok(Reply::new(status, body))
 }
 
 fn with_pids(pids: &Pids, error: impl Into<Problem>) -> Refusal {
@@ -287,18 +289,19 @@ fn with_pids(pids: &Pids, error: impl Into<Problem>) -> Refusal {
 
 async fn negotiation_open(State(app): State<Arc<App>>, request: Request) -> Response {
     let context = app.clone();
-    signed(&app, request, Family::Negotiation, |verified, parts| async move {
+    verified(&app, request, Family::Negotiation, |verified, parts| async move {
         let message = verified.try_map(|bytes| {
             NegotiationMessage::read(&parsed(&bytes)?)
                 .map_err(|error| Problem::from(contract::ContractError::from(error)))
         })?;
+        fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
         let call = negotiation_call(&message, &parts.headers);
-        let (answer, status) = context
+        let answer = context
             .contracts
             .open(call, (context.clock)())
             .await
             .map_err(|error| with_pids(&message.value().pids, error))?;
-        acknowledged("ContractNegotiation", &Answer { status, ..answer })
+        acknowledged("ContractNegotiation", &answer)
     })
     .await
 }
@@ -348,7 +351,7 @@ fn transfer_path(message: &TransferMessage) -> &'static [&'static str] {
 
 async fn negotiation(State(app): State<Arc<App>>, Path(path_pid): Path<String>, request: Request) -> Response {
     let context = app.clone();
-    signed(&app, request, Family::Negotiation, |verified, parts| async move {
+    verified(&app, request, Family::Negotiation, |verified, parts| async move {
         let pid = pid(&path_pid)?;
         let message = verified.try_map(|bytes| {
             NegotiationMessage::read(&parsed(&bytes)?)
@@ -368,24 +371,21 @@ async fn negotiation(State(app): State<Arc<App>>, Path(path_pid): Path<String>, 
 
 async fn negotiation_state(State(app): State<Arc<App>>, Path(path_pid): Path<String>, request: Request) -> Response {
     let context = app.clone();
-    signed(&app, request, Family::Negotiation, |verified, _| async move {
+    verified(&app, request, Family::Negotiation, |verified, _| async move {
         context.contracts.spend(&verified).await?;
         let record = context
             .contracts
             .get_for(&pid(&path_pid)?, &verified.sender().did)
             .await?;
         let body = message::acknowledgement("ContractNegotiation", &record.core.pids(), &record.core.state_name());
-        Ok(Reply {
-            status: StatusCode::OK,
-            body,
-        })
+        Ok(Reply::new(StatusCode::OK, body))
     })
     .await
 }
 
 async fn transfer_open(State(app): State<Arc<App>>, request: Request) -> Response {
     let context = app.clone();
-    signed(&app, request, Family::Transfer, |verified, _| async move {
+    verified(&app, request, Family::Transfer, |verified, _| async move {
         let message = verified.try_map(|bytes| {
             TransferMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(transfer::TransferError::from(error)))
         })?;
@@ -405,7 +405,7 @@ async fn transfer_open(State(app): State<Arc<App>>, request: Request) -> Respons
 
 async fn transfer(State(app): State<Arc<App>>, Path(path_pid): Path<String>, request: Request) -> Response {
     let context = app.clone();
-    signed(&app, request, Family::Transfer, |verified, parts| async move {
+    verified(&app, request, Family::Transfer, |verified, parts| async move {
         let pid = pid(&path_pid)?;
         let message = verified.try_map(|bytes| {
             TransferMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(transfer::TransferError::from(error)))
@@ -427,17 +427,14 @@ async fn transfer(State(app): State<Arc<App>>, Path(path_pid): Path<String>, req
 
 async fn transfer_state(State(app): State<Arc<App>>, Path(path_pid): Path<String>, request: Request) -> Response {
     let context = app.clone();
-    signed(&app, request, Family::Transfer, |verified, _| async move {
+    verified(&app, request, Family::Transfer, |verified, _| async move {
         context.transfers.spend(&verified).await?;
         let record = context
             .transfers
             .get_for(&pid(&path_pid)?, &verified.sender().did)
             .await?;
         let body = message::acknowledgement("TransferProcess", &record.core.pids(), &record.core.state_name());
-        Ok(Reply {
-            status: StatusCode::OK,
-            body,
-        })
+        Ok(Reply::new(StatusCode::OK, body))
     })
     .await
 }

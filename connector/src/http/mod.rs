@@ -1,9 +1,11 @@
 //! Inbound HTTP: TLS, limits, routes for DSP, data and management, thin handlers, and the one place where an error becomes a status.
 //! No rule of business lives here.
 
+mod compress;
 pub mod data;
 pub mod dsp;
 pub mod management;
+mod page;
 pub mod problem;
 pub mod server;
 pub mod tls;
@@ -39,6 +41,8 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Outgoing data streams at once.
     pub streams: usize,
+    /// Datasets on one page of the catalog.
+    pub catalog_page: usize,
     /// How long running requests may go on after the order to stop.
     pub drain: Duration,
 }
@@ -53,6 +57,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(20),
             handshake_timeout: Duration::from_secs(5),
             streams: 64,
+            catalog_page: 100,
             drain: Duration::from_secs(30),
         }
     }
@@ -104,6 +109,37 @@ impl App {
 /// The connection that a request came on; cancelling cuts it.
 #[derive(Clone)]
 pub struct Connection(pub CancellationToken);
+
+/// The path as it was asked for, before [`tolerate_slash`].
+#[derive(Clone)]
+struct RequestedPath(String);
+
+/// Takes a slash from the end of the path: peers differ in whether they write one (DSP 2025-1 §8.1.2).
+fn tolerate_slash(request: &mut http::Request<axum::body::Body>) {
+    let path = request.uri().path();
+    let Some(short) = path.strip_suffix('/').filter(|short| !short.is_empty()) else {
+        return;
+    };
+    let query = request
+        .uri()
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    let Ok(uri) = format!("{short}{query}").parse() else {
+        return;
+    };
+    let requested = RequestedPath(path.to_owned());
+    *request.uri_mut() = uri;
+    request.extensions_mut().insert(requested);
+}
+
+/// The path that the caller asked for and its signature names.
+fn requested_path(parts: &http::request::Parts) -> &str {
+    parts
+        .extensions
+        .get::<RequestedPath>()
+        .map_or_else(|| parts.uri.path(), |requested| &requested.0)
+}
 
 /// What all bodies of peers that are in memory at once may take, in bytes. One connection carries many requests: without this, a few
 /// callers without any key could fill the memory with bodies that never end.

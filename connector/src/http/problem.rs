@@ -5,7 +5,10 @@ use crate::{
     catalog::CatalogError,
     consent::ConsentError,
     contract::ContractError,
-    dsp::message::{self, Explanation, Pids},
+    dsp::{
+        MessageError,
+        message::{self, Explanation, Pids},
+    },
     jose::JoseError,
     peer::PeerError,
     plane::PlaneError,
@@ -15,7 +18,7 @@ use crate::{
     trust::TrustError,
 };
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A refusal on its way out.
 #[derive(Clone, Debug)]
@@ -69,7 +72,7 @@ impl Problem {
         )
     }
 
-    fn internal(error: &dyn std::fmt::Display) -> Self {
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
         tracing::error!(%error, "internal error");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -94,15 +97,6 @@ impl Problem {
     /// As the protocol writes it.
     pub fn dsp(&self, type_name: &str, pids: Option<&Pids>) -> Value {
         message::error(type_name, pids, &Explanation::new(self.code, self.message.clone()))
-    }
-
-    /// As the management API writes it.
-    pub fn json(&self) -> Value {
-        let mut error = json!({"code": self.code, "message": self.message});
-        if let (Some(hint), Some(members)) = (self.hint, error.as_object_mut()) {
-            members.insert("hint".into(), hint.into());
-        }
-        json!({ "error": error })
     }
 }
 
@@ -139,12 +133,19 @@ impl From<ProcessError> for Problem {
     }
 }
 
+impl From<MessageError> for Problem {
+    fn from(error: MessageError) -> Self {
+        Self::bad_request("invalid-message", error.to_string())
+    }
+}
+
 impl From<TrustError> for Problem {
     fn from(error: TrustError) -> Self {
         let unauthorized = |code| Self::new(StatusCode::UNAUTHORIZED, code, error.to_string());
         match &error {
             TrustError::SignatureMissing => unauthorized("signature-missing"),
             TrustError::UnknownPeer => unauthorized("unknown-peer"),
+            TrustError::Unauthorized => unauthorized("unauthorized"),
             TrustError::Replayed => unauthorized("replayed"),
             TrustError::Did(_) => {
                 tracing::warn!(%error, "a caller's keys are not to be had");
@@ -198,7 +199,7 @@ impl From<ContractError> for Problem {
     fn from(error: ContractError) -> Self {
         match error {
             ContractError::Process(error) => error.into(),
-            ContractError::Message(error) => Self::bad_request("invalid-message", error.to_string()),
+            ContractError::Message(error) => error.into(),
             ContractError::UnknownOffer(_) => Self::bad_request("unknown-offer", error.to_string()),
             ContractError::Policy(error) => Self::bad_request("policy-not-understood", error.to_string()),
             ContractError::NotPermitted(_) => Self::bad_request("not-permitted", error.to_string()),

@@ -56,8 +56,14 @@ impl Drop for Visit {
     }
 }
 
-/// Serves the public routes over TLS until it is told to stop, then drains.
-pub async fn serve_tls(listener: TcpListener, tls: Arc<Tls>, routes: Router, limits: Limits, stop: CancellationToken) {
+/// Serves the public routes until it is told to stop, then drains. Without `tls` it speaks plain HTTP/1.1: only for loopback.
+pub async fn serve_public(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    routes: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let (tracker, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(limits.connections)));
     let visits: Visits = Arc::default();
     loop {
@@ -81,7 +87,7 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<Tls>, routes: Router, lim
             continue;
         };
         let (acceptor, routes, limits, stop, handlers) = (
-            TlsAcceptor::from(tls.current()),
+            tls.as_ref().map(|tls| TlsAcceptor::from(tls.current())),
             routes.clone(),
             limits.clone(),
             stop.clone(),
@@ -91,6 +97,9 @@ pub async fn serve_tls(listener: TcpListener, tls: Arc<Tls>, routes: Router, lim
             let _held = (permit, visit);
             // Without TCP_NODELAY small answers wait for the peer's delayed acknowledgement.
             let _ = stream.set_nodelay(true);
+            let Some(acceptor) = acceptor else {
+                return connection(stream, false, routes, &handlers, &limits, &stop).await;
+            };
             let Ok(Ok(stream)) = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream)).await else {
                 return;
             };
@@ -179,6 +188,7 @@ async fn connection<S>(
         first.cancel();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(this.clone());
+        super::tolerate_slash(&mut request);
         answer(handlers.clone(), routes.clone(), request)
     });
     let io = TokioIo::new(stream);

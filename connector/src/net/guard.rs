@@ -5,31 +5,20 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use url::{Host, Url};
 
-/// How far a request may reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Public addresses only.
-    PublicOnly,
+/// How far a request may reach. By default: `https` to public addresses only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
     /// Loopback and private networks too: only for peers for which the operator's configuration says so.
-    PrivateAllowed,
-}
-
-impl Reach {
-    /// From a peer's `allow_private`.
-    pub fn private_if(allowed: bool) -> Self {
-        if allowed {
-            Self::PrivateAllowed
-        } else {
-            Self::PublicOnly
-        }
-    }
+    pub private: bool,
+    /// `http` too, under the same condition.
+    pub http: bool,
 }
 
 /// The rule that an address breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// Not `https`.
-    #[error("only https addresses are contacted")]
+    #[error("only https addresses are contacted, unless this peer's configuration allows others (allow_http)")]
     NotHttps,
     /// No host, or credentials in the URL.
     #[error("the address needs a host and no credentials")]
@@ -43,7 +32,7 @@ pub enum Violation {
 
 /// Checks what can be known without resolving a name.
 pub fn check(url: &Url, reach: Reach) -> Result<(), Violation> {
-    if url.scheme() != "https" {
+    if url.scheme() != "https" && !(reach.http && url.scheme() == "http") {
         return Err(Violation::NotHttps);
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -56,8 +45,8 @@ pub fn check(url: &Url, reach: Reach) -> Result<(), Violation> {
         Some(Host::Domain(_)) => None,
         None => return Err(Violation::BadAuthority),
     };
-    match (reach, literal) {
-        (Reach::PublicOnly, Some(ip)) if !is_public(ip) => Err(Violation::PrivateAddress),
+    match literal {
+        Some(ip) if !reach.private && !is_public(ip) => Err(Violation::PrivateAddress),
         _ => Ok(()),
     }
 }
@@ -110,17 +99,19 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     !special
 }
 
-/// A resolver that hands out only the addresses that the reach allows.
-pub(super) struct Resolver(pub(super) Reach);
+/// A resolver that hands out only the addresses that is allowed.
+pub(super) struct Resolver {
+    pub(super) private: bool,
+}
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
+        let private = self.private;
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             let allowed: Vec<SocketAddr> = found
                 .into_iter()
-                .filter(|addr| reach == Reach::PrivateAllowed || is_public(addr.ip()))
+                .filter(|addr| private || is_public(addr.ip()))
                 .collect();
             if allowed.is_empty() {
                 return Err(Box::new(Violation::PrivateAddress) as Box<dyn std::error::Error + Send + Sync>);
@@ -176,17 +167,22 @@ mod tests {
         }
     }
 
+    const PUBLIC: Reach = Reach {
+        private: false,
+        http: false,
+    };
+    const PRIVATE: Reach = Reach {
+        private: true,
+        ..PUBLIC
+    };
+
+    fn checked(text: &str, reach: Reach) -> Result<(), Violation> {
+        check(&Url::parse(text).unwrap(), reach)
+    }
+
     #[test]
     fn urls_are_checked_before_any_lookup() {
-        let check = |text: &str, reach| super::check(&Url::parse(text).unwrap(), reach);
-        assert_eq!(
-            check("http://a.example/", Reach::PrivateAllowed),
-            Err(Violation::NotHttps)
-        );
-        assert_eq!(
-            check("https://u:p@a.example/", Reach::PrivateAllowed),
-            Err(Violation::BadAuthority)
-        );
+        assert_eq!(checked("https://u:p@a.example/", PRIVATE), Err(Violation::BadAuthority));
         for text in [
             "https://127.0.0.1/",
             "https://localhost:1/",
@@ -195,9 +191,20 @@ mod tests {
             "https://2130706433/",
             "https://0x7f.1/",
         ] {
-            assert_eq!(check(text, Reach::PublicOnly), Err(Violation::PrivateAddress), "{text}");
-            assert_eq!(check(text, Reach::PrivateAllowed), Ok(()), "{text}");
+            assert_eq!(checked(text, PUBLIC), Err(Violation::PrivateAddress), "{text}");
+            assert_eq!(checked(text, PRIVATE), Ok(()), "{text}");
         }
-        assert_eq!(check("https://a.example/", Reach::PublicOnly), Ok(()));
+        assert_eq!(checked("https://a.example/", PUBLIC), Ok(()));
+    }
+
+    #[test]
+    fn http_is_spoken_only_where_it_is_allowed_and_nothing_else_ever() {
+        let http = Reach { http: true, ..PUBLIC };
+        assert_eq!(checked("http://a.example/", PRIVATE), Err(Violation::NotHttps));
+        assert_eq!(checked("http://a.example/", http), Ok(()));
+        assert_eq!(checked("http://localhost/", http), Err(Violation::PrivateAddress));
+        for text in ["ftp://a.example/", "file:///etc/passwd", "gopher://a.example/"] {
+            assert_eq!(checked(text, http), Err(Violation::NotHttps), "{text}");
+        }
     }
 }

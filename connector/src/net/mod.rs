@@ -9,7 +9,14 @@ pub use guard::Reach;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, Method, StatusCode};
-use std::{path::PathBuf, sync::OnceLock, time::Duration};
+use std::{
+    path::PathBuf,
+    pin::Pin,
+    sync::OnceLock,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use url::Url;
 
 /// What the operator chooses for outgoing connections.
@@ -97,11 +104,32 @@ pub struct Response {
     pub body: Bytes,
 }
 
+/// A `POST` whose body is made while it is sent.
+pub struct Upload<B> {
+    /// The absolute URL.
+    pub url: Url,
+    /// Headers to add.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: B,
+    /// Which addresses are allowed.
+    pub reach: Reach,
+}
+
 /// The client. Cheap to share; connections are kept alive.
 pub struct Client {
     settings: Settings,
-    public: OnceLock<reqwest::Client>,
-    private: OnceLock<reqwest::Client>,
+    /// By [`Kind`].
+    built: [OnceLock<reqwest::Client>; 4],
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy)]
+struct Kind {
+    /// It may lead to private addresses.
+    private: bool,
+    /// Its request may take longer to send than any answer may take to come.
+    upload: bool,
 }
 
 impl Client {
@@ -109,37 +137,44 @@ impl Client {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            public: OnceLock::new(),
-            private: OnceLock::new(),
+            built: Default::default(),
         }
     }
 
     /// Checks that the settings can be used, so that a wrong file is found at start and not at the first message.
     pub fn check(&self) -> Result<(), NetError> {
-        self.client(Reach::PrivateAllowed).map(|_| ())
+        let kind = Kind {
+            private: true,
+            upload: false,
+        };
+        self.client(kind).map(|_| ())
     }
 
-    fn client(&self, reach: Reach) -> Result<&reqwest::Client, NetError> {
-        let slot = match reach {
-            Reach::PublicOnly => &self.public,
-            Reach::PrivateAllowed => &self.private,
+    fn client(&self, kind: Kind) -> Result<&reqwest::Client, NetError> {
+        let [public, private, public_upload, private_upload] = &self.built;
+        let slot = match (kind.upload, kind.private) {
+            (false, false) => public,
+            (false, true) => private,
+            (true, false) => public_upload,
+            (true, true) => private_upload,
         };
         match slot.get() {
             Some(client) => Ok(client),
             None => {
-                let built = build(&self.settings, reach)?;
+                let built = build(&self.settings, kind)?;
                 Ok(slot.get_or_init(|| built))
             }
         }
     }
 
     async fn start(&self, request: Request) -> Result<reqwest::Response, NetError> {
-        guard::check(&request.url, request.reach).map_err(|why| NetError::Forbidden {
-            url: request.url.to_string(),
-            why,
-        })?;
+        allowed(&request.url, request.reach)?;
         let host = host(&request.url);
-        self.client(request.reach)?
+        let kind = Kind {
+            private: request.reach.private,
+            upload: false,
+        };
+        self.client(kind)?
             .request(request.method, request.url)
             .headers(request.headers)
             .body(request.body)
@@ -151,34 +186,71 @@ impl Client {
     /// Sends a request and reads the whole answer, up to the size limit and within the time-out.
     pub async fn send(&self, request: Request) -> Result<Response, NetError> {
         let host = host(&request.url);
-        let late = NetError::Unreachable {
-            host: host.clone(),
-            cause: "no complete answer in time".into(),
-        };
-        let whole = async {
-            let response = self.start(request).await?;
-            let (status, headers) = (response.status(), response.headers().clone());
-            let mut body = Vec::new();
-            let mut chunks = response.bytes_stream();
-            while let Some(chunk) = chunks.next().await {
-                let chunk = chunk.map_err(|error| unreachable(host.clone(), &error))?;
-                if body.len() + chunk.len() > self.settings.max_response {
-                    return Err(NetError::TooLarge {
-                        host: host.clone(),
-                        limit: self.settings.max_response,
-                    });
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok(Response {
-                status,
-                headers,
-                body: body.into(),
-            })
-        };
+        let whole = async { self.read(host.clone(), self.start(request).await?).await };
         tokio::time::timeout(self.settings.timeout, whole)
             .await
-            .unwrap_or(Err(late))
+            .unwrap_or_else(|_| Err(late(host.clone())))
+    }
+
+    /// Sends a body for as long as it takes, and reads the whole answer within the time-out that begins when all of it is sent.
+    pub async fn upload<B>(&self, upload: Upload<B>) -> Result<Response, NetError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Sync + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        allowed(&upload.url, upload.reach)?;
+        let host = host(&upload.url);
+        let kind = Kind {
+            private: upload.reach.private,
+            upload: true,
+        };
+        let sent = CancellationToken::new();
+        let body = Watched {
+            body: upload.body,
+            _sent: sent.clone().drop_guard(),
+        };
+        let request = self
+            .client(kind)?
+            .post(upload.url)
+            .headers(upload.headers)
+            .body(reqwest::Body::wrap(body));
+        let answer = async {
+            let response = request
+                .send()
+                .await
+                .map_err(|error| unreachable(host.clone(), &error))?;
+            self.read(host.clone(), response).await
+        };
+        let late = async {
+            sent.cancelled().await;
+            tokio::time::sleep(self.settings.timeout).await;
+            late(host.clone())
+        };
+        tokio::select! {
+            answer = answer => answer,
+            late = late => Err(late),
+        }
+    }
+
+    async fn read(&self, host: String, response: reqwest::Response) -> Result<Response, NetError> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = Vec::new();
+        let mut chunks = response.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|error| unreachable(host.clone(), &error))?;
+            if body.len() + chunk.len() > self.settings.max_response {
+                return Err(NetError::TooLarge {
+                    host,
+                    limit: self.settings.max_response,
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Response {
+            status,
+            headers,
+            body: body.into(),
+        })
     }
 
     /// Sends a request and hands out the answer's body as it arrives. A silence longer than the time-out ends it with an error.
@@ -194,13 +266,9 @@ impl Client {
         NetError,
     > {
         let host = host(&request.url);
-        let late = NetError::Unreachable {
-            host: host.clone(),
-            cause: "no answer in time".into(),
-        };
         let response = tokio::time::timeout(self.settings.timeout, self.start(request))
             .await
-            .unwrap_or(Err(late))?;
+            .unwrap_or_else(|_| Err(late(host.clone())))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response
             .bytes_stream()
@@ -209,7 +277,39 @@ impl Client {
     }
 }
 
-fn build(settings: &Settings, reach: Reach) -> Result<reqwest::Client, NetError> {
+/// A body that tells when the client has let go of it: sent, or given up.
+struct Watched<B> {
+    body: B,
+    _sent: DropGuard,
+}
+
+impl<B: http_body::Body + Unpin> http_body::Body for Watched<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+}
+
+fn allowed(url: &Url, reach: Reach) -> Result<(), NetError> {
+    guard::check(url, reach).map_err(|why| NetError::Forbidden {
+        url: url.to_string(),
+        why,
+    })
+}
+
+fn late(host: String) -> NetError {
+    NetError::Unreachable {
+        host,
+        cause: "no complete answer in time".into(),
+    }
+}
+
+fn build(settings: &Settings, kind: Kind) -> Result<reqwest::Client, NetError> {
     let setup = |error: &dyn std::fmt::Display| NetError::Setup(error.to_string());
     let mut roots = Vec::new();
     for path in &settings.trusted_ca {
@@ -224,12 +324,16 @@ fn build(settings: &Settings, reach: Reach) -> Result<reqwest::Client, NetError>
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(settings.connect_timeout)
-        .read_timeout(settings.timeout)
         .pool_idle_timeout(Duration::from_secs(60))
         .tcp_nodelay(true)
         .http2_initial_stream_window_size(4 * 1024 * 1024)
         .http2_initial_connection_window_size(8 * 1024 * 1024)
-        .dns_resolver(guard::Resolver(reach));
+        .dns_resolver(guard::Resolver { private: kind.private });
+    let builder = if kind.upload {
+        builder
+    } else {
+        builder.read_timeout(settings.timeout)
+    };
     let builder = if settings.system_roots {
         builder.tls_certs_merge(roots)
     } else {

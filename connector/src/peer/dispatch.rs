@@ -6,6 +6,7 @@ use crate::{
     audit::Log,
     contract::{ContractError, Contracts},
     dsp::{Pid, Role, message::acknowledged_pid},
+    jose::Digest,
     process::{
         Outgoing, Protocol, Queue,
         outbox::{self, Outcome},
@@ -22,6 +23,10 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How often a refusal that may be about the moment is tried again before it counts: a peer that cannot sign answers 404 and 409 while
+/// it is still busy with the message before (`dsp.md` traps 2 and 17).
+const PATIENCE: u32 = 6;
 
 /// How many messages are on their way at once.
 const IN_FLIGHT: usize = 64;
@@ -93,20 +98,21 @@ impl Dispatcher {
     }
 
     async fn empty(&self, pid: &Pid, permits: &Semaphore) -> Result<(), StoreError> {
-        let mut wait = self.retry.0;
+        let (mut wait, mut tries) = (self.retry.0, 0);
         while let Some(entry) = outbox::next(&**self.log.store(), pid).await? {
             let permit = tokio::select! {
                 permit = permits.acquire() => permit,
                 () = self.shutdown.cancelled() => return Ok(()),
             };
             let attempt = tokio::select! {
-                attempt = self.attempt(&entry) => attempt,
+                attempt = self.attempt(&entry, tries) => attempt,
                 () = self.shutdown.cancelled() => return Ok(()),
             };
             drop(permit);
             match attempt {
-                Attempt::Settled => wait = self.retry.0,
+                Attempt::Settled => (wait, tries) = (self.retry.0, 0),
                 Attempt::Again(why) => {
+                    tries += 1;
                     tracing::warn!(%pid, peer = %entry.peer, message = entry.kind, why, "not delivered; trying again");
                     tokio::select! {
                         () = tokio::time::sleep(wait) => wait = (wait * 2).min(self.retry.1),
@@ -118,14 +124,14 @@ impl Dispatcher {
         Ok(())
     }
 
-    async fn attempt(&self, entry: &Outgoing) -> Attempt {
+    async fn attempt(&self, entry: &Outgoing, tries: u32) -> Attempt {
         let (outcome, description) = match self.send(entry).await {
             Ok(outcome) => (outcome, "acknowledged"),
             Err(PeerError::Refused {
                 status,
                 explanation,
-                signed: true,
-            }) if is_final(status) => (Outcome::Refused { status, explanation }, "refused"),
+                believed: true,
+            }) if self.is_final(entry, status, tries) => (Outcome::Refused { status, explanation }, "refused"),
             Err(error) => return Attempt::Again(error.to_string()),
         };
         tracing::debug!(pid = %entry.pid, peer = %entry.peer, message = entry.kind, description, "delivered");
@@ -141,7 +147,7 @@ impl Dispatcher {
         let body = entry.body.clone().into_bytes();
         let answer = self
             .peers
-            .ask(peer, Method::POST, url, body, entry.prev, &entry.headers)
+            .ask(peer, Method::POST, url, body, self.prev(entry).await?, &entry.headers)
             .await?;
         // The id that the peer gave the process stands under the name of its role.
         let ours = entry.pid.as_str();
@@ -153,6 +159,37 @@ impl Dispatcher {
             peer_pid: theirs,
             body: answer.body,
         })
+    }
+
+    /// A refusal that trying again will not change. 401 may be a key that the peer has not seen yet; 408, 425 and 429 are about now.
+    fn is_final(&self, entry: &Outgoing, status: u16, tries: u32) -> bool {
+        let signs = || {
+            self.peers
+                .named(entry.peer.as_str())
+                .is_ok_and(|peer| peer.identity.signs())
+        };
+        match status {
+            401 | 408 | 425 | 429 => false,
+            409 => tries >= PATIENCE,
+            404 => tries >= PATIENCE || signs(),
+            other => (400..500).contains(&other),
+        }
+    }
+
+    /// The `prev` of a message is the head when it sets out, not when it was decided: what was decided before it may have been
+    /// acknowledged since. While it is the oldest of its process the head rests, so every repetition names the same.
+    async fn prev(&self, entry: &Outgoing) -> Result<Digest, PeerError> {
+        let unreadable = |error: &dyn std::fmt::Display| PeerError::Answer(format!("our own record: {error}"));
+        match entry.protocol {
+            Protocol::Negotiation => match self.contracts.get(&entry.pid).await {
+                Ok(record) => Ok(record.core.head),
+                Err(error) => Err(unreadable(&error)),
+            },
+            Protocol::Transfer => match self.transfers.get(&entry.pid).await {
+                Ok(record) => Ok(record.core.head),
+                Err(error) => Err(unreadable(&error)),
+            },
+        }
     }
 
     async fn settle(&self, entry: &Outgoing, outcome: &Outcome) -> Result<(), String> {
@@ -170,9 +207,4 @@ impl Dispatcher {
                 .map_err(|error: TransferError| error.to_string()),
         }
     }
-}
-
-/// A refusal that trying again cannot change. 401 may be a key that the peer has not seen yet, 408, 409, 425 and 429 are about now.
-fn is_final(status: u16) -> bool {
-    (400..500).contains(&status) && !matches!(status, 401 | 408 | 409 | 425 | 429)
 }

@@ -8,11 +8,11 @@ pub use dispatch::Dispatcher;
 use crate::{
     dsp::{self, MessageError, ParticipantId, catalog, message::Explanation},
     jose::{Digest, JoseError, message::signature_digest},
-    net::{Client, NetError, Request},
+    net::{Client, NetError, Request, Response},
     trust::{Peer, SIGNATURE_HEADER, Trust, TrustError, did::DidError},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use policy::Timestamp;
 use serde_json::Value;
 use std::{
@@ -43,8 +43,8 @@ pub enum PeerError {
         status: u16,
         /// What it said.
         explanation: Explanation,
-        /// The answer was signed by the peer.
-        signed: bool,
+        /// It is the peer that refused: the answer is signed, or the peer is one that cannot sign.
+        believed: bool,
     },
     /// The answer is not what it should be.
     #[error("the answer is not usable: {0}")]
@@ -63,12 +63,12 @@ impl From<MessageError> for PeerError {
     }
 }
 
-/// What a peer answered, with its signature checked.
+/// What a peer answered with success, and it was the peer.
 pub struct Answer {
-    /// The status.
-    pub status: StatusCode,
     /// The body; null when it was empty.
     pub body: Value,
+    /// The headers.
+    pub headers: HeaderMap,
 }
 
 /// Talks to peers.
@@ -97,13 +97,19 @@ impl Peers {
             .ok_or_else(|| PeerError::Unknown(did_or_name.to_owned()))
     }
 
-    /// The peer's DSP base address, by its DID document and version discovery (DSP 2025-1 §4.3); found once.
+    /// The peer's DSP base address, by version discovery (DSP 2025-1 §4.3) below the address that its configuration or its DID document
+    /// names; found once.
     pub async fn base(&self, peer: &Peer) -> Result<Url, PeerError> {
         if let Some(base) = self.bases.read().unwrap_or_else(PoisonError::into_inner).get(&peer.did) {
             return Ok(base.clone());
         }
-        let document = self.trust.resolver().document(peer, (self.clock)()).await?;
-        let root = document.root.clone().ok_or(DidError::NoService)?;
+        let root = match &peer.address {
+            Some(address) => address.clone(),
+            None => {
+                let document = self.trust.resolver().document(peer, (self.clock)()).await?;
+                document.root.clone().ok_or(DidError::NoService)?
+            }
+        };
         let root = root.as_str().trim_end_matches('/').to_owned();
         let url = parse(&format!("{root}{}", dsp::WELL_KNOWN_VERSION))?;
         let request = Request {
@@ -139,25 +145,34 @@ impl Peers {
         self.bases.write().unwrap_or_else(PoisonError::into_inner).remove(did);
     }
 
-    /// Fetches what a peer offers us.
+    /// Fetches what a peer offers us, page by page.
     pub async fn catalog(&self, peer: &Peer) -> Result<catalog::Listed, PeerError> {
         let base = self.base(peer).await?;
-        let url = parse(&format!("{}/catalog/request", base.as_str().trim_end_matches('/')))?;
-        let body = catalog::request().to_string();
-        let answer = self
-            .ask(peer, Method::POST, url, body.into_bytes(), Digest::EMPTY, &[])
-            .await?;
-        let listed = catalog::read(&answer.body)?;
-        if listed.participant != peer.did {
-            return Err(PeerError::Answer(format!(
-                "it is the catalog of {}",
-                listed.participant
-            )));
+        let mut url = parse(&format!("{}/catalog/request", base.as_str().trim_end_matches('/')))?;
+        let mut listed: Option<catalog::Listed> = None;
+        for _ in 0..MAX_PAGES {
+            let body = catalog::request().to_string().into_bytes();
+            let answer = self
+                .ask(peer, Method::POST, url.clone(), body, Digest::EMPTY, &[])
+                .await?;
+            let page = catalog::read(&answer.body)?;
+            if page.participant != peer.did {
+                return Err(PeerError::Answer(format!("it is the catalog of {}", page.participant)));
+            }
+            match &mut listed {
+                None => listed = Some(page),
+                Some(listed) => listed.datasets.extend(page.datasets),
+            }
+            match next_page(&url, &answer.headers)? {
+                Some(next) => url = next,
+                None => break,
+            }
         }
-        Ok(listed)
+        listed.ok_or_else(|| PeerError::Answer("it has no page".into()))
     }
 
-    /// Sends one signed request and checks the signature of its answer. A status that is no success is an error.
+    /// Sends one request, signed or with the `Authorization` that this peer knows us by, and checks the signature of its answer unless
+    /// it is a peer that cannot sign. A status that is no success is an error.
     pub async fn ask(
         &self,
         peer: &Peer,
@@ -167,13 +182,10 @@ impl Peers {
         prev: Digest,
         extra: &[(String, String)],
     ) -> Result<Answer, PeerError> {
-        let signature = self
-            .trust
-            .sign_request(&peer.did, method.as_str(), &url, prev, &body, (self.clock)())?;
-        let sent = signature_digest(&signature)?;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        insert(&mut headers, SIGNATURE_HEADER, &signature)?;
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let sent = self.identify(peer, &method, &url, prev, &body, &mut headers)?;
         for (name, value) in extra {
             insert(&mut headers, name, value)?;
         }
@@ -189,35 +201,88 @@ impl Peers {
             .send(request)
             .await
             .inspect_err(|_| self.forget(&peer.did))?;
+        let believed = self.believe(peer, sent.as_ref(), &response).await;
         let status = response.status;
-        let header = single(&response.headers);
-        let verified = self
-            .trust
-            .authenticate_response(
-                header,
-                &peer.did,
-                &sent,
-                status.as_u16(),
-                &response.body,
-                (self.clock)(),
-            )
-            .await;
         let body = match response.body.len() {
             0 => Ok(Value::Null),
             _ => dsp::json::parse(&response.body).map_err(|error| PeerError::Answer(error.to_string())),
         };
         if !status.is_success() {
-            // An unsigned refusal may come from anybody on the way: it is shown, but it settles nothing.
+            // A refusal that nobody vouches for may come from anybody on the way: it is shown, but it settles nothing.
             let explanation = body.map(|body| dsp::message::read_error(&body)).unwrap_or_default();
             return Err(PeerError::Refused {
                 status: status.as_u16(),
                 explanation,
-                signed: verified.is_ok(),
+                believed: believed.is_ok(),
             });
         }
-        verified?;
-        Ok(Answer { status, body: body? })
+        believed?;
+        Ok(Answer {
+            body: body?,
+            headers: response.headers,
+        })
     }
+
+    /// Adds what shows the peer that a request is ours; the digest of the signature, if there is one.
+    fn identify(
+        &self,
+        peer: &Peer,
+        method: &Method,
+        url: &Url,
+        prev: Digest,
+        body: &[u8],
+        headers: &mut HeaderMap,
+    ) -> Result<Option<Digest>, PeerError> {
+        if let Some(authorization) = self.trust.authorization(peer, url) {
+            insert(headers, header::AUTHORIZATION.as_str(), &authorization)?;
+            return Ok(None);
+        }
+        let signature = self
+            .trust
+            .sign_request(&peer.did, method.as_str(), url, prev, body, (self.clock)())?;
+        insert(headers, SIGNATURE_HEADER, &signature)?;
+        Ok(Some(signature_digest(&signature)?))
+    }
+
+    /// Whether an answer is the peer's: by its signature over the answer to the request `sent`, or because this peer cannot sign.
+    async fn believe(&self, peer: &Peer, sent: Option<&Digest>, response: &Response) -> Result<(), TrustError> {
+        let Some(sent) = sent else { return Ok(()) };
+        let (signature, status) = (single(&response.headers), response.status.as_u16());
+        self.trust
+            .authenticate_response(signature, &peer.did, sent, status, &response.body, (self.clock)())
+            .await?;
+        Ok(())
+    }
+}
+
+/// Most pages of one catalog that are followed.
+const MAX_PAGES: usize = 1_000;
+
+/// Where the next page is (`Link`, RFC 8288; DSP 2025-1 §6.2): at the address that was asked, whatever host the link names.
+fn next_page(asked: &Url, headers: &HeaderMap) -> Result<Option<Url>, PeerError> {
+    let next = headers
+        .get_all(header::LINK)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|link| {
+            let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+            let is_next = |parameter: &str| {
+                parameter.trim().strip_prefix("rel=").is_some_and(|rel| {
+                    rel.trim_matches('"')
+                        .split(' ')
+                        .any(|rel| rel.eq_ignore_ascii_case("next"))
+                })
+            };
+            parameters.split(';').any(is_next).then_some(target)
+        });
+    let Some(next) = next else { return Ok(None) };
+    let target = asked
+        .join(next)
+        .map_err(|_| PeerError::Answer(format!("the link {next} is not an address")))?;
+    let mut url = asked.clone();
+    url.set_query(target.query());
+    Ok((url != *asked).then_some(url))
 }
 
 /// The one signature header of a message, if there is exactly one.
@@ -240,4 +305,50 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), PeerEr
     let value = HeaderValue::from_str(value).map_err(unusable)?;
     headers.insert(name, value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(links: &[&'static str]) -> Option<String> {
+        let asked = Url::parse("https://a.example/dsp/catalog/request?continuationToken=1").unwrap();
+        let headers = links
+            .iter()
+            .map(|link| (header::LINK, HeaderValue::from_static(link)))
+            .collect();
+        next_page(&asked, &headers).unwrap().map(|url| url.to_string())
+    }
+
+    #[test]
+    fn the_next_page_is_found_in_whatever_header_names_it() {
+        let expected = Some("https://a.example/dsp/catalog/request?continuationToken=2".to_owned());
+        assert_eq!(
+            next(&["<https://a.example/dsp/catalog/request?continuationToken=2>; rel=\"next\""]),
+            expected
+        );
+        assert_eq!(
+            next(&["<?continuationToken=0>; rel=prev, <?continuationToken=2>; title=x; rel=next"]),
+            expected
+        );
+        assert_eq!(
+            next(&[
+                "<?continuationToken=0>; rel=\"previous\"",
+                "<?continuationToken=2>;rel=\"last next\""
+            ]),
+            expected
+        );
+        assert_eq!(next(&["<?continuationToken=0>; rel=\"previous\""]), None);
+        assert_eq!(next(&[]), None);
+    }
+
+    #[test]
+    fn a_link_leads_to_no_other_host_and_not_to_the_same_page() {
+        let moved = next(&["<https://169.254.169.254/latest?continuationToken=2>; rel=next"]);
+        assert_eq!(
+            moved.as_deref(),
+            Some("https://a.example/dsp/catalog/request?continuationToken=2")
+        );
+        assert_eq!(next(&["<?continuationToken=1>; rel=next"]), None);
+    }
 }

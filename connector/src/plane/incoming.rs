@@ -38,6 +38,9 @@ pub struct Progress {
     pub frontier: String,
     /// The end line was received and agrees.
     pub complete: bool,
+    /// The sender cannot sign: nothing about the bytes is proven.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsigned: bool,
 }
 
 impl Progress {
@@ -243,7 +246,7 @@ impl Incoming {
             bytes: self.bytes,
             cursor,
             frontier,
-            complete: false,
+            ..Progress::default()
         };
         Ok(())
     }

@@ -7,8 +7,10 @@ pub mod cursor;
 pub mod incoming;
 pub mod lines;
 pub mod outgoing;
+pub mod paced;
 pub mod pipeline;
 pub mod project;
+pub mod raw;
 pub mod scan;
 pub mod source;
 

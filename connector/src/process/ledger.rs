@@ -1,8 +1,8 @@
 //! All processes of one kind in the store: loading them, and the one commit that every change of theirs goes through.
 
 use super::{
-    Answer, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, decode, encode, outbox,
-    turn::SEEN,
+    Answer, Core, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, decode, encode,
+    events::Change, outbox, turn::SEEN,
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
@@ -72,28 +72,65 @@ impl<K: Kind> Ledger<K> {
         item.map(|item| decode(&item.value)).transpose()
     }
 
-    /// Whether this message was answered before, and how (R2). Its signature is spent all the same.
-    pub async fn seen(
-        &self,
-        pid: &Pid,
-        message: &Incoming<'_, K::Machine>,
-        state: &str,
-    ) -> Result<Option<Answer>, ProcessError> {
-        let Some(item) = self.log.store().get(SEEN, &message.key.bytes(pid)).await? else {
+    /// The answer to the message that opened the process, if this is a repetition of it (R2). Its signature is spent all the same.
+    pub async fn opened(&self, pid: &Pid, message: &Incoming<'_, K::Machine>) -> Result<Option<Answer>, ProcessError> {
+        let Some(item) = self.log.store().get(SEEN, &message.key.opening(pid)).await? else {
             return Ok(None);
         };
-        let answer: Answer = decode(&item.value)?;
-        if matches!(message.key, MessageKey::Body(_)) && answer.state != state {
+        self.spend(&message.spent).await?;
+        Ok(Some(decode(&item.value)?))
+    }
+
+    /// How a message in an existing process was answered before, if it was (R2, R6), as it is to be remembered from now on.
+    async fn answered(
+        &self,
+        core: &Core<K::Machine>,
+        message: &Incoming<'_, K::Machine>,
+    ) -> Result<Option<Answer>, ProcessError> {
+        let Some(item) = self.log.store().get(SEEN, &message.key.later(&core.pid)).await? else {
+            return Ok(None);
+        };
+        let mut answer: Answer = decode(&item.value)?;
+        let MessageKey::Body(body) = &message.key else {
+            return Ok(Some(answer));
+        };
+        let accepted = answer.refusal.is_none();
+        let Some((_, since)) = answer.last.as_mut().filter(|(last, _)| last == body) else {
+            return Ok(None);
+        };
+        if !core
+            .position
+            .repeats(core.role, message.step, accepted, *since, core.acknowledged)?
+        {
             return Ok(None);
         }
-        self.spend(&message.spent).await?;
+        if !accepted {
+            *since = core.position.sets_out_next(false, core.sent);
+        }
         Ok(Some(answer))
+    }
+
+    /// Commits that an answer is given again.
+    async fn repeat(
+        &self,
+        mut batch: Batch,
+        pid: &Pid,
+        message: &Incoming<'_, K::Machine>,
+        answer: &Answer,
+    ) -> Result<(), ProcessError> {
+        if matches!(message.key, MessageKey::Body(_)) {
+            batch.put(SEEN, message.key.later(pid), encode(answer)?);
+        }
+        self.log.store().commit(batch).await?;
+        Ok(())
     }
 
     /// Burns a message id that leads to no change.
     pub async fn spend(&self, spent: &Spent) -> Result<(), ProcessError> {
         let mut batch = Batch::new();
-        spent.burn(&mut batch);
+        if spent.burn(&mut batch).is_none() {
+            return Ok(());
+        }
         match self.log.store().commit(batch).await {
             Ok(_) => Ok(()),
             Err(StoreError::Conflict { .. }) => Err(ProcessError::Replayed),
@@ -123,10 +160,12 @@ impl<K: Kind> Ledger<K> {
         let spent = message.spent.burn(&mut batch);
         batch.insert(K::TABLE, core.pid.as_str(), encode(record)?);
         batch.insert(K::INDEX, index_key(&core.peer, core.role, theirs), encode(&core.pid)?);
-        batch.put(SEEN, message.key.bytes(&core.pid), encode(answer)?);
+        batch.put(SEEN, message.key.opening(&core.pid), encode(answer)?);
         turn.entries.insert(0, received(record, message));
         match self.finish(batch, None, record, turn, now).await {
-            Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => Err(ProcessError::Replayed),
+            Err(ProcessError::Store(StoreError::Conflict { guard })) if Some(guard) == spent => {
+                Err(ProcessError::Replayed)
+            }
             Err(ProcessError::Store(StoreError::Conflict { .. })) => Err(ProcessError::Busy),
             other => other,
         }
@@ -149,13 +188,19 @@ impl<K: Kind> Ledger<K> {
             if before.core().peer != *message.sender {
                 return Err(ProcessError::NotFound.into());
             }
-            if let Some(answer) = self.seen(pid, &message, &before.core().state_name()).await? {
-                return Ok((before, answer));
-            }
             let mut batch = Batch::new();
             batch.require(K::TABLE, pid.as_str(), Guard::At(version));
             let spent = message.spent.burn(&mut batch);
-            let (record, answer, turn, refused) = match step(&before, &message, now, &mut decide) {
+            if let Some(answer) = self.answered(before.core(), &message).await? {
+                match self.repeat(batch, pid, &message, &answer).await {
+                    Err(ProcessError::Store(StoreError::Conflict { guard })) if Some(guard) == spent => {
+                        return Err(ProcessError::Replayed.into());
+                    }
+                    Err(ProcessError::Store(StoreError::Conflict { .. })) => continue,
+                    other => return other.map(|()| (before, answer)).map_err(E::from),
+                }
+            }
+            let (record, mut answer, turn, refused) = match step(&before, &message, now, &mut decide) {
                 Ok((record, answer, turn)) => {
                     batch.put(K::TABLE, pid.as_str(), encode(&record).map_err(ProcessError::from)?);
                     (record, answer, turn, None)
@@ -166,16 +211,17 @@ impl<K: Kind> Ledger<K> {
                 }
                 Err(error) => return Err(error),
             };
-            batch.put(
-                SEEN,
-                message.key.bytes(pid),
-                encode(&answer).map_err(ProcessError::from)?,
-            );
+            if let MessageKey::Body(body) = &message.key {
+                let core = record.core();
+                answer.last = Some((*body, core.position.sets_out_next(refused.is_none(), core.sent)));
+            }
+            let value = encode(&answer).map_err(ProcessError::from)?;
+            batch.put(SEEN, message.key.later(pid), value);
             match self
                 .finish(batch, Some(&before.core().position), &record, turn, now)
                 .await
             {
-                Err(ProcessError::Store(StoreError::Conflict { guard })) if guard == spent => {
+                Err(ProcessError::Store(StoreError::Conflict { guard })) if Some(guard) == spent => {
                     return Err(ProcessError::Replayed.into());
                 }
                 Err(ProcessError::Store(StoreError::Conflict { .. })) => {}
@@ -243,6 +289,7 @@ impl<K: Kind> Ledger<K> {
                         core.meet(peer_pid.as_ref())?;
                         core.position = core.position.acknowledged(core.role, entry.number);
                         core.head = jose::sha256(entry.body.as_bytes());
+                        core.acknowledged = entry.number + 1;
                         turn.record(audit(Recorded::Acknowledged));
                     }
                     outbox::Outcome::Refused { status, explanation } => {
@@ -279,16 +326,20 @@ impl<K: Kind> Ledger<K> {
             outbox::unqueue(&delivered.pid, delivered.number, &mut batch);
         }
         batch.writes.extend(turn.batch.writes);
+        let core = record.core();
+        let ticket = self.events.place(&core.pid);
         let mut entries = turn.entries.into_iter();
         match entries.next() {
             Some(first) => self.log.commit(batch, first, entries.collect(), now).await?,
             None => self.log.store().commit(batch).await?,
         };
-        let core = record.core();
         if !turn.outgoing.is_empty() {
             self.queue.wake(K::PROTOCOL, &core.pid);
         }
-        self.events.announce(K::PROTOCOL, &core.pid, &core.state_name());
+        if before != Some(&core.position) {
+            ticket.announce(Change::of(record));
+        }
+        self.events.stir(K::PROTOCOL, &core.pid);
         Ok(())
     }
 }
@@ -305,10 +356,13 @@ fn step<K: Kind, E: Verdict>(
     let mut record = before.clone();
     let core = record.core_mut();
     core.meet(message.peer_pid)?;
-    core.position = core
-        .position
-        .receive(core.role, message.step)
-        .map_err(ProcessError::from)?;
+    let renews = message.renews_in.is_some() && message.renews_in == core.position.state;
+    if !renews {
+        core.position = core
+            .position
+            .receive(core.role, message.step)
+            .map_err(ProcessError::from)?;
+    }
     core.head = message.body;
     core.updated = now;
     let mut turn = Turn::default();
@@ -321,6 +375,7 @@ fn step<K: Kind, E: Verdict>(
         pids: record.core().pids(),
         extra,
         refusal: None,
+        last: None,
     };
     Ok((record, answer, turn))
 }
@@ -333,17 +388,21 @@ fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
         pids: core.pids(),
         extra: None,
         refusal: Some(error.to_string()),
+        last: None,
     }
 }
 
 fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
-    Entry::new(Recorded::MessageIn)
+    let entry = Entry::new(Recorded::MessageIn)
         .with("process", record.core().pid.as_str())
         .with("peer", message.sender.as_str())
         .with("message", message.kind)
         .with("state", record.core().state_name())
-        .of("signedWith", &message.signed_with)
-        .of("body", &message.body)
+        .of("body", &message.body);
+    match &message.signed_with {
+        Some(key) => entry.of("signedWith", key),
+        None => entry.with("signed", false),
+    }
 }
 
 fn index_key(peer: &ParticipantId, role: Role, theirs: &Pid) -> Vec<u8> {

@@ -3,13 +3,15 @@
 //!
 //! Knows no message by name and decides nothing; `contract` and `transfer` do.
 
+pub mod events;
 mod ledger;
 pub mod outbox;
 mod record;
 mod turn;
 
+pub use events::{About, Events};
 pub use ledger::Ledger;
-pub use outbox::{Events, Outgoing, Protocol, Queue};
+pub use outbox::{Outgoing, Protocol, Queue};
 pub use record::{Core, Kind};
 pub use turn::{Answer, Draft, Incoming, MessageKey, Turn};
 

@@ -1,9 +1,9 @@
-//! Messages that are decided and not yet delivered, and the wake-up calls for those who wait. No sending here.
+//! Messages that are decided and not yet delivered, and the wake-up calls for their dispatcher. No sending here.
 
 use super::{decode, encode};
 use crate::{
     dsp::{ParticipantId, Pid, message::Explanation},
-    jose::{self, Digest},
+    jose,
     store::{Batch, Store, StoreError, Table},
 };
 use policy::Timestamp;
@@ -13,20 +13,30 @@ use std::{
     collections::BTreeSet,
     sync::{Mutex, PoisonError},
 };
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use url::Url;
 
 /// Undelivered messages by process and number.
 const OUTBOX: Table = Table(5);
 
 /// Which of the two protocols a process belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// Contract negotiation.
     Negotiation,
     /// Transfer process.
     Transfer,
+}
+
+impl Protocol {
+    /// As events and records write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Negotiation => "negotiation",
+            Self::Transfer => "transfer",
+        }
+    }
 }
 
 /// A message on its way: body and id never change over its retries, only the signature is made anew.
@@ -50,8 +60,6 @@ pub struct Outgoing {
     pub body: String,
     /// Further headers.
     pub headers: Vec<(String, String)>,
-    /// The `prev` of its signature.
-    pub prev: Digest,
     /// When it was decided.
     pub created: Timestamp,
 }
@@ -145,42 +153,5 @@ impl Queue {
             }
             self.notify.notified().await;
         }
-    }
-}
-
-/// A process changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Event {
-    /// Which protocol.
-    pub protocol: Protocol,
-    /// Our id of the process.
-    pub pid: Pid,
-    /// Its state now.
-    pub state: String,
-}
-
-/// Announces changes to whoever listens; a slow listener loses the oldest and reads the store instead.
-pub struct Events(broadcast::Sender<Event>);
-
-impl Default for Events {
-    fn default() -> Self {
-        Self(broadcast::channel(1024).0)
-    }
-}
-
-impl Events {
-    /// Tells the listeners.
-    pub fn announce(&self, protocol: Protocol, pid: &Pid, state: &str) {
-        // No listener is no error.
-        let _ = self.0.send(Event {
-            protocol,
-            pid: pid.clone(),
-            state: state.to_owned(),
-        });
-    }
-
-    /// Listens from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.0.subscribe()
     }
 }

@@ -1,6 +1,6 @@
 //! What every process record holds, and what a kind of process has to say about itself.
 
-use super::{ProcessError, Protocol};
+use super::{About, ProcessError, Protocol};
 use crate::{
     dsp::{Machine, ParticipantId, Pid, Position, Role, message::Explanation, message::Pids},
     jose::Digest,
@@ -30,6 +30,9 @@ pub struct Core<M: Machine> {
     pub head: Digest,
     /// How many messages we have originated.
     pub sent: u64,
+    /// One more than the number of the newest message that was acknowledged (R6).
+    #[serde(default)]
+    pub acknowledged: u64,
     /// When the process began here.
     pub created: Timestamp,
     /// When it last changed here.
@@ -49,6 +52,7 @@ impl<M: Machine> Clone for Core<M> {
             position: self.position.clone(),
             head: self.head,
             sent: self.sent,
+            acknowledged: self.acknowledged,
             created: self.created,
             updated: self.updated,
             explanation: self.explanation.clone(),
@@ -68,6 +72,7 @@ impl<M: Machine> Core<M> {
             position: Position::default(),
             head: Digest::EMPTY,
             sent: 0,
+            acknowledged: 0,
             created: now,
             updated: now,
             explanation: None,
@@ -107,6 +112,11 @@ impl<M: Machine> Core<M> {
             .state
             .map_or_else(|| "REQUESTING".to_owned(), |state| state.to_string())
     }
+
+    /// The steps of ours that are not acknowledged yet, oldest first.
+    pub fn pending(&self) -> Vec<String> {
+        self.position.pending.iter().map(|(_, step)| step.to_string()).collect()
+    }
 }
 
 /// A kind of process: negotiation or transfer.
@@ -124,4 +134,6 @@ pub trait Kind: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     fn core(&self) -> &Core<Self::Machine>;
     /// The shared part, to change.
     fn core_mut(&mut self) -> &mut Core<Self::Machine>;
+    /// What it is about, for events.
+    fn about(&self) -> About;
 }

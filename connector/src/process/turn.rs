@@ -31,6 +31,9 @@ pub struct Answer {
     /// The message was refused, and why: that stands too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+    /// For a sender without ids: the body that was answered, and the number of our first message that set out afterwards (R6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<(Digest, u64)>,
 }
 
 /// What a change wants to commit besides the record itself.
@@ -66,7 +69,6 @@ impl Turn {
             kind: draft.kind.to_owned(),
             body: draft.body.to_string(),
             headers: draft.headers,
-            prev: core.head,
             created: now,
         };
         core.sent += 1;
@@ -109,10 +111,12 @@ pub struct Incoming<'a, M: Machine> {
     pub key: MessageKey,
     /// Hash over its body.
     pub body: Digest,
-    /// Thumbprint of the key that signed it.
-    pub signed_with: Digest,
+    /// Thumbprint of the key that signed it; none for a message without signature.
+    pub signed_with: Option<Digest>,
     /// Its id, to be spent with what it causes.
     pub spent: Spent,
+    /// In this state it takes no step and only renews what it carries: EDC answers a consumer's resumption with a start of its own.
+    pub renews_in: Option<M::State>,
 }
 
 /// The key of a message for rule R2.
@@ -120,7 +124,7 @@ pub struct Incoming<'a, M: Machine> {
 pub enum MessageKey {
     /// The sender's `@id`.
     Id(MessageId),
-    /// For a sender without ids: the hash of the body, good as long as the state it led to still holds.
+    /// For a sender without ids: the hash of the body. Only its last is known again (R6), and the one that opened the process.
     Body(Digest),
 }
 
@@ -133,11 +137,27 @@ impl MessageKey {
         }
     }
 
-    pub(super) fn bytes(&self, pid: &Pid) -> Vec<u8> {
-        let text = match self {
-            Self::Id(id) => format!("{pid}\0i{id}"),
-            Self::Body(digest) => format!("{pid}\0b{digest}"),
-        };
+    /// Where the answer to a message that opened the process is.
+    pub(super) fn opening(&self, pid: &Pid) -> Vec<u8> {
+        Self::row(
+            pid,
+            &match self {
+                Self::Id(id) => format!("i{id}"),
+                Self::Body(digest) => format!("b{digest}"),
+            },
+        )
+    }
+
+    /// Where the answer to any later message is: for a sender without ids there is only the last one's.
+    pub(super) fn later(&self, pid: &Pid) -> Vec<u8> {
+        match self {
+            Self::Id(_) => self.opening(pid),
+            Self::Body(_) => Self::row(pid, "l"),
+        }
+    }
+
+    fn row(pid: &Pid, name: &str) -> Vec<u8> {
+        let text = format!("{pid}\0{name}");
         // Ids are up to 512 bytes each: the hash keeps the key within the store's limit.
         let mut key = jose::sha256(pid.as_str().as_bytes()).as_bytes().to_vec();
         key.extend_from_slice(jose::sha256(text.as_bytes()).as_bytes());

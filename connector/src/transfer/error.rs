@@ -3,7 +3,7 @@
 use crate::{
     catalog::DatasetError,
     contract::ContractError,
-    dsp::{FORMAT_HTTP_PULL, MessageError},
+    dsp::{FORMATS, MessageError},
     jose::JoseError,
     plane::PlaneError,
     process::{ProcessError, Verdict},
@@ -26,7 +26,7 @@ pub enum TransferError {
     #[error("the agreed dataset is no longer offered")]
     UnknownDataset,
     /// Not a format of the dataset.
-    #[error("{0} is not a format of this dataset; it is offered as {FORMAT_HTTP_PULL}")]
+    #[error("{0} is not a format of this dataset; it is offered as {formats}", formats = FORMATS.join(" and "))]
     UnknownFormat(String),
     /// The agreement's policy does not allow it now.
     #[error("the agreement does not allow this: {0}")]

@@ -2,22 +2,26 @@
 
 mod error;
 mod pull;
+mod push;
+mod reception;
 mod record;
 mod streams;
 mod token;
 
 pub use error::TransferError;
-pub use pull::{Counts, Live, Puller, file};
-pub use record::TransferRecord;
+pub use pull::Puller;
+pub use push::Pusher;
+pub use reception::{Counts, Live, file};
+pub use record::{Released, TransferRecord};
 pub use token::TokenKey;
 
 use crate::{
-    audit::{Entry, Kind as Recorded, Log},
-    catalog::Catalog,
+    audit::Log,
+    catalog::{Catalog, Decisions, Mode},
     consent::Consents,
     contract::Agreements,
     dsp::{
-        AgreementId, FORMAT_HTTP_PULL, MessageError, ParticipantId, Pid, Role,
+        AgreementId, FORMATS, MessageError, ParticipantId, Pid, Role,
         message::{DataAddress, Explanation, Received, TransferMessage},
         transfer::{State, Transfer},
     },
@@ -26,11 +30,11 @@ use crate::{
     process::{
         Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, outbox::Outcome,
     },
-    trust::{Trust, Verified},
+    trust::{Peer, Trust, Verified},
 };
 use policy::Timestamp;
 use serde_json::Value;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 use url::Url;
 
@@ -71,6 +75,10 @@ pub struct Parts {
     pub token_lifetime: Duration,
     /// Pace of each outgoing stream; 0 for as fast as it goes.
     pub stream_bytes_per_second: u64,
+    /// Where received records go.
+    pub received: PathBuf,
+    /// What is decided here and what waits for the operator.
+    pub decisions: Decisions,
     /// Reads the time.
     pub clock: fn() -> Timestamp,
 }
@@ -88,6 +96,7 @@ pub struct Transfers {
     ledger: Ledger<TransferRecord>,
     parts: Parts,
     pulls: Arc<Queue>,
+    pushes: Arc<Queue>,
     live: Live,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
@@ -101,6 +110,7 @@ impl Transfers {
             ledger,
             parts,
             pulls: Arc::default(),
+            pushes: Arc::default(),
             live: Live::default(),
             ends: TaskTracker::new(),
         }
@@ -109,6 +119,11 @@ impl Transfers {
     /// Transfers that have data to fetch.
     pub(crate) fn pulls(&self) -> &Arc<Queue> {
         &self.pulls
+    }
+
+    /// Transfers that have data to send.
+    pub(crate) fn pushes(&self) -> &Arc<Queue> {
+        &self.pushes
     }
 
     /// Counts of running receptions.
@@ -143,54 +158,52 @@ impl Transfers {
 
     // ---- commands of the operator ------------------------------------------------------------------------------------
 
-    /// Asks for the data of an agreement, as its consumer.
+    /// Asks for the data of an agreement, as its consumer: to fetch them, or to have them sent. `pid` is our id for the transfer.
     pub async fn request(
         &self,
+        pid: Pid,
         agreement: &AgreementId,
+        format: &str,
         peer_base: Url,
         now: Timestamp,
     ) -> Result<TransferRecord, TransferError> {
+        if !FORMATS.contains(&format) {
+            return Err(TransferError::UnknownFormat(format.chars().take(80).collect()));
+        }
         let stored = self.agreement(agreement, Role::Consumer).await?;
-        let core = Core::new(
-            Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?),
-            stored.provider.clone(),
-            Role::Consumer,
-            peer_base,
-            now,
-        );
-        let mut record = TransferRecord::new(core, &stored);
+        let core = Core::new(pid, stored.provider.clone(), Role::Consumer, peer_base, now);
+        let held = self.parts.decisions.transfers == Mode::Manual;
+        let mut record = TransferRecord::new(core, &stored, format, held);
         let mut turn = Turn::default();
         let message = TransferMessage::Request {
             agreement: agreement.clone(),
-            format: FORMAT_HTTP_PULL.to_owned(),
+            format: format.to_owned(),
             callback: self.parts.base.clone(),
-            data_address: None,
+            data_address: record.is_push().then(|| self.data_address(&mut record, now)),
         };
         record.send(&mut turn, &message, Vec::new(), now)?;
         self.ledger.open(&record, turn, now).await?;
         Ok(record)
     }
 
+    /// Starts a requested transfer as its provider, or a suspended one from either side.
+    pub async fn start(&self, pid: &Pid, now: Timestamp) -> Result<TransferRecord, TransferError> {
+        self.command(pid, now, |record| self.start_message(record, now)).await
+    }
+
     /// Suspends a transfer from our side. Data stops at once, whether the peer has heard of it or not.
     pub async fn suspend(&self, pid: &Pid, why: Explanation, now: Timestamp) -> Result<TransferRecord, TransferError> {
-        let message = TransferMessage::Suspension(why);
-        let record = self.command(pid, &message, now).await?;
+        let record = self
+            .command(pid, now, |_| TransferMessage::Suspension(why.clone()))
+            .await?;
         self.halt(&record);
         Ok(record)
     }
 
-    /// Starts a suspended transfer again.
-    pub async fn resume(&self, pid: &Pid, now: Timestamp) -> Result<TransferRecord, TransferError> {
-        let (record, ()) = self
-            .ledger
-            .change(pid, now, |record: &mut TransferRecord, turn| {
-                let data_address = match record.core.role {
-                    Role::Provider => Some(self.data_address(record, now)),
-                    Role::Consumer => None,
-                };
-                record.send(turn, &TransferMessage::Start { data_address }, Vec::new(), now)
-            })
-            .await?;
+    /// Says that everything was transferred.
+    pub async fn complete(&self, pid: &Pid, now: Timestamp) -> Result<TransferRecord, TransferError> {
+        let record = self.command(pid, now, |_| TransferMessage::Completion).await?;
+        self.halt(&record);
         Ok(record)
     }
 
@@ -201,29 +214,72 @@ impl Transfers {
         why: Explanation,
         now: Timestamp,
     ) -> Result<TransferRecord, TransferError> {
-        let message = TransferMessage::Termination(why);
-        let record = self.command(pid, &message, now).await?;
+        let record = self
+            .command(pid, now, |_| TransferMessage::Termination(why.clone()))
+            .await?;
         self.halt(&record);
+        Ok(record)
+    }
+
+    /// Consumer, where the operator decides: fetches the data of a started pull.
+    pub async fn fetch(&self, pid: &Pid, now: Timestamp) -> Result<TransferRecord, TransferError> {
+        let (record, ()) = self
+            .ledger
+            .change(pid, now, |record: &mut TransferRecord, _| {
+                if record.core.role != Role::Consumer || record.is_push() {
+                    return Err(TransferError::Invalid("only the consumer of a pull fetches".into()));
+                }
+                if record.core.position.state != Some(State::Started) {
+                    return Err(TransferError::NotStarted);
+                }
+                record.wants_fetch = true;
+                Ok(())
+            })
+            .await?;
+        self.pulls.wake(crate::process::Protocol::Transfer, pid);
         Ok(record)
     }
 
     async fn command(
         &self,
         pid: &Pid,
-        message: &TransferMessage,
         now: Timestamp,
+        message: impl Fn(&mut TransferRecord) -> TransferMessage,
     ) -> Result<TransferRecord, TransferError> {
         let (record, ()) = self
             .ledger
             .change(pid, now, |record: &mut TransferRecord, turn| {
-                record.send(turn, message, Vec::new(), now)?;
+                let message = message(record);
+                let headers = match &message {
+                    TransferMessage::Completion => record.receipt_header(),
+                    _ => Vec::new(),
+                };
+                record.send(turn, &message, headers, now)?;
                 if let TransferMessage::Suspension(why) | TransferMessage::Termination(why) = message {
-                    record.core.explanation = Some(why.clone());
+                    record.core.explanation = Some(why);
                 }
                 Ok::<(), TransferError>(())
             })
             .await?;
         Ok(record)
+    }
+
+    /// The provider of a pull says where to fetch, with a new token (DSP 2025-1 §9.2.2).
+    fn start_message(&self, record: &mut TransferRecord, now: Timestamp) -> TransferMessage {
+        let tells = record.core.role == Role::Provider && !record.is_push();
+        TransferMessage::Start {
+            data_address: tells.then(|| self.data_address(record, now)),
+        }
+    }
+
+    /// Wakes whoever moves the data of a started transfer.
+    fn go_on(&self, record: &TransferRecord) {
+        let queue = match (record.core.role, record.is_push()) {
+            (Role::Consumer, false) => &self.pulls,
+            (Role::Provider, true) => &self.pushes,
+            _ => return,
+        };
+        queue.wake(crate::process::Protocol::Transfer, &record.core.pid);
     }
 
     /// Stops whatever stream runs for this transfer, in either role.
@@ -257,7 +313,7 @@ impl Transfers {
         let incoming = incoming(&call, Some(theirs));
         if let Some(pid) = self.ledger.find(&sender.did, Role::Provider, theirs).await? {
             let record = self.ledger.of_peer(&pid, &sender.did).await?;
-            if let Some(answer) = self.ledger.seen(&pid, &incoming, &record.core.state_name()).await? {
+            if let Some(answer) = self.ledger.opened(&pid, &incoming).await? {
                 return Ok(answer);
             }
             self.ledger.spend(&incoming.spent).await?;
@@ -267,27 +323,25 @@ impl Transfers {
                 pids: record.core.pids(),
                 extra: None,
                 refusal: None,
+                last: None,
             });
         }
         crate::net::guard::check(callback, sender.reach).map_err(|why| TransferError::Callback(why.to_string()))?;
-        if data_address.is_some() {
-            return Err(TransferError::Invalid(
-                "a pull takes no dataAddress in its request".into(),
-            ));
-        }
-        if format != FORMAT_HTTP_PULL {
-            return Err(TransferError::UnknownFormat(format.chars().take(80).collect()));
-        }
         let stored = self.agreement(agreement, Role::Provider).await?;
         if stored.consumer != sender.did {
             return Err(TransferError::UnknownAgreement(agreement.to_string()));
         }
         self.plan(&stored, now)?;
-        self.parts
+        let dataset = self
+            .parts
             .catalog
             .get(&stored.dataset)
             .await?
             .ok_or(TransferError::UnknownDataset)?;
+        if !dataset.formats().contains(&format.as_str()) {
+            return Err(TransferError::UnknownFormat(format.chars().take(80).collect()));
+        }
+        let held = dataset.decisions.over(self.parts.decisions).transfers == Mode::Manual;
         let mut core = Core::new(
             Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?),
             sender.did.clone(),
@@ -301,19 +355,21 @@ impl Transfers {
             .receive(Role::Provider, incoming.step)
             .map_err(ProcessError::from)?;
         core.head = incoming.body;
-        let mut record = TransferRecord::new(core, &stored);
+        let mut record = TransferRecord::new(core, &stored, format, held);
+        destination(&mut record, data_address.as_ref(), sender)?;
         let answer = Answer {
             status: 201,
             state: record.core.state_name(),
             pids: record.core.pids(),
             extra: None,
             refusal: None,
+            last: None,
         };
         let mut turn = Turn::default();
-        let start = TransferMessage::Start {
-            data_address: Some(self.data_address(&mut record, now)),
-        };
-        record.send(&mut turn, &start, Vec::new(), now)?;
+        if !held {
+            let start = self.start_message(&mut record, now);
+            record.send(&mut turn, &start, Vec::new(), now)?;
+        }
         self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
         Ok(answer)
     }
@@ -329,7 +385,13 @@ impl Transfers {
         if mine.as_ref() != Some(pid) {
             return Err(MessageError::PidMismatch.into());
         }
-        let incoming = incoming(&call, theirs.as_ref());
+        let mut incoming = incoming(&call, theirs.as_ref());
+        if matches!(received.message, TransferMessage::Start { .. })
+            && record.core.role == Role::Consumer
+            && !call.message.sender().identity.signs()
+        {
+            incoming.renews_in = Some(State::Started);
+        }
         let keys = match call.receipt {
             Some(_) => self
                 .parts
@@ -347,10 +409,7 @@ impl Transfers {
             })
             .await?;
         match record.core.position.state {
-            Some(State::Started) if record.core.role == Role::Consumer => {
-                self.pulls.wake(crate::process::Protocol::Transfer, pid);
-            }
-            Some(State::Started) => {}
+            Some(State::Started) => self.go_on(&record),
             _ => self.halt(&record),
         }
         Ok(answer)
@@ -368,6 +427,7 @@ impl Transfers {
             (TransferMessage::Request { .. }, _) => Err(TransferError::Invalid("the transfer exists already".into())),
             (TransferMessage::Start { data_address }, Role::Consumer) => {
                 match data_address {
+                    _ if record.is_push() => {}
                     Some(address) => record.take_address(address)?,
                     None if record.data_address.is_some() => {}
                     None => return Err(MessageError::Missing("dataAddress").into()),
@@ -375,6 +435,13 @@ impl Transfers {
                 Ok(None)
             }
             // The consumer goes on; a fresh token travels in our answer, whose body the protocol leaves to us.
+            (TransferMessage::Start { .. }, Role::Provider) if record.is_push() => Ok(None),
+            // EDC reads no answer and waits for a start of the provider's with the new address. It takes no step: nothing hangs on it.
+            (TransferMessage::Start { .. }, Role::Provider) if !call.message.sender().identity.signs() => {
+                let message = self.start_message(record, now);
+                record.queue(turn, &message, Vec::new(), now)?;
+                Ok(None)
+            }
             (TransferMessage::Start { .. }, Role::Provider) => Ok(Some(self.data_address(record, now).write())),
             (TransferMessage::Suspension(why), _) => {
                 record.core.explanation = Some(why.clone());
@@ -387,11 +454,7 @@ impl Transfers {
             (TransferMessage::Completion, _) => {
                 if let Some(receipt) = call.receipt {
                     let digest = record.take_receipt(receipt, keys)?;
-                    turn.record(
-                        Entry::new(Recorded::Receipt)
-                            .with("process", record.core.pid.as_str())
-                            .of("object", &digest),
-                    );
+                    turn.record(record.receipt_entry(&digest));
                 }
                 Ok(None)
             }
@@ -404,7 +467,10 @@ impl Transfers {
             .ledger
             .settle(entry, outcome, now, |record: &mut TransferRecord, turn| match outcome {
                 Outcome::Acknowledged { body, .. } => {
-                    if let (Role::Consumer, Some(address)) = (record.core.role, body.get("dataAddress")) {
+                    if record.core.role == Role::Consumer
+                        && !record.is_push()
+                        && let Some(address) = body.get("dataAddress")
+                    {
                         record.take_address(&DataAddress::read(address)?)?;
                     }
                     Ok(())
@@ -412,13 +478,30 @@ impl Transfers {
                 Outcome::Refused { explanation, .. } => after_refusal(record, turn, explanation, now),
             })
             .await?;
-        if record.core.role == Role::Consumer && record.core.position.state == Some(State::Started) {
-            self.pulls.wake(crate::process::Protocol::Transfer, &record.core.pid);
+        if record.core.position.state == Some(State::Started) {
+            self.go_on(&record);
         }
         if record.core.position.is_terminal() {
             self.halt(&record);
         }
         Ok(())
+    }
+}
+
+/// A push names where it goes, a pull must not (DSP 2025-1 §9.2.1). The place is one that we would contact for this peer.
+fn destination(record: &mut TransferRecord, address: Option<&DataAddress>, sender: &Peer) -> Result<(), TransferError> {
+    match (record.is_push(), address) {
+        (false, None) => Ok(()),
+        (false, Some(_)) => Err(TransferError::Invalid(
+            "a pull takes no dataAddress in its request".into(),
+        )),
+        (true, None) => Err(MessageError::Missing("dataAddress").into()),
+        (true, Some(address)) => {
+            record.take_address(address)?;
+            let place = address.endpoint.as_ref().ok_or(MessageError::Missing("dataAddress"))?;
+            crate::net::guard::check(place, sender.reach)
+                .map_err(|why| TransferError::Invalid(format!("dataAddress: {why}")))
+        }
     }
 }
 
@@ -448,7 +531,8 @@ fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>) -> Incoming<'a, Tran
         sender: &call.message.sender().did,
         key: MessageKey::of(received.id.as_ref(), call.message),
         body: call.message.body_digest(),
-        signed_with: call.message.thumbprint(),
+        signed_with: call.message.signed_with(),
         spent: call.message.spent(),
+        renews_in: None,
     }
 }

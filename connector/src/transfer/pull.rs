@@ -1,71 +1,27 @@
 //! The consumer's side of the data plane at work: fetches what a started transfer has to offer, takes it up again after any break, and
 //! ends with a signed receipt.
 
-use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers};
+use super::{Counts, TransferError, TransferRecord, Transfers};
 use crate::{
-    audit::{Entry, Kind as Recorded},
     dsp::{
         Pid, Role,
-        message::{Explanation, TransferMessage},
+        message::{DataAddress, Explanation, TransferMessage},
         transfer::State,
     },
-    jose::{self, token},
     net::{Client, Request},
-    plane::{
-        PlaneError,
-        incoming::{Expected, Incoming, Progress},
-    },
+    plane::{PlaneError, incoming::Progress},
     process::{Protocol, Turn},
     trust::Peer,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, header};
-use serde::Serialize;
-use serde_json::json;
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::sync::{Semaphore, mpsc, watch};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How often a running reception makes what it has durable.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// How many receptions run at once.
 const RECEPTIONS: usize = 16;
-
-/// What is known of a running reception.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Records received.
-    pub records: u64,
-    /// Bytes received.
-    pub bytes: u64,
-}
-
-/// The receptions that run now.
-#[derive(Default)]
-pub struct Live(Mutex<HashMap<Pid, (CancellationToken, watch::Receiver<Counts>)>>);
-
-impl Live {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Pid, (CancellationToken, watch::Receiver<Counts>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The counts of a running reception, and their changes.
-    pub fn watch(&self, pid: &Pid) -> Option<watch::Receiver<Counts>> {
-        self.lock().get(pid).map(|(_, counts)| counts.clone())
-    }
-
-    pub(super) fn stop(&self, pid: &Pid) {
-        if let Some((stop, _)) = self.lock().get(pid) {
-            stop.cancel();
-        }
-    }
-}
 
 /// Runs receptions until it is told to stop.
 pub struct Puller {
@@ -73,21 +29,10 @@ pub struct Puller {
     pub transfers: Arc<Transfers>,
     /// The guarded client.
     pub client: Arc<Client>,
-    /// Where received records go.
-    pub folder: PathBuf,
     /// First and longest wait between attempts.
     pub retry: (Duration, Duration),
     /// Ends everything.
     pub shutdown: CancellationToken,
-}
-
-/// The file of a transfer's records below the folder.
-pub fn file(folder: &Path, pid: &Pid) -> PathBuf {
-    // Process ids of ours are `urn:uuid:…`: the uuid alone is a safe file name.
-    folder.join(format!(
-        "{}.ndjson",
-        pid.as_str().rsplit(':').next().unwrap_or("transfer")
-    ))
 }
 
 impl Puller {
@@ -106,18 +51,16 @@ impl Puller {
             };
             for (_, pid) in woken {
                 let stop = self.shutdown.child_token();
-                let (counts, watch) = watch::channel(Counts::default());
-                if self.transfers.live.lock().contains_key(&pid) {
+                let Some(counts) = self.transfers.live.enter(&pid, &stop) else {
                     continue;
-                }
-                self.transfers.live.lock().insert(pid.clone(), (stop.clone(), watch));
+                };
                 // Whoever follows the transfer can follow its counts from now on.
-                self.transfers.events().announce(Protocol::Transfer, &pid, "STARTED");
+                self.transfers.events().stir(Protocol::Transfer, &pid);
                 let (this, permits) = (self.clone(), permits.clone());
                 tracker.spawn(async move {
                     let _permit = permits.acquire().await;
                     this.receive(&pid, &stop, &counts).await;
-                    this.transfers.live.lock().remove(&pid);
+                    this.transfers.live.leave(&pid);
                     // A start that came while the old reception was ending must not be missed.
                     if stop.is_cancelled() && !this.shutdown.is_cancelled() {
                         this.again(&pid).await;
@@ -184,7 +127,7 @@ impl Puller {
         match status {
             401 => {
                 let why = Explanation::new("token-expired", "the data token has run out");
-                self.transfers.suspend(pid, why, now).await.is_ok() && self.transfers.resume(pid, now).await.is_ok()
+                self.transfers.suspend(pid, why, now).await.is_ok() && self.transfers.start(pid, now).await.is_ok()
             }
             400 => self.give_up(pid, "refused", reason, now).await,
             410 => self.give_up(pid, "source-changed", reason, now).await,
@@ -222,36 +165,21 @@ impl Puller {
         stop: &CancellationToken,
         counts: &watch::Sender<Counts>,
     ) -> Result<(), TransferError> {
-        let now = crate::clock::now();
-        let trust = &self.transfers.parts.trust;
-        let peer = trust
+        let peer = self
+            .transfers
+            .parts
+            .trust
             .known(&record.core.peer)
             .ok_or_else(|| TransferError::Invalid("the peer is not configured any more".into()))?;
-        let document = trust
-            .resolver()
-            .document(peer, now)
-            .await
-            .map_err(|error| TransferError::Invalid(error.to_string()))?;
-        let transfer = record
-            .core
-            .peer_pid
-            .clone()
-            .ok_or_else(|| TransferError::Invalid("the provider has no process id".into()))?;
-        let expected = Expected {
-            transfer,
-            agreement: record.agreement.to_string(),
-            key: Arc::new(move |kid| document.key(kid).cloned()),
-        };
+        let sink = self.transfers.sink(&record, crate::clock::now()).await?;
         let stream = tokio::select! {
             stream = self.open(&record, peer) => stream?,
             () = stop.cancelled() => return Err(PlaneError::Stopped.into()),
         };
-        let path = file(&self.folder, &record.core.pid);
-        let from = record.progress.clone();
-        let incoming = tokio::task::spawn_blocking(move || Incoming::open(&path, &from, expected))
-            .await
-            .map_err(|_| PlaneError::Incomplete)??;
-        let progress = self.feed(&record.core.pid, stream, incoming, stop, counts).await?;
+        let progress = self
+            .transfers
+            .take_in(&record.core.pid, sink, stream, stop, counts)
+            .await?;
         self.complete(&record, &progress).await
     }
 
@@ -264,17 +192,11 @@ impl Puller {
         TransferError,
     > {
         let address = record.data_address.clone().ok_or(TransferError::NotStarted)?;
-        let mut url = address.endpoint.ok_or(TransferError::NotStarted)?;
+        let mut url = address.endpoint.clone().ok_or(TransferError::NotStarted)?;
         if let Some(cursor) = &record.progress.cursor {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
-        let mut headers = HeaderMap::new();
-        if let Some(token) = address.authorization {
-            let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
-                .map_err(|_| TransferError::Invalid("the token is not usable as a header".into()))?;
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
-        }
+        let headers = authorization(&address, peer)?;
         let request = Request {
             method: Method::GET,
             url,
@@ -303,102 +225,45 @@ impl Puller {
         .into())
     }
 
-    /// Moves the bytes from the network to a blocking thread, which checks and writes them.
-    async fn feed(
-        &self,
-        pid: &Pid,
-        mut stream: impl futures_util::Stream<Item = Result<Bytes, crate::net::NetError>> + Send + Unpin,
-        mut incoming: Incoming,
-        stop: &CancellationToken,
-        counts: &watch::Sender<Counts>,
-    ) -> Result<Progress, TransferError> {
-        let (chunks, mut inbox) = mpsc::channel::<Bytes>(8);
-        let (agreed, mut points) = mpsc::channel::<Progress>(1);
-        let counts = counts.clone();
-        let writer = tokio::task::spawn_blocking(move || -> Result<Progress, PlaneError> {
-            let mut synced = std::time::Instant::now();
-            while let Some(chunk) = inbox.blocking_recv() {
-                incoming.feed(&chunk)?;
-                let (records, bytes) = incoming.counts();
-                counts.send_replace(Counts { records, bytes });
-                if synced.elapsed() >= SYNC_EVERY {
-                    synced = std::time::Instant::now();
-                    incoming.sync()?;
-                    let _ = agreed.try_send(incoming.agreed().clone());
-                }
-            }
-            incoming.sync()?;
-            Ok(incoming.agreed().clone())
-        });
-        let mut broken = None;
-        loop {
-            tokio::select! {
-                chunk = stream.next() => match chunk {
-                    Some(Ok(chunk)) => if chunks.send(chunk).await.is_err() { break },
-                    Some(Err(error)) => { broken = Some(PlaneError::from(error)); break }
-                    None => break,
-                },
-                Some(progress) = points.recv() => self.remember(pid, &progress).await?,
-                () = stop.cancelled() => { broken = Some(PlaneError::Stopped); break }
-            }
-        }
-        drop(chunks);
-        let progress = writer.await.map_err(|_| PlaneError::Incomplete)??;
-        if progress.complete {
-            return Ok(progress);
-        }
-        self.remember(pid, &progress).await?;
-        Err(broken.unwrap_or(PlaneError::Incomplete).into())
-    }
-
-    async fn remember(&self, pid: &Pid, progress: &Progress) -> Result<(), TransferError> {
-        self.transfers
-            .ledger
-            .change(
-                pid,
-                crate::clock::now(),
-                |record: &mut TransferRecord, _| -> Result<(), TransferError> {
-                    record.progress = progress.clone();
-                    Ok(())
-                },
-            )
-            .await?;
-        Ok(())
-    }
-
-    /// Signs the receipt and says that the transfer is complete.
+    /// Signs the receipt and says that the transfer is complete, unless the operator decides about that.
     async fn complete(&self, record: &TransferRecord, progress: &Progress) -> Result<(), TransferError> {
         let now = crate::clock::now();
-        let root = progress.root().ok_or(PlaneError::Incomplete)?;
-        let claims = json!({
-            "transfer": record.core.peer_pid, "agreement": record.agreement, "dataset": record.dataset,
-            "count": progress.records, "root": root, "at": now,
-        });
-        let receipt = token::sign(self.transfers.signer(), token::Kind::Receipt, &claims)?;
-        let headers = vec![(RECEIPT_HEADER.to_owned(), receipt.clone())];
-        let entry = Entry::new(Recorded::Received)
-            .with("process", record.core.pid.as_str())
-            .with("peer", record.core.peer.as_str())
-            .with("count", progress.records)
-            .with("root", root)
-            .of("receipt", &jose::sha256(receipt.as_bytes()));
+        let (receipt, entry) = self.transfers.receipt(record, progress, now)?;
         self.transfers
             .ledger
             .change(&record.core.pid, now, |record: &mut TransferRecord, turn: &mut Turn| {
                 // In the same commit: a reception that is complete is also said to be.
                 record.progress = progress.clone();
-                record.receipt = Some(receipt.clone());
+                record.receipt = receipt.clone();
                 record.core.explanation = None;
                 turn.record(entry.clone());
-                record.send(turn, &TransferMessage::Completion, headers.clone(), now)
+                if record.held {
+                    return Ok(());
+                }
+                record.send(turn, &TransferMessage::Completion, record.receipt_header(), now)
             })
             .await?;
         Ok(())
     }
 }
 
+/// The `Authorization` that an address asks for. EDC wants its token as it gave it; ours goes with its scheme.
+pub(super) fn authorization(address: &DataAddress, peer: &Peer) -> Result<HeaderMap, TransferError> {
+    let mut headers = HeaderMap::new();
+    if let Some(token) = &address.authorization {
+        let scheme = if peer.identity.signs() { "Bearer " } else { "" };
+        let mut value = HeaderValue::from_str(&format!("{scheme}{token}"))
+            .map_err(|_| TransferError::Invalid("the token is not usable as a header".into()))?;
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
 fn wants_data(record: &TransferRecord) -> bool {
     record.core.role == Role::Consumer
+        && !record.is_push()
+        && (!record.held || record.wants_fetch)
         && record.core.position.state == Some(State::Started)
         && record.core.position.pending.is_empty()
         && !record.progress.complete

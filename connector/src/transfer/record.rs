@@ -1,16 +1,17 @@
 //! The stored form of one transfer, and how its messages are addressed.
 
-use super::TransferError;
+use super::{RECEIPT_HEADER, TransferError};
 use crate::{
+    audit::{Entry, Kind as Recorded},
     contract::StoredAgreement,
     dsp::{
-        AgreementId, DatasetId,
+        AgreementId, DatasetId, FORMAT_HTTP_PULL, FORMAT_HTTP_PUSH, Role,
         message::{DataAddress, TransferMessage},
         transfer::Transfer,
     },
     jose::{self, Digest, token},
     plane::{incoming::Progress, outgoing::Report},
-    process::{Core, Draft, Kind, ProcessError, Protocol, Turn},
+    process::{About, Core, Draft, Kind, ProcessError, Protocol, Turn},
     store::Table,
     trust::did::Document,
 };
@@ -20,7 +21,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, marker::PhantomData};
 
 /// What left, as the provider knows it. The peer is never told what was withheld.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Released {
     /// Records sent.
@@ -46,9 +47,21 @@ pub struct TransferRecord {
     pub agreement: AgreementId,
     /// Of which dataset.
     pub dataset: DatasetId,
-    /// Consumer: where to fetch.
+    /// In which of the dataset's formats.
+    #[serde(default = "pull")]
+    pub format: String,
+    /// Pull: where the consumer fetches. Push: where the provider sends.
     pub data_address: Option<DataAddress>,
-    /// Provider: number of the token that is good now.
+    /// The operator decides about every step.
+    #[serde(default)]
+    pub held: bool,
+    /// Consumer, where the operator decides: it has said that the data are to be fetched.
+    #[serde(default)]
+    pub wants_fetch: bool,
+    /// Provider of a push: everything has arrived.
+    #[serde(default)]
+    pub pushed: bool,
+    /// Number of the data token that is good now: the provider's of a pull, the consumer's of a push.
     pub token_serial: u64,
     /// Consumer: how far the reception is.
     pub progress: Progress,
@@ -56,6 +69,10 @@ pub struct TransferRecord {
     pub release: Option<Released>,
     /// The consumer's signed receipt.
     pub receipt: Option<String>,
+}
+
+fn pull() -> String {
+    FORMAT_HTTP_PULL.to_owned()
 }
 
 impl Kind for TransferRecord {
@@ -71,20 +88,54 @@ impl Kind for TransferRecord {
     fn core_mut(&mut self) -> &mut Core<Transfer> {
         &mut self.core
     }
+
+    fn about(&self) -> About {
+        About {
+            dataset: self.dataset.clone(),
+            agreement: Some(self.agreement.clone()),
+            offer_by: None,
+        }
+    }
 }
 
 impl TransferRecord {
-    pub(super) fn new(core: Core<Transfer>, stored: &StoredAgreement) -> Self {
+    pub(super) fn new(core: Core<Transfer>, stored: &StoredAgreement, format: &str, held: bool) -> Self {
         Self {
             core,
             agreement: stored.id.clone(),
             dataset: stored.dataset.clone(),
+            format: format.to_owned(),
             data_address: None,
+            held,
+            wants_fetch: false,
+            pushed: false,
             token_serial: 0,
             progress: Progress::default(),
             release: None,
             receipt: None,
         }
+    }
+
+    /// The provider sends; otherwise the consumer fetches.
+    pub fn is_push(&self) -> bool {
+        self.format == FORMAT_HTTP_PUSH
+    }
+
+    /// The header of a completion: the receipt, if there is one.
+    pub(super) fn receipt_header(&self) -> Vec<(String, String)> {
+        let header = |receipt: &String| (RECEIPT_HEADER.to_owned(), receipt.clone());
+        self.receipt
+            .iter()
+            .filter(|_| self.core.role == Role::Consumer)
+            .map(header)
+            .collect()
+    }
+
+    /// What the audit log notes of a receipt.
+    pub(super) fn receipt_entry(&self, digest: &Digest) -> Entry {
+        Entry::new(Recorded::Receipt)
+            .with("process", self.core.pid.as_str())
+            .of("object", digest)
     }
 
     pub(super) fn take_address(&mut self, address: &DataAddress) -> Result<(), TransferError> {
@@ -148,6 +199,18 @@ impl TransferRecord {
             .position
             .originate(core.role, core.sent, message.step())
             .map_err(ProcessError::from)?;
+        self.queue(turn, message, headers, now)
+    }
+
+    /// Queues a message whose step the position already holds as pending, or one that takes none.
+    pub(super) fn queue(
+        &mut self,
+        turn: &mut Turn,
+        message: &TransferMessage,
+        headers: Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<(), TransferError> {
+        let core = &self.core;
         let id = crate::dsp::MessageId::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         let body = message.write(&id, &core.pids());
         let path = path(message, core.peer_pid.as_ref().map(|pid| pid.as_str()));

@@ -8,7 +8,7 @@ use crate::{
     contract::StoredAgreement,
     dsp::{
         AgreementId, Pid, Role,
-        message::{DataAddress, ENDPOINT_TYPE_HTTP},
+        message::{DataAddress, ENDPOINT_TYPE_HTTP, ENDPOINT_TYPE_HTTP_DATA},
         transfer::State,
     },
     jose::Signer,
@@ -17,6 +17,7 @@ use crate::{
 use policy::{Action, Facts, Stage, Timestamp};
 use serde_json::json;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -41,6 +42,7 @@ impl Transfers {
             .map_err(refuse)
     }
 
+    /// Where the data of a transfer are fetched from us or sent to us, with a new token; the old one is good no more.
     pub(super) fn data_address(&self, record: &mut TransferRecord, now: Timestamp) -> DataAddress {
         record.token_serial += 1;
         let expires = now.plus(self.parts.token_lifetime);
@@ -50,14 +52,19 @@ impl Transfers {
             .tokens
             .make(&record.core.pid, record.token_serial, expires);
         let root = self.parts.root.as_str().trim_end_matches('/');
+        let endpoint_type = if record.is_push() {
+            ENDPOINT_TYPE_HTTP_DATA
+        } else {
+            ENDPOINT_TYPE_HTTP
+        };
         DataAddress {
-            endpoint_type: ENDPOINT_TYPE_HTTP.to_owned(),
+            endpoint_type: endpoint_type.to_owned(),
             endpoint: Url::parse(&format!("{root}/data/{}", record.core.pid)).ok(),
             authorization: Some(token),
         }
     }
 
-    /// Opens the stream of a transfer for whoever holds its token. `reset` cuts the connection that carries it.
+    /// Opens the stream of a transfer for whoever holds its token.
     pub async fn stream(
         self: &Arc<Self>,
         pid: &Pid,
@@ -67,15 +74,30 @@ impl Transfers {
         now: Timestamp,
     ) -> Result<outgoing::Outgoing, TransferError> {
         let (record, _) = self.ledger.load(pid).await?.ok_or(TransferError::Token)?;
-        if record.core.role != Role::Provider || !self.parts.keys.tokens.verify(token, pid, record.token_serial, now) {
+        if record.core.role != Role::Provider
+            || record.is_push()
+            || !self.parts.keys.tokens.verify(token, pid, record.token_serial, now)
+        {
             return Err(TransferError::Token);
         }
         // The consumer's acknowledgement of our start may still be on its way: its coming here is one (R3).
         if record.core.position.intended(Role::Provider) != Some(State::Started) {
             return Err(TransferError::NotStarted);
         }
+        Ok(self.open_stream(&record, cursor, reset, now).await?.0)
+    }
+
+    /// Opens the stream of a transfer; the handle ends when what it released is recorded. `reset` cuts the connection that carries it.
+    pub(super) async fn open_stream(
+        self: &Arc<Self>,
+        record: &TransferRecord,
+        cursor: Option<&str>,
+        reset: CancellationToken,
+        now: Timestamp,
+    ) -> Result<(outgoing::Outgoing, JoinHandle<()>), TransferError> {
+        let pid = &record.core.pid;
         let stored = self.agreement(&record.agreement, Role::Provider).await?;
-        let rules = Arc::new(self.rules(&record, &stored, now).await?);
+        let rules = Arc::new(self.rules(record, &stored, now).await?);
         let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
         let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(rules, owned.as_deref()))
@@ -96,14 +118,14 @@ impl Transfers {
         let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline, self.parts.stream_bytes_per_second);
         let service = self.clone();
         let pid = pid.clone();
-        self.ends.spawn(async move {
+        let ended = self.ends.spawn(async move {
             if let Ok(report) = report.await
                 && let Err(error) = service.released(&pid, &report).await
             {
                 tracing::error!(%pid, %error, "what a stream released could not be recorded");
             }
         });
-        Ok(body)
+        Ok((body, ended))
     }
 
     async fn rules(

@@ -148,7 +148,7 @@ fn absolute(did: &ParticipantId, id: &str) -> String {
     }
 }
 
-/// Our own document: one key, one data service (DSP 2025-1 §4.3), the signature profile that we require.
+/// Our own document: one key, the catalog and the data service (DSP 2025-1 §4.4), the signature profile that we require.
 pub fn own_document(did: &ParticipantId, kid: &str, jwk: &Value, root: &str) -> Value {
     json!({
         "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1"],
@@ -157,6 +157,7 @@ pub fn own_document(did: &ParticipantId, kid: &str, jwk: &Value, root: &str) -> 
         "assertionMethod": [kid],
         "authentication": [kid],
         "service": [
+            {"id": format!("{did}#catalog"), "type": "CatalogService", "serviceEndpoint": format!("{root}{}/catalog", dsp::PATH)},
             {"id": format!("{did}#dsp"), "type": "DataService", "serviceEndpoint": format!("{root}{}", dsp::WELL_KNOWN_VERSION)},
             {"id": format!("{did}#dases"), "type": "DasesConnector", "serviceEndpoint": root, "signatureProfiles": ["DSP-JWS-1"]},
         ],

@@ -3,9 +3,11 @@
 //! `Trust::authenticate` is the only maker of [`Verified`]. It never decides what a verified peer may do.
 
 pub mod did;
+pub mod plain;
 pub mod resolver;
 pub mod spent;
 
+pub use plain::{Identity, Token};
 pub use resolver::{Resolver, ResolverSettings};
 pub use spent::Spent;
 
@@ -25,11 +27,15 @@ pub const SIGNATURE_HEADER: &str = "x-jws-signature";
 /// A participant that the operator's configuration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its DID.
+    /// Its participant id: the DID of a peer that signs, whatever another one calls itself.
     pub did: ParticipantId,
     /// A name for people, usable instead of the DID on the command line.
     pub name: Option<String>,
-    /// May be reached on loopback and private networks.
+    /// How it shows who it is.
+    pub identity: Identity,
+    /// The root address under which it serves version discovery; without it the DID document says so.
+    pub address: Option<Url>,
+    /// Which of its addresses are contacted.
     pub reach: Reach,
 }
 
@@ -39,9 +45,12 @@ pub enum TrustError {
     /// No signature header, or more than one.
     #[error("the message carries no {SIGNATURE_HEADER} header, or several")]
     SignatureMissing,
-    /// The sender is not in the configuration.
+    /// The sender is not in the configuration, or not as one that signs.
     #[error("the sender is not a known peer")]
     UnknownPeer,
+    /// `Authorization` is not that of a peer whom the configuration lets speak without signatures.
+    #[error("the caller is not authorized")]
+    Unauthorized,
     /// The signature or its header breaks a rule.
     #[error(transparent)]
     Signature(#[from] JoseError),
@@ -58,8 +67,16 @@ pub enum TrustError {
 pub struct Verified<T> {
     value: T,
     sender: Peer,
-    opened: Arc<Opened>,
-    thumbprint: Digest,
+    proof: Proof,
+}
+
+/// Why we believe a sender.
+#[derive(Clone, Debug)]
+enum Proof {
+    /// Its signature over the very bytes, made with the key of this thumbprint (RFC 7638).
+    Signed { opened: Arc<Opened>, key: Digest },
+    /// Its `Authorization`, and nothing about the bytes, of which this is the hash.
+    Plain { body: Digest },
 }
 
 impl<T> Verified<T> {
@@ -75,17 +92,26 @@ impl<T> Verified<T> {
 
     /// Hash over the body bytes.
     pub fn body_digest(&self) -> Digest {
-        self.opened.body_digest()
+        match &self.proof {
+            Proof::Signed { opened, .. } => opened.body_digest(),
+            Proof::Plain { body } => *body,
+        }
     }
 
-    /// RFC 7638 thumbprint of the key that signed.
-    pub fn thumbprint(&self) -> Digest {
-        self.thumbprint
+    /// RFC 7638 thumbprint of the key that signed, if anything was signed.
+    pub fn signed_with(&self) -> Option<Digest> {
+        match &self.proof {
+            Proof::Signed { key, .. } => Some(*key),
+            Proof::Plain { .. } => None,
+        }
     }
 
     /// The message id that must be spent in the commit of what it causes.
     pub fn spent(&self) -> Spent {
-        Spent::new(&self.opened)
+        match &self.proof {
+            Proof::Signed { opened, .. } => Spent::new(opened),
+            Proof::Plain { .. } => Spent::nothing(),
+        }
     }
 
     /// Turns the value into what it says; the proof stays.
@@ -93,17 +119,19 @@ impl<T> Verified<T> {
         Ok(Verified {
             value: read(self.value)?,
             sender: self.sender,
-            opened: self.opened,
-            thumbprint: self.thumbprint,
+            proof: self.proof,
         })
     }
 
-    /// What the signature of the answer refers to.
-    pub fn exchange(&self) -> Exchange {
-        Exchange {
-            caller: self.sender.did.clone(),
-            request: self.opened.signature_digest(),
-            body: self.opened.body_digest(),
+    /// What the signature of the answer refers to; none where nothing was signed.
+    pub fn exchange(&self) -> Option<Exchange> {
+        match &self.proof {
+            Proof::Signed { opened, .. } => Some(Exchange {
+                caller: self.sender.did.clone(),
+                request: opened.signature_digest(),
+                body: opened.body_digest(),
+            }),
+            Proof::Plain { .. } => None,
         }
     }
 }
@@ -181,7 +209,38 @@ impl Trust {
     /// The peer that the sender claims to be.
     fn claimed(&self, unverified: &Unverified) -> Result<&Peer, TrustError> {
         let issuer: ParticipantId = unverified.issuer().parse().map_err(|_| TrustError::UnknownPeer)?;
-        self.known(&issuer).ok_or(TrustError::UnknownPeer)
+        self.known(&issuer)
+            .filter(|peer| peer.identity.signs())
+            .ok_or(TrustError::UnknownPeer)
+    }
+
+    /// The caller of a request without signature: a peer whose configuration allows that, shown by `Authorization`.
+    pub fn admit<T: AsRef<[u8]>>(&self, authorization: Option<&str>, body: T) -> Result<Verified<T>, TrustError> {
+        let sender = self.admitted(authorization)?.clone();
+        let proof = Proof::Plain {
+            body: jose::sha256(body.as_ref()),
+        };
+        Ok(Verified {
+            value: body,
+            sender,
+            proof,
+        })
+    }
+
+    /// The peer that `Authorization` shows; before any body is read.
+    pub fn admitted(&self, authorization: Option<&str>) -> Result<&Peer, TrustError> {
+        let Some(authorization) = authorization else {
+            return Err(TrustError::SignatureMissing);
+        };
+        self.peers
+            .values()
+            .find(|peer| peer.identity.admits(&peer.did, authorization))
+            .ok_or(TrustError::Unauthorized)
+    }
+
+    /// The `Authorization` of a request of ours; none for a peer whose messages are signed.
+    pub fn authorization(&self, peer: &Peer, url: &Url) -> Option<String> {
+        peer.identity.authorization(&self.me, url)
     }
 
     /// Checks a request to us: the cheapest checks first, so that an unknown caller costs no signature check.
@@ -230,8 +289,10 @@ impl Trust {
         Ok(Verified {
             value: body,
             sender,
-            opened: Arc::new(opened),
-            thumbprint: key.thumbprint(),
+            proof: Proof::Signed {
+                opened: Arc::new(opened),
+                key: key.thumbprint(),
+            },
         })
     }
 
@@ -245,9 +306,12 @@ impl Trust {
         body: &[u8],
         now: Timestamp,
     ) -> Result<String, JoseError> {
+        // The profile binds the address without its query.
+        let mut bound = url.clone();
+        bound.set_query(None);
         let binding = Binding::Request {
             method,
-            url: url.as_str(),
+            url: bound.as_str(),
         };
         jose::seal(
             &self.signer,

@@ -9,22 +9,27 @@ use policy::Timestamp;
 /// Keyed by the time until which it must be remembered and then by a hash of sender and id, so that old ones are found in order.
 const SPENT: Table = Table(3);
 
-/// One message id, to be burnt after its signature was checked and in the same commit as its effect.
+/// One message id, to be burnt after its signature was checked and in the same commit as its effect. A message without signature has
+/// none.
 #[derive(Clone, Debug)]
-pub struct Spent(Vec<u8>);
+pub struct Spent(Option<Vec<u8>>);
 
 impl Spent {
     pub(super) fn new(opened: &Opened) -> Self {
         let id = jose::sha256(format!("{}\0{}", opened.issuer(), opened.jti()).as_bytes());
         let mut key = opened.remember_until().seconds().max(0).to_be_bytes().to_vec();
         key.extend_from_slice(id.as_bytes());
-        Self(key)
+        Self(Some(key))
+    }
+
+    pub(super) fn nothing() -> Self {
+        Self(None)
     }
 
     /// Adds the burning to a batch; the commit conflicts at the returned guard if the id was spent before.
-    pub fn burn(&self, batch: &mut Batch) -> usize {
-        batch.insert(SPENT, self.0.clone(), []);
-        batch.guards.len() - 1
+    pub fn burn(&self, batch: &mut Batch) -> Option<usize> {
+        batch.insert(SPENT, self.0.clone()?, []);
+        batch.guards.len().checked_sub(1)
     }
 }
 

@@ -120,6 +120,34 @@ fn one_object_stands_for_an_array_and_prefixed_members_are_read() {
 }
 
 #[test]
+fn the_same_policy_is_read_in_every_notation_that_json_ld_leaves_of_it() {
+    let plain = json!({
+        "@id": "o", "@type": "Offer", "target": "d", "assigner": "did:web:a.example", "profile": ["https://example.org/p"],
+        "permission": [{"action": "use", "constraint": [
+            {"and": [{"leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["https://example.org/a"]}]},
+        ]}],
+    });
+    let expanded = json!({
+        "@id": "o", "@type": ["http://www.w3.org/ns/odrl/2/Offer"], "odrl:target": {"@id": "d"},
+        "odrl:assigner": [{"@id": "did:web:a.example"}], "odrl:profile": {"@id": "https://example.org/p"},
+        "odrl:permission": {
+            "odrl:action": {"@id": "odrl:use"},
+            "odrl:constraint": {"odrl:and": {
+                "odrl:leftOperand": [{"@id": "odrl:purpose"}], "odrl:operator": {"@id": "odrl:isAnyOf"},
+                "odrl:rightOperand": "https://example.org/a",
+            }},
+        },
+        "odrl:prohibition": [], "odrl:obligation": [],
+    });
+    let [plain, expanded] = [plain, expanded].map(|json| Policy::parse(&json).unwrap());
+    assert_eq!(crate::same_terms(&plain, &expanded), Ok(()));
+    assert_eq!(
+        (plain.target(), plain.assigner()),
+        (expanded.target(), expanded.assigner())
+    );
+}
+
+#[test]
 fn empty_rule_arrays_are_read_as_absent_but_a_policy_must_say_something() {
     let policy =
         json!({"@id": "x", "permission": [{"action": "use", "constraint": []}], "prohibition": [], "obligation": []});

@@ -452,3 +452,43 @@ async fn a_second_opening_under_the_same_id_is_not_a_second_negotiation() {
     assert_eq!(theirs.status, 201, "{}", theirs.body);
     assert_ne!(theirs.body["providerPid"], reply.body["providerPid"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_without_message_ids_repeats_its_last_message_and_may_say_the_same_anew() {
+    let mut rig = Rig::start().await;
+    let (_, agreement) = rig.finalized().await;
+    let (process, _, _) = rig.transfer(&agreement).await;
+    let plain = |kind: &str, path: &str| {
+        let mut body = process.message(kind, json!({}));
+        body.as_object_mut().unwrap().remove("@id");
+        (format!("/transfers/{}/{path}", process.provider), body)
+    };
+    let suspension = plain("TransferSuspensionMessage", "suspension");
+    let start = plain("TransferStartMessage", "start");
+    let completion = plain("TransferCompletionMessage", "completion");
+    let say = async |(path, body): &(String, Value)| rig.consumer.say(rig.school(), path, body).await;
+    let first = say(&suspension).await;
+    assert_eq!(first.status, 200, "{}", first.body);
+    let before = picture(rig.school()).await;
+    let again = say(&suspension).await;
+    assert_eq!((again.status, &again.bytes), (200, &first.bytes), "a repetition");
+    assert_eq!(before, picture(rig.school()).await);
+    let early = say(&completion).await;
+    assert_eq!((early.status, early.code()), (400, "illegal-state"), "{}", early.body);
+    assert_eq!(say(&completion).await.status, 400, "a refusal is repeated as well");
+    assert_eq!(say(&start).await.status, 200);
+    rests(rig.school(), "transfers", &process.provider, "STARTED").await;
+    // The school suspends by itself. An equal suspension would lead to the state that holds, and still is not a repetition.
+    rig.school()
+        .post(&format!("/v1/transfers/{}/suspend", process.provider), &json!({}))
+        .await;
+    rests(rig.school(), "transfers", &process.provider, "SUSPENDED").await;
+    let late = say(&suspension).await;
+    assert_eq!((late.status, late.code()), (400, "illegal-state"), "{}", late.body);
+    assert_eq!(say(&start).await.status, 200);
+    assert_eq!(say(&suspension).await.status, 200, "the same words at another time");
+    rests(rig.school(), "transfers", &process.provider, "SUSPENDED").await;
+    assert_eq!(say(&start).await.status, 200);
+    assert_eq!(say(&completion).await.status, 200, "refused before, possible now");
+    rests(rig.school(), "transfers", &process.provider, "COMPLETED").await;
+}

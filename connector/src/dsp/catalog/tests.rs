@@ -70,7 +70,7 @@ fn what_is_not_a_catalog_is_not_read_as_one() {
     assert_eq!(read(&json!([])), Err(MessageError::NotAnObject));
     assert_eq!(read(&catalog(json!(["d1"]))), Err(MessageError::NotAnObject));
     let mut body = catalog(json!([]));
-    body["participantId"] = "provider".into();
+    body["participantId"] = "a provider".into();
     assert!(matches!(
         read(&body),
         Err(MessageError::Invalid {
@@ -88,17 +88,17 @@ fn a_format_is_listed_once() {
 }
 
 #[test]
-fn a_request_says_whether_it_filters() {
-    assert_eq!(read_request(&request()), Ok(false));
+fn a_request_shows_its_filters() {
+    assert_eq!(read_request(&request()), Ok([].as_slice()));
     let with = |filter: Value| {
         let mut body = request();
         body["filter"] = filter;
-        read_request(&body)
+        read_request(&body).map(<[Value]>::to_vec)
     };
-    assert_eq!(with(json!([])), Ok(false));
-    assert_eq!(with(Value::Null), Ok(false));
-    assert_eq!(with(json!(["x"])), Ok(true));
-    assert_eq!(with(json!({"limit": 5})), Ok(true));
+    assert_eq!(with(json!([])), Ok(vec![]));
+    assert_eq!(with(Value::Null), Ok(vec![]));
+    assert_eq!(with(json!(["x"])), Ok(vec![json!("x")]));
+    assert_eq!(with(json!({"limit": 5})), Ok(vec![json!({"limit": 5})]));
     let mut other = request();
     other["@type"] = "DatasetRequestMessage".into();
     assert!(matches!(read_request(&other), Err(MessageError::WrongType { .. })));
@@ -132,6 +132,71 @@ fn only_a_root_dataset_carries_the_context() {
         json!([CONTEXT])
     );
     assert_eq!(write_dataset(&listed.datasets[0], BASE, false).get("@context"), None);
+}
+
+#[test]
+fn nested_catalogs_are_read_as_far_as_they_are_the_same_participants() {
+    let named = |id: &str| {
+        let mut named = dataset();
+        named["@id"] = id.into();
+        named
+    };
+    let nested = |datasets: Value| json!({"@id": "urn:n", "@type": "Catalog", "dataset": datasets});
+    let mut own = nested(json!([named("d3")]));
+    own["participantId"] = "did:web:provider.example".into();
+    let mut foreign = nested(json!([named("d4")]));
+    foreign["participantId"] = json!({"@id": "did:web:other.example"});
+    let mut deep = nested(json!(named("d2")));
+    deep["catalog"] = json!([own, foreign]);
+    let mut body = catalog(json!([named("d1")]));
+    // A single one may have been collapsed; one without datasets only points elsewhere.
+    body["catalog"] = deep;
+    let ids = |body: &Value| {
+        let datasets = read(body).unwrap().datasets;
+        datasets
+            .iter()
+            .map(|dataset| dataset.id.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&body), ["d1", "d2", "d3"]);
+    body["catalog"] = json!([nested(Value::Null), nested(json!([named("d5")]))]);
+    assert_eq!(ids(&body), ["d1", "d5"]);
+    body["catalog"] = json!([7]);
+    assert_eq!(read(&body), Err(MessageError::NotAnObject));
+}
+
+#[test]
+fn references_are_read_in_either_form() {
+    let mut written = dataset();
+    written["distribution"] = json!([
+        {"@type": "Distribution", "format": {"@id": "HttpData-PULL"}, "accessService": {"@id": "urn:s", "@type": "DataService"}},
+        {"@type": "Distribution", "format": "HttpData-PUSH", "accessService": "urn:s"},
+        {"@type": "Distribution", "format": {"@value": "none"}},
+        "urn:distribution",
+    ]);
+    let mut body = catalog(json!([written]));
+    body["participantId"] = json!({"@id": "did:web:provider.example"});
+    let listed = read(&body).unwrap();
+    assert_eq!(listed.datasets[0].formats, ["HttpData-PULL", "HttpData-PUSH"]);
+    assert_eq!(listed.participant.as_str(), "did:web:provider.example");
+}
+
+#[test]
+fn a_dataset_with_a_spoilt_member_is_refused_and_never_skipped() {
+    for (member, wrong) in [
+        ("@id", json!(7)),
+        ("@id", json!("")),
+        ("@id", "x".repeat(1_000_000).into()),
+        ("hasPolicy", json!("o1")),
+        ("hasPolicy", json!([["o1"]])),
+        ("hasPolicy", json!([{"@id": 7}])),
+        ("hasPolicy", json!([null])),
+    ] {
+        let mut spoilt = dataset();
+        spoilt[member] = wrong.clone();
+        let error = read(&catalog(json!([dataset(), spoilt]))).expect_err(member);
+        assert!(error.to_string().len() < 200, "{member} {wrong}");
+    }
 }
 
 fn listed_dataset() -> impl Strategy<Value = ListedDataset> {

@@ -160,6 +160,43 @@ fn what_is_intended_follows_from_what_is_pending() {
 }
 
 #[test]
+fn an_equal_body_is_a_repetition_until_what_set_out_after_it_is_acknowledged() {
+    use transfer::{State, Step};
+    let before = transfer(State::Started, &[]);
+    let suspended = before.receive(Provider, Step::Suspend).unwrap();
+    let since = suspended.sets_out_next(true, 3);
+    assert_eq!(since, 3);
+    let repeats = |position: &Position<Transfer>, acknowledged| {
+        position.repeats(Provider, Step::Suspend, true, since, acknowledged)
+    };
+    assert_eq!(repeats(&suspended, 3), Ok(true));
+    // A start is on its way: the peer may have taken it and suspended again.
+    let starting = suspended.originate(Provider, 3, Step::Start).unwrap();
+    assert_eq!(repeats(&starting, 3), Err(Refused::NotYet));
+    assert_eq!(repeats(&starting.refused(Provider, 3), 3), Ok(true));
+    assert_eq!(repeats(&starting.acknowledged(Provider, 3), 4), Ok(false));
+    // A termination is on its way: what it crosses can only be a repetition.
+    let ending = suspended.originate(Provider, 3, Step::Terminate).unwrap();
+    assert_eq!(repeats(&ending, 3), Ok(true));
+}
+
+#[test]
+fn a_refused_body_is_refused_again_until_what_set_out_after_it_is_acknowledged() {
+    use transfer::{State, Step};
+    let crossed = transfer(State::Started, &[(1, Step::Suspend), (2, Step::Start)]);
+    assert_eq!(crossed.receive(Provider, Step::Complete), Err(Refused::Crossed));
+    let since = crossed.sets_out_next(false, 3);
+    assert_eq!(since, 2, "message 1 is on its way already");
+    let repeats = |position: &Position<Transfer>, acknowledged| {
+        position.repeats(Provider, Step::Complete, false, since, acknowledged)
+    };
+    assert_eq!(repeats(&crossed, 1), Ok(true));
+    assert_eq!(repeats(&crossed.acknowledged(Provider, 1), 2), Ok(true));
+    assert_eq!(repeats(&transfer(State::Started, &[]), 3), Ok(false));
+    assert_eq!(transfer(State::Started, &[]).sets_out_next(false, 3), 3);
+}
+
+#[test]
 fn a_refusal_says_who_cannot_do_what_where() {
     use negotiation::{State, Step};
     let error = negotiation(State::Offered, &[])

@@ -6,7 +6,7 @@ const CONSUMER: &str = "urn:uuid:32541fe6-c580-409e-85a8-8a9a32fbe833";
 const PROVIDER: &str = "urn:uuid:a343fcbf-99fc-4ce8-8e9b-148c97605aab";
 const CALLBACK: &str = "https://peer.example/dsp";
 
-fn offer() -> Value {
+pub(super) fn offer() -> Value {
     json!({"@id": "urn:offer", "@type": "Offer", "target": "d1", "permission": [{"action": "use"}]})
 }
 
@@ -18,7 +18,7 @@ fn address() -> Value {
     json!({"@type": "DataAddress", "endpointType": ENDPOINT_TYPE_HTTP, "endpoint": "https://peer.example/data"})
 }
 
-fn body(kind: &str, members: Value) -> Value {
+pub(super) fn body(kind: &str, members: Value) -> Value {
     let mut body = json!({"@context": [CONTEXT], "@type": kind, "consumerPid": CONSUMER, "providerPid": PROVIDER});
     for (name, value) in members.as_object().unwrap() {
         body[name] = value.clone();
@@ -219,6 +219,7 @@ fn a_callback_address_is_a_plain_url() {
         assert!(request(good).is_ok(), "{good}");
     }
     let long = format!("https://peer.example/{}", "x".repeat(2048));
+    let long_once_encoded = format!("https://peer.example/{}", "{".repeat(700));
     for bad in [
         "",
         "peer.example",
@@ -228,6 +229,7 @@ fn a_callback_address_is_a_plain_url() {
         "https://me:secret@peer.example",
         "https://me@peer.example",
         long.as_str(),
+        long_once_encoded.as_str(),
     ] {
         let error = request(bad).unwrap_err();
         assert!(

@@ -2,6 +2,7 @@
 
 use super::State::{Completed, Requested, Started, Suspended, Terminated};
 use super::*;
+use crate::dsp::exchange::{Position, Refused};
 
 const STEPS: [Step; 5] = [
     Step::Request,
@@ -45,6 +46,56 @@ fn every_step_leads_where_the_protocol_says() {
                 provider[at],
                 "{from:?} provider {step}"
             );
+        }
+    }
+}
+
+/// A position in which nothing is pending, and either side of it.
+fn positions() -> impl Iterator<Item = (Option<State>, Role, [Option<State>; STEPS.len()])> {
+    TABLE
+        .into_iter()
+        .flat_map(|(from, consumer, provider)| [(from, Role::Consumer, consumer), (from, Role::Provider, provider)])
+}
+
+#[test]
+fn a_message_at_the_wrong_time_is_refused_by_its_receiver_in_every_state() {
+    let mut illegal = 0;
+    for (from, sender, row) in positions() {
+        let position = Position::<Transfer> {
+            state: from,
+            pending: Vec::new(),
+        };
+        for (step, expected) in STEPS.into_iter().zip(row) {
+            let received = position.receive(sender.other(), step);
+            match expected {
+                Some(state) => assert_eq!(received.unwrap().state, Some(state), "{from:?} {sender} {step}"),
+                None => {
+                    illegal += 1;
+                    let state = from.map_or_else(|| "none".to_owned(), |state| state.to_string());
+                    let refused = Refused::Illegal {
+                        sender,
+                        step: step.to_string(),
+                        state,
+                    };
+                    assert_eq!(received, Err(refused));
+                }
+            }
+        }
+    }
+    assert_eq!(illegal, 46, "of {} cells", TABLE.len() * 2 * STEPS.len());
+}
+
+#[test]
+fn a_message_at_the_wrong_time_is_never_sent_in_any_state() {
+    for (from, sender, row) in positions() {
+        let position = Position::<Transfer> {
+            state: from,
+            pending: Vec::new(),
+        };
+        for (step, expected) in STEPS.into_iter().zip(row) {
+            let sent = position.originate(sender, 0, step);
+            let legal = expected.is_some() && !Transfer::only_tolerated(from, sender, step);
+            assert_eq!(sent.is_ok(), legal, "{from:?} {sender} {step}");
         }
     }
 }

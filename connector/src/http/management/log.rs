@@ -1,43 +1,76 @@
 //! The audit log: reading and checking it.
 
-use super::{Ctx, answer, ok};
-use crate::{audit::AuditError, http::problem::Problem};
-use axum::{
-    extract::{Query, State},
-    response::Response,
+use super::{
+    Ctx,
+    reply::{Outcome, Query, ok},
 };
+use crate::{
+    audit::{AuditError, Verification},
+    http::problem::Problem,
+};
+use axum::extract::State;
 use http::StatusCode;
-use serde_json::{Value, json};
-use std::collections::HashMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
-pub(super) async fn audit_entries(State(app): Ctx, Query(query): Query<HashMap<String, String>>) -> Response {
-    answer(
-        async {
-            let number = |name: &str| query.get(name).and_then(|text| text.parse::<u64>().ok());
-            let (from, limit) = (
-                number("from").unwrap_or(0),
-                number("limit").unwrap_or(100).clamp(1, 1000),
-            );
-            let entries = app.log.entries(from, usize::try_from(limit).unwrap_or(100)).await?;
-            let next = entries.last().map_or(from, |(seq, _)| seq + 1);
-            let entries: Vec<Value> = entries
-                .into_iter()
-                .map(|(seq, entry)| json!({"seq": seq, "entry": entry}))
-                .collect();
-            ok(json!({"entries": entries, "next": next, "total": app.log.count().await?}))
-        }
-        .await,
-    )
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    /// The first entry's number.
+    #[serde(default)]
+    #[param(format = "uint64")]
+    from: u64,
+    /// How many entries at most; 1000 is the most there is.
+    #[serde(default = "hundred")]
+    #[param(format = "uint64")]
+    limit: u64,
 }
 
-pub(super) async fn audit_verify(State(app): Ctx) -> Response {
+const fn hundred() -> u64 {
+    100
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Entries {
+    entries: Vec<Numbered>,
+    /// Where the next page begins.
+    next: u64,
+    /// How many entries there are in all.
+    total: u64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Numbered {
+    seq: u64,
+    #[schema(value_type = Object)]
+    entry: Value,
+}
+
+/// Entries of the audit log
+#[utoipa::path(get, path = "/v1/audit/entries", tag = "audit", params(Page), responses((status = OK, body = Entries)))]
+pub(super) async fn audit_entries(State(app): Ctx, Query(page): Query<Page>) -> Outcome<Entries> {
+    let limit = usize::try_from(page.limit.clamp(1, 1000)).unwrap_or(1000);
+    let found = app.log.entries(page.from, limit).await?;
+    let next = found.last().map_or(page.from, |(seq, _)| seq + 1);
+    let entries = found.into_iter().map(|(seq, entry)| Numbered { seq, entry });
+    ok(Entries {
+        entries: entries.collect(),
+        next,
+        total: app.log.count().await?,
+    })
+}
+
+/// Check the whole audit log
+#[utoipa::path(post, path = "/v1/audit/verify", tag = "audit", responses((status = OK, body = Verification)))]
+pub(super) async fn audit_verify(State(app): Ctx) -> Outcome<Verification> {
     let checked = async {
         app.log.seal((app.clock)()).await?;
         app.log.verify().await
     };
-    answer(match checked.await {
-        Ok(verification) => ok(json!(verification)),
+    match checked.await {
+        Ok(verification) => ok(verification),
         Err(AuditError::Store(error)) => Err(error.into()),
         Err(error) => Err(Problem::new(StatusCode::CONFLICT, "audit-broken", error.to_string())),
-    })
+    }
 }

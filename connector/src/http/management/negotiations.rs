@@ -1,211 +1,425 @@
 //! Negotiations and the agreements that they lead to.
 
-use super::{Command, Ctx, answer, body, ok, parse, pending};
+use super::{
+    Command, Ctx,
+    idempotency::Opening,
+    reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
+};
 use crate::{
-    contract::{self, NegotiationRecord, StoredAgreement, Wanted},
-    dsp::{AgreementId, FORMAT_HTTP_PULL, Pid, catalog::ListedDataset, negotiation::State as NegotiationState},
-    http::problem::Problem,
-    process::Protocol,
+    catalog::Mode,
+    contract::{self, AgreementExport, ContractError, NegotiationRecord, Proposed, StoredAgreement, Wanted},
+    dsp::{
+        AgreementId, DatasetId, FORMATS, ParticipantId, Pid, Role, catalog::ListedDataset, message::Explanation,
+        negotiation::State as NegotiationState,
+    },
+    http::{App, problem::Problem},
+    process::{ProcessError, Protocol},
 };
-use axum::{
-    extract::{Path, Query, Request, State},
-    response::Response,
-};
+use axum::extract::State;
 use http::StatusCode;
-use serde::Deserialize;
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
+use url::Url;
+use utoipa::{IntoParams, ToSchema};
 
-fn negotiation_json(record: &NegotiationRecord) -> Value {
-    json!({
-        "pid": record.core.pid, "peer": record.core.peer, "peerPid": record.core.peer_pid, "role": record.core.role,
-        "state": record.core.position.state, "stateName": record.core.state_name(), "pending": pending(&record.core.position),
-        "dataset": record.dataset, "offer": record.offer, "offerBy": record.offer_by, "manual": record.manual,
-        "agreementId": record.agreement_id(), "created": record.core.created, "updated": record.core.updated,
-        "explanation": record.core.explanation,
+/// A negotiation as the management API shows it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Negotiation {
+    /// Our id of it.
+    pid: Pid,
+    /// The other party.
+    peer: ParticipantId,
+    /// Its id of it, once known.
+    #[schema(required)]
+    peer_pid: Option<Pid>,
+    /// Our part.
+    role: Role,
+    /// The state that both sides know; null before the first message is acknowledged.
+    #[schema(required)]
+    state: Option<NegotiationState>,
+    /// The state for people.
+    state_name: String,
+    /// Steps of ours that are not acknowledged yet, oldest first.
+    pending: Vec<String>,
+    /// What is negotiated about.
+    dataset: DatasetId,
+    /// The terms on the table.
+    #[schema(value_type = Object)]
+    offer: Value,
+    /// Who put them there.
+    offer_by: Role,
+    /// The operator decides about every step.
+    manual: bool,
+    /// The next step is ours and waits for the operator.
+    held: bool,
+    /// The agreement, once there is one.
+    #[schema(required)]
+    agreement_id: Option<AgreementId>,
+    #[schema(value_type = String, format = DateTime)]
+    created: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated: Timestamp,
+    /// Why it ended, or what the peer refused last.
+    #[schema(required)]
+    explanation: Option<Explanation>,
+}
+
+impl From<NegotiationRecord> for Negotiation {
+    fn from(record: NegotiationRecord) -> Self {
+        let (state_name, pending) = (record.core.state_name(), record.core.pending());
+        let agreement_id = record.agreement_id();
+        let held = record.is_held();
+        Self {
+            pid: record.core.pid,
+            peer: record.core.peer,
+            peer_pid: record.core.peer_pid,
+            role: record.core.role,
+            state: record.core.position.state,
+            state_name,
+            pending,
+            dataset: record.dataset,
+            offer: record.offer,
+            offer_by: record.offer_by,
+            manual: record.decisions.negotiations == Mode::Manual,
+            held,
+            agreement_id,
+            created: record.core.created,
+            updated: record.core.updated,
+            explanation: record.core.explanation,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Negotiations {
+    negotiations: Vec<Negotiation>,
+}
+
+/// All negotiations
+#[utoipa::path(get, path = "/v1/negotiations", tag = "negotiations", responses((status = OK, body = Negotiations)))]
+pub(super) async fn negotiations(State(app): Ctx) -> Outcome<Negotiations> {
+    let all = app.contracts.list().await?;
+    ok(Negotiations {
+        negotiations: all.into_iter().map(Negotiation::from).collect(),
     })
 }
 
-pub(super) async fn negotiations(State(app): Ctx) -> Response {
-    answer(
-        async {
-            let all = app.contracts.list().await?;
-            ok(json!({ "negotiations": all.iter().map(negotiation_json).collect::<Vec<_>>() }))
-        }
-        .await,
-    )
-}
-
-#[derive(Deserialize)]
+/// What a consumer's operator asks for: an offer of the peer's catalog, or one that is known without it, by address and dataset.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Negotiate {
+pub(super) struct Negotiate {
+    /// The provider's id or name.
     peer: String,
+    /// The id of an offer, or of a dataset with one offer, in the peer's catalog.
     offer: String,
+    /// The provider's base address, with the version's path: negotiates without discovery and catalog. Goes with `dataset`.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = "uri")]
+    address: Option<Url>,
+    /// The dataset, where the catalog is not asked. Goes with `address`.
+    #[serde(default)]
+    dataset: Option<DatasetId>,
+    /// Terms to ask for instead of the offered ones.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     terms: Option<Value>,
+    /// Hold every step for the operator.
     #[serde(default)]
     manual: bool,
 }
 
-pub(super) async fn negotiate(State(app): Ctx, request: Request) -> Response {
-    answer(
-        async {
-            let wanted: Negotiate = body(&app, request).await?;
-            let peer = app.peers.named(&wanted.peer)?;
-            let listed = app.peers.catalog(peer).await?;
-            let (dataset, offer) = contract::pick(&listed.datasets, &wanted.offer).ok_or_else(|| {
-                Problem::not_found("offer in the peer's catalog").hint("list it with: connector catalog PEER")
-            })?;
-            pullable(dataset)?;
-            let wanted = Wanted {
-                peer: peer.did.clone(),
-                base: app.peers.base(peer).await?,
-                dataset: dataset.id.clone(),
-                offer: offer.clone(),
-                terms: wanted.terms,
-                manual: wanted.manual,
-            };
-            Ok((
-                StatusCode::CREATED,
-                negotiation_json(&app.contracts.request(wanted, (app.clock)()).await?),
-            ))
-        }
-        .await,
-    )
+/// Negotiate an offer of a peer, as its consumer
+#[utoipa::path(post, path = "/v1/negotiations", tag = "negotiations", request_body = Negotiate, responses((status = CREATED, body = Negotiation)))]
+pub(super) async fn negotiate(
+    State(app): Ctx,
+    Opening(pid): Opening,
+    Body(asked): Body<Negotiate>,
+) -> Outcome<Negotiation> {
+    if let Some(record) = opened(&app, &pid).await? {
+        return created(record.into());
+    }
+    let wanted = wanted(&app, pid, asked).await?;
+    created(app.contracts.request(wanted, (app.clock)()).await?.into())
 }
 
-fn pullable(dataset: &ListedDataset) -> Result<(), Problem> {
-    if dataset.can_pull() {
+/// What an earlier try with the same key has opened.
+async fn opened(app: &App, pid: &Pid) -> Result<Option<NegotiationRecord>, Problem> {
+    match app.contracts.get(pid).await {
+        Ok(record) => Ok(Some(record)),
+        Err(ContractError::Process(ProcessError::NotFound)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn wanted(app: &App, pid: Pid, asked: Negotiate) -> Result<Wanted, Problem> {
+    let peer = app.peers.named(&asked.peer)?;
+    let (base, dataset, offer) = match (asked.address, asked.dataset) {
+        (Some(address), Some(dataset)) => {
+            // Without a catalog the operator's terms are all that is known of the offer.
+            let offer = json!({"@id": asked.offer, "@type": "Offer", "permission": [{"action": "use"}]});
+            (address, dataset, offer)
+        }
+        (None, None) => {
+            let listed = app.peers.catalog(peer).await?;
+            let (dataset, offer) = contract::pick(&listed.datasets, &asked.offer).ok_or_else(|| {
+                Problem::not_found("offer in the peer's catalog").hint("list it with: connector catalog PEER")
+            })?;
+            transferable(dataset)?;
+            (app.peers.base(peer).await?, dataset.id.clone(), offer.clone())
+        }
+        _ => {
+            return Err(Problem::bad_request(
+                "invalid",
+                "address and dataset belong together: both, to negotiate without the peer's catalog, or neither",
+            ));
+        }
+    };
+    Ok(Wanted {
+        pid,
+        peer: peer.did.clone(),
+        base,
+        dataset,
+        offer,
+        terms: asked.terms,
+        manual: asked.manual,
+    })
+}
+
+fn transferable(dataset: &ListedDataset) -> Result<(), Problem> {
+    if dataset.formats.iter().any(|format| FORMATS.contains(&format.as_str())) {
         return Ok(());
     }
     Err(Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "unknown-format",
         format!(
-            "the dataset is not offered as {FORMAT_HTTP_PULL}, but as {}",
+            "the dataset is not offered as {}, but as {}",
+            FORMATS.join(" or "),
             dataset.formats.join(", ")
         ),
     ))
 }
 
-pub(super) async fn negotiation(State(app): Ctx, Path(pid): Path<String>) -> Response {
-    answer(
-        async {
-            ok(negotiation_json(
-                &app.contracts.get(&parse(&pid, "negotiation")?).await?,
-            ))
-        }
-        .await,
-    )
+/// What a provider's operator proposes to a consumer that has not asked.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Propose {
+    /// The consumer's id or name.
+    peer: String,
+    /// One of our datasets.
+    dataset: DatasetId,
+    /// The consumer's base address, with the version's path: proposes without discovery.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "uri")]
+    address: Option<Url>,
+    /// Terms to propose instead of the published ones.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    terms: Option<Value>,
+    /// Hold every step for the operator.
+    #[serde(default)]
+    manual: bool,
 }
 
-/// Answers when the negotiation has ended or waits for the operator. Listens before it looks, so that nothing is missed.
+/// Propose an agreement about one of our datasets, as its provider
+#[utoipa::path(post, path = "/v1/offers", tag = "negotiations", request_body = Propose, responses((status = CREATED, body = Negotiation)))]
+pub(super) async fn propose(
+    State(app): Ctx,
+    Opening(pid): Opening,
+    Body(asked): Body<Propose>,
+) -> Outcome<Negotiation> {
+    if let Some(record) = opened(&app, &pid).await? {
+        return created(record.into());
+    }
+    let peer = app.peers.named(&asked.peer)?;
+    let dataset = app.catalog.get(&asked.dataset).await?;
+    let proposed = Proposed {
+        pid,
+        peer: peer.did.clone(),
+        dataset: dataset.ok_or_else(|| Problem::not_found("dataset"))?,
+        base: match asked.address {
+            Some(address) => address,
+            None => app.peers.base(peer).await?,
+        },
+        terms: asked.terms,
+        manual: asked.manual,
+    };
+    created(app.contracts.propose(proposed, (app.clock)()).await?.into())
+}
+
+/// One negotiation
+#[utoipa::path(get, path = "/v1/negotiations/{pid}", tag = "negotiations", responses((status = OK, body = Negotiation)))]
+pub(super) async fn negotiation(State(app): Ctx, Path(pid): Path<String>) -> Outcome<Negotiation> {
+    ok(app.contracts.get(&id(&pid, "negotiation")?).await?.into())
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Patience {
+    /// How many seconds to wait, one hour at most.
+    #[serde(default = "minute")]
+    #[param(format = "uint64")]
+    timeout: u64,
+}
+
+const fn minute() -> u64 {
+    60
+}
+
+/// Wait until a negotiation has ended or waits for the operator
+///
+/// Listens before it looks, so that nothing is missed.
+#[utoipa::path(get, path = "/v1/negotiations/{pid}/wait", tag = "negotiations", params(Patience), responses(
+    (status = OK, body = Negotiation),
+    (status = REQUEST_TIMEOUT, body = Refusal, description = "Not in that time"),
+))]
 pub(super) async fn negotiation_wait(
     State(app): Ctx,
     Path(pid): Path<String>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
-    answer(
-        async {
-            let pid: Pid = parse(&pid, "negotiation")?;
-            let seconds = query
-                .get("timeout")
-                .and_then(|text| text.parse().ok())
-                .unwrap_or(60_u64)
-                .min(3600);
-            let mut events = app.transfers.events().subscribe();
-            let ended = async {
-                loop {
-                    let record = app.contracts.get(&pid).await?;
-                    let held = record.manual && record.core.position.state == Some(NegotiationState::Offered);
-                    if record.core.position.is_terminal() || (held && record.core.position.pending.is_empty()) {
-                        return ok(negotiation_json(&record));
-                    }
-                    loop {
-                        match events.recv().await {
-                            Ok(event) if event.protocol == Protocol::Negotiation && event.pid == pid => break,
-                            Ok(_) => {}
-                            Err(_) => break,
-                        }
-                    }
+    Query(patience): Query<Patience>,
+) -> Outcome<Negotiation> {
+    let pid: Pid = id(&pid, "negotiation")?;
+    let mut events = app.transfers.events().stirred();
+    let ended = async {
+        loop {
+            let record = app.contracts.get(&pid).await?;
+            if record.core.position.is_terminal() || record.is_held() {
+                return ok(record.into());
+            }
+            loop {
+                match events.recv().await {
+                    Ok((Protocol::Negotiation, stirred)) if stirred == pid => break,
+                    Ok(_) => {}
+                    Err(_) => break,
                 }
-            };
-            let late = Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "timeout",
-                "the negotiation has not ended in that time",
-            );
-            let stopping = Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "stopping",
-                "the daemon is stopping; the negotiation goes on when it runs again",
-            );
-            tokio::select! {
-                ended = tokio::time::timeout(Duration::from_secs(seconds), ended) => ended.unwrap_or(Err(late)),
-                () = app.shutdown.cancelled() => Err(stopping),
             }
         }
-        .await,
-    )
+    };
+    let late = Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "timeout",
+        "the negotiation has not ended in that time",
+    );
+    let stopping = Problem::unavailable(
+        "stopping",
+        "the daemon is stopping; the negotiation goes on when it runs again",
+    );
+    let longest = Duration::from_secs(patience.timeout.min(3600));
+    tokio::select! {
+        ended = tokio::time::timeout(longest, ended) => ended.unwrap_or(Err(late)),
+        () = app.shutdown.cancelled() => Err(stopping),
+    }
 }
 
+/// What can be done about a negotiation.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum NegotiationStep {
+    /// Consumer: take the provider's offer.
+    Accept,
+    /// Consumer: ask for other `terms`.
+    Counter,
+    /// Consumer: confirm the agreement.
+    Verify,
+    /// Provider: answer a request with an offer, of the published or of other `terms`.
+    Offer,
+    /// Provider: agree to the terms on the table.
+    Agree,
+    /// Provider: put a confirmed agreement in force.
+    Finalize,
+    /// End it.
+    Terminate,
+}
+
+/// Take a step in a negotiation
+#[utoipa::path(post, path = "/v1/negotiations/{pid}/{command}", tag = "negotiations",
+    params(("command" = inline(NegotiationStep), Path)), request_body = Command, responses((status = OK, body = Negotiation)))]
 pub(super) async fn negotiation_command(
     State(app): Ctx,
-    Path((pid, command)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    answer(
-        async {
-            let pid: Pid = parse(&pid, "negotiation")?;
-            let details: Command = body(&app, request).await?;
-            let now = (app.clock)();
-            let record = match command.as_str() {
-                "accept" => app.contracts.accept(&pid, now).await?,
-                "counter" => {
-                    let terms = details
-                        .terms
-                        .ok_or_else(|| Problem::bad_request("invalid", "terms are missing"))?;
-                    app.contracts.counter(&pid, &terms, now).await?
-                }
-                "terminate" => app.contracts.terminate(&pid, details.why(), now).await?,
-                _ => return Err(Problem::not_found("command")),
-            };
-            ok(negotiation_json(&record))
-        }
-        .await,
-    )
+    Path((pid, step)): Path<(String, NegotiationStep)>,
+    Body(details): Body<Command>,
+) -> Outcome<Negotiation> {
+    let pid: Pid = id(&pid, "negotiation")?;
+    let now = (app.clock)();
+    let terms = details.terms.as_ref();
+    let record = match step {
+        NegotiationStep::Accept => app.contracts.accept(&pid, now).await?,
+        NegotiationStep::Counter => app.contracts.counter(&pid, terms, now).await?,
+        NegotiationStep::Verify => app.contracts.verify(&pid, now).await?,
+        NegotiationStep::Offer => app.contracts.offer(&pid, terms, now).await?,
+        NegotiationStep::Agree => app.contracts.agree(&pid, now).await?,
+        NegotiationStep::Finalize => app.contracts.finalize(&pid, now).await?,
+        NegotiationStep::Terminate => app.contracts.terminate(&pid, details.why(), now).await?,
+    };
+    ok(record.into())
 }
 
-fn agreement_json(stored: &StoredAgreement) -> Value {
-    json!({
-        "id": stored.id, "dataset": stored.dataset, "provider": stored.provider, "consumer": stored.consumer,
-        "role": stored.role, "negotiation": stored.negotiation, "signed": stored.signed, "signatures": 2,
-        "agreement": stored.agreement,
+/// An agreement as the management API lists it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Agreement {
+    id: AgreementId,
+    dataset: DatasetId,
+    provider: ParticipantId,
+    consumer: ParticipantId,
+    /// Our part.
+    role: Role,
+    /// Our id of the negotiation that led to it.
+    negotiation: Pid,
+    /// When the second signature arrived here.
+    #[schema(value_type = String, format = DateTime)]
+    signed: Timestamp,
+    /// How many parties signed it.
+    signatures: usize,
+    /// The agreement as the protocol writes it, verbatim.
+    #[schema(value_type = Object)]
+    agreement: Value,
+}
+
+impl From<StoredAgreement> for Agreement {
+    fn from(stored: StoredAgreement) -> Self {
+        let signatures = stored.signatures();
+        Self {
+            id: stored.id,
+            dataset: stored.dataset,
+            provider: stored.provider,
+            consumer: stored.consumer,
+            role: stored.role,
+            negotiation: stored.negotiation,
+            signed: stored.signed,
+            signatures,
+            agreement: stored.agreement,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Agreements {
+    agreements: Vec<Agreement>,
+}
+
+/// All agreements
+#[utoipa::path(get, path = "/v1/agreements", tag = "agreements", responses((status = OK, body = Agreements)))]
+pub(super) async fn agreements(State(app): Ctx) -> Outcome<Agreements> {
+    let all = app.contracts.agreements().list().await?;
+    ok(Agreements {
+        agreements: all.into_iter().map(Agreement::from).collect(),
     })
 }
 
-pub(super) async fn agreements(State(app): Ctx) -> Response {
-    answer(
-        async {
-            let all = app.contracts.agreements().list().await?;
-            ok(json!({ "agreements": all.iter().map(agreement_json).collect::<Vec<_>>() }))
-        }
-        .await,
-    )
-}
-
-pub(super) async fn agreement(State(app): Ctx, Path(id): Path<String>) -> Response {
-    answer(
-        async {
-            let id: AgreementId = parse(&id, "agreement")?;
-            let stored = app
-                .contracts
-                .agreements()
-                .get(&id)
-                .await?
-                .ok_or_else(|| Problem::not_found("agreement"))?;
-            ok(json!(stored.export()?))
-        }
-        .await,
-    )
+/// One agreement with everything that an offline check of it needs
+#[utoipa::path(get, path = "/v1/agreements/{id}", tag = "agreements", responses((status = OK, body = AgreementExport)))]
+pub(super) async fn agreement(State(app): Ctx, Path(name): Path<String>) -> Outcome<AgreementExport> {
+    let wanted: AgreementId = id(&name, "agreement")?;
+    let stored = app.contracts.agreements().get(&wanted).await?;
+    let export = stored.ok_or_else(|| Problem::not_found("agreement"))?.export()?;
+    ok(export.ok_or_else(|| {
+        Problem::new(
+            StatusCode::CONFLICT,
+            "unsigned",
+            "this agreement carries no signatures: the peer is one that cannot sign",
+        )
+    })?)
 }

@@ -1,64 +1,72 @@
 //! Datasets of our own, catalogs of peers.
 
-use super::{Ctx, Outcome, answer, body, ok, parse};
-use crate::{catalog::NewDataset, dsp::DatasetId, http::problem::Problem};
-use axum::{
-    extract::{Path, Query, Request, State},
-    response::Response,
+use super::{
+    Ctx,
+    reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
 };
-use http::StatusCode;
-use serde_json::json;
-use std::collections::HashMap;
+use crate::{
+    catalog::{Dataset, NewDataset},
+    dsp::{DatasetId, catalog::Listed},
+    http::problem::Problem,
+};
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
-pub(super) async fn datasets(State(app): Ctx) -> Outcome {
-    ok(json!({ "datasets": app.catalog.list().await? }))
+#[derive(Serialize, ToSchema)]
+pub(super) struct Datasets {
+    datasets: Vec<Dataset>,
 }
 
-pub(super) async fn dataset_add(State(app): Ctx, request: Request) -> Response {
-    answer(
-        async {
-            let new: NewDataset = body(&app, request).await?;
-            Ok((StatusCode::CREATED, json!(app.catalog.add(new, (app.clock)()).await?)))
-        }
-        .await,
-    )
+/// The datasets that are offered
+#[utoipa::path(get, path = "/v1/datasets", tag = "datasets", responses((status = OK, body = Datasets)))]
+pub(super) async fn datasets(State(app): Ctx) -> Outcome<Datasets> {
+    ok(Datasets {
+        datasets: app.catalog.list().await?,
+    })
 }
 
-pub(super) async fn dataset_show(State(app): Ctx, Path(id): Path<String>) -> Response {
-    answer(
-        async {
-            let id: DatasetId = parse(&id, "dataset")?;
-            ok(json!(
-                app.catalog
-                    .get(&id)
-                    .await?
-                    .ok_or_else(|| Problem::not_found("dataset"))?
-            ))
-        }
-        .await,
-    )
+/// Offer a dataset
+#[utoipa::path(post, path = "/v1/datasets", tag = "datasets", request_body = NewDataset, responses((status = CREATED, body = Dataset)))]
+pub(super) async fn dataset_add(State(app): Ctx, Body(new): Body<NewDataset>) -> Outcome<Dataset> {
+    created(app.catalog.add(new, (app.clock)()).await?)
 }
 
-pub(super) async fn dataset_remove(State(app): Ctx, Path(id): Path<String>) -> Response {
-    answer(
-        async {
-            let id: DatasetId = parse(&id, "dataset")?;
-            app.catalog.remove(&id, (app.clock)()).await?;
-            ok(json!({ "removed": id }))
-        }
-        .await,
-    )
+/// One dataset
+#[utoipa::path(get, path = "/v1/datasets/{id}", tag = "datasets", responses((status = OK, body = Dataset)))]
+pub(super) async fn dataset_show(State(app): Ctx, Path(name): Path<String>) -> Outcome<Dataset> {
+    let wanted: DatasetId = id(&name, "dataset")?;
+    let found = app.catalog.get(&wanted).await?;
+    ok(found.ok_or_else(|| Problem::not_found("dataset"))?)
 }
 
-pub(super) async fn catalog(State(app): Ctx, Query(query): Query<HashMap<String, String>>) -> Response {
-    answer(
-        async {
-            let peer = query
-                .get("peer")
-                .ok_or_else(|| Problem::bad_request("invalid", "the query needs peer=DID or name"))?;
-            let peer = app.peers.named(peer)?;
-            ok(json!(app.peers.catalog(peer).await?))
-        }
-        .await,
-    )
+#[derive(Serialize, ToSchema)]
+pub(super) struct Removed {
+    removed: DatasetId,
+}
+
+/// No longer offer a dataset
+#[utoipa::path(delete, path = "/v1/datasets/{id}", tag = "datasets", responses((status = OK, body = Removed)))]
+pub(super) async fn dataset_remove(State(app): Ctx, Path(name): Path<String>) -> Outcome<Removed> {
+    let removed: DatasetId = id(&name, "dataset")?;
+    app.catalog.remove(&removed, (app.clock)()).await?;
+    ok(Removed { removed })
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfPeer {
+    /// The peer's id or name.
+    peer: String,
+}
+
+/// What a peer offers us
+#[utoipa::path(get, path = "/v1/catalog", tag = "datasets", params(OfPeer), responses(
+    (status = OK, body = Listed),
+    (status = NOT_FOUND, body = Refusal, description = "There is no such peer"),
+    (status = BAD_GATEWAY, body = Refusal, description = "The peer does not answer, or not as it should"),
+))]
+pub(super) async fn catalog(State(app): Ctx, Query(query): Query<OfPeer>) -> Outcome<Listed> {
+    let peer = app.peers.named(&query.peer)?;
+    ok(app.peers.catalog(peer).await?)
 }

@@ -1,28 +1,88 @@
 //! Transfers: commands, progress while they run, the records that came.
 
-use super::{Command, Ctx, answer, body, ok, parse, pending};
+use super::{
+    Command, Ctx,
+    idempotency::Opening,
+    reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
+};
 use crate::{
-    dsp::{AgreementId, Pid},
+    dsp::{
+        AgreementId, DatasetId, FORMAT_HTTP_PULL, ParticipantId, Pid, Role, message::Explanation,
+        transfer::State as TransferState,
+    },
     http::{App, problem::Problem},
-    process::Protocol,
-    transfer::{self, TransferRecord},
+    process::{ProcessError, Protocol},
+    transfer::{self, Released, TransferError, TransferRecord},
 };
-use axum::{
-    body::Body,
-    extract::{Path, Query, Request, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use std::{collections::HashMap, time::Duration};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use url::Url;
+use utoipa::{IntoParams, ToSchema};
 
-fn transfer_json(app: &App, record: &TransferRecord) -> Value {
-    let counts = app
+/// A transfer as the management API shows it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Transfer {
+    /// Our id of it.
+    pid: Pid,
+    /// The other party.
+    peer: ParticipantId,
+    /// Its id of it, once known.
+    #[schema(required)]
+    peer_pid: Option<Pid>,
+    /// Our part.
+    role: Role,
+    /// Under which agreement.
+    agreement: AgreementId,
+    /// Of which dataset.
+    dataset: DatasetId,
+    /// In which format: fetched by the consumer, or sent by the provider.
+    format: String,
+    /// The operator decides about every step.
+    manual: bool,
+    /// The state that both sides know; null before the first message is acknowledged.
+    #[schema(required)]
+    state: Option<TransferState>,
+    /// The state for people.
+    state_name: String,
+    /// Steps of ours that are not acknowledged yet, oldest first.
+    pending: Vec<String>,
+    /// Consumer: what has come.
+    progress: Received,
+    /// Provider: what has left.
+    #[schema(required)]
+    release: Option<Released>,
+    /// The consumer's signed receipt.
+    #[schema(required)]
+    receipt: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    updated: Timestamp,
+    /// Why it ended, was suspended, or what the peer refused last.
+    #[schema(required)]
+    explanation: Option<Explanation>,
+}
+
+/// How far a reception is.
+#[derive(Serialize, ToSchema)]
+struct Received {
+    records: u64,
+    bytes: u64,
+    complete: bool,
+    /// Every record is covered by the provider's signatures; false for a peer that cannot sign.
+    signed: bool,
+}
+
+fn shown(app: &App, record: TransferRecord) -> Transfer {
+    let live = app
         .transfers
         .live()
         .watch(&record.core.pid)
@@ -31,86 +91,137 @@ fn transfer_json(app: &App, record: &TransferRecord) -> Value {
         records: record.progress.records,
         bytes: record.progress.bytes,
     };
-    let counts = counts
-        .filter(|counts| counts.records > stored.records)
-        .unwrap_or(stored);
-    json!({
-        "pid": record.core.pid, "peer": record.core.peer, "peerPid": record.core.peer_pid, "role": record.core.role,
-        "agreement": record.agreement, "dataset": record.dataset, "state": record.core.position.state,
-        "stateName": record.core.state_name(), "pending": pending(&record.core.position),
-        "progress": {"records": counts.records, "bytes": counts.bytes, "complete": record.progress.complete},
-        "release": record.release, "receipt": record.receipt, "created": record.core.created,
-        "updated": record.core.updated, "explanation": record.core.explanation,
+    let counts = live.filter(|counts| counts.records > stored.records).unwrap_or(stored);
+    let (state_name, pending) = (record.core.state_name(), record.core.pending());
+    Transfer {
+        pid: record.core.pid,
+        peer: record.core.peer,
+        peer_pid: record.core.peer_pid,
+        role: record.core.role,
+        agreement: record.agreement,
+        dataset: record.dataset,
+        format: record.format,
+        manual: record.held,
+        state: record.core.position.state,
+        state_name,
+        pending,
+        progress: Received {
+            records: counts.records,
+            bytes: counts.bytes,
+            complete: record.progress.complete,
+            signed: !record.progress.unsigned,
+        },
+        release: record.release,
+        receipt: record.receipt,
+        created: record.core.created,
+        updated: record.core.updated,
+        explanation: record.core.explanation,
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct TransferList {
+    transfers: Vec<Transfer>,
+}
+
+/// All transfers
+#[utoipa::path(get, path = "/v1/transfers", tag = "transfers", responses((status = OK, body = TransferList)))]
+pub(super) async fn transfers(State(app): Ctx) -> Outcome<TransferList> {
+    let all = app.transfers.list().await?;
+    ok(TransferList {
+        transfers: all.into_iter().map(|record| shown(&app, record)).collect(),
     })
 }
 
-pub(super) async fn transfers(State(app): Ctx) -> Response {
-    answer(
-        async {
-            let all = app.transfers.list().await?;
-            ok(json!({ "transfers": all.iter().map(|record| transfer_json(&app, record)).collect::<Vec<_>>() }))
-        }
-        .await,
-    )
-}
-
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct StartTransfer {
+pub(super) struct StartTransfer {
+    /// Under which agreement.
     agreement: AgreementId,
+    /// `HttpData-PULL` (the default): we fetch; `HttpData-PUSH`: the provider sends.
+    #[serde(default)]
+    format: Option<String>,
+    /// The provider's base address, with the version's path: asks without discovery.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "uri")]
+    address: Option<Url>,
 }
 
-pub(super) async fn transfer_start(State(app): Ctx, request: Request) -> Response {
-    answer(
-        async {
-            let wanted: StartTransfer = body(&app, request).await?;
-            let stored = app
-                .contracts
-                .agreements()
-                .get(&wanted.agreement)
-                .await?
-                .ok_or_else(|| Problem::not_found("agreement"))?;
-            let peer = app.peers.named(stored.provider.as_str())?;
-            let base = app.peers.base(peer).await?;
-            let record = app.transfers.request(&wanted.agreement, base, (app.clock)()).await?;
-            Ok((StatusCode::CREATED, transfer_json(&app, &record)))
-        }
-        .await,
-    )
+/// Ask for the data of an agreement, as its consumer
+#[utoipa::path(post, path = "/v1/transfers", tag = "transfers", request_body = StartTransfer, responses((status = CREATED, body = Transfer)))]
+pub(super) async fn transfer_start(
+    State(app): Ctx,
+    Opening(pid): Opening,
+    Body(wanted): Body<StartTransfer>,
+) -> Outcome<Transfer> {
+    // What an earlier try with the same key has opened.
+    match app.transfers.get(&pid).await {
+        Ok(record) => return created(shown(&app, record)),
+        Err(TransferError::Process(ProcessError::NotFound)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let stored = app
+        .contracts
+        .agreements()
+        .get(&wanted.agreement)
+        .await?
+        .ok_or_else(|| Problem::not_found("agreement"))?;
+    let peer = app.peers.named(stored.provider.as_str())?;
+    let base = match wanted.address {
+        Some(address) => address,
+        None => app.peers.base(peer).await?,
+    };
+    let format = wanted.format.as_deref().unwrap_or(FORMAT_HTTP_PULL);
+    let record = app
+        .transfers
+        .request(pid, &wanted.agreement, format, base, (app.clock)())
+        .await?;
+    created(shown(&app, record))
 }
 
-pub(super) async fn transfer_show(State(app): Ctx, Path(pid): Path<String>) -> Response {
-    answer(
-        async {
-            ok(transfer_json(
-                &app,
-                &app.transfers.get(&parse(&pid, "transfer")?).await?,
-            ))
-        }
-        .await,
-    )
+/// One transfer
+#[utoipa::path(get, path = "/v1/transfers/{pid}", tag = "transfers", responses((status = OK, body = Transfer)))]
+pub(super) async fn transfer_show(State(app): Ctx, Path(pid): Path<String>) -> Outcome<Transfer> {
+    let record = app.transfers.get(&id(&pid, "transfer")?).await?;
+    ok(shown(&app, record))
 }
 
+/// What can be done about a transfer.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TransferStep {
+    /// Start it: what was requested, as its provider, or what was suspended.
+    Start,
+    /// The same as `start`.
+    Resume,
+    /// Consumer of a pull, where the operator decides: fetch the data now.
+    Fetch,
+    /// Pause it.
+    Suspend,
+    /// Say that everything was transferred.
+    Complete,
+    /// End it for good.
+    Terminate,
+}
+
+/// Take a step in a transfer
+#[utoipa::path(post, path = "/v1/transfers/{pid}/{command}", tag = "transfers",
+    params(("command" = inline(TransferStep), Path)), request_body = Command, responses((status = OK, body = Transfer)))]
 pub(super) async fn transfer_command(
     State(app): Ctx,
-    Path((pid, command)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    answer(
-        async {
-            let pid: Pid = parse(&pid, "transfer")?;
-            let details: Command = body(&app, request).await?;
-            let now = (app.clock)();
-            let record = match command.as_str() {
-                "suspend" => app.transfers.suspend(&pid, details.why(), now).await?,
-                "resume" => app.transfers.resume(&pid, now).await?,
-                "terminate" => app.transfers.terminate(&pid, details.why(), now).await?,
-                _ => return Err(Problem::not_found("command")),
-            };
-            ok(transfer_json(&app, &record))
-        }
-        .await,
-    )
+    Path((pid, step)): Path<(String, TransferStep)>,
+    Body(details): Body<Command>,
+) -> Outcome<Transfer> {
+    let pid: Pid = id(&pid, "transfer")?;
+    let now = (app.clock)();
+    let record = match step {
+        TransferStep::Suspend => app.transfers.suspend(&pid, details.why(), now).await?,
+        TransferStep::Start | TransferStep::Resume => app.transfers.start(&pid, now).await?,
+        TransferStep::Fetch => app.transfers.fetch(&pid, now).await?,
+        TransferStep::Complete => app.transfers.complete(&pid, now).await?,
+        TransferStep::Terminate => app.transfers.terminate(&pid, details.why(), now).await?,
+    };
+    ok(shown(&app, record))
 }
 
 /// An answer that is written while it happens.
@@ -119,41 +230,57 @@ fn lines(receiver: mpsc::Receiver<Bytes>) -> Response {
         let bytes = receiver.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(Frame::data(bytes)), receiver))
     });
-    let mut response = Response::new(Body::new(StreamBody::new(stream)));
+    let mut response = Response::new(axum::body::Body::new(StreamBody::new(stream)));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     response
 }
 
-/// One line at each change until the transfer has ended.
-pub(super) async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) -> Response {
-    let pid: Pid = match parse(&pid, "transfer") {
-        Ok(pid) => pid,
-        Err(problem) => return answer(Err(problem)),
-    };
-    if let Err(error) = app.transfers.get(&pid).await {
-        return answer(Err(error.into()));
+/// One line of a transfer's progress.
+#[derive(Serialize)]
+struct ProgressLine {
+    records: u64,
+    bytes: u64,
+    state: String,
+    complete: bool,
+    error: Option<String>,
+    ended: bool,
+}
+
+fn progress(app: &App, record: TransferRecord) -> ProgressLine {
+    let ended = record.core.position.is_terminal();
+    let shown = shown(app, record);
+    let why = shown.explanation.filter(|_| !shown.progress.complete);
+    ProgressLine {
+        records: shown.progress.records,
+        bytes: shown.progress.bytes,
+        state: shown.state_name,
+        complete: shown.progress.complete,
+        error: why.map(|why| why.reasons.join("; ")),
+        ended,
     }
+}
+
+/// Follow a transfer: one line at each change until it has ended
+#[utoipa::path(get, path = "/v1/transfers/{pid}/progress", tag = "transfers",
+    responses((status = OK, body = String, content_type = "application/x-ndjson")))]
+pub(super) async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) -> Result<Response, Problem> {
+    let pid: Pid = id(&pid, "transfer")?;
+    app.transfers.get(&pid).await?;
     let (sender, receiver) = mpsc::channel(4);
     tokio::spawn(async move {
-        let mut events = app.transfers.events().subscribe();
+        let mut events = app.transfers.events().stirred();
         loop {
             let Ok(record) = app.transfers.get(&pid).await else {
                 return;
             };
-            let shown = transfer_json(&app, &record);
-            let ended = record.core.position.is_terminal();
-            let error = record
-                .core
-                .explanation
-                .as_ref()
-                .filter(|_| !record.progress.complete)
-                .map(|why| why.reasons.join("; "));
-            let count = |name: &str| shown.pointer(&format!("/progress/{name}"));
-            let line = json!({"records": count("records"), "bytes": count("bytes"),
-                "state": record.core.state_name(), "complete": record.progress.complete, "error": error, "ended": ended});
-            if sender.send(format!("{line}\n").into()).await.is_err() || ended {
+            let line = progress(&app, record);
+            let Ok(mut text) = serde_json::to_vec(&line) else {
+                return;
+            };
+            text.push(b'\n');
+            if sender.send(text.into()).await.is_err() || line.ended {
                 return;
             }
             next_change(&app, &pid, &mut events, &sender).await;
@@ -162,14 +289,14 @@ pub(super) async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) 
             }
         }
     });
-    lines(receiver)
+    Ok(lines(receiver))
 }
 
 /// Waits for an event of this transfer, or for more records of a running reception (looked at ten times a second at most).
-pub(super) async fn next_change(
+async fn next_change(
     app: &App,
     pid: &Pid,
-    events: &mut tokio::sync::broadcast::Receiver<crate::process::outbox::Event>,
+    events: &mut tokio::sync::broadcast::Receiver<(Protocol, Pid)>,
     sender: &mpsc::Sender<Bytes>,
 ) {
     let moved = async {
@@ -186,7 +313,7 @@ pub(super) async fn next_change(
     let event = async {
         loop {
             match events.recv().await {
-                Ok(event) if event.protocol == Protocol::Transfer && event.pid == *pid => return,
+                Ok((Protocol::Transfer, stirred)) if stirred == *pid => return,
                 Ok(_) => {}
                 Err(_) => return,
             }
@@ -200,38 +327,47 @@ pub(super) async fn next_change(
     }
 }
 
-/// The received records: as they came (`raw=true`), or the records alone.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AsReceived {
+    /// The lines as they came, with sequence numbers and signed checkpoints, instead of the records alone.
+    #[serde(default)]
+    raw: bool,
+}
+
+/// The records that were received, one a line
+#[utoipa::path(get, path = "/v1/transfers/{pid}/records", tag = "transfers", params(AsReceived), responses(
+    (status = OK, body = String, content_type = "application/x-ndjson"),
+    (status = CONFLICT, body = Refusal, description = "The transfer is not complete yet"),
+    (status = GONE, body = Refusal, description = "The records are not on this connector any more"),
+))]
 pub(super) async fn transfer_records(
     State(app): Ctx,
     Path(pid): Path<String>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
-    let opened = async {
-        let record = app.transfers.get(&parse(&pid, "transfer")?).await?;
-        if !record.progress.complete {
-            return Err(
-                Problem::new(StatusCode::CONFLICT, "incomplete", "the transfer is not complete yet")
-                    .hint("wait for it with: connector transfer show PID"),
-            );
-        }
-        let path = transfer::file(&app.received, &record.core.pid);
-        tokio::fs::File::open(&path).await.map_err(|error| {
-            tracing::error!(%error, path = %path.display(), "received records cannot be read");
-            Problem::new(
-                StatusCode::GONE,
-                "gone",
-                "the received records are not on this connector any more",
-            )
-        })
-    };
-    let file = match opened.await {
-        Ok(file) => file.into_std().await,
-        Err(problem) => return answer(Err(problem)),
-    };
-    let raw = query.get("raw").is_some_and(|raw| raw == "true");
+    Query(query): Query<AsReceived>,
+) -> Result<Response, Problem> {
+    let record = app.transfers.get(&id(&pid, "transfer")?).await?;
+    if !record.progress.complete {
+        return Err(
+            Problem::new(StatusCode::CONFLICT, "incomplete", "the transfer is not complete yet")
+                .hint("wait for it with: connector transfer show PID"),
+        );
+    }
+    let path = transfer::file(&app.received, &record.core.pid);
+    let file = tokio::fs::File::open(&path).await.map_err(|error| {
+        tracing::error!(%error, path = %path.display(), "received records cannot be read");
+        Problem::new(
+            StatusCode::GONE,
+            "gone",
+            "the received records are not on this connector any more",
+        )
+    })?;
+    let file = file.into_std().await;
+    // What a peer that cannot sign has sent has no lines of ours to take apart.
+    let raw = query.raw || record.progress.unsigned;
     let (sender, receiver) = mpsc::channel(4);
     tokio::task::spawn_blocking(move || copy_records(file, raw, &sender));
-    lines(receiver)
+    Ok(lines(receiver))
 }
 
 fn copy_records(file: std::fs::File, raw: bool, sender: &mpsc::Sender<Bytes>) {
@@ -241,15 +377,11 @@ fn copy_records(file: std::fs::File, raw: bool, sender: &mpsc::Sender<Bytes>) {
     loop {
         line.clear();
         let read = reader.read_until(b'\n', &mut line).unwrap_or(0);
-        if let Some(content) = line.strip_suffix(b"\n") {
-            match (raw, crate::plane::lines::read_record(content)) {
-                (true, _) => out.extend_from_slice(&line),
-                (false, Some((_, record))) => {
-                    out.extend_from_slice(record);
-                    out.push(b'\n');
-                }
-                (false, None) => {}
-            }
+        if raw {
+            out.extend_from_slice(&line);
+        } else if let Some((_, record)) = line.strip_suffix(b"\n").and_then(crate::plane::lines::read_record) {
+            out.extend_from_slice(record);
+            out.push(b'\n');
         }
         if (out.len() > 64 * 1024 || read == 0)
             && !out.is_empty()

@@ -1,0 +1,295 @@
+//! What the operator decides: opening negotiations from either side, and every step of one that is held.
+
+use super::{AGREEMENT_DOCUMENT_HEADER, ContractError, Contracts, NegotiationRecord, agreement, decide};
+use crate::{
+    catalog::{self, Dataset, Decisions, Mode, read_policy},
+    dsp::{
+        DatasetId, ParticipantId, Pid, Role,
+        message::{self, Explanation, NegotiationMessage},
+    },
+    jose::agreement::Party,
+    process::{Core, Turn},
+};
+use policy::{Stage, Timestamp};
+use serde_json::Value;
+use url::Url;
+
+/// What a consumer wants to negotiate.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Our id for the negotiation.
+    pub pid: Pid,
+    /// The provider.
+    pub peer: ParticipantId,
+    /// The provider's base address.
+    pub base: Url,
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// The provider's offer: from its catalog, or as far as the operator knows it.
+    pub offer: Value,
+    /// Terms to ask for instead of the offered ones.
+    pub terms: Option<Value>,
+    /// Hold every step for the operator, whatever the configuration says.
+    pub manual: bool,
+}
+
+/// What a provider proposes to a consumer that has not asked.
+#[derive(Clone, Debug)]
+pub struct Proposed {
+    /// Our id for the negotiation.
+    pub pid: Pid,
+    /// The consumer.
+    pub peer: ParticipantId,
+    /// The consumer's base address.
+    pub base: Url,
+    /// The dataset.
+    pub dataset: Dataset,
+    /// Terms to propose instead of the published ones.
+    pub terms: Option<Value>,
+    /// Hold every step for the operator, whatever the configuration says.
+    pub manual: bool,
+}
+
+fn mode(decisions: Decisions, manual: bool) -> Decisions {
+    Decisions {
+        negotiations: if manual { Mode::Manual } else { decisions.negotiations },
+        ..decisions
+    }
+}
+
+impl Contracts {
+    /// Opens a negotiation as the consumer.
+    pub async fn request(&self, wanted: Wanted, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
+        decide::understandable(&wanted.offer)?;
+        let id = message::offer_id(&wanted.offer)?;
+        let offer = decide::offer_of(
+            wanted.terms.as_ref().unwrap_or(&wanted.offer),
+            id.as_str(),
+            &wanted.dataset,
+        );
+        decide::understandable(&offer)?;
+        let core = Core::new(wanted.pid, wanted.peer, Role::Consumer, wanted.base, now);
+        let decisions = mode(self.decisions, wanted.manual);
+        let mut record = NegotiationRecord::new(core, wanted.dataset, offer.clone(), wanted.offer, decisions);
+        record.asked = wanted.terms.map(|_| offer.clone());
+        let message = NegotiationMessage::Request {
+            offer,
+            callback: Some(self.base.clone()),
+        };
+        let mut turn = Turn::default();
+        record.send(&mut turn, &message, Vec::new(), now)?;
+        self.ledger.open(&record, turn, now).await?;
+        Ok(record)
+    }
+
+    /// Opens a negotiation as the provider (DSP 2025-1 §7.2.2: an offer without `consumerPid`).
+    pub async fn propose(&self, proposed: Proposed, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
+        let Proposed { dataset, peer, .. } = proposed;
+        let published = dataset.message_offer();
+        let terms = proposed.terms.as_ref().unwrap_or(&published);
+        let offer = decide::offer_of(terms, dataset.offer_id.as_str(), &dataset.id);
+        let understood = decide::understandable(&offer)?;
+        catalog::permitted(&understood, Stage::Negotiation, &peer, now)
+            .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
+        let core = Core::new(proposed.pid, peer, Role::Provider, proposed.base, now);
+        let decisions = mode(dataset.decisions.over(self.decisions), proposed.manual);
+        let mut record = NegotiationRecord::new(core, dataset.id, offer.clone(), published, decisions);
+        record.put_offer(offer.clone(), Role::Provider);
+        let message = NegotiationMessage::Offer {
+            offer,
+            callback: Some(self.base.clone()),
+        };
+        let mut turn = Turn::default();
+        record.send(&mut turn, &message, Vec::new(), now)?;
+        self.ledger.open(&record, turn, now).await?;
+        Ok(record)
+    }
+
+    /// Provider: answers a request with an offer, of the published terms or of others.
+    pub async fn offer(
+        &self,
+        pid: &Pid,
+        terms: Option<&Value>,
+        now: Timestamp,
+    ) -> Result<NegotiationRecord, ContractError> {
+        self.command(pid, now, |record, turn| {
+            record.expect_role(Role::Provider)?;
+            let id = message::offer_id(&record.published)?;
+            let offer = decide::offer_of(terms.unwrap_or(&record.published), id.as_str(), &record.dataset);
+            decide::understandable(&offer)?;
+            record.offer_instead(turn, offer, now)
+        })
+        .await
+    }
+
+    /// Provider: agrees to the terms on the table, the consumer's or its own accepted ones.
+    pub async fn agree(&self, pid: &Pid, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
+        self.command(pid, now, |record, turn| {
+            record.expect_role(Role::Provider)?;
+            let ours = read_policy(&record.offer)?;
+            catalog::permitted(&ours, Stage::Negotiation, &record.core.peer, now)
+                .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
+            self.propose_agreement(record, turn, now)
+        })
+        .await
+    }
+
+    /// Provider: finalizes a verified agreement, which has force from then on.
+    pub async fn finalize(&self, pid: &Pid, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
+        let id = self.get(pid).await?.agreement_id();
+        let stored = match &id {
+            Some(id) => self.agreements.find(id).await?,
+            None => None,
+        };
+        self.command(pid, now, |record, turn| {
+            record.expect_role(Role::Provider)?;
+            let Some(stored) = &stored else {
+                return Err(ContractError::Invalid(
+                    "the consumer has not verified an agreement yet".into(),
+                ));
+            };
+            self.finish(record, turn, stored.clone(), now)
+        })
+        .await
+    }
+
+    /// Consumer: accepts the provider's offer on the table.
+    pub async fn accept(&self, pid: &Pid, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
+        self.command(pid, now, |record, turn| {
+            record.expect_role(Role::Consumer)?;
+            record.expect_offer_of(Role::Provider)?;
+            record.send(turn, &NegotiationMessage::Accepted, Vec::new(), now)
+        })
+        .await
+    }
+
+    /// Consumer: asks for other terms in answer to the provider's offer; without any, for those on the table.
+    pub async fn counter(
+        &self,
+        pid: &Pid,
+        terms: Option<&Value>,
+        now: Timestamp,
+    ) -> Result<NegotiationRecord, ContractError> {
+        self.command(pid, now, |record, turn| {
+            record.expect_role(Role::Consumer)?;
+            let id = message::offer_id(&record.offer)?;
+            let offer = decide::offer_of(terms.unwrap_or(&record.offer), id.as_str(), &record.dataset);
+            decide::understandable(&offer)?;
+            record.ask_instead(turn, offer, now)
+        })
+        .await
+    }
+
+    /// Consumer: confirms the agreement that the provider proposed.
+    pub async fn verify(&self, pid: &Pid, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
+        self.command(pid, now, |record, turn| {
+            record.expect_role(Role::Consumer)?;
+            record.send_verification(turn, now)
+        })
+        .await
+    }
+
+    /// Ends a negotiation. Before the peer has named its process the wish is kept and carried out as soon as it has.
+    pub async fn terminate(
+        &self,
+        pid: &Pid,
+        why: Explanation,
+        now: Timestamp,
+    ) -> Result<NegotiationRecord, ContractError> {
+        self.command(pid, now, |record, turn| {
+            if record.core.peer_pid.is_none() && !record.core.position.is_terminal() {
+                record.wants_termination = Some(why.clone());
+                return Ok(());
+            }
+            self.void(record, turn)?;
+            record.core.explanation = Some(why.clone());
+            record.send(turn, &NegotiationMessage::Termination(why.clone()), Vec::new(), now)
+        })
+        .await
+    }
+
+    async fn command(
+        &self,
+        pid: &Pid,
+        now: Timestamp,
+        decide: impl FnMut(&mut NegotiationRecord, &mut Turn) -> Result<(), ContractError>,
+    ) -> Result<NegotiationRecord, ContractError> {
+        Ok(self.ledger.change(pid, now, decide).await?.0)
+    }
+
+    /// Writes the agreement over the terms on the table and sends it, signed if the consumer signs too.
+    pub(super) fn propose_agreement(
+        &self,
+        record: &mut NegotiationRecord,
+        turn: &mut Turn,
+        now: Timestamp,
+    ) -> Result<(), ContractError> {
+        // The consumer signs agreements with the key that signs its messages; the record names it.
+        let consumer = record.peer_key.map(|jkt| Party {
+            did: record.core.peer.to_string(),
+            jkt,
+        });
+        agreement::propose(record, consumer, &self.trust, now)?;
+        let agreement = record.agreement.clone().unwrap_or(Value::Null);
+        let headers = agreement::signature_header(record.provider_signature.as_deref());
+        record.send(turn, &NegotiationMessage::Agreement { agreement }, headers, now)
+    }
+
+    /// Gives an agreement force and tells the consumer.
+    pub(super) fn finish(
+        &self,
+        record: &mut NegotiationRecord,
+        turn: &mut Turn,
+        mut stored: agreement::StoredAgreement,
+        now: Timestamp,
+    ) -> Result<(), ContractError> {
+        stored.in_force = true;
+        let document = stored.document_digest();
+        let headers = document.map(|digest| (AGREEMENT_DOCUMENT_HEADER.to_owned(), digest.to_string()));
+        self.agreements.put(turn.batch(), &stored)?;
+        turn.record(stored.entry());
+        record.send(turn, &NegotiationMessage::Finalized, headers.into_iter().collect(), now)
+    }
+}
+
+impl NegotiationRecord {
+    /// Provider: puts an offer of its own on the table.
+    pub(super) fn offer_instead(&mut self, turn: &mut Turn, offer: Value, now: Timestamp) -> Result<(), ContractError> {
+        self.put_offer(offer.clone(), Role::Provider);
+        self.rounds = self.rounds.saturating_add(1);
+        self.send(
+            turn,
+            &NegotiationMessage::Offer { offer, callback: None },
+            Vec::new(),
+            now,
+        )
+    }
+
+    /// Consumer: puts a request of its own on the table.
+    pub(super) fn ask_instead(&mut self, turn: &mut Turn, offer: Value, now: Timestamp) -> Result<(), ContractError> {
+        self.put_offer(offer.clone(), Role::Consumer);
+        self.rounds = self.rounds.saturating_add(1);
+        self.send(
+            turn,
+            &NegotiationMessage::Request { offer, callback: None },
+            Vec::new(),
+            now,
+        )
+    }
+
+    /// Consumer: confirms the agreement with its own signature, if there are any.
+    pub(super) fn send_verification(&mut self, turn: &mut Turn, now: Timestamp) -> Result<(), ContractError> {
+        let headers = agreement::signature_header(self.consumer_signature.as_deref());
+        self.send(turn, &NegotiationMessage::Verification, headers, now)
+    }
+
+    pub(super) fn expect_role(&self, role: Role) -> Result<(), ContractError> {
+        if self.core.role == role {
+            return Ok(());
+        }
+        Err(ContractError::Invalid(format!(
+            "this is for the {role}; here this connector is the {}",
+            self.core.role
+        )))
+    }
+}

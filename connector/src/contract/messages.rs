@@ -1,0 +1,286 @@
+//! What peers send: a message that opens a negotiation, or one that takes a step of it.
+
+use super::{ContractError, Contracts, NegotiationRecord, agreement, decide};
+use crate::{
+    catalog::{Dataset, Decisions, Mode},
+    dsp::{
+        MessageError, OfferId, ParticipantId, Pid, Role,
+        message::{self, NegotiationMessage, Received},
+        negotiation::Negotiation,
+    },
+    jose,
+    process::{Answer, Core, Incoming, MessageKey, ProcessError, Turn},
+    trust::{Verified, did::Document},
+};
+use policy::Timestamp;
+use serde_json::Value;
+use url::Url;
+
+/// A verified request to us, with the headers that belong to the agreement.
+pub struct Call<'a> {
+    /// The message with the proof of its sender.
+    pub message: &'a Verified<Received<NegotiationMessage>>,
+    /// The sender's signature over the agreement record, if it sent one.
+    pub signature: Option<&'a str>,
+    /// The hash over the document, if it sent one.
+    pub document: Option<&'a str>,
+}
+
+impl Contracts {
+    /// A message that opens a negotiation: a consumer's request, or a provider's offer.
+    pub async fn open(&self, call: Call<'_>, now: Timestamp) -> Result<Answer, ContractError> {
+        let received = call.message.value();
+        match &received.message {
+            NegotiationMessage::Request {
+                offer,
+                callback: Some(callback),
+            } => {
+                let theirs = received.pids.consumer.as_ref();
+                self.opened(&call, Role::Provider, theirs, offer, callback, now).await
+            }
+            NegotiationMessage::Offer {
+                offer,
+                callback: Some(callback),
+            } => {
+                let theirs = received.pids.provider.as_ref();
+                self.opened(&call, Role::Consumer, theirs, offer, callback, now).await
+            }
+            _ => Err(ContractError::Invalid(
+                "only a ContractRequestMessage or ContractOfferMessage with callbackAddress opens a negotiation".into(),
+            )),
+        }
+    }
+
+    /// The process that a peer's first message opens, in which we are the `role`.
+    async fn opened(
+        &self,
+        call: &Call<'_>,
+        role: Role,
+        theirs: Option<&Pid>,
+        offer: &Value,
+        callback: &Url,
+        now: Timestamp,
+    ) -> Result<Answer, ContractError> {
+        let sender = call.message.sender();
+        let missing = match role {
+            Role::Provider => "consumerPid",
+            Role::Consumer => "providerPid",
+        };
+        let theirs = theirs.ok_or(MessageError::Missing(missing))?;
+        let incoming = incoming(call, Some(theirs));
+        if let Some(pid) = self.ledger.find(&sender.did, role, theirs).await? {
+            return match self.ledger.opened(&pid, &incoming).await? {
+                Some(answer) => Ok(answer),
+                None => Err(ContractError::Invalid(format!(
+                    "{missing} {theirs} names a negotiation that exists already"
+                ))),
+            };
+        }
+        decide::callback(callback, sender)?;
+        let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
+        let mut core = Core::new(pid, sender.did.clone(), role, callback.clone(), now);
+        core.meet(Some(theirs))?;
+        core.position = core.position.receive(role, incoming.step).map_err(ProcessError::from)?;
+        core.head = incoming.body;
+        let mut record = match role {
+            Role::Provider => self.requested(core, offer, now).await?,
+            Role::Consumer => self.proposed(core, offer)?,
+        };
+        record.heard(incoming.body);
+        record.peer_key = call.message.signed_with();
+        let answer = Answer {
+            status: 201,
+            state: record.core.state_name(),
+            pids: record.core.pids(),
+            extra: None,
+            refusal: None,
+            last: None,
+        };
+        let mut turn = Turn::default();
+        if role == Role::Provider {
+            self.answer_request(&mut record, &mut turn, offer, now)?;
+        }
+        self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
+        Ok(answer)
+    }
+
+    /// A consumer asks for one of our offers.
+    async fn requested(
+        &self,
+        core: Core<Negotiation>,
+        offer: &Value,
+        now: Timestamp,
+    ) -> Result<NegotiationRecord, ContractError> {
+        let dataset = self.offered(&message::offer_id(offer)?, &core.peer, now).await?;
+        decide::target(offer, &dataset.id)?;
+        let (ours, decisions) = (dataset.message_offer(), dataset.decisions.over(self.decisions));
+        Ok(NegotiationRecord::new(core, dataset.id, offer.clone(), ours, decisions))
+    }
+
+    /// A provider offers what nobody here has asked for: the operator decides, whatever the configuration says.
+    fn proposed(&self, core: Core<Negotiation>, offer: &Value) -> Result<NegotiationRecord, ContractError> {
+        decide::understandable(offer)?;
+        let target = offer.get("target").and_then(Value::as_str).unwrap_or_default();
+        let dataset = target
+            .parse()
+            .map_err(|error| ContractError::Invalid(format!("the offer's target {error}")))?;
+        let decisions = Decisions {
+            negotiations: Mode::Manual,
+            ..self.decisions
+        };
+        let mut record = NegotiationRecord::new(core, dataset, offer.clone(), offer.clone(), decisions);
+        record.put_offer(offer.clone(), Role::Provider);
+        Ok(record)
+    }
+
+    async fn offered(&self, offer: &OfferId, peer: &ParticipantId, now: Timestamp) -> Result<Dataset, ContractError> {
+        let unknown = || ContractError::UnknownOffer(offer.to_string());
+        let dataset = self.catalog.by_offer(offer).await?.ok_or_else(unknown)?;
+        dataset.visible_to(peer, now).map_err(|_| unknown())?;
+        Ok(dataset)
+    }
+
+    /// Any later message, addressed to our process id.
+    pub async fn receive(&self, pid: &Pid, call: Call<'_>, now: Timestamp) -> Result<Answer, ContractError> {
+        let received = call.message.value();
+        let sender = call.message.sender();
+        let record = self.ledger.of_peer(pid, &sender.did).await?;
+        let (mine, theirs) = match record.core.role {
+            Role::Consumer => (&received.pids.consumer, &received.pids.provider),
+            Role::Provider => (&received.pids.provider, &received.pids.consumer),
+        };
+        if mine.as_ref() != Some(pid) {
+            return Err(MessageError::PidMismatch.into());
+        }
+        let incoming = incoming(&call, theirs.as_ref());
+        // Keys are fetched before the decision: decisions wait for nothing. A peer that cannot sign has none.
+        let keys = match sender.identity.signs() {
+            true => Some(self.trust.resolver().document(sender, now).await?),
+            false => None,
+        };
+        let (_, answer) = self
+            .ledger
+            .receive(pid, incoming, now, |record: &mut NegotiationRecord, turn| {
+                record.peer_key = call.message.signed_with();
+                // The message has named the peer's process, which the operator's wish to end it was waiting for: R3 may have taken
+                // the opening out of the outbox before its answer is read.
+                match record.wants_termination.take() {
+                    Some(why) if !record.core.position.is_terminal() => {
+                        record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now)
+                    }
+                    _ => self.take(record, turn, &call, keys.as_deref(), now),
+                }
+                .map(|()| None)
+            })
+            .await?;
+        Ok(answer)
+    }
+
+    /// Takes one message in, and the step that follows from it unless the operator decides about that.
+    fn take(
+        &self,
+        record: &mut NegotiationRecord,
+        turn: &mut Turn,
+        call: &Call<'_>,
+        keys: Option<&Document>,
+        now: Timestamp,
+    ) -> Result<(), ContractError> {
+        let body = call.message.body_digest();
+        let held = record.decisions.negotiations == Mode::Manual;
+        match &call.message.value().message {
+            NegotiationMessage::Request { offer, .. } => {
+                record.same_offer(offer)?;
+                record.put_offer(offer.clone(), Role::Consumer);
+                record.heard(body);
+                self.answer_request(record, turn, offer, now)
+            }
+            NegotiationMessage::Offer { offer, .. } => {
+                decide::target(offer, &record.dataset)?;
+                decide::understandable(offer)?;
+                record.put_offer(offer.clone(), Role::Provider);
+                record.heard(body);
+                self.answer_offer(record, turn, now)
+            }
+            NegotiationMessage::Accepted => {
+                record.expect_offer_of(Role::Provider)?;
+                record.heard(body);
+                if held {
+                    return Ok(());
+                }
+                self.propose_agreement(record, turn, now)
+            }
+            NegotiationMessage::Agreement { agreement } => {
+                agreement::accept(record, agreement, call.signature, keys, &self.trust, now)?;
+                if held {
+                    return Ok(());
+                }
+                record.send_verification(turn, now)
+            }
+            NegotiationMessage::Verification => {
+                let stored = agreement::countersigned(record, call.signature, keys, &self.trust, now)?;
+                if held {
+                    return self.agreements.put(turn.batch(), &stored);
+                }
+                self.finish(record, turn, stored, now)
+            }
+            NegotiationMessage::Finalized => {
+                let stored = agreement::finalized(record, call.document, keys, &self.trust, now)?;
+                self.agreements.put(turn.batch(), &stored)?;
+                turn.record(stored.entry());
+                Ok(())
+            }
+            NegotiationMessage::Termination(why) => {
+                record.core.explanation = Some(why.clone());
+                self.void(record, turn)
+            }
+        }
+    }
+
+    /// The provider's rule for a request. Terms that are not understood are refused even where the operator decides.
+    fn answer_request(
+        &self,
+        record: &mut NegotiationRecord,
+        turn: &mut Turn,
+        offer: &Value,
+        now: Timestamp,
+    ) -> Result<(), ContractError> {
+        match decide::on_request(record, offer, now)? {
+            decide::Proposal::Hold => Ok(()),
+            decide::Proposal::Agree => self.propose_agreement(record, turn, now),
+            decide::Proposal::Offer(ours) => record.offer_instead(turn, ours, now),
+            decide::Proposal::Terminate(why) => {
+                record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now)
+            }
+        }
+    }
+
+    /// The consumer's rule for an offer.
+    fn answer_offer(
+        &self,
+        record: &mut NegotiationRecord,
+        turn: &mut Turn,
+        now: Timestamp,
+    ) -> Result<(), ContractError> {
+        match decide::on_counter_offer(record)? {
+            decide::Reply::Hold => Ok(()),
+            decide::Reply::Accept => record.send(turn, &NegotiationMessage::Accepted, Vec::new(), now),
+            decide::Reply::Ask(terms) => record.ask_instead(turn, terms, now),
+            decide::Reply::Terminate(why) => record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now),
+        }
+    }
+}
+
+fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>) -> Incoming<'a, Negotiation> {
+    let received = call.message.value();
+    Incoming {
+        step: received.message.step(),
+        kind: received.message.type_name(),
+        peer_pid,
+        sender: &call.message.sender().did,
+        key: MessageKey::of(received.id.as_ref(), call.message),
+        body: call.message.body_digest(),
+        signed_with: call.message.signed_with(),
+        spent: call.message.spent(),
+        renews_in: None,
+    }
+}

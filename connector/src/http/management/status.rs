@@ -1,0 +1,86 @@
+//! What the daemon is doing, and with whom.
+
+use super::{
+    Ctx,
+    reply::{Outcome, ok},
+};
+use crate::dsp::ParticipantId;
+use axum::extract::State;
+use policy::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Status {
+    /// Our own participant id.
+    did: ParticipantId,
+    version: &'static str,
+    /// Our public address.
+    address: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    ready: Timestamp,
+    uptime_seconds: u64,
+    datasets: usize,
+    peers: usize,
+    negotiations: usize,
+    agreements: usize,
+    transfers: usize,
+    /// Outgoing streams that run now.
+    streams: usize,
+    /// Null when the store has failed.
+    #[schema(required)]
+    audit_entries: Option<u64>,
+}
+
+/// What the daemon is doing
+#[utoipa::path(get, path = "/v1/status", tag = "status", responses((status = OK, body = Status)))]
+pub(super) async fn status(State(app): Ctx) -> Outcome<Status> {
+    let now = (app.clock)();
+    ok(Status {
+        did: app.trust.me().clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        address: app.root.clone(),
+        ready: app.started,
+        uptime_seconds: now.since(app.started).as_secs(),
+        datasets: app.catalog.list().await?.len(),
+        peers: app.trust.peers().count(),
+        negotiations: app.contracts.list().await?.len(),
+        agreements: app.contracts.agreements().list().await?.len(),
+        transfers: app.transfers.list().await?.len(),
+        streams: app.limits.streams.saturating_sub(app.streams.available_permits()),
+        // After a failed write the store does not say what of that write is there; the status is wanted then most of all.
+        audit_entries: app.log.count().await.ok(),
+    })
+}
+
+#[derive(Serialize, ToSchema)]
+struct PeerView {
+    did: ParticipantId,
+    #[schema(required)]
+    name: Option<String>,
+    /// Its messages and answers are signed.
+    signs: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct PeerList {
+    peers: Vec<PeerView>,
+}
+
+/// The peers of the configuration
+#[utoipa::path(get, path = "/v1/peers", tag = "status", responses((status = OK, body = PeerList)))]
+pub(super) async fn peers(State(app): Ctx) -> Outcome<PeerList> {
+    let mut peers: Vec<PeerView> = app
+        .trust
+        .peers()
+        .map(|peer| PeerView {
+            did: peer.did.clone(),
+            name: peer.name.clone(),
+            signs: peer.identity.signs(),
+        })
+        .collect();
+    peers.sort_by(|a, b| a.did.cmp(&b.did));
+    ok(PeerList { peers })
+}

@@ -1,0 +1,189 @@
+//! The provider's side of a push at work: sends what a started transfer releases to where the consumer wants it, again from the beginning
+//! after any break, and says that the transfer is complete.
+
+use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers};
+use crate::{
+    dsp::{
+        Pid, Role,
+        message::{Explanation, TransferMessage},
+        transfer::State,
+    },
+    net::{Client, Upload},
+    plane::{PlaneError, lines, paced::Paced},
+    process::Protocol,
+};
+use http::{HeaderMap, HeaderValue, header};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Runs pushes until it is told to stop.
+pub struct Pusher {
+    /// The service.
+    pub transfers: Arc<Transfers>,
+    /// The guarded client.
+    pub client: Arc<Client>,
+    /// First and longest wait between attempts.
+    pub retry: (Duration, Duration),
+    /// Longest time in which the receiver takes nothing.
+    pub silence: Duration,
+    /// Ends everything.
+    pub shutdown: CancellationToken,
+}
+
+impl Pusher {
+    /// Takes up what was running before, then follows the queue.
+    pub async fn run(self: Arc<Self>) -> Result<(), TransferError> {
+        let (tracker, running) = (TaskTracker::new(), Arc::new(Mutex::new(HashSet::<Pid>::new())));
+        for record in self.transfers.list().await? {
+            if wants_push(&record) {
+                self.transfers.pushes().wake(Protocol::Transfer, &record.core.pid);
+            }
+        }
+        loop {
+            let woken = tokio::select! {
+                woken = self.transfers.pushes().take() => woken,
+                () = self.shutdown.cancelled() => break,
+            };
+            for (_, pid) in woken {
+                if !running
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(pid.clone())
+                {
+                    continue;
+                }
+                let (this, running) = (self.clone(), running.clone());
+                tracker.spawn(async move {
+                    this.push(&pid).await;
+                    running.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+                    // A start that came while the old push was ending must not be missed.
+                    if !this.shutdown.is_cancelled()
+                        && this.transfers.get(&pid).await.is_ok_and(|record| wants_push(&record))
+                    {
+                        this.transfers.pushes().wake(Protocol::Transfer, &pid);
+                    }
+                });
+            }
+        }
+        tracker.close();
+        tracker.wait().await;
+        Ok(())
+    }
+
+    /// Tries until everything has left, the transfer stops, or the consumer refuses for good.
+    async fn push(&self, pid: &Pid) {
+        let mut wait = self.retry.0;
+        loop {
+            let record = match self.transfers.get(pid).await {
+                Ok(record) if wants_push(&record) => record,
+                _ => return,
+            };
+            let error = match self.attempt(&record).await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            let now = crate::clock::now();
+            if let TransferError::Plane(PlaneError::Refused { status, reason }) = &error
+                && (400..500).contains(status)
+                && !matches!(status, 408 | 409 | 425 | 429)
+            {
+                let why = Explanation::new("refused", format!("the destination answered {status}: {reason}"));
+                if self.transfers.terminate(pid, why, now).await.is_ok() {
+                    return;
+                }
+            }
+            tracing::warn!(%pid, %error, "the push was interrupted; it is begun again");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(self.retry.1),
+                () = self.shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    async fn attempt(&self, record: &TransferRecord) -> Result<(), TransferError> {
+        let address = record.data_address.as_ref().ok_or(TransferError::NotStarted)?;
+        let url = address.endpoint.clone().ok_or(TransferError::NotStarted)?;
+        let peer = self
+            .transfers
+            .parts
+            .trust
+            .known(&record.core.peer)
+            .ok_or_else(|| TransferError::Invalid("the peer is not configured any more".into()))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(lines::MEDIA_TYPE));
+        headers.extend(super::pull::authorization(address, peer)?);
+        let reset = CancellationToken::new();
+        let (body, ended) = self
+            .transfers
+            .open_stream(record, None, reset.clone(), crate::clock::now())
+            .await?;
+        let upload = Upload {
+            url,
+            headers,
+            body: Paced::new(body, self.silence, reset.clone()),
+            reach: peer.reach,
+        };
+        let answer = tokio::select! {
+            answer = self.client.upload(upload) => answer.map_err(PlaneError::from)?,
+            () = reset.cancelled() => return Err(PlaneError::Stopped.into()),
+            () = self.shutdown.cancelled() => return Err(PlaneError::Stopped.into()),
+        };
+        if !answer.status.is_success() {
+            let said = serde_json::from_slice(&answer.body)
+                .map(|value| crate::dsp::message::read_error(&value))
+                .unwrap_or_default();
+            return Err(PlaneError::Refused {
+                status: answer.status.as_u16(),
+                reason: said.reasons.join("; "),
+            }
+            .into());
+        }
+        // The receipt is compared with what left, once that is recorded.
+        let _ = ended.await;
+        let receipt = answer.headers.get(RECEIPT_HEADER).and_then(|value| value.to_str().ok());
+        self.transfers.delivered(record, receipt, crate::clock::now()).await
+    }
+}
+
+impl Transfers {
+    /// A push has arrived: keeps the consumer's receipt, if it is one that signs, and says that the transfer is complete unless the
+    /// operator decides about that.
+    async fn delivered(
+        &self,
+        record: &TransferRecord,
+        receipt: Option<&str>,
+        now: policy::Timestamp,
+    ) -> Result<(), TransferError> {
+        let peer = self.parts.trust.known(&record.core.peer);
+        let keys = match peer.filter(|peer| peer.identity.signs()) {
+            Some(peer) => self.parts.trust.resolver().document(peer, now).await.ok(),
+            None => None,
+        };
+        self.ledger
+            .change(&record.core.pid, now, |record: &mut TransferRecord, turn| {
+                if let (Some(receipt), Some(_)) = (receipt, &keys) {
+                    let digest = record.take_receipt(receipt, keys.as_deref())?;
+                    turn.record(record.receipt_entry(&digest));
+                }
+                record.pushed = true;
+                if record.held {
+                    return Ok(());
+                }
+                record.send(turn, &TransferMessage::Completion, Vec::new(), now)
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+fn wants_push(record: &TransferRecord) -> bool {
+    record.core.role == Role::Provider
+        && record.is_push()
+        && record.core.position.state == Some(State::Started)
+        && record.core.position.pending.is_empty()
+        && !record.pushed
+}

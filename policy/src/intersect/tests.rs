@@ -1,0 +1,203 @@
+use super::*;
+use crate::{
+    testing::{agreement_json, constraint},
+    within,
+};
+
+fn purposes(operator: &str, names: &[&str]) -> Json {
+    constraint("purpose", operator, json!(names))
+}
+
+fn time(operator: &str, date: &str) -> Json {
+    constraint("dateTime", operator, json!(date))
+}
+
+fn of(constraints: Json) -> Json {
+    agreement_json(json!({"permission": [{"action": "use", "constraint": constraints}]}))
+}
+
+/// The constraints of the one permission that two permissions of `use` have in common.
+fn common(asked: Json, offered: Json) -> Json {
+    intersect(&of(asked), &of(offered)).unwrap()["permission"][0]["constraint"].clone()
+}
+
+/// Pointer and text of what stands in the way, and whether the pointer leads into the asked policy.
+fn fault(asked: &Json, offered: &Json) -> (String, bool, String) {
+    let NoCommonTerms {
+        pointer,
+        in_asked,
+        text,
+    } = intersect(asked, offered).unwrap_err();
+    (pointer, in_asked, text)
+}
+
+#[test]
+fn a_counter_offer_is_answered_with_what_both_allow() {
+    let asked = agreement_json(json!({
+        "profile": "https://w3id.org/dases/ns/profile",
+        "odrl:permission": {
+            "odrl:action": {"@id": "odrl:use"}, "uid": "urn:rule",
+            "constraint": [
+                {"odrl:leftOperand": {"@id": "odrl:purpose"}, "operator": "odrl:isAnyOf", "rightOperand": ["dases:orientation", {"@id": "dpv:Marketing"}]},
+                time("lteq", "2027-12-31T00:00:00Z"),
+            ],
+            "duty": {"action": "attribute"},
+        },
+        "prohibition": [{"action": "sell"}],
+    }));
+    let offered = agreement_json(json!({
+        "profile": ["https://w3id.org/dases/ns/profile"],
+        "permission": [{
+            "action": "use",
+            "constraint": [
+                purposes("isAnyOf", &["orientation", "training"]),
+                time("lteq", "2026-12-31T00:00:00Z"),
+                constraint("dases:dataCategory", "isNoneOf", json!(["identity"])),
+            ],
+            "duty": [{"action": "delete"}],
+        }],
+        "prohibition": [{"action": "distribute"}, {"action": "odrl:sell"}],
+        "obligation": [{"action": "inform"}],
+    }));
+    let common = json!({
+        "profile": ["https://w3id.org/dases/ns/profile"],
+        "permission": [{
+            "action": "odrl:use",
+            "constraint": [
+                {"leftOperand": "odrl:purpose", "operator": "odrl:isAnyOf", "rightOperand": ["dases:orientation"]},
+                time("lteq", "2026-12-31T00:00:00Z"),
+                constraint("dases:dataCategory", "isNoneOf", json!(["identity"])),
+            ],
+            "duty": [{"action": "attribute"}, {"action": "delete"}],
+        }],
+        "prohibition": [{"action": "sell"}, {"action": "distribute"}],
+        "obligation": [{"action": "inform"}],
+    });
+    assert_eq!(intersect(&asked, &offered), Ok(common.clone()));
+    let policy = |json: &Json| Policy::parse(json).unwrap();
+    let common = policy(&agreement_json(common));
+    assert_eq!(within(&common, &policy(&asked)), Ok(()));
+    assert_eq!(within(&common, &policy(&offered)), Ok(()));
+}
+
+#[test]
+fn the_tighter_time_bound_stays_as_it_was_written() {
+    let tight = time("lteq", "2026-06-30T23:00:00Z");
+    assert_eq!(
+        common(json!([time("lt", "2026-12-31Z")]), json!([tight])),
+        json!([tight])
+    );
+    assert_eq!(
+        common(json!([tight]), json!([time("lt", "2026-12-31Z")])),
+        json!([tight])
+    );
+    let window = json!([time("gteq", "2026-01-01Z"), time("lt", "2026-12-31Z")]);
+    assert_eq!(common(json!([window[0]]), json!([window[1]])), window);
+}
+
+#[test]
+fn alternatives_that_the_other_side_excludes_go() {
+    let any = |names: &[&str]| json!([purposes("isAnyOf", names)]);
+    assert_eq!(common(any(&["a", "b", "c"]), any(&["b", "c", "d"])), any(&["b", "c"]));
+    assert_eq!(
+        common(any(&["a", "b"]), json!([purposes("isNoneOf", &["b", "z"])])),
+        any(&["a"])
+    );
+    let none = json!([purposes("isNoneOf", &["a"]), purposes("isNoneOf", &["b"])]);
+    assert_eq!(common(json!([none[0]]), json!([none[1]])), none);
+    let days = |list: &[&str]| json!([constraint("dateTime", "isAnyOf", json!(list))]);
+    let first_days = days(&["2026-06-01Z", "2026-06-02Z"]);
+    assert_eq!(
+        common(
+            days(&["2026-06-01Z", "2026-06-02Z", "2026-07-01Z"]),
+            json!([time("lt", "2026-06-15Z")])
+        ),
+        first_days
+    );
+}
+
+#[test]
+fn the_parts_of_an_and_are_constraints_like_others_and_an_or_stays_whole() {
+    let (a, b) = (purposes("eq", &["a"]), time("lt", "2026-06-15Z"));
+    let either = json!({"or": [a, b]});
+    assert_eq!(common(json!([{"and": [a, b]}]), json!([b])), json!([a, b]));
+    assert_eq!(
+        common(json!([either]), json!([time("gt", "2026-01-01Z")])),
+        json!([either, time("gt", "2026-01-01Z")])
+    );
+    assert_eq!(common(json!([either]), json!([a])), json!([a]));
+}
+
+#[test]
+fn the_narrower_action_is_common_and_needless_permissions_go() {
+    let asked = agreement_json(json!({"permission": [{"action": "use"}, {"action": "read"}]}));
+    let offered =
+        agreement_json(json!({"permission": [{"action": "display"}, {"action": "play"}, {"action": "sell"}]}));
+    let common = json!({"permission": [{"action": "play"}]});
+    assert_eq!(intersect(&asked, &offered), Ok(common.clone()));
+    assert_eq!(intersect(&offered, &asked), Ok(common));
+}
+
+#[test]
+fn nothing_in_common_is_said_with_its_reason() {
+    let act = |action: &str| agreement_json(json!({"permission": [{"action": action}]}));
+    let (pointer, in_asked, text) = fault(&act("use"), &act("sell"));
+    assert_eq!((pointer.as_str(), in_asked), ("/permission", true));
+    assert_eq!(text, "no action is permitted by both policies");
+    let clash = |one: Json, other: Json| fault(&of(json!([one])), &of(json!([other]))).2;
+    assert!(clash(purposes("eq", &["a"]), purposes("eq", &["b"])).starts_with("no purpose is left"));
+    assert!(clash(time("lt", "2026-01-01Z"), time("gt", "2026-06-01Z")).starts_with("no time is left"));
+    assert!(clash(purposes("eq", &["a"]), json!({"and": [purposes("neq", &["a"])]})).starts_with("no purpose is left"));
+    let consent = |operator: &str| constraint("dases:consent", operator, json!("given"));
+    assert!(clash(consent("eq"), consent("neq")).starts_with("no state of consent is left"));
+    let category = |name: &str| constraint("dases:dataCategory", "eq", json!(name));
+    assert!(clash(category("skills"), category("results")).starts_with("no data category is left"));
+    let recipient = |name: &str| constraint("recipient", "eq", json!(name));
+    assert!(clash(recipient("did:web:a"), recipient("did:web:b")).starts_with("no recipient is left"));
+}
+
+#[test]
+fn profiles_must_agree_and_every_term_must_be_understood() {
+    let profiled = agreement_json(json!({"permission": [{"action": "use"}], "profile": "odrl:core"}));
+    assert_eq!(
+        fault(&profiled, &of(json!([]))).2,
+        "the policies name different profiles"
+    );
+    let region = of(json!([constraint("spatial", "eq", json!("FR"))]));
+    let (pointer, in_asked, text) = fault(&of(json!([])), &region);
+    assert_eq!(
+        (pointer.as_str(), in_asked),
+        ("/permission/0/constraint/0/leftOperand", false)
+    );
+    assert_eq!(text, "the left operand \"spatial\" is not understood");
+    assert!(intersect(&region, &region).is_ok());
+}
+
+#[test]
+fn what_is_not_a_policy_has_nothing_in_common_with_one() {
+    let (pointer, in_asked, _) = fault(&of(json!([])), &json!({"@id": "urn:1", "permission": [{"action": 1}]}));
+    assert_eq!((pointer.as_str(), in_asked), ("/permission/0/action", false));
+    assert_eq!(fault(&json!(null), &of(json!([]))).0, "");
+}
+
+#[test]
+fn the_common_terms_are_bounded() {
+    let many = |left: &str, count: usize| {
+        let rules = (0..count)
+            .map(|i| json!({"action": "use", "constraint": [constraint(left, "eq", json!(format!("n{i}")))]}));
+        agreement_json(json!({"permission": rules.collect::<Vec<_>>()}))
+    };
+    let (pointer, in_asked, text) = fault(&of(json!([])), &many("purpose", MAX_PERMISSIONS + 1));
+    assert_eq!((pointer.as_str(), in_asked), ("/permission", false));
+    assert!(text.contains("more than 32 permissions"));
+    assert!(intersect(&many("purpose", MAX_PERMISSIONS), &of(json!([]))).is_ok());
+    let product = fault(&many("purpose", 6), &many("recipient", 6)).2;
+    assert!(product.contains("more than 32 permissions in common"), "{product}");
+    let names = |from: usize| (from..from + 900).map(|i| format!("n{i}")).collect::<Vec<_>>();
+    let long = |from| of(json!([constraint("purpose", "isNoneOf", json!(names(from)))]));
+    assert!(
+        fault(&long(0), &long(900))
+            .2
+            .starts_with("the common terms would be too long")
+    );
+}

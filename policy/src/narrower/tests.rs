@@ -1,0 +1,260 @@
+use super::*;
+use crate::{
+    same_terms,
+    testing::{agreement, constraint, permitting, prohibiting},
+};
+use serde_json::{Value, json};
+
+fn purposes(operator: &str, names: &[&str]) -> Value {
+    constraint("purpose", operator, json!(names))
+}
+
+fn until(date: &str) -> Value {
+    constraint("dateTime", "lteq", json!(date))
+}
+
+/// Pointer of what is wider, and whether it leads into the asked policy.
+fn fault(asked: Value, offered: Value) -> (String, bool) {
+    let wider = within(&agreement(asked), &agreement(offered)).unwrap_err();
+    (wider.pointer, wider.in_asked)
+}
+
+/// Whether a permission under `asked` is within a permission under `offered`.
+fn keeps_to(asked: Value, offered: Value) -> bool {
+    within(&permitting(asked), &permitting(offered)).is_ok()
+}
+
+#[test]
+fn a_shorter_time_for_fewer_purposes_and_a_narrower_action_is_within_the_offer() {
+    let offered = agreement(json!({
+        "permission": [{
+            "action": "use",
+            "constraint": [until("2026-12-31T00:00:00Z"), purposes("isAnyOf", &["orientation", "training"])],
+            "duty": [{"action": "delete"}],
+        }],
+        "prohibition": [{"action": "distribute"}],
+        "obligation": [{"action": "inform"}],
+    }));
+    let asked = agreement(json!({
+        "permission": [{
+            "action": "odrl:read",
+            "constraint": [
+                purposes("isAnyOf", &["dases:orientation"]),
+                constraint("dases:dataCategory", "eq", json!("skills")),
+                until("2026-06-30T00:00:00Z"),
+            ],
+            "duty": [{"action": "odrl:delete"}, {"action": "attribute"}],
+        }],
+        "prohibition": [{"action": "sell"}, {"action": "use", "constraint": [purposes("eq", &["marketing"])]}, {"action": "distribute"}],
+        "obligation": [{"action": "inform"}],
+    }));
+    assert_eq!(within(&asked, &offered), Ok(()));
+    let wider = within(&offered, &asked).unwrap_err();
+    assert_eq!((wider.pointer.as_str(), wider.in_asked), ("/permission/0/action", true));
+    assert_eq!(
+        wider.to_string(),
+        "at /permission/0/action of the asked policy: use is not offered"
+    );
+}
+
+#[test]
+fn what_is_wider_is_named_with_its_pointer() {
+    let rule = |constraint: Value| json!({"permission": [{"action": "use", "constraint": [constraint]}]});
+    let bare = json!({"permission": [{"action": "use"}]});
+    assert_eq!(
+        fault(bare.clone(), rule(until("2026-12-31T00:00:00Z"))),
+        ("/permission/0/constraint/0".to_owned(), false)
+    );
+    let with = |name: &str, value: Value| json!({"permission": [{"action": "use"}], name: value});
+    assert_eq!(
+        fault(bare.clone(), with("prohibition", json!([{"action": "sell"}]))),
+        ("/prohibition/0".to_owned(), false)
+    );
+    assert_eq!(
+        fault(bare.clone(), with("obligation", json!([{"action": "inform"}]))),
+        ("/obligation/0".to_owned(), false)
+    );
+    assert_eq!(
+        fault(
+            bare.clone(),
+            json!({"permission": [{"action": "use", "duty": [{"action": "delete"}]}]})
+        ),
+        ("/permission/0/duty/0".to_owned(), false)
+    );
+    assert_eq!(
+        fault(bare.clone(), with("profile", json!("odrl:core"))),
+        (String::new(), true)
+    );
+    assert_eq!(
+        fault(with("target", json!("urn:other")), bare),
+        ("/target".to_owned(), true)
+    );
+}
+
+#[test]
+fn each_permission_asked_for_needs_one_that_is_offered() {
+    let offered = agreement(json!({"permission": [
+        {"action": "read"},
+        {"action": "use", "constraint": [purposes("eq", &["orientation"])]},
+    ]}));
+    let asked = |list: Value| agreement(json!({"permission": list}));
+    let orientation = purposes("eq", &["orientation"]);
+    assert_eq!(within(&asked(json!([{"action": "read"}])), &offered), Ok(()));
+    assert_eq!(
+        within(
+            &asked(json!([{"action": "index", "constraint": [orientation]}])),
+            &offered
+        ),
+        Ok(())
+    );
+    assert!(within(&asked(json!([{"action": "read"}, {"action": "sell"}])), &offered).is_err());
+    assert!(within(&asked(json!([{"action": "index"}])), &offered).is_err());
+}
+
+#[test]
+fn names_are_compared_as_sets() {
+    let (any, none) = (
+        |names: &[&str]| purposes("isAnyOf", names),
+        |names: &[&str]| purposes("isNoneOf", names),
+    );
+    assert!(keeps_to(any(&["a"]), any(&["a", "b"])) && !keeps_to(any(&["a", "b"]), any(&["a"])));
+    assert!(keeps_to(none(&["a", "b"]), none(&["a"])) && !keeps_to(none(&["a"]), none(&["a", "b"])));
+    assert!(keeps_to(any(&["a"]), none(&["b"])) && !keeps_to(any(&["a", "b"]), none(&["b"])));
+    assert!(!keeps_to(none(&["a"]), any(&["b"])));
+    assert!(keeps_to(json!({"and": [any(&["a", "b"]), none(&["b"])]}), any(&["a"])));
+    let recipient = |operator: &str, name: &str| constraint("recipient", operator, json!(name));
+    assert!(keeps_to(recipient("eq", "did:web:a"), recipient("neq", "did:web:b")));
+    assert!(!keeps_to(recipient("eq", "did:web:a"), recipient("eq", "did:web:b")));
+}
+
+#[test]
+fn what_lies_below_a_purpose_is_not_known() {
+    let below = |names: &[&str]| purposes("isA", names);
+    assert!(keeps_to(purposes("eq", &["a"]), below(&["a"])) && !keeps_to(below(&["a"]), purposes("eq", &["a"])));
+    assert!(keeps_to(below(&["a"]), below(&["a", "b"])) && !keeps_to(below(&["a", "b"]), below(&["a"])));
+    assert!(!keeps_to(purposes("eq", &["b"]), below(&["a"])));
+    assert!(!keeps_to(below(&["a"]), purposes("neq", &["b"])));
+}
+
+#[test]
+fn categories_are_a_closed_list() {
+    let category = |operator: &str, names: &[&str]| constraint("dases:dataCategory", operator, json!(names));
+    let all_but_identity: Vec<&str> = crate::Category::ALL
+        .iter()
+        .map(|category| category.name())
+        .filter(|name| *name != "identity")
+        .collect();
+    assert!(keeps_to(
+        category("isNoneOf", &["identity"]),
+        category("isAnyOf", &all_but_identity)
+    ));
+    assert!(!keeps_to(
+        category("isNoneOf", &["skills"]),
+        category("isAnyOf", &all_but_identity)
+    ));
+    // A record whose category is missing satisfies the one and not the other.
+    let all: Vec<&str> = crate::Category::ALL.iter().map(|category| category.name()).collect();
+    assert!(!keeps_to(until("2026-12-31Z"), category("isAnyOf", &all)));
+}
+
+#[test]
+fn times_are_compared_on_the_clock() {
+    let at = |operator: &str, date: &str| constraint("dateTime", operator, json!(date));
+    assert!(keeps_to(at("lt", "2026-06-01T00:00:00Z"), at("lteq", "2026-05-31Z")));
+    assert!(keeps_to(at("lteq", "2026-05-31Z"), at("lt", "2026-06-01T00:00:00Z")));
+    assert!(!keeps_to(
+        at("lteq", "2026-06-01T00:00:00Z"),
+        at("lt", "2026-06-01T00:00:00Z")
+    ));
+    assert!(
+        keeps_to(at("gt", "2026-06-01Z"), at("gteq", "2026-06-01Z"))
+            && !keeps_to(at("gteq", "2026-06-01Z"), at("gt", "2026-06-01Z"))
+    );
+    assert!(keeps_to(at("eq", "2026-06-01T12:00:00Z"), at("eq", "2026-06-01Z")));
+    assert!(keeps_to(at("lt", "2026-06-01Z"), at("neq", "2026-06-01Z")));
+    let window = json!({"and": [at("gteq", "2026-06-01T08:00:00Z"), at("lt", "2026-06-01T20:00:00Z")]});
+    assert!(keeps_to(window, at("eq", "2026-06-01Z")));
+}
+
+#[test]
+fn logical_constraints_are_narrower_when_their_parts_are() {
+    let (a, b, ab) = (
+        purposes("eq", &["a"]),
+        purposes("eq", &["b"]),
+        purposes("isAnyOf", &["a", "b"]),
+    );
+    let join = |name: &str, parts: &[&Value]| json!({name: parts});
+    assert!(keeps_to(a.clone(), join("or", &[&b, &a])) && keeps_to(join("or", &[&a, &b]), ab.clone()));
+    assert!(!keeps_to(join("or", &[&a, &b]), a.clone()));
+    assert!(keeps_to(join("and", &[&a, &until("2026-12-31Z")]), a.clone()));
+    assert!(!keeps_to(a.clone(), join("and", &[&a, &until("2026-12-31Z")])));
+    for ordered in ["xone", "andSequence"] {
+        assert!(keeps_to(join(ordered, &[&a, &b]), join(ordered, &[&a, &b])));
+        assert!(!keeps_to(a.clone(), join(ordered, &[&a, &b])));
+    }
+}
+
+#[test]
+fn a_prohibition_is_carried_by_a_wider_one_only() {
+    let (a, ab) = (purposes("eq", &["a"]), purposes("isAnyOf", &["a", "b"]));
+    let carried =
+        |asked: &Value, offered: &Value| within(&prohibiting(asked.clone()), &prohibiting(offered.clone())).is_ok();
+    assert!(carried(&ab, &a) && !carried(&a, &ab));
+    let of = |action: &str| agreement(json!({"permission": [{"action": "use"}], "prohibition": [{"action": action}]}));
+    assert!(within(&of("reproduce"), &of("extract")).is_ok() && within(&of("extract"), &of("reproduce")).is_err());
+}
+
+#[test]
+fn obligations_and_duties_are_carried_by_the_same_only() {
+    let duty = |date: &str| {
+        agreement(
+            json!({"permission": [{"action": "use", "duty": [{"action": "delete", "constraint": [until(date)]}]}]}),
+        )
+    };
+    assert!(within(&duty("2026-06-30Z"), &duty("2026-07-31Z")).is_err());
+    assert!(within(&duty("2026-07-31Z"), &duty("2026-06-30Z")).is_err());
+    assert!(within(&duty("2026-06-30Z"), &duty("2026-06-30Z")).is_ok());
+}
+
+#[test]
+fn a_term_that_is_not_understood_is_within_the_same_term_only() {
+    let region = |name: &str| constraint("spatial", "eq", json!(name));
+    let asked = |list: Value| agreement(json!({"permission": [{"action": "use", "constraint": list}]}));
+    let offered = asked(json!([region("FR"), until("2026-12-31Z")]));
+    assert_eq!(
+        within(&asked(json!([until("2026-06-30Z"), region("FR")])), &offered),
+        Ok(())
+    );
+    assert!(within(&asked(json!([region("DE"), until("2026-12-31Z")])), &offered).is_err());
+    assert!(
+        within(
+            &asked(json!([
+                region("FR"),
+                until("2026-12-31Z"),
+                constraint("industry", "eq", json!("x"))
+            ])),
+            &offered
+        )
+        .is_err()
+    );
+    // The offer permits nothing while it is not understood, so leaving the unknown rule out would permit more.
+    let unknown =
+        agreement(json!({"permission": [{"action": "read"}, {"action": "use", "constraint": [region("FR")]}]}));
+    let wider = within(&agreement(json!({"permission": [{"action": "read"}]})), &unknown).unwrap_err();
+    assert_eq!(
+        (wider.pointer.as_str(), wider.in_asked),
+        ("/permission/1/constraint/0/leftOperand", false)
+    );
+    let act = |name: &str| agreement(json!({"permission": [{"action": name}]}));
+    assert!(within(&act("ex:foo"), &act("ex:foo")).is_ok() && within(&act("ex:foo"), &act("ex:bar")).is_err());
+}
+
+#[test]
+fn permissions_that_say_the_same_are_within_each_other() {
+    let one = agreement(json!({"permission": [{"action": "use", "constraint": [purposes("isAnyOf", &["a", "b"])]}]}));
+    let other = agreement(
+        json!({"permission": {"action": "odrl:use", "constraint": purposes("odrl:isAnyOf", &["b", "a", "b"])}}),
+    );
+    assert_eq!(same_terms(&one, &other), Ok(()));
+    assert!(within(&one, &other).is_ok() && within(&other, &one).is_ok());
+}

@@ -1,0 +1,91 @@
+//! The normal form of rules and constraints: spelling, order of alternatives and repetitions do not show. What is compared
+//! with what is decided by its users, `compare`, `narrower` and `intersect`.
+
+use crate::{
+    meaning::Test,
+    model::{Atomic, Connective, Constraint, Duty, Rule, Value},
+};
+use std::collections::BTreeSet;
+
+/// A constraint in normal form.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Normal {
+    /// A comparison that is understood.
+    Test(Test),
+    /// Not understood: the same only if written the same.
+    Verbatim(String, String, Vec<Value>),
+    Logical(Connective, Vec<Self>),
+}
+
+/// A rule or duty in normal form: action, constraints, duties.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NormalRule {
+    pub(crate) action: String,
+    pub(crate) constraints: BTreeSet<Normal>,
+    pub(crate) duties: BTreeSet<Self>,
+}
+
+impl From<&Rule> for NormalRule {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            action: rule.action.to_string(),
+            constraints: rule.constraints.iter().map(Normal::from).collect(),
+            duties: rule.duties.iter().map(Self::from).collect(),
+        }
+    }
+}
+
+impl From<&Duty> for NormalRule {
+    fn from(duty: &Duty) -> Self {
+        Self {
+            action: duty.action.to_string(),
+            constraints: duty.constraints.iter().map(Normal::from).collect(),
+            duties: BTreeSet::new(),
+        }
+    }
+}
+
+impl From<&Constraint> for Normal {
+    fn from(constraint: &Constraint) -> Self {
+        match constraint {
+            Constraint::Atomic(atomic) => Self::from(atomic),
+            Constraint::Logical { connective, parts, .. } => {
+                let mut parts: Vec<Self> = parts.iter().map(Self::from).collect();
+                if *connective != Connective::AndSequence {
+                    parts.sort_unstable();
+                }
+                // Saying the same twice changes nothing, except under xone.
+                if matches!(connective, Connective::And | Connective::Or) {
+                    parts.dedup();
+                }
+                Self::Logical(*connective, parts)
+            }
+        }
+    }
+}
+
+impl From<&Atomic> for Normal {
+    fn from(atomic: &Atomic) -> Self {
+        match &atomic.test {
+            Ok(test) => Self::from(test.clone()),
+            Err(_) => Self::Verbatim(
+                atomic.left.to_string(),
+                atomic.operator.to_string(),
+                atomic.right.clone(),
+            ),
+        }
+    }
+}
+
+impl From<Test> for Normal {
+    fn from(test: Test) -> Self {
+        match test {
+            Test::Time { order, mut spans } => {
+                spans.sort_unstable();
+                spans.dedup();
+                Self::Test(Test::Time { order, spans })
+            }
+            other => Self::Test(other),
+        }
+    }
+}

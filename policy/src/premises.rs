@@ -1,0 +1,230 @@
+//! What follows from constraints that all hold, whatever the facts are. Sound and not complete: "does not follow" may mean
+//! "not shown". Three-valued: what follows is never less true than the least true premise, so that a permission that holds
+//! carries over to what follows from it, and a prohibition that may hold as well.
+
+use crate::{
+    instants::Instants,
+    meaning::{Relation, Test},
+    model::Connective,
+    normal::Normal,
+    vocabulary::Category,
+};
+use std::collections::BTreeSet;
+
+/// Constraints that all hold, and what they say together about each left operand; `None` where they say nothing.
+#[derive(Default)]
+pub(crate) struct Premises<'a> {
+    stated: Vec<&'a Normal>,
+    time: Option<Instants>,
+    purpose: Option<Names<'a>>,
+    recipient: Option<Names<'a>>,
+    category: Option<BTreeSet<Category>>,
+    consent: Option<BTreeSet<bool>>,
+    /// The alternatives of each `or`.
+    choices: Vec<Vec<Self>>,
+}
+
+/// A set of names out of infinitely many.
+enum Names<'a> {
+    Only(BTreeSet<&'a str>),
+    AllBut(BTreeSet<&'a str>),
+}
+
+impl<'a> Names<'a> {
+    /// `None` for `isA`: what lies below a name is not known.
+    fn of(relation: Relation, names: &'a BTreeSet<String>) -> Option<Self> {
+        let names = names.iter().map(String::as_str).collect();
+        match relation {
+            Relation::AnyOf => Some(Self::Only(names)),
+            Relation::NoneOf => Some(Self::AllBut(names)),
+            Relation::Below => None,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::AllBut(mut out), Self::AllBut(also)) => {
+                out.extend(also);
+                Self::AllBut(out)
+            }
+            (Self::Only(mut names), other) | (other, Self::Only(mut names)) => {
+                names.retain(|name| other.has(name));
+                Self::Only(names)
+            }
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Only(names) => names.contains(name),
+            Self::AllBut(names) => !names.contains(name),
+        }
+    }
+
+    /// True when each of these names makes the comparison true. `isA` is true of the names that it lists; of any other it
+    /// is not known.
+    fn satisfy(&self, relation: Relation, wanted: &BTreeSet<String>) -> bool {
+        match (self, relation) {
+            (Self::Only(names), Relation::AnyOf | Relation::Below) => names.iter().all(|name| wanted.contains(*name)),
+            (Self::AllBut(_), Relation::AnyOf | Relation::Below) => false,
+            (names, Relation::NoneOf) => wanted.iter().all(|name| !names.has(name)),
+        }
+    }
+}
+
+fn categories(relation: Relation, members: &BTreeSet<Category>) -> BTreeSet<Category> {
+    let holds = |category: &&Category| members.contains(category) != (relation == Relation::NoneOf);
+    Category::ALL.iter().filter(holds).copied().collect()
+}
+
+/// Narrows what has been said about one left operand.
+fn narrow<T>(said: &mut Option<T>, more: T, and: impl FnOnce(T, T) -> T) {
+    *said = Some(match said.take() {
+        Some(before) => and(before, more),
+        None => more,
+    });
+}
+
+impl<'a> Premises<'a> {
+    pub(crate) fn of(constraints: impl IntoIterator<Item = &'a Normal>) -> Self {
+        let mut premises = Self::default();
+        for constraint in constraints {
+            premises.add(constraint);
+        }
+        premises
+    }
+
+    fn add(&mut self, constraint: &'a Normal) {
+        self.stated.push(constraint);
+        match constraint {
+            Normal::Test(test) => self.add_test(test),
+            Normal::Logical(Connective::And, parts) => parts.iter().for_each(|part| self.add(part)),
+            Normal::Logical(Connective::Or, parts) => {
+                self.choices.push(parts.iter().map(|part| Self::of([part])).collect());
+            }
+            Normal::Logical(Connective::Xone | Connective::AndSequence, _) | Normal::Verbatim(..) => {}
+        }
+    }
+
+    fn add_test(&mut self, test: &'a Test) {
+        match test {
+            Test::Time { order, spans } => {
+                narrow(&mut self.time, Instants::of(*order, spans), |one, two| one.and(&two));
+            }
+            Test::Purpose { relation, names } => {
+                if let Some(names) = Names::of(*relation, names) {
+                    narrow(&mut self.purpose, names, Names::and);
+                }
+            }
+            Test::Recipient { relation, names } => {
+                if let Some(names) = Names::of(*relation, names) {
+                    narrow(&mut self.recipient, names, Names::and);
+                }
+            }
+            Test::Category { relation, members } => {
+                narrow(&mut self.category, categories(*relation, members), |one, two| {
+                    &one & &two
+                });
+            }
+            Test::Consent { given } => {
+                narrow(&mut self.consent, BTreeSet::from([*given]), |one, two| &one & &two);
+            }
+        }
+    }
+
+    /// True when the premises cannot hold without `wanted`.
+    pub(crate) fn imply(&self, wanted: &Normal) -> bool {
+        // The alternatives are taken apart before `wanted` and never after it, which keeps the work below the product
+        // of the two sizes.
+        self.say(wanted)
+            || self
+                .choices
+                .iter()
+                .any(|parts| parts.iter().all(|part| part.imply(wanted)))
+    }
+
+    fn say(&self, wanted: &Normal) -> bool {
+        self.stated.contains(&wanted)
+            || match wanted {
+                Normal::Test(test) => self.say_test(test),
+                Normal::Logical(Connective::And, parts) => parts.iter().all(|part| self.say(part)),
+                Normal::Logical(Connective::Or, parts) => parts.iter().any(|part| self.say(part)),
+                // The order of a sequence, and that no second part holds, are known only where they are stated.
+                Normal::Logical(Connective::Xone | Connective::AndSequence, _) | Normal::Verbatim(..) => false,
+            }
+    }
+
+    /// A left operand about which nothing is said implies nothing, even what holds for all its values: the fact may be
+    /// missing.
+    fn say_test(&self, wanted: &Test) -> bool {
+        let names = |said: &Option<Names<'_>>, relation, wanted| {
+            said.as_ref().is_some_and(|names| names.satisfy(relation, wanted))
+        };
+        match wanted {
+            Test::Time { order, spans } => {
+                let wanted = Instants::of(*order, spans);
+                self.time.as_ref().is_some_and(|time| time.within(&wanted))
+            }
+            Test::Purpose {
+                relation,
+                names: wanted,
+            } => names(&self.purpose, *relation, wanted) || *relation == Relation::Below && self.say_below(wanted),
+            Test::Recipient {
+                relation,
+                names: wanted,
+            } => names(&self.recipient, *relation, wanted),
+            Test::Category { relation, members } => {
+                let wanted = categories(*relation, members);
+                self.category.as_ref().is_some_and(|members| members.is_subset(&wanted))
+            }
+            Test::Consent { given } => self.consent.as_ref().is_some_and(|said| !said.contains(&!given)),
+        }
+    }
+
+    /// Below one of few purposes is below one of more.
+    fn say_below(&self, wanted: &BTreeSet<String>) -> bool {
+        self.stated.iter().any(|stated| match stated {
+            Normal::Test(Test::Purpose {
+                relation: Relation::Below,
+                names,
+            }) => names.is_subset(wanted),
+            _ => false,
+        })
+    }
+
+    /// True when `test` can hold beside the premises, as far as they speak about its left operand.
+    pub(crate) fn admit(&self, test: &Test) -> bool {
+        let mut both = Self::default();
+        both.add_test(test);
+        let overlap = |said: &Option<Names<'_>>, also: &Option<Names<'_>>| match (said, also) {
+            (Some(names), Some(Names::Only(few))) => few.iter().any(|name| names.has(name)),
+            _ => true,
+        };
+        let time = match (&self.time, &both.time) {
+            (Some(one), Some(two)) => !one.and(two).is_empty(),
+            _ => true,
+        };
+        let category = match (&self.category, &both.category) {
+            (Some(one), Some(two)) => !one.is_disjoint(two),
+            _ => true,
+        };
+        time && category && overlap(&self.purpose, &both.purpose) && overlap(&self.recipient, &both.recipient)
+    }
+
+    /// The left operand for which the premises leave no value.
+    pub(crate) fn contradiction(&self) -> Option<&'static str> {
+        let none = |names: &Option<Names<'_>>| matches!(names, Some(Names::Only(names)) if names.is_empty());
+        [
+            (self.time.as_ref().is_some_and(Instants::is_empty), "time"),
+            (none(&self.purpose), "purpose"),
+            (none(&self.recipient), "recipient"),
+            (self.category.as_ref().is_some_and(BTreeSet::is_empty), "data category"),
+            (
+                self.consent.as_ref().is_some_and(BTreeSet::is_empty),
+                "state of consent",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(empty, what)| empty.then_some(what))
+    }
+}

@@ -1,0 +1,482 @@
+//! The management API as programs use it: its document, keys that make requests safe to repeat, and what it does with bad input.
+
+use crate::scenes::until;
+use connector::{
+    jose,
+    store::{Batch, SledStore, Store, Table},
+};
+use connector_tests::harness::{Connector, World, consent, dataset, offer, text};
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// What a request brought back.
+struct Got {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Got {
+    fn code(&self) -> &str {
+        self.body["error"]["code"].as_str().unwrap_or_default()
+    }
+
+    fn is_replayed(&self) -> bool {
+        self.headers.contains_key("idempotency-replayed")
+    }
+}
+
+/// A request with these headers, over the daemon's socket.
+async fn raw(
+    connector: &Connector,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Option<Got> {
+    let client = reqwest::Client::builder()
+        .unix_socket(connector.dir.join("management.sock"))
+        .build()
+        .unwrap();
+    let mut request = client.request(method, format!("http://connector{path}")).body(body);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request.send().await.ok()?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = serde_json::from_slice(&response.bytes().await.ok()?).unwrap_or(Value::Null);
+    Some(Got { status, headers, body })
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+async fn keyed(connector: &Connector, key: &str, path: &str, body: &Value) -> Got {
+    let body = body.to_string().into_bytes();
+    raw(connector, Method::POST, path, &[JSON, ("idempotency-key", key)], body)
+        .await
+        .expect("an answer")
+}
+
+/// The paths of the document with the methods that it names for each.
+fn documented(document: &Value) -> Vec<(String, BTreeSet<String>)> {
+    let paths = document["paths"].as_object().unwrap();
+    let methods = |item: &Value| {
+        item.as_object()
+            .unwrap()
+            .keys()
+            .map(|name| name.to_uppercase())
+            .collect()
+    };
+    paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_names_every_route_and_every_answer() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    let document = school.get("/v1/openapi.json").await;
+    assert!(text(&document, "openapi").starts_with("3.1"));
+    let printed = school.cli(&["openapi"]);
+    assert_eq!(serde_json::from_slice::<Value>(&printed.stdout).unwrap(), document);
+    let paths = documented(&document);
+    assert!(paths.len() >= 20, "{paths:?}");
+    for (path, methods) in &paths {
+        let filled = path.replace(['{', '}'], "");
+        // A method that no route takes shows which are taken; HEAD comes with GET.
+        let got = raw(school, Method::PATCH, &filled, &[], Vec::new()).await.unwrap();
+        assert_eq!(
+            (got.status, got.code()),
+            (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"),
+            "{path}"
+        );
+        let allowed = got.headers["allow"].to_str().unwrap();
+        let mut allowed: BTreeSet<String> = allowed.split(',').map(|name| name.trim().to_owned()).collect();
+        allowed.remove("HEAD");
+        assert_eq!(allowed, *methods, "{path}");
+        for method in methods {
+            let operation = &document["paths"][path][method.to_lowercase()];
+            let answers = operation["responses"].as_object().unwrap();
+            for status in ["400", "401", "500", "503"] {
+                assert!(answers.contains_key(status), "{method} {path}: {status}");
+            }
+            let names = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let names: Vec<String> = names.iter().map(|parameter| text(parameter, "name")).collect();
+            assert_eq!(
+                names.iter().any(|name| name == "idempotency-key"),
+                method != "GET",
+                "{path}"
+            );
+            assert!(
+                !text(operation, "summary").is_empty(),
+                "{method} {path} does not say what it does"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeated_request_gets_the_same_answer_and_does_nothing() {
+    let mut world = World::start(&["school", "work"]).await;
+    let school = world.get("school");
+    let path = school.dir.join("records.ndjson");
+    std::fs::write(&path, "").unwrap();
+    let new = dataset("records", &path, offer());
+    let first = keyed(school, "publish", "/v1/datasets", &new).await;
+    assert_eq!(
+        (first.status, first.is_replayed()),
+        (StatusCode::CREATED, false),
+        "{}",
+        first.body
+    );
+    let again = keyed(school, "publish", "/v1/datasets", &new).await;
+    assert_eq!(
+        (again.status, &again.body, again.is_replayed()),
+        (first.status, &first.body, true)
+    );
+    let fresh = keyed(school, "publish-2", "/v1/datasets", &new).await;
+    assert_eq!((fresh.status, fresh.code()), (StatusCode::CONFLICT, "exists"));
+
+    // A refusal is an answer too, and stands.
+    school.call(Method::DELETE, "/v1/datasets/records", None).await;
+    let refused = keyed(school, "publish-2", "/v1/datasets", &new).await;
+    assert_eq!((refused.status, refused.is_replayed()), (StatusCode::CONFLICT, true));
+    assert_eq!(
+        keyed(school, "publish-3", "/v1/datasets", &new).await.status,
+        StatusCode::CREATED
+    );
+
+    let work = world.get("work");
+    let wanted = json!({"peer": "school", "offer": "records"});
+    let opened = keyed(work, "negotiate", "/v1/negotiations", &wanted).await;
+    assert_eq!(opened.status, StatusCode::CREATED, "{}", opened.body);
+    let other = json!({"peer": "school", "offer": "records", "manual": true});
+    for (path, body) in [
+        ("/v1/negotiations", &other),
+        ("/v1/transfers", &wanted),
+        ("/v1/negotiations?x=y", &wanted),
+    ] {
+        let got = keyed(work, "negotiate", path, body).await;
+        assert_eq!(
+            (got.status, got.code()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused"),
+            "{path}"
+        );
+    }
+    let pid = text(&opened.body, "pid");
+    work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
+    world.get_mut("work").kill();
+    world.get_mut("work").start().await;
+    let work = world.get("work");
+    let again = keyed(work, "negotiate", "/v1/negotiations", &wanted).await;
+    assert_eq!(
+        (again.status, &again.body, again.is_replayed()),
+        (opened.status, &opened.body, true)
+    );
+    assert_eq!(
+        work.get("/v1/negotiations").await["negotiations"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_one_is_refused() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    let long = "k".repeat(256);
+    for key in ["", "two words", "clé", &long] {
+        let got = keyed(school, key, "/v1/audit/verify", &json!({})).await;
+        assert_eq!(
+            (got.status, got.code()),
+            (StatusCode::BAD_REQUEST, "idempotency-key"),
+            "{key}"
+        );
+    }
+    let two = [("idempotency-key", "a"), ("idempotency-key", "b")];
+    let got = raw(school, Method::POST, "/v1/audit/verify", &two, Vec::new())
+        .await
+        .unwrap();
+    assert_eq!((got.status, got.code()), (StatusCode::BAD_REQUEST, "idempotency-key"));
+    assert_eq!(
+        keyed(school, &long[..255], "/v1/audit/verify", &json!({})).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_still_runs_is_not_carried_out_twice_and_may_be_tried_again_when_it_could_not_be() {
+    let mut world = World::start(&["school", "work"]).await;
+    world.get("school").publish(2, 2).await;
+    let wanted = json!({"peer": "school", "offer": "records"});
+    world.get("school").signal("STOP");
+    let work = world.get("work");
+    let api = async || keyed(work, "k", "/v1/negotiations", &wanted).await;
+    let (first, ()) = tokio::join!(api(), async {
+        let other = json!({"peer": "school", "offer": "else"});
+        until("the first runs", async || {
+            let got = api().await;
+            (got.code() == "in-progress").then(|| assert_eq!(got.status, StatusCode::CONFLICT))
+        })
+        .await;
+        assert_eq!(
+            keyed(work, "k", "/v1/negotiations", &other).await.code(),
+            "idempotency-key-reused"
+        );
+        world.get("school").signal("CONT");
+    });
+    assert_eq!(first.status, StatusCode::CREATED, "{}", first.body);
+    assert!(api().await.is_replayed());
+    assert_eq!(
+        work.get("/v1/negotiations").await["negotiations"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+
+    // What was not done because the peer is away is done when it is back, with the same key.
+    world.get_mut("school").stop();
+    let work = world.get("work");
+    assert_eq!(
+        keyed(work, "l", "/v1/negotiations", &wanted).await.status,
+        StatusCode::BAD_GATEWAY
+    );
+    world.get_mut("school").start().await;
+    let work = world.get("work");
+    let opened = keyed(work, "l", "/v1/negotiations", &wanted).await;
+    assert_eq!(
+        (opened.status, opened.is_replayed()),
+        (StatusCode::CREATED, false),
+        "{}",
+        opened.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_in_between_an_outcome_is_not_guessed() {
+    let mut world = World::start(&["school", "work"]).await;
+    let school = world.get("school");
+    let many: Vec<Value> = (0..20_000)
+        .map(|number| consent(&format!("l{number}"), "did:web:work.example"))
+        .collect();
+    let many = json!(many);
+    let sending = keyed_or_cut(school, &many);
+    let killing = async {
+        until("some are recorded", async || {
+            (school.get("/v1/status").await["auditEntries"].as_u64() > Some(0)).then_some(())
+        })
+        .await;
+        school.signal("KILL");
+    };
+    let (got, ()) = tokio::join!(sending, killing);
+    assert!(got.is_none(), "the import was done before the daemon was killed");
+    world.get_mut("school").kill();
+    world.get_mut("school").start().await;
+    let school = world.get("school");
+    for _ in 0..2 {
+        let got = keyed(school, "import", "/v1/consents", &many).await;
+        assert_eq!((got.status, got.code()), (StatusCode::CONFLICT, "outcome-unknown"));
+        assert!(got.body["error"]["hint"].as_str().unwrap().contains("list"));
+    }
+}
+
+async fn keyed_or_cut(connector: &Connector, body: &Value) -> Option<Got> {
+    let headers = [JSON, ("idempotency-key", "import")];
+    raw(
+        connector,
+        Method::POST,
+        "/v1/consents",
+        &headers,
+        body.to_string().into_bytes(),
+    )
+    .await
+}
+
+/// Makes the store say what it says when the daemon died after a request was carried out and before its answer was kept.
+async fn forget_answer(connector: &Connector, key: &str) {
+    let store = SledStore::open(&connector.dir.join("store")).unwrap();
+    let row = [b"k".as_slice(), jose::sha256(key.as_bytes()).as_bytes()].concat();
+    let kept = store.get(Table(15), &row).await.unwrap().expect("the key is kept");
+    let mut kept: Value = serde_json::from_slice(&kept.value).unwrap();
+    assert!(kept["answer"].is_object());
+    kept["answer"] = Value::Null;
+    let mut batch = Batch::new();
+    batch.put(Table(15), row, kept.to_string());
+    store.commit(batch).await.unwrap();
+    store.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_opened_before_a_crash_is_found_by_its_key() {
+    let mut world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(2, 2).await;
+    let agreement = work.negotiate(school).await;
+    let requests = [
+        (
+            "negotiation",
+            "/v1/negotiations",
+            json!({"peer": "school", "offer": "records"}),
+        ),
+        ("transfer", "/v1/transfers", json!({"agreement": agreement})),
+    ];
+    let mut opened = Vec::new();
+    for (key, path, body) in &requests {
+        opened.push(text(&keyed(work, key, path, body).await.body, "pid"));
+    }
+    work.get(&format!("/v1/negotiations/{}/wait?timeout=30", opened[0]))
+        .await;
+    work.transfer_until(&opened[1], "COMPLETED").await;
+    world.get_mut("work").stop();
+    for (key, ..) in &requests {
+        forget_answer(world.get("work"), key).await;
+    }
+    world.get_mut("work").start().await;
+    let work = world.get("work");
+    for ((key, path, body), pid) in requests.iter().zip(&opened) {
+        let got = keyed(work, key, path, body).await;
+        assert_eq!(
+            (got.status, &text(&got.body, "pid")),
+            (StatusCode::CREATED, pid),
+            "{}",
+            got.body
+        );
+    }
+    assert_eq!(
+        work.get("/v1/negotiations").await["negotiations"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(
+        work.get("/v1/transfers").await["transfers"].as_array().unwrap().len(),
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_is_refused_by_name_wherever_it_comes() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
+    let huge = "9".repeat(40);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let cases: Vec<(&Method, String, &str, u16, &str)> = vec![
+        (&get, "/v1/nothing".into(), "", 404, "not-found"),
+        (&get, "/v1/datasets/a%20b".into(), "", 404, "not-found"),
+        (&get, format!("/v1/datasets/{huge}"), "", 404, "not-found"),
+        (&get, "/v1/datasets/%FF".into(), "", 400, "invalid"),
+        (&get, "/v1/negotiations/%FF%FE/wait".into(), "", 400, "invalid"),
+        (
+            &get,
+            format!("/v1/negotiations/x/wait?timeout={huge}"),
+            "",
+            400,
+            "invalid",
+        ),
+        (&get, "/v1/negotiations/x/wait?timeout=-1".into(), "", 400, "invalid"),
+        (
+            &get,
+            "/v1/negotiations/x/wait?timeout=1&timeout=2".into(),
+            "",
+            400,
+            "invalid",
+        ),
+        (&get, "/v1/negotiations/x/wait?patience=1".into(), "", 400, "invalid"),
+        (
+            &get,
+            "/v1/negotiations/x/wait?timeout=18446744073709551615".into(),
+            "",
+            404,
+            "not-found",
+        ),
+        (&get, "/v1/audit/entries?limit=many".into(), "", 400, "invalid"),
+        (&get, "/v1/transfers/x/records?raw=perhaps".into(), "", 400, "invalid"),
+        (&get, "/v1/catalog".into(), "", 400, "invalid"),
+        (&get, "/v1/catalog?peer=nobody".into(), "", 404, "unknown-peer"),
+        (&put, "/v1/status".into(), "", 405, "method-not-allowed"),
+        (&get, "/v1/transfers/x/suspend".into(), "", 405, "method-not-allowed"),
+        (&post, "/v1/negotiations/x/dance".into(), "{}", 404, "not-found"),
+        (&post, "/v1/negotiations/x/accept".into(), "{}", 404, "not-found"),
+        (
+            &post,
+            "/v1/negotiations/x/accept".into(),
+            r#"{"reason":1}"#,
+            422,
+            "invalid",
+        ),
+        (
+            &post,
+            "/v1/negotiations/x/accept".into(),
+            r#"{"resaon":"x"}"#,
+            422,
+            "invalid",
+        ),
+        (&post, "/v1/negotiations/x/accept".into(), "null", 422, "invalid"),
+        (&post, "/v1/negotiations".into(), "", 422, "invalid"),
+        (
+            &post,
+            "/v1/negotiations".into(),
+            r#"{"peer":"x","offer":"y","peer":"z"}"#,
+            422,
+            "invalid",
+        ),
+        (
+            &post,
+            "/v1/negotiations".into(),
+            r#"{"peer":"x","offer":null}"#,
+            422,
+            "invalid",
+        ),
+        (&post, "/v1/negotiations".into(), "{", 422, "invalid"),
+        (&post, "/v1/consents".into(), "{}", 422, "invalid"),
+        (&post, "/v1/consents".into(), &deep, 422, "invalid"),
+        (&post, "/v1/transfers".into(), r#"{"agreement":""}"#, 422, "invalid"),
+        (
+            &post,
+            "/v1/transfers".into(),
+            r#"{"agreement":"urn:none"}"#,
+            404,
+            "not-found",
+        ),
+    ];
+    for (method, path, body, status, code) in cases {
+        let got = raw(school, method.clone(), &path, &[JSON], body.into()).await.unwrap();
+        assert_eq!(
+            (got.status.as_u16(), got.code()),
+            (status, code),
+            "{method} {path} {body}: {}",
+            got.body
+        );
+        assert!(!text(&got.body["error"], "message").is_empty());
+    }
+    let not_utf8 = b"{\"peer\":\"\xFF\",\"offer\":\"x\"}".to_vec();
+    let got = raw(school, post.clone(), "/v1/negotiations", &[JSON], not_utf8)
+        .await
+        .unwrap();
+    assert_eq!((got.status.as_u16(), got.code()), (422, "invalid"));
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonx",
+        "",
+    ] {
+        let headers = [("content-type", kind)];
+        let got = raw(school, post.clone(), "/v1/negotiations", &headers, b"{}".to_vec())
+            .await
+            .unwrap();
+        assert_eq!((got.status.as_u16(), got.code()), (415, "content-type"), "{kind}");
+    }
+    let kind = [("content-type", "Application/JSON; charset=utf-8")];
+    let got = raw(school, post, "/v1/negotiations", &kind, b"{}".to_vec())
+        .await
+        .unwrap();
+    assert_eq!(got.status.as_u16(), 422);
+    let since = [("last-event-id", "yesterday")];
+    let got = raw(school, get, "/v1/events", &since, Vec::new()).await.unwrap();
+    assert_eq!((got.status.as_u16(), got.code()), (400, "invalid"));
+}
