@@ -230,13 +230,12 @@ async fn catalog_request(State(app): State<Arc<App>>, request: Request) -> Respo
     verified(&app, request, Family::Catalog, |verified, parts| async move {
         let app = context;
         let body = parsed(verified.value())?;
-        if !catalog::read_request(&body)?.is_empty() {
-            return Err(Problem::bad_request("unsupported-filter", "this catalog supports no filter").into());
-        }
+        let most = catalog::unconditional(catalog::read_request(&body)?)
+            .ok_or_else(|| Problem::bad_request("unsupported-filter", "this catalog supports no filter"))?;
         let at = page::Place::of(parts.uri.query())?;
         app.contracts.spend(&verified).await?;
         let mut listed = app.catalog.shown_to(&verified.sender().did, (app.clock)()).await?;
-        let links = page::cut(&mut listed.datasets, &at, app.limits.catalog_page);
+        let links = page::cut(&mut listed.datasets, &at, app.limits.catalog_page.min(most));
         let mut reply = Reply::new(StatusCode::OK, catalog::write(&listed, &app.base()));
         for link in links.headers(&format!("{}/catalog/request", app.base())) {
             reply.headers.append(header::LINK, link);

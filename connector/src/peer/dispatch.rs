@@ -16,6 +16,7 @@ use crate::{
 };
 use http::Method;
 use policy::Timestamp;
+use serde_json::Value;
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
@@ -127,6 +128,13 @@ impl Dispatcher {
     async fn attempt(&self, entry: &Outgoing, tries: u32) -> Attempt {
         let (outcome, description) = match self.send(entry).await {
             Ok(outcome) => (outcome, "acknowledged"),
+            Err(PeerError::Refused { believed: true, .. }) if self.arrived_before(entry).await => {
+                let acknowledged = Outcome::Acknowledged {
+                    peer_pid: None,
+                    body: Value::Null,
+                };
+                (acknowledged, "had arrived before")
+            }
             Err(PeerError::Refused {
                 status,
                 explanation,
@@ -159,6 +167,36 @@ impl Dispatcher {
             peer_pid: theirs,
             body: answer.body,
         })
+    }
+
+    /// Whether a peer that cannot sign refuses what it has taken already: when its first answer was lost, EDC answers the repetition with
+    /// 409. Then its process is in the state that the message leads to. Peers that sign give the same answer again (R2).
+    async fn arrived_before(&self, entry: &Outgoing) -> bool {
+        let peer = match self.peers.named(entry.peer.as_str()) {
+            Ok(peer) if !peer.identity.signs() => peer,
+            _ => return false,
+        };
+        let (family, theirs, awaited) = match entry.protocol {
+            Protocol::Negotiation => match self.contracts.get(&entry.pid).await {
+                Ok(record) => ("negotiations", record.core.peer_pid.clone(), record.core.awaited()),
+                Err(_) => return false,
+            },
+            Protocol::Transfer => match self.transfers.get(&entry.pid).await {
+                Ok(record) => ("transfers", record.core.peer_pid.clone(), record.core.awaited()),
+                Err(_) => return false,
+            },
+        };
+        let (Some(theirs), Some(awaited)) = (theirs, awaited) else {
+            return false;
+        };
+        let root = entry.base.as_str().trim_end_matches('/');
+        let Ok(url) = format!("{root}/{family}/{theirs}").parse() else {
+            return false;
+        };
+        let asked = self.peers.ask(peer, Method::GET, url, Vec::new(), Digest::EMPTY, &[]);
+        asked
+            .await
+            .is_ok_and(|answer| answer.body.get("state").and_then(Value::as_str) == Some(awaited.as_str()))
     }
 
     /// A refusal that trying again will not change. 401 may be a key that the peer has not seen yet; 408, 425 and 429 are about now.

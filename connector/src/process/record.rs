@@ -113,6 +113,12 @@ impl<M: Machine> Core<M> {
             .map_or_else(|| "REQUESTING".to_owned(), |state| state.to_string())
     }
 
+    /// The state that our oldest unacknowledged step leads to.
+    pub fn awaited(&self) -> Option<String> {
+        let (_, step) = self.position.pending.first()?;
+        M::next(self.position.state, self.role, *step).map(|state| state.to_string())
+    }
+
     /// The steps of ours that are not acknowledged yet, oldest first.
     pub fn pending(&self) -> Vec<String> {
         self.position.pending.iter().map(|(_, step)| step.to_string()).collect()

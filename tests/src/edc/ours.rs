@@ -17,8 +17,10 @@ const LEARNERS: u64 = 4;
 const CONSENTING: u64 = 3;
 /// How many records may leave.
 pub const PERMITTED: usize = (RECORDS / LEARNERS * CONSENTING) as usize;
-/// EDC's id, and its name among our peers.
-const EDC: &str = "edc";
+/// EDC's id. Not `edc`: that is a term of EDC's own JSON-LD context, which makes another id of it.
+const EDC: &str = "edc-peer";
+/// Its name among our peers.
+const NAME: &str = "edc";
 /// The name and the folder of our connector.
 const OURS: &str = "ours";
 
@@ -120,7 +122,7 @@ impl Pair {
 
     /// Has our connector negotiate EDC's goods to the end; returns our view of the negotiation.
     pub async fn we_negotiate(&self) -> Value {
-        let asked = json!({"peer": EDC, "offer": "goods"});
+        let asked = json!({"peer": NAME, "offer": "goods"});
         let opened = self.ours().post("/v1/negotiations", &asked).await;
         self.we_finalize(&text(&opened, "pid")).await
     }
@@ -193,10 +195,13 @@ impl Pair {
         let mut lines = ours.lines().rev();
         let last = lines.find(|line| ["WARN", "ERROR", "refused"].iter().any(|sign| line.contains(sign)));
         let theirs = self.edc.complaint(before);
+        let refused = [&self.to_ours, &self.to_edc].map(|wire| wire.last_refusal().unwrap_or_default());
         format!(
-            "EDC's log: {}; ours: {}",
+            "EDC's log: {}; ours: {}; last refused by ours: {}; by EDC: {}",
             theirs.as_deref().unwrap_or("no complaint"),
-            last.unwrap_or("no complaint")
+            last.unwrap_or("no complaint"),
+            refused[0],
+            refused[1]
         )
     }
 
@@ -226,7 +231,7 @@ fn config(ours: &Connector, public_url: &str, edc: &str) -> String {
         "did = \"{}\"\npublic_url = \"{public_url}\"\nlisten = \"127.0.0.1:{}\"\ntls = false\n\
          [decisions]\nother_terms = \"refuse\"\n\
          [net]\ntimeout = \"3s\"\n[retry]\nfirst = \"100ms\"\nlongest = \"1s\"\n\
-         [[peer]]\nid = \"{EDC}\"\nname = \"{EDC}\"\nidentity = \"edc-mock\"\naddress = \"{edc}\"\n\
+         [[peer]]\nid = \"{EDC}\"\nname = \"{NAME}\"\nidentity = \"edc-mock\"\naddress = \"{edc}\"\n\
          allow_http = true\nallow_private = true\n",
         ours.did, ours.port
     )

@@ -108,6 +108,16 @@ impl Wire {
         passed
     }
 
+    /// The last message that its addressee refused, and how.
+    pub fn last_refusal(&self) -> Option<String> {
+        let passed = self.passed();
+        let refused = passed.iter().rev().find(|one| one.status >= 400)?;
+        Some(format!(
+            "{} {}: {} {}",
+            refused.path, refused.body, refused.status, refused.answer
+        ))
+    }
+
     async fn pass(&self, request: Request<Bytes>) -> Response<Bytes> {
         let kind = serde_json::from_slice::<Value>(request.body())
             .ok()
