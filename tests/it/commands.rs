@@ -261,6 +261,13 @@ async fn counter_offers_are_steered_by_hand() {
     })
     .await;
     assert!(said(work.cli(&["negotiation", "accept", &pid])).contains(&pid));
+    let held = work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
+    assert_eq!(
+        (&held["stateName"], &held["held"]),
+        (&json!("AGREED"), &json!(true)),
+        "{held}"
+    );
+    assert!(said(work.cli(&["negotiation", "verify", &pid])).contains(&pid));
     let ended = work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
     assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
     refused(work, &["negotiation", "accept", &pid], 1);

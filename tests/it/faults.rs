@@ -396,6 +396,13 @@ async fn held(work: &Connector, school: &Connector) -> String {
     pid
 }
 
+/// The operator confirms the agreement to which the acceptance led, and it comes into force.
+async fn confirmed(work: &Connector, pid: &str) {
+    assert_eq!(ended(work, pid).await["stateName"], "AGREED");
+    work.post(&format!("/v1/negotiations/{pid}/verify"), &json!({})).await;
+    assert_eq!(ended(work, pid).await["stateName"], "FINALIZED");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_goes_away_leaves_no_message_behind() {
     let world = World::start(&["school", "work"]).await;
@@ -415,7 +422,7 @@ async fn a_caller_that_goes_away_leaves_no_message_behind() {
             (shown["stateName"] != "OFFERED" || shown["pending"] != json!([])).then_some(())
         })
         .await;
-        assert_eq!(ended(work, &pid).await["stateName"], "FINALIZED");
+        confirmed(work, &pid).await;
     }
 }
 
@@ -446,6 +453,6 @@ async fn a_message_for_a_peer_that_is_down_waits_and_is_not_sent_all_the_time() 
 
     world.get_mut("school").start().await;
     let (school, work) = (world.get("school"), world.get("work"));
-    assert_eq!(ended(work, &pid).await["stateName"], "FINALIZED");
+    confirmed(work, &pid).await;
     agree(work, school).await;
 }

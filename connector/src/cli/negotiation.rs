@@ -1,4 +1,4 @@
-//! `catalog`, `negotiate`, `negotiation`: from a peer's offer to an agreement.
+//! `catalog`, `negotiate`, `propose`, `negotiation`: from a peer's offer to an agreement.
 
 use super::{
     Context,
@@ -64,12 +64,24 @@ fn rows(dataset: &Value) -> Vec<Value> {
   connector negotiate school urn:offer:skills-2026 --wait
   connector negotiate school urn:offer:skills-2026 --wait --timeout 300 --terms terms.json
   connector negotiate school urn:offer:skills-2026 --manual --json
+  connector negotiate --address https://school.example/dsp/2025-1 --offer urn:offer:skills-2026 --dataset skills --wait
 ")]
 pub(super) struct Negotiate {
-    /// The peer: its name in the configuration, or its DID
-    peer: String,
+    /// The peer: its name in the configuration, or its DID. Not needed where --address leads to one configured peer
+    #[arg(required_unless_present = "address")]
+    peer: Option<String>,
     /// The offer's id, from `connector catalog`
-    offer: String,
+    #[arg(required_unless_present = "offer_id")]
+    offer: Option<String>,
+    /// The offer's id, as an option
+    #[arg(long = "offer", value_name = "ID", id = "offer_id", conflicts_with = "offer")]
+    offer_id: Option<String>,
+    /// The peer's base address with the version's path: negotiates without discovery and catalog
+    #[arg(long, value_name = "URL", requires = "dataset")]
+    address: Option<String>,
+    /// The dataset, where the catalog is not asked
+    #[arg(long, value_name = "ID", requires = "address")]
+    dataset: Option<String>,
     /// Wait until there is an agreement, a refusal, or something for you to decide
     #[arg(long)]
     wait: bool,
@@ -79,22 +91,18 @@ pub(super) struct Negotiate {
     /// Ask for these terms instead of the offered ones: a file with an ODRL policy
     #[arg(long, value_name = "FILE")]
     terms: Option<PathBuf>,
-    /// Do not accept a counter-offer by itself, even one that gives all that was asked for
+    /// Hold every step for your decision
     #[arg(long)]
     manual: bool,
 }
 
 impl Negotiate {
     pub(super) async fn run(self, context: &Context) -> Outcome {
-        let mut body = json!({"peer": self.peer, "offer": self.offer});
-        if let Some(members) = body.as_object_mut() {
-            if let Some(terms) = &self.terms {
-                members.insert("terms".into(), input::json(terms)?);
-            }
-            if self.manual {
-                members.insert("manual".into(), true.into());
-            }
-        }
+        let terms = self.terms.as_deref().map(input::json).transpose()?;
+        let body = given(json!({
+            "peer": self.peer, "offer": self.offer.or(self.offer_id), "address": self.address, "dataset": self.dataset,
+            "terms": terms, "manual": self.manual.then_some(true),
+        }));
         let api = context.api()?;
         let begun = api.post("/v1/negotiations", &body).await?;
         let pid = member(&begun, &["pid"]);
@@ -120,6 +128,55 @@ impl Negotiate {
     }
 }
 
+/// A body without the members that were not given.
+pub(super) fn given(mut body: Value) -> Value {
+    if let Some(members) = body.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    body
+}
+
+/// Propose an agreement about one of your datasets to a peer that has not asked
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector propose edtech skills
+  connector propose edtech skills --terms terms.json --json
+  connector propose edtech skills --address https://edtech.example/dsp/2025-1
+")]
+pub(super) struct Propose {
+    /// The peer: its name in the configuration, or its DID
+    peer: String,
+    /// The dataset, from `connector dataset list`
+    dataset: String,
+    /// Propose these terms instead of the published ones: a file with an ODRL policy
+    #[arg(long, value_name = "FILE")]
+    terms: Option<PathBuf>,
+    /// The peer's base address with the version's path: proposes without discovery
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
+    /// Hold every step for your decision
+    #[arg(long)]
+    manual: bool,
+}
+
+impl Propose {
+    pub(super) async fn run(self, context: &Context) -> Outcome {
+        let terms = self.terms.as_deref().map(input::json).transpose()?;
+        let body = given(json!({
+            "peer": self.peer, "dataset": self.dataset, "address": self.address, "terms": terms,
+            "manual": self.manual.then_some(true),
+        }));
+        let begun = context.api()?.post("/v1/offers", &body).await?;
+        if context.out.json {
+            return context.out.json(&begun);
+        }
+        let pid = member(&begun, &["pid"]);
+        context
+            .out
+            .say(&format!("{pid}\n  next: connector negotiation show {pid}"))
+    }
+}
+
 /// How a negotiation stands, in words; one that ended without agreement is a failure.
 fn conclude(record: &Value) -> Outcome<String> {
     let pid = member(record, &["pid"]);
@@ -139,8 +196,21 @@ fn conclude(record: &Value) -> Outcome<String> {
         ));
     }
     Ok(format!(
-        "{pid} is {reached} and waits for your decision\n  next: connector negotiation show {pid}, then accept, counter or terminate"
+        "{pid} is {reached} and waits for your decision\n  next: connector negotiation show {pid}, then {}",
+        decisions(&reached)
     ))
+}
+
+/// What can be decided in a state.
+fn decisions(state: &str) -> &'static str {
+    match state {
+        "REQUESTED" => "offer, agree or terminate",
+        "OFFERED" => "accept, counter or terminate",
+        "ACCEPTED" => "agree or terminate",
+        "AGREED" => "verify or terminate",
+        "VERIFIED" => "finalize or terminate",
+        _ => "terminate",
+    }
 }
 
 /// The protocol's name of a record's state.
@@ -198,6 +268,37 @@ enum NegotiationCommand {
         /// The negotiation's id
         pid: String,
     },
+    /// Confirm the agreement that the provider proposed
+    #[command(after_help = "EXAMPLES:\n  connector negotiation verify urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n")]
+    Verify {
+        /// The negotiation's id
+        pid: String,
+    },
+    /// As the provider, answer a request with an offer: of the published terms, or of others
+    #[command(
+        after_help = "EXAMPLES:\n  connector negotiation offer urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --terms terms.json\n"
+    )]
+    Offer {
+        /// The negotiation's id
+        pid: String,
+        /// The terms: a file with an ODRL policy
+        #[arg(long, value_name = "FILE")]
+        terms: Option<PathBuf>,
+    },
+    /// As the provider, agree to the terms on the table
+    #[command(after_help = "EXAMPLES:\n  connector negotiation agree urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n")]
+    Agree {
+        /// The negotiation's id
+        pid: String,
+    },
+    /// As the provider, put a confirmed agreement in force
+    #[command(
+        after_help = "EXAMPLES:\n  connector negotiation finalize urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n"
+    )]
+    Finalize {
+        /// The negotiation's id
+        pid: String,
+    },
     /// Propose other terms
     #[command(
         after_help = "EXAMPLES:\n  connector negotiation counter urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --terms terms.json\n"
@@ -236,6 +337,13 @@ impl Negotiation {
                 return context.out.details(&api.get(&path(&["negotiations", &pid])?).await?);
             }
             NegotiationCommand::Accept { pid } => (pid, "accept", json!({})),
+            NegotiationCommand::Verify { pid } => (pid, "verify", json!({})),
+            NegotiationCommand::Agree { pid } => (pid, "agree", json!({})),
+            NegotiationCommand::Finalize { pid } => (pid, "finalize", json!({})),
+            NegotiationCommand::Offer { pid, terms } => {
+                let terms = terms.as_deref().map(input::json).transpose()?;
+                (pid, "offer", given(json!({ "terms": terms })))
+            }
             NegotiationCommand::Counter { pid, terms } => (pid, "counter", json!({"terms": input::json(&terms)?})),
             NegotiationCommand::Terminate { pid, reason } => (pid, "terminate", because(reason)),
         };

@@ -4,9 +4,10 @@ use super::{
     Context,
     api::{Api, path},
     exit::{Exit, Failure, Outcome},
-    negotiation::{because, reasons, state},
+    negotiation::{because, given, reasons, state},
     output::{Column, Sink, items, member},
 };
+use crate::dsp::FORMAT_HTTP_PUSH;
 use clap::{Args, Subcommand};
 use futures_util::StreamExt;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -49,9 +50,15 @@ enum TransferCommand {
         after_help = "EXAMPLES:\n  connector transfer suspend urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --reason maintenance\n"
     )]
     Suspend(Steer),
-    /// Go on with a paused transfer
+    /// Start what was requested of this connector and waits for your decision, or go on with a paused transfer
     #[command(after_help = "EXAMPLES:\n  connector transfer resume urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n")]
     Resume(Steer),
+    /// As the consumer, fetch the data of a transfer that waits for your decision
+    #[command(after_help = "EXAMPLES:\n  connector transfer fetch urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n")]
+    Fetch(Steer),
+    /// Say that everything was transferred
+    #[command(after_help = "EXAMPLES:\n  connector transfer complete urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n")]
+    Complete(Steer),
     /// End a transfer for good
     #[command(
         after_help = "EXAMPLES:\n  connector transfer terminate urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --reason 'no longer needed'\n"
@@ -74,10 +81,17 @@ struct Steer {
   connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o records.jsonl
   connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o - | head
   connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --detach --json
+  connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --push -o records.jsonl
 ")]
 struct Start {
     /// The agreement's id
     agreement: String,
+    /// Have the provider send the records instead of fetching them
+    #[arg(long)]
+    push: bool,
+    /// The provider's base address with the version's path: asks without discovery
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
     #[command(flatten)]
     to: Destination,
     /// Do not wait: the daemon goes on by itself, `connector transfer records` fetches the result
@@ -130,6 +144,8 @@ impl Transfer {
             TransferCommand::Show { pid } => return context.out.details(&api.get(&path(&["transfers", &pid])?).await?),
             TransferCommand::Suspend(steer) => (steer, "suspend"),
             TransferCommand::Resume(steer) => (steer, "resume"),
+            TransferCommand::Fetch(steer) => (steer, "fetch"),
+            TransferCommand::Complete(steer) => (steer, "complete"),
             TransferCommand::Terminate(steer) => (steer, "terminate"),
         };
         let record = api
@@ -159,7 +175,10 @@ const COLUMNS: [Column; 7] = [
 
 impl Start {
     async fn run(self, context: &Context, api: &Api) -> Outcome {
-        let begun = api.post("/v1/transfers", &json!({"agreement": self.agreement})).await?;
+        let body = given(json!({
+            "agreement": self.agreement, "address": self.address, "format": self.push.then_some(FORMAT_HTTP_PUSH),
+        }));
+        let begun = api.post("/v1/transfers", &body).await?;
         let pid = member(&begun, &["pid"]);
         if self.detach {
             if context.out.json {

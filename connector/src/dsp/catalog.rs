@@ -25,26 +25,6 @@ pub fn read_request(body: &Value) -> Result<&[Value], MessageError> {
     }
 }
 
-/// How much of the catalog filters ask for, if they ask for the beginning of all of it; `None` for anything else. EDC sends a query with
-/// every request: by default one that starts at the beginning and has no condition.
-pub fn unconditional(filters: &[Value]) -> Option<usize> {
-    let [query] = filters else {
-        return filters.is_empty().then_some(usize::MAX);
-    };
-    let query = query.as_object()?;
-    query
-        .iter()
-        .try_fold(usize::MAX, |limit, (name, value)| match name.as_str() {
-            "@type" if value == "QuerySpec" => Some(limit),
-            "offset" if value == 0 => Some(limit),
-            // Without a field to sort by it orders nothing.
-            "sortOrder" => Some(limit),
-            "filterExpression" if value.as_array().is_some_and(Vec::is_empty) => Some(limit),
-            "limit" => usize::try_from(value.as_u64()?).ok().filter(|limit| *limit > 0),
-            _ => None,
-        })
-}
-
 /// A dataset as a catalog lists it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ListedDataset {

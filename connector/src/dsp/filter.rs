@@ -46,6 +46,12 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The datasets that are wanted: those kept, without the first `offset`, `limit` at most.
+    pub fn page(&self, datasets: Vec<ListedDataset>) -> Vec<ListedDataset> {
+        let kept = datasets.into_iter().filter(|dataset| self.keeps(dataset));
+        kept.skip(self.offset).take(self.limit.unwrap_or(usize::MAX)).collect()
+    }
+
     /// Whether the dataset satisfies every expression. A dataset without a title satisfies none about titles.
     pub fn keeps(&self, dataset: &ListedDataset) -> bool {
         self.expressions.iter().all(|expression| {

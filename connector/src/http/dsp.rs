@@ -4,7 +4,7 @@ use super::{App, compress, page, problem::Problem, read_body, room};
 use crate::{
     contract::{self, AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER},
     dsp::{
-        self, Pid, catalog,
+        self, Pid, catalog, filter,
         message::{self, NegotiationMessage, Pids, TransferMessage},
     },
     peer,
@@ -230,12 +230,13 @@ async fn catalog_request(State(app): State<Arc<App>>, request: Request) -> Respo
     verified(&app, request, Family::Catalog, |verified, parts| async move {
         let app = context;
         let body = parsed(verified.value())?;
-        let most = catalog::unconditional(catalog::read_request(&body)?)
-            .ok_or_else(|| Problem::bad_request("unsupported-filter", "this catalog supports no filter"))?;
+        let filter = filter::read(catalog::read_request(&body)?)
+            .map_err(|error| Problem::bad_request("unsupported-filter", error.to_string()))?;
         let at = page::Place::of(parts.uri.query())?;
         app.contracts.spend(&verified).await?;
         let mut listed = app.catalog.shown_to(&verified.sender().did, (app.clock)()).await?;
-        let links = page::cut(&mut listed.datasets, &at, app.limits.catalog_page.min(most));
+        listed.datasets = filter.page(listed.datasets);
+        let links = page::cut(&mut listed.datasets, &at, app.limits.catalog_page);
         let mut reply = Reply::new(StatusCode::OK, catalog::write(&listed, &app.base()));
         for link in links.headers(&format!("{}/catalog/request", app.base())) {
             reply.headers.append(header::LINK, link);
@@ -293,7 +294,9 @@ async fn negotiation_open(State(app): State<Arc<App>>, request: Request) -> Resp
             NegotiationMessage::read(&parsed(&bytes)?)
                 .map_err(|error| Problem::from(contract::ContractError::from(error)))
         })?;
-        fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
+        if let NegotiationMessage::Request { .. } | NegotiationMessage::Offer { .. } = &message.value().message {
+            fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
+        }
         let call = negotiation_call(&message, &parts.headers);
         let answer = context
             .contracts

@@ -567,7 +567,12 @@ async fn messages_of_a_provider_at_the_wrong_time_move_nothing() {
         json!({"providerPid": uuid(), "callbackAddress": rig.provider.base(), "offer": records_offer()}),
     );
     let letter = rig.provider.letter(rig.work(), "/negotiations/request", &opening);
-    attacks.push(Attack::new("an offer to open with", letter, 400, "invalid"));
+    attacks.push(Attack::new(
+        "an offer at the address of requests",
+        letter,
+        400,
+        "wrong-address",
+    ));
     let nothing = rig.start_message(&transfer, json!(null));
     attacks.push(Attack::new(
         "a start without an address",

@@ -224,26 +224,3 @@ proptest! {
         prop_assert_eq!(read(&body), Ok(listed));
     }
 }
-
-#[test]
-fn a_query_without_conditions_asks_for_everything_and_any_other_filter_is_unsupported() {
-    let edc = json!({"@type": "QuerySpec", "limit": 50, "offset": 0, "sortOrder": "ASC", "filterExpression": []});
-    assert_eq!(unconditional(&[]), Some(usize::MAX));
-    assert_eq!(unconditional(std::slice::from_ref(&edc)), Some(50));
-    assert_eq!(unconditional(&[edc.clone(), edc.clone()]), None);
-    assert_eq!(unconditional(&[json!("x")]), None);
-    let criterion = json!({"@type": "Criterion", "operandLeft": "id", "operator": "=", "operandRight": "x"});
-    for (name, value) in [
-        ("offset", json!(1)),
-        ("limit", json!(0)),
-        ("limit", json!("50")),
-        ("filterExpression", json!([criterion])),
-        ("sortField", json!("id")),
-        ("@type", json!("Query")),
-        ("other", json!(null)),
-    ] {
-        let mut changed = edc.clone();
-        changed[name] = value;
-        assert_eq!(unconditional(&[changed.clone()]), None, "{changed}");
-    }
-}

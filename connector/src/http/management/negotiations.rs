@@ -14,6 +14,7 @@ use crate::{
     },
     http::{App, problem::Problem},
     process::{ProcessError, Protocol},
+    trust::Peer,
 };
 use axum::extract::State;
 use http::StatusCode;
@@ -111,8 +112,9 @@ pub(super) async fn negotiations(State(app): Ctx) -> Outcome<Negotiations> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Negotiate {
-    /// The provider's id or name.
-    peer: String,
+    /// The provider's id or name; may be left out where its configured address is the beginning of `address`.
+    #[serde(default)]
+    peer: Option<String>,
     /// The id of an offer, or of a dataset with one offer, in the peer's catalog.
     offer: String,
     /// The provider's base address, with the version's path: negotiates without discovery and catalog. Goes with `dataset`.
@@ -155,7 +157,11 @@ async fn opened(app: &App, pid: &Pid) -> Result<Option<NegotiationRecord>, Probl
 }
 
 async fn wanted(app: &App, pid: Pid, asked: Negotiate) -> Result<Wanted, Problem> {
-    let peer = app.peers.named(&asked.peer)?;
+    let peer = match (&asked.peer, &asked.address) {
+        (Some(peer), _) => app.peers.named(peer)?,
+        (None, Some(address)) => at(app, address)?,
+        (None, None) => return Err(Problem::bad_request("invalid", "peer or address is needed")),
+    };
     let (base, dataset, offer) = match (asked.address, asked.dataset) {
         (Some(address), Some(dataset)) => {
             // Without a catalog the operator's terms are all that is known of the offer.
@@ -186,6 +192,24 @@ async fn wanted(app: &App, pid: Pid, asked: Negotiate) -> Result<Wanted, Problem
         terms: asked.terms,
         manual: asked.manual,
     })
+}
+
+/// The one peer whose configured address is the beginning of this one.
+fn at<'a>(app: &'a App, address: &Url) -> Result<&'a Peer, Problem> {
+    let begins = |peer: &&Peer| {
+        peer.address
+            .as_ref()
+            .is_some_and(|root| root.origin() == address.origin() && address.path().starts_with(root.path()))
+    };
+    let mut found = app.trust.peers().filter(begins);
+    match (found.next(), found.next()) {
+        (Some(peer), None) => Ok(peer),
+        _ => Err(Problem::bad_request(
+            "invalid",
+            format!("not exactly one peer is configured with an address that {address} begins with"),
+        )
+        .hint("name the peer as well")),
+    }
 }
 
 fn transferable(dataset: &ListedDataset) -> Result<(), Problem> {
