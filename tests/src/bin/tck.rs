@@ -16,7 +16,12 @@ use connector_tests::{
         verdict::Verdict,
     },
 };
-use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -47,10 +52,10 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(folder: &std::path::Path, command: &[OsString]) -> Verdict {
+async fn run(folder: &Path, command: &[OsString]) -> Verdict {
     let token = format!("Bearer {}", uuid());
     let plain = Plain::start(token.clone()).await;
-    let subject = Subject::start(&plain.root, token.clone()).await;
+    let subject = Subject::start(&plain.root, token.clone(), folder).await;
     let journal = Journal::new(&folder.join("journal"));
     let api = subject.connector().api();
     let (operator, followed) = Operator::start(api.clone(), journal.clone()).await;
@@ -76,6 +81,5 @@ async fn run(folder: &std::path::Path, command: &[OsString]) -> Verdict {
             String::new()
         }
     };
-    fs::write(folder.join("connector.log"), subject.connector().log()).expect("the log can be kept");
     Verdict::of(&output)
 }
