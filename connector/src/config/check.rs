@@ -297,7 +297,8 @@ fn peers(config: &Config, findings: &mut Findings) {
                 "write a new token into the file, on both sides",
             );
         }
-        for name in [Some(peer.did.as_str()), peer.name.as_deref()].into_iter().flatten() {
+        let name = peer.name.as_deref().filter(|name| *name != peer.did.as_str());
+        for name in [Some(peer.did.as_str()), name].into_iter().flatten() {
             if !seen.insert(name) {
                 findings.error(
                     "peer",

@@ -182,6 +182,7 @@ impl NegotiationRecord {
             path,
             body,
             headers,
+            not_before: None,
             of: PhantomData,
         };
         turn.send(self, draft, now);

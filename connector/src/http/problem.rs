@@ -230,6 +230,7 @@ impl From<TransferError> for Problem {
             TransferError::Signing(error) => Self::internal(&error),
             TransferError::Token => Self::new(StatusCode::UNAUTHORIZED, "token", text),
             TransferError::NotStarted => Self::new(StatusCode::CONFLICT, "not-started", text),
+            TransferError::Ended => Self::new(StatusCode::FORBIDDEN, "ended", text),
             TransferError::TooManyStreams => Self::unavailable("too-many-streams", text),
             TransferError::Plane(PlaneError::Cursor(_)) => Self::new(StatusCode::GONE, "cursor", text),
             TransferError::Plane(error) => Self::internal(&error),

@@ -101,6 +101,14 @@ impl Dispatcher {
     async fn empty(&self, pid: &Pid, permits: &Semaphore) -> Result<(), StoreError> {
         let (mut wait, mut tries) = (self.retry.0, 0);
         while let Some(entry) = outbox::next(&**self.log.store(), pid).await? {
+            let pause = entry
+                .not_before
+                .map(|time| time.since((self.clock)()))
+                .unwrap_or_default();
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.shutdown.cancelled() => return Ok(()),
+            }
             let permit = tokio::select! {
                 permit = permits.acquire() => permit,
                 () = self.shutdown.cancelled() => return Ok(()),

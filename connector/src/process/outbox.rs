@@ -62,6 +62,9 @@ pub struct Outgoing {
     pub headers: Vec<(String, String)>,
     /// When it was decided.
     pub created: Timestamp,
+    /// It sets out at this time at the earliest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
 }
 
 /// What became of a message.

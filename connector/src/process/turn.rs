@@ -70,6 +70,7 @@ impl Turn {
             body: draft.body.to_string(),
             headers: draft.headers,
             created: now,
+            not_before: draft.not_before,
         };
         core.sent += 1;
         self.record(
@@ -93,6 +94,8 @@ pub struct Draft<K: Kind> {
     pub body: Value,
     /// Further headers.
     pub headers: Vec<(String, String)>,
+    /// It sets out at this time at the earliest.
+    pub not_before: Option<Timestamp>,
     /// Ties the draft to its kind.
     pub of: PhantomData<K>,
 }

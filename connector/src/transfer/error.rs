@@ -52,6 +52,9 @@ pub enum TransferError {
     /// Data does not flow in this state.
     #[error("the transfer is not started")]
     NotStarted,
+    /// Data flows no more: the transfer is over.
+    #[error("the transfer has ended")]
+    Ended,
     /// Too many streams at once.
     #[error("too many streams are running; try again later")]
     TooManyStreams,
@@ -69,7 +72,9 @@ impl Verdict for TransferError {
             | Self::Callback(_)
             | Self::Invalid(_)
             | Self::Receipt(_) => true,
-            Self::Signing(_) | Self::Plane(_) | Self::Token | Self::NotStarted | Self::TooManyStreams => false,
+            Self::Signing(_) | Self::Plane(_) | Self::Token | Self::NotStarted | Self::Ended | Self::TooManyStreams => {
+                false
+            }
         }
     }
 }

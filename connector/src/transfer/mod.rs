@@ -386,10 +386,7 @@ impl Transfers {
             return Err(MessageError::PidMismatch.into());
         }
         let mut incoming = incoming(&call, theirs.as_ref());
-        if matches!(received.message, TransferMessage::Start { .. })
-            && record.core.role == Role::Consumer
-            && !call.message.sender().identity.signs()
-        {
+        if matches!(received.message, TransferMessage::Start { .. }) && !call.message.sender().identity.signs() {
             incoming.renews_in = Some(State::Started);
         }
         let keys = match call.receipt {
@@ -439,7 +436,7 @@ impl Transfers {
             // EDC reads no answer and waits for a start of the provider's with the new address. It takes no step: nothing hangs on it.
             (TransferMessage::Start { .. }, Role::Provider) if !call.message.sender().identity.signs() => {
                 let message = self.start_message(record, now);
-                record.queue(turn, &message, Vec::new(), now)?;
+                record.remind(turn, &message, now)?;
                 Ok(None)
             }
             (TransferMessage::Start { .. }, Role::Provider) => Ok(Some(self.data_address(record, now).write())),

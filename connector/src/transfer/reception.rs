@@ -299,6 +299,9 @@ impl Transfers {
         {
             return Err(TransferError::Token);
         }
+        if record.core.position.is_terminal() {
+            return Err(TransferError::Ended);
+        }
         // Our acknowledgement of its start may not have reached the provider, but it pushes only after it has.
         if record.core.position.state != Some(State::Started) {
             return Err(TransferError::NotStarted);

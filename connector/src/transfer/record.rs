@@ -18,7 +18,7 @@ use crate::{
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, marker::PhantomData};
+use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
 
 /// What left, as the provider knows it. The peer is never told what was withheld.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -70,6 +70,10 @@ pub struct TransferRecord {
     /// The consumer's signed receipt.
     pub receipt: Option<String>,
 }
+
+/// EDC repeats a message whose answer was lost after half a second; a start that comes before the repetition is answered would be
+/// overwritten in its state.
+const PAUSE: Duration = Duration::from_secs(1);
 
 fn pull() -> String {
     FORMAT_HTTP_PULL.to_owned()
@@ -199,15 +203,25 @@ impl TransferRecord {
             .position
             .originate(core.role, core.sent, message.step())
             .map_err(ProcessError::from)?;
-        self.queue(turn, message, headers, now)
+        self.queue(turn, message, headers, None, now)
     }
 
-    /// Queues a message whose step the position already holds as pending, or one that takes none.
-    pub(super) fn queue(
+    /// Sends a message that takes no step, after a pause: EDC gets it only when it has dealt with our answer to its own.
+    pub(super) fn remind(
+        &mut self,
+        turn: &mut Turn,
+        message: &TransferMessage,
+        now: Timestamp,
+    ) -> Result<(), TransferError> {
+        self.queue(turn, message, Vec::new(), Some(now.plus(PAUSE)), now)
+    }
+
+    fn queue(
         &mut self,
         turn: &mut Turn,
         message: &TransferMessage,
         headers: Vec<(String, String)>,
+        not_before: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), TransferError> {
         let core = &self.core;
@@ -219,6 +233,7 @@ impl TransferRecord {
             path,
             body,
             headers,
+            not_before,
             of: PhantomData,
         };
         turn.send(self, draft, now);

@@ -80,6 +80,9 @@ impl Transfers {
         {
             return Err(TransferError::Token);
         }
+        if record.core.position.is_terminal() {
+            return Err(TransferError::Ended);
+        }
         // The consumer's acknowledgement of our start may still be on its way: its coming here is one (R3).
         if record.core.position.intended(Role::Provider) != Some(State::Started) {
             return Err(TransferError::NotStarted);

@@ -182,12 +182,12 @@ async fn a_token_is_worth_nothing_when_the_transfer_rests() {
         .await;
         let reply = rig.tell(&process, "TransferTerminationMessage", "termination").await;
         assert_eq!(reply.status, 200, "{}", reply.body);
-        denied(&rig, "after termination", &url, Some(&fresh), (409, "not-started")).await;
+        denied(&rig, "after termination", &url, Some(&fresh), (403, "ended")).await;
         attacks += 3;
     }
     let reply = rig.tell(&held, "TransferCompletionMessage", "completion").await;
     assert_eq!(reply.status, 200, "{}", reply.body);
-    denied(&rig, "after completion", &url, Some(&token), (409, "not-started")).await;
+    denied(&rig, "after completion", &url, Some(&token), (403, "ended")).await;
     tally("tokens of resting transfers", attacks + 1);
 }
 
