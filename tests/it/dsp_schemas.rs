@@ -1,7 +1,7 @@
 //! The protocol's own JSON Schemas (draft 2019-09) against everything that we write, and its own examples against our readers.
 
 use connector::dsp::{
-    AgreementId, CONTEXT, MessageError, MessageId, Pid,
+    AgreementId, CONTEXT, MessageId, Pid,
     catalog::{self, Listed, ListedDataset},
     json,
     message::{self, DataAddress, ENDPOINT_TYPE_HTTP, Explanation, NegotiationMessage, Pids, TransferMessage},

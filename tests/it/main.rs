@@ -4,6 +4,7 @@
 mod api;
 mod architecture;
 mod attacks;
+mod bargain;
 mod commands;
 mod consents;
 mod dsp_schemas;

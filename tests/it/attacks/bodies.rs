@@ -373,7 +373,13 @@ fn transfer_requests(rig: &Rig, agreement: &str) -> Vec<Attack> {
         Attack::new(format!("transfer: {name}"), letter, 400, code)
     };
     vec![
-        case("an unknown format", "unknown-format", "format", json!("HttpData-PUSH")),
+        case("an unknown format", "unknown-format", "format", json!("AmazonS3-PUSH")),
+        case(
+            "a push that names no destination",
+            "invalid-message",
+            "format",
+            json!("HttpData-PUSH"),
+        ),
         case(
             "a format in small letters",
             "unknown-format",

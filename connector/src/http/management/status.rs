@@ -22,14 +22,17 @@ pub(super) struct Status {
     #[schema(value_type = String, format = DateTime)]
     ready: Timestamp,
     uptime_seconds: u64,
-    datasets: usize,
+    #[schema(required)]
+    datasets: Option<usize>,
     peers: usize,
-    negotiations: usize,
-    agreements: usize,
-    transfers: usize,
+    #[schema(required)]
+    negotiations: Option<usize>,
+    #[schema(required)]
+    agreements: Option<usize>,
+    #[schema(required)]
+    transfers: Option<usize>,
     /// Outgoing streams that run now.
     streams: usize,
-    /// Null when the store has failed.
     #[schema(required)]
     audit_entries: Option<u64>,
 }
@@ -38,19 +41,19 @@ pub(super) struct Status {
 #[utoipa::path(get, path = "/v1/status", tag = "status", responses((status = OK, body = Status)))]
 pub(super) async fn status(State(app): Ctx) -> Outcome<Status> {
     let now = (app.clock)();
+    // After a failed write the store does not say what of that write is there; the status is wanted then most of all.
     ok(Status {
         did: app.trust.me().clone(),
         version: env!("CARGO_PKG_VERSION"),
         address: app.root.clone(),
         ready: app.started,
         uptime_seconds: now.since(app.started).as_secs(),
-        datasets: app.catalog.list().await?.len(),
+        datasets: app.catalog.list().await.ok().map(|all| all.len()),
         peers: app.trust.peers().count(),
-        negotiations: app.contracts.list().await?.len(),
-        agreements: app.contracts.agreements().list().await?.len(),
-        transfers: app.transfers.list().await?.len(),
+        negotiations: app.contracts.list().await.ok().map(|all| all.len()),
+        agreements: app.contracts.agreements().list().await.ok().map(|all| all.len()),
+        transfers: app.transfers.list().await.ok().map(|all| all.len()),
         streams: app.limits.streams.saturating_sub(app.streams.available_permits()),
-        // After a failed write the store does not say what of that write is there; the status is wanted then most of all.
         audit_entries: app.log.count().await.ok(),
     })
 }

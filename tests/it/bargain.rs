@@ -1,0 +1,242 @@
+//! What two connectors make of terms that differ, who may open a negotiation, and both ways in which records travel.
+
+use crate::scenes::{until, with};
+use connector_tests::harness::{Connector, World, dataset, offer, text};
+use serde_json::{Value, json};
+
+/// The categories that an offer or agreement lets out.
+fn categories(policy: &Value) -> &Value {
+    &policy["permission"][0]["constraint"][1]["rightOperand"]
+}
+
+/// The harness's offer for other categories.
+fn terms(wanted: &[&str]) -> Value {
+    let mut terms = offer();
+    terms["permission"][0]["constraint"][1]["rightOperand"] = json!(wanted);
+    terms
+}
+
+/// A school and a workplace with these rules for terms that differ.
+async fn world(other_terms: &str, counter_offers: &str) -> World {
+    let settings = format!("other_terms = \"{other_terms}\"\ncounter_offers = \"{counter_offers}\"\n");
+    let world = World::start_with(&["school", "work"], |_, config| with(config, "decisions", &settings)).await;
+    world.get("school").publish(30, 10).await;
+    world
+}
+
+/// How a request for other terms ends.
+async fn asked_for(world: &World, wanted: &[&str]) -> Value {
+    let work = world.get("work");
+    let body = json!({"peer": "school", "offer": "records", "terms": terms(wanted)});
+    let pid = text(&work.post("/v1/negotiations", &body).await, "pid");
+    work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await
+}
+
+/// The agreement that a finalized negotiation led to, the same on both sides and signed by both.
+async fn agreed(world: &World, ended: &Value) -> Value {
+    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
+    let mut found = Vec::new();
+    for connector in &world.connectors {
+        let all = connector.get("/v1/agreements").await;
+        let wanted = |stored: &&Value| stored["id"] == ended["agreementId"];
+        let stored = all["agreements"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(wanted)
+            .unwrap()
+            .clone();
+        assert_eq!(stored["signatures"], 2);
+        found.push(stored["agreement"].clone());
+    }
+    assert_eq!(found[0], found[1]);
+    found.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_accepts_less_agrees_to_narrower_terms_and_to_no_wider_ones() {
+    let world = world("accept-narrower", "published").await;
+    let agreement = agreed(&world, &asked_for(&world, &["skills"]).await).await;
+    assert_eq!(categories(&agreement), &json!(["skills"]));
+    let agreement = agreed(&world, &asked_for(&world, &["skills", "results", "identity"]).await).await;
+    assert_eq!(
+        categories(&agreement),
+        &json!(["skills", "results"]),
+        "the published terms, accepted"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sides_that_meet_in_the_middle_agree_on_what_both_allow() {
+    let world = world("intersect", "intersect").await;
+    let agreement = agreed(&world, &asked_for(&world, &["skills", "identity"]).await).await;
+    assert_eq!(categories(&agreement), &json!(["skills"]));
+    let ended = asked_for(&world, &["identity"]).await;
+    assert_eq!(ended["stateName"], "TERMINATED", "nothing is allowed by both: {ended}");
+    assert_eq!(ended["explanation"]["code"], "no-agreement");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_refuses_other_terms_ends_the_negotiation_and_says_why() {
+    let world = world("refuse", "published").await;
+    let ended = asked_for(&world, &["skills"]).await;
+    assert_eq!(ended["stateName"], "TERMINATED", "{ended}");
+    assert_eq!(ended["explanation"]["code"], "no-agreement");
+    let same = asked_for(&world, &["skills", "results"]).await;
+    agreed(&world, &same).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_nobody_asked_for_waits_for_the_operator_and_leads_to_an_agreement() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(3, 3).await;
+    let proposed = school
+        .post("/v1/offers", &json!({"peer": "work", "dataset": "records"}))
+        .await;
+    assert_eq!(
+        (&proposed["role"], &proposed["offerBy"]),
+        (&json!("provider"), &json!("provider"))
+    );
+    let pid = until("the offer arrives", async || {
+        let all = work.get("/v1/negotiations").await;
+        let held = all["negotiations"].as_array()?.first()?.clone();
+        (held["stateName"] == "OFFERED" && held["held"] == true).then(|| text(&held, "pid"))
+    })
+    .await;
+    work.post(&format!("/v1/negotiations/{pid}/accept"), &json!({})).await;
+    let held = work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
+    assert_eq!(
+        (&held["stateName"], &held["held"]),
+        (&json!("AGREED"), &json!(true)),
+        "{held}"
+    );
+    work.post(&format!("/v1/negotiations/{pid}/verify"), &json!({})).await;
+    let ended = work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
+    agreed(&world, &ended).await;
+}
+
+/// Waits until the operator of one side may decide, in this state, and decides.
+async fn decide(connector: &Connector, pid: &str, state: &str, command: &str) {
+    until(state, async || {
+        let shown = connector.get(&format!("/v1/negotiations/{pid}")).await;
+        (shown["stateName"] == state && shown["held"] == true).then_some(())
+    })
+    .await;
+    connector
+        .post(&format!("/v1/negotiations/{pid}/{command}"), &json!({}))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_operators_decide_nothing_moves_without_them_and_no_agreement_has_force_before_its_finalization() {
+    let manual = "negotiations = \"manual\"\ntransfers = \"manual\"\n";
+    let world = World::start_with(&["school", "work"], |_, config| with(config, "decisions", manual)).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(30, 10).await;
+    school.consent(10, &work.did).await;
+    let begun = work
+        .post("/v1/negotiations", &json!({"peer": "school", "offer": "records"}))
+        .await;
+    let ours = text(&begun, "pid");
+    let theirs = until("the request arrives", async || {
+        let shown = work.get(&format!("/v1/negotiations/{ours}")).await;
+        shown["peerPid"].as_str().map(str::to_owned)
+    })
+    .await;
+    decide(school, &theirs, "REQUESTED", "offer").await;
+    decide(work, &ours, "OFFERED", "accept").await;
+    decide(school, &theirs, "ACCEPTED", "agree").await;
+    decide(work, &ours, "AGREED", "verify").await;
+    until("the verification arrives", async || {
+        let shown = school.get(&format!("/v1/negotiations/{theirs}")).await;
+        (shown["stateName"] == "VERIFIED").then_some(())
+    })
+    .await;
+    assert_eq!(
+        school.get("/v1/agreements").await["agreements"],
+        json!([]),
+        "not finalized yet"
+    );
+    decide(school, &theirs, "VERIFIED", "finalize").await;
+    let ended = work.get(&format!("/v1/negotiations/{ours}/wait?timeout=30")).await;
+    agreed(&world, &ended).await;
+
+    let pid = work.transfer(&text(&ended, "agreementId")).await;
+    let requested = work.transfer_until(&pid, "REQUESTED").await;
+    let theirs = text(&requested, "peerPid");
+    school.post(&format!("/v1/transfers/{theirs}/start"), &json!({})).await;
+    let started = work.transfer_until(&pid, "STARTED").await;
+    assert_eq!(
+        started["progress"]["records"], 0,
+        "nothing is fetched before the operator says so"
+    );
+    work.post(&format!("/v1/transfers/{pid}/fetch"), &json!({})).await;
+    until("the records are there", async || {
+        let shown = work.get(&format!("/v1/transfers/{pid}")).await;
+        (shown["progress"]["complete"] == true).then(|| assert_eq!(shown["stateName"], "STARTED"))
+    })
+    .await;
+    work.post(&format!("/v1/transfers/{pid}/complete"), &json!({})).await;
+    work.transfer_until(&pid, "COMPLETED").await;
+    let sent = school.get(&format!("/v1/transfers/{theirs}")).await;
+    assert!(
+        sent["receipt"].is_string(),
+        "the receipt travels with the completion: {sent}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushed_records_are_those_that_would_be_pulled_and_are_receipted() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(300, 10).await;
+    school.consent(6, &work.did).await;
+    let agreement = work.negotiate(school).await;
+    let pulled = work.transfer(&agreement).await;
+    work.transfer_until(&pulled, "COMPLETED").await;
+    let body = json!({"agreement": agreement, "format": "HttpData-PUSH"});
+    let pushed = text(&work.post("/v1/transfers", &body).await, "pid");
+    let done = work.transfer_until(&pushed, "COMPLETED").await;
+    assert_eq!(done["progress"]["records"], 180, "six of ten learners consent");
+    assert_eq!(done["progress"]["signed"], true);
+    let records = |pid: &str| -> Vec<Value> {
+        let lines = work.received(pid);
+        lines
+            .into_iter()
+            .filter(|line| line["t"] == "r")
+            .map(|line| line["record"].clone())
+            .collect()
+    };
+    assert_eq!(records(&pushed), records(&pulled));
+    let theirs = school.get(&format!("/v1/transfers/{}", text(&done, "peerPid"))).await;
+    assert_eq!(theirs["release"]["sent"], 180);
+    assert_eq!(
+        theirs["receipt"], done["receipt"],
+        "the provider holds the consumer's receipt"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_of_many_pages_is_read_whole() {
+    let world = World::start_with(&["school", "work"], |_, config| {
+        with(config, "limits", "catalog_page = 2\n")
+    })
+    .await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let file = school.publish(3, 3).await;
+    for number in 0..6 {
+        let id = format!("more-{number}");
+        school.post("/v1/datasets", &dataset(&id, &file, offer())).await;
+    }
+    let listed = work.get("/v1/catalog?peer=school").await;
+    let mut ids: Vec<String> = listed["datasets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| text(one, "id"))
+        .collect();
+    let all = ids.len();
+    ids.dedup();
+    assert_eq!((all, ids.len()), (7, 7), "{ids:?}");
+}
