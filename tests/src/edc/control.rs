@@ -146,6 +146,19 @@ impl Edc {
             .await
     }
 
+    /// Waits until EDC's own store gives this agreement out.
+    pub async fn knows_agreement(&self, id: &str) {
+        let begun = Instant::now();
+        let path = format!("/contractagreements/{id}");
+        while !self.call(Method::GET, &path, None).await.0.is_success() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(15),
+                "EDC says FINALIZED and does not know the agreement {id}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Starts a transfer, of a push to `to`; EDC tells `ear` what happens to it. Returns EDC's id of it.
     pub async fn transfer(
         &self,

@@ -117,7 +117,10 @@ impl Pair {
             .edc
             .request(&self.us(), "records", &self.our_offer("records").await)
             .await;
-        self.edc.negotiation_until(&id, &["FINALIZED"]).await
+        let ended = self.edc.negotiation_until(&id, &["FINALIZED"]).await;
+        // EDC says FINALIZED a moment before its own operator's requests find the agreement.
+        self.edc.knows_agreement(&text(&ended, "contractAgreementId")).await;
+        ended
     }
 
     /// Has our connector negotiate EDC's goods to the end; returns our view of the negotiation.

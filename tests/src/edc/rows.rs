@@ -45,7 +45,7 @@ async fn catalog(pair: &Pair) {
     let published = pair.our_offer("records").await;
     let shown = many(&records["hasPolicy"]);
     assert_eq!(shown[0]["@id"], published["@id"], "{records}");
-    assert_eq!(terms::rules(&shown[0]), terms::rules(&published));
+    assert_eq!(terms::rules(shown[0]), terms::rules(&published));
     for format in ["HttpData-PULL", "HttpData-PUSH"] {
         let distributions = many(&records["distribution"]);
         assert!(
