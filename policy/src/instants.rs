@@ -119,6 +119,8 @@ mod tests {
         );
         assert!(narrow.within(&wide) && !wide.within(&narrow));
         assert!(!Instants(vec![span(5, 25)]).within(&wide));
+        let whole = Instants(vec![span(0, 30)]);
+        assert!(wide.within(&whole) && wide == whole.and(&wide));
         assert!(Instants(Vec::new()).within(&narrow));
     }
 }
