@@ -278,8 +278,19 @@ fn development(config: &Config, findings: &mut Findings) {
 }
 
 fn peers(config: &Config, findings: &mut Findings) {
-    let mut seen = HashSet::new();
+    let (mut seen, mut tokens) = (HashSet::new(), HashSet::new());
     for peer in &config.peers {
+        if let PeerIdentity::StaticToken(path) = &peer.identity
+            && let Ok(token) = read_token(path)
+            && !tokens.insert(token)
+        {
+            let found = format!("{} has the token of another peer", peer.did);
+            findings.error(
+                "peer.token",
+                found,
+                "give each peer a token of its own: it tells them apart",
+            );
+        }
         if peer.did == config.did {
             findings.error(
                 "peer",

@@ -384,3 +384,25 @@ fn without_tls_the_address_is_http() {
             .contains("expected")
     );
 }
+
+#[test]
+fn two_peers_cannot_have_the_same_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let peer = |id: &str, token: &str| {
+        let path = folder.path().join(id);
+        std::fs::write(&path, token.repeat(32)).unwrap();
+        format!(
+            "[[peer]]\nid = \"{id}\"\nidentity = \"static-token\"\ntoken = \"{}\"\n",
+            path.display()
+        )
+    };
+    let shared = |second: &str| {
+        let config = parse(&format!("{LEAST}{}{}", peer("one", "a"), peer("two", second))).unwrap();
+        let problems = config.check();
+        problems
+            .iter()
+            .any(|problem| problem.found.contains("the token of another peer"))
+    };
+    assert!(shared("a"));
+    assert!(!shared("b"));
+}

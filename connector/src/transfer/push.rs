@@ -18,7 +18,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// How many pushes run at once.
+const PUSHES: usize = 16;
 
 /// Runs pushes until it is told to stop.
 pub struct Pusher {
@@ -37,7 +41,8 @@ pub struct Pusher {
 impl Pusher {
     /// Takes up what was running before, then follows the queue.
     pub async fn run(self: Arc<Self>) -> Result<(), TransferError> {
-        let (tracker, running) = (TaskTracker::new(), Arc::new(Mutex::new(HashSet::<Pid>::new())));
+        let (tracker, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(PUSHES)));
+        let running = Arc::new(Mutex::new(HashSet::<Pid>::new()));
         for record in self.transfers.list().await? {
             if wants_push(&record) {
                 self.transfers.pushes().wake(Protocol::Transfer, &record.core.pid);
@@ -56,9 +61,11 @@ impl Pusher {
                 {
                     continue;
                 }
-                let (this, running) = (self.clone(), running.clone());
+                let (this, running, permits) = (self.clone(), running.clone(), permits.clone());
                 tracker.spawn(async move {
+                    let permit = permits.acquire().await;
                     this.push(&pid).await;
+                    drop(permit);
                     running.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
                     // A start that came while the old push was ending must not be missed.
                     if !this.shutdown.is_cancelled()
