@@ -4,7 +4,7 @@
 //!
 //! The way through: [`Policy::parse`] (JSON in, or [`Malformed`]) → [`Policy::check`] (is every term understood?) →
 //! [`Policy::decide`] (may it go on, at this [`Stage`]?) → [`Policy::plan`] (at transfer start: what is left to look at
-//! per record). [`same_terms`] compares an agreement with the offer that it came from; [`within`] and [`intersect`] judge and answer other
+//! per record). [`same_terms`] compares an agreement with the offer that it came from; [`within()`] and [`intersect()`] judge and answer other
 //! terms than those offered.
 #![forbid(unsafe_code)]
 

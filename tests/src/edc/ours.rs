@@ -130,6 +130,22 @@ impl Pair {
         self.we_finalize(&text(&opened, "pid")).await
     }
 
+    /// Waits until EDC, too, says that a negotiation of ours is finalized: until our acknowledgement has reached it, it knows no agreement.
+    pub async fn edc_finalized(&self, pid: &str) {
+        let begun = Instant::now();
+        loop {
+            let theirs = self.edc.negotiation_of(pid).await;
+            if theirs.as_ref().is_some_and(|one| one["state"] == "FINALIZED") {
+                return;
+            }
+            assert!(
+                begun.elapsed() < Duration::from_secs(20),
+                "EDC has not finalized {pid}: {theirs:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until our negotiation is finalized.
     pub async fn we_finalize(&self, pid: &str) -> Value {
         let path = format!("/v1/negotiations/{pid}/wait?timeout=30");

@@ -1,5 +1,5 @@
-//! The wire between two connectors: a plain HTTP proxy that passes everything on, and on demand loses the first answer to every message,
-//! or holds one kind of message so that a test can act while it is under way.
+//! The wire between two connectors: a plain HTTP proxy that passes everything on, and on demand loses the first answer to every message of
+//! a process, or holds one kind of message so that a test can act while it is under way.
 
 use super::shop;
 use bytes::Bytes;
@@ -84,7 +84,7 @@ impl Wire {
         *self.mode() = Mode::Open;
     }
 
-    /// Loses the first answer to every message, from now on.
+    /// Loses the first answer to every message of a process, from now on.
     pub fn lose_first_answers(&self) {
         *self.mode() = Mode::LosesFirstAnswers(HashSet::new());
     }
@@ -144,7 +144,8 @@ impl Wire {
             return lost();
         };
         let first = match (&mut *self.mode(), kind) {
-            (Mode::LosesFirstAnswers(seen), Some(_)) => {
+            // A catalog is asked for and answered on the spot: there is nothing to be sent again by itself.
+            (Mode::LosesFirstAnswers(seen), Some(kind)) if kind != "CatalogRequestMessage" => {
                 seen.insert(format!("{} {}", request.uri(), String::from_utf8_lossy(request.body())))
             }
             _ => false,
