@@ -1,6 +1,6 @@
 //! The management API: what operators and their programs do with a running daemon. JSON over a Unix socket, or over loopback with a token.
 //!
-//! A route exists by being listed in [`table`], which makes its entry in the OpenAPI document in the same stroke.
+//! A route exists by being listed in `table`, which makes its entry in the OpenAPI document in the same stroke.
 
 mod document;
 mod events;
