@@ -268,7 +268,7 @@ async fn lost_answers(pair: &Pair) {
 
 /// EDC is the consumer: every message of both sides comes at least twice, but for EDC's about transfers. When the answer to one of those
 /// is lost and our next message comes before EDC's repetition, EDC takes that message and afterwards writes the state of its own late
-/// acknowledgement over it: it stays in REQUESTED or RESUMED while both sides had started. That is EDC's to mend.
+/// acknowledgement over it: it stays in VERIFIED, REQUESTED or RESUMED while both had gone on. That is EDC's to mend.
 async fn edc_drives(pair: &Pair) {
     let negotiation = pair.edc_negotiates().await;
     pair.ours_until("negotiations", &text(&negotiation, "@id"), "FINALIZED")
