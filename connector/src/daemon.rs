@@ -305,7 +305,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         peers: peers.clone(),
         log: log.clone(),
         received: config.received.clone(),
-        document: did::own_document(&config.did, signer.kid(), &jwk, &root),
+        document: did::Own::new(config.did.clone(), root.as_str(), signer.kid(), jwk).document(),
         root,
         limits: limits(config),
         streams: Arc::new(Semaphore::new(config.limits.streams)),

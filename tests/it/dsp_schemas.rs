@@ -7,7 +7,7 @@ use connector::dsp::{
     message::{self, DataAddress, ENDPOINT_TYPE_HTTP, Explanation, NegotiationMessage, Pids, TransferMessage},
     negotiation, transfer,
 };
-use connector::trust::did::{Document, own_document};
+use connector::trust::did::{Document, Own};
 use jsonschema::{Registry, Validator};
 use serde_json::{Value, json};
 use std::{
@@ -307,12 +307,13 @@ fn what_version_discovery_answers_is_valid() {
 fn the_services_of_our_did_document_are_valid() {
     let Some(folder) = data() else { return };
     let mut schemas = schemas(&folder);
-    let document = own_document(
-        &parse("did:web:a.example"),
-        "did:web:a.example#key",
-        &json!({}),
+    let document = Own::new(
+        parse("did:web:a.example"),
         "https://a.example",
-    );
+        "did:web:a.example#key",
+        json!({}),
+    )
+    .document();
     let of_kind = |kind: &str| {
         let services = document["service"].as_array().unwrap();
         services.iter().find(|service| service["type"] == kind).unwrap().clone()

@@ -8,7 +8,7 @@ use connector::{
     clock,
     http::{Limits, server, tls},
     jose::{Binding, Digest, Signer, SigningKey, Unverified, base64url, message::signature_digest, random, seal},
-    trust::did::own_document,
+    trust::did::Own,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
@@ -304,7 +304,13 @@ impl Peer {
     /// The DID document of this key.
     pub fn document(&self) -> Value {
         let did = self.did.parse().expect("a DID");
-        own_document(&did, self.signer.kid(), &self.signer.key().public_jwk(), &self.root)
+        Own::new(
+            did,
+            self.root.as_str(),
+            self.signer.kid(),
+            self.signer.key().public_jwk(),
+        )
+        .document()
     }
 
     /// A TLS connection to a connector, offering these protocols.

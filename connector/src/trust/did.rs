@@ -8,6 +8,9 @@ use crate::{
 use serde_json::{Value, json};
 use url::Url;
 
+/// The name of the signature profile, as documents advertise it (`signatureProfiles`).
+pub const PROFILE: &str = "DSP-JWS-1";
+
 /// Why a DID gives no usable key or service.
 #[derive(Debug, thiserror::Error)]
 pub enum DidError {
@@ -148,20 +151,85 @@ fn absolute(did: &ParticipantId, id: &str) -> String {
     }
 }
 
-/// Our own document: one key, the catalog and the data service (DSP 2025-1 §4.4), the signature profile that we require.
-pub fn own_document(did: &ParticipantId, kid: &str, jwk: &Value, root: &str) -> Value {
-    json!({
-        "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1"],
-        "id": did.as_str(),
-        "verificationMethod": [{"id": kid, "type": "JsonWebKey2020", "controller": did.as_str(), "publicKeyJwk": jwk}],
-        "assertionMethod": [kid],
-        "authentication": [kid],
-        "service": [
-            {"id": format!("{did}#catalog"), "type": "CatalogService", "serviceEndpoint": format!("{root}{}/catalog", dsp::PATH)},
-            {"id": format!("{did}#dsp"), "type": "DataService", "serviceEndpoint": format!("{root}{}", dsp::WELL_KNOWN_VERSION)},
-            {"id": format!("{did}#dases"), "type": "DasesConnector", "serviceEndpoint": root, "signatureProfiles": ["DSP-JWS-1"]},
-        ],
-    })
+/// Our own document, as it is published: keys, the catalog and the data service (DSP 2025-1 §4.4), the signature profile that we speak.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// Who we are.
+    pub did: ParticipantId,
+    /// The root under which peers reach us, without a slash at its end.
+    pub root: String,
+    /// All keys that anything of ours is checked with.
+    pub keys: Vec<Published>,
+    /// Services beside those that every connector has, each with its `id`, `type` and `serviceEndpoint`.
+    pub services: Vec<Value>,
+}
+
+/// A public key of ours in the document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// Its absolute DID URL.
+    pub kid: String,
+    /// The public JWK.
+    pub jwk: Value,
+    /// What it is good for today.
+    pub uses: Uses,
+}
+
+/// What a published key is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uses {
+    /// Messages signed with it are accepted: it stands under the verification relationships.
+    Signing,
+    /// It only proves what it signed before: it stands under `verificationMethod` alone.
+    VerifyingOnly,
+}
+
+impl Own {
+    /// A document with one key that signs, and no service of its own.
+    pub fn new(did: ParticipantId, root: impl Into<String>, kid: &str, jwk: Value) -> Self {
+        let key = Published {
+            kid: kid.to_owned(),
+            jwk,
+            uses: Uses::Signing,
+        };
+        Self {
+            did,
+            root: root.into(),
+            keys: vec![key],
+            services: Vec::new(),
+        }
+    }
+
+    /// The document. Methods are of the type `JsonWebKey2020`, the one kind of JWK that Eclipse EDC reads.
+    pub fn document(&self) -> Value {
+        let (did, root) = (self.did.as_str(), &self.root);
+        let methods: Vec<Value> = self
+            .keys
+            .iter()
+            .map(|key| json!({"id": key.kid, "type": "JsonWebKey2020", "controller": did, "publicKeyJwk": key.jwk}))
+            .collect();
+        let signing: Vec<&str> = self
+            .keys
+            .iter()
+            .filter(|key| key.uses == Uses::Signing)
+            .map(|key| key.kid.as_str())
+            .collect();
+        let mut services = vec![
+            json!({"id": format!("{did}#catalog"), "type": "CatalogService", "serviceEndpoint": format!("{root}{}/catalog", dsp::PATH)}),
+            json!({"id": format!("{did}#dsp"), "type": "DataService", "serviceEndpoint": format!("{root}{}", dsp::WELL_KNOWN_VERSION)}),
+            json!({"id": format!("{did}#dases"), "type": "DasesConnector", "serviceEndpoint": root, "signatureProfiles": [PROFILE]}),
+        ];
+        services.extend(self.services.iter().cloned());
+        json!({
+            "@context": ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1"],
+            "id": did,
+            "verificationMethod": methods,
+            "assertionMethod": signing,
+            "authentication": signing,
+            "capabilityInvocation": signing,
+            "service": services,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -200,5 +268,32 @@ mod tests {
         ] {
             assert!(url(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_key_that_only_verifies_leaves_every_relationship_and_stays_readable() {
+        let did: ParticipantId = "did:web:a.example".parse().unwrap();
+        let (old, new) = (crate::jose::testing::rfc8037_jwk(), crate::jose::testing::rfc7515_jwk());
+        let mut own = Own::new(did.clone(), "https://a.example", "did:web:a.example#k2", new);
+        own.keys.push(Published {
+            kid: "did:web:a.example#k1".into(),
+            jwk: old,
+            uses: Uses::VerifyingOnly,
+        });
+        own.services
+            .push(json!({"id": "did:web:a.example#x", "type": "X", "serviceEndpoint": "https://a.example/x"}));
+        let document = own.document();
+        assert_eq!(document["verificationMethod"].as_array().unwrap().len(), 2);
+        for relationship in ["assertionMethod", "authentication", "capabilityInvocation"] {
+            assert_eq!(
+                document[relationship],
+                json!(["did:web:a.example#k2"]),
+                "{relationship}"
+            );
+        }
+        assert_eq!(document["service"].as_array().unwrap().last().unwrap()["type"], "X");
+        let read = Document::read(&did, &document).unwrap();
+        assert!(read.key("did:web:a.example#k2").is_some());
+        assert!(read.key("did:web:a.example#k1").is_none(), "it signs nothing any more");
     }
 }
