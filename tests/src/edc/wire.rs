@@ -17,7 +17,11 @@ use tokio::sync::{mpsc, oneshot};
 enum Mode {
     Open,
     /// Every message arrives, its first answer does not: the sender sees a 503 and must send again.
-    LosesFirstAnswers(HashSet<String>),
+    LosesFirstAnswers {
+        /// Of these kinds alone; empty for all.
+        kinds: Vec<String>,
+        seen: HashSet<String>,
+    },
     Holds {
         kind: &'static str,
         deliver: bool,
@@ -86,7 +90,15 @@ impl Wire {
 
     /// Loses the first answer to every message of a process, from now on.
     pub fn lose_first_answers(&self) {
-        *self.mode() = Mode::LosesFirstAnswers(HashSet::new());
+        self.lose_first_answers_to(&[]);
+    }
+
+    /// As [`lose_first_answers`](Self::lose_first_answers), of these kinds of message alone; all when there are none.
+    pub fn lose_first_answers_to(&self, kinds: &[&str]) {
+        *self.mode() = Mode::LosesFirstAnswers {
+            kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+            seen: HashSet::new(),
+        };
     }
 
     /// Holds the next message of this kind, after its delivery or before; the wire heals by itself then.
@@ -145,7 +157,9 @@ impl Wire {
         };
         let first = match (&mut *self.mode(), kind) {
             // A catalog is asked for and answered on the spot: there is nothing to be sent again by itself.
-            (Mode::LosesFirstAnswers(seen), Some(kind)) if kind != "CatalogRequestMessage" => {
+            (Mode::LosesFirstAnswers { kinds, seen }, Some(kind))
+                if kind != "CatalogRequestMessage" && (kinds.is_empty() || kinds.contains(&kind)) =>
+            {
                 seen.insert(format!("{} {}", request.uri(), String::from_utf8_lossy(request.body())))
             }
             _ => false,
