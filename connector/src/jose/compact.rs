@@ -104,8 +104,14 @@ pub(super) fn signature(encoded: &str) -> Result<[u8; SIGNATURE_LEN], JoseError>
         .map_err(|_| JoseError::Malformed("a signature has 64 bytes"))
 }
 
-/// Reads a protected header as far as it is the same for every kind: JSON, algorithm, no key of its own, payload encoded.
+/// Reads the protected header of a kind that is signed with the algorithms of messages.
 pub(super) fn header(encoded: &str) -> Result<(Algorithm, Members), JoseError> {
+    header_of(encoded, Algorithm::from_name)
+}
+
+/// Reads a protected header as far as it is the same for every kind: JSON, an algorithm that `allowed` knows by this exact name, no key
+/// of its own, payload encoded.
+pub(super) fn header_of<A>(encoded: &str, allowed: impl Fn(&str) -> Option<A>) -> Result<(A, Members), JoseError> {
     if encoded.len() > MAX_HEADER_LEN {
         return Err(JoseError::TooLarge(MAX_HEADER_LEN));
     }
@@ -116,7 +122,7 @@ pub(super) fn header(encoded: &str) -> Result<(Algorithm, Members), JoseError> {
     };
     let mut members = Members::of(json::parse_within(&bytes, limits)?)?;
     let algorithm = match members.0.remove("alg") {
-        Some(Value::String(name)) => Algorithm::from_name(&name).ok_or(JoseError::AlgorithmNotAllowed)?,
+        Some(Value::String(name)) => allowed(&name).ok_or(JoseError::AlgorithmNotAllowed)?,
         _ => return Err(JoseError::AlgorithmNotAllowed),
     };
     if let Some(name) = KEY_MEMBERS.into_iter().find(|name| members.0.contains_key(*name)) {
@@ -163,6 +169,14 @@ impl Members {
         match self.take(name)? {
             Value::String(text) => Ok(text),
             _ => Err(JoseError::InvalidMember(name)),
+        }
+    }
+
+    /// A text that may be absent.
+    pub(super) fn optional_text(&mut self, name: &'static str) -> Result<Option<String>, JoseError> {
+        match self.0.contains_key(name) {
+            true => self.text(name).map(Some),
+            false => Ok(None),
         }
     }
 

@@ -107,6 +107,7 @@ impl From<KeyError> for JoseError {
             | KeyError::Member(_)
             | KeyError::Private
             | KeyError::NotAPoint
+            | KeyError::WeakRsa
             | KeyError::WrongAlgorithm => Self::WrongKey,
             KeyError::Failed => Self::CannotSign("the crypto library failed"),
         }

@@ -47,6 +47,9 @@ pub enum KeyError {
     /// The coordinates name no point on the curve, or one of small order.
     #[error("the JWK is not a usable point on its curve")]
     NotAPoint,
+    /// An RSA key that is too short, or has an exponent that invites attacks.
+    #[error("an RSA key needs at least 2048 bits and an odd exponent of at least 65537")]
+    WeakRsa,
     /// The signature was claimed to be of another algorithm than the key's.
     #[error("the key belongs to another algorithm")]
     WrongAlgorithm,
@@ -210,13 +213,7 @@ impl VerifyingKey {
     /// Reads a public JWK (RFC 7517, RFC 7518 §6.2, RFC 8037 §2). Private members refuse the key; `use`, `key_ops` and `alg`, where
     /// present, must allow verification with this key's algorithm; members without meaning here (`kid`, `x5u`, …) are ignored.
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
-        let members = jwk.as_object().ok_or(KeyError::Member("kty"))?;
-        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
-            .iter()
-            .any(|name| members.contains_key(*name))
-        {
-            return Err(KeyError::Private);
-        }
+        let members = public_members(jwk)?;
         let point = match (text(members, "kty")?, text(members, "crv").unwrap_or_default()) {
             ("EC", "P-256") => Point::P256 {
                 x: coordinate(members, "x")?,
@@ -229,7 +226,7 @@ impl VerifyingKey {
             ("EC" | "OKP", _) => return Err(KeyError::Member("crv")),
             _ => return Err(KeyError::Member("kty")),
         };
-        check_purpose(members, point.algorithm())?;
+        check_purpose(members, |name| Algorithm::from_name(name) == Some(point.algorithm()))?;
         let verifier = point.verifier()?;
         let thumbprint = point.thumbprint();
         Ok(Self(Arc::new(PublicKey {
@@ -342,7 +339,17 @@ impl Point {
     }
 }
 
-fn text<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, KeyError> {
+/// The members of a JWK that has no private ones: whoever published those must replace the key.
+pub(super) fn public_members(jwk: &Value) -> Result<&Map<String, Value>, KeyError> {
+    let members = jwk.as_object().ok_or(KeyError::Member("kty"))?;
+    let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+    if private.iter().any(|name| members.contains_key(*name)) {
+        return Err(KeyError::Private);
+    }
+    Ok(members)
+}
+
+pub(super) fn text<'a>(members: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, KeyError> {
     members.get(name).and_then(Value::as_str).ok_or(KeyError::Member(name))
 }
 
@@ -354,9 +361,9 @@ fn coordinate(members: &Map<String, Value>, name: &'static str) -> Result<String
         .ok_or(KeyError::Member(name))
 }
 
-/// RFC 7517 §4.2-§4.4: what the owner says the key is for.
-fn check_purpose(members: &Map<String, Value>, algorithm: Algorithm) -> Result<(), KeyError> {
-    if members.contains_key("alg") && Algorithm::from_name(text(members, "alg")?) != Some(algorithm) {
+/// RFC 7517 §4.2-§4.4: what the owner says the key is for; `own` knows the names of its algorithm.
+pub(super) fn check_purpose(members: &Map<String, Value>, own: impl Fn(&str) -> bool) -> Result<(), KeyError> {
+    if members.contains_key("alg") && !own(text(members, "alg")?) {
         return Err(KeyError::Member("alg"));
     }
     if members.contains_key("use") && text(members, "use")? != "sig" {

@@ -1,5 +1,5 @@
 //! Keys, signatures and canonical forms: JWS with ES256 and EdDSA (RFC 7515, RFC 7518, RFC 8037), the message profile DSP-JWS-1, the
-//! agreement that both parties signed, JSON Canonicalization (RFC 8785).
+//! agreement that both parties signed, credentials (W3C VC 2.0 as JWT), JSON Canonicalization (RFC 8785).
 //!
 //! Nothing here does I/O, reads a clock, or knows who a peer is: keys are handed in, and what comes out is "this key signed this".
 
@@ -7,6 +7,7 @@ pub mod agreement;
 pub mod base64url;
 pub mod canonical;
 mod compact;
+pub mod credential;
 pub mod did;
 pub mod digest;
 pub mod error;
@@ -14,12 +15,14 @@ pub mod key;
 pub mod message;
 mod pkcs8;
 pub mod random;
+mod rsa;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token;
 
 pub use agreement::AgreementError;
 pub use compact::Signer;
+pub use credential::{Credential, CredentialError, CredentialKey};
 pub use digest::{Digest, HmacKey, sha256};
 pub use error::JoseError;
 pub use key::{Algorithm, SigningKey, VerifyingKey};
