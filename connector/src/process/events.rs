@@ -195,9 +195,12 @@ impl Events {
         let _ = self.stirred.send((protocol, pid.clone()));
     }
 
-    /// Says which processes were changed in any way; a slow listener loses the oldest and reads the store instead.
-    pub fn stirred(&self) -> broadcast::Receiver<(Protocol, Pid)> {
-        self.stirred.subscribe()
+    /// Waits for changes of any kind of one process, from now on: listen first, then look, and nothing is missed.
+    pub fn stirs(&self, protocol: Protocol, pid: &Pid) -> Stirs {
+        Stirs {
+            all: self.stirred.subscribe(),
+            of: (protocol, pid.clone()),
+        }
     }
 
     /// Follows the feed from the event after number `seen` on, or from now on.
@@ -208,6 +211,23 @@ impl Events {
             events: self.clone(),
             seen,
             newest,
+        }
+    }
+}
+
+/// The changes of one process.
+pub struct Stirs {
+    all: broadcast::Receiver<(Protocol, Pid)>,
+    of: (Protocol, Pid),
+}
+
+impl Stirs {
+    /// Returns when the process may have changed since the last call. A slow listener loses the oldest and is told to look again.
+    pub async fn next(&mut self) {
+        while let Ok(stirred) = self.all.recv().await {
+            if stirred == self.of {
+                return;
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod outbox;
 mod record;
 mod turn;
 
-pub use events::{About, Events};
+pub use events::{About, Events, Stirs};
 pub use ledger::Ledger;
 pub use outbox::{Outgoing, Protocol, Queue};
 pub use record::{Core, Kind};

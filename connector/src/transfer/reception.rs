@@ -10,7 +10,7 @@ use crate::{
         incoming::{Expected, Incoming, Progress},
         raw::Raw,
     },
-    process::Turn,
+    process::{Protocol, Turn},
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -28,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often a running reception makes what it has durable.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// How long data that is pushed waits for the message that starts its transfer.
+const START_WAIT: Duration = Duration::from_secs(10);
 
 /// What is known of a running reception.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -283,6 +286,24 @@ impl Transfers {
         Ok((Some(receipt), entry))
     }
 
+    /// The record when the transfer has started. EDC begins to push beside its start message, not after it.
+    async fn once_started(&self, pid: &Pid) -> Result<TransferRecord, TransferError> {
+        let mut changes = self.events().stirs(Protocol::Transfer, pid);
+        let started = async {
+            loop {
+                let record = self.get(pid).await?;
+                match record.core.position.state {
+                    Some(State::Started) => return Ok(record),
+                    _ if is_before_start(&record) => changes.next().await,
+                    _ => return Err(TransferError::NotStarted),
+                }
+            }
+        };
+        tokio::time::timeout(START_WAIT, started)
+            .await
+            .unwrap_or(Err(TransferError::NotStarted))
+    }
+
     /// Takes in what a provider pushes to whoever holds the token that we gave it. Returns the signed receipt, if it can be signed for.
     /// It always comes from the beginning; what an attempt before has left is replaced.
     pub async fn pushed(
@@ -292,7 +313,7 @@ impl Transfers {
         body: impl Stream<Item = Result<Bytes, PlaneError>> + Send + Unpin,
         now: Timestamp,
     ) -> Result<Option<String>, TransferError> {
-        let (mut record, _) = self.ledger.load(pid).await?.ok_or(TransferError::Token)?;
+        let (record, _) = self.ledger.load(pid).await?.ok_or(TransferError::Token)?;
         if record.core.role != Role::Consumer
             || !record.is_push()
             || !self.parts.keys.tokens.verify(token, pid, record.token_serial, now)
@@ -302,10 +323,7 @@ impl Transfers {
         if record.core.position.is_terminal() {
             return Err(TransferError::Ended);
         }
-        // Our acknowledgement of its start may not have reached the provider, but it pushes only after it has.
-        if record.core.position.state != Some(State::Started) {
-            return Err(TransferError::NotStarted);
-        }
+        let mut record = self.once_started(pid).await?;
         if record.progress.complete {
             return Ok(record.receipt);
         }
@@ -336,4 +354,9 @@ impl Transfers {
             .await?;
         Ok(receipt)
     }
+}
+
+/// It was asked for and has not started yet.
+fn is_before_start(record: &TransferRecord) -> bool {
+    matches!(record.core.position.state, None | Some(State::Requested))
 }

@@ -53,6 +53,7 @@ pub struct Wire {
     client: reqwest::Client,
     mode: Mutex<Mode>,
     passed: Mutex<Vec<Passed>>,
+    lost: Mutex<HashSet<String>>,
 }
 
 impl Wire {
@@ -70,6 +71,7 @@ impl Wire {
                 .expect("a client"),
             mode: Mutex::new(Mode::Open),
             passed: Mutex::default(),
+            lost: Mutex::default(),
         });
         let serving = Arc::clone(&wire);
         shop::serve(at, move |request| {
@@ -120,6 +122,11 @@ impl Wire {
         passed
     }
 
+    /// Whether an answer to this kind of message was lost so far.
+    pub fn has_lost(&self, kind: &str) -> bool {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).contains(kind)
+    }
+
     /// The last message that its addressee refused, and how.
     pub fn last_refusal(&self) -> Option<String> {
         let passed = self.passed();
@@ -155,16 +162,21 @@ impl Wire {
         let Some(answer) = self.forward(&request).await else {
             return lost();
         };
-        let first = match (&mut *self.mode(), kind) {
+        let loses = match (&mut *self.mode(), &kind) {
             // A catalog is asked for and answered on the spot: there is nothing to be sent again by itself.
             (Mode::LosesFirstAnswers { kinds, seen }, Some(kind))
-                if kind != "CatalogRequestMessage" && (kinds.is_empty() || kinds.contains(&kind)) =>
+                if kind != "CatalogRequestMessage" && (kinds.is_empty() || kinds.contains(kind)) =>
             {
                 seen.insert(format!("{} {}", request.uri(), String::from_utf8_lossy(request.body())))
             }
             _ => false,
         };
-        if first { lost() } else { answer }
+        if !loses {
+            return answer;
+        }
+        let mut losses = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        losses.extend(kind);
+        lost()
     }
 
     async fn forward(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {

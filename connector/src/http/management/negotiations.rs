@@ -306,20 +306,14 @@ pub(super) async fn negotiation_wait(
     Query(patience): Query<Patience>,
 ) -> Outcome<Negotiation> {
     let pid: Pid = id(&pid, "negotiation")?;
-    let mut events = app.transfers.events().stirred();
+    let mut changes = app.transfers.events().stirs(Protocol::Negotiation, &pid);
     let ended = async {
         loop {
             let record = app.contracts.get(&pid).await?;
             if record.core.position.is_terminal() || record.is_held() {
                 return ok(record.into());
             }
-            loop {
-                match events.recv().await {
-                    Ok((Protocol::Negotiation, stirred)) if stirred == pid => break,
-                    Ok(_) => {}
-                    Err(_) => break,
-                }
-            }
+            changes.next().await;
         }
     };
     let late = Problem::new(

@@ -11,7 +11,7 @@ use crate::{
         transfer::State as TransferState,
     },
     http::{App, problem::Problem},
-    process::{ProcessError, Protocol},
+    process::{ProcessError, Protocol, Stirs},
     transfer::{self, Released, TransferError, TransferRecord},
 };
 use axum::{extract::State, response::Response};
@@ -270,7 +270,7 @@ pub(super) async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) 
     app.transfers.get(&pid).await?;
     let (sender, receiver) = mpsc::channel(4);
     tokio::spawn(async move {
-        let mut events = app.transfers.events().stirred();
+        let mut changes = app.transfers.events().stirs(Protocol::Transfer, &pid);
         loop {
             let Ok(record) = app.transfers.get(&pid).await else {
                 return;
@@ -283,7 +283,7 @@ pub(super) async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) 
             if sender.send(text.into()).await.is_err() || line.ended {
                 return;
             }
-            next_change(&app, &pid, &mut events, &sender).await;
+            next_change(&app, &pid, &mut changes, &sender).await;
             if sender.is_closed() || app.shutdown.is_cancelled() {
                 return;
             }
@@ -293,12 +293,7 @@ pub(super) async fn transfer_progress(State(app): Ctx, Path(pid): Path<String>) 
 }
 
 /// Waits for an event of this transfer, or for more records of a running reception (looked at ten times a second at most).
-async fn next_change(
-    app: &App,
-    pid: &Pid,
-    events: &mut tokio::sync::broadcast::Receiver<(Protocol, Pid)>,
-    sender: &mpsc::Sender<Bytes>,
-) {
+async fn next_change(app: &App, pid: &Pid, changes: &mut Stirs, sender: &mpsc::Sender<Bytes>) {
     let moved = async {
         match app.transfers.live().watch(pid) {
             Some(mut counts) => {
@@ -310,18 +305,9 @@ async fn next_change(
             None => std::future::pending().await,
         }
     };
-    let event = async {
-        loop {
-            match events.recv().await {
-                Ok((Protocol::Transfer, stirred)) if stirred == *pid => return,
-                Ok(_) => {}
-                Err(_) => return,
-            }
-        }
-    };
     tokio::select! {
         () = moved => {}
-        () = event => {}
+        () = changes.next() => {}
         () = sender.closed() => {}
         () = app.shutdown.cancelled() => {}
     }
