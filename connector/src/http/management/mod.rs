@@ -59,7 +59,10 @@ fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(learners::consent_withdraw))
         .routes(routes!(learners::pseudonyms))
         .routes(routes!(log::audit_entries))
+        .routes(routes!(log::audit_proof))
+        .routes(routes!(log::audit_checkpoint))
         .routes(routes!(log::audit_verify))
+        .routes(routes!(log::audit_bundle))
 }
 
 /// The OpenAPI document of this API.
