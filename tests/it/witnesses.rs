@@ -372,3 +372,24 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_learner_leaves_a_log_that_still_verifies() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    school.consent(2, "did:web:work.example").await;
+    let forget = |learner: &str| school.cli(&["consent", "forget", learner]);
+    let refused = forget("l0");
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    assert!(said(&refused).contains("withdraw it first"), "{}", said(&refused));
+    school.post("/v1/consents/withdraw", &json!({"subject": "l0"})).await;
+    let done = forget("l0");
+    assert!(done.status.success(), "{}", said(&done));
+    assert_eq!(forget("l0").status.code(), Some(4), "twice");
+    let left = school.get("/v1/consents").await;
+    assert!(
+        !left.to_string().contains("\"l0\"") && left.to_string().contains("\"l1\""),
+        "{left}"
+    );
+    school.post("/v1/audit/verify", &json!({})).await;
+}

@@ -41,6 +41,8 @@ pub enum Kind {
     ConsentGiven,
     /// A consent was withdrawn.
     ConsentWithdrawn,
+    /// What linked a learner to the entries about their consents was deleted.
+    LearnerForgotten,
     /// A stream of records was opened.
     StreamOpened,
     /// A stream of records ended: how many left, how many were withheld and why.

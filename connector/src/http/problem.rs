@@ -248,6 +248,8 @@ impl From<ConsentError> for Problem {
             ConsentError::NothingToWithdraw => {
                 Self::new(StatusCode::NOT_FOUND, "nothing-to-withdraw", error.to_string())
             }
+            ConsentError::UnknownLearner => Self::new(StatusCode::NOT_FOUND, "unknown-learner", error.to_string()),
+            ConsentError::InForce => Self::new(StatusCode::CONFLICT, "in-force", error.to_string()),
             ConsentError::Store(error) => error.into(),
             ConsentError::Signing(error) => Self::internal(&error),
         }

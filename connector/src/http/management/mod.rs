@@ -57,6 +57,7 @@ fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::events))
         .routes(routes!(learners::consents, learners::consent_grant))
         .routes(routes!(learners::consent_withdraw))
+        .routes(routes!(learners::consent_forget))
         .routes(routes!(learners::pseudonyms))
         .routes(routes!(log::audit_entries))
         .routes(routes!(log::audit_proof))
