@@ -57,6 +57,8 @@ pub struct Config {
     pub token_lifetime: Duration,
     /// When undelivered messages are sent again.
     pub retry: Retry,
+    /// How the audit log is witnessed.
+    pub audit: Audit,
     /// The participants that this connector talks to.
     pub peers: Vec<Peer>,
 }
@@ -195,6 +197,15 @@ pub struct Retry {
     pub longest: Duration,
 }
 
+/// How the audit log is witnessed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// A peer is asked to cosign a new checkpoint after this time at the earliest.
+    #[serde(deserialize_with = "file::period")]
+    pub witness_interval: Duration,
+}
+
 impl Default for Tls {
     fn default() -> Self {
         Self {
@@ -242,6 +253,14 @@ impl Default for Retry {
         Self {
             first: Duration::from_millis(200),
             longest: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            witness_interval: Duration::from_secs(60),
         }
     }
 }

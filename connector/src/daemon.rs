@@ -1,7 +1,7 @@
 //! The composition root: builds all rooms, supervises what runs, reloads, stops gracefully. Decides nothing.
 
 use crate::{
-    audit::{AuditError, Log},
+    audit::{AuditError, Log, LogSigner, Witness},
     catalog::Catalog,
     clock,
     config::{self, Config, Management, TlsVersion},
@@ -11,7 +11,7 @@ use crate::{
     http::{self, App, management, server, tls},
     jose::{self, HmacKey, Signer, SigningKey},
     net::{Client, NetError},
-    peer::{Dispatcher, Peers},
+    peer::{Dispatcher, Peers, Witnesses},
     plane::CursorKey,
     process::{Events, Queue},
     store::{SledStore, Store, StoreError},
@@ -107,7 +107,7 @@ pub async fn run(config: Config, log_level: telemetry::Handle, path: PathBuf) ->
     running.transfers.stop_streams().await;
     running.tasks.close();
     running.tasks.wait().await;
-    running.log.seal(clock::now()).await?;
+    running.log.seal().await?;
     running.store.close().await?;
     if let Some(socket) = &running.socket {
         let _ = std::fs::remove_file(socket);
@@ -239,12 +239,13 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     let client = Arc::new(Client::new(config.net.clone()));
     client.check()?;
 
-    let log = Arc::new(Log::new(store.clone(), signer.clone()));
+    let root = config.root();
+    let sealer = LogSigner::of(&root, &secret).map_err(|error| DaemonError::Setting(format!("public_url: {error}")))?;
+    let log = Arc::new(Log::new(store.clone(), sealer.clone()));
     let resolver = Resolver::new(client.clone(), config.resolver);
     let trust = Arc::new(Trust::new(config.did.clone(), signer.clone(), peers(config)?, resolver));
     // Every event's commit has entries in the log: numbers from there on are greater than all that were given before.
     let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::new(log.count().await?)));
-    let root = config.public_url.as_str().trim_end_matches('/').to_owned();
     let url = |text: &str| {
         text.parse()
             .map_err(|error| DaemonError::Setting(format!("public_url: {error}")))
@@ -279,7 +280,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     let transfers = Arc::new(Transfers::new(transfer::Parts {
         log: log.clone(),
         queue: queue.clone(),
-        events,
+        events: events.clone(),
         catalog: catalog.clone(),
         agreements: contracts.agreements().clone(),
         consents: consents.clone(),
@@ -296,6 +297,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     let peers = Arc::new(Peers::new(client.clone(), trust.clone(), clock::now));
     let stop = CancellationToken::new();
     let jwk = signer.key().public_jwk();
+    let mut own = did::Own::new(config.did.clone(), root.as_str(), signer.kid(), jwk);
+    own.log = Some(sealer.key().clone());
     let app = Arc::new(App {
         trust,
         catalog,
@@ -305,7 +308,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         peers: peers.clone(),
         log: log.clone(),
         received: config.received.clone(),
-        document: did::Own::new(config.did.clone(), root.as_str(), signer.kid(), jwk).document(),
+        witness: Witness::new(store.clone(), sealer),
+        document: own.document(),
         root,
         limits: limits(config),
         streams: Arc::new(Semaphore::new(config.limits.streams)),
@@ -326,6 +330,15 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     ));
     let socket = serve_management(config, app, &tasks, &stop).await?;
     let retry = (config.retry.first, config.retry.longest);
+    let witnesses = Arc::new(Witnesses {
+        peers: peers.clone(),
+        contracts: contracts.clone(),
+        events,
+        log: log.clone(),
+        interval: config.audit.witness_interval,
+        shutdown: stop.clone(),
+    });
+    watch(&tasks, "the search for witnesses", witnesses.run());
     let dispatcher = Arc::new(Dispatcher {
         peers,
         contracts,
@@ -443,7 +456,7 @@ async fn seal(log: Arc<Log>, stop: CancellationToken) {
             () = tokio::time::sleep(SEAL_AFTER) => {}
             () = stop.cancelled() => return,
         }
-        if let Err(error) = log.seal(clock::now()).await {
+        if let Err(error) = log.seal().await {
             tracing::error!(%error, "the audit log could not be sealed");
         }
     }

@@ -15,3 +15,4 @@ mod operations;
 mod scenes;
 mod store_crash;
 mod store_speed;
+mod witnesses;

@@ -1,24 +1,23 @@
-//! The append-only log: entries go into the same commit as the change that they record; signed checkpoints fix the tree's root.
+//! The append-only log: entries go into the same commit as the change that they record. What makes it provable is in `seal`, what checks
+//! it in `verify`.
 
-use super::merkle::{self, Frontier};
+use super::{merkle, note::LogSigner, tiles::Edge};
 use crate::{
-    jose::{Digest, JoseError, Signer, VerifyingKey, base64url, canonical, token},
+    jose::{Digest, base64url, canonical, random},
     store::{Batch, Committed, Store, StoreError, Table},
 };
 use policy::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, watch};
 
 /// Log entries by number.
-const ENTRIES: Table = Table(1);
-/// Signed checkpoints by tree size (big-endian).
-const CHECKPOINTS: Table = Table(2);
-/// The size of the newest checkpoint, so that a start need not look for it.
-const NEWEST: Table = Table(14);
+pub(super) const ENTRIES: Table = Table(1);
 /// How many entries are read at a time.
-const PAGE: usize = 512;
+pub(super) const PAGE: usize = 512;
+/// Longest entry, in bytes: bundles of entries give each its length in 16 bits (tlog-tiles, Log entries).
+const MAX_ENTRY: usize = 0xFFFF;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +41,8 @@ pub enum Kind {
     ConsentGiven,
     /// A consent was withdrawn.
     ConsentWithdrawn,
+    /// What linked a learner to the entries about their consents was deleted.
+    LearnerForgotten,
     /// A stream of records was opened.
     StreamOpened,
     /// A stream of records ended: how many left, how many were withheld and why.
@@ -79,84 +80,61 @@ impl Entry {
         self.with(name, digest.to_string())
     }
 
+    /// The entry as it is stored and hashed. The hashes of all entries are public, so each carries 128 random bits: without them, whoever
+    /// guesses an entry could see whether he is right.
     fn bytes(&self, now: Timestamp) -> Result<Vec<u8>, StoreError> {
+        let salt = random::bytes::<16>().map_err(|error| unwritable(&error))?;
         let mut members = self.members.clone();
         members.insert("v".into(), 1.into());
         members.insert("ts".into(), now.to_string().into());
         members.insert("kind".into(), json!(self.kind));
-        canonical::signable(&Value::Object(members))
-            .map_err(|error| StoreError::Corrupt(format!("audit entry: {error}")))
+        members.insert("salt".into(), base64url::encode(&salt).into());
+        let bytes = canonical::signable(&Value::Object(members)).map_err(|error| unwritable(&error))?;
+        if bytes.len() > MAX_ENTRY {
+            return Err(StoreError::TooLarge {
+                what: "audit entry",
+                size: bytes.len(),
+                limit: MAX_ENTRY,
+            });
+        }
+        Ok(bytes)
     }
 }
 
-/// A checked or rejected log.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Verification {
-    /// Number of entries.
-    pub entries: u64,
-    /// Number of signed checkpoints that were checked.
-    pub checkpoints: u64,
-    /// Size that the newest checkpoint covers.
-    pub sealed: u64,
-    /// Root over all entries.
-    pub root: String,
-}
-
-/// Why a log is not what was once written.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// An entry number is missing or doubled.
-    #[error("entry {0} is missing")]
-    Gap(u64),
-    /// Entries that a signed checkpoint covers are missing.
-    #[error("a signed checkpoint covers {sealed} entries but only {found} are there")]
-    Truncated {
-        /// The checkpoint's size.
-        sealed: u64,
-        /// Entries found.
-        found: u64,
-    },
-    /// The entries do not lead to the root that was signed.
-    #[error("the first {0} entries do not have the root that was signed")]
-    Rewritten(u64),
-    /// A checkpoint's signature does not verify.
-    #[error("the checkpoint over {size} entries is not signed by this connector: {cause}")]
-    Signature {
-        /// The checkpoint's size.
-        size: u64,
-        /// Why.
-        cause: JoseError,
-    },
-    /// A checkpoint cannot be read.
-    #[error("the checkpoint over {0} entries cannot be read")]
-    Unreadable(u64),
+fn unwritable(error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("audit entry: {error}"))
 }
 
 /// The log over a store. Rooms commit through it, so that no change of theirs can forget its entry.
 pub struct Log {
-    store: Arc<dyn Store>,
-    signer: Arc<Signer>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) signer: LogSigner,
     changed: Notify,
-    head: Mutex<Option<Frontier>>,
+    pub(super) sealed: watch::Sender<u64>,
+    /// The right edge of the tree as it was last sealed; none before the first look.
+    pub(super) edge: Mutex<Option<Edge>>,
 }
 
 impl Log {
     /// The log that lives in `store`, sealed by `signer`.
-    pub fn new(store: Arc<dyn Store>, signer: Arc<Signer>) -> Self {
+    pub fn new(store: Arc<dyn Store>, signer: LogSigner) -> Self {
         Self {
             store,
             signer,
             changed: Notify::new(),
-            head: Mutex::new(None),
+            sealed: watch::Sender::new(0),
+            edge: Mutex::new(None),
         }
     }
 
     /// The store, for reading and for commits that change nothing worth recording (a spent message id).
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The key that seals the log; the log's origin is its name.
+    pub fn signer(&self) -> &LogSigner {
+        &self.signer
     }
 
     /// Commits a change together with the entries that record it.
@@ -180,20 +158,39 @@ impl Log {
         self.changed.notified().await;
     }
 
+    /// The size of the newest checkpoint that was signed since the start, for those who wait for the next one; 0 before the first.
+    pub fn sealed(&self) -> watch::Receiver<u64> {
+        self.sealed.subscribe()
+    }
+
     /// Up to `limit` entries from number `from` on, with their numbers.
     pub async fn entries(&self, from: u64, limit: usize) -> Result<Vec<(u64, Value)>, StoreError> {
+        let rows = self.raw_entries(from, limit).await?;
+        rows.into_iter()
+            .map(|(number, bytes)| {
+                let value = serde_json::from_slice(&bytes)
+                    .map_err(|error| StoreError::Corrupt(format!("audit entry: {error}")))?;
+                Ok((number, value))
+            })
+            .collect()
+    }
+
+    /// The same as the bytes that are hashed.
+    pub async fn raw_entries(&self, from: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let after = from.checked_sub(1).map(u64::to_be_bytes);
         let rows = self
             .store
             .scan(ENTRIES, &[], after.as_ref().map(|key| key.as_slice()), limit)
             .await?;
         rows.into_iter()
-            .map(|row| {
-                let value = serde_json::from_slice(&row.item.value)
-                    .map_err(|error| StoreError::Corrupt(format!("audit entry: {error}")))?;
-                Ok((number(&row.key)?, value))
-            })
+            .map(|row| Ok((number(&row.key)?, row.item.value)))
             .collect()
+    }
+
+    /// One entry as the bytes that are hashed.
+    pub async fn entry(&self, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let item = self.store.get(ENTRIES, &number.to_be_bytes()).await?;
+        Ok(item.map(|item| item.value))
     }
 
     /// How many entries there are.
@@ -201,120 +198,21 @@ impl Log {
         self.store.appended(ENTRIES).await
     }
 
-    /// Signs the root over everything logged so far, if anything is new; returns the size that is now sealed.
-    pub async fn seal(&self, now: Timestamp) -> Result<u64, AuditError> {
-        let mut head = self.head.lock().await;
-        let mut frontier = match head.take() {
-            Some(frontier) => frontier,
-            None => self.last_frontier().await?,
-        };
-        let sealed = frontier.size();
-        self.extend(&mut frontier, u64::MAX).await?;
-        let size = frontier.size();
-        if size > sealed {
-            let claims = json!({"size": size, "root": frontier.root().to_string(), "ts": now.to_string(),
-                "frontier": base64url::encode(&frontier.to_bytes())});
-            let signed = token::sign(&self.signer, token::Kind::Checkpoint, &claims)
-                .map_err(|cause| AuditError::Signature { size, cause })?;
-            let mut batch = Batch::new();
-            batch.put(CHECKPOINTS, size.to_be_bytes(), signed);
-            batch.put(NEWEST, [], size.to_be_bytes());
-            self.store.commit(batch).await?;
-        }
-        *head = Some(frontier);
-        Ok(size)
-    }
-
-    async fn last_frontier(&self) -> Result<Frontier, AuditError> {
-        let Some(newest) = self.store.get(NEWEST, &[]).await? else {
-            return Ok(Frontier::new());
-        };
-        let size = number(&newest.value)?;
-        let checkpoint = self.store.get(CHECKPOINTS, &size.to_be_bytes()).await?;
-        let value = checkpoint.ok_or(AuditError::Unreadable(size))?.value;
-        let claims = self.open_checkpoint(size, &value, self.signer.key().verifying_key())?;
-        claims
-            .get("frontier")
-            .and_then(Value::as_str)
-            .and_then(base64url::decode)
-            .and_then(|bytes| Frontier::from_bytes(&bytes).ok())
-            .filter(|frontier| frontier.size() == size)
-            .ok_or(AuditError::Unreadable(size))
-    }
-
-    /// Appends the leaves from `frontier.size()` on, up to `until`.
-    async fn extend(&self, frontier: &mut Frontier, until: u64) -> Result<(), AuditError> {
-        while frontier.size() < until {
-            let after = frontier.size().checked_sub(1).map(u64::to_be_bytes);
-            let limit = usize::try_from(until - frontier.size()).unwrap_or(PAGE).min(PAGE);
-            let rows = self
-                .store
-                .scan(ENTRIES, &[], after.as_ref().map(|key| key.as_slice()), limit)
-                .await?;
-            if rows.is_empty() {
-                break;
-            }
-            for row in rows {
-                if number(&row.key)? != frontier.size() {
-                    return Err(AuditError::Gap(frontier.size()));
-                }
-                frontier.append(merkle::leaf_hash(&row.item.value));
-            }
-        }
-        Ok(())
-    }
-
-    fn open_checkpoint(&self, size: u64, value: &[u8], key: &VerifyingKey) -> Result<Value, AuditError> {
-        let text = std::str::from_utf8(value).map_err(|_| AuditError::Unreadable(size))?;
-        token::verify(text, token::Kind::Checkpoint, |kid| {
-            (kid == self.signer.kid()).then(|| key.clone())
-        })
-        .map(token::Claims::into_value)
-        .map_err(|cause| AuditError::Signature { size, cause })
-    }
-
-    /// Reads everything back from disk and checks it against every checkpoint ever signed.
-    pub async fn verify(&self) -> Result<Verification, AuditError> {
-        let key = self.signer.key().verifying_key();
-        let found = self.count().await?;
-        let mut frontier = Frontier::new();
-        let (mut checkpoints, mut after) = (0, None::<Vec<u8>>);
-        loop {
-            let rows = self.store.scan(CHECKPOINTS, &[], after.as_deref(), PAGE).await?;
-            let Some(last) = rows.last() else { break };
-            after = Some(last.key.clone());
-            for row in rows {
-                let size = number(&row.key)?;
-                let claims = self.open_checkpoint(size, &row.item.value, key)?;
-                self.extend(&mut frontier, size).await?;
-                if frontier.size() < size {
-                    return Err(AuditError::Truncated { sealed: size, found });
-                }
-                let root = frontier.root().to_string();
-                if claims.get("root").and_then(Value::as_str) != Some(&root)
-                    || claims.get("size").and_then(Value::as_u64) != Some(size)
-                {
-                    return Err(AuditError::Rewritten(size));
-                }
-                checkpoints += 1;
-            }
-        }
-        let sealed = frontier.size();
-        self.extend(&mut frontier, u64::MAX).await?;
-        if frontier.size() < found {
-            return Err(AuditError::Gap(frontier.size()));
-        }
-        let root = frontier.root().to_string();
-        Ok(Verification {
-            entries: frontier.size(),
-            checkpoints,
-            sealed,
-            root,
-        })
+    /// The hashes of up to a page of entries from number `from` on, none beyond `until`.
+    pub(super) async fn leaves(&self, from: u64, until: u64) -> Result<Vec<Digest>, super::AuditError> {
+        let limit = usize::try_from(until.saturating_sub(from)).unwrap_or(PAGE).min(PAGE);
+        let rows = self.raw_entries(from, limit).await?;
+        (from..)
+            .zip(rows)
+            .map(|(expected, (found, bytes))| match found == expected {
+                true => Ok(merkle::leaf_hash(&bytes)),
+                false => Err(super::AuditError::Gap(expected)),
+            })
+            .collect()
     }
 }
 
-fn number(key: &[u8]) -> Result<u64, StoreError> {
+pub(super) fn number(key: &[u8]) -> Result<u64, StoreError> {
     key.try_into()
         .map(u64::from_be_bytes)
         .map_err(|_| StoreError::Corrupt("audit log: a key is not a number".into()))

@@ -1,27 +1,34 @@
-//! `audit`: the append-only log of what this connector did.
+//! `audit`: the append-only log of what this connector did, and the proofs that it gives.
 
 use super::{
     Context,
     api::Api,
-    exit::{Failure, Outcome},
-    output::{clean, member},
+    exit::{Exit, Failure, Outcome},
+    input,
+    output::{Sink, clean, member},
 };
+use crate::audit::{LogKey, proof};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// How many entries are asked for at once.
 const PAGE: usize = 500;
 /// How often `tail -f` asks.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Read and check the audit log
+/// Read and check the audit log, and prove what is in it
 #[derive(Args)]
 #[command(
     arg_required_else_help = true,
     after_help = "EXAMPLES:
   connector audit tail
   connector audit verify
+  connector audit prove 17 -o entry-17.tlog-proof --entry entry-17.json
 "
 )]
 pub(super) struct Audit {
@@ -43,18 +50,65 @@ enum AuditCommand {
         #[arg(short, long)]
         follow: bool,
     },
-    /// Compute the whole log's hashes again and compare them with its signed checkpoints
+    /// Compute the whole log again from its entries and compare it with its tiles, signed checkpoints and witnesses' signatures
     #[command(after_help = "EXAMPLES:\n  connector audit verify\n  connector audit verify --json\n")]
     Verify,
+    /// Show the newest signed checkpoint: whoever keeps it can tell later whether the log was rewritten
+    #[command(
+        after_help = "EXAMPLES:\n  connector audit checkpoint > school.checkpoint\n  connector audit checkpoint --json\n"
+    )]
+    Checkpoint,
+    Prove(Prove),
+    CheckProof(CheckProof),
+}
+
+/// Prove that an entry is in the log, in a file that can be checked anywhere
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector audit prove 17
+  connector audit prove 17 -o entry-17.tlog-proof --entry entry-17.json
+")]
+struct Prove {
+    /// The entry's number, as `audit tail` shows it
+    #[arg(value_name = "ENTRY")]
+    number: u64,
+    /// The file to write the proof to; - for standard output
+    #[arg(short, long, visible_alias = "out", value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Write the entry, byte for byte as the log holds it, to this file
+    #[arg(long, value_name = "FILE")]
+    entry: Option<PathBuf>,
+}
+
+/// Check a proof that an entry is in a log; needs no daemon and no network
+///
+/// The log's key is `logKey` in its owner's DID document, and that of a witness likewise. Get them from there, not from whoever hands you
+/// the proof.
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector audit check-proof entry-17.tlog-proof --entry entry-17.json --key school.example/log+6fcfe373+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k
+")]
+struct CheckProof {
+    /// The proof; - for standard input
+    file: PathBuf,
+    /// The entry, byte for byte
+    #[arg(long, value_name = "FILE")]
+    entry: PathBuf,
+    /// The key of the log
+    #[arg(long, value_name = "VKEY")]
+    key: LogKey,
+    /// The key of a witness that must have cosigned; repeat for more
+    #[arg(long, value_name = "VKEY")]
+    witness: Vec<LogKey>,
 }
 
 impl Audit {
     pub(super) async fn run(self, context: &Context) -> Outcome {
-        let api = context.api()?;
         match self.command {
-            AuditCommand::Tail { lines, follow } => tail(context, &api, lines, follow).await,
+            AuditCommand::Tail { lines, follow } => tail(context, &context.api()?, lines, follow).await,
             AuditCommand::Verify => {
-                let found = api.post("/v1/audit/verify", &json!({})).await.map_err(|failure| {
+                let found = context.api()?.post("/v1/audit/verify", &json!({})).await;
+                let found = found.map_err(|failure| {
                     failure.next(
                         "stop the daemon, keep a copy of its store, and compare it with the last backup that verifies",
                     )
@@ -62,8 +116,68 @@ impl Audit {
                 context.out.say("the audit log is whole")?;
                 context.out.details(&found)
             }
+            AuditCommand::Checkpoint => {
+                let found = context.api()?.get("/v1/audit/checkpoint").await?;
+                if context.out.json {
+                    return context.out.json(&found);
+                }
+                write(
+                    Path::new("-"),
+                    found.get("text").and_then(Value::as_str).unwrap_or_default(),
+                )
+            }
+            AuditCommand::Prove(prove) => prove.run(context).await,
+            AuditCommand::CheckProof(check) => check.run(context),
         }
     }
+}
+
+impl Prove {
+    async fn run(self, context: &Context) -> Outcome {
+        let path = format!("/v1/audit/entries/{}/proof", self.number);
+        let proved = context.api()?.get(&path).await?;
+        let text = |name: &str| proved.get(name).and_then(Value::as_str).unwrap_or_default();
+        if let Some(file) = &self.entry {
+            write(file, text("entry"))?;
+        }
+        if context.out.json {
+            return context.out.json(&proved);
+        }
+        write(&self.output, text("proof"))
+    }
+}
+
+fn write(path: &Path, text: &str) -> Outcome {
+    let mut sink = Sink::open(path)?;
+    sink.write(text.as_bytes())?;
+    sink.finish()
+}
+
+impl CheckProof {
+    fn run(&self, context: &Context) -> Outcome {
+        let (proof, entry) = (input::bytes(&self.file)?, input::bytes(&self.entry)?);
+        let text = std::str::from_utf8(&proof).map_err(|_| convinces_not(&"it is not text in UTF-8"))?;
+        let verified = proof::verify(text, &entry, &self.key).map_err(|error| convinces_not(&error))?;
+        let mut witnesses = Vec::new();
+        for witness in &self.witness {
+            let at = verified.cosigned_by(witness).map_err(|error| convinces_not(&error))?;
+            witnesses.push(json!({"witness": witness.name(), "at": at.to_string()}));
+        }
+        let checkpoint = verified.checkpoint().checkpoint();
+        context.out.say("the entry is in the log")?;
+        context.out.details(&json!({
+            "log": checkpoint.origin,
+            "entry": verified.index(),
+            "size": checkpoint.size,
+            "root": checkpoint.root.to_string(),
+            "witnesses": witnesses,
+        }))
+    }
+}
+
+fn convinces_not(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Exit::Verification, format!("the proof does not convince: {error}"))
+        .next("check that the entry is byte for byte the log's, and that the keys are those of the DID documents")
 }
 
 async fn tail(context: &Context, api: &Api, lines: usize, follow: bool) -> Outcome {

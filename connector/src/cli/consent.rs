@@ -34,6 +34,15 @@ pub(super) struct Consent {
 enum ConsentCommand {
     Grant(Grant),
     Withdraw(Withdraw),
+    /// Delete what links a learner to the audit log, once all of their consents have ended
+    ///
+    /// The records of the consents go, and the salt of the learner's name in the log. The log's entries and proofs stay valid. This cannot
+    /// be undone: nobody can say afterwards which entries were about this learner.
+    #[command(after_help = "EXAMPLES:\n  connector consent forget learner-17\n")]
+    Forget {
+        /// The learner's local identifier at this holder
+        learner: String,
+    },
     /// List consents, those that ended too
     #[command(
         after_help = "EXAMPLES:\n  connector consent list\n  connector consent list --subject learner-17 --json\n"
@@ -121,6 +130,14 @@ impl Consent {
                 ))
             }
             ConsentCommand::Withdraw(withdraw) => withdraw.run(context).await,
+            ConsentCommand::Forget { learner } => {
+                let body = json!({"subject": learner});
+                let forgotten = context.api()?.post("/v1/consents/forget", &body).await;
+                let forgotten =
+                    forgotten.map_err(|failure| failure.next("see: connector consent list --subject LEARNER"))?;
+                context.out.say("forgotten")?;
+                context.out.details(&forgotten)
+            }
             ConsentCommand::List { subject } => {
                 let query = subject
                     .map(|subject| format!("?subject={}", encode(&subject)))

@@ -8,10 +8,11 @@ use super::{
     shown,
 };
 use crate::{
+    audit::LogSigner,
     clock,
     config::{self, Config},
     dsp::ParticipantId,
-    jose::{Algorithm, SigningKey, random},
+    jose::{Algorithm, HmacKey, SigningKey, random},
     trust::did,
 };
 use clap::{Args, ValueEnum};
@@ -172,8 +173,11 @@ impl Init {
         })
         .map_err(|error| cannot_make("the signing key", &error))?;
         let secret = random::bytes::<32>().map_err(|error| cannot_make("the master secret", &error))?;
-        let document = did::Own::new(self.did.clone(), config.root(), &config.key_id, key.public_jwk()).document();
-        let document = serde_json::to_vec_pretty(&document).map_err(io::Error::from)?;
+        let log = LogSigner::of(&config.root(), &HmacKey::new(&secret))
+            .map_err(|error| cannot_make("the key of the audit log", &error))?;
+        let mut own = did::Own::new(self.did.clone(), config.root(), &config.key_id, key.public_jwk());
+        own.log = Some(log.key().clone());
+        let document = serde_json::to_vec_pretty(&own.document()).map_err(io::Error::from)?;
         let back_up = "the master secret: back it up, a new one changes every pseudonym";
         Ok([
             Made::private(

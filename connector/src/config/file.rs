@@ -1,6 +1,6 @@
 //! The file as it is written: its sections, its spelling of durations, and how it becomes a [`Config`].
 
-use super::{Config, Fault, Limits, Log, Management, PeerIdentity, Retry, Tls};
+use super::{Audit, Config, Fault, Limits, Log, Management, PeerIdentity, Retry, Tls};
 use crate::{
     catalog::Decisions,
     dsp::ParticipantId,
@@ -52,6 +52,8 @@ struct File {
     resolver: ResolverSettings,
     #[serde(default)]
     retry: Retry,
+    #[serde(default)]
+    audit: Audit,
     #[serde(default, rename = "peer")]
     peers: Vec<Peer>,
 }
@@ -251,6 +253,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
         decisions: file.decisions,
         token_lifetime: file.token_lifetime,
         retry: file.retry,
+        audit: file.audit,
         peers: peers(file.peers, folder)?,
     })
 }

@@ -57,6 +57,7 @@ fn the_sample_has_every_setting() {
         "[net]",
         "[resolver]",
         "[retry]",
+        "[audit]",
         "[[peer]]",
     ] {
         let (_, _, message) = refusal(&if section.is_empty() {

@@ -285,6 +285,18 @@ impl Index {
             .collect()
     }
 
+    /// Drops those of a learner's consents that `which` names; they have ended, so no answer changes but its reason.
+    pub fn forget(&self, subject: &str, which: impl Fn(&ConsentId) -> bool) {
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(grants) = inner.subjects.get_mut(subject) else {
+            return;
+        };
+        grants.retain(|grant| !which(&grant.id));
+        if grants.is_empty() {
+            inner.subjects.remove(subject);
+        }
+    }
+
     /// Compiles what a stream will ask.
     pub fn question(
         &self,

@@ -4,6 +4,7 @@
 mod index;
 mod pseudonym;
 mod record;
+mod salts;
 
 pub use index::{Closed, Gate, Index, Question, Reader, Reason, Stale, StreamEnd};
 pub use pseudonym::{Pairwise, Pseudonyms};
@@ -12,11 +13,12 @@ pub use record::{Consent, ConsentId, EnteredBy, GrantError, NewConsent, Stored};
 use crate::{
     audit::{Entry, Kind, Log},
     dsp::ParticipantId,
-    jose::{self, HmacKey, JoseError, Signer, token},
+    jose::{self, Digest, HmacKey, JoseError, Signer, token},
     process::{self, decode, encode},
-    store::{Batch, StoreError, Table},
+    store::{Batch, Guard, StoreError, Table, Version},
 };
 use policy::Timestamp;
+use salts::Salts;
 use serde::Serialize;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -27,6 +29,8 @@ const CONSENTS: Table = Table(12);
 const IMPORT_BATCH: usize = 64;
 /// A stream that makes no progress for this long after a withdrawal is reset (design: the answer never waits on a peer).
 const STALL: Duration = Duration::from_secs(1);
+/// How often a change is decided again because somebody else was quicker.
+const ATTEMPTS: usize = 16;
 
 /// Why a consent was not recorded or withdrawn.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,12 @@ pub enum ConsentError {
     /// Nothing is there to withdraw.
     #[error("this learner has no consent in force here")]
     NothingToWithdraw,
+    /// A learner is not forgotten while a consent is in force.
+    #[error("this learner has a consent in force here; withdraw it first")]
+    InForce,
+    /// Nothing here refers to this learner.
+    #[error("no consent of this learner was ever recorded here, or the learner is forgotten already")]
+    UnknownLearner,
     /// The store failed. After a failed withdrawal access stays closed until the next start; withdraw again to make it last.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -70,13 +80,21 @@ pub struct Acknowledgement {
     pub streams: Vec<StreamEnd>,
 }
 
+/// What is left when a learner is forgotten.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Forgotten {
+    /// How many ended consents were deleted with what linked them to the audit log.
+    pub consents: usize,
+}
+
 /// The consent service.
 pub struct Consents {
     log: Arc<Log>,
     signer: Arc<Signer>,
     index: Arc<Index>,
-    /// Keyed hash for learners in the audit log.
-    audit_key: HmacKey,
+    /// What names learners in the audit log.
+    salts: Salts,
     pseudonyms: Pseudonyms,
 }
 
@@ -92,7 +110,7 @@ impl Consents {
             log,
             signer,
             index: Arc::new(Index::default()),
-            audit_key,
+            salts: Salts::new(audit_key),
             pseudonyms,
         };
         let index = &service.index;
@@ -119,9 +137,10 @@ impl Consents {
         &self.pseudonyms
     }
 
-    /// A learner as the audit log names them.
-    pub fn audit_name(&self, subject: &str) -> String {
-        self.audit_key.tag(subject.as_bytes()).to_string()
+    /// A learner as the audit log names them; `None` for one who was forgotten or never recorded.
+    pub async fn audit_name(&self, subject: &str) -> Result<Option<Digest>, StoreError> {
+        let salt = self.salts.get(&**self.log.store(), subject).await?;
+        Ok(salt.map(|(salt, _)| salts::name(&salt, subject)))
     }
 
     /// Records consents that the holder's operator enters for learners. Committed first, opened after.
@@ -129,41 +148,60 @@ impl Consents {
         let many = new.len() > 1;
         let mut all = Vec::with_capacity(new.len());
         for (at, chunk) in new.chunks(IMPORT_BATCH).enumerate() {
-            let mut batch = Batch::new();
-            let mut entries = Vec::new();
-            let begin = all.len();
+            let mut consents = Vec::with_capacity(chunk.len());
             for (offset, one) in chunk.iter().enumerate() {
-                let holder = self.holder()?;
-                let consent = Consent::give(one.clone(), holder, now).map_err(|cause| match many {
+                let consent = Consent::give(one.clone(), self.holder()?, now).map_err(|cause| match many {
                     true => ConsentError::Import {
                         entry: at * IMPORT_BATCH + offset + 1,
                         cause,
                     },
                     false => cause.into(),
                 })?;
-                let token = token::sign(&self.signer, token::Kind::Consent, &json!(consent))?;
-                entries.push(self.entry(Kind::ConsentGiven, &consent, &token));
-                batch.insert(
-                    CONSENTS,
-                    consent.id.as_str(),
-                    encode(&Stored {
-                        consent: consent.clone(),
-                        token,
-                        withdrawn: None,
-                    })?,
-                );
-                all.push(consent);
+                consents.push(consent);
             }
-            self.index.reserve(all.get(begin..).unwrap_or_default())?;
-            let mut entries = entries.into_iter();
-            if let Some(first) = entries.next() {
-                self.log.commit(batch, first, entries.collect(), now).await?;
-            }
-            for consent in all.get(begin..).unwrap_or_default() {
+            self.index.reserve(&consents)?;
+            self.record(&consents, now).await?;
+            for consent in &consents {
                 self.index.open(consent)?;
             }
+            all.extend(consents);
         }
         Ok(all)
+    }
+
+    /// Commits consents with their entries. Each renews the learner's salt: so nobody is forgotten while a consent is being recorded.
+    async fn record(&self, consents: &[Consent], now: Timestamp) -> Result<(), ConsentError> {
+        let mut stored = Vec::with_capacity(consents.len());
+        for consent in consents {
+            let token = token::sign(&self.signer, token::Kind::Consent, &json!(consent))?;
+            stored.push(Stored {
+                consent: consent.clone(),
+                token,
+                withdrawn: None,
+            });
+        }
+        for _ in 0..ATTEMPTS {
+            let (mut batch, mut entries) = (Batch::new(), Vec::new());
+            let subjects = consents.iter().map(|consent| consent.subject.as_str());
+            let names = self.salts.renew(&**self.log.store(), subjects, &mut batch).await?;
+            for one in &stored {
+                let name = names.get(one.consent.subject.as_str()).copied();
+                entries.push(entry(
+                    Kind::ConsentGiven,
+                    one,
+                    name.unwrap_or(Digest::EMPTY),
+                    &one.token,
+                ));
+                batch.insert(CONSENTS, one.consent.id.as_str(), encode(one)?);
+            }
+            let mut entries = entries.into_iter();
+            let Some(first) = entries.next() else { return Ok(()) };
+            match self.log.commit(batch, first, entries.collect(), now).await {
+                Err(StoreError::Conflict { .. }) => {}
+                other => return other.map(drop).map_err(ConsentError::from),
+            }
+        }
+        Err(StoreError::Conflict { guard: 0 }.into())
     }
 
     fn holder(&self) -> Result<ParticipantId, ConsentError> {
@@ -171,13 +209,6 @@ impl Consents {
             .did()
             .parse()
             .map_err(|_| GrantError::Invalid("holder", "is not a DID").into())
-    }
-
-    fn entry(&self, kind: Kind, consent: &Consent, token: &str) -> Entry {
-        Entry::new(kind)
-            .with("consent", consent.id.as_str())
-            .with("subjectRef", self.audit_name(&consent.subject))
-            .of("object", &jose::sha256(token.as_bytes()))
     }
 
     /// Ends a learner's consents: all of them, or those for one recipient. The live index is closed first; the answer is given when it
@@ -204,13 +235,12 @@ impl Consents {
         let (epoch, streams) = self.index.close(subject, |id| ids.contains(id));
         let mut batch = Batch::new();
         let mut entries = Vec::new();
+        // A consent that is in force has a salt: both are in the same commits.
+        let name = self.audit_name(subject).await?.unwrap_or(Digest::EMPTY);
         for (mut stored, version) in affected {
             let claims = json!({"consent": stored.consent.id, "subject": subject, "at": now, "epoch": epoch});
             let token = token::sign(&self.signer, token::Kind::Withdrawal, &claims)?;
-            entries.push(
-                self.entry(Kind::ConsentWithdrawn, &stored.consent, &token)
-                    .with("epoch", epoch),
-            );
+            entries.push(entry(Kind::ConsentWithdrawn, &stored, name, &token).with("epoch", epoch));
             stored.withdrawn = Some(token);
             let key = stored.consent.id.as_str().to_owned();
             batch.replace(CONSENTS, key, version, encode(&stored)?);
@@ -242,6 +272,54 @@ impl Consents {
         });
     }
 
+    /// Deletes what links a learner to the audit log: the salt of their name in it, and the records of their ended consents. The entries
+    /// stay and so does every proof, but nobody can say any more whom they are about. Refused while a consent is in force.
+    pub async fn forget(&self, subject: &str, now: Timestamp) -> Result<Forgotten, ConsentError> {
+        for _ in 0..ATTEMPTS {
+            // The salt first: a consent that is recorded after this renews it, and the commit below conflicts.
+            let salt = self.salts.get(&**self.log.store(), subject).await?;
+            let salt = salt.map(|(_, version)| version);
+            let ended = self.ended(subject, now).await?;
+            if ended.is_empty() && salt.is_none() {
+                return Err(ConsentError::UnknownLearner);
+            }
+            let mut batch = Batch::new();
+            self.salts.delete(subject, salt, &mut batch);
+            for (id, version) in &ended {
+                batch.require(CONSENTS, id.as_str(), Guard::At(*version));
+                batch.delete(CONSENTS, id.as_str());
+            }
+            let entry = Entry::new(Kind::LearnerForgotten).with("consents", ended.len());
+            match self.log.commit(batch, entry, Vec::new(), now).await {
+                Ok(_) => {
+                    self.index
+                        .forget(subject, |id| ended.iter().any(|(ended, _)| ended == id));
+                    return Ok(Forgotten { consents: ended.len() });
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict { guard: 0 }.into())
+    }
+
+    /// The consents of a learner, all of which must have ended.
+    async fn ended(&self, subject: &str, now: Timestamp) -> Result<Vec<(ConsentId, Version)>, ConsentError> {
+        let mut ended = Vec::new();
+        for stored in self.list(Some(subject)).await? {
+            if stored.withdrawn.is_none() && now < stored.consent.expires {
+                return Err(ConsentError::InForce);
+            }
+            let item = self
+                .log
+                .store()
+                .get(CONSENTS, stored.consent.id.as_str().as_bytes())
+                .await?;
+            ended.extend(item.map(|item| (stored.consent.id, item.version)));
+        }
+        Ok(ended)
+    }
+
     /// All consents, by id.
     pub async fn list(&self, subject: Option<&str>) -> Result<Vec<Stored>, StoreError> {
         let mut all = Vec::new();
@@ -255,3 +333,14 @@ impl Consents {
         Ok(all)
     }
 }
+
+/// What the audit log holds about one consent: hashes, none of which names the learner without the salt.
+fn entry(kind: Kind, stored: &Stored, learner: Digest, token: &str) -> Entry {
+    Entry::new(kind)
+        .with("consent", stored.consent.id.as_str())
+        .of("subject", &learner)
+        .of("object", &jose::sha256(token.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests;

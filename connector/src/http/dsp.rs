@@ -75,6 +75,9 @@ pub fn routes(app: Arc<App>) -> Router {
         .route(dsp::WELL_KNOWN_VERSION, get(versions))
         .route("/.well-known/did.json", get(did_document))
         .route("/data/{pid}", get(super::data::stream).post(super::data::receive))
+        .route("/log/checkpoint", get(super::log::checkpoint))
+        .route("/log/tile/{*path}", get(super::log::tile))
+        .route("/log/add-checkpoint", post(super::log::add_checkpoint))
         .with_state(app)
 }
 

@@ -4,6 +4,7 @@
 mod compress;
 pub mod data;
 pub mod dsp;
+mod log;
 pub mod management;
 mod page;
 pub mod problem;
@@ -11,7 +12,12 @@ pub mod server;
 pub mod tls;
 
 use crate::{
-    audit::Log, catalog::Catalog, consent::Consents, contract::Contracts, peer::Peers, transfer::Transfers,
+    audit::{Log, Witness},
+    catalog::Catalog,
+    consent::Consents,
+    contract::Contracts,
+    peer::Peers,
+    transfer::Transfers,
     trust::Trust,
 };
 use bytes::{Bytes, BytesMut};
@@ -79,6 +85,8 @@ pub struct App {
     pub peers: Arc<Peers>,
     /// The audit log.
     pub log: Arc<Log>,
+    /// What we are for the logs of peers.
+    pub witness: Witness,
     /// Where received records are.
     pub received: PathBuf,
     /// Our public root address, without a trailing slash: what signatures must name, whatever `Host` says.

@@ -2,6 +2,7 @@
 //! wrong inside is logged and not told.
 
 use crate::{
+    audit::{AuditError, witness::Refusal},
     catalog::CatalogError,
     consent::ConsentError,
     contract::ContractError,
@@ -247,8 +248,37 @@ impl From<ConsentError> for Problem {
             ConsentError::NothingToWithdraw => {
                 Self::new(StatusCode::NOT_FOUND, "nothing-to-withdraw", error.to_string())
             }
+            ConsentError::UnknownLearner => Self::new(StatusCode::NOT_FOUND, "unknown-learner", error.to_string()),
+            ConsentError::InForce => Self::new(StatusCode::CONFLICT, "in-force", error.to_string()),
             ConsentError::Store(error) => error.into(),
             ConsentError::Signing(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Store(error) => error.into(),
+            AuditError::NoEntry(_) => Self::new(StatusCode::NOT_FOUND, "not-found", error.to_string()),
+            AuditError::NotSealed(_) => Self::unavailable("not-sealed", error.to_string()),
+            error => Self::new(StatusCode::CONFLICT, "audit-broken", error.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(error: Refusal) -> Self {
+        let refused = |status, code| Self::new(status, code, error.to_string());
+        match error {
+            Refusal::Malformed(_) => refused(StatusCode::BAD_REQUEST, "invalid"),
+            Refusal::UnknownOrigin => refused(StatusCode::NOT_FOUND, "unknown-origin"),
+            Refusal::NotSigned => refused(StatusCode::FORBIDDEN, "not-signed"),
+            Refusal::OtherSize(_) => refused(StatusCode::CONFLICT, "other-size"),
+            Refusal::Forked(_) => refused(StatusCode::CONFLICT, "forked"),
+            Refusal::Inconsistent => refused(StatusCode::UNPROCESSABLE_ENTITY, "inconsistent"),
+            Refusal::Store(error) => error.into(),
+            Refusal::Signing(error) => Self::internal(&error),
         }
     }
 }

@@ -422,5 +422,6 @@ fn is_reduced(encoded: &[u8; 32]) -> bool {
     y_of(encoded).iter().rev().lt(prime.iter().rev())
 }
 
+mod ed25519;
 #[cfg(test)]
 mod tests;

@@ -22,20 +22,17 @@ pub enum Kind {
     Receipt,
     /// A begin, checkpoint or end line of a stream.
     StreamLine,
-    /// Size and root of an audit log.
-    Checkpoint,
     /// The governance authority's list of participants.
     TrustList,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 5] = [
         Self::Consent,
         Self::Withdrawal,
         Self::Receipt,
         Self::StreamLine,
-        Self::Checkpoint,
         Self::TrustList,
     ];
 
@@ -46,7 +43,6 @@ impl Kind {
             Self::Withdrawal => "dases-withdrawal+jws",
             Self::Receipt => "dases-receipt+jws",
             Self::StreamLine => "dases-stream+jws",
-            Self::Checkpoint => "dases-checkpoint+jws",
             Self::TrustList => "dases-trustlist+jws",
         }
     }

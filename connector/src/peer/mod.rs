@@ -2,8 +2,10 @@
 //! (catalogs, states). Signs, retries, checks the answers' signatures. Holds no state of its own.
 
 mod dispatch;
+mod witnesses;
 
 pub use dispatch::Dispatcher;
+pub use witnesses::Witnesses;
 
 use crate::{
     dsp::{self, MessageError, ParticipantId, catalog, message::Explanation},

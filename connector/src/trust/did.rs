@@ -1,6 +1,8 @@
 //! did:web identifiers and DID documents (W3C DID 1.0, did:web method): parsing and writing only.
 
+use super::logs::{self, PublishedLog};
 use crate::{
+    audit::LogKey,
     dsp::{self, ParticipantId},
     jose::{VerifyingKey, key::KeyError},
     net::NetError,
@@ -86,6 +88,8 @@ pub struct Document {
     keys: Vec<(String, VerifyingKey)>,
     /// The root of the connector (`serviceEndpoint` of the data service, without the well-known path).
     pub root: Option<Url>,
+    /// Its audit log.
+    pub log: Option<PublishedLog>,
 }
 
 impl Document {
@@ -134,6 +138,7 @@ impl Document {
             id: did.clone(),
             keys,
             root,
+            log: PublishedLog::read(value),
         })
     }
 
@@ -160,6 +165,8 @@ pub struct Own {
     pub root: String,
     /// All keys that anything of ours is checked with.
     pub keys: Vec<Published>,
+    /// The key of our audit log.
+    pub log: Option<LogKey>,
     /// Services beside those that every connector has, each with its `id`, `type` and `serviceEndpoint`.
     pub services: Vec<Value>,
 }
@@ -196,6 +203,7 @@ impl Own {
             did,
             root: root.into(),
             keys: vec![key],
+            log: None,
             services: Vec::new(),
         }
     }
@@ -214,10 +222,16 @@ impl Own {
             .filter(|key| key.uses == Uses::Signing)
             .map(|key| key.kid.as_str())
             .collect();
+        let mut connector = json!({
+            "id": format!("{did}#dases"), "type": logs::SERVICE, "serviceEndpoint": root, "signatureProfiles": [PROFILE],
+        });
+        if let Some(log) = &self.log {
+            logs::publish(&mut connector, log);
+        }
         let mut services = vec![
             json!({"id": format!("{did}#catalog"), "type": "CatalogService", "serviceEndpoint": format!("{root}{}/catalog", dsp::PATH)}),
             json!({"id": format!("{did}#dsp"), "type": "DataService", "serviceEndpoint": format!("{root}{}", dsp::WELL_KNOWN_VERSION)}),
-            json!({"id": format!("{did}#dases"), "type": "DasesConnector", "serviceEndpoint": root, "signatureProfiles": [PROFILE]}),
+            connector,
         ];
         services.extend(self.services.iter().cloned());
         json!({

@@ -3,10 +3,12 @@
 //! `Trust::authenticate` is the only maker of [`Verified`]. It never decides what a verified peer may do.
 
 pub mod did;
+pub mod logs;
 pub mod plain;
 pub mod resolver;
 pub mod spent;
 
+pub use logs::PublishedLog;
 pub use plain::{Identity, Token};
 pub use resolver::{Resolver, ResolverSettings};
 pub use spent::Spent;

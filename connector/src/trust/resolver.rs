@@ -94,7 +94,7 @@ impl Resolver {
         }
     }
 
-    fn cached(&self, did: &ParticipantId, now: Timestamp, age: Duration) -> Option<Arc<Document>> {
+    pub(super) fn cached(&self, did: &ParticipantId, now: Timestamp, age: Duration) -> Option<Arc<Document>> {
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         // A clock that jumped back makes an entry look new for ever: treat the future as old.
         cache

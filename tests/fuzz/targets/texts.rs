@@ -1,8 +1,9 @@
-//! The small formats: ids, times, base64url, digests, data tokens, stored trees. What is read is written as it was.
+//! The small formats: ids, times, base64url, digests, data tokens, stored trees, and those of the audit log: notes, proofs, requests to
+//! cosign, keys, paths of tiles. What is read is written as it was.
 #![no_main]
 
 use connector::{
-    audit::merkle::Frontier,
+    audit::{LogKey, Proof, SignedCheckpoint, Submission, merkle::Frontier, note::Note, tiles::Tile},
     catalog::shape::Pointer,
     dsp::{ParticipantId, Pid},
     jose::{Digest, HmacKey, base64url},
@@ -31,6 +32,24 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(pointer) = text.parse::<Pointer>() {
         assert_eq!(pointer.to_string(), text);
+    }
+    if let Ok(note) = Note::read(text) {
+        assert_eq!(note.to_string(), text);
+    }
+    if let Ok(signed) = SignedCheckpoint::read(text) {
+        assert!(signed.note().text().starts_with(&signed.checkpoint().text()));
+    }
+    if let Ok(proof) = Proof::read(text) {
+        assert_eq!(proof.to_text(), text);
+    }
+    if let Ok(submission) = Submission::read(text) {
+        assert_eq!(submission.to_string(), text);
+    }
+    if let Ok(key) = text.parse::<LogKey>() {
+        assert!(key.to_string() == text || key.witness() == text);
+    }
+    if let Some((tile, width)) = Tile::read(text) {
+        assert_eq!(tile.path(width), text);
     }
     let pid: Pid = "urn:p".parse().unwrap();
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();

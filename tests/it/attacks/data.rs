@@ -340,7 +340,7 @@ async fn a_receipt_is_for_what_was_sent() {
             "the provider's own key",
             sign(&Peer::of(rig.school()).signer, receipt, &claims),
         ),
-        ("another kind of token", sign(&me, token::Kind::Checkpoint, &claims)),
+        ("another kind of token", sign(&me, token::Kind::Withdrawal, &claims)),
         (
             "another payload",
             format!(

@@ -1,5 +1,6 @@
 //! What is measured, and against what: every reference is either a fixed aim or the same work done by bare parts in the same run.
 
+pub mod audit;
 pub mod bare;
 pub mod edc;
 pub mod idle;

@@ -1,11 +1,12 @@
 //! Prints the project's figures, one JSON object a line. `tests/bench` builds what it needs and runs it.
 #![forbid(unsafe_code)]
 
-use connector_tests::bench::{edc, idle, negotiation, signatures, stream};
+use connector_tests::bench::{audit, edc, idle, negotiation, signatures, stream};
 use std::process::ExitCode;
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "signatures",
+    "audit",
     "idle_memory",
     "startup",
     "negotiation",
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
     for name in &wanted {
         match name.as_str() {
             "signatures" => signatures::run(),
+            "audit" => audit::run().await,
             "idle_memory" => idle::memory().await,
             "startup" => idle::startup().await,
             "negotiation" => negotiation::run().await,

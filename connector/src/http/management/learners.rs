@@ -5,7 +5,7 @@ use super::{
     reply::{Body, Outcome, Query, created, ok},
 };
 use crate::{
-    consent::{Acknowledgement, Consent, NewConsent, Stored},
+    consent::{Acknowledgement, Consent, Forgotten, NewConsent, Stored},
     dsp::ParticipantId,
 };
 use axum::extract::State;
@@ -67,6 +67,22 @@ pub(super) struct Withdraw {
 pub(super) async fn consent_withdraw(State(app): Ctx, Body(wanted): Body<Withdraw>) -> Outcome<Acknowledgement> {
     let recipient = wanted.recipient.as_ref();
     ok(app.consents.withdraw(&wanted.subject, recipient, (app.clock)()).await?)
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Forget {
+    /// The learner's local identifier.
+    subject: String,
+}
+
+/// Forget a learner
+///
+/// Deletes the records of their consents, all of which must have ended, and what links them to the audit log. Its entries and proofs stay
+/// valid, but nobody can say any more whom they are about. Answers that were kept for repeated requests go within 24 hours.
+#[utoipa::path(post, path = "/v1/consents/forget", tag = "learners", request_body = Forget, responses((status = OK, body = Forgotten)))]
+pub(super) async fn consent_forget(State(app): Ctx, Body(wanted): Body<Forget>) -> Outcome<Forgotten> {
+    ok(app.consents.forget(&wanted.subject, (app.clock)()).await?)
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -57,9 +57,13 @@ fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::events))
         .routes(routes!(learners::consents, learners::consent_grant))
         .routes(routes!(learners::consent_withdraw))
+        .routes(routes!(learners::consent_forget))
         .routes(routes!(learners::pseudonyms))
         .routes(routes!(log::audit_entries))
+        .routes(routes!(log::audit_proof))
+        .routes(routes!(log::audit_checkpoint))
         .routes(routes!(log::audit_verify))
+        .routes(routes!(log::audit_bundle))
 }
 
 /// The OpenAPI document of this API.

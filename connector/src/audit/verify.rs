@@ -1,0 +1,227 @@
+//! Reads everything back from disk and computes it again: entries, tiles, checkpoints, cosignatures. Names the first thing that is wrong.
+
+use super::{
+    Log,
+    log::{PAGE, number},
+    note::NoteError,
+    seal::{CHECKPOINTS, COSIGNATURES, cosigned_key, read_checkpoint, read_cosignature},
+    tiles::{self, Edge, TILES, Tile, TileError},
+};
+use crate::{
+    jose::Digest,
+    store::{Row, StoreError, Table},
+};
+use serde::Serialize;
+
+/// A log that was checked.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Verification {
+    /// Number of entries.
+    pub entries: u64,
+    /// Number of tiles of the tree that were compared.
+    pub tiles: u64,
+    /// Number of signed checkpoints that were checked.
+    pub checkpoints: u64,
+    /// Number of witnesses' cosignatures that were checked.
+    pub cosignatures: u64,
+    /// Size that the newest checkpoint covers.
+    pub sealed: u64,
+    /// Root over all entries.
+    pub root: String,
+}
+
+/// Why a log is not what was once written, or gives no proof.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such entry.
+    #[error("there is no entry {0}")]
+    NoEntry(u64),
+    /// No checkpoint covers the entry yet.
+    #[error("entry {0} is not sealed by a checkpoint yet; a moment later it is")]
+    NotSealed(u64),
+    /// An entry number is missing or doubled.
+    #[error("entry {0} is missing")]
+    Gap(u64),
+    /// Entries that a signed checkpoint covers are missing.
+    #[error("a signed checkpoint covers {sealed} entries but only {found} are there")]
+    Truncated {
+        /// The checkpoint's size.
+        sealed: u64,
+        /// Entries found.
+        found: u64,
+    },
+    /// The entries do not lead to the root that was signed.
+    #[error("the first {0} entries do not have the root that was signed")]
+    Rewritten(u64),
+    /// A tile is not what the entries lead to.
+    #[error("the tile {} of the tree is missing or not what the entries lead to", .0.path(tiles::WIDTH))]
+    Tile(Tile),
+    /// A checkpoint's signature does not verify, or none could be made.
+    #[error("the checkpoint over {size} entries is not signed by this connector's log: {cause}")]
+    Checkpoint {
+        /// The checkpoint's size.
+        size: u64,
+        /// Why.
+        cause: NoteError,
+    },
+    /// A witness's signature does not verify.
+    #[error("a cosignature of the checkpoint over {size} entries does not hold: {cause}")]
+    Cosignature {
+        /// The checkpoint's size.
+        size: u64,
+        /// Why.
+        cause: NoteError,
+    },
+    /// A checkpoint that something refers to is not there.
+    #[error("the checkpoint over {0} entries is missing")]
+    Missing(u64),
+    /// A checkpoint or a cosignature of it cannot be read.
+    #[error("the checkpoint over {0} entries, or a cosignature of it, cannot be read")]
+    Unreadable(u64),
+}
+
+impl From<TileError> for AuditError {
+    fn from(error: TileError) -> Self {
+        match error {
+            TileError::Store(error) => error.into(),
+            TileError::Damaged(tile) => Self::Tile(tile),
+        }
+    }
+}
+
+impl Log {
+    /// Computes the whole tree again from the entries and compares it with every tile and with every checkpoint ever signed. That each
+    /// checkpoint's root is that of the first entries of one and the same growing tree is their consistency.
+    pub async fn verify(&self) -> Result<Verification, AuditError> {
+        // Nothing is sealed meanwhile: the newest checkpoint stays the newest.
+        let _still = self.edge.lock().await;
+        let found = self.count().await?;
+        let (mut edge, mut tiles, mut checkpoints) = (Edge::new(), 0, 0);
+        let mut pages = Pages::new(CHECKPOINTS);
+        while let Some(rows) = pages.next(self).await? {
+            for row in rows {
+                let size = number(&row.key)?;
+                let signed = read_checkpoint(size, &row.item.value)?;
+                signed
+                    .verify(self.signer.key())
+                    .map_err(|cause| AuditError::Checkpoint { size, cause })?;
+                tiles += self.grow(&mut edge, size).await?;
+                if edge.size() < size {
+                    return Err(AuditError::Truncated { sealed: size, found });
+                }
+                if signed.checkpoint().root != edge.root() {
+                    return Err(AuditError::Rewritten(size));
+                }
+                checkpoints += 1;
+            }
+        }
+        let (sealed, newest) = (edge.size(), self.sealed_size().await?);
+        if newest != sealed {
+            return Err(AuditError::Missing(newest));
+        }
+        for (tile, row) in edge.partial() {
+            self.same(tile, row).await?;
+            tiles += 1;
+        }
+        let cosignatures = self.verify_cosignatures().await?;
+        let whole = self.rest(edge, found).await?;
+        Ok(Verification {
+            entries: whole.size(),
+            tiles,
+            checkpoints,
+            cosignatures,
+            sealed,
+            root: whole.root().to_string(),
+        })
+    }
+
+    /// Appends the entries up to `until`, and compares each tile that becomes full. Returns how many did.
+    async fn grow(&self, edge: &mut Edge, until: u64) -> Result<u64, AuditError> {
+        let (mut full, mut compared) = (Vec::new(), 0);
+        while edge.size() < until {
+            let leaves = self.leaves(edge.size(), until).await?;
+            if leaves.is_empty() {
+                break;
+            }
+            for leaf in leaves {
+                edge.append(leaf, &mut full);
+            }
+            for (tile, row) in full.drain(..) {
+                self.same(tile, &row).await?;
+                compared += 1;
+            }
+        }
+        Ok(compared)
+    }
+
+    /// Compares a stored tile with what it should begin with.
+    async fn same(&self, tile: Tile, row: &[Digest]) -> Result<(), AuditError> {
+        let item = self.store.get(TILES, &tile.key()).await?;
+        let stored = item.and_then(|item| tiles::hashes(&item.value));
+        match stored {
+            Some(stored) if stored.starts_with(row) => Ok(()),
+            _ => Err(AuditError::Tile(tile)),
+        }
+    }
+
+    /// Appends what no checkpoint covers yet.
+    async fn rest(&self, mut edge: Edge, found: u64) -> Result<Edge, AuditError> {
+        let mut full = Vec::new();
+        loop {
+            let leaves = self.leaves(edge.size(), u64::MAX).await?;
+            if leaves.is_empty() {
+                break;
+            }
+            for leaf in leaves {
+                edge.append(leaf, &mut full);
+            }
+            full.clear();
+        }
+        // Entries may have been added since they were counted; fewer cannot be.
+        if edge.size() < found {
+            return Err(AuditError::Gap(edge.size()));
+        }
+        Ok(edge)
+    }
+
+    async fn verify_cosignatures(&self) -> Result<u64, AuditError> {
+        let (mut pages, mut checked) = (Pages::new(COSIGNATURES), 0);
+        while let Some(rows) = pages.next(self).await? {
+            for row in rows {
+                let key = row.key.first_chunk().copied().unwrap_or_default();
+                let size = !u64::from_be_bytes(key);
+                let (witness, signature) = read_cosignature(size, &row.item.value)?;
+                let mut signed = self.signed(size).await?;
+                signed.note_mut().add(signature);
+                let named = row.key == [cosigned_key(size).as_slice(), witness.name().as_bytes()].concat();
+                match witness.cosigned(signed.note()) {
+                    Ok(_) if named => checked += 1,
+                    Ok(_) => return Err(AuditError::Unreadable(size)),
+                    Err(cause) => return Err(AuditError::Cosignature { size, cause }),
+                }
+            }
+        }
+        Ok(checked)
+    }
+}
+
+/// The rows of a table, a page at a time.
+struct Pages {
+    table: Table,
+    after: Option<Vec<u8>>,
+}
+
+impl Pages {
+    const fn new(table: Table) -> Self {
+        Self { table, after: None }
+    }
+
+    async fn next(&mut self, log: &Log) -> Result<Option<Vec<Row>>, StoreError> {
+        let rows = log.store.scan(self.table, &[], self.after.as_deref(), PAGE).await?;
+        self.after = rows.last().map(|row| row.key.clone());
+        Ok(self.after.is_some().then_some(rows))
+    }
+}

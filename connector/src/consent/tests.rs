@@ -1,0 +1,170 @@
+use super::*;
+use crate::{
+    audit::{LogSigner, proof},
+    jose::testing,
+    store::MemoryStore,
+};
+use std::collections::BTreeSet;
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(1_767_225_600)
+}
+
+async fn consents() -> Consents {
+    let secret = HmacKey::new(&[4; 32]);
+    let store = Arc::new(MemoryStore::new());
+    let log = Arc::new(Log::new(
+        store,
+        LogSigner::of("https://lycee.example", &secret).unwrap(),
+    ));
+    let signer = Arc::new(testing::provider());
+    Consents::load(log, signer, secret.clone(), Pseudonyms::new(secret))
+        .await
+        .unwrap()
+}
+
+fn new(subject: &str) -> NewConsent {
+    NewConsent {
+        subject: subject.into(),
+        recipients: vec!["did:web:ft.example".parse().unwrap()],
+        purposes: vec!["https://w3id.org/dpv#ServiceProvision".into()],
+        categories: vec!["skills".into()],
+        datasets: Vec::new(),
+        expires: None,
+        method: "paper-form".into(),
+        notice: format!("sha256:{}", "0".repeat(64)),
+        evidence: "file 7".into(),
+    }
+}
+
+/// What the log says of its learners, entry by entry.
+async fn subjects(consents: &Consents) -> Vec<String> {
+    let entries = consents.log.entries(0, 1000).await.unwrap();
+    let of = |(_, entry): &(u64, serde_json::Value)| Some(entry.get("subject")?.as_str()?.to_owned());
+    entries.iter().filter_map(of).collect()
+}
+
+#[tokio::test]
+async fn a_learner_has_one_name_in_the_log_and_no_two_share_one() {
+    let consents = consents().await;
+    let all = ["anna", "ben", "anna", "anna", "chloé"].map(new).to_vec();
+    consents.grant(all, now()).await.unwrap();
+    consents.grant(vec![new("ben")], now()).await.unwrap();
+    consents.withdraw("anna", None, now()).await.unwrap();
+    let names = subjects(&consents).await;
+    assert_eq!(names.len(), 9);
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), 3);
+    let anna = consents.audit_name("anna").await.unwrap().unwrap().to_string();
+    assert_eq!(names.iter().filter(|name| **name == anna).count(), 6);
+    // Without the learner's own salt, neither the secret nor the identifier leads to the name.
+    let secret = HmacKey::new(&[4; 32]);
+    assert_ne!(anna, secret.tag(b"anna").to_string());
+    assert_eq!(consents.audit_name("nobody").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn nothing_links_a_forgotten_learner_to_the_log_while_its_proofs_hold() {
+    let consents = consents().await;
+    consents.grant(vec![new("anna"), new("ben")], now()).await.unwrap();
+    consents.withdraw("anna", None, now()).await.unwrap();
+    consents.log.seal().await.unwrap();
+    let anna = consents.audit_name("anna").await.unwrap().unwrap().to_string();
+    let before = proof_of(&consents, 0).await;
+
+    let forgotten = consents.forget("anna", now()).await.unwrap();
+    assert_eq!(forgotten.consents, 1);
+    assert_eq!(consents.audit_name("anna").await.unwrap(), None);
+    assert!(consents.list(Some("anna")).await.unwrap().is_empty());
+    assert_eq!(consents.list(None).await.unwrap().len(), 1, "others are not touched");
+
+    // No value or key anywhere in the store names the learner, and no salt that is left leads to the name in the log.
+    let store = consents.log.store();
+    for table in 0..=u8::MAX {
+        for row in store.scan(Table(table), &[], None, 1000).await.unwrap() {
+            let holds = |text: &str| {
+                [&row.key, &row.item.value]
+                    .iter()
+                    .any(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
+            };
+            assert!(!holds("anna"), "table {table}");
+            let name = HmacKey::new(&row.item.value).tag(b"anna").to_string();
+            assert_ne!(name, anna, "table {table} holds the salt");
+        }
+    }
+    // The leaves are what they were, and so are their proofs, the old one and a new one.
+    consents.log.seal().await.unwrap();
+    let leaf = consents.log.entry(0).await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&leaf).contains(&anna));
+    let key = consents.log.signer().key();
+    for text in [before, proof_of(&consents, 0).await] {
+        assert!(proof::verify(&text, &leaf, key).is_ok());
+    }
+    assert_eq!(consents.log.verify().await.unwrap().entries, 4);
+    let last = &consents.log.entries(3, 1).await.unwrap()[0].1;
+    assert_eq!(
+        (last["kind"].as_str(), last.get("subject")),
+        (Some("learner-forgotten"), None)
+    );
+
+    // The same learner may come back, under another name.
+    consents.grant(vec![new("anna")], now()).await.unwrap();
+    let again = consents.audit_name("anna").await.unwrap().unwrap().to_string();
+    assert_ne!(again, anna);
+}
+
+async fn proof_of(consents: &Consents, entry: u64) -> String {
+    consents.log.proof(entry).await.unwrap().to_text()
+}
+
+#[tokio::test]
+async fn a_learner_with_a_consent_in_force_is_not_forgotten() {
+    let consents = consents().await;
+    let short = NewConsent {
+        expires: Some(now().plus(Duration::from_secs(60))),
+        ..new("ben")
+    };
+    consents
+        .grant(vec![new("anna"), new("anna"), short], now())
+        .await
+        .unwrap();
+    for learner in ["anna", "ben"] {
+        assert!(matches!(
+            consents.forget(learner, now()).await,
+            Err(ConsentError::InForce)
+        ));
+    }
+    let later = now().plus(Duration::from_secs(60));
+    assert_eq!(
+        consents.forget("ben", later).await.unwrap().consents,
+        1,
+        "it has expired"
+    );
+    consents.withdraw("anna", None, now()).await.unwrap();
+    assert_eq!(consents.forget("anna", now()).await.unwrap().consents, 2);
+    for learner in ["anna", "ben", "nobody"] {
+        assert!(matches!(
+            consents.forget(learner, later).await,
+            Err(ConsentError::UnknownLearner)
+        ));
+    }
+    assert!(consents.index.in_force("anna").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_grant_and_a_forgetting_at_once_neither_undoes_the_other() {
+    for _ in 0..50 {
+        let consents = Arc::new(consents().await);
+        consents.grant(vec![new("anna")], now()).await.unwrap();
+        consents.withdraw("anna", None, now()).await.unwrap();
+        let (one, other) = (consents.clone(), consents.clone());
+        let granting = tokio::spawn(async move { one.grant(vec![new("anna")], now()).await });
+        let forgetting = tokio::spawn(async move { other.forget("anna", now()).await });
+        granting.await.unwrap().unwrap();
+        let forgotten = forgetting.await.unwrap();
+        // Whoever came first: the consent in force has its salt, and its name stands in the log.
+        let name = consents.audit_name("anna").await.unwrap().unwrap().to_string();
+        assert_eq!(consents.index.in_force("anna").len(), 1);
+        let under_it = subjects(&consents).await.iter().filter(|found| **found == name).count();
+        assert_eq!(under_it, if forgotten.is_ok() { 1 } else { 3 });
+    }
+}

@@ -1,0 +1,58 @@
+//! Ed25519 keys as bare bytes (RFC 8032 §5.1.5), for formats that know neither JWK nor PKCS#8: signed notes.
+
+use super::{KeyError, Point, SigningKey, VerifyingKey};
+use crate::jose::base64url;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::json;
+
+/// What stands before the seed in PKCS#8 (RFC 8410 §7).
+const PKCS8_HEAD: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+impl SigningKey {
+    /// The Ed25519 key pair of a seed: 32 bytes that nobody else knows. The same seed gives the same key.
+    pub fn from_seed(seed: &[u8; 32]) -> Result<Self, KeyError> {
+        let der = [PKCS8_HEAD.as_slice(), seed].concat();
+        let body = BASE64_STANDARD.encode(der);
+        Self::from_pem(format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n").as_bytes())
+    }
+}
+
+impl VerifyingKey {
+    /// The key with this encoding; points of small order and encodings that are not canonical are refused.
+    pub fn from_ed25519(encoded: &[u8; 32]) -> Result<Self, KeyError> {
+        Self::from_jwk(&json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url::encode(encoded) }))
+    }
+
+    /// The encoding of an Ed25519 key; `None` for a key of another kind.
+    pub fn to_ed25519(&self) -> Option<[u8; 32]> {
+        match &self.0.point {
+            Point::Ed25519 { x } => base64url::decode_array(x),
+            Point::P256 { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::testing;
+
+    /// RFC 8037 A.1 and A.2.
+    #[test]
+    fn a_seed_gives_the_published_key() {
+        let seed = base64url::decode_array("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
+        let key = SigningKey::from_seed(&seed).unwrap();
+        assert_eq!(key.public_jwk(), testing::rfc8037_jwk());
+        let bytes = key.verifying_key().to_ed25519().unwrap();
+        assert_eq!(&VerifyingKey::from_ed25519(&bytes).unwrap(), key.verifying_key());
+    }
+
+    #[test]
+    fn a_point_of_small_order_is_no_key_and_p256_has_no_such_bytes() {
+        assert_eq!(VerifyingKey::from_ed25519(&[0; 32]), Err(KeyError::NotAPoint));
+        assert_eq!(VerifyingKey::from_ed25519(&[0xff; 32]), Err(KeyError::NotAPoint));
+        assert_eq!(testing::rfc7515_public().to_ed25519(), None);
+    }
+}
