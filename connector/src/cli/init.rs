@@ -179,7 +179,7 @@ impl Init {
             Made::private(
                 "signing-key.pem",
                 "the key that signs messages and agreements",
-                key.to_pem(),
+                key.to_pem().map_err(|error| cannot_make("the signing key", &error))?,
             ),
             Made::private("secret.key", back_up, secret),
             Made::public(

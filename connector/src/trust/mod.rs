@@ -3,6 +3,7 @@
 //! `Trust::authenticate` is the only maker of [`Verified`]. It never decides what a verified peer may do.
 
 pub mod did;
+pub mod external;
 pub mod plain;
 pub mod resolver;
 pub mod spent;
