@@ -201,7 +201,7 @@ impl From<ConfigError> for Failure {
         let hint = match &error {
             ConfigError::Invalid { .. } => "correct the line, then: connector serve --check",
             ConfigError::Read { .. } => "name the file with --config, or make one with: connector init --dir DIR",
-            ConfigError::Secret { .. } => "correct the file, then: connector serve --check",
+            ConfigError::Key(_) | ConfigError::Secret { .. } => "correct the file, then: connector serve --check",
         };
         Self::usage(error.to_string()).next(hint)
     }

@@ -172,7 +172,8 @@ impl Init {
         })
         .map_err(|error| cannot_make("the signing key", &error))?;
         let secret = random::bytes::<32>().map_err(|error| cannot_make("the master secret", &error))?;
-        let document = did::Own::new(self.did.clone(), config.root(), &config.key_id, key.public_jwk()).document();
+        let key_id = config.active_key().map(|key| key.id.clone()).unwrap_or_default();
+        let document = did::Own::new(self.did.clone(), config.root(), &key_id, key.public_jwk()).document();
         let document = serde_json::to_vec_pretty(&document).map_err(io::Error::from)?;
         let back_up = "the master secret: back it up, a new one changes every pseudonym";
         Ok([

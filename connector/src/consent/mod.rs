@@ -12,9 +12,10 @@ pub use record::{Consent, ConsentId, EnteredBy, GrantError, NewConsent, Stored};
 use crate::{
     audit::{Entry, Kind, Log},
     dsp::ParticipantId,
-    jose::{self, HmacKey, JoseError, Signer, token},
+    jose::{self, HmacKey, JoseError, token},
     process::{self, decode, encode},
     store::{Batch, StoreError, Table},
+    trust::Trust,
 };
 use policy::Timestamp;
 use serde::Serialize;
@@ -73,7 +74,7 @@ pub struct Acknowledgement {
 /// The consent service.
 pub struct Consents {
     log: Arc<Log>,
-    signer: Arc<Signer>,
+    trust: Arc<Trust>,
     index: Arc<Index>,
     /// Keyed hash for learners in the audit log.
     audit_key: HmacKey,
@@ -84,13 +85,13 @@ impl Consents {
     /// Reads every consent in force into the index.
     pub async fn load(
         log: Arc<Log>,
-        signer: Arc<Signer>,
+        trust: Arc<Trust>,
         audit_key: HmacKey,
         pseudonyms: Pseudonyms,
     ) -> Result<Self, StoreError> {
         let service = Self {
             log,
-            signer,
+            trust,
             index: Arc::new(Index::default()),
             audit_key,
             pseudonyms,
@@ -133,7 +134,7 @@ impl Consents {
             let mut entries = Vec::new();
             let begin = all.len();
             for (offset, one) in chunk.iter().enumerate() {
-                let holder = self.holder()?;
+                let holder = self.holder();
                 let consent = Consent::give(one.clone(), holder, now).map_err(|cause| match many {
                     true => ConsentError::Import {
                         entry: at * IMPORT_BATCH + offset + 1,
@@ -141,7 +142,7 @@ impl Consents {
                     },
                     false => cause.into(),
                 })?;
-                let token = token::sign(&self.signer, token::Kind::Consent, &json!(consent))?;
+                let token = token::sign(&self.trust.signer(), token::Kind::Consent, &json!(consent))?;
                 entries.push(self.entry(Kind::ConsentGiven, &consent, &token));
                 batch.insert(
                     CONSENTS,
@@ -166,11 +167,8 @@ impl Consents {
         Ok(all)
     }
 
-    fn holder(&self) -> Result<ParticipantId, ConsentError> {
-        self.signer
-            .did()
-            .parse()
-            .map_err(|_| GrantError::Invalid("holder", "is not a DID").into())
+    fn holder(&self) -> ParticipantId {
+        self.trust.me().clone()
     }
 
     fn entry(&self, kind: Kind, consent: &Consent, token: &str) -> Entry {
@@ -206,7 +204,7 @@ impl Consents {
         let mut entries = Vec::new();
         for (mut stored, version) in affected {
             let claims = json!({"consent": stored.consent.id, "subject": subject, "at": now, "epoch": epoch});
-            let token = token::sign(&self.signer, token::Kind::Withdrawal, &claims)?;
+            let token = token::sign(&self.trust.signer(), token::Kind::Withdrawal, &claims)?;
             entries.push(
                 self.entry(Kind::ConsentWithdrawn, &stored.consent, &token)
                     .with("epoch", epoch),

@@ -6,8 +6,8 @@ use crate::{
     audit::{Entry, Kind as Recorded},
     dsp::{AgreementId, DatasetId, ParticipantId, Pid, Role},
     jose::{
-        self, AgreementError, Digest, VerifyingKey,
-        agreement::{self, Document, Parts, Party, Record},
+        self, AgreementError, Digest, JoseError, Signer, VerifyingKey,
+        agreement::{self, Document, Parts, Party, PartySignature, Record},
     },
     process::{self, decode, encode},
     store::{Batch, Store, StoreError, Table},
@@ -266,11 +266,23 @@ fn record(negotiation: &NegotiationRecord, provider: Party, consumer: Party) -> 
     })?)
 }
 
-fn me(trust: &Trust) -> Party {
+/// Us, signing with this key.
+fn me(signer: &Signer) -> Party {
     Party {
-        did: trust.me().to_string(),
-        jkt: trust.signer().key().verifying_key().thumbprint(),
+        did: signer.did().to_owned(),
+        jkt: signer.key().verifying_key().thumbprint(),
     }
+}
+
+/// Us, with the key that made this signature of ours: another may have become the active one since.
+fn me_who_signed(signature: Option<&str>, trust: &Trust) -> Result<Party, ContractError> {
+    let parsed = PartySignature::parse(signature.unwrap_or_default())?;
+    let ring = trust.keys().current();
+    let key = ring.public(parsed.kid()).ok_or(JoseError::UnknownKey)?;
+    Ok(Party {
+        did: trust.me().to_string(),
+        jkt: key.thumbprint(),
+    })
 }
 
 /// The other party with the key that its signature names.
@@ -328,8 +340,9 @@ pub(super) fn propose(
     }
     negotiation.agreement = Some(agreement);
     if let Some(consumer) = consumer {
-        let record = record(negotiation, me(trust), consumer)?;
-        negotiation.provider_signature = Some(record.sign(trust.signer(), agreement::Role::Assigner, now)?);
+        let signer = trust.signer();
+        let record = record(negotiation, me(&signer), consumer)?;
+        negotiation.provider_signature = Some(record.sign(&signer, agreement::Role::Assigner, now)?);
     }
     Ok(())
 }
@@ -349,13 +362,21 @@ pub(super) fn accept(
     let Some(keys) = keys else { return Ok(()) };
     let signature = signature.ok_or_else(|| ContractError::AgreementSignature("the provider's is missing".into()))?;
     let (provider, key) = them(negotiation, signature, keys)?;
-    let record = record(negotiation, provider, me(trust))?;
-    record
-        .verify_signature(agreement::Role::Assigner, signature, &key)
-        .map_err(|error| ContractError::AgreementSignature(error.to_string()))?;
-    negotiation.provider_signature = Some(signature.to_owned());
-    negotiation.consumer_signature = Some(record.sign(trust.signer(), agreement::Role::Assignee, now)?);
-    Ok(())
+    // The record names the key that signed our last message before it, which another may have followed since.
+    let mut refused = None;
+    for signer in trust.keys().current().finishing() {
+        let record = record(negotiation, provider.clone(), me(signer))?;
+        match record.verify_signature(agreement::Role::Assigner, signature, &key) {
+            Ok(_) => {
+                negotiation.provider_signature = Some(signature.to_owned());
+                negotiation.consumer_signature = Some(record.sign(signer, agreement::Role::Assignee, now)?);
+                return Ok(());
+            }
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    let refused = refused.unwrap_or(JoseError::UnknownKey);
+    Err(ContractError::AgreementSignature(refused.to_string()))
 }
 
 /// Provider: checks the consumer's signature, if that is a party that signs, and puts the agreement together. It has no force yet.
@@ -372,7 +393,8 @@ pub(super) fn countersigned(
     let signature = signature.ok_or_else(|| ContractError::AgreementSignature("the consumer's is missing".into()))?;
     let (consumer, _) = them(negotiation, signature, keys)?;
     negotiation.consumer_signature = Some(signature.to_owned());
-    let signed = assemble(negotiation, me(trust), consumer, keys, trust)?;
+    let me = me_who_signed(negotiation.provider_signature.as_deref(), trust)?;
+    let signed = assemble(negotiation, me, consumer, keys, trust)?;
     stored(negotiation, Some(signed), now)
 }
 
@@ -387,9 +409,14 @@ pub(super) fn finalized(
     let signed = match keys {
         None => None,
         Some(keys) => {
-            let signature = negotiation.provider_signature.clone().unwrap_or_default();
-            let (provider, _) = them(negotiation, &signature, keys)?;
-            Some(assemble(negotiation, provider, me(trust), keys, trust)?)
+            // The provider may have retired that key since its signature was taken in.
+            let signature = PartySignature::parse(negotiation.provider_signature.as_deref().unwrap_or_default())?;
+            let provider = Party {
+                did: negotiation.core.peer.to_string(),
+                jkt: keys.ever(signature.kid()).ok_or(JoseError::UnknownKey)?.thumbprint(),
+            };
+            let me = me_who_signed(negotiation.consumer_signature.as_deref(), trust)?;
+            Some(assemble(negotiation, provider, me, keys, trust)?)
         }
     };
     let stored = StoredAgreement {
@@ -413,7 +440,6 @@ fn assemble(
     keys: &DidDocument,
     trust: &Trust,
 ) -> Result<(String, Vec<PublishedKey>), ContractError> {
-    let signer = trust.signer();
     let record = record(negotiation, provider, consumer)?;
     let signatures = (
         negotiation.provider_signature.as_deref(),
@@ -424,14 +450,8 @@ fn assemble(
         signatures.0.unwrap_or_default(),
         signatures.1.unwrap_or_default(),
     )?;
-    let own = signer.key().verifying_key();
-    let key = |kid: &str| {
-        if kid == signer.kid() {
-            Some(own.clone())
-        } else {
-            keys.key(kid).cloned()
-        }
-    };
+    let ring = trust.keys().current();
+    let key = |kid: &str| ring.public(kid).or_else(|| keys.ever(kid)).cloned();
     document.verify(key)?;
     let published = document
         .signatures()

@@ -163,7 +163,9 @@ impl From<TrustError> for Problem {
                 tracing::warn!(%error, "a caller's keys are not to be had");
                 unauthorized("no-key")
             }
+            TrustError::Stripped(_) => unauthorized("signature-stripped"),
             TrustError::Signature(cause) => unauthorized(signature_code(cause)),
+            TrustError::Store(cause) => cause.clone().into(),
         }
     }
 }
