@@ -3,9 +3,11 @@
 
 mod check;
 mod file;
+mod keys;
 mod sample;
 
 pub use check::{Problem, Severity};
+pub use keys::{Key, KeyFile};
 pub use sample::{SAMPLE, Setting, fill};
 
 use crate::{catalog::Decisions, dsp::ParticipantId, net, net::local::Endpoint, trust};
@@ -31,10 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Its side of TLS; none where a loopback listener speaks plain HTTP.
     pub tls: Option<Tls>,
-    /// PKCS#8 PEM file of the key that signs messages and agreements.
-    pub signing_key: PathBuf,
-    /// The DID URL of that key.
-    pub key_id: String,
+    /// The keys that sign messages and agreements: one, or several while one replaces another.
+    pub keys: Vec<Key>,
     /// File with 32 random bytes from which other secrets are derived.
     pub secret: PathBuf,
     /// Folder of the embedded store.
@@ -74,6 +74,8 @@ pub struct Peer {
     pub identity: PeerIdentity,
     /// Under which address it serves version discovery.
     pub address: Option<Url>,
+    /// Whether messages to and from it are signed.
+    pub signatures: trust::Signatures,
     /// Which of its addresses are contacted.
     pub reach: net::Reach,
 }
@@ -101,6 +103,7 @@ impl Peer {
             did: self.did.clone(),
             name: self.name.clone(),
             identity,
+            signatures: self.signatures,
             address: self.address.clone(),
             reach: self.reach,
         })
@@ -290,6 +293,9 @@ pub enum ConfigError {
         /// The line itself.
         excerpt: String,
     },
+    /// A key cannot be used.
+    #[error("{0}")]
+    Key(String),
     /// A file that holds a secret holds something else.
     #[error("{}: {problem}", path.display())]
     Secret {
@@ -330,6 +336,17 @@ impl Config {
     /// only a file of a moment into the folders that must be writable.
     pub fn check(&self) -> Vec<Problem> {
         check::check(self)
+    }
+
+    /// All keys, read from their files.
+    pub fn keyring(&self) -> Result<trust::Keyring, ConfigError> {
+        let keys = self.keys.iter().map(Key::load).collect::<Result<_, _>>()?;
+        trust::Keyring::new(&self.did, keys).map_err(|error| ConfigError::Key(format!("[[key]]: {error}")))
+    }
+
+    /// The key that signs.
+    pub fn active_key(&self) -> Option<&Key> {
+        self.keys.iter().find(|key| key.state == trust::KeyState::Active)
     }
 
     /// The master secret.

@@ -1,5 +1,7 @@
 //! The composition root: builds all rooms, supervises what runs, reloads, stops gracefully. Decides nothing.
 
+mod reload;
+
 use crate::{
     audit::{AuditError, Log, LogSigner, Witness},
     catalog::Catalog,
@@ -9,7 +11,7 @@ use crate::{
     contract::{self, Contracts},
     dsp,
     http::{self, App, management, server, tls},
-    jose::{self, HmacKey, Signer, SigningKey},
+    jose::{self, HmacKey},
     net::{Client, NetError},
     peer::{Dispatcher, Peers, Witnesses},
     plane::CursorKey,
@@ -17,7 +19,7 @@ use crate::{
     store::{SledStore, Store, StoreError},
     telemetry,
     transfer::{self, Keys, Puller, Pusher, TokenKey, Transfers},
-    trust::{self, Resolver, Trust, did, spent},
+    trust::{self, Pins, Resolver, Trust, did, spent},
 };
 use std::{
     path::{Path, PathBuf},
@@ -86,6 +88,7 @@ fn file(path: &Path, cause: &dyn std::fmt::Display) -> DaemonError {
 struct Running {
     tls: Option<Arc<tls::Tls>>,
     log: Arc<Log>,
+    trust: Arc<Trust>,
     store: Arc<dyn Store>,
     transfers: Arc<Transfers>,
     tasks: TaskTracker,
@@ -100,7 +103,7 @@ pub async fn run(config: Config, log_level: telemetry::Handle, path: PathBuf) ->
     let running = start(&config).await?;
     tracing::info!(did = %config.did, address = %config.public_url, "ready");
     while let Order::Reload = signals.next().await {
-        reload(&running, &log_level, &path);
+        reload::reload(&running, &log_level, &path).await;
     }
     tracing::info!("stopping");
     running.stop.cancel();
@@ -114,21 +117,6 @@ pub async fn run(config: Config, log_level: telemetry::Handle, path: PathBuf) ->
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-fn reload(running: &Running, log_level: &telemetry::Handle, path: &Path) {
-    match running.tls.as_ref().map(|tls| tls.reload()) {
-        None => {}
-        Some(Ok(())) => tracing::info!("certificate reloaded"),
-        Some(Err(error)) => tracing::error!(%error, "the certificate could not be reloaded; the old one stays in use"),
-    }
-    match Config::load(path) {
-        Ok(config) => match log_level.set(&config.log.level) {
-            Ok(()) => tracing::info!(level = config.log.level, "log level reloaded"),
-            Err(error) => tracing::error!(%error, "the log level could not be changed"),
-        },
-        Err(error) => tracing::error!(%error, "the configuration could not be reloaded; the old settings stay in use"),
-    }
 }
 
 enum Order {
@@ -212,16 +200,7 @@ fn peers(config: &Config) -> Result<Vec<trust::Peer>, DaemonError> {
 }
 
 async fn start(config: &Config) -> Result<Running, DaemonError> {
-    let pem = std::fs::read(&config.signing_key).map_err(|error| file(&config.signing_key, &error))?;
-    let key = SigningKey::from_pem(&pem).map_err(|error| file(&config.signing_key, &error))?;
-    let signer =
-        Arc::new(Signer::new(&config.key_id, key).map_err(|error| DaemonError::Setting(format!("key_id: {error}")))?);
-    if signer.did() != config.did.as_str() {
-        return Err(DaemonError::Setting(format!(
-            "key_id {} does not belong to {}",
-            config.key_id, config.did
-        )));
-    }
+    let keyring = reload::keyring(config)?;
     let secret = secret(&config.secret)?;
     let tls = match &config.tls {
         Some(tls) => Some(Arc::new(tls::Tls::load(tls_settings(tls))?)),
@@ -242,8 +221,16 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     let root = config.root();
     let sealer = LogSigner::of(&root, &secret).map_err(|error| DaemonError::Setting(format!("public_url: {error}")))?;
     let log = Arc::new(Log::new(store.clone(), sealer.clone()));
-    let resolver = Resolver::new(client.clone(), config.resolver);
-    let trust = Arc::new(Trust::new(config.did.clone(), signer.clone(), peers(config)?, resolver));
+    reload::tell(&log, &keyring).await?;
+    let mut own = did::Own::empty(config.did.clone(), root.as_str());
+    own.log = Some(sealer.key().clone());
+    let trust = Arc::new(Trust::new(
+        own,
+        trust::Keys::new(keyring),
+        Pins::load(log.clone()).await?,
+        peers(config)?,
+        Resolver::new(client.clone(), config.resolver),
+    ));
     // Every event's commit has entries in the log: numbers from there on are greater than all that were given before.
     let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::new(log.count().await?)));
     let url = |text: &str| {
@@ -264,7 +251,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     let consents = Arc::new(
         Consents::load(
             log.clone(),
-            signer.clone(),
+            trust.clone(),
             derive(&secret, "audit"),
             Pseudonyms::new(derive(&secret, "pseudonym")),
         )
@@ -296,11 +283,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     }));
     let peers = Arc::new(Peers::new(client.clone(), trust.clone(), clock::now));
     let stop = CancellationToken::new();
-    let jwk = signer.key().public_jwk();
-    let mut own = did::Own::new(config.did.clone(), root.as_str(), signer.kid(), jwk);
-    own.log = Some(sealer.key().clone());
     let app = Arc::new(App {
-        trust,
+        trust: trust.clone(),
         catalog,
         contracts: contracts.clone(),
         transfers: transfers.clone(),
@@ -309,7 +293,6 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         log: log.clone(),
         received: config.received.clone(),
         witness: Witness::new(store.clone(), sealer),
-        document: own.document(),
         root,
         limits: limits(config),
         streams: Arc::new(Semaphore::new(config.limits.streams)),
@@ -371,6 +354,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         transfers,
         tls,
         log,
+        trust,
         store,
         tasks,
         stop,

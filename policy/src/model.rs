@@ -66,6 +66,23 @@ pub struct Atomic {
     pub(crate) test: Result<Test, Vec<Reason>>,
 }
 
+impl Atomic {
+    /// What is compared.
+    pub const fn left(&self) -> &Term<LeftOperand> {
+        &self.left
+    }
+
+    /// How.
+    pub const fn operator(&self) -> &Term<Operator> {
+        &self.operator
+    }
+
+    /// With what.
+    pub fn right(&self) -> &[Value] {
+        &self.right
+    }
+}
+
 /// How the parts of a logical constraint combine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Connective {

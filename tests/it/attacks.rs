@@ -358,7 +358,7 @@ fn address(value: &Value) -> (String, String) {
 fn record(process: &Process, provider: &Peer, consumer: &Peer, agreement: Value) -> Record {
     let party = |peer: &Peer| Party {
         did: peer.did.clone(),
-        jkt: peer.signer.key().verifying_key().thumbprint(),
+        jkt: Some(peer.signer.key().verifying_key().thumbprint()),
     };
     Record::new(Parts {
         provider_pid: process.provider.clone(),

@@ -11,6 +11,7 @@ mod dsp_schemas;
 mod events;
 mod faults;
 mod journeys;
+mod keys;
 mod operations;
 mod scenes;
 mod store_crash;

@@ -51,6 +51,12 @@ pub enum Kind {
     Received,
     /// A receipt was signed or taken in.
     Receipt,
+    /// A key of ours came, changed its state, or went.
+    KeyEvent,
+    /// A peer is held to signing, or not any more.
+    PeerPinned,
+    /// A peer that signs was spoken for without a signature, and refused.
+    SignatureStripped,
 }
 
 /// One entry before it has a number. It never holds a direct identifier of a learner: only keyed hashes.

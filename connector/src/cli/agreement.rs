@@ -7,10 +7,18 @@ use super::{
     input,
     output::{Column, Sink, items},
 };
-use crate::contract;
-use clap::{Args, Subcommand};
+use crate::{
+    clock,
+    contract::{self, AgreementExport, Checked, KeySource, VerifyError, page},
+    dsp::{self, ParticipantId},
+    trust::did,
+};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 /// List, export and check agreements
 #[derive(Args)]
@@ -37,27 +45,44 @@ enum AgreementCommand {
         /// The agreement's id
         id: String,
     },
-    /// Check both signatures of an exported agreement; needs no daemon and no network
+    /// Check the signatures of an exported agreement; needs no daemon and no network
     ///
-    /// The keys come from the file: compare their thumbprints with what the parties publish.
+    /// Without --did-document the keys come from the file: compare their thumbprints with what the parties publish. With it only the keys
+    /// of those documents count. Ends with code 7 where one party alone signed, because the other cannot.
     #[command(
-        after_help = "EXAMPLES:\n  connector agreement verify agreement.json\n  connector agreement verify - --json < agreement.json\n"
+        after_help = "EXAMPLES:\n  connector agreement verify agreement.json\n  connector agreement verify - --json < agreement.json\n  connector agreement verify agreement.jws --did-document lycee.json --did-document ft.json\n"
     )]
     Verify {
-        /// The exported agreement; - for standard input
+        /// The exported agreement, or its bare JWS document; - for standard input
         file: PathBuf,
+        /// A party's DID document, obtained from that party
+        #[arg(long = "did-document", value_name = "FILE")]
+        documents: Vec<PathBuf>,
     },
-    /// Write an agreement with both signatures and keys, for `verify` or for an auditor
+    /// Write an agreement for `verify`, for an auditor, or as a page for people
     #[command(
-        after_help = "EXAMPLES:\n  connector agreement export urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o agreement.json\n"
+        after_help = "EXAMPLES:\n  connector agreement export urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o agreement.json\n  connector agreement export urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --format html --out agreement.html\n"
     )]
     Export {
         /// The agreement's id
         id: String,
+        /// What to write
+        #[arg(long, value_enum, default_value = "json")]
+        format: Format,
         /// The file to write; - for standard output
-        #[arg(short, long, value_name = "FILE", default_value = "-")]
+        #[arg(short, long, visible_alias = "out", value_name = "FILE", default_value = "-")]
         output: PathBuf,
     },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// The signed document with the keys that signed it
+    Json,
+    /// The signed document alone: a JWS in general JSON serialization
+    Jws,
+    /// A page to read and print, in French and English
+    Html,
 }
 
 impl Agreement {
@@ -73,41 +98,103 @@ impl Agreement {
                 )
             }
             AgreementCommand::Show { id } => context.out.details(&get(context, &id).await?),
-            AgreementCommand::Verify { file } => verify(context, &input::bytes(&file)?),
-            AgreementCommand::Export { id, output } => {
-                let document = get(context, &id).await?;
+            AgreementCommand::Verify { file, documents } => verify(context, &input::bytes(&file)?, &documents),
+            AgreementCommand::Export { id, format, output } => {
+                let written = written(get(context, &id).await?, format)?;
                 let mut sink = Sink::open(&output)?;
-                sink.write(&serde_json::to_vec_pretty(&document).map_err(io::Error::from)?)?;
-                sink.write(b"\n")?;
+                sink.write(&written)?;
                 sink.finish()
             }
         }
     }
 }
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     ("ID", &["id", "@id"]),
     ("ROLE", &["role"]),
     ("PROVIDER", &["provider"]),
     ("CONSUMER", &["consumer"]),
     ("DATASET", &["dataset"]),
     ("SIGNED", &["signed"]),
+    ("BY", &["signedBy"]),
 ];
 
 async fn get(context: &Context, id: &str) -> Outcome<Value> {
     context.api()?.get(&path(&["agreements", id])?).await
 }
 
-fn verify(context: &Context, bytes: &[u8]) -> Outcome {
-    let checked = contract::verify_export(bytes).map_err(|error| does_not_verify(&error))?;
-    if context.out.json {
-        return context.out.json(&json!(checked));
+/// An agreement in the form that was asked for. Nothing that does not verify is made into a page.
+fn written(export: Value, format: Format) -> Outcome<Vec<u8>> {
+    let pretty = |value: &Value| serde_json::to_vec_pretty(value).map_err(io::Error::from);
+    let mut bytes = match format {
+        Format::Json => pretty(&export)?,
+        // As it was signed and stored: canonical, and one line.
+        Format::Jws => export
+            .get("document")
+            .map(Value::to_string)
+            .unwrap_or_default()
+            .into_bytes(),
+        Format::Html => {
+            let checked =
+                contract::verify_export(export.to_string().as_bytes()).map_err(|error| does_not_verify(&error))?;
+            let export: AgreementExport = serde_json::from_value(export).map_err(io::Error::from)?;
+            page::write(&export, &checked, clock::now()).into_bytes()
+        }
+    };
+    if bytes.last() != Some(&b'\n') {
+        bytes.push(b'\n');
     }
-    context.out.say("both signatures are valid")?;
+    Ok(bytes)
+}
+
+fn verify(context: &Context, bytes: &[u8], documents: &[PathBuf]) -> Outcome {
+    let documents = documents
+        .iter()
+        .map(|path| document(path))
+        .collect::<Outcome<Vec<_>>>()?;
+    let checked = contract::verify_with(bytes, &documents).map_err(|error| match error {
+        VerifyError::NoKeys => Failure::usage(error.to_string())
+            .next("get did.json from each party, and name them: --did-document FILE --did-document FILE"),
+        error => does_not_verify(&error),
+    })?;
+    if context.out.json {
+        context.out.json(&json!(checked))?;
+    } else {
+        tell(context, &checked)?;
+    }
+    if checked.is_complete() {
+        return Ok(());
+    }
+    let signed = checked.parties.iter().find(|party| party.signature.is_some());
+    let by = signed.map(|party| party.did.as_str()).unwrap_or_default();
+    Err(Failure::new(
+        Exit::OneParty,
+        format!("the signature is valid, but the agreement is signed by one party: {by}"),
+    )
+    .next("look for what proves the other party's word elsewhere, such as its messages in the audit log"))
+}
+
+fn tell(context: &Context, checked: &Checked) -> Outcome {
+    context.out.say(match checked.is_complete() {
+        true => "both signatures are valid",
+        false => "signed by one party: its signature is valid, the other party has not signed",
+    })?;
     context.out.details(&json!(checked))?;
-    context
-        .out
-        .say("\nThe keys came with the file: compare each jkt with the key in the party's DID document.")
+    context.out.say(match checked.keys_from {
+        KeySource::File => "\nThe keys came with the file: compare each jkt with the key in the party's DID document.",
+        KeySource::DidDocuments => "\nThe keys are those of the DID documents that were given.",
+    })
+}
+
+/// A DID document from a file, whoever's it is.
+fn document(path: &Path) -> Outcome<did::Document> {
+    let refuse = |why: &dyn fmt::Display| {
+        Failure::usage(format!("{}: {why}", path.display())).next("get did.json from the party itself, over HTTPS")
+    };
+    let value = dsp::json::parse(&input::bytes(path)?).map_err(|error| refuse(&error))?;
+    let id = value.get("id").and_then(Value::as_str).unwrap_or_default();
+    let did: ParticipantId = id.parse().map_err(|_| refuse(&"it has no usable id"))?;
+    did::Document::read(&did, &value).map_err(|error| refuse(&error))
 }
 
 fn does_not_verify(error: &impl fmt::Display) -> Failure {

@@ -22,11 +22,13 @@ pub enum Exit {
     TimedOut = 5,
     /// A signature, hash or log is not what it should be.
     Verification = 6,
+    /// It verifies, and it is the word of one party alone.
+    OneParty = 7,
 }
 
 impl Exit {
     /// All of them, by code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -34,6 +36,7 @@ impl Exit {
         Self::NotFound,
         Self::TimedOut,
         Self::Verification,
+        Self::OneParty,
     ];
 
     /// The number that the shell sees.
@@ -51,6 +54,7 @@ impl Exit {
             Self::NotFound => "there is no such thing",
             Self::TimedOut => "not done within the time given",
             Self::Verification => "a signature, a hash or the audit log does not verify",
+            Self::OneParty => "the agreement verifies, but one party alone signed it",
         }
     }
 
@@ -64,6 +68,7 @@ impl Exit {
             Self::NotFound => "not-found",
             Self::TimedOut => "timed-out",
             Self::Verification => "verification-failed",
+            Self::OneParty => "one-party",
         }
     }
 
@@ -201,7 +206,7 @@ impl From<ConfigError> for Failure {
         let hint = match &error {
             ConfigError::Invalid { .. } => "correct the line, then: connector serve --check",
             ConfigError::Read { .. } => "name the file with --config, or make one with: connector init --dir DIR",
-            ConfigError::Secret { .. } => "correct the file, then: connector serve --check",
+            ConfigError::Key(_) | ConfigError::Secret { .. } => "correct the file, then: connector serve --check",
         };
         Self::usage(error.to_string()).next(hint)
     }
@@ -223,7 +228,7 @@ mod tests {
     #[test]
     fn codes_are_the_documented_ones() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7]);
         assert!(Exit::ALL.iter().all(|exit| Exit::manual().contains(&format!(
             "  {}  {}\n",
             exit.code(),

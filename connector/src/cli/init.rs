@@ -175,7 +175,8 @@ impl Init {
         let secret = random::bytes::<32>().map_err(|error| cannot_make("the master secret", &error))?;
         let log = LogSigner::of(&config.root(), &HmacKey::new(&secret))
             .map_err(|error| cannot_make("the key of the audit log", &error))?;
-        let mut own = did::Own::new(self.did.clone(), config.root(), &config.key_id, key.public_jwk());
+        let key_id = config.active_key().map(|key| key.id.clone()).unwrap_or_default();
+        let mut own = did::Own::new(self.did.clone(), config.root(), &key_id, key.public_jwk());
         own.log = Some(log.key().clone());
         let document = serde_json::to_vec_pretty(&own.document()).map_err(io::Error::from)?;
         let back_up = "the master secret: back it up, a new one changes every pseudonym";
@@ -183,7 +184,7 @@ impl Init {
             Made::private(
                 "signing-key.pem",
                 "the key that signs messages and agreements",
-                key.to_pem(),
+                key.to_pem().map_err(|error| cannot_make("the signing key", &error))?,
             ),
             Made::private("secret.key", back_up, secret),
             Made::public(

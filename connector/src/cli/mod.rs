@@ -1,5 +1,5 @@
 //! The operator's commands: thin clients of the management API. Nothing here opens a store; only `serve` and `demo` start a daemon, and
-//! only `init` makes keys.
+//! only `init` and `key` make keys.
 
 mod agreement;
 mod api;
@@ -11,8 +11,10 @@ mod events;
 mod exit;
 mod init;
 mod input;
+mod key;
 mod negotiation;
 mod output;
+mod peer;
 mod serve;
 mod shell;
 mod status;
@@ -83,6 +85,8 @@ enum Command {
     Transfer(transfer::Transfer),
     Consent(consent::Consent),
     Audit(audit::Audit),
+    Peer(peer::Peer),
+    Key(key::Key),
     Events(events::Events),
     Demo(demo::Demo),
     Completions(shell::Completions),
@@ -195,6 +199,8 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Transfer(command) => here(command.run(context)).map(done),
         Command::Consent(command) => here(command.run(context)).map(done),
         Command::Audit(command) => here(command.run(context)).map(done),
+        Command::Peer(command) => here(command.run(context)).map(done),
+        Command::Key(command) => here(command.run(context)).map(done),
         Command::Events(command) => here(command.run(context)).map(done),
     }
 }

@@ -1,6 +1,6 @@
 //! `status`: what the daemon is doing, and with whom.
 
-use super::{Context, exit::Outcome, output::items};
+use super::{Context, exit::Outcome, output::items, peer};
 use clap::Args;
 use serde_json::json;
 
@@ -28,16 +28,6 @@ impl Status {
         }
         context.out.details(&status)?;
         context.out.line("")?;
-        let columns = [
-            ("PEER", &["name"] as &[_]),
-            ("DID", &["did"]),
-            ("PRIVATE", &["allowPrivate", "allow_private"]),
-        ];
-        context.out.table(
-            &peers,
-            list,
-            &columns,
-            "no peers: add a [[peer]] section to the configuration",
-        )
+        context.out.table(&peers, list, &peer::COLUMNS, peer::NONE)
     }
 }

@@ -1,7 +1,10 @@
 //! What can be found wrong before serving: files, permissions, and values that do not fit together. All of it at once.
 
-use super::{Config, Management, PeerIdentity, Tls, read_token};
-use crate::{jose::SigningKey, net::Client, trust::did};
+use super::{Config, KeyFile, Management, PeerIdentity, Tls, read_token};
+use crate::{
+    net::Client,
+    trust::{KeyState, did},
+};
 use rustls::{
     client::verify_server_name,
     crypto::aws_lc_rs,
@@ -38,6 +41,14 @@ pub struct Problem {
     pub found: String,
     /// What to do about it.
     pub remedy: String,
+}
+
+impl Problem {
+    /// It keeps the signing keys from being used.
+    pub fn is_about_keys(&self) -> bool {
+        let setting = self.setting;
+        self.severity == Severity::Error && (setting == "signing_key" || setting.starts_with("key."))
+    }
 }
 
 impl fmt::Display for Problem {
@@ -163,16 +174,7 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
 }
 
 fn identity(config: &Config, findings: &mut Findings) {
-    if findings.file("signing_key", &config.signing_key, true)
-        && let Ok(pem) = fs::read(&config.signing_key)
-        && let Err(error) = SigningKey::from_pem(&pem)
-    {
-        findings.error(
-            "signing_key",
-            format!("{}: {error}", config.signing_key.display()),
-            "see certs/README.md",
-        );
-    }
+    keys(config, findings);
     if findings.file("secret", &config.secret, true)
         && let Err(error) = config.read_secret()
     {
@@ -195,6 +197,50 @@ fn identity(config: &Config, findings: &mut Findings) {
             format!("{} is not the host of {}", config.root(), config.did),
             "peers fetch the DID document from the DID's host: publish did.json there, or use one host for both",
         );
+    }
+}
+
+fn keys(config: &Config, findings: &mut Findings) {
+    let mut readable = true;
+    for key in &config.keys {
+        readable &= match &key.kept {
+            KeyFile::Private(path) => findings.file("signing_key", path, true),
+            KeyFile::Command { program, public, .. } => {
+                findings.file("key.command", program, false) & findings.file("key.public", public, false)
+            }
+            KeyFile::Public(path) => findings.file("key.public", path, false),
+        };
+    }
+    if !readable {
+        return;
+    }
+    let ring = match config.keyring() {
+        Ok(ring) => ring,
+        Err(error) => return findings.error("signing_key", error.to_string(), "see certs/README.md"),
+    };
+    // A file signs once it can be read; a program may be there and fail.
+    if let Some(KeyFile::Command { .. }) = config.active_key().map(|key| &key.kept)
+        && let Err(error) = ring.active().key().sign(b"connector serve --check")
+    {
+        findings.error(
+            "key.command",
+            error.to_string(),
+            "run the command by hand: it reads the bytes to sign and writes 64 bytes in base64url; see certs/README.md",
+        );
+    }
+    for key in ring.keys().iter().filter(|key| key.state() == KeyState::Next) {
+        let same = ring
+            .keys()
+            .iter()
+            .any(|other| other.kid() != key.kid() && other.public() == key.public());
+        if same {
+            let found = format!("{} is the same key as another one", key.kid());
+            findings.warning(
+                "key",
+                found,
+                "make a new one: connector key new --algorithm es256 --out FILE",
+            );
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! The file as it is written: its sections, its spelling of durations, and how it becomes a [`Config`].
 
-use super::{Audit, Config, Fault, Limits, Log, Management, PeerIdentity, Retry, Tls};
+use super::{Audit, Config, Fault, Limits, Log, Management, PeerIdentity, Retry, Tls, keys};
 use crate::{
     catalog::Decisions,
     dsp::ParticipantId,
     net::{self, Reach},
     telemetry,
-    trust::{ResolverSettings, did},
+    trust::{ResolverSettings, Signatures, did},
 };
 use serde::{Deserialize, Deserializer, de::Error as _, de::value::MapAccessDeserializer};
 use std::{
@@ -25,9 +25,10 @@ struct File {
     public_url: Option<Spanned<Root>>,
     #[serde(default = "listen")]
     listen: SocketAddr,
-    #[serde(default = "signing_key")]
-    signing_key: PathBuf,
+    signing_key: Option<Spanned<PathBuf>>,
     key_id: Option<Spanned<String>>,
+    #[serde(default, rename = "key")]
+    keys: Vec<keys::Written>,
     #[serde(default = "secret")]
     secret: PathBuf,
     #[serde(default = "store")]
@@ -60,10 +61,6 @@ struct File {
 
 fn listen() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 8443).into()
-}
-
-fn signing_key() -> PathBuf {
-    "signing-key.pem".into()
 }
 
 fn secret() -> PathBuf {
@@ -115,6 +112,7 @@ struct Peer {
     name: Option<String>,
     #[serde(default)]
     identity: IdentityKind,
+    signatures: Option<Signatures>,
     token: Option<PathBuf>,
     #[serde(default, deserialize_with = "address")]
     address: Option<Url>,
@@ -210,7 +208,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
         message: error.message().to_owned(),
     })?;
     let at = |path: PathBuf| folder.join(path);
-    let key_id = key_id(file.key_id, &file.did)?;
+    let keys = keys::read(file.signing_key, file.key_id, file.keys, &file.did, folder)?;
     let tls = file.tls.0;
     let public_url = match file.public_url {
         Some(url) if (url.get_ref().0.scheme() == "https") != tls.is_some() => {
@@ -223,7 +221,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
         None => own_root(&file.did, tls.is_some()).map_err(|message| Fault { span: 0..0, message })?,
     };
     Ok(Config {
-        key_id,
+        keys,
         public_url,
         did: file.did,
         listen: file.listen,
@@ -232,7 +230,6 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
             key: at(tls.key),
             minimum: tls.minimum,
         }),
-        signing_key: at(file.signing_key),
         secret: at(file.secret),
         store: at(file.store),
         received: at(file.received),
@@ -283,10 +280,25 @@ impl Peer {
             }
             (_, Some(_)) => return Err(format!("{did}: `token` belongs to identity \"static-token\"")),
         };
+        let signatures = match (self.signatures, &identity) {
+            (None, PeerIdentity::DspJws) => Signatures::Required,
+            (None, _) => Signatures::Off,
+            (Some(Signatures::Required), PeerIdentity::DspJws) => Signatures::Required,
+            (Some(_), PeerIdentity::DspJws) => {
+                return Err(format!(
+                    "{did}: identity \"dsp-jws\" is shown by signatures alone; other values of `signatures` go with \"static-token\" or \"edc-mock\""
+                ));
+            }
+            (Some(signatures), _) => signatures,
+        };
+        if signatures != Signatures::Off {
+            did::document_url(&did).map_err(|error| format!("{error}, which `signatures` needs"))?;
+        }
         Ok(super::Peer {
             did,
             name: self.name,
             identity,
+            signatures,
             address: self.address,
             reach: Reach {
                 private: self.allow_private,
@@ -294,29 +306,6 @@ impl Peer {
             },
         })
     }
-}
-
-fn key_id(written: Option<Spanned<String>>, did: &ParticipantId) -> Result<String, Fault> {
-    let Some(written) = written else {
-        return Ok(format!("{did}#k1"));
-    };
-    let named = written
-        .get_ref()
-        .strip_prefix(did.as_str())
-        .and_then(|rest| rest.strip_prefix('#'));
-    if named
-        .is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)))
-    {
-        return Ok(written.into_inner());
-    }
-    let message = format!(
-        "key_id is {:?}, expected the DID, # and a name, such as \"{did}#k1\"",
-        written.get_ref()
-    );
-    Err(Fault {
-        span: written.span(),
-        message,
-    })
 }
 
 /// The root address that a DID implies: its host and port.

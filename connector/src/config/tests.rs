@@ -84,7 +84,7 @@ fn defaults_are_the_documented_ones() {
         (config.root().as_str(), config.listen.to_string().as_str()),
         ("https://localhost:8443", "127.0.0.1:8443")
     );
-    assert_eq!(config.key_id, "did:web:localhost%3A8443#k1");
+    assert_eq!(config.active_key().unwrap().id, "did:web:localhost%3A8443#k1");
     assert_eq!(config.store, Path::new("/etc/x/store"));
     assert_eq!(config.management, Management::Socket("/etc/x/management.sock".into()));
     assert_eq!(
@@ -138,7 +138,7 @@ did = "did:web:d.example"
 "#;
     let config = parse(text).unwrap();
     assert_eq!(
-        (config.root().as_str(), config.key_id.as_str()),
+        (config.root().as_str(), config.active_key().unwrap().id.as_str()),
         ("https://b.example:444", "did:web:a.example:connectors:one#2026-01")
     );
     assert_eq!(config.store, Path::new("/var/lib/connector"));

@@ -13,9 +13,10 @@ pub use record::{Consent, ConsentId, EnteredBy, GrantError, NewConsent, Stored};
 use crate::{
     audit::{Entry, Kind, Log},
     dsp::ParticipantId,
-    jose::{self, Digest, HmacKey, JoseError, Signer, token},
+    jose::{self, Digest, HmacKey, JoseError, token},
     process::{self, decode, encode},
     store::{Batch, Guard, StoreError, Table, Version},
+    trust::Trust,
 };
 use policy::Timestamp;
 use salts::Salts;
@@ -91,7 +92,7 @@ pub struct Forgotten {
 /// The consent service.
 pub struct Consents {
     log: Arc<Log>,
-    signer: Arc<Signer>,
+    trust: Arc<Trust>,
     index: Arc<Index>,
     /// What names learners in the audit log.
     salts: Salts,
@@ -102,13 +103,13 @@ impl Consents {
     /// Reads every consent in force into the index.
     pub async fn load(
         log: Arc<Log>,
-        signer: Arc<Signer>,
+        trust: Arc<Trust>,
         audit_key: HmacKey,
         pseudonyms: Pseudonyms,
     ) -> Result<Self, StoreError> {
         let service = Self {
             log,
-            signer,
+            trust,
             index: Arc::new(Index::default()),
             salts: Salts::new(audit_key),
             pseudonyms,
@@ -150,7 +151,7 @@ impl Consents {
         for (at, chunk) in new.chunks(IMPORT_BATCH).enumerate() {
             let mut consents = Vec::with_capacity(chunk.len());
             for (offset, one) in chunk.iter().enumerate() {
-                let consent = Consent::give(one.clone(), self.holder()?, now).map_err(|cause| match many {
+                let consent = Consent::give(one.clone(), self.holder(), now).map_err(|cause| match many {
                     true => ConsentError::Import {
                         entry: at * IMPORT_BATCH + offset + 1,
                         cause,
@@ -173,7 +174,7 @@ impl Consents {
     async fn record(&self, consents: &[Consent], now: Timestamp) -> Result<(), ConsentError> {
         let mut stored = Vec::with_capacity(consents.len());
         for consent in consents {
-            let token = token::sign(&self.signer, token::Kind::Consent, &json!(consent))?;
+            let token = token::sign(&self.trust.signer(), token::Kind::Consent, &json!(consent))?;
             stored.push(Stored {
                 consent: consent.clone(),
                 token,
@@ -204,11 +205,8 @@ impl Consents {
         Err(StoreError::Conflict { guard: 0 }.into())
     }
 
-    fn holder(&self) -> Result<ParticipantId, ConsentError> {
-        self.signer
-            .did()
-            .parse()
-            .map_err(|_| GrantError::Invalid("holder", "is not a DID").into())
+    fn holder(&self) -> ParticipantId {
+        self.trust.me().clone()
     }
 
     /// Ends a learner's consents: all of them, or those for one recipient. The live index is closed first; the answer is given when it
@@ -239,7 +237,7 @@ impl Consents {
         let name = self.audit_name(subject).await?.unwrap_or(Digest::EMPTY);
         for (mut stored, version) in affected {
             let claims = json!({"consent": stored.consent.id, "subject": subject, "at": now, "epoch": epoch});
-            let token = token::sign(&self.signer, token::Kind::Withdrawal, &claims)?;
+            let token = token::sign(&self.trust.signer(), token::Kind::Withdrawal, &claims)?;
             entries.push(entry(Kind::ConsentWithdrawn, &stored, name, &token).with("epoch", epoch));
             stored.withdrawn = Some(token);
             let key = stored.consent.id.as_str().to_owned();

@@ -7,7 +7,6 @@ use crate::{
         DatasetId, ParticipantId, Pid, Role,
         message::{self, Explanation, NegotiationMessage},
     },
-    jose::agreement::Party,
     process::{Core, Turn},
 };
 use policy::{Stage, Timestamp};
@@ -225,13 +224,10 @@ impl Contracts {
         now: Timestamp,
     ) -> Result<(), ContractError> {
         // The consumer signs agreements with the key that signs its messages; the record names it.
-        let consumer = record.peer_key.map(|jkt| Party {
-            did: record.core.peer.to_string(),
-            jkt,
-        });
-        agreement::propose(record, consumer, &self.trust, now)?;
+        agreement::propose(record, record.peer_key, &self.trust, now)?;
         let agreement = record.agreement.clone().unwrap_or(Value::Null);
-        let headers = agreement::signature_header(record.provider_signature.as_deref());
+        let signature = record.provider_signature.as_deref();
+        let headers = agreement::signature_header(signature.filter(|_| record.named_key.is_some()));
         record.send(turn, &NegotiationMessage::Agreement { agreement }, headers, now)
     }
 
@@ -244,11 +240,16 @@ impl Contracts {
         now: Timestamp,
     ) -> Result<(), ContractError> {
         stored.in_force = true;
-        let document = stored.document_digest();
-        let headers = document.map(|digest| (AGREEMENT_DOCUMENT_HEADER.to_owned(), digest.to_string()));
+        let header = || {
+            (
+                AGREEMENT_DOCUMENT_HEADER.to_owned(),
+                stored.document_digest().to_string(),
+            )
+        };
+        let headers: Vec<_> = (!stored.one_party).then(header).into_iter().collect();
         self.agreements.put(turn.batch(), &stored)?;
         turn.record(stored.entry());
-        record.send(turn, &NegotiationMessage::Finalized, headers.into_iter().collect(), now)
+        record.send(turn, &NegotiationMessage::Finalized, headers, now)
     }
 }
 
@@ -277,9 +278,10 @@ impl NegotiationRecord {
         )
     }
 
-    /// Consumer: confirms the agreement with its own signature, if there are any.
+    /// Consumer: confirms the agreement, to a provider that signed it with its own signature.
     pub(super) fn send_verification(&mut self, turn: &mut Turn, now: Timestamp) -> Result<(), ContractError> {
-        let headers = agreement::signature_header(self.consumer_signature.as_deref());
+        let signature = self.consumer_signature.as_deref();
+        let headers = agreement::signature_header(signature.filter(|_| self.provider_signature.is_some()));
         self.send(turn, &NegotiationMessage::Verification, headers, now)
     }
 

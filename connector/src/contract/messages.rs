@@ -153,8 +153,8 @@ impl Contracts {
             return Err(MessageError::PidMismatch.into());
         }
         let incoming = incoming(&call, theirs.as_ref());
-        // Keys are fetched before the decision: decisions wait for nothing. A peer that cannot sign has none.
-        let keys = match sender.identity.signs() {
+        // Keys are fetched before the decision: decisions wait for nothing. A peer that does not sign has none.
+        let keys = match call.message.signed_with().is_some() {
             true => Some(self.trust.resolver().document(sender, now).await?),
             false => None,
         };

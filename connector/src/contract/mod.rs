@@ -1,18 +1,24 @@
 //! Contract negotiation: a command or a peer's message comes in, is checked, and becomes one commit of new state, queued messages and
 //! audit entries. Sends nothing itself.
 //!
-//! `commands` holds what the operator decides, `messages` what peers send, `decide` the rules, `agreement` what both sign.
+//! `commands` holds what the operator decides, `messages` what peers send, `decide` the rules, `agreement` what both sign,
+//! `export` how anyone checks it, `page` how people read it.
 
 mod agreement;
 mod commands;
 mod decide;
 mod error;
+mod export;
 mod messages;
+pub mod page;
 mod record;
 
-pub use agreement::{AgreementExport, Agreements, StoredAgreement, VerifyError, verify_export};
+pub use agreement::{Agreements, StoredAgreement};
 pub use commands::{Proposed, Wanted};
 pub use error::ContractError;
+pub use export::{
+    AgreementExport, Checked, CheckedParty, KeySource, PublishedKey, VerifyError, verify_export, verify_with,
+};
 pub use messages::Call;
 pub use record::NegotiationRecord;
 

@@ -43,6 +43,9 @@ pub struct NegotiationRecord {
     /// Thumbprint of the key with which the peer signed its last message; none for one that cannot sign.
     #[serde(default)]
     pub peer_key: Option<Digest>,
+    /// Provider: the consumer's key that the agreement names; none for a consumer that does not sign it.
+    #[serde(default)]
+    pub named_key: Option<Digest>,
     /// The operator wants to end it, but the peer has not named its process yet.
     pub wants_termination: Option<Explanation>,
     /// Hashes over the bodies of requests, offers and acceptances, in order: both sides see the same.
@@ -96,6 +99,7 @@ impl NegotiationRecord {
             rounds: 0,
             decisions,
             peer_key: None,
+            named_key: None,
             wants_termination: None,
             transcript: Vec::new(),
             agreement: None,

@@ -5,7 +5,7 @@ use crate::{
     clock,
     config::Config,
     dsp::{self, catalog},
-    jose::{Binding, Digest, Signer, SigningKey, random, seal},
+    jose::{Binding, Digest, random, seal},
     net::{Client, Reach, Request},
     trust::SIGNATURE_HEADER,
 };
@@ -25,8 +25,7 @@ pub(super) struct Refusal {
 pub(super) async fn send(sender: &Daemon, recipient: &Daemon) -> Result<Refusal, DemoError> {
     let failed = |error: &dyn std::fmt::Display| DemoError::Step("tampering", error.to_string());
     let config = Config::load(&sender.dir.join("connector.toml")).map_err(|error| failed(&error))?;
-    let key = SigningKey::from_pem(&std::fs::read(&config.signing_key)?).map_err(|error| failed(&error))?;
-    let signer = Signer::new(&config.key_id, key).map_err(|error| failed(&error))?;
+    let keys = config.keyring().map_err(|error| failed(&error))?;
     let port = recipient.did.rsplit("%3A").next().unwrap_or_default();
     let url = format!("https://localhost:{port}{}/catalog/request", dsp::PATH);
     let body = catalog::request().to_string();
@@ -37,7 +36,7 @@ pub(super) async fn send(sender: &Daemon, recipient: &Daemon) -> Result<Refusal,
         url: &url,
     };
     let signature = seal(
-        &signer,
+        keys.active(),
         &recipient.did,
         binding,
         Digest::EMPTY,

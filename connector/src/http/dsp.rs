@@ -86,7 +86,7 @@ async fn versions() -> Response {
 }
 
 async fn did_document(State(app): State<Arc<App>>) -> Response {
-    plain(StatusCode::OK, &app.document)
+    plain(StatusCode::OK, &app.trust.document())
 }
 
 /// An unsigned JSON answer.
@@ -172,18 +172,13 @@ where
         let signed = app
             .trust
             .sign_response(&exchange, reply.status.as_u16(), &bytes, (app.clock)())
-            .ok()
-            .and_then(|signature| HeaderValue::from_str(&signature).ok());
-        let Some(signature) = signed else {
-            tracing::error!("an answer could not be signed");
-            let problem = Problem::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "the answer could not be signed",
-            );
-            return plain(problem.status, &family.body(&problem, &NO_PIDS));
+            .map_err(|error| Problem::unsigned(&error))
+            .and_then(|signature| HeaderValue::from_str(&signature).map_err(|error| Problem::internal(&error)));
+        match signed {
+            Ok(signature) => response.headers_mut().insert(SIGNATURE_HEADER, signature),
+            // Nothing is lost: the caller does not believe this, asks again, and what was decided is answered again (R2).
+            Err(problem) => return plain(problem.status, &family.body(&problem, &NO_PIDS)),
         };
-        response.headers_mut().insert(SIGNATURE_HEADER, signature);
     }
     compress::body(response, bytes, gzip)
 }
@@ -198,11 +193,11 @@ async fn believed(app: &App, parts: &Parts, body: Body) -> Result<(OwnedSemaphor
             "request bodies are not compressed",
         ));
     }
-    if !parts.headers.contains_key(SIGNATURE_HEADER) {
-        let authorization = header(&parts.headers, header::AUTHORIZATION.as_str());
-        app.trust.admitted(authorization)?;
+    let authorization = header(&parts.headers, header::AUTHORIZATION.as_str());
+    if !parts.headers.contains_key(SIGNATURE_HEADER) || app.trust.ignores_signatures(authorization) {
+        let sender = app.trust.admitted(authorization, (app.clock)()).await?;
         let (room, body) = taken(app, body).await?;
-        return Ok((room, app.trust.admit(authorization, body)?));
+        return Ok((room, app.trust.admit(sender, body)));
     }
     let method = parts.method.as_str();
     let url = format!("{}{}", app.root, super::requested_path(parts));

@@ -25,7 +25,6 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use policy::Timestamp;
 use problem::Problem;
-use serde_json::Value;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -91,8 +90,6 @@ pub struct App {
     pub received: PathBuf,
     /// Our public root address, without a trailing slash: what signatures must name, whatever `Host` says.
     pub root: String,
-    /// Our DID document.
-    pub document: Value,
     /// Limits.
     pub limits: Limits,
     /// Outgoing streams that may still be opened.

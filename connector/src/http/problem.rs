@@ -82,6 +82,18 @@ impl Problem {
         )
     }
 
+    /// We could not sign. Where that is for the keeper of our key to mend, trying again later helps.
+    pub(super) fn unsigned(error: &JoseError) -> Self {
+        match error {
+            JoseError::SignerFailed(_) => {
+                tracing::error!(%error, "nothing can be signed");
+                Self::unavailable("signer-failed", format!("nothing was changed: {error}"))
+                    .hint("see that the command of the active [[key]] signs; connector serve --check tries it")
+            }
+            _ => Self::internal(error),
+        }
+    }
+
     /// 503.
     pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
@@ -152,7 +164,9 @@ impl From<TrustError> for Problem {
                 tracing::warn!(%error, "a caller's keys are not to be had");
                 unauthorized("no-key")
             }
+            TrustError::Stripped(_) => unauthorized("signature-stripped"),
             TrustError::Signature(cause) => unauthorized(signature_code(cause)),
+            TrustError::Store(cause) => cause.clone().into(),
         }
     }
 }
@@ -179,7 +193,7 @@ fn signature_code(error: &JoseError) -> &'static str {
         JoseError::NotYetValid => "not-yet-valid",
         JoseError::LifetimeTooLong => "lifetime-too-long",
         JoseError::BadSignature => "bad-signature",
-        JoseError::CannotSign(_) | JoseError::Canonical(_) => "cannot-sign",
+        JoseError::CannotSign(_) | JoseError::SignerFailed(_) | JoseError::Canonical(_) => "cannot-sign",
     }
 }
 
@@ -209,7 +223,7 @@ impl From<ContractError> for Problem {
             ContractError::Callback(_) => Self::bad_request("callback", error.to_string()),
             ContractError::Invalid(_) => Self::bad_request("invalid", error.to_string()),
             ContractError::Did(error) => Self::unavailable("no-key", error.to_string()),
-            ContractError::Signing(error) => Self::internal(&error),
+            ContractError::Signing(error) => Self::unsigned(&error),
             ContractError::Trust(error) => error.into(),
         }
     }
@@ -228,7 +242,7 @@ impl From<TransferError> for Problem {
             TransferError::Callback(_) => Self::bad_request("callback", text),
             TransferError::Invalid(_) => Self::bad_request("invalid", text),
             TransferError::Receipt(_) => Self::bad_request("receipt", text),
-            TransferError::Signing(error) => Self::internal(&error),
+            TransferError::Signing(error) => Self::unsigned(&error),
             TransferError::Token => Self::new(StatusCode::UNAUTHORIZED, "token", text),
             TransferError::NotStarted => Self::new(StatusCode::CONFLICT, "not-started", text),
             TransferError::Ended => Self::new(StatusCode::FORBIDDEN, "ended", text),
@@ -251,7 +265,7 @@ impl From<ConsentError> for Problem {
             ConsentError::UnknownLearner => Self::new(StatusCode::NOT_FOUND, "unknown-learner", error.to_string()),
             ConsentError::InForce => Self::new(StatusCode::CONFLICT, "in-force", error.to_string()),
             ConsentError::Store(error) => error.into(),
-            ConsentError::Signing(error) => Self::internal(&error),
+            ConsentError::Signing(error) => Self::unsigned(&error),
         }
     }
 }
@@ -287,7 +301,7 @@ impl From<PeerError> for Problem {
     fn from(error: PeerError) -> Self {
         match error {
             PeerError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "unknown-peer", error.to_string()),
-            PeerError::Signing(error) => Self::internal(&error),
+            PeerError::Signing(error) => Self::unsigned(&error),
             other => Self::new(StatusCode::BAD_GATEWAY, "peer-failed", other.to_string()),
         }
     }

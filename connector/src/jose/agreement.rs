@@ -1,16 +1,20 @@
 //! The agreement that both parties signed, checkable offline by anyone who has their public keys.
 //!
-//! An [`Record`] is the canonical form of what was agreed and between whom. Each party signs it in its role, detached; both signatures
-//! together with the record are the [`Document`], a JWS in general JSON serialization (RFC 7515 §7.2.1).
+//! A [`Record`] is the canonical form of what was agreed and between whom. Each party signs it in its role, detached; both signatures
+//! together with the record are the [`Document`], a JWS in general JSON serialization (RFC 7515 §7.2.1). Where one party cannot sign, the
+//! other's signature over a record that names its own key alone is the [`SingleDocument`]: another type, so that neither passes for the
+//! other.
 
 mod document;
+mod single;
 
 pub use document::{Document, VerifiedAgreement};
+pub use single::{SingleDocument, VerifiedSingle};
 
 use super::{
     Algorithm, Digest, JoseError, Signer, VerifyingKey, base64url, canonical,
     compact::{self, Members},
-    digest::sha256,
+    digest::{sha256, sha256_parts},
     key::SIGNATURE_LEN,
 };
 use crate::dsp::json::{self, Limits, MAX_DEPTH};
@@ -67,8 +71,8 @@ impl fmt::Display for Role {
 pub struct Party {
     /// The party's DID.
     pub did: String,
-    /// RFC 7638 thumbprint of its key.
-    pub jkt: Digest,
+    /// RFC 7638 thumbprint of its key; none for a party that does not sign.
+    pub jkt: Option<Digest>,
 }
 
 /// What a record is made of.
@@ -84,7 +88,7 @@ pub struct Parts {
     pub consumer: Party,
     /// The DSP `agreement` object as it was sent; its `assigner` and `assignee` are the DIDs of the parties.
     pub agreement: Value,
-    /// SHA-256 of the last body before the agreement message, as in `dspsig.prev`.
+    /// What led to the agreement: [`transcript`] of the bodies of all requests, offers and acceptances, in order.
     pub transcript: Digest,
     /// Hash of the verified claims that the policy was evaluated on.
     pub claims_hash: Option<Digest>,
@@ -92,6 +96,13 @@ pub struct Parts {
     pub offer_hash: Option<Digest>,
     /// Hash of the rulebook in force.
     pub rulebook_hash: Option<Digest>,
+}
+
+/// The hash over a conversation: SHA-256 over the SHA-256 values of its bodies, 32 bytes each, one after another in their order;
+/// [`Digest::EMPTY`] for none.
+pub fn transcript(bodies: &[Digest]) -> Digest {
+    let bodies: Vec<&[u8]> = bodies.iter().map(|body| body.as_bytes().as_slice()).collect();
+    sha256_parts(&bodies)
 }
 
 /// One party's failure to convince.
@@ -134,7 +145,13 @@ impl Record {
     }
 
     fn build(parts: Parts) -> Result<Self, JoseError> {
-        let party = |party: &Party| json!({ "did": party.did, "jkt": party.jkt });
+        if parts.provider.jkt.or(parts.consumer.jkt).is_none() {
+            return Err(JoseError::MissingMember("jkt"));
+        }
+        let party = |party: &Party| match &party.jkt {
+            Some(jkt) => json!({ "did": party.did, "jkt": jkt }),
+            None => json!({ "did": party.did }),
+        };
         let mut value = json!({
             "type": RECORD_TYPE,
             "v": 1,
@@ -232,13 +249,22 @@ impl Record {
         }
     }
 
+    /// The only party that signs, if there is only one.
+    pub const fn only_signer(&self) -> Option<Role> {
+        match (self.parts.provider.jkt, self.parts.consumer.jkt) {
+            (Some(_), None) => Some(Role::Assigner),
+            (None, Some(_)) => Some(Role::Assignee),
+            _ => None,
+        }
+    }
+
     /// Signs in this role. The result, `protected..signature`, is the value of the header [`HEADER_NAME`].
     pub fn sign(&self, signer: &Signer, role: Role, now: Timestamp) -> Result<String, JoseError> {
         let party = self.party(role);
         if signer.did() != party.did {
             return Err(JoseError::WrongParty);
         }
-        if signer.key().verifying_key().thumbprint() != party.jkt {
+        if Some(signer.key().verifying_key().thumbprint()) != party.jkt {
             return Err(JoseError::WrongKey);
         }
         let protected = json!({
@@ -263,7 +289,7 @@ impl Record {
         if signature.role != role || signature.did != party.did {
             return Err(JoseError::WrongParty);
         }
-        if signature.jkt != party.jkt || key.thumbprint() != party.jkt {
+        if Some(signature.jkt) != party.jkt || Some(key.thumbprint()) != party.jkt {
             return Err(JoseError::WrongKey);
         }
         let input = compact::signing_input(&signature.protected, &base64url::encode(&self.bytes));
@@ -278,7 +304,7 @@ impl Record {
 fn read_party(mut members: Members) -> Result<Party, JoseError> {
     let party = Party {
         did: members.text("did")?,
-        jkt: members.digest("jkt")?,
+        jkt: members.optional_digest("jkt")?,
     };
     members.end()?;
     Ok(party)

@@ -1,7 +1,10 @@
 //! One name for each way in which a signature can fail to convince: tests and logs say which rule refused. Carries no secret, and
 //! of foreign text only short member names.
 
-use super::{canonical::CanonicalError, key::KeyError};
+use super::{
+    canonical::CanonicalError,
+    key::{ExternalError, KeyError},
+};
 use crate::dsp::json::JsonError;
 
 /// Why a signed object was refused, or could not be made.
@@ -91,6 +94,9 @@ pub enum JoseError {
     /// The signature does not match key and content.
     #[error("the signature does not match")]
     BadSignature,
+    /// Our key is kept elsewhere, and its keeper did not sign. Nothing is wrong with what was to be signed.
+    #[error("the external signer {0}")]
+    SignerFailed(ExternalError),
     /// We cannot sign this: an argument breaks the profile, or the crypto library failed.
     #[error("cannot sign: {0}")]
     CannotSign(&'static str),
@@ -101,7 +107,10 @@ impl From<KeyError> for JoseError {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::BadSignature => Self::BadSignature,
+            KeyError::External(fault) => Self::SignerFailed(fault),
             KeyError::NotPkcs8
+            | KeyError::NotAKeyFile
+            | KeyError::Elsewhere
             | KeyError::Unsupported
             | KeyError::Inconsistent
             | KeyError::Member(_)

@@ -2,6 +2,11 @@
 //!
 //! Parsing a key costs several times what using it does, so both types parse once and are then cheap to clone and to share.
 
+mod external;
+mod files;
+
+pub use external::{External, ExternalError};
+
 use super::{
     base64url,
     digest::{Digest, sha256},
@@ -56,6 +61,15 @@ pub enum KeyError {
     /// The signature does not match.
     #[error("the signature does not match")]
     BadSignature,
+    /// Neither PEM nor the JSON of a JWK.
+    #[error("not a key file: expected PKCS#8 in PEM (\"BEGIN PRIVATE KEY\") or a private JWK")]
+    NotAKeyFile,
+    /// The private half is not in this process, so it cannot be written.
+    #[error("the private key is kept elsewhere")]
+    Elsewhere,
+    /// Whoever keeps the key did not sign.
+    #[error("the external signer {0}")]
+    External(ExternalError),
     /// The crypto library failed.
     #[error("the crypto library failed")]
     Failed,
@@ -80,14 +94,24 @@ impl Algorithm {
     }
 }
 
-/// A private key with its public half.
+/// A private key, here or kept elsewhere, with its public half.
 #[derive(Clone)]
 pub struct SigningKey(Arc<KeyMaterial>);
 
 struct KeyMaterial {
-    pair: Box<dyn KeyPair>,
-    signer: Box<dyn JwsSigner>,
+    private: Private,
     public: VerifyingKey,
+}
+
+/// Where the private half is.
+enum Private {
+    /// In this process.
+    Here {
+        pair: Box<dyn KeyPair>,
+        signer: Box<dyn JwsSigner>,
+    },
+    /// With a module or program that signs for us.
+    Elsewhere(Box<dyn External>),
 }
 
 impl SigningKey {
@@ -108,22 +132,31 @@ impl SigningKey {
 
     /// Reads one unencrypted PKCS#8 block (RFC 5958 version 0) of a P-256 or Ed25519 key, and tries it once.
     pub fn from_pem(pem: &[u8]) -> Result<Self, KeyError> {
-        let der = pkcs8::from_pem(pem).ok_or(KeyError::NotPkcs8)?;
-        let material = match pkcs8::algorithm(&der).ok_or(KeyError::Unsupported)? {
+        Self::from_der(&pkcs8::from_pem(pem).ok_or(KeyError::NotPkcs8)?)
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, KeyError> {
+        let material = match pkcs8::algorithm(der).ok_or(KeyError::Unsupported)? {
             Algorithm::Es256 => {
-                let pair = ES256.key_pair_from_der(&der).map_err(|_| KeyError::Unsupported)?;
-                let signer = ES256.signer_from_der(&der).map_err(|_| KeyError::Unsupported)?;
+                let pair = ES256.key_pair_from_der(der).map_err(|_| KeyError::Unsupported)?;
+                let signer = ES256.signer_from_der(der).map_err(|_| KeyError::Unsupported)?;
                 KeyMaterial::new(Algorithm::Es256, Box::new(pair), Box::new(signer))?
             }
             Algorithm::EdDsa => {
-                let pair = EdDSA.key_pair_from_der(&der).map_err(|_| KeyError::Unsupported)?;
-                let signer = EdDSA.signer_from_der(&der).map_err(|_| KeyError::Unsupported)?;
+                let pair = EdDSA.key_pair_from_der(der).map_err(|_| KeyError::Unsupported)?;
+                let signer = EdDSA.signer_from_der(der).map_err(|_| KeyError::Unsupported)?;
                 KeyMaterial::new(Algorithm::EdDsa, Box::new(pair), Box::new(signer))?
             }
         };
         let key = Self(Arc::new(material));
         key.prove_halves_match()?;
         Ok(key)
+    }
+
+    /// A key whose private half is kept elsewhere. What `external` signs is checked with `public` before anybody sees it.
+    pub fn external(public: VerifyingKey, external: impl External + 'static) -> Self {
+        let private = Private::Elsewhere(Box::new(external));
+        Self(Arc::new(KeyMaterial { private, public }))
     }
 
     /// A PKCS#8 file may carry a public key that is not the private key's; every signature would then be refused elsewhere.
@@ -136,8 +169,15 @@ impl SigningKey {
     }
 
     /// The private key as PKCS#8 in PEM. Whoever holds this text can sign for the participant.
-    pub fn to_pem(&self) -> Vec<u8> {
-        self.0.pair.to_pem_private_key()
+    pub fn to_pem(&self) -> Result<Vec<u8>, KeyError> {
+        Ok(self.pair()?.to_pem_private_key())
+    }
+
+    fn pair(&self) -> Result<&dyn KeyPair, KeyError> {
+        match &self.0.private {
+            Private::Here { pair, .. } => Ok(&**pair),
+            Private::Elsewhere(_) => Err(KeyError::Elsewhere),
+        }
     }
 
     /// Which algorithm the key signs with.
@@ -155,13 +195,25 @@ impl SigningKey {
         self.0.public.to_jwk()
     }
 
-    /// Signs `message`; always [`SIGNATURE_LEN`] bytes.
+    /// Signs `message`; always [`SIGNATURE_LEN`] bytes. With a key that is kept elsewhere this takes as long as its keeper does.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let signature = self.0.signer.sign(message).map_err(|_| KeyError::Failed)?;
-        if signature.len() == SIGNATURE_LEN {
-            Ok(signature)
-        } else {
-            Err(KeyError::Failed)
+        match &self.0.private {
+            Private::Here { signer, .. } => {
+                let signature = signer.sign(message).map_err(|_| KeyError::Failed)?;
+                if signature.len() == SIGNATURE_LEN {
+                    Ok(signature)
+                } else {
+                    Err(KeyError::Failed)
+                }
+            }
+            Private::Elsewhere(external) => {
+                let signature = external.sign(message).map_err(KeyError::External)?;
+                self.0
+                    .public
+                    .verify(self.algorithm(), message, &signature)
+                    .map_err(|_| KeyError::External(ExternalError::WrongSignature))?;
+                Ok(signature.to_vec())
+            }
         }
     }
 }
@@ -176,8 +228,7 @@ impl KeyMaterial {
         };
         Ok(Self {
             public: VerifyingKey::from_jwk(&public)?,
-            pair,
-            signer,
+            private: Private::Here { pair, signer },
         })
     }
 }
@@ -363,17 +414,23 @@ fn coordinate(members: &Map<String, Value>, name: &'static str) -> Result<String
 
 /// RFC 7517 §4.2-§4.4: what the owner says the key is for; `own` knows the names of its algorithm.
 pub(super) fn check_purpose(members: &Map<String, Value>, own: impl Fn(&str) -> bool) -> Result<(), KeyError> {
+    check_use(members, own)?;
+    match members.get("key_ops") {
+        None => Ok(()),
+        Some(Value::Array(operations)) if *operations == ["verify"] => Ok(()),
+        Some(_) => Err(KeyError::Member("key_ops")),
+    }
+}
+
+/// What `use` and `alg` say, which is the same for both halves of a key.
+fn check_use(members: &Map<String, Value>, own: impl Fn(&str) -> bool) -> Result<(), KeyError> {
     if members.contains_key("alg") && !own(text(members, "alg")?) {
         return Err(KeyError::Member("alg"));
     }
     if members.contains_key("use") && text(members, "use")? != "sig" {
         return Err(KeyError::Member("use"));
     }
-    match members.get("key_ops") {
-        None => Ok(()),
-        Some(Value::Array(operations)) if *operations == ["verify"] => Ok(()),
-        Some(_) => Err(KeyError::Member("key_ops")),
-    }
+    Ok(())
 }
 
 fn halves(signature: &[u8]) -> Option<(&[u8; 32], &[u8; 32])> {

@@ -181,7 +181,7 @@ impl Dispatcher {
     /// 409. Then its process is in the state that the message leads to. Peers that sign give the same answer again (R2).
     async fn arrived_before(&self, entry: &Outgoing) -> bool {
         let peer = match self.peers.named(entry.peer.as_str()) {
-            Ok(peer) if !peer.identity.signs() => peer,
+            Ok(peer) if !self.peers.sign(peer) => peer,
             _ => return false,
         };
         let (family, theirs, awaited) = match entry.protocol {
@@ -212,7 +212,7 @@ impl Dispatcher {
         let signs = || {
             self.peers
                 .named(entry.peer.as_str())
-                .is_ok_and(|peer| peer.identity.signs())
+                .is_ok_and(|peer| self.peers.sign(peer))
         };
         match status {
             401 | 408 | 425 | 429 => false,

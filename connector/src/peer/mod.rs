@@ -99,6 +99,11 @@ impl Peers {
             .ok_or_else(|| PeerError::Unknown(did_or_name.to_owned()))
     }
 
+    /// Whether this peer signs, as far as is known.
+    fn sign(&self, peer: &Peer) -> bool {
+        self.trust.is_held(peer)
+    }
+
     /// The peer's DSP base address, by version discovery (DSP 2025-1 §4.3) below the address that its configuration or its DID document
     /// names; found once.
     pub async fn base(&self, peer: &Peer) -> Result<Url, PeerError> {
@@ -173,8 +178,8 @@ impl Peers {
         listed.ok_or_else(|| PeerError::Answer("it has no page".into()))
     }
 
-    /// Sends one request, signed or with the `Authorization` that this peer knows us by, and checks the signature of its answer unless
-    /// it is a peer that cannot sign. A status that is no success is an error.
+    /// Sends one request, signed or with the `Authorization` that this peer knows us by or both, and checks the signature of its answer
+    /// unless it is a peer that does not sign. A status that is no success is an error.
     pub async fn ask(
         &self,
         peer: &Peer,
@@ -187,7 +192,7 @@ impl Peers {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let sent = self.identify(peer, &method, &url, prev, &body, &mut headers)?;
+        let sent = self.identify(peer, &method, &url, prev, &body, &mut headers).await?;
         for (name, value) in extra {
             insert(&mut headers, name, value)?;
         }
@@ -226,7 +231,7 @@ impl Peers {
     }
 
     /// Adds what shows the peer that a request is ours; the digest of the signature, if there is one.
-    fn identify(
+    async fn identify(
         &self,
         peer: &Peer,
         method: &Method,
@@ -237,16 +242,19 @@ impl Peers {
     ) -> Result<Option<Digest>, PeerError> {
         if let Some(authorization) = self.trust.authorization(peer, url) {
             insert(headers, header::AUTHORIZATION.as_str(), &authorization)?;
+        }
+        let now = (self.clock)();
+        if !self.trust.signs(peer, now).await.map_err(TrustError::from)? {
             return Ok(None);
         }
         let signature = self
             .trust
-            .sign_request(&peer.did, method.as_str(), url, prev, body, (self.clock)())?;
+            .sign_request(&peer.did, method.as_str(), url, prev, body, now)?;
         insert(headers, SIGNATURE_HEADER, &signature)?;
         Ok(Some(signature_digest(&signature)?))
     }
 
-    /// Whether an answer is the peer's: by its signature over the answer to the request `sent`, or because this peer cannot sign.
+    /// Whether an answer is the peer's: by its signature over the answer to the request `sent`, or because this peer does not sign.
     async fn believe(&self, peer: &Peer, sent: Option<&Digest>, response: &Response) -> Result<(), TrustError> {
         let Some(sent) = sent else { return Ok(()) };
         let (signature, status) = (single(&response.headers), response.status.as_u16());

@@ -386,7 +386,7 @@ impl Transfers {
             return Err(MessageError::PidMismatch.into());
         }
         let mut incoming = incoming(&call, theirs.as_ref());
-        if matches!(received.message, TransferMessage::Start { .. }) && !call.message.sender().identity.signs() {
+        if matches!(received.message, TransferMessage::Start { .. }) && call.message.signed_with().is_none() {
             incoming.renews_in = Some(State::Started);
         }
         let keys = match call.receipt {
@@ -434,7 +434,7 @@ impl Transfers {
             // The consumer goes on; a fresh token travels in our answer, whose body the protocol leaves to us.
             (TransferMessage::Start { .. }, Role::Provider) if record.is_push() => Ok(None),
             // EDC reads no answer and waits for a start of the provider's with the new address. It takes no step: nothing hangs on it.
-            (TransferMessage::Start { .. }, Role::Provider) if !call.message.sender().identity.signs() => {
+            (TransferMessage::Start { .. }, Role::Provider) if call.message.signed_with().is_none() => {
                 let message = self.start_message(record, now);
                 record.remind(turn, &message, now)?;
                 Ok(None)

@@ -196,7 +196,7 @@ impl Puller {
         if let Some(cursor) = &record.progress.cursor {
             url.query_pairs_mut().append_pair("cursor", cursor);
         }
-        let headers = authorization(&address, peer)?;
+        let headers = authorization(&address, self.transfers.parts.trust.is_held(peer))?;
         let request = Request {
             method: Method::GET,
             url,
@@ -247,11 +247,11 @@ impl Puller {
     }
 }
 
-/// The `Authorization` that an address asks for. EDC wants its token as it gave it; ours goes with its scheme.
-pub(super) fn authorization(address: &DataAddress, peer: &Peer) -> Result<HeaderMap, TransferError> {
+/// The `Authorization` that an address asks for. EDC wants its token as it gave it; `ours`, of a peer that signs, goes with its scheme.
+pub(super) fn authorization(address: &DataAddress, ours: bool) -> Result<HeaderMap, TransferError> {
     let mut headers = HeaderMap::new();
     if let Some(token) = &address.authorization {
-        let scheme = if peer.identity.signs() { "Bearer " } else { "" };
+        let scheme = if ours { "Bearer " } else { "" };
         let mut value = HeaderValue::from_str(&format!("{scheme}{token}"))
             .map_err(|_| TransferError::Invalid("the token is not usable as a header".into()))?;
         value.set_sensitive(true);

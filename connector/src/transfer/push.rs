@@ -122,7 +122,10 @@ impl Pusher {
             .ok_or_else(|| TransferError::Invalid("the peer is not configured any more".into()))?;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(lines::MEDIA_TYPE));
-        headers.extend(super::pull::authorization(address, peer)?);
+        headers.extend(super::pull::authorization(
+            address,
+            self.transfers.parts.trust.is_held(peer),
+        )?);
         let reset = CancellationToken::new();
         let (body, ended) = self
             .transfers
@@ -165,9 +168,9 @@ impl Transfers {
         receipt: Option<&str>,
         now: policy::Timestamp,
     ) -> Result<(), TransferError> {
-        let peer = self.parts.trust.known(&record.core.peer);
-        let keys = match peer.filter(|peer| peer.identity.signs()) {
-            Some(peer) => self.parts.trust.resolver().document(peer, now).await.ok(),
+        let trust = &self.parts.trust;
+        let keys = match trust.known(&record.core.peer).filter(|peer| trust.is_held(peer)) {
+            Some(peer) => trust.resolver().newest(peer, now).await.ok(),
             None => None,
         };
         self.ledger

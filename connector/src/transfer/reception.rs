@@ -186,13 +186,13 @@ impl Transfers {
             .known(&record.core.peer)
             .ok_or_else(|| invalid("the peer is not configured any more".into()))?;
         let path = file(&self.parts.received, &record.core.pid);
-        if !peer.identity.signs() {
+        if !trust.is_held(peer) {
             let raw = tokio::task::spawn_blocking(move || Raw::open(&path)).await;
             return Ok(Sink::Raw(raw.map_err(|_| PlaneError::Incomplete)??));
         }
         let document = trust
             .resolver()
-            .document(peer, now)
+            .newest(peer, now)
             .await
             .map_err(|error| invalid(error.to_string()))?;
         let transfer = record
@@ -279,7 +279,7 @@ impl Transfers {
             "transfer": record.core.peer_pid, "agreement": record.agreement, "dataset": record.dataset,
             "count": progress.records, "root": root, "at": now,
         });
-        let receipt = token::sign(self.signer(), token::Kind::Receipt, &claims)?;
+        let receipt = token::sign(&self.signer(), token::Kind::Receipt, &claims)?;
         let entry = entry
             .with("root", root)
             .of("receipt", &jose::sha256(receipt.as_bytes()));

@@ -167,14 +167,14 @@ impl Transfers {
             question,
             index,
             pseudonyms: Arc::new(self.parts.consents.pseudonyms().towards(&stored.consumer)),
-            signer: self.signer().clone(),
+            signer: self.signer(),
             cursors: self.parts.keys.cursors.clone(),
             plan,
             clock: self.parts.clock,
         })
     }
 
-    pub(super) fn signer(&self) -> &Arc<Signer> {
+    pub(super) fn signer(&self) -> Arc<Signer> {
         self.parts.trust.signer()
     }
 

@@ -84,8 +84,10 @@ pub fn document_url(did: &ParticipantId) -> Result<Url, DidError> {
 pub struct Document {
     /// Whose it is.
     pub id: ParticipantId,
-    /// Keys listed under `assertionMethod`, by absolute id.
-    keys: Vec<(String, VerifyingKey)>,
+    /// Keys that it lists as its own, by absolute id, and whether they stand under `assertionMethod`.
+    keys: Vec<(String, VerifyingKey, bool)>,
+    /// It says that its owner signs messages (`signatureProfiles` of a service).
+    pub signs: bool,
     /// The root of the connector (`serviceEndpoint` of the data service, without the well-known path).
     pub root: Option<Url>,
     /// Its audit log.
@@ -118,15 +120,19 @@ impl Document {
             let listed = list("assertionMethod")
                 .iter()
                 .any(|m| m.as_str().map(|m| absolute(did, m)) == Some(kid.clone()));
-            if !owned || !listed || !kid.starts_with(&format!("{did}#")) {
+            if !owned || !kid.starts_with(&format!("{did}#")) {
                 continue;
             }
-            let key = VerifyingKey::from_jwk(jwk).map_err(|cause| DidError::BadKey {
-                kid: kid.clone(),
-                cause,
-            })?;
-            keys.push((kid, key));
+            match VerifyingKey::from_jwk(jwk) {
+                Ok(key) => keys.push((kid, key, listed)),
+                Err(cause) if listed => return Err(DidError::BadKey { kid, cause }),
+                Err(_) => {}
+            }
         }
+        let signs = list("service").iter().any(|service| {
+            let profiles = service.get("signatureProfiles").and_then(Value::as_array);
+            profiles.is_some_and(|profiles| profiles.iter().any(|profile| profile == PROFILE))
+        });
         let root = list("service")
             .iter()
             .find(|service| service.get("type").and_then(Value::as_str) == Some("DataService"))
@@ -137,14 +143,21 @@ impl Document {
         Ok(Self {
             id: did.clone(),
             keys,
+            signs,
             root,
             log: PublishedLog::read(value),
         })
     }
 
-    /// The key with this absolute id.
+    /// The key with this absolute id, if its owner signs with it today (`assertionMethod`).
     pub fn key(&self, kid: &str) -> Option<&VerifyingKey> {
-        self.keys.iter().find(|(id, _)| id == kid).map(|(_, key)| key)
+        let listed = self.keys.iter().find(|(id, _, listed)| id == kid && *listed);
+        listed.map(|(_, key, _)| key)
+    }
+
+    /// The key with this absolute id, be it one that only proves what was signed before (`verificationMethod`).
+    pub fn ever(&self, kid: &str) -> Option<&VerifyingKey> {
+        self.keys.iter().find(|(id, ..)| id == kid).map(|(_, key, _)| key)
     }
 }
 
@@ -200,9 +213,17 @@ impl Own {
             uses: Uses::Signing,
         };
         Self {
+            keys: vec![key],
+            ..Self::empty(did, root)
+        }
+    }
+
+    /// A document without keys or services of its own yet.
+    pub fn empty(did: ParticipantId, root: impl Into<String>) -> Self {
+        Self {
             did,
             root: root.into(),
-            keys: vec![key],
+            keys: Vec::new(),
             log: None,
             services: Vec::new(),
         }

@@ -3,12 +3,17 @@
 //! `Trust::authenticate` is the only maker of [`Verified`]. It never decides what a verified peer may do.
 
 pub mod did;
+pub mod external;
+pub mod keys;
 pub mod logs;
+pub mod pins;
 pub mod plain;
 pub mod resolver;
 pub mod spent;
 
+pub use keys::{KeyState, Keyring, Keys, OwnKey};
 pub use logs::PublishedLog;
+pub use pins::{Pin, Pins};
 pub use plain::{Identity, Token};
 pub use resolver::{Resolver, ResolverSettings};
 pub use spent::Spent;
@@ -17,9 +22,12 @@ use crate::{
     dsp::ParticipantId,
     jose::{self, Binding, Digest, JoseError, Opened, Signer, Unverified, random},
     net::Reach,
+    store::StoreError,
 };
 use did::DidError;
 use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{collections::HashMap, sync::Arc};
 use url::Url;
 
@@ -35,10 +43,24 @@ pub struct Peer {
     pub name: Option<String>,
     /// How it shows who it is.
     pub identity: Identity,
+    /// Whether messages to and from it are signed.
+    pub signatures: Signatures,
     /// The root address under which it serves version discovery; without it the DID document says so.
     pub address: Option<Url>,
     /// Which of its addresses are contacted.
     pub reach: Reach,
+}
+
+/// Whether messages to and from a peer are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Signatures {
+    /// All of them.
+    Required,
+    /// As soon as the peer is known to sign, and from then on all of them.
+    IfOffered,
+    /// None: nothing is signed for this peer, and no signature of its is looked at.
+    Off,
 }
 
 /// Why a caller is not believed. The text names the check, never a secret.
@@ -47,6 +69,11 @@ pub enum TrustError {
     /// No signature header, or more than one.
     #[error("the message carries no {SIGNATURE_HEADER} header, or several")]
     SignatureMissing,
+    /// The sender is known to sign, so the signature was taken away or left out.
+    #[error(
+        "{0} signs its messages, and this one carries no signature; if it has ceased to sign: connector peer unpin {0}"
+    )]
+    Stripped(ParticipantId),
     /// The sender is not in the configuration, or not as one that signs.
     #[error("the sender is not a known peer")]
     UnknownPeer,
@@ -62,6 +89,9 @@ pub enum TrustError {
     /// The same message id was used before.
     #[error("the message was already received (its jti is spent)")]
     Replayed,
+    /// That the sender signs could not be written down.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// A value together with the proof of who sent it. Only this module makes it.
@@ -151,18 +181,20 @@ pub struct Exchange {
 
 /// Our own identity, the peers, and their keys.
 pub struct Trust {
-    me: ParticipantId,
-    signer: Arc<Signer>,
+    own: did::Own,
+    keys: Keys,
+    pins: Pins,
     peers: HashMap<ParticipantId, Peer>,
     resolver: Resolver,
 }
 
 impl Trust {
-    /// Puts the parts together.
-    pub fn new(me: ParticipantId, signer: Arc<Signer>, peers: Vec<Peer>, resolver: Resolver) -> Self {
+    /// Puts the parts together. `own` is our document without the keys that sign messages: those are of the keyring.
+    pub fn new(own: did::Own, keys: Keys, pins: Pins, peers: Vec<Peer>, resolver: Resolver) -> Self {
         Self {
-            me,
-            signer,
+            own,
+            keys,
+            pins,
             peers: peers.into_iter().map(|peer| (peer.did.clone(), peer)).collect(),
             resolver,
         }
@@ -170,12 +202,29 @@ impl Trust {
 
     /// Our DID.
     pub fn me(&self) -> &ParticipantId {
-        &self.me
+        &self.own.did
     }
 
-    /// Our key.
-    pub fn signer(&self) -> &Arc<Signer> {
-        &self.signer
+    /// Our DID document as it is now.
+    pub fn document(&self) -> Value {
+        let mut own = self.own.clone();
+        own.keys.splice(0..0, self.keys.current().published());
+        own.document()
+    }
+
+    /// Our keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The key that signs now.
+    pub fn signer(&self) -> Arc<Signer> {
+        self.keys.signer()
+    }
+
+    /// Who is held to signing.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
     }
 
     /// Where DID documents come from.
@@ -204,7 +253,7 @@ impl Trust {
     pub fn plausible(&self, signature: &str, method: &str, url: &str, now: Timestamp) -> Result<(), TrustError> {
         let unverified = Unverified::parse(signature)?;
         self.claimed(&unverified)?;
-        unverified.check(self.me.as_str(), Binding::Request { method, url }, now)?;
+        unverified.check(self.me().as_str(), Binding::Request { method, url }, now)?;
         Ok(())
     }
 
@@ -212,37 +261,73 @@ impl Trust {
     fn claimed(&self, unverified: &Unverified) -> Result<&Peer, TrustError> {
         let issuer: ParticipantId = unverified.issuer().parse().map_err(|_| TrustError::UnknownPeer)?;
         self.known(&issuer)
-            .filter(|peer| peer.identity.signs())
+            .filter(|peer| peer.signatures != Signatures::Off)
             .ok_or(TrustError::UnknownPeer)
     }
 
-    /// The caller of a request without signature: a peer whose configuration allows that, shown by `Authorization`.
-    pub fn admit<T: AsRef<[u8]>>(&self, authorization: Option<&str>, body: T) -> Result<Verified<T>, TrustError> {
-        let sender = self.admitted(authorization)?.clone();
+    /// Whether this peer signs, as far as is known here and now.
+    pub fn is_held(&self, peer: &Peer) -> bool {
+        match peer.signatures {
+            Signatures::Required => true,
+            Signatures::IfOffered => self.pins.get(&peer.did).is_some(),
+            Signatures::Off => false,
+        }
+    }
+
+    /// Whether this peer signs; one that may, and is not known to, is looked up in its DID document now and then.
+    pub async fn signs(&self, peer: &Peer, now: Timestamp) -> Result<bool, StoreError> {
+        if peer.signatures != Signatures::IfOffered || self.is_held(peer) {
+            return Ok(self.is_held(peer));
+        }
+        let advertised =
+            self.pins.may_ask(&peer.did, now) && self.resolver.newest(peer, now).await.is_ok_and(|found| found.signs);
+        if advertised {
+            self.pins.pin(&peer.did, pins::Reason::Advertised, now).await?;
+        }
+        Ok(advertised)
+    }
+
+    /// The caller of a request without a signature that counts, whom [`Trust::admitted`] has let in.
+    pub fn admit<T: AsRef<[u8]>>(&self, sender: &Peer, body: T) -> Verified<T> {
         let proof = Proof::Plain {
             body: jose::sha256(body.as_ref()),
         };
-        Ok(Verified {
+        Verified {
             value: body,
-            sender,
+            sender: sender.clone(),
             proof,
-        })
+        }
     }
 
-    /// The peer that `Authorization` shows; before any body is read.
-    pub fn admitted(&self, authorization: Option<&str>) -> Result<&Peer, TrustError> {
-        let Some(authorization) = authorization else {
+    /// The peer that `Authorization` shows, if it may come without a signature; before any body is read.
+    pub async fn admitted(&self, authorization: Option<&str>, now: Timestamp) -> Result<&Peer, TrustError> {
+        let peer = self.shown(authorization.ok_or(TrustError::SignatureMissing)?);
+        let peer = peer.ok_or(TrustError::Unauthorized)?;
+        if !self.signs(peer, now).await? {
+            return Ok(peer);
+        }
+        if peer.signatures == Signatures::Required {
             return Err(TrustError::SignatureMissing);
-        };
+        }
+        self.pins.stripped(&peer.did, now).await;
+        Err(TrustError::Stripped(peer.did.clone()))
+    }
+
+    /// Whether `Authorization` shows a peer whose signatures, if it makes any, are not looked at.
+    pub fn ignores_signatures(&self, authorization: Option<&str>) -> bool {
+        let peer = authorization.and_then(|authorization| self.shown(authorization));
+        peer.is_some_and(|peer| peer.signatures == Signatures::Off)
+    }
+
+    fn shown(&self, authorization: &str) -> Option<&Peer> {
         self.peers
             .values()
             .find(|peer| peer.identity.admits(&peer.did, authorization))
-            .ok_or(TrustError::Unauthorized)
     }
 
-    /// The `Authorization` of a request of ours; none for a peer whose messages are signed.
+    /// The `Authorization` of a request of ours; none for a peer that knows us by our signature alone.
     pub fn authorization(&self, peer: &Peer, url: &Url) -> Option<String> {
-        peer.identity.authorization(&self.me, url)
+        peer.identity.authorization(self.me(), url)
     }
 
     /// Checks a request to us: the cheapest checks first, so that an unknown caller costs no signature check.
@@ -267,6 +352,16 @@ impl Trust {
         body: T,
         now: Timestamp,
     ) -> Result<Verified<T>, TrustError> {
+        if signature.is_none()
+            && let Some(peer) = self.known(from)
+            && peer.signatures == Signatures::IfOffered
+        {
+            // Whoever could not verify us answers without a signature, and so does what stands in between.
+            if (200..300).contains(&status) {
+                self.pins.stripped(from, now).await;
+            }
+            return Err(TrustError::Stripped(from.clone()));
+        }
         let opened = self
             .open(signature, Binding::Response { request, status }, body, now)
             .await?;
@@ -285,9 +380,12 @@ impl Trust {
     ) -> Result<Verified<T>, TrustError> {
         let unverified = Unverified::parse(signature.ok_or(TrustError::SignatureMissing)?)?;
         let sender = self.claimed(&unverified)?.clone();
-        let checked = unverified.check(self.me.as_str(), binding, now)?;
+        let checked = unverified.check(self.me().as_str(), binding, now)?;
         let key = self.resolver.key(&sender, checked.kid(), now).await?;
         let opened = checked.verify(&key, body.as_ref())?;
+        if sender.signatures == Signatures::IfOffered {
+            self.pins.pin(&sender.did, pins::Reason::Signed, now).await?;
+        }
         Ok(Verified {
             value: body,
             sender,
@@ -316,7 +414,7 @@ impl Trust {
             url: bound.as_str(),
         };
         jose::seal(
-            &self.signer,
+            &self.signer(),
             to.as_str(),
             binding,
             prev,
@@ -339,7 +437,7 @@ impl Trust {
             status,
         };
         jose::seal(
-            &self.signer,
+            &self.signer(),
             exchange.caller.as_str(),
             binding,
             exchange.body,

@@ -1,5 +1,5 @@
-//! Peers that cannot sign: what proves, or merely says, who they are in the header `Authorization`, and what we say to them. Only for
-//! peers whose configuration names such an identity; what they send is never taken for signed.
+//! Peers that cannot sign, or need not: what proves, or merely says, who they are in the header `Authorization`, and what we say to them.
+//! Only for peers whose configuration names such an identity; what they send is never taken for signed because of it.
 
 use crate::{
     dsp::{self, ParticipantId},
@@ -12,7 +12,7 @@ use url::Url;
 /// How a peer shows who it is, and how we show it to that peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
-    /// Every message and answer is signed: `DSP-JWS-1`.
+    /// By its signatures: `DSP-JWS-1`.
     #[default]
     DspJws,
     /// A secret that both know: the whole value of `Authorization`, the same in both directions.
@@ -44,12 +44,8 @@ impl fmt::Debug for Token {
 }
 
 impl Identity {
-    /// Whether messages to and from this peer carry signatures.
-    pub fn signs(&self) -> bool {
-        *self == Self::DspJws
-    }
-
-    /// The value of `Authorization` for a request of ours to `url`; none for a peer whose messages are signed.
+    /// The value of `Authorization` for a request of ours to `url`; none for a peer that knows us by our
+    /// signature alone.
     pub(super) fn authorization(&self, me: &ParticipantId, url: &Url) -> Option<String> {
         match self {
             Self::DspJws => None,

@@ -94,6 +94,14 @@ impl Resolver {
         }
     }
 
+    /// The peer's document as it is now, or of a moment ago; if it cannot be fetched, the one in the cache.
+    pub async fn newest(&self, peer: &Peer, now: Timestamp) -> Result<Arc<Document>, DidError> {
+        match self.fetch(peer, now, self.settings.retry).await {
+            Ok(document) => Ok(document),
+            Err(error) => self.cached(&peer.did, now, self.settings.fresh).ok_or(error),
+        }
+    }
+
     pub(super) fn cached(&self, did: &ParticipantId, now: Timestamp, age: Duration) -> Option<Arc<Document>> {
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         // A clock that jumped back makes an entry look new for ever: treat the future as old.

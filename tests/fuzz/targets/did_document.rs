@@ -1,9 +1,9 @@
-//! DID documents and their keys: whatever is read belongs to the participant that was asked for.
+//! DID documents, their keys, and key files: whatever is read belongs to the participant that was asked for.
 #![no_main]
 
 use connector::{
     dsp::{ParticipantId, json},
-    jose::VerifyingKey,
+    jose::{SigningKey, VerifyingKey},
     trust::did::{Document, document_url},
 };
 use libfuzzer_sys::fuzz_target;
@@ -18,6 +18,13 @@ fuzz_target!(|bytes: &[u8]| {
             "{did}: {url}"
         );
     }
+    if let Ok(key) = SigningKey::from_file_bytes(bytes) {
+        let written = key.to_private_jwk().unwrap();
+        assert_eq!(SigningKey::from_private_jwk(&written).unwrap().public_jwk(), key.public_jwk());
+    }
+    if let Ok(key) = VerifyingKey::from_file_bytes(bytes) {
+        assert_eq!(VerifyingKey::from_jwk(&key.to_jwk()).unwrap(), key);
+    }
     let Ok(mut body) = json::parse(bytes) else { return };
     if let Ok(key) = VerifyingKey::from_jwk(&body) {
         assert_eq!(
@@ -31,6 +38,6 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(document) = Document::read(&did, &body) {
         assert_eq!(document.id, did);
-        assert!(document.key("did:web:b.example#key").is_none());
+        assert!(document.ever("did:web:b.example#key").is_none());
     }
 });

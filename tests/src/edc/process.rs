@@ -177,7 +177,9 @@ impl Drop for Edc {
 
 fn settings(id: &str, callback: &str, ports: Ports, wait: Option<u32>) -> String {
     let key = SigningKey::generate(Algorithm::Es256).expect("a key");
-    let private = String::from_utf8_lossy(&key.to_pem()).trim().replace('\n', "\\n");
+    let private = String::from_utf8_lossy(&key.to_pem().expect("a key of ours"))
+        .trim()
+        .replace('\n', "\\n");
     let Ports {
         health,
         management,

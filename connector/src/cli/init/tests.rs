@@ -46,11 +46,12 @@ fn what_init_makes_can_be_served() {
             .collect();
         assert_eq!(errors, []);
         assert_eq!((config.did.as_str(), config.peers.len()), (did, 1));
-        let key = SigningKey::from_pem(&fs::read(&config.signing_key).unwrap()).unwrap();
+        let keys = config.keyring().unwrap();
+        let key = keys.active().key();
         assert_eq!(key.algorithm().name().to_lowercase(), algorithm);
         let document: Value = serde_json::from_slice(&fs::read(dir.join("did.json")).unwrap()).unwrap();
         let read = did::Document::read(&config.did, &document).unwrap();
-        let published: &VerifyingKey = read.key(&config.key_id).unwrap();
+        let published: &VerifyingKey = read.key(keys.active().kid()).unwrap();
         assert_eq!(published, key.verifying_key());
         assert_eq!(read.root.unwrap().as_str(), config.public_url.as_str());
     }

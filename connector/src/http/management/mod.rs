@@ -9,6 +9,7 @@ mod learners;
 mod log;
 mod negotiations;
 mod offers;
+mod peers;
 mod reply;
 mod status;
 mod transfers;
@@ -38,7 +39,8 @@ fn table() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(document::begin())
         .routes(routes!(openapi))
         .routes(routes!(status::status))
-        .routes(routes!(status::peers))
+        .routes(routes!(peers::peers))
+        .routes(routes!(peers::unpin))
         .routes(routes!(offers::datasets, offers::dataset_add))
         .routes(routes!(offers::dataset_show, offers::dataset_remove))
         .routes(routes!(offers::catalog))

@@ -377,6 +377,7 @@ pub(super) async fn negotiation_command(
 
 /// An agreement as the management API lists it.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Agreement {
     id: AgreementId,
     dataset: DatasetId,
@@ -391,6 +392,8 @@ pub(super) struct Agreement {
     signed: Timestamp,
     /// How many parties signed it.
     signatures: usize,
+    /// The same in words: `both parties`, or `one party` where the peer cannot sign.
+    signed_by: &'static str,
     /// The agreement as the protocol writes it, verbatim.
     #[schema(value_type = Object)]
     agreement: Value,
@@ -408,6 +411,7 @@ impl From<StoredAgreement> for Agreement {
             negotiation: stored.negotiation,
             signed: stored.signed,
             signatures,
+            signed_by: if stored.one_party { "one party" } else { "both parties" },
             agreement: stored.agreement,
         }
     }
@@ -427,17 +431,10 @@ pub(super) async fn agreements(State(app): Ctx) -> Outcome<Agreements> {
     })
 }
 
-/// One agreement with everything that an offline check of it needs
+/// One agreement with everything that an offline check of it needs, be it signed by both parties or by this one alone
 #[utoipa::path(get, path = "/v1/agreements/{id}", tag = "agreements", responses((status = OK, body = AgreementExport)))]
 pub(super) async fn agreement(State(app): Ctx, Path(name): Path<String>) -> Outcome<AgreementExport> {
     let wanted: AgreementId = id(&name, "agreement")?;
     let stored = app.contracts.agreements().get(&wanted).await?;
-    let export = stored.ok_or_else(|| Problem::not_found("agreement"))?.export()?;
-    ok(export.ok_or_else(|| {
-        Problem::new(
-            StatusCode::CONFLICT,
-            "unsigned",
-            "this agreement carries no signatures: the peer is one that cannot sign",
-        )
-    })?)
+    ok(stored.ok_or_else(|| Problem::not_found("agreement"))?.export()?)
 }

@@ -57,33 +57,3 @@ pub(super) async fn status(State(app): Ctx) -> Outcome<Status> {
         audit_entries: app.log.count().await.ok(),
     })
 }
-
-#[derive(Serialize, ToSchema)]
-struct PeerView {
-    did: ParticipantId,
-    #[schema(required)]
-    name: Option<String>,
-    /// Its messages and answers are signed.
-    signs: bool,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct PeerList {
-    peers: Vec<PeerView>,
-}
-
-/// The peers of the configuration
-#[utoipa::path(get, path = "/v1/peers", tag = "status", responses((status = OK, body = PeerList)))]
-pub(super) async fn peers(State(app): Ctx) -> Outcome<PeerList> {
-    let mut peers: Vec<PeerView> = app
-        .trust
-        .peers()
-        .map(|peer| PeerView {
-            did: peer.did.clone(),
-            name: peer.name.clone(),
-            signs: peer.identity.signs(),
-        })
-        .collect();
-    peers.sort_by(|a, b| a.did.cmp(&b.did));
-    ok(PeerList { peers })
-}

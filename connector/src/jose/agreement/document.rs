@@ -41,16 +41,23 @@ impl Document {
             }
         }
         match (assigner, assignee) {
-            (Some(assigner), Some(assignee)) => Ok(Self {
+            (Some(assigner), Some(assignee)) if record.only_signer().is_none() => Ok(Self {
                 record,
                 assigner,
                 assignee,
             }),
             (assigner, assignee) => {
                 let mut faults = faults.into_iter();
+                // A party whose key the record does not name has not signed it, whatever stands here.
                 let absent = [
-                    (Role::Assigner, assigner.is_none()),
-                    (Role::Assignee, assignee.is_none()),
+                    (
+                        Role::Assigner,
+                        assigner.is_none() || record.parts.provider.jkt.is_none(),
+                    ),
+                    (
+                        Role::Assignee,
+                        assignee.is_none() || record.parts.consumer.jkt.is_none(),
+                    ),
                 ];
                 let failures = absent
                     .into_iter()
@@ -132,7 +139,7 @@ impl Document {
     }
 }
 
-fn read_document(bytes: &[u8]) -> Result<(Vec<u8>, Vec<Value>), JoseError> {
+pub(super) fn read_document(bytes: &[u8]) -> Result<(Vec<u8>, Vec<Value>), JoseError> {
     // The payload grows by a third in base64url, and the signatures come on top.
     let limits = Limits {
         bytes: 2 * MAX_LEN,
@@ -147,7 +154,7 @@ fn read_document(bytes: &[u8]) -> Result<(Vec<u8>, Vec<Value>), JoseError> {
     Ok((payload, signatures))
 }
 
-fn read_entry(entry: Value) -> Result<PartySignature, JoseError> {
+pub(super) fn read_entry(entry: Value) -> Result<PartySignature, JoseError> {
     let mut members = Members::of(entry)?;
     let (protected, signature) = (members.text("protected")?, members.text("signature")?);
     members.end()?;

@@ -79,7 +79,7 @@ fn generated_keys_survive_pem_and_jwk() {
     for algorithm in ALGORITHMS {
         let key = SigningKey::generate(algorithm).unwrap();
         assert_eq!(key.algorithm(), algorithm);
-        let reread = SigningKey::from_pem(&key.to_pem()).unwrap();
+        let reread = SigningKey::from_pem(&key.to_pem().unwrap()).unwrap();
         let public = VerifyingKey::from_jwk(&reread.public_jwk()).unwrap();
         assert_eq!(public.to_jwk(), key.public_jwk());
         assert_eq!(&public, key.verifying_key());
@@ -136,7 +136,7 @@ fn algorithm_names_are_exact() {
 
 #[test]
 fn pem_of_another_kind_is_refused_with_its_reason() {
-    let ec = String::from_utf8(testing::rfc7515_private().to_pem()).unwrap();
+    let ec = String::from_utf8(testing::rfc7515_private().to_pem().unwrap()).unwrap();
     for not_pkcs8 in [
         "",
         "x",
@@ -530,7 +530,7 @@ fn wycheproof_files_with_their_jwk() {
 proptest! {
     #[test]
     fn damaged_pem_never_panics(at in 28usize..230, byte in any::<u8>(), which in 0usize..2) {
-        let mut pem = [testing::rfc7515_private(), testing::rfc8037_private()][which].to_pem();
+        let mut pem = [testing::rfc7515_private(), testing::rfc8037_private()][which].to_pem().unwrap();
         let at = at % pem.len();
         pem[at] = byte;
         let _ = SigningKey::from_pem(&pem);
@@ -569,7 +569,7 @@ fn a_measurement_of_keys() {
             drop(VerifyingKey::from_jwk(&key.public_jwk()).unwrap())
         });
         testing::rate(&format!("{name} from_pem"), || {
-            drop(SigningKey::from_pem(&key.to_pem()).unwrap())
+            drop(SigningKey::from_pem(&key.to_pem().unwrap()).unwrap())
         });
     }
 }
