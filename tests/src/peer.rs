@@ -16,7 +16,7 @@ use std::{
     fs,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -70,6 +70,17 @@ pub struct Peer {
     dir: PathBuf,
     port: u16,
     client: reqwest::Client,
+    publication: Arc<RwLock<Publication>>,
+}
+
+/// What a listening peer answers whoever asks for its DID document.
+pub enum Publication {
+    /// The document of its key.
+    Own,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// The document is elsewhere.
+    Redirect(String),
 }
 
 /// A request as it will be sent: everything can be changed after it was signed.
@@ -138,6 +149,7 @@ impl Peer {
             dir: connector.dir.clone(),
             port: connector.port,
             client,
+            publication: Arc::new(RwLock::new(Publication::Own)),
         }
     }
 
@@ -148,6 +160,11 @@ impl Peer {
             signer: Arc::new(signer),
             ..self.clone()
         }
+    }
+
+    /// From now on whoever asks for its DID document is answered so.
+    pub fn publish(&self, publication: Publication) {
+        *self.publication.write().expect("no poison") = publication;
     }
 
     /// The base address for callbacks.
@@ -443,7 +460,11 @@ async fn serve(
     match parts.uri.path() {
         "/.well-known/did.json" => {
             documents.fetch_add(1, Ordering::SeqCst);
-            return json(peer.document());
+            return match &*peer.publication.read().expect("no poison") {
+                Publication::Own => json(peer.document()),
+                Publication::Bytes(bytes) => Response::new(Body::from(bytes.clone())),
+                Publication::Redirect(to) => redirect(to),
+            };
         }
         "/.well-known/dspace-version" => {
             return json(json!({"protocolVersions": [{"version": "2025-1", "path": DSP, "binding": "HTTPS"}]}));
@@ -469,6 +490,14 @@ async fn serve(
         Ok(()) => answered.await.unwrap_or_else(|_| failed()),
         Err(_) => failed(),
     }
+}
+
+fn redirect(to: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    let location = HeaderValue::from_str(to).expect("an address");
+    response.headers_mut().insert("location", location);
+    response
 }
 
 impl Asked {

@@ -19,6 +19,8 @@ mod rsa;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token;
+#[cfg(test)]
+mod vectors;
 
 pub use agreement::AgreementError;
 pub use compact::Signer;

@@ -86,6 +86,34 @@ pub(crate) fn hex(text: &str) -> Vec<u8> {
         .collect()
 }
 
+/// What became of the cases of one published source.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Valid, and accepted.
+    pub(crate) accepted: usize,
+    /// Invalid, and refused for what is wrong with it.
+    pub(crate) refused: usize,
+    /// Refused because its algorithm or form is not one of ours, whatever it would prove.
+    pub(crate) unsupported: usize,
+    /// Faulty data, named one by one.
+    pub(crate) quarantined: usize,
+}
+
+impl Tally {
+    /// Prints a line of the table of the suite `vectors`, and fails where fewer cases ran than the source has.
+    pub(crate) fn show(&self, source: &str, expected: usize) {
+        let cases = self.accepted + self.refused + self.unsupported + self.quarantined;
+        println!(
+            "vectors: {source} | {cases} | {} | {} | {} | {}",
+            self.accepted, self.refused, self.unsupported, self.quarantined
+        );
+        assert!(
+            expected > 0 && cases >= expected,
+            "{source}: {cases} of {expected} cases ran"
+        );
+    }
+}
+
 /// Prints how often a second one core does `work`.
 #[allow(clippy::disallowed_methods, reason = "a stopwatch, not the time of day")]
 pub(crate) fn rate(name: &str, mut work: impl FnMut()) {

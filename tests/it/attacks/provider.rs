@@ -19,14 +19,14 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A consumer that runs, and the provider `school` played by the test.
-struct Rig {
+pub(super) struct Rig {
     world: World,
-    provider: Peer,
-    listener: Listener,
+    pub(super) provider: Peer,
+    pub(super) listener: Listener,
 }
 
 impl Rig {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let mut world = World::init(&["school", "work"]);
         let work = world.get_mut("work");
         // What is not settled is tried again soon, so that the tests see it.
@@ -44,12 +44,12 @@ impl Rig {
         }
     }
 
-    fn work(&self) -> &Connector {
+    pub(super) fn work(&self) -> &Connector {
         self.world.get("work")
     }
 
     /// A catalog of mine that is right.
-    fn catalog(&self) -> Value {
+    pub(super) fn catalog(&self) -> Value {
         let mut offer = records_offer();
         offer.as_object_mut().unwrap().shift_remove("target");
         let service = json!({"@id": "urn:service", "@type": "DataService", "endpointURL": self.provider.base()});
@@ -59,7 +59,7 @@ impl Rig {
     }
 
     /// Lets the consumer ask for the catalog, and answers as `answer` says.
-    async fn asked_for_catalog(&mut self, answer: impl FnOnce(Asked)) -> (StatusCode, Value) {
+    pub(super) async fn asked_for_catalog(&mut self, answer: impl FnOnce(Asked)) -> (StatusCode, Value) {
         let work = self.world.get("work");
         let call = work.call(Method::GET, "/v1/catalog?peer=school", None);
         let listener = &mut self.listener;
@@ -68,7 +68,7 @@ impl Rig {
     }
 
     /// Lets the consumer open a negotiation; it rests in REQUESTED.
-    async fn requested(&mut self) -> Process {
+    pub(super) async fn requested(&mut self) -> Process {
         let (work, catalog) = (self.world.get("work"), self.catalog());
         let wanted = json!({"peer": self.provider.did, "offer": "records"});
         let listener = &mut self.listener;
@@ -185,7 +185,7 @@ impl Rig {
     }
 }
 
-fn acknowledgement(kind: &str, process: &Process, state: &str) -> Value {
+pub(super) fn acknowledgement(kind: &str, process: &Process, state: &str) -> Value {
     json!({"@context": [CONTEXT], "@type": kind, "consumerPid": process.consumer, "providerPid": process.provider,
         "state": state})
 }
