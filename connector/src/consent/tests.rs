@@ -2,7 +2,9 @@ use super::*;
 use crate::{
     audit::{LogSigner, proof},
     jose::testing,
+    net::{self, Client},
     store::MemoryStore,
+    trust::{KeyState, Keyring, Keys, OwnKey, Pins, Resolver, ResolverSettings, did},
 };
 use std::collections::BTreeSet;
 
@@ -17,8 +19,19 @@ async fn consents() -> Consents {
         store,
         LogSigner::of("https://lycee.example", &secret).unwrap(),
     ));
-    let signer = Arc::new(testing::provider());
-    Consents::load(log, signer, secret.clone(), Pseudonyms::new(secret))
+    let did: ParticipantId = "did:web:lycee.example".parse().unwrap();
+    let key = OwnKey::signing(&format!("{did}#k7"), KeyState::Active, testing::rfc8037_private()).unwrap();
+    let trust = Arc::new(Trust::new(
+        did::Own::empty(did.clone(), "https://lycee.example"),
+        Keys::new(Keyring::new(&did, vec![key]).unwrap()),
+        Pins::load(log.clone()).await.unwrap(),
+        Vec::new(),
+        Resolver::new(
+            Arc::new(Client::new(net::Settings::default())),
+            ResolverSettings::default(),
+        ),
+    ));
+    Consents::load(log, trust, secret.clone(), Pseudonyms::new(secret))
         .await
         .unwrap()
 }

@@ -101,7 +101,8 @@ impl Witnesses {
 
     /// Begins to ask a peer, unless it cannot sign or is asked already.
     fn follow(self: &Arc<Self>, did: &ParticipantId, asked: &mut BTreeSet<ParticipantId>, tracker: &TaskTracker) {
-        let peer = self.peers.trust.known(did).filter(|peer| peer.identity.signs());
+        let trust = &self.peers.trust;
+        let peer = trust.known(did).filter(|peer| trust.is_held(peer));
         let Some(peer) = peer.filter(|_| asked.insert(did.clone())).cloned() else {
             return;
         };

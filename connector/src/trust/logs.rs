@@ -51,7 +51,7 @@ impl Trust {
     /// only when its host is that of the origin, so that a caller without a name makes us fetch one at most.
     pub async fn logs(&self, origin: &str, now: Timestamp) -> Vec<(String, LogKey)> {
         let mut found = Vec::new();
-        for peer in self.peers().filter(|peer| peer.identity.signs()) {
+        for peer in self.peers().filter(|peer| self.is_held(peer)) {
             let known = self.resolver().cached(&peer.did, now, Duration::MAX);
             let may_be = match &known {
                 Some(document) => names(document, origin).is_some(),

@@ -164,7 +164,11 @@ async fn proofs_from_tiles_equal_proofs_from_the_definition_for_every_size_to_60
     let (mut proofs, whole) = (0, filled(600).await);
     for size in 1..=600 {
         // Every leaf where trees are small or a tile has just become full, and a few in all others.
-        let step = if size <= 80 || matches!(size, 250..=260 | 508..=516) { 1 } else { 23 };
+        let step = if size <= 80 || matches!(size, 250..=260 | 508..=516) {
+            1
+        } else {
+            23
+        };
         // Both a store that holds this tree alone and one that has grown on.
         let alone = filled(size).await;
         for (store, step) in [(&alone, step), (&whole, 37)] {

@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
+    audit::LogSigner,
     jose::{
-        Algorithm,
+        Algorithm, HmacKey,
         testing::{rfc7515_private, rfc8037_private},
     },
     store::MemoryStore,
@@ -103,8 +104,8 @@ fn peers_accept_all_but_the_retired_and_agreements_are_finished_with_those_befor
 
 #[tokio::test]
 async fn the_log_is_told_once_of_every_change() {
-    let signer = Arc::new(Signer::new(&kid("log"), rfc7515_private()).unwrap());
-    let log = Log::new(Arc::new(MemoryStore::new()), signer);
+    let sealer = LogSigner::of("https://a.example", &HmacKey::new(&[1; 32])).unwrap();
+    let log = Log::new(Arc::new(MemoryStore::new()), sealer);
     let now = Timestamp::from_seconds(1_767_225_600);
     let (old, new) = (rfc7515_private(), rfc8037_private());
     let at = |name: &str, state, key: &SigningKey| OwnKey::signing(&kid(name), state, key.clone()).unwrap();
