@@ -303,6 +303,13 @@ async fn an_external_signer_that_dies_stops_nothing_for_good() {
     school.publish(30, 3).await;
     school.consent(3, &work.did).await;
     exchange(work, school).await;
+    let wanted = json!({"peer": school.did, "offer": "records", "manual": true});
+    let ours = text(&work.post("/v1/negotiations", &wanted).await, "pid");
+    until("the agreement", async || {
+        let shown = work.get(&format!("/v1/negotiations/{ours}")).await;
+        (text(&shown, "stateName") == "AGREED").then_some(())
+    })
+    .await;
 
     fs::write(work.dir.join("away"), "").unwrap();
     let broken = work.cli(&["serve", "--check"]);
@@ -320,12 +327,12 @@ async fn an_external_signer_that_dies_stops_nothing_for_good() {
     );
     assert_eq!(work.get("/v1/consents").await["consents"], json!([]));
     // What is sent later waits.
-    let wanted = json!({"peer": school.did, "offer": "records"});
-    let ours = text(&work.post("/v1/negotiations", &wanted).await, "pid");
+    work.post(&format!("/v1/negotiations/{ours}/verify"), &json!({})).await;
     until("the failure in the log", async || {
-        work.log()
-            .contains("the external signer failed with status 3")
-            .then_some(())
+        let log = work.log();
+        let waiting =
+            log.contains("not delivered; trying again") && log.contains("the external signer failed with status 3");
+        waiting.then_some(())
     })
     .await;
     // A request to work is answered with 503, which nobody takes for its word.
@@ -465,7 +472,7 @@ async fn what_one_party_alone_can_sign_is_shown_as_that_everywhere() {
         fs::write(&token, TOKEN).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
         let config = quick(fs::read_to_string(connector.config()).unwrap());
-        let name = format!("name = \"{other}\"");
+        let name = format!("\nname = \"{other}\"");
         let plain = format!("{name}\nidentity = \"static-token\"\ntoken = \"peer.token\"");
         fs::write(connector.config(), config.replace(&name, &plain)).unwrap();
     }

@@ -136,7 +136,12 @@ pub(super) fn header_of<A>(encoded: &str, allowed: impl Fn(&str) -> Option<A>) -
 
 /// Signs `protected` with `payload` (already encoded) and returns both encoded: header, signature.
 pub(super) fn sign(key: &SigningKey, protected: &Value, payload: &str) -> Result<(String, String), JoseError> {
-    let header = base64url::encode(&canonical::signable(protected)?);
+    sign_canonical(key, &canonical::signable(protected)?, payload)
+}
+
+/// The same for a header that is written in canonical form already.
+pub(super) fn sign_canonical(key: &SigningKey, protected: &[u8], payload: &str) -> Result<(String, String), JoseError> {
+    let header = base64url::encode(protected);
     let signature = key.sign(signing_input(&header, payload).as_bytes())?;
     Ok((header, base64url::encode(&signature)))
 }

@@ -13,7 +13,7 @@ use super::{
     key::SIGNATURE_LEN,
 };
 use policy::Timestamp;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::time::Duration;
 
 /// The HTTP header that carries the signature.
@@ -75,32 +75,109 @@ pub fn seal(
             "the message id is not 22 to 64 characters of A-Z a-z 0-9 _ -",
         ));
     }
-    let mut dspsig = json!({
-        "v": 1,
-        "iss": signer.did(),
-        "aud": audience,
-        "iat": now.seconds(),
-        "exp": now.plus(LIFETIME).seconds(),
-        "jti": jti,
-        "prev": prev,
-    });
-    if let Value::Object(members) = &mut dspsig {
-        members.extend(Route::of(binding)?.members());
-    }
-    let protected = json!({
-        "alg": signer.key().algorithm().name(),
-        "typ": TYP,
-        "cty": CTY,
-        "kid": signer.kid(),
-        "crit": ["dspsig"],
-        "dspsig": dspsig,
-    });
-    let (header, signature) = compact::sign(signer.key(), &protected, &base64url::encode(body))?;
+    let header = serde_json::to_vec(&Protected {
+        alg: signer.key().algorithm().name(),
+        crit: ["dspsig"],
+        cty: CTY,
+        dspsig: Dspsig::of(binding, signer.did(), audience, prev, now, jti)?,
+        kid: signer.kid(),
+        typ: TYP,
+    })
+    .map_err(|_| JoseError::CannotSign("the header cannot be written"))?;
+    let (header, signature) = compact::sign_canonical(signer.key(), &header, &base64url::encode(body))?;
     let value = format!("{header}..{signature}");
     if value.len() > MAX_LEN {
         Err(JoseError::TooLarge(MAX_LEN))
     } else {
         Ok(value)
+    }
+}
+
+/// The protected header that we write. Every message has one, so it goes straight to its canonical form (RFC 8785): members in the order of
+/// their names, and nothing in them that serde_json writes otherwise.
+#[derive(Serialize)]
+struct Protected<'a> {
+    alg: &'static str,
+    crit: [&'static str; 1],
+    cty: &'static str,
+    dspsig: Dspsig<'a>,
+    kid: &'a str,
+    typ: &'static str,
+}
+
+/// The member `dspsig` of such a header.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Dspsig<'a> {
+    Request {
+        aud: &'a str,
+        dir: &'static str,
+        exp: i64,
+        htm: &'a str,
+        htu: &'a str,
+        iat: i64,
+        iss: &'a str,
+        jti: &'a str,
+        prev: Digest,
+        v: u8,
+    },
+    Response {
+        aud: &'a str,
+        dir: &'static str,
+        exp: i64,
+        iat: i64,
+        iss: &'a str,
+        jti: &'a str,
+        prev: Digest,
+        req: &'a Digest,
+        sts: u16,
+        v: u8,
+    },
+}
+
+impl<'a> Dspsig<'a> {
+    fn of(
+        binding: Binding<'a>,
+        iss: &'a str,
+        aud: &'a str,
+        prev: Digest,
+        now: Timestamp,
+        jti: &'a str,
+    ) -> Result<Self, JoseError> {
+        let (iat, exp) = (now.seconds(), now.plus(LIFETIME).seconds());
+        match binding {
+            Binding::Request { method, .. } if !is_method(method) => {
+                Err(JoseError::CannotSign("not an upper-case HTTP method"))
+            }
+            Binding::Request { url, .. } if !is_url(url) => Err(JoseError::CannotSign(
+                "not an absolute http(s) URL without query and fragment",
+            )),
+            Binding::Response { status, .. } if !is_status(status) => Err(JoseError::CannotSign("not an HTTP status")),
+            Binding::Request { method, url } => Ok(Self::Request {
+                aud,
+                dir: "req",
+                exp,
+                htm: method,
+                htu: url,
+                iat,
+                iss,
+                jti,
+                prev,
+                v: 1,
+            }),
+            Binding::Response { request, status } => Ok(Self::Response {
+                aud,
+                dir: "res",
+                exp,
+                iat,
+                iss,
+                jti,
+                prev,
+                req: request,
+                sts: status,
+                v: 1,
+            }),
+        }
     }
 }
 
@@ -329,46 +406,6 @@ fn lifetime(members: &mut Members) -> Result<(Timestamp, Timestamp), JoseError> 
 }
 
 impl Route {
-    fn of(binding: Binding<'_>) -> Result<Self, JoseError> {
-        match binding {
-            Binding::Request { method, .. } if !is_method(method) => {
-                Err(JoseError::CannotSign("not an upper-case HTTP method"))
-            }
-            Binding::Request { url, .. } if !is_url(url) => Err(JoseError::CannotSign(
-                "not an absolute http(s) URL without query and fragment",
-            )),
-            Binding::Response { status, .. } if !is_status(status) => Err(JoseError::CannotSign("not an HTTP status")),
-            Binding::Request { method, url } => Ok(Self::Request {
-                method: method.to_owned(),
-                url: url.to_owned(),
-            }),
-            Binding::Response { request, status } => Ok(Self::Response {
-                request: *request,
-                status,
-            }),
-        }
-    }
-
-    fn members(self) -> Vec<(String, Value)> {
-        let named = |name: &str, value: Value| (name.to_owned(), value);
-        match self {
-            Self::Request { method, url } => {
-                vec![
-                    named("dir", json!("req")),
-                    named("htm", json!(method)),
-                    named("htu", json!(url)),
-                ]
-            }
-            Self::Response { request, status } => {
-                vec![
-                    named("dir", json!("res")),
-                    named("req", json!(request)),
-                    named("sts", json!(status)),
-                ]
-            }
-        }
-    }
-
     fn read(members: &mut Members) -> Result<Self, JoseError> {
         match members.text("dir")?.as_str() {
             "req" => {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{dsp::json::JsonError, jose::testing};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 const BODY: &str = concat!(
     r#"{"@context":["https://w3id.org/dspace/2025/1/context.jsonld"],"@type":"ContractAgreementVerificationMessage","#,
@@ -663,6 +664,28 @@ fn what_breaks_the_profile_is_not_signed() {
         ),
     ] {
         assert!(matches!(refused, JoseError::CannotSign(_)), "{refused}");
+    }
+}
+
+#[test]
+fn the_header_is_written_in_its_canonical_form() {
+    let digest = sha256(b"request");
+    let odd = Binding::Request {
+        method: "POST",
+        url: r#"https://a.example/"a\b'<c>/"#,
+    };
+    let response = Binding::Response {
+        request: &digest,
+        status: 404,
+    };
+    for signer in [testing::consumer(), testing::provider()] {
+        for binding in [REQUEST, odd, response] {
+            let value = seal(&signer, AUDIENCE, binding, digest, b"body", NOW, JTI).unwrap();
+            let header = base64url::decode(value.split("..").next().unwrap()).unwrap();
+            let read: Value = serde_json::from_slice(&header).unwrap();
+            assert_eq!(crate::jose::canonical::signable(&read).unwrap(), header);
+            assert!(Unverified::parse(&value).is_ok());
+        }
     }
 }
 
