@@ -2,7 +2,7 @@
 
 use super::{
     Peer,
-    did::{self, DidError, Document},
+    did::{self, DidError, Document, MAX_DOCUMENT},
 };
 use crate::{
     dsp::{self, ParticipantId},
@@ -40,6 +40,22 @@ impl Default for ResolverSettings {
     }
 }
 
+/// No document is believed longer than this, whatever the settings say: a revoked key must not live for ever in a cache.
+pub const MAX_FRESH: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest wait for the document of somebody whom nobody configured.
+const STRANGERS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A document that is not in the cache: that of somebody of whom it is not known yet whether it matters.
+pub struct Stranger(Arc<Document>);
+
+impl Stranger {
+    /// The document.
+    pub fn document(&self) -> &Document {
+        &self.0
+    }
+}
+
 #[derive(Clone)]
 struct Cached {
     document: Arc<Document>,
@@ -65,6 +81,10 @@ struct Turn {
 impl Resolver {
     /// An empty cache.
     pub fn new(client: Arc<Client>, settings: ResolverSettings) -> Self {
+        let settings = ResolverSettings {
+            fresh: settings.fresh.min(MAX_FRESH),
+            ..settings
+        };
         Self {
             client,
             settings,
@@ -102,6 +122,19 @@ impl Resolver {
         }
     }
 
+    /// The document of somebody whom nobody configured: fetched now, and not kept, so that strangers leave nothing behind.
+    pub async fn of_stranger(&self, peer: &Peer) -> Result<Stranger, DidError> {
+        tokio::time::timeout(STRANGERS_PATIENCE, self.download(peer))
+            .await
+            .unwrap_or(Err(DidError::Late))
+            .map(Stranger)
+    }
+
+    /// Keeps the document of a stranger who turned out to be a member.
+    pub fn keep(&self, stranger: Stranger, now: Timestamp) {
+        self.insert(stranger.0, now);
+    }
+
     pub(super) fn cached(&self, did: &ParticipantId, now: Timestamp, age: Duration) -> Option<Arc<Document>> {
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         // A clock that jumped back makes an entry look new for ever: treat the future as old.
@@ -111,7 +144,7 @@ impl Resolver {
             .map(|c| c.document.clone())
     }
 
-    /// The turns are as many as the configuration has peers.
+    /// The turns are as many as there are peers, members and issuers.
     fn turn(&self, did: &ParticipantId) -> Arc<Turn> {
         let known = self.fetching.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = known.get(did) {
@@ -141,6 +174,20 @@ impl Resolver {
     }
 
     async fn fetch_now(&self, peer: &Peer, now: Timestamp) -> Result<Arc<Document>, DidError> {
+        let document = self.download(peer).await?;
+        self.insert(document.clone(), now);
+        Ok(document)
+    }
+
+    fn insert(&self, document: Arc<Document>, now: Timestamp) {
+        let (did, cached) = (document.id.clone(), Cached { document, fetched: now });
+        self.cache
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(did, cached);
+    }
+
+    async fn download(&self, peer: &Peer) -> Result<Arc<Document>, DidError> {
         let url = did::document_url(&peer.did)?;
         let request = Request {
             method: Method::GET,
@@ -149,20 +196,11 @@ impl Resolver {
             body: Bytes::new(),
             reach: peer.reach,
         };
-        let response = self.client.send(request).await?;
+        let response = self.client.send_within(request, MAX_DOCUMENT).await?;
         if !response.status.is_success() {
             return Err(DidError::Status(response.status.as_u16()));
         }
         let value = dsp::json::parse(&response.body).map_err(|error| DidError::Document(error.to_string()))?;
-        let document = Arc::new(Document::read(&peer.did, &value)?);
-        let cached = Cached {
-            document: document.clone(),
-            fetched: now,
-        };
-        self.cache
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(peer.did.clone(), cached);
-        Ok(document)
+        Ok(Arc::new(Document::read(&peer.did, &value)?))
     }
 }
