@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod authority;
 pub mod catalog;
 pub mod cli;
 pub mod clock;

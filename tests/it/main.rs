@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod journeys;
 mod keys;
+mod membership;
 mod operations;
 mod scenes;
 mod store_crash;

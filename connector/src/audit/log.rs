@@ -57,6 +57,12 @@ pub enum Kind {
     PeerPinned,
     /// A peer that signs was spoken for without a signature, and refused.
     SignatureStripped,
+    /// A newer trust list counts.
+    TrustList,
+    /// A participant was admitted as a member.
+    MemberAdmitted,
+    /// A participant is a member no more.
+    MemberRemoved,
 }
 
 /// One entry before it has a number. It never holds a direct identifier of a learner: only keyed hashes.

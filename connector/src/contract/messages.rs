@@ -1,6 +1,6 @@
 //! What peers send: a message that opens a negotiation, or one that takes a step of it.
 
-use super::{ContractError, Contracts, NegotiationRecord, agreement, decide};
+use super::{Basis, ContractError, Contracts, NegotiationRecord, agreement, decide};
 use crate::{
     catalog::{Dataset, Decisions, Mode},
     dsp::{
@@ -24,6 +24,8 @@ pub struct Call<'a> {
     pub signature: Option<&'a str>,
     /// The hash over the document, if it sent one.
     pub document: Option<&'a str>,
+    /// What the sender's agreement rests on beside its terms.
+    pub basis: Basis,
 }
 
 impl Contracts {
@@ -136,7 +138,9 @@ impl Contracts {
     async fn offered(&self, offer: &OfferId, peer: &ParticipantId, now: Timestamp) -> Result<Dataset, ContractError> {
         let unknown = || ContractError::UnknownOffer(offer.to_string());
         let dataset = self.catalog.by_offer(offer).await?.ok_or_else(unknown)?;
-        dataset.visible_to(peer, now).map_err(|_| unknown())?;
+        dataset
+            .visible_to(&self.trust.party(peer, now), now)
+            .map_err(|_| unknown())?;
         Ok(dataset)
     }
 
@@ -210,7 +214,7 @@ impl Contracts {
                 self.propose_agreement(record, turn, now)
             }
             NegotiationMessage::Agreement { agreement } => {
-                agreement::accept(record, agreement, call.signature, keys, &self.trust, now)?;
+                agreement::accept(record, agreement, call.basis, call.signature, keys, &self.trust, now)?;
                 if held {
                     return Ok(());
                 }
@@ -244,7 +248,8 @@ impl Contracts {
         offer: &Value,
         now: Timestamp,
     ) -> Result<(), ContractError> {
-        match decide::on_request(record, offer, now)? {
+        let consumer = self.trust.party(&record.core.peer, now);
+        match decide::on_request(record, offer, &consumer, now)? {
             decide::Proposal::Hold => Ok(()),
             decide::Proposal::Agree => self.propose_agreement(record, turn, now),
             decide::Proposal::Offer(ours) => record.offer_instead(turn, ours, now),

@@ -16,7 +16,7 @@ use crate::{
     process::ProcessError,
     store::StoreError,
     transfer::TransferError,
-    trust::TrustError,
+    trust::{NotAMember, TrustError},
 };
 use http::StatusCode;
 use serde_json::Value;
@@ -158,6 +158,12 @@ impl From<TrustError> for Problem {
         match &error {
             TrustError::SignatureMissing => unauthorized("signature-missing"),
             TrustError::UnknownPeer => unauthorized("unknown-peer"),
+            TrustError::NotAMember(NotAMember::Busy) => Self::unavailable("busy", error.to_string()),
+            TrustError::NotAMember(cause) => {
+                tracing::info!(%cause, "a caller is no member");
+                unauthorized("not-a-member")
+            }
+            TrustError::RevokedKey => unauthorized("revoked-key"),
             TrustError::Unauthorized => unauthorized("unauthorized"),
             TrustError::Replayed => unauthorized("replayed"),
             TrustError::Did(_) => {
@@ -243,6 +249,11 @@ impl From<TransferError> for Problem {
             TransferError::Invalid(_) => Self::bad_request("invalid", text),
             TransferError::Receipt(_) => Self::bad_request("receipt", text),
             TransferError::Signing(error) => Self::unsigned(&error),
+            // Who is a member no more is told so; what is about this moment may pass.
+            TransferError::NotAPeer(TrustError::NotAMember(cause)) if !cause.is_final() => {
+                Self::unavailable("not-now", text)
+            }
+            TransferError::NotAPeer(_) => Self::new(StatusCode::FORBIDDEN, "not-a-member", text),
             TransferError::Token => Self::new(StatusCode::UNAUTHORIZED, "token", text),
             TransferError::NotStarted => Self::new(StatusCode::CONFLICT, "not-started", text),
             TransferError::Ended => Self::new(StatusCode::FORBIDDEN, "ended", text),
@@ -300,6 +311,7 @@ impl From<Refusal> for Problem {
 impl From<PeerError> for Problem {
     fn from(error: PeerError) -> Self {
         match error {
+            PeerError::NotAMember { .. } => Self::new(StatusCode::NOT_FOUND, "not-a-member", error.to_string()),
             PeerError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "unknown-peer", error.to_string()),
             PeerError::Signing(error) => Self::unsigned(&error),
             other => Self::new(StatusCode::BAD_GATEWAY, "peer-failed", other.to_string()),

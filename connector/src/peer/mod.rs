@@ -11,7 +11,7 @@ use crate::{
     dsp::{self, MessageError, ParticipantId, catalog, message::Explanation},
     jose::{Digest, JoseError, message::signature_digest},
     net::{Client, NetError, Request, Response},
-    trust::{Peer, SIGNATURE_HEADER, Trust, TrustError, did::DidError},
+    trust::{NotAMember, Peer, SIGNATURE_HEADER, Trust, TrustError, did::DidError},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -29,6 +29,14 @@ pub enum PeerError {
     /// Not in the configuration.
     #[error("{0} is not a configured peer; add it to the configuration as [[peer]]")]
     Unknown(String),
+    /// Neither in the configuration nor a member.
+    #[error("{did} is neither a configured peer nor a member: {cause}")]
+    NotAMember {
+        /// Who.
+        did: ParticipantId,
+        /// Why not.
+        cause: NotAMember,
+    },
     /// The network failed.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -92,11 +100,36 @@ impl Peers {
         }
     }
 
-    /// A configured peer by DID or name.
-    pub fn named(&self, did_or_name: &str) -> Result<&Peer, PeerError> {
+    /// A configured peer by DID or name, or a member by DID.
+    pub async fn named(&self, did_or_name: &str) -> Result<Arc<Peer>, PeerError> {
+        if let Some(peer) = self.trust.peer(did_or_name) {
+            return Ok(peer.clone());
+        }
+        let unknown = || PeerError::Unknown(did_or_name.to_owned());
+        let did = did_or_name.parse().map_err(|_| unknown())?;
+        match self.trust.meet(&did, (self.clock)()).await {
+            Err(TrustError::NotAMember(cause)) => Err(PeerError::NotAMember { did, cause }),
+            met => met.map_err(|_| unknown()),
+        }
+    }
+
+    /// The DID of a configured peer, or of who is or was a member: to look up what was done with it.
+    pub fn did_of(&self, did_or_name: &str) -> Result<ParticipantId, PeerError> {
+        let unknown = || PeerError::Unknown(did_or_name.to_owned());
+        match self.trust.peer(did_or_name) {
+            Some(peer) => Ok(peer.did.clone()),
+            None => Ok(self
+                .addressee(&did_or_name.parse().map_err(|_| unknown())?)?
+                .did
+                .clone()),
+        }
+    }
+
+    /// Whom to tell about a process of ours.
+    fn addressee(&self, did: &ParticipantId) -> Result<Arc<Peer>, PeerError> {
         self.trust
-            .peer(did_or_name)
-            .ok_or_else(|| PeerError::Unknown(did_or_name.to_owned()))
+            .addressee(did)
+            .ok_or_else(|| PeerError::Unknown(did.to_string()))
     }
 
     /// Whether this peer signs, as far as is known.
@@ -259,7 +292,7 @@ impl Peers {
         let Some(sent) = sent else { return Ok(()) };
         let (signature, status) = (single(&response.headers), response.status.as_u16());
         self.trust
-            .authenticate_response(signature, &peer.did, sent, status, &response.body, (self.clock)())
+            .authenticate_response(signature, peer, sent, status, &response.body, (self.clock)())
             .await?;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Transfer processes: the control side of the data plane, in both roles. Sends nothing itself; opens and stops streams.
 
 mod error;
+mod members;
 mod pull;
 mod push;
 mod reception;
@@ -98,6 +99,7 @@ pub struct Transfers {
     pulls: Arc<Queue>,
     pushes: Arc<Queue>,
     live: Live,
+    claims: members::Claims,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
 }
@@ -112,6 +114,7 @@ impl Transfers {
             pulls: Arc::default(),
             pushes: Arc::default(),
             live: Live::default(),
+            claims: members::Claims::default(),
             ends: TaskTracker::new(),
         }
     }
@@ -171,6 +174,7 @@ impl Transfers {
             return Err(TransferError::UnknownFormat(format.chars().take(80).collect()));
         }
         let stored = self.agreement(agreement, Role::Consumer).await?;
+        self.parts.trust.meet(&stored.provider, now).await?;
         let core = Core::new(pid, stored.provider.clone(), Role::Consumer, peer_base, now);
         let held = self.parts.decisions.transfers == Mode::Manual;
         let mut record = TransferRecord::new(core, &stored, format, held);

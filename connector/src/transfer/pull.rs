@@ -165,15 +165,11 @@ impl Puller {
         stop: &CancellationToken,
         counts: &watch::Sender<Counts>,
     ) -> Result<(), TransferError> {
-        let peer = self
-            .transfers
-            .parts
-            .trust
-            .known(&record.core.peer)
-            .ok_or_else(|| TransferError::Invalid("the peer is not configured any more".into()))?;
+        let trust = &self.transfers.parts.trust;
+        let peer = trust.meet(&record.core.peer, crate::clock::now()).await?;
         let sink = self.transfers.sink(&record, crate::clock::now()).await?;
         let stream = tokio::select! {
-            stream = self.open(&record, peer) => stream?,
+            stream = self.open(&record, &peer) => stream?,
             () = stop.cancelled() => return Err(PlaneError::Stopped.into()),
         };
         let progress = self
