@@ -20,7 +20,7 @@ use crate::{
     store::{SledStore, Store, StoreError},
     telemetry,
     transfer::{self, Keys, Puller, Pusher, TokenKey, Transfers},
-    trust::{self, Memberships, Pins, Resolver, Trust, did, spent},
+    trust::{self, History, Memberships, Pins, Resolver, Trust, did, spent},
 };
 use std::{
     collections::BTreeMap,
@@ -261,7 +261,11 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     let mut own = did::Own::empty(config.did.clone(), root.as_str());
     own.log = Some(sealer.key().clone());
     own.services.extend(presentation(config, &root));
-    let resolver = Arc::new(Resolver::new(client.clone(), config.resolver));
+    let resolver = Arc::new(Resolver::new(
+        client.clone(),
+        config.resolver,
+        History::new(log.clone()),
+    ));
     let memberships = memberships(config, &client, &resolver, &log).await?;
     let trust = Arc::new(Trust::new(
         own,
@@ -271,6 +275,10 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         memberships.clone(),
         resolver,
     ));
+    trust
+        .note_document(clock::now())
+        .await
+        .map_err(|error| DaemonError::Setting(error.to_string()))?;
     // Every event's commit has entries in the log: numbers from there on are greater than all that were given before.
     let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::new(log.count().await?)));
     let url = |text: &str| {

@@ -63,6 +63,8 @@ pub enum Kind {
     MemberAdmitted,
     /// A participant is a member no more.
     MemberRemoved,
+    /// A version of a DID document, a peer's or our own, was seen for the first time.
+    DidDoc,
 }
 
 /// One entry before it has a number. It never holds a direct identifier of a learner: only keyed hashes.

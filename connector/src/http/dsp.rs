@@ -202,13 +202,18 @@ async fn believed(app: &App, parts: &Parts, body: Body) -> Result<(OwnedSemaphor
         return Ok((room, app.trust.admit(sender, body)));
     }
     let method = parts.method.as_str();
-    let url = format!("{}{}", app.root, super::requested_path(parts));
+    let url = advertised(app, parts);
     let signature = peer::single(&parts.headers).ok_or(TrustError::SignatureMissing)?;
     app.trust.plausible(signature, method, &url, (app.clock)()).await?;
     let (room, body) = taken(app, body).await?;
     let now = (app.clock)();
     let verified = app.trust.authenticate(Some(signature), method, &url, body, now).await?;
     Ok((room, verified))
+}
+
+/// The address of a request as we advertise it, whatever `Host` says.
+fn advertised(app: &App, parts: &Parts) -> String {
+    format!("{}{}", app.root, super::requested_path(parts))
 }
 
 /// A body, and the room that it takes until the request is answered.
@@ -298,7 +303,8 @@ async fn negotiation_open(State(app): State<Arc<App>>, request: Request) -> Resp
         if let NegotiationMessage::Request { .. } | NegotiationMessage::Offer { .. } = &message.value().message {
             fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
         }
-        let call = negotiation_call(&message, &parts.headers)?;
+        let url = advertised(&context, &parts);
+        let call = negotiation_call(&message, &parts.headers, &url)?;
         let answer = context
             .contracts
             .open(call, (context.clock)())
@@ -312,6 +318,7 @@ async fn negotiation_open(State(app): State<Arc<App>>, request: Request) -> Resp
 fn negotiation_call<'a>(
     message: &'a Verified<message::Received<NegotiationMessage>>,
     headers: &'a HeaderMap,
+    url: &'a str,
 ) -> Result<contract::Call<'a>, Problem> {
     let basis = Basis::read(header(headers, CLAIMS_HEADER), header(headers, RULEBOOK_HEADER))?;
     Ok(contract::Call {
@@ -319,6 +326,7 @@ fn negotiation_call<'a>(
         signature: header(headers, AGREEMENT_SIGNATURE_HEADER),
         document: header(headers, AGREEMENT_DOCUMENT_HEADER),
         basis,
+        url,
     })
 }
 
@@ -363,7 +371,8 @@ async fn negotiation(State(app): State<Arc<App>>, Path(path_pid): Path<String>, 
                 .map_err(|error| Problem::from(contract::ContractError::from(error)))
         })?;
         fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
-        let call = negotiation_call(&message, &parts.headers)?;
+        let url = advertised(&context, &parts);
+        let call = negotiation_call(&message, &parts.headers, &url)?;
         let answer = context
             .contracts
             .receive(&pid, call, (context.clock)())
@@ -390,13 +399,14 @@ async fn negotiation_state(State(app): State<Arc<App>>, Path(path_pid): Path<Str
 
 async fn transfer_open(State(app): State<Arc<App>>, request: Request) -> Response {
     let context = app.clone();
-    verified(&app, request, Family::Transfer, |verified, _| async move {
+    verified(&app, request, Family::Transfer, |verified, parts| async move {
         let message = verified.try_map(|bytes| {
             TransferMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(transfer::TransferError::from(error)))
         })?;
         let call = transfer::Call {
             message: &message,
             receipt: None,
+            url: &advertised(&context, &parts),
         };
         let answer = context
             .transfers
@@ -419,6 +429,7 @@ async fn transfer(State(app): State<Arc<App>>, Path(path_pid): Path<String>, req
         let call = transfer::Call {
             message: &message,
             receipt: header(&parts.headers, RECEIPT_HEADER),
+            url: &advertised(&context, &parts),
         };
         let answer = context
             .transfers

@@ -140,6 +140,7 @@ impl Dispatcher {
                 let acknowledged = Outcome::Acknowledged {
                     peer_pid: None,
                     body: Value::Null,
+                    reply: None,
                 };
                 (acknowledged, "had arrived before")
             }
@@ -147,7 +148,15 @@ impl Dispatcher {
                 status,
                 explanation,
                 believed: true,
-            }) if self.is_final(entry, status, tries) => (Outcome::Refused { status, explanation }, "refused"),
+                reply,
+            }) if self.is_final(entry, status, tries) => {
+                let refused = Outcome::Refused {
+                    status,
+                    explanation,
+                    reply: *reply,
+                };
+                (refused, "refused")
+            }
             Err(error) => return Attempt::Again(error.to_string()),
         };
         tracing::debug!(pid = %entry.pid, peer = %entry.peer, message = entry.kind, description, "delivered");
@@ -174,6 +183,7 @@ impl Dispatcher {
         Ok(Outcome::Acknowledged {
             peer_pid: theirs,
             body: answer.body,
+            reply: Some(answer.reply),
         })
     }
 

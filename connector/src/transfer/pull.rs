@@ -232,7 +232,8 @@ impl Puller {
                 record.progress = progress.clone();
                 record.receipt = receipt.clone();
                 record.core.explanation = None;
-                turn.record(entry.clone());
+                let entry = record.keep_reception(turn, entry.clone(), now);
+                turn.record(entry);
                 if record.held {
                     return Ok(());
                 }

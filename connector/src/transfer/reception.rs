@@ -345,7 +345,8 @@ impl Transfers {
                     record.progress = progress.clone();
                     record.receipt = receipt.clone();
                     record.core.explanation = None;
-                    turn.record(entry.clone());
+                    let entry = record.keep_reception(turn, entry.clone(), now);
+                    turn.record(entry);
                     Ok(())
                 },
             )

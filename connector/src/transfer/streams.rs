@@ -203,7 +203,10 @@ impl Transfers {
                 now,
                 |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
                     record.released(report);
-                    turn.record(entry.clone());
+                    let framing = report.framing.clone();
+                    let lines = [("begin", framing.begin), ("end", framing.end)];
+                    let entry = record.keep_lines(turn, lines, entry.clone(), now);
+                    turn.record(entry);
                     Ok(())
                 },
             )

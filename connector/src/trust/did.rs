@@ -6,6 +6,7 @@ use crate::{
     dsp::{self, ParticipantId},
     jose::{CredentialKey, VerifyingKey, key::KeyError},
     net::NetError,
+    store::StoreError,
 };
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -49,6 +50,9 @@ pub enum DidError {
         /// Why.
         cause: KeyError,
     },
+    /// What was fetched could not be kept, and what cannot be kept proves nothing later.
+    #[error("the DID document cannot be kept: {0}")]
+    Store(#[from] StoreError),
     /// The document names no service of ours.
     #[error("the DID document names no data service")]
     NoService,

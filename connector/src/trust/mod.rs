@@ -5,6 +5,7 @@
 
 pub mod did;
 pub mod external;
+pub mod history;
 pub mod keys;
 pub mod logs;
 pub mod membership;
@@ -13,6 +14,7 @@ pub mod plain;
 pub mod resolver;
 pub mod spent;
 
+pub use history::History;
 pub use keys::{KeyState, Keyring, Keys, OwnKey};
 pub use logs::PublishedLog;
 pub use membership::{Memberships, NotAMember};
@@ -27,6 +29,7 @@ use crate::{
     net::Reach,
     store::StoreError,
 };
+use bytes::Bytes;
 use did::DidError;
 use policy::{Claims, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -107,6 +110,7 @@ pub enum TrustError {
 #[derive(Clone, Debug)]
 pub struct Verified<T> {
     value: T,
+    body: Bytes,
     sender: Arc<Peer>,
     proof: Proof,
 }
@@ -124,6 +128,19 @@ impl<T> Verified<T> {
     /// The value.
     pub fn value(&self) -> &T {
         &self.value
+    }
+
+    /// The bytes that it was read from, exactly as they came.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The header value that signed them, letter for letter, if anything was signed.
+    pub fn signature(&self) -> Option<String> {
+        match &self.proof {
+            Proof::Signed { opened, .. } => Some(opened.header_value()),
+            Proof::Plain { .. } => None,
+        }
     }
 
     /// Who sent it.
@@ -159,6 +176,7 @@ impl<T> Verified<T> {
     pub fn try_map<U, E>(self, read: impl FnOnce(T) -> Result<U, E>) -> Result<Verified<U>, E> {
         Ok(Verified {
             value: read(self.value)?,
+            body: self.body,
             sender: self.sender,
             proof: self.proof,
         })
@@ -238,6 +256,12 @@ impl Trust {
         let mut own = self.own.clone();
         own.keys.splice(0..0, self.keys.current().published());
         own.document()
+    }
+
+    /// Keeps our document as it is now, if it was not like that before: at the start, and whenever our keys have changed.
+    pub async fn note_document(&self, now: Timestamp) -> Result<(), DidError> {
+        let version = history::Version::of(&self.document())?;
+        Ok(self.resolver.history().note(self.me(), &version, now).await?)
     }
 
     /// Our keys.
@@ -353,12 +377,13 @@ impl Trust {
     }
 
     /// The caller of a request without a signature that counts, whom [`Trust::admitted`] has let in.
-    pub fn admit<T: AsRef<[u8]>>(&self, sender: &Arc<Peer>, body: T) -> Verified<T> {
+    pub fn admit(&self, sender: &Arc<Peer>, body: Bytes) -> Verified<Bytes> {
         let proof = Proof::Plain {
-            body: jose::sha256(body.as_ref()),
+            body: jose::sha256(&body),
         };
         Verified {
-            value: body,
+            value: body.clone(),
+            body,
             sender: sender.clone(),
             proof,
         }
@@ -396,14 +421,14 @@ impl Trust {
     }
 
     /// Checks a request to us: the cheapest checks first, so that an unknown caller costs no signature check.
-    pub async fn authenticate<T: AsRef<[u8]>>(
+    pub async fn authenticate(
         &self,
         signature: Option<&str>,
         method: &str,
         url: &str,
-        body: T,
+        body: Bytes,
         now: Timestamp,
-    ) -> Result<Verified<T>, TrustError> {
+    ) -> Result<Verified<Bytes>, TrustError> {
         let unverified = Unverified::parse(signature.ok_or(TrustError::SignatureMissing)?)?;
         let sender = self.claimed(&unverified)?;
         let sender = self.meet(&sender, now).await?;
@@ -412,15 +437,15 @@ impl Trust {
     }
 
     /// Checks an answer to a request of ours.
-    pub async fn authenticate_response<T: AsRef<[u8]>>(
+    pub async fn authenticate_response(
         &self,
         signature: Option<&str>,
         from: &Peer,
         request: &Digest,
         status: u16,
-        body: T,
+        body: Bytes,
         now: Timestamp,
-    ) -> Result<Verified<T>, TrustError> {
+    ) -> Result<Verified<Bytes>, TrustError> {
         if signature.is_none() && from.signatures == Signatures::IfOffered {
             // Whoever could not verify us answers without a signature, and so does what stands in between.
             if (200..300).contains(&status) {
@@ -437,14 +462,14 @@ impl Trust {
         self.open(unverified, Arc::new(from.clone()), binding, body, now).await
     }
 
-    async fn open<T: AsRef<[u8]>>(
+    async fn open(
         &self,
         unverified: Unverified,
         sender: Arc<Peer>,
         binding: Binding<'_>,
-        body: T,
+        body: Bytes,
         now: Timestamp,
-    ) -> Result<Verified<T>, TrustError> {
+    ) -> Result<Verified<Bytes>, TrustError> {
         let checked = unverified.check(self.me().as_str(), binding, now)?;
         let key = self.resolver.key(&sender, checked.kid(), now).await?;
         if let Some(memberships) = &self.memberships
@@ -452,12 +477,13 @@ impl Trust {
         {
             return Err(TrustError::RevokedKey);
         }
-        let opened = checked.verify(&key, body.as_ref())?;
+        let opened = checked.verify(&key, &body)?;
         if sender.signatures == Signatures::IfOffered {
             self.pins.pin(&sender.did, pins::Reason::Signed, now).await?;
         }
         Ok(Verified {
-            value: body,
+            value: body.clone(),
+            body,
             sender,
             proof: Proof::Signed {
                 opened: Arc::new(opened),

@@ -1,12 +1,13 @@
 //! DID documents of peers, fetched through the guarded client and cached.
 
 use super::{
-    Peer,
+    History, Peer,
     did::{self, DidError, Document, MAX_DOCUMENT},
+    history::Version,
 };
 use crate::{
     dsp::{self, ParticipantId},
-    jose::VerifyingKey,
+    jose::{Digest, VerifyingKey},
     net::{Client, Request},
 };
 use bytes::Bytes;
@@ -47,7 +48,7 @@ pub const MAX_FRESH: Duration = Duration::from_secs(24 * 3600);
 const STRANGERS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A document that is not in the cache: that of somebody of whom it is not known yet whether it matters.
-pub struct Stranger(Arc<Document>);
+pub struct Stranger(Arc<Document>, Version);
 
 impl Stranger {
     /// The document.
@@ -59,6 +60,7 @@ impl Stranger {
 #[derive(Clone)]
 struct Cached {
     document: Arc<Document>,
+    version: Digest,
     fetched: Timestamp,
 }
 
@@ -66,6 +68,7 @@ struct Cached {
 pub struct Resolver {
     client: Arc<Client>,
     settings: ResolverSettings,
+    history: History,
     cache: RwLock<HashMap<ParticipantId, Cached>>,
     fetching: RwLock<HashMap<ParticipantId, Arc<Turn>>>,
 }
@@ -79,8 +82,8 @@ struct Turn {
 }
 
 impl Resolver {
-    /// An empty cache.
-    pub fn new(client: Arc<Client>, settings: ResolverSettings) -> Self {
+    /// An empty cache; every version of a document that comes to it is kept in the history.
+    pub fn new(client: Arc<Client>, settings: ResolverSettings, history: History) -> Self {
         let settings = ResolverSettings {
             fresh: settings.fresh.min(MAX_FRESH),
             ..settings
@@ -88,6 +91,7 @@ impl Resolver {
         Self {
             client,
             settings,
+            history,
             cache: RwLock::default(),
             fetching: RwLock::default(),
         }
@@ -104,6 +108,11 @@ impl Resolver {
             .key(kid)
             .cloned()
             .ok_or_else(|| DidError::UnknownKey(kid.to_owned()))
+    }
+
+    /// The versions of documents that were ever seen.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The peer's document.
@@ -127,12 +136,12 @@ impl Resolver {
         tokio::time::timeout(STRANGERS_PATIENCE, self.download(peer))
             .await
             .unwrap_or(Err(DidError::Late))
-            .map(Stranger)
+            .map(|(document, version)| Stranger(document, version))
     }
 
     /// Keeps the document of a stranger who turned out to be a member.
-    pub fn keep(&self, stranger: Stranger, now: Timestamp) {
-        self.insert(stranger.0, now);
+    pub async fn keep(&self, stranger: Stranger, now: Timestamp) -> Result<(), DidError> {
+        self.insert(stranger.0, stranger.1, now).await
     }
 
     pub(super) fn cached(&self, did: &ParticipantId, now: Timestamp, age: Duration) -> Option<Arc<Document>> {
@@ -174,20 +183,35 @@ impl Resolver {
     }
 
     async fn fetch_now(&self, peer: &Peer, now: Timestamp) -> Result<Arc<Document>, DidError> {
-        let document = self.download(peer).await?;
-        self.insert(document.clone(), now);
+        let (document, version) = self.download(peer).await?;
+        self.insert(document.clone(), version, now).await?;
         Ok(document)
     }
 
-    fn insert(&self, document: Arc<Document>, now: Timestamp) {
-        let (did, cached) = (document.id.clone(), Cached { document, fetched: now });
+    /// Believes a document from now on. The version is kept before that: what a key proves today must be provable when its owner has
+    /// published another one. The store is not asked about the version that is in the cache.
+    async fn insert(&self, document: Arc<Document>, version: Version, now: Timestamp) -> Result<(), DidError> {
+        let did = document.id.clone();
+        let known = {
+            let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+            cache.get(&did).is_some_and(|cached| cached.version == version.digest())
+        };
+        if !known {
+            self.history.note(&did, &version, now).await?;
+        }
+        let cached = Cached {
+            document,
+            version: version.digest(),
+            fetched: now,
+        };
         self.cache
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(did, cached);
+        Ok(())
     }
 
-    async fn download(&self, peer: &Peer) -> Result<Arc<Document>, DidError> {
+    async fn download(&self, peer: &Peer) -> Result<(Arc<Document>, Version), DidError> {
         let url = did::document_url(&peer.did)?;
         let request = Request {
             method: Method::GET,
@@ -201,6 +225,7 @@ impl Resolver {
             return Err(DidError::Status(response.status.as_u16()));
         }
         let value = dsp::json::parse(&response.body).map_err(|error| DidError::Document(error.to_string()))?;
-        Ok(Arc::new(Document::read(&peer.did, &value)?))
+        let document = Arc::new(Document::read(&peer.did, &value)?);
+        Ok((document, Version::of(&value)?))
     }
 }

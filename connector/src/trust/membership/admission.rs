@@ -118,7 +118,8 @@ impl Memberships {
             Some(why) if why.is_final() => NotAMember::Refused(format!("its credential does not count: {why}")),
             Some(why) => NotAMember::Unreachable(why.to_string()),
         })?;
-        self.resolver.keep(stranger, now);
+        let kept = self.resolver.keep(stranger, now).await;
+        kept.map_err(|error| refusal(error.into()))?;
         Ok(member)
     }
 
