@@ -13,6 +13,7 @@ pub mod contract;
 pub mod daemon;
 pub mod demo;
 pub mod dsp;
+pub mod evidence;
 pub mod http;
 pub mod jose;
 pub mod net;

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// From the ground up. `policy` is a crate of its own and below all of them.
-const ROOMS: [&str; 21] = [
+const ROOMS: [&str; 22] = [
     "clock",
     "dsp",
     "jose",
@@ -22,6 +22,7 @@ const ROOMS: [&str; 21] = [
     "consent",
     "plane",
     "transfer",
+    "evidence",
     "peer",
     "http",
     "telemetry",

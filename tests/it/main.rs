@@ -9,6 +9,7 @@ mod commands;
 mod consents;
 mod dsp_schemas;
 mod events;
+mod evidence;
 mod faults;
 mod journeys;
 mod keys;

@@ -9,6 +9,7 @@ mod consent;
 mod dataset;
 mod demo;
 mod events;
+mod evidence;
 mod exit;
 mod init;
 mod input;

@@ -10,13 +10,14 @@ use crate::{
         MessageError,
         message::{self, Explanation, Pids},
     },
+    evidence::EvidenceError,
     jose::JoseError,
     peer::PeerError,
     plane::PlaneError,
     process::ProcessError,
     store::StoreError,
     transfer::TransferError,
-    trust::{NotAMember, TrustError},
+    trust::{NotAMember, TrustError, did::DidError},
 };
 use http::StatusCode;
 use serde_json::Value;
@@ -166,6 +167,7 @@ impl From<TrustError> for Problem {
             TrustError::RevokedKey => unauthorized("revoked-key"),
             TrustError::Unauthorized => unauthorized("unauthorized"),
             TrustError::Replayed => unauthorized("replayed"),
+            TrustError::Did(DidError::Store(error)) => error.clone().into(),
             TrustError::Did(_) => {
                 tracing::warn!(%error, "a caller's keys are not to be had");
                 unauthorized("no-key")
@@ -304,6 +306,22 @@ impl From<Refusal> for Problem {
             Refusal::Inconsistent => refused(StatusCode::UNPROCESSABLE_ENTITY, "inconsistent"),
             Refusal::Store(error) => error.into(),
             Refusal::Signing(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<EvidenceError> for Problem {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", error.to_string())
+                .hint("list what there is with: connector agreement list"),
+            EvidenceError::Unrecorded(_) => Self::new(StatusCode::CONFLICT, "audit-broken", error.to_string()),
+            EvidenceError::Busy => Self::unavailable("busy", error.to_string()),
+            EvidenceError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
+            EvidenceError::Store(error) => error.into(),
+            EvidenceError::Audit(error) => error.into(),
+            EvidenceError::Signing(error) => Self::internal(&error),
+            EvidenceError::Archive(error) => Self::internal(&error),
         }
     }
 }
