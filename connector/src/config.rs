@@ -4,10 +4,12 @@
 mod check;
 mod file;
 mod keys;
+mod membership;
 mod sample;
 
 pub use check::{Problem, Severity};
 pub use keys::{Key, KeyFile};
+pub use membership::Membership;
 pub use sample::{SAMPLE, Setting, fill};
 
 use crate::{catalog::Decisions, dsp::ParticipantId, net, net::local::Endpoint, trust};
@@ -59,6 +61,10 @@ pub struct Config {
     pub retry: Retry,
     /// How the audit log is witnessed.
     pub audit: Audit,
+    /// Whose members become peers.
+    pub membership: Option<Membership>,
+    /// Folder of a governance authority whose public files this daemon publishes.
+    pub authority: Option<PathBuf>,
     /// The participants that this connector talks to.
     pub peers: Vec<Peer>,
 }

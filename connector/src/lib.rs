@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod authority;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
@@ -12,6 +13,7 @@ pub mod contract;
 pub mod daemon;
 pub mod demo;
 pub mod dsp;
+pub mod evidence;
 pub mod http;
 pub mod jose;
 pub mod net;

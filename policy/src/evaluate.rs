@@ -2,14 +2,17 @@
 //! to evaluate a policy. What remains open at transfer start is worked out in `residual`, and held in `plan`.
 
 use crate::{
-    meaning::{Order, Relation, Span, Test},
+    meaning::{Holding, Order, Relation, Span, Test},
     model::{Atomic, Connective, Constraint, Kind, Policy, Rule, Term},
     reason::{Code, Reason, quoted},
     residual,
     timestamp::Timestamp,
     vocabulary::{Action, Category, HANDING_OVER, canonical_name},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is verified about a participant: the values of each claim. A claim that is not there is not known.
+pub type Claims = BTreeMap<String, BTreeSet<String>>;
 
 /// True, false, or not known. The order False < Unknown < True makes `and` the minimum and `or` the maximum (strong
 /// Kleene logic).
@@ -51,7 +54,7 @@ impl From<bool> for Truth {
 
 /// The points in an exchange at which a policy is asked. Which facts exist, and which are still open:
 ///
-/// | stage | `dateTime` | `recipient` | `purpose`, `dases:consent`, `dases:dataCategory` |
+/// | stage | `dateTime` | `recipient`, `dases:membership.…` | `purpose`, `dases:consent`, `dases:dataCategory` |
 /// |---|---|---|---|
 /// | Publish | now or later | any | open |
 /// | Catalog, Negotiation | now or later | known | open |
@@ -82,6 +85,8 @@ pub struct Facts {
     pub now: Timestamp,
     /// The verified identity (DID) of the consumer; compared character by character.
     pub recipient: String,
+    /// What is verified about the consumer. A claim that is missing here refuses whatever asks for it.
+    pub claims: Claims,
     /// What the consumer asks to do.
     pub action: Action,
     /// The purpose of the use; looked at in [`Stage::Record`] only.
@@ -98,12 +103,49 @@ impl Facts {
         Self {
             now,
             recipient: recipient.into(),
+            claims: Claims::new(),
             action,
             purpose: None,
             category: None,
             consent: None,
         }
     }
+
+    /// The same with what is verified about the consumer.
+    pub fn with_claims(self, claims: Claims) -> Self {
+        Self { claims, ..self }
+    }
+
+    pub(crate) fn consumer(&self) -> Consumer<'_> {
+        Consumer {
+            recipient: &self.recipient,
+            claims: Some(&self.claims),
+        }
+    }
+}
+
+/// For whom a policy is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Consumer<'a> {
+    pub(crate) recipient: &'a str,
+    /// `None` before there is anybody: at publication.
+    pub(crate) claims: Option<&'a Claims>,
+}
+
+impl<'a> Consumer<'a> {
+    /// Its claims, or what is assumed of nobody in particular.
+    pub(crate) fn verified(self, assumed: Truth) -> Verified<'a> {
+        self.claims.map_or(Verified::Assumed(assumed), Verified::Claims)
+    }
+}
+
+/// What comparisons of claims are judged by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Verified<'a> {
+    /// These claims and no others.
+    Claims(&'a Claims),
+    /// Every such comparison has this truth.
+    Assumed(Truth),
 }
 
 /// The answer to one question.
@@ -142,6 +184,7 @@ impl Decision {
 pub(crate) struct World<'a> {
     pub(crate) now: i64,
     pub(crate) recipient: &'a str,
+    pub(crate) verified: Verified<'a>,
     pub(crate) purpose: Option<Purpose<'a>>,
     pub(crate) category: Option<Category>,
     pub(crate) consent: Option<bool>,
@@ -210,6 +253,7 @@ impl Policy {
         let world = World {
             now: facts.now.millis(),
             recipient: &facts.recipient,
+            verified: Verified::Claims(&facts.claims),
             purpose: purpose.as_deref().map(Purpose::Named),
             category: facts.category,
             consent: facts.consent,
@@ -314,7 +358,7 @@ impl Constraint {
 }
 
 impl Atomic {
-    fn truth(&self, world: &World<'_>) -> Truth {
+    pub(crate) fn truth(&self, world: &World<'_>) -> Truth {
         let Ok(test) = &self.test else { return Truth::Unknown };
         match test {
             Test::Time { order, spans } => Truth::from(on_clock(*order, spans, world.now)),
@@ -329,6 +373,12 @@ impl Atomic {
                 (None, _) => Truth::Unknown,
                 (Some(category), Relation::AnyOf | Relation::Below) => Truth::from(members.contains(&category)),
                 (Some(category), Relation::NoneOf) => Truth::from(!members.contains(&category)),
+            },
+            Test::Membership { claim, holding, values } => match world.verified {
+                Verified::Assumed(truth) => truth,
+                Verified::Claims(claims) => claims
+                    .get(claim)
+                    .map_or(Truth::Unknown, |held| held_by(*holding, values, held)),
             },
         }
     }
@@ -352,6 +402,14 @@ fn in_names(relation: Relation, names: &BTreeSet<String>, name: &str) -> Truth {
     } else {
         outside(relation)
     }
+}
+
+fn held_by(holding: Holding, wanted: &BTreeSet<String>, held: &BTreeSet<String>) -> Truth {
+    Truth::from(match holding {
+        Holding::Any => !wanted.is_disjoint(held),
+        Holding::All => wanted.is_subset(held),
+        Holding::None => wanted.is_disjoint(held),
+    })
 }
 
 /// For a name that is not listed. Whether it lies *below* a listed one is not known: no hierarchy is loaded.
@@ -388,7 +446,7 @@ fn explain_constraint(constraint: &Constraint, world: &World<'_>, least: Truth, 
     }
 }
 
-fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
+pub(crate) fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
     let wanted = quoted(&atomic.to_string());
     match (atomic.truth(world), &atomic.test) {
         (Truth::False, Ok(Test::Time { order, .. })) => {
@@ -407,6 +465,10 @@ fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
         (Truth::False, Ok(Test::Recipient { .. })) => {
             let text = format!("{wanted} is required, and the recipient is {}", quoted(world.recipient));
             Reason::new(Code::ConstraintFalse, &atomic.pointer, text)
+        }
+        (Truth::Unknown, Ok(Test::Membership { claim, .. })) => {
+            let text = format!("{wanted} is required, and no verified credential of the consumer says its {claim}");
+            Reason::new(Code::ConstraintUnknown, &atomic.pointer, text)
         }
         (Truth::Unknown, _) => {
             let text = format!("{wanted} is required, and the fact to judge it is missing");

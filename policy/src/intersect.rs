@@ -3,7 +3,7 @@
 
 use crate::{
     evaluate::Stage,
-    meaning::{Order, Relation, Test, understand},
+    meaning::{Holding, Order, Relation, Test, understand},
     model::{Atomic, Connective, Constraint, Duty, Policy, Rule},
     narrower::{covers, place, same_profiles},
     normal::{Normal, NormalRule},
@@ -210,6 +210,7 @@ impl Atomic {
             Ok(Test::Purpose { relation, .. } | Test::Recipient { relation, .. } | Test::Category { relation, .. }) => {
                 *relation == Relation::AnyOf
             }
+            Ok(Test::Membership { holding, .. }) => *holding == Holding::Any,
             Ok(Test::Consent { .. }) | Err(_) => false,
         }
     }
@@ -221,7 +222,7 @@ impl Atomic {
             .filter_map(|place| self.right.get(*place))
             .cloned()
             .collect();
-        understand(&self.pointer, &self.left, &self.operator, &right)
+        understand(&self.pointer, &self.left, self.claim.as_deref(), &self.operator, &right)
             .ok()
             .filter(|_| !right.is_empty())
     }

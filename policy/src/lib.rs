@@ -32,7 +32,7 @@ mod properties;
 mod testing;
 
 pub use compare::{Difference, same_terms};
-pub use evaluate::{Decision, Facts, Stage, Truth};
+pub use evaluate::{Claims, Decision, Facts, Stage, Truth};
 pub use intersect::{MAX_PERMISSIONS, NoCommonTerms, intersect};
 pub use model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value};
 pub use narrower::{Wider, within};
@@ -40,4 +40,4 @@ pub use parse::{MAX_DEPTH, MAX_NODES, Malformed};
 pub use plan::{Carried, Plan};
 pub use reason::{Code, Reason};
 pub use timestamp::{Timestamp, TimestampError};
-pub use vocabulary::{Action, Category, LeftOperand, Operator, canonical_name};
+pub use vocabulary::{Action, Category, LeftOperand, Operator, canonical_name, is_claim};

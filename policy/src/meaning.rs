@@ -33,6 +33,12 @@ pub(crate) enum Test {
         relation: Relation,
         members: BTreeSet<Category>,
     },
+    /// On a verified claim about the consumer's membership. A claim may have several values.
+    Membership {
+        claim: String,
+        holding: Holding,
+        values: BTreeSet<String>,
+    },
 }
 
 /// A value on the clock in milliseconds since 1970: `[start, end)`. An instant is one millisecond long, an `xsd:date` a
@@ -65,10 +71,22 @@ pub(crate) enum Relation {
     Below,
 }
 
+/// Comparisons of the values of a claim with a set of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Holding {
+    /// At least one of them is among the claim's: `eq`, `isAnyOf`.
+    Any,
+    /// All of them are among the claim's: `isAllOf`, `hasPart`.
+    All,
+    /// None of them is among the claim's: `neq`, `isNoneOf`.
+    None,
+}
+
 /// Types one comparison, or names every term in it that is not understood.
 pub(crate) fn understand(
     pointer: &str,
     left: &Term<LeftOperand>,
+    claim: Option<&str>,
     operator: &Term<Operator>,
     right: &[Value],
 ) -> Result<Test, Vec<Reason>> {
@@ -83,7 +101,7 @@ pub(crate) fn understand(
     }
     match (left, operator) {
         (Term::Known(left), Term::Known(operator)) => {
-            typed(*left, *operator, right).map_err(|fault| vec![fault.at(pointer, *left, *operator)])
+            typed(*left, claim, *operator, right).map_err(|fault| vec![fault.at(pointer, *left, *operator)])
         }
         _ => Err(unknown),
     }
@@ -114,7 +132,7 @@ impl Fault {
     }
 }
 
-fn typed(left: LeftOperand, operator: Operator, right: &[Value]) -> Result<Test, Fault> {
+fn typed(left: LeftOperand, claim: Option<&str>, operator: Operator, right: &[Value]) -> Result<Test, Fault> {
     match left {
         LeftOperand::DateTime => {
             let order = order(operator).ok_or(Fault::Operator)?;
@@ -154,6 +172,18 @@ fn typed(left: LeftOperand, operator: Operator, right: &[Value]) -> Result<Test,
             })
         }
         LeftOperand::Consent => consent(operator, right),
+        LeftOperand::Membership => {
+            let holding = holding(operator).ok_or(Fault::Operator)?;
+            if matches!(operator, Operator::Eq | Operator::Neq) && right.len() != 1 {
+                return Err(Fault::OneValue);
+            }
+            let values = right
+                .iter()
+                .map(|value| name(value).map(str::to_owned))
+                .collect::<Result<_, _>>()?;
+            let claim = claim.unwrap_or_default().to_owned();
+            Ok(Test::Membership { claim, holding, values })
+        }
     }
 }
 
@@ -184,7 +214,17 @@ fn membership(operator: Operator) -> Option<Relation> {
     }
 }
 
-/// Every left operand of this cut has one value, so `eq` with a list would be a comparison of sets that never holds
+fn holding(operator: Operator) -> Option<Holding> {
+    match operator {
+        Operator::IsAllOf | Operator::HasPart => Some(Holding::All),
+        other => membership(other).map(|relation| match relation {
+            Relation::NoneOf => Holding::None,
+            Relation::AnyOf | Relation::Below => Holding::Any,
+        }),
+    }
+}
+
+/// Every left operand of this cut but the claims of a member has one value, so `eq` with a list would be a comparison of sets that never holds
 /// (policy.md §1.5): the author meant something else.
 fn single_unless_set(operator: Operator, right: &[Value]) -> Result<(), Fault> {
     let takes_set = matches!(operator, Operator::IsAnyOf | Operator::IsNoneOf | Operator::IsA);

@@ -61,6 +61,8 @@ pub struct Value {
 pub struct Atomic {
     pub(crate) pointer: String,
     pub(crate) left: Term<LeftOperand>,
+    /// Which claim about a member the left operand names.
+    pub(crate) claim: Option<String>,
     pub(crate) operator: Term<Operator>,
     pub(crate) right: Vec<Value>,
     pub(crate) test: Result<Test, Vec<Reason>>,
@@ -80,6 +82,14 @@ impl Atomic {
     /// With what.
     pub fn right(&self) -> &[Value] {
         &self.right
+    }
+
+    /// The left operand as it is named to people, with its claim.
+    pub fn left_name(&self) -> String {
+        match &self.claim {
+            Some(claim) => format!("{}.{claim}", self.left),
+            None => self.left.to_string(),
+        }
     }
 }
 
@@ -147,7 +157,7 @@ impl Constraint {
 
 impl fmt::Display for Atomic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ", self.left, self.operator)?;
+        write!(f, "{} {} ", self.left_name(), self.operator)?;
         let texts: Vec<&str> = self.right.iter().map(|value| value.text.as_str()).collect();
         match texts.as_slice() {
             [one] => f.write_str(one),

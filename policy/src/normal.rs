@@ -68,11 +68,7 @@ impl From<&Atomic> for Normal {
     fn from(atomic: &Atomic) -> Self {
         match &atomic.test {
             Ok(test) => Self::from(test.clone()),
-            Err(_) => Self::Verbatim(
-                atomic.left.to_string(),
-                atomic.operator.to_string(),
-                atomic.right.clone(),
-            ),
+            Err(_) => Self::Verbatim(atomic.left_name(), atomic.operator.to_string(), atomic.right.clone()),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     meaning::understand,
     model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value},
     reason::quoted,
-    vocabulary::{Action, LeftOperand, Namespace, ODRL, Operator, XSD},
+    vocabulary::{Action, LeftOperand, Namespace, ODRL, Operator, XSD, membership_claim},
 };
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -392,7 +392,9 @@ impl Reader {
     }
 
     fn atomic(&mut self, members: &Members<'_>, pointer: String) -> Result<Constraint> {
-        let left = term(members.required_name("leftOperand")?, LeftOperand::read);
+        let written = members.required_name("leftOperand")?;
+        let claim = membership_claim(written).map(str::to_owned);
+        let left = term(written, left_operand);
         let operator = term(members.required_name("operator")?, Operator::read);
         let mut right = Vec::new();
         for (value, at) in members.many("rightOperand") {
@@ -402,14 +404,23 @@ impl Reader {
         if right.is_empty() {
             return malformed(&pointer, "rightOperand is missing or empty");
         }
-        let test = understand(&pointer, &left, &operator, &right);
+        let test = understand(&pointer, &left, claim.as_deref(), &operator, &right);
         Ok(Constraint::Atomic(Atomic {
             pointer,
             left,
+            claim,
             operator,
             right,
             test,
         }))
+    }
+}
+
+/// Membership as such is nothing that could be compared: it is always one claim.
+fn left_operand(text: &str) -> Option<LeftOperand> {
+    match membership_claim(text) {
+        Some(_) => Some(LeftOperand::Membership),
+        None => LeftOperand::read(text).filter(|known| *known != LeftOperand::Membership),
     }
 }
 

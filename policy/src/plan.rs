@@ -127,7 +127,7 @@ impl Plan {
 }
 
 impl Policy {
-    /// Folds everything known at the start of a transfer. Looks at `now`, `recipient` and `action` only. The plan never
+    /// Folds everything known at the start of a transfer. Looks at `now`, `recipient`, `claims` and `action` only. The plan never
     /// permits what [`Policy::decide`] at [`Stage::Record`] would refuse.
     ///
     /// # Errors
@@ -138,8 +138,8 @@ impl Policy {
         self.right_party(Stage::Transfer, facts)?;
         let question = Question::new(self, facts.action)?;
         let now = facts.now.millis();
-        let residual = question.residual(now, &facts.recipient)?;
-        let (valid_from, valid_until) = question.window(now, &facts.recipient, &residual);
+        let residual = question.residual(now, facts.consumer())?;
+        let (valid_from, valid_until) = question.window(now, facts.consumer(), &residual);
         let mut duties = residual.duties;
         duties.extend(Carried::of_duties(&self.obligations));
         let declared = self.prohibitions.iter().filter(|rule| !rule.forbids(facts.action));

@@ -4,7 +4,7 @@
 
 use crate::{
     instants::Instants,
-    meaning::{Relation, Test},
+    meaning::{Holding, Relation, Test},
     model::Connective,
     normal::Normal,
     vocabulary::Category,
@@ -126,6 +126,8 @@ impl<'a> Premises<'a> {
                     &one & &two
                 });
             }
+            // Each stands by itself: a claim with several values is not narrowed by what is said about one of them.
+            Test::Membership { .. } => {}
             Test::Consent { given } => {
                 narrow(&mut self.consent, BTreeSet::from([*given]), |one, two| &one & &two);
             }
@@ -178,7 +180,21 @@ impl<'a> Premises<'a> {
                 self.category.as_ref().is_some_and(|members| members.is_subset(&wanted))
             }
             Test::Consent { given } => self.consent.as_ref().is_some_and(|said| !said.contains(&!given)),
+            Test::Membership { claim, holding, values } => self.say_held(claim, *holding, values),
         }
+    }
+
+    /// One of few values is one of more; whoever holds all or none of many holds all or none of fewer.
+    fn say_held(&self, wanted: &str, how: Holding, more: &BTreeSet<String>) -> bool {
+        self.stated.iter().any(|stated| match stated {
+            Normal::Test(Test::Membership { claim, holding, values }) if claim == wanted && *holding == how => {
+                match how {
+                    Holding::Any => values.is_subset(more),
+                    Holding::All | Holding::None => more.is_subset(values),
+                }
+            }
+            _ => false,
+        })
     }
 
     /// Below one of few purposes is below one of more.

@@ -3,7 +3,7 @@
 //! apart, so that the result agrees with it by construction. Plans are made of this in `plan`.
 
 use crate::{
-    evaluate::{Facts, Missing, Purpose, Stage, Truth, World},
+    evaluate::{Consumer, Facts, Missing, Purpose, Stage, Truth, World, explain_atomic},
     meaning::Test,
     model::{Atomic, Policy, Rule},
     plan::Carried,
@@ -78,7 +78,7 @@ impl<'a> Question<'a> {
                 Ok(Test::Recipient { names, .. }) => recipients.extend(names.iter().map(String::as_str)),
                 Ok(Test::Category { .. }) => names_categories = true,
                 Ok(test @ Test::Time { .. }) => bounds.extend(test.bounds()),
-                Ok(Test::Consent { .. }) | Err(_) => {}
+                Ok(Test::Consent { .. } | Test::Membership { .. }) | Err(_) => {}
             }
         };
         for rule in permissions.iter().chain(&prohibitions) {
@@ -119,10 +119,12 @@ impl<'a> Question<'a> {
     }
 
     /// For each permission that permits anything: the cells that it permits and no prohibition may forbid.
-    fn grants(&self, now: i64, recipient: &str) -> Vec<(&'a Rule, BTreeSet<Cell>)> {
+    /// Of nobody in particular the claims are assumed that help most.
+    fn grants(&self, now: i64, consumer: Consumer<'_>) -> Vec<(&'a Rule, BTreeSet<Cell>)> {
         let open = World {
             now,
-            recipient,
+            recipient: consumer.recipient,
+            verified: consumer.verified(Truth::True),
             purpose: None,
             category: None,
             consent: None,
@@ -137,7 +139,15 @@ impl<'a> Question<'a> {
                 consent: Some(consent),
                 ..open
             };
-            if self.prohibitions.iter().any(|rule| rule.truth(&world) != Truth::False) {
+            let against = World {
+                verified: consumer.verified(Truth::False),
+                ..world
+            };
+            if self
+                .prohibitions
+                .iter()
+                .any(|rule| rule.truth(&against) != Truth::False)
+            {
                 continue;
             }
             for (rule, permitted) in &mut grants {
@@ -155,10 +165,10 @@ impl<'a> Question<'a> {
     /// The permissions together, if their union is a free choice of purpose, category and consent, and if they carry the
     /// same duties. Otherwise the one permission that gives most by itself; ties are broken by content, never by the
     /// order of rules, which JSON-LD does not keep. Never more than the policy permits.
-    pub(crate) fn residual(&self, now: i64, recipient: &str) -> Result<Residual, Reasons> {
-        let grants = self.grants(now, recipient);
+    pub(crate) fn residual(&self, now: i64, consumer: Consumer<'_>) -> Result<Residual, Reasons> {
+        let grants = self.grants(now, consumer);
         if grants.is_empty() {
-            return Err(self.why_nothing(now, recipient));
+            return Err(self.why_nothing(now, consumer));
         }
         let duties: BTreeMap<_, _> = grants
             .iter()
@@ -227,10 +237,11 @@ impl<'a> Question<'a> {
     }
 
     /// Why no cell is permitted: what is known refuses, or what is open contradicts itself.
-    fn why_nothing(&self, now: i64, recipient: &str) -> Reasons {
+    fn why_nothing(&self, now: i64, consumer: Consumer<'_>) -> Reasons {
         let open = World {
             now,
-            recipient,
+            recipient: consumer.recipient,
+            verified: consumer.verified(Truth::Unknown),
             purpose: None,
             category: None,
             consent: None,
@@ -238,6 +249,10 @@ impl<'a> Question<'a> {
         let reasons = self.policy.explain(self.action, &open, Missing::IsOpen);
         if !reasons.is_empty() {
             return reasons;
+        }
+        let unproven = self.unproven(&open);
+        if !unproven.is_empty() {
+            return unproven;
         }
         let in_the_way = self
             .prohibitions
@@ -260,6 +275,19 @@ impl<'a> Question<'a> {
         self.permissions.iter().map(contradiction).collect()
     }
 
+    /// The claims that a permission needs and nobody vouches for. Other facts may still be found per record, these may not.
+    fn unproven(&self, open: &World<'_>) -> Reasons {
+        let mut reasons = BTreeSet::new();
+        for constraint in self.permissions.iter().flat_map(|rule| &rule.constraints) {
+            constraint.each_atomic(&mut |atomic| {
+                if matches!(atomic.test, Ok(Test::Membership { .. })) && atomic.truth(open) == Truth::Unknown {
+                    reasons.insert(explain_atomic(atomic, open));
+                }
+            });
+        }
+        reasons.into_iter().collect()
+    }
+
     /// `now` and every later instant at which a comparison with the clock changes.
     fn instants_from(&self, now: i64) -> impl Iterator<Item = i64> + '_ {
         let later = (
@@ -275,7 +303,7 @@ impl<'a> Question<'a> {
     pub(crate) fn window(
         &self,
         now: i64,
-        recipient: &str,
+        consumer: Consumer<'_>,
         residual: &Residual,
     ) -> (Option<Timestamp>, Option<Timestamp>) {
         let mut steps = self.steps;
@@ -283,7 +311,7 @@ impl<'a> Question<'a> {
             steps = steps.saturating_sub(1);
             steps > 0
                 && self
-                    .residual(instant, recipient)
+                    .residual(instant, consumer)
                     .is_ok_and(|other| other.key() == residual.key())
         };
         let until = self.instants_from(now).skip(1).find(|bound| !same_at(*bound));
@@ -308,8 +336,8 @@ fn too_complex(text: &str) -> Reason {
 pub(crate) fn permitting_now(policy: &Policy, facts: &Facts) -> Result<(), Reasons> {
     let question = Question::new(policy, facts.action)?;
     let now = facts.now.millis();
-    if question.grants(now, &facts.recipient).is_empty() {
-        Err(question.why_nothing(now, &facts.recipient))
+    if question.grants(now, facts.consumer()).is_empty() {
+        Err(question.why_nothing(now, facts.consumer()))
     } else {
         Ok(())
     }
@@ -323,31 +351,38 @@ pub(crate) fn first_permitting(policy: &Policy, facts: &Facts) -> Result<Timesta
         if step >= question.steps {
             return Err(vec![too_complex("the policy changes too often over time")]);
         }
-        if !question.grants(instant, &facts.recipient).is_empty() {
+        if !question.grants(instant, facts.consumer()).is_empty() {
             return Ok(Timestamp::from_millis(instant));
         }
     }
-    Err(question.why_nothing(now, &facts.recipient))
+    Err(question.why_nothing(now, facts.consumer()))
 }
 
 /// The first instant, now or later, at which a plan can be made; at publication, for anybody.
 pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> Result<Timestamp, Reasons> {
     let question = Question::new(policy, facts.action)?;
-    let recipients: Vec<&str> = match stage {
+    let nobody = |recipient| Consumer {
+        recipient,
+        claims: None,
+    };
+    let consumers: Vec<Consumer<'_>> = match stage {
         // The empty name stands for somebody whom the policy does not mention.
-        Stage::Publish => std::iter::once("").chain(question.recipients.iter().copied()).collect(),
-        _ => vec![facts.recipient.as_str()],
+        Stage::Publish => std::iter::once("")
+            .chain(question.recipients.iter().copied())
+            .map(nobody)
+            .collect(),
+        _ => vec![facts.consumer()],
     };
     let (mut first_refusal, mut not_plannable, mut step) = (None, None, 0);
     for instant in question.instants_from(facts.now.millis()) {
-        for recipient in &recipients {
+        for consumer in &consumers {
             if step >= question.steps {
                 return Err(vec![too_complex(
                     "the policy changes too often over time and recipients",
                 )]);
             }
             step += 1;
-            match question.residual(instant, recipient) {
+            match question.residual(instant, *consumer) {
                 Ok(_) => return Ok(Timestamp::from_millis(instant)),
                 Err(reasons) if reasons.iter().any(|reason| reason.code == Code::NotPlannable) => {
                     not_plannable.get_or_insert(reasons);

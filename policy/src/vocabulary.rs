@@ -186,7 +186,29 @@ terms! {
         Recipient = ODRL "recipient",
         Consent = DASES "consent",
         DataCategory = DASES "dataCategory",
+        Membership = DASES "membership",
     }
+}
+
+/// Longest name of a claim, in bytes.
+const MAX_CLAIM: usize = 64;
+
+/// The claim that a left operand such as `dases:membership.role` names, in any of the three spellings.
+pub(crate) fn membership_claim(left: &str) -> Option<&str> {
+    let claim = DASES
+        .local_or_bare(left)?
+        .strip_prefix(LeftOperand::Membership.name())?
+        .strip_prefix('.')?;
+    is_claim(claim).then_some(claim)
+}
+
+/// Whether a claim about a member can be asked for under this name: a letter, then letters, digits, `-` and `_`.
+pub fn is_claim(name: &str) -> bool {
+    name.len() <= MAX_CLAIM
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 terms! {

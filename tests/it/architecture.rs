@@ -7,7 +7,7 @@ use std::{
 };
 
 /// From the ground up. `policy` is a crate of its own and below all of them.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 22] = [
     "clock",
     "dsp",
     "jose",
@@ -15,12 +15,14 @@ const ROOMS: [&str; 20] = [
     "store",
     "audit",
     "trust",
+    "authority",
     "process",
     "catalog",
     "contract",
     "consent",
     "plane",
     "transfer",
+    "evidence",
     "peer",
     "http",
     "telemetry",

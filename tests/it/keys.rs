@@ -512,6 +512,20 @@ async fn what_one_party_alone_can_sign_is_shown_as_that_everywhere() {
         let page = connector.cli(&["agreement", "export", &agreement, "--format", "html"]);
         assert!(page.status.success(), "{page:?}");
         assert!(String::from_utf8_lossy(&page.stdout).contains("Signed by one party."));
+        let file = connector.dir.join("evidence.tar");
+        let file = file.to_str().unwrap();
+        let exported = connector.cli(&["audit", "export", &agreement, "--out", file]);
+        assert!(exported.status.success(), "{exported:?}");
+        let checked = connector.cli(&["audit", "verify-bundle", file, "--json"]);
+        assert_eq!(checked.status.code(), Some(7), "{checked:?}");
+        let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+        assert_eq!(checked["signatures"], 1);
+        assert!(
+            checked["signedBy"].as_str().unwrap().starts_with("one party"),
+            "{checked}"
+        );
+        assert_eq!(checked["messages"]["fromCounterparty"], 0);
+        assert_eq!(checked["messages"]["unsigned"], 4);
         let shown = connector.cli(&["agreement", "list"]);
         assert!(
             String::from_utf8_lossy(&shown.stdout).contains("one party"),

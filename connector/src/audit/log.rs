@@ -57,6 +57,14 @@ pub enum Kind {
     PeerPinned,
     /// A peer that signs was spoken for without a signature, and refused.
     SignatureStripped,
+    /// A newer trust list counts.
+    TrustList,
+    /// A participant was admitted as a member.
+    MemberAdmitted,
+    /// A participant is a member no more.
+    MemberRemoved,
+    /// A version of a DID document, a peer's or our own, was seen for the first time.
+    DidDoc,
 }
 
 /// One entry before it has a number. It never holds a direct identifier of a learner: only keyed hashes.

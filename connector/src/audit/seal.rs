@@ -147,6 +147,11 @@ impl Log {
             Some(size) if size > index => size,
             _ => self.sealed_size().await?,
         };
+        self.proof_at(index, size).await
+    }
+
+    /// The same against the checkpoint of this size, so that several entries can be proven to be under one root.
+    pub async fn proof_at(&self, index: u64, size: u64) -> Result<Proof, AuditError> {
         let path = Reader::new(&*self.store, size).inclusion(index).await?;
         let path = match path {
             Some(path) => path,

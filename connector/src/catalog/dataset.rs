@@ -1,7 +1,10 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
 use super::{Category, DatasetDecisions, permitted, read_policy, shape::shape};
-use crate::dsp::{self, DatasetId, OfferId, ParticipantId, catalog::ListedDataset};
+use crate::{
+    dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
+    trust::Party,
+};
 use policy::{Malformed, Reason, Stage, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -153,7 +156,7 @@ impl Dataset {
     }
 
     /// Whether this peer may see the dataset.
-    pub fn visible_to(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), Vec<Reason>> {
+    pub fn visible_to(&self, peer: &Party, now: Timestamp) -> Result<(), Vec<Reason>> {
         match read_policy(&self.offer) {
             Ok(policy) => permitted(&policy, Stage::Catalog, peer, now),
             // It was checked when it was published; what cannot be read any more is not shown.

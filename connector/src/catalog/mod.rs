@@ -13,6 +13,7 @@ use crate::{
     dsp::{DatasetId, OfferId, ParticipantId, catalog::Listed, catalog::ListedDataset},
     process::{self, decode, encode},
     store::{Batch, Guard, StoreError, Table},
+    trust::Party,
 };
 use policy::{Action, Decision, Facts, Policy, Reason, Stage, Timestamp};
 use serde_json::Value;
@@ -112,7 +113,7 @@ impl Catalog {
     }
 
     /// What this peer may see: datasets whose offer could lead to an agreement with it.
-    pub async fn shown_to(&self, peer: &ParticipantId, now: Timestamp) -> Result<Listed, CatalogError> {
+    pub async fn shown_to(&self, peer: &Party, now: Timestamp) -> Result<Listed, CatalogError> {
         let mut datasets = Vec::new();
         for dataset in self.list().await? {
             if dataset.visible_to(peer, now).is_ok() {
@@ -129,7 +130,7 @@ impl Catalog {
     pub async fn dataset_shown_to(
         &self,
         id: &DatasetId,
-        peer: &ParticipantId,
+        peer: &Party,
         now: Timestamp,
     ) -> Result<ListedDataset, CatalogError> {
         let dataset = self.get(id).await?.ok_or(CatalogError::NotFound)?;
@@ -138,10 +139,15 @@ impl Catalog {
     }
 }
 
-/// Checks a policy for one stage with what is known of the counterpart.
-pub fn permitted(policy: &Policy, stage: Stage, recipient: &ParticipantId, now: Timestamp) -> Result<(), Vec<Reason>> {
+/// What is known of the consumer before any record is looked at.
+pub fn facts(recipient: &Party, now: Timestamp) -> Facts {
+    Facts::new(now, recipient.did.as_str(), Action::Use).with_claims(recipient.claims.clone())
+}
+
+/// Checks a policy for one stage with what is known of the consumer.
+pub fn permitted(policy: &Policy, stage: Stage, recipient: &Party, now: Timestamp) -> Result<(), Vec<Reason>> {
     policy.check(stage)?;
-    match policy.decide(stage, &Facts::new(now, recipient.as_str(), Action::Use)) {
+    match policy.decide(stage, &facts(recipient, now)) {
         Decision::Permit { .. } => Ok(()),
         Decision::Deny(reasons) => Err(reasons),
     }

@@ -3,6 +3,7 @@
 use super::{
     Context,
     api::Api,
+    evidence::{Export, VerifyBundle},
     exit::{Exit, Failure, Outcome},
     input,
     output::{Sink, clean, member},
@@ -29,6 +30,8 @@ const PAUSE: Duration = Duration::from_millis(500);
   connector audit tail
   connector audit verify
   connector audit prove 17 -o entry-17.tlog-proof --entry entry-17.json
+  connector audit export urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --out evidence.tar
+  connector audit verify-bundle evidence.tar
 "
 )]
 pub(super) struct Audit {
@@ -60,6 +63,8 @@ enum AuditCommand {
     Checkpoint,
     Prove(Prove),
     CheckProof(CheckProof),
+    Export(Export),
+    VerifyBundle(VerifyBundle),
 }
 
 /// Prove that an entry is in the log, in a file that can be checked anywhere
@@ -128,6 +133,8 @@ impl Audit {
             }
             AuditCommand::Prove(prove) => prove.run(context).await,
             AuditCommand::CheckProof(check) => check.run(context),
+            AuditCommand::Export(export) => export.run(context).await,
+            AuditCommand::VerifyBundle(verify) => verify.run(context),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     clock,
     config::{self, Config},
     dsp::ParticipantId,
-    jose::{Algorithm, HmacKey, SigningKey, random},
+    jose::{Algorithm, Digest, HmacKey, SigningKey, random},
     trust::did,
 };
 use clap::{Args, ValueEnum};
@@ -33,6 +33,7 @@ use std::{
   connector init --dir ./dev
   connector init --dir ./school --did did:web:localhost%3A8443
   connector init --dir ./work --did did:web:localhost%3A8444 --ca ./school --peer did:web:localhost%3A8443=school --allow-private
+  connector init --dir ./lycee --did did:web:lycee.example --membership did:web:gouvernance.example=oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U
 ")]
 pub(super) struct Init {
     /// The folder to make them in; nothing in it is overwritten
@@ -53,7 +54,13 @@ pub(super) struct Init {
     /// A peer, and the name to use for it; repeat for more
     #[arg(long, value_name = "DID[=NAME]", value_parser = peer)]
     peer: Vec<(ParticipantId, Option<String>)>,
-    /// These peers may be reached on loopback and private networks
+    /// Members of this governance authority become peers too; ROOT is its root key's thumbprint, as `authority list` shows it
+    #[arg(long, value_name = "DID=ROOT", value_parser = membership)]
+    membership: Option<(ParticipantId, Digest)>,
+    /// A file with a credential of our own membership; repeat for more
+    #[arg(long, value_name = "FILE", requires = "membership")]
+    credential: Vec<PathBuf>,
+    /// These peers, and the members, may be reached on loopback and private networks
     #[arg(long)]
     allow_private: bool,
 }
@@ -78,6 +85,16 @@ fn peer(text: &str) -> Result<(ParticipantId, Option<String>), String> {
         .map_err(|error| format!("{error}, expected DID or DID=NAME"))?;
     did::document_url(&did).map_err(|error| error.to_string())?;
     Ok((did, name.map(str::to_owned)))
+}
+
+fn membership(text: &str) -> Result<(ParticipantId, Digest), String> {
+    let (did, root) = text
+        .split_once('=')
+        .ok_or("expected DID=ROOT, as `connector authority list` shows both")?;
+    let did = did.parse().map_err(|error| format!("{error}, expected DID=ROOT"))?;
+    did::document_url(&did).map_err(|error| error.to_string())?;
+    let root = root.parse().map_err(|error| format!("ROOT is {error}"))?;
+    Ok((did, root))
 }
 
 /// A file to be made.
@@ -242,7 +259,7 @@ impl Init {
             // Everyone on this machine has a certificate of the development authority.
             settings.push(("net", "system_roots", "false".to_owned()));
         }
-        let mut peers = String::new();
+        let mut peers = self.membership_section();
         for (did, name) in &self.peer {
             peers.push_str(&format!("\n[[peer]]\ndid = {}\n", quoted(did.as_str())));
             if let Some(name) = name {
@@ -254,6 +271,35 @@ impl Init {
         }
         config::fill(&settings, &peers)
             .map_err(|name| Failure::new(Exit::Failed, format!("the sample configuration lacks {name}")))
+    }
+
+    fn membership_section(&self) -> String {
+        let Some((authority, root)) = &self.membership else {
+            return String::new();
+        };
+        let credentials: Vec<String> = self
+            .credential
+            .iter()
+            .map(|file| {
+                quoted(
+                    &std::path::absolute(file)
+                        .unwrap_or_else(|_| file.clone())
+                        .display()
+                        .to_string(),
+                )
+            })
+            .collect();
+        let private = if self.allow_private {
+            "allow_private = true\n"
+        } else {
+            ""
+        };
+        format!(
+            "\n[membership]\nauthority = {}\nroot = {}\ncredentials = [{}]\n{private}",
+            quoted(authority.as_str()),
+            quoted(&root.to_string()),
+            credentials.join(", ")
+        )
     }
 
     fn refuse_to_overwrite(&self, files: &[Made]) -> Outcome {

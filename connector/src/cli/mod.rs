@@ -1,13 +1,15 @@
 //! The operator's commands: thin clients of the management API. Nothing here opens a store; only `serve` and `demo` start a daemon, and
-//! only `init` and `key` make keys.
+//! only `init`, `key` and `authority` make keys.
 
 mod agreement;
 mod api;
 mod audit;
+mod authority;
 mod consent;
 mod dataset;
 mod demo;
 mod events;
+mod evidence;
 mod exit;
 mod init;
 mod input;
@@ -87,6 +89,7 @@ enum Command {
     Audit(audit::Audit),
     Peer(peer::Peer),
     Key(key::Key),
+    Authority(authority::Authority),
     Events(events::Events),
     Demo(demo::Demo),
     Completions(shell::Completions),
@@ -184,6 +187,7 @@ fn tell(failure: &Failure, json: bool) {
 fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
     match command {
         Command::Init(command) => command.run(context).map(done),
+        Command::Authority(command) => command.run(context).map(done),
         Command::Completions(command) => command.run(context).map(done),
         Command::Man(command) => command.run(context).map(done),
         Command::Openapi(command) => command.run(context).map(done),

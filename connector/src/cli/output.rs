@@ -200,6 +200,28 @@ impl Sink {
         })
     }
 
+    /// Opens a sink for what is not for everybody: a file that this user alone may read, and over no other unless `force` says so.
+    pub(super) fn private(path: &Path, force: bool) -> Outcome<Self> {
+        use std::os::unix::fs::OpenOptionsExt;
+        if path == Path::new("-") {
+            return Ok(Self::Stdout(io::stdout()));
+        }
+        if !force && path.exists() {
+            let message = format!("{} is there already", path.display());
+            return Err(Failure::new(super::Exit::Failed, message)
+                .next("choose another file with --out, or write over it with --force"));
+        }
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let part = options
+            .open(part_name(path))
+            .map_err(|error| cannot_write(path, &error))?;
+        Ok(Self::File {
+            part: BufWriter::new(part),
+            path: path.to_owned(),
+        })
+    }
+
     /// Appends bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Outcome {
         match self {
@@ -282,6 +304,22 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"one\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(Sink::open(&folder.path().join("no/such/folder")).is_err());
+    }
+
+    #[test]
+    fn a_private_file_is_this_users_alone_and_replaces_none_unasked() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("evidence.tar");
+        for (content, force) in [("one", false), ("two", true)] {
+            let mut sink = Sink::private(&path, force).unwrap();
+            sink.write(content.as_bytes()).unwrap();
+            sink.finish().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(Sink::private(&path, false).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
     }
 
     #[test]

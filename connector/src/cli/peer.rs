@@ -24,7 +24,7 @@ pub(super) struct Peer {
 
 #[derive(Subcommand)]
 enum PeerCommand {
-    /// List the peers with how their messages are signed
+    /// List the peers with how their messages are signed, and the members of the governance authority that are known now
     #[command(after_help = "EXAMPLES:\n  connector peer list\n  connector peer list --json\n")]
     List,
     /// Forget that a peer signs, so that its messages are taken without signatures again
@@ -47,8 +47,17 @@ pub(super) const COLUMNS: [Column; 5] = [
     ("BECAUSE", &["/pin/reason"]),
 ];
 
+/// What a list of members shows.
+const MEMBERS: [Column; 5] = [
+    ("MEMBER", &["legalName"]),
+    ("DID", &["did"]),
+    ("ROLES", &["roles"]),
+    ("ISSUER", &["issuer"]),
+    ("UNTIL", &["until"]),
+];
+
 /// What a list without any says.
-pub(super) const NONE: &str = "no peers: add a [[peer]] section to the configuration";
+pub(super) const NONE: &str = "no peers: add a [[peer]] or a [membership] section to the configuration";
 
 impl Peer {
     pub(super) async fn run(self, context: &Context) -> Outcome {
@@ -56,7 +65,15 @@ impl Peer {
         match self.command {
             PeerCommand::List => {
                 let list = api.get("/v1/peers").await?;
-                context.out.table(&list, items(&list, "peers"), &COLUMNS, NONE)
+                let (peers, members) = (items(&list, "peers"), items(&list, "members"));
+                if context.out.json || members.is_empty() {
+                    return context.out.table(&list, peers, &COLUMNS, NONE);
+                }
+                if !peers.is_empty() {
+                    context.out.table(&list, peers, &COLUMNS, NONE)?;
+                    context.out.line("")?;
+                }
+                context.out.table(&list, members, &MEMBERS, NONE)
             }
             PeerCommand::Unpin { peer } => {
                 let answer = api.delete(&path(&["peers", &peer, "pin"])?).await?;

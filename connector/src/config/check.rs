@@ -1,6 +1,6 @@
 //! What can be found wrong before serving: files, permissions, and values that do not fit together. All of it at once.
 
-use super::{Config, KeyFile, Management, PeerIdentity, Tls, read_token};
+use super::{Config, KeyFile, Management, PeerIdentity, Tls, membership, read_token};
 use crate::{
     net::Client,
     trust::{KeyState, did},
@@ -161,6 +161,9 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     peers(config, &mut findings);
     management(config, &mut findings);
     values(config, &mut findings);
+    for (setting, found, remedy) in membership::problems(config) {
+        findings.error(setting, found, remedy);
+    }
     findings.folder("store", &config.store);
     findings.folder("received", &config.received);
     if let Err(error) = Client::new(config.net.clone()).check() {

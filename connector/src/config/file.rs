@@ -1,6 +1,6 @@
 //! The file as it is written: its sections, its spelling of durations, and how it becomes a [`Config`].
 
-use super::{Audit, Config, Fault, Limits, Log, Management, PeerIdentity, Retry, Tls, keys};
+use super::{Audit, Config, Fault, Limits, Log, Management, PeerIdentity, Retry, Tls, keys, membership};
 use crate::{
     catalog::Decisions,
     dsp::ParticipantId,
@@ -55,6 +55,8 @@ struct File {
     retry: Retry,
     #[serde(default)]
     audit: Audit,
+    membership: Option<membership::Written>,
+    authority: Option<membership::Published>,
     #[serde(default, rename = "peer")]
     peers: Vec<Peer>,
 }
@@ -251,6 +253,8 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
         token_lifetime: file.token_lifetime,
         retry: file.retry,
         audit: file.audit,
+        membership: file.membership.map(|written| written.known(folder)).transpose()?,
+        authority: file.authority.map(|published| at(published.dir)),
         peers: peers(file.peers, folder)?,
     })
 }

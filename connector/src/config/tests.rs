@@ -58,6 +58,8 @@ fn the_sample_has_every_setting() {
         "[resolver]",
         "[retry]",
         "[audit]",
+        "[membership]",
+        "[authority]",
         "[[peer]]",
     ] {
         let (_, _, message) = refusal(&if section.is_empty() {
@@ -406,4 +408,62 @@ fn two_peers_cannot_have_the_same_token() {
     };
     assert!(shared("a"));
     assert!(!shared("b"));
+}
+
+const JKT: &str = "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U";
+
+#[test]
+fn membership_needs_an_authority_and_its_root_and_has_defaults_for_the_rest() {
+    let section =
+        |more: &str| format!("{LEAST}[membership]\nauthority = \"did:web:a.example:gov\"\nroot = \"{JKT}\"\n{more}");
+    let membership = parse(&section("")).unwrap().membership.unwrap();
+    assert_eq!(membership.list.as_str(), "https://a.example/gov/trust-list.jws");
+    assert_eq!(
+        (membership.refresh, membership.credentials.len()),
+        (Duration::from_secs(300), 0)
+    );
+    assert_eq!((membership.reach.private, membership.reach.http), (false, false));
+    assert_eq!(membership.root.to_string(), JKT);
+    let more =
+        "list = \"https://b.example/l.jws\"\nrefresh = \"1s\"\ncredentials = [\"m.jwt\"]\nallow_private = true\n";
+    let membership = parse(&section(more)).unwrap().membership.unwrap();
+    assert_eq!(membership.list.as_str(), "https://b.example/l.jws");
+    assert_eq!(membership.credentials, [Path::new("/etc/x/m.jwt")]);
+    assert!(membership.reach.private);
+    assert!(parse(LEAST).unwrap().membership.is_none());
+    for (wrong, line) in [
+        (section("").replace("did:web:a.example:gov", "did:key:z6Mk"), 3),
+        (section("").replace(JKT, "short"), 4),
+        (section("").replace("root = ", "#root = "), 2),
+        (section("allow_http = true\n"), 5),
+        (section("refresh = 5\n"), 5),
+    ] {
+        assert_eq!(refusal(&wrong).0, line, "{wrong}");
+    }
+}
+
+#[test]
+fn an_authority_is_published_from_a_folder() {
+    let config = parse(&format!("{LEAST}[authority]\ndir = \"gov\"\n")).unwrap();
+    assert_eq!(config.authority.as_deref(), Some(Path::new("/etc/x/gov")));
+    assert!(parse(LEAST).unwrap().authority.is_none());
+}
+
+#[test]
+fn an_authority_whose_document_would_hide_the_connectors_own_is_found_before_serving() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = crate::clock::now();
+    let problems = |did: &str, dir: &str| {
+        let at = folder.path().join(dir);
+        drop(crate::authority::Authority::init(&at, did.parse().unwrap(), None, now).unwrap());
+        let config = parse(&format!("{LEAST}[authority]\ndir = {:?}\n", at.display().to_string())).unwrap();
+        let found = config.check();
+        found
+            .into_iter()
+            .filter(|problem| problem.setting == "authority.dir")
+            .count()
+    };
+    assert_eq!(problems("did:web:localhost%3A8443", "own"), 1);
+    assert_eq!(problems("did:web:elsewhere.example", "elsewhere"), 1);
+    assert_eq!(problems("did:web:localhost%3A8443:authority", "below"), 0);
 }

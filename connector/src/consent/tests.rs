@@ -4,7 +4,7 @@ use crate::{
     jose::testing,
     net::{self, Client},
     store::MemoryStore,
-    trust::{KeyState, Keyring, Keys, OwnKey, Pins, Resolver, ResolverSettings, did},
+    trust::{History, KeyState, Keyring, Keys, OwnKey, Pins, Resolver, ResolverSettings, did},
 };
 use std::collections::BTreeSet;
 
@@ -29,6 +29,7 @@ async fn consents() -> Consents {
         Resolver::new(
             Arc::new(Client::new(net::Settings::default())),
             ResolverSettings::default(),
+            History::new(log.clone()),
         ),
     ));
     Consents::load(log, trust, secret.clone(), Pseudonyms::new(secret))

@@ -2,7 +2,7 @@
 //! can check offline. With a peer that cannot sign it carries our own signature, and says that it is the only one.
 
 use super::{
-    AGREEMENT_SIGNATURE_HEADER, ContractError, NegotiationRecord, decide,
+    AGREEMENT_SIGNATURE_HEADER, Basis, ContractError, NegotiationRecord, decide,
     export::{AgreementExport, PublishedKey},
 };
 use crate::{
@@ -137,9 +137,9 @@ fn record(negotiation: &NegotiationRecord, provider: Party, consumer: Party) -> 
         consumer,
         agreement: negotiation.agreement.clone().unwrap_or(Value::Null),
         transcript: agreement::transcript(&negotiation.transcript),
-        claims_hash: None,
+        claims_hash: negotiation.basis.claims,
         offer_hash: None,
-        rulebook_hash: None,
+        rulebook_hash: negotiation.basis.rulebook,
     })?)
 }
 
@@ -218,6 +218,7 @@ pub(super) fn propose(
         all.extend(members);
     }
     negotiation.agreement = Some(agreement);
+    negotiation.basis = Basis::of(&trust.party(&negotiation.core.peer, now), trust, now);
     negotiation.named_key = consumer;
     let signer = trust.signer();
     let record = record(negotiation, me(&signer), peer(negotiation, consumer))?;
@@ -230,12 +231,16 @@ pub(super) fn propose(
 pub(super) fn accept(
     negotiation: &mut NegotiationRecord,
     agreement: &Value,
+    basis: Basis,
     signature: Option<&str>,
     keys: Option<&DidDocument>,
     trust: &Trust,
     now: Timestamp,
 ) -> Result<(), ContractError> {
-    decide::agreement(negotiation, agreement, trust.me().as_str(), now)?;
+    let own = trust.party(trust.me(), now);
+    decide::agreement(negotiation, agreement, &own, now)?;
+    basis.check(&Basis::of(&own, trust, now))?;
+    negotiation.basis = basis;
     negotiation.agreement = Some(agreement.clone());
     let Some(keys) = keys else {
         let signer = trust.signer();

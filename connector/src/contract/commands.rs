@@ -88,7 +88,7 @@ impl Contracts {
         let terms = proposed.terms.as_ref().unwrap_or(&published);
         let offer = decide::offer_of(terms, dataset.offer_id.as_str(), &dataset.id);
         let understood = decide::understandable(&offer)?;
-        catalog::permitted(&understood, Stage::Negotiation, &peer, now)
+        catalog::permitted(&understood, Stage::Negotiation, &self.trust.party(&peer, now), now)
             .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
         let core = Core::new(proposed.pid, peer, Role::Provider, proposed.base, now);
         let decisions = mode(dataset.decisions.over(self.decisions), proposed.manual);
@@ -126,7 +126,8 @@ impl Contracts {
         self.command(pid, now, |record, turn| {
             record.expect_role(Role::Provider)?;
             let ours = read_policy(&record.offer)?;
-            catalog::permitted(&ours, Stage::Negotiation, &record.core.peer, now)
+            let consumer = self.trust.party(&record.core.peer, now);
+            catalog::permitted(&ours, Stage::Negotiation, &consumer, now)
                 .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
             self.propose_agreement(record, turn, now)
         })
@@ -195,7 +196,7 @@ impl Contracts {
         why: Explanation,
         now: Timestamp,
     ) -> Result<NegotiationRecord, ContractError> {
-        self.command(pid, now, |record, turn| {
+        let end = |record: &mut NegotiationRecord, turn: &mut Turn| {
             if record.core.peer_pid.is_none() && !record.core.position.is_terminal() {
                 record.wants_termination = Some(why.clone());
                 return Ok(());
@@ -203,8 +204,8 @@ impl Contracts {
             self.void(record, turn)?;
             record.core.explanation = Some(why.clone());
             record.send(turn, &NegotiationMessage::Termination(why.clone()), Vec::new(), now)
-        })
-        .await
+        };
+        Ok(self.ledger.change(pid, now, end).await?.0)
     }
 
     async fn command(
@@ -213,6 +214,10 @@ impl Contracts {
         now: Timestamp,
         decide: impl FnMut(&mut NegotiationRecord, &mut Turn) -> Result<(), ContractError>,
     ) -> Result<NegotiationRecord, ContractError> {
+        // Nothing is agreed with who is no peer any more.
+        let peer = self.get(pid).await?.core.peer;
+        let met = self.trust.meet(&peer, now).await;
+        met.map_err(|error| ContractError::NotPermitted(error.to_string()))?;
         Ok(self.ledger.change(pid, now, decide).await?.0)
     }
 
@@ -227,7 +232,8 @@ impl Contracts {
         agreement::propose(record, record.peer_key, &self.trust, now)?;
         let agreement = record.agreement.clone().unwrap_or(Value::Null);
         let signature = record.provider_signature.as_deref();
-        let headers = agreement::signature_header(signature.filter(|_| record.named_key.is_some()));
+        let mut headers = agreement::signature_header(signature.filter(|_| record.named_key.is_some()));
+        headers.extend(record.basis.headers());
         record.send(turn, &NegotiationMessage::Agreement { agreement }, headers, now)
     }
 

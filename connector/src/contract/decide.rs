@@ -8,7 +8,7 @@ use crate::{
         message::{self, Explanation},
     },
     net::guard,
-    trust::Peer,
+    trust::{Party, Peer},
 };
 use policy::{Stage, Timestamp};
 use serde_json::Value;
@@ -42,10 +42,15 @@ pub(super) enum Reply {
 }
 
 /// The provider's rule. Terms that are not understood, and published terms that do not allow this peer, are refused before anything else.
-pub(super) fn on_request(record: &NegotiationRecord, offer: &Value, now: Timestamp) -> Result<Proposal, ContractError> {
+pub(super) fn on_request(
+    record: &NegotiationRecord,
+    offer: &Value,
+    consumer: &Party,
+    now: Timestamp,
+) -> Result<Proposal, ContractError> {
     let asked = understandable(offer)?;
     let ours = read_policy(&record.published)?;
-    catalog::permitted(&ours, Stage::Negotiation, &record.core.peer, now)
+    catalog::permitted(&ours, Stage::Negotiation, consumer, now)
         .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
     if record.decisions.negotiations == Mode::Manual {
         return Ok(Proposal::Hold);
@@ -143,7 +148,7 @@ pub(super) fn callback(url: &Url, peer: &Peer) -> Result<(), ContractError> {
 pub(super) fn agreement(
     record: &NegotiationRecord,
     agreement: &Value,
-    me: &str,
+    me: &Party,
     now: Timestamp,
 ) -> Result<(), ContractError> {
     let differs = |what: String| ContractError::AgreementDiffers(what);
@@ -155,7 +160,7 @@ pub(super) fn agreement(
     if text("assigner") != Some(record.core.peer.as_str()) {
         return Err(differs("assigner is not the provider".into()));
     }
-    if text("assignee") != Some(me) {
+    if text("assignee") != Some(me.did.as_str()) {
         return Err(differs("assignee is not this connector".into()));
     }
     if text("target") != Some(record.dataset.as_str()) {
@@ -175,13 +180,7 @@ pub(super) fn agreement(
     } else {
         "requested"
     };
-    catalog::permitted(
-        &agreed,
-        Stage::Negotiation,
-        &me.parse().map_err(|_| differs("assignee".into()))?,
-        now,
-    )
-    .map_err(|reasons| {
+    catalog::permitted(&agreed, Stage::Negotiation, me, now).map_err(|reasons| {
         differs(format!(
             "the {whose} terms do not allow the use: {}",
             catalog::list(&reasons)

@@ -1,6 +1,9 @@
 //! What peers send: a message that opens a negotiation, or one that takes a step of it.
 
-use super::{ContractError, Contracts, NegotiationRecord, agreement, decide};
+use super::{
+    AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER, Basis, ContractError, Contracts, NegotiationRecord,
+    agreement, decide,
+};
 use crate::{
     catalog::{Dataset, Decisions, Mode},
     dsp::{
@@ -9,7 +12,7 @@ use crate::{
         negotiation::Negotiation,
     },
     jose,
-    process::{Answer, Core, Incoming, MessageKey, ProcessError, Turn},
+    process::{Answer, Core, Exhibit, Incoming, MessageKey, Turn},
     trust::{Verified, did::Document},
 };
 use policy::Timestamp;
@@ -24,6 +27,10 @@ pub struct Call<'a> {
     pub signature: Option<&'a str>,
     /// The hash over the document, if it sent one.
     pub document: Option<&'a str>,
+    /// What the sender's agreement rests on beside its terms.
+    pub basis: Basis,
+    /// The address that it was sent to, as we advertise it.
+    pub url: &'a str,
 }
 
 impl Contracts {
@@ -67,7 +74,7 @@ impl Contracts {
             Role::Consumer => "providerPid",
         };
         let theirs = theirs.ok_or(MessageError::Missing(missing))?;
-        let incoming = incoming(call, Some(theirs));
+        let incoming = incoming(call, Some(theirs), now);
         if let Some(pid) = self.ledger.find(&sender.did, role, theirs).await? {
             return match self.ledger.opened(&pid, &incoming).await? {
                 Some(answer) => Ok(answer),
@@ -79,9 +86,7 @@ impl Contracts {
         decide::callback(callback, sender)?;
         let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         let mut core = Core::new(pid, sender.did.clone(), role, callback.clone(), now);
-        core.meet(Some(theirs))?;
-        core.position = core.position.receive(role, incoming.step).map_err(ProcessError::from)?;
-        core.head = incoming.body;
+        core.opened_by(&incoming)?;
         let mut record = match role {
             Role::Provider => self.requested(core, offer, now).await?,
             Role::Consumer => self.proposed(core, offer)?,
@@ -136,7 +141,9 @@ impl Contracts {
     async fn offered(&self, offer: &OfferId, peer: &ParticipantId, now: Timestamp) -> Result<Dataset, ContractError> {
         let unknown = || ContractError::UnknownOffer(offer.to_string());
         let dataset = self.catalog.by_offer(offer).await?.ok_or_else(unknown)?;
-        dataset.visible_to(peer, now).map_err(|_| unknown())?;
+        dataset
+            .visible_to(&self.trust.party(peer, now), now)
+            .map_err(|_| unknown())?;
         Ok(dataset)
     }
 
@@ -152,7 +159,7 @@ impl Contracts {
         if mine.as_ref() != Some(pid) {
             return Err(MessageError::PidMismatch.into());
         }
-        let incoming = incoming(&call, theirs.as_ref());
+        let incoming = incoming(&call, theirs.as_ref(), now);
         // Keys are fetched before the decision: decisions wait for nothing. A peer that does not sign has none.
         let keys = match call.message.signed_with().is_some() {
             true => Some(self.trust.resolver().document(sender, now).await?),
@@ -210,7 +217,7 @@ impl Contracts {
                 self.propose_agreement(record, turn, now)
             }
             NegotiationMessage::Agreement { agreement } => {
-                agreement::accept(record, agreement, call.signature, keys, &self.trust, now)?;
+                agreement::accept(record, agreement, call.basis, call.signature, keys, &self.trust, now)?;
                 if held {
                     return Ok(());
                 }
@@ -244,7 +251,8 @@ impl Contracts {
         offer: &Value,
         now: Timestamp,
     ) -> Result<(), ContractError> {
-        match decide::on_request(record, offer, now)? {
+        let consumer = self.trust.party(&record.core.peer, now);
+        match decide::on_request(record, offer, &consumer, now)? {
             decide::Proposal::Hold => Ok(()),
             decide::Proposal::Agree => self.propose_agreement(record, turn, now),
             decide::Proposal::Offer(ours) => record.offer_instead(turn, ours, now),
@@ -270,17 +278,23 @@ impl Contracts {
     }
 }
 
-fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>) -> Incoming<'a, Negotiation> {
+fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>, now: Timestamp) -> Incoming<'a, Negotiation> {
     let received = call.message.value();
+    let kind = received.message.type_name();
+    let headers = [
+        (AGREEMENT_SIGNATURE_HEADER, call.signature),
+        (AGREEMENT_DOCUMENT_HEADER, call.document),
+    ];
     Incoming {
         step: received.message.step(),
-        kind: received.message.type_name(),
+        kind,
         peer_pid,
         sender: &call.message.sender().did,
         key: MessageKey::of(received.id.as_ref(), call.message),
         body: call.message.body_digest(),
         signed_with: call.message.signed_with(),
         spent: call.message.spent(),
+        exhibit: Exhibit::received(call.message, kind, call.url, &headers, now),
         renews_in: None,
     }
 }

@@ -5,6 +5,7 @@
 //! `export` how anyone checks it, `page` how people read it.
 
 mod agreement;
+mod basis;
 mod commands;
 mod decide;
 mod error;
@@ -14,6 +15,7 @@ pub mod page;
 mod record;
 
 pub use agreement::{Agreements, StoredAgreement};
+pub use basis::{Basis, CLAIMS_HEADER, RULEBOOK_HEADER};
 pub use commands::{Proposed, Wanted};
 pub use error::ContractError;
 pub use export::{

@@ -1,6 +1,6 @@
 //! The stored form of one negotiation, and how its messages are addressed.
 
-use super::ContractError;
+use super::{Basis, ContractError};
 use crate::{
     catalog::{Decisions, Mode},
     dsp::{
@@ -56,6 +56,9 @@ pub struct NegotiationRecord {
     pub provider_signature: Option<String>,
     /// The consumer's.
     pub consumer_signature: Option<String>,
+    /// What the agreement rests on beside its terms.
+    #[serde(default)]
+    pub basis: Basis,
 }
 
 impl Kind for NegotiationRecord {
@@ -105,6 +108,7 @@ impl NegotiationRecord {
             agreement: None,
             provider_signature: None,
             consumer_signature: None,
+            basis: Basis::default(),
         }
     }
 

@@ -46,7 +46,11 @@ async fn reload_keys(running: &Running, config: &Config) -> Result<(), DaemonErr
     let keyring = keyring(config)?;
     tell(&running.log, &keyring).await?;
     running.trust.keys().replace(keyring);
-    Ok(())
+    running
+        .trust
+        .note_document(clock::now())
+        .await
+        .map_err(|error| DaemonError::Setting(error.to_string()))
 }
 
 /// The keys that the configuration names.

@@ -284,9 +284,34 @@ async fn leave(story: &Story, out: &Path, figures: &Value) -> Result<(), DemoErr
         )?;
         lines(format!("audit-{name}.ndjson"), &entries(&provider.daemon).await?)?;
     }
+    evidence(story, out).await?;
     lines("audit-edtech.ndjson".into(), &entries(&story.edtech).await?)?;
     json("figures.json".into(), figures)?;
     std::fs::write(out.join("README.txt"), OUT_README)?;
+    Ok(())
+}
+
+/// The evidence of the first agreement, as each of its parties hands it out.
+async fn evidence(story: &Story, out: &Path) -> Result<(), DemoError> {
+    let Some(provider) = story.providers.first() else {
+        return Ok(());
+    };
+    let agreement = provider
+        .negotiation
+        .get("agreementId")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    for daemon in [&provider.daemon, &story.edtech] {
+        let mut file = BufWriter::new(File::create(out.join(format!("evidence-{}.tar", daemon.name)))?);
+        let (status, mut bundle) = daemon.api().open(&format!("/v1/audit/evidence/{agreement}")).await?;
+        if !status.is_success() {
+            return Err(DemoError::Step("evidence", format!("{}: {status}", daemon.name)));
+        }
+        while let Some(chunk) = bundle.next().await {
+            file.write_all(&chunk?)?;
+        }
+        file.flush()?;
+    }
     Ok(())
 }
 
@@ -301,6 +326,7 @@ release-*       the provider's view of the transfer: records sent, withheld by r
 transfer-*      the consumer's view of it
 agreement-*     the agreements with both signatures; check one with: connector agreement verify FILE
 audit-*         the audit logs
+evidence-*.tar  the evidence of one agreement, from either party; check it anywhere with: connector audit verify-bundle FILE
 figures.json    what `demo --json` prints
 ";
 

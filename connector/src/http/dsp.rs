@@ -1,8 +1,8 @@
 //! The routes that peers call (DSP 2025-1 §6, §8, §10): read the raw bytes, verify them, parse, ask the service, sign the answer.
 
-use super::{App, compress, page, problem::Problem, read_body, room};
+use super::{App, compress, page, problem::Problem, published, read_body, room};
 use crate::{
-    contract::{self, AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER},
+    contract::{self, AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER, Basis, CLAIMS_HEADER, RULEBOOK_HEADER},
     dsp::{
         self, Pid, catalog, filter,
         message::{self, NegotiationMessage, Pids, TransferMessage},
@@ -74,10 +74,12 @@ pub fn routes(app: Arc<App>) -> Router {
         .route(&at("/transfers/{pid}/termination"), post(transfer))
         .route(dsp::WELL_KNOWN_VERSION, get(versions))
         .route("/.well-known/did.json", get(did_document))
+        .route(published::PRESENTATION, get(published::presentation))
         .route("/data/{pid}", get(super::data::stream).post(super::data::receive))
         .route("/log/checkpoint", get(super::log::checkpoint))
         .route("/log/tile/{*path}", get(super::log::tile))
         .route("/log/add-checkpoint", post(super::log::add_checkpoint))
+        .fallback(published::file)
         .with_state(app)
 }
 
@@ -200,13 +202,18 @@ async fn believed(app: &App, parts: &Parts, body: Body) -> Result<(OwnedSemaphor
         return Ok((room, app.trust.admit(sender, body)));
     }
     let method = parts.method.as_str();
-    let url = format!("{}{}", app.root, super::requested_path(parts));
+    let url = advertised(app, parts);
     let signature = peer::single(&parts.headers).ok_or(TrustError::SignatureMissing)?;
-    app.trust.plausible(signature, method, &url, (app.clock)())?;
+    app.trust.plausible(signature, method, &url, (app.clock)()).await?;
     let (room, body) = taken(app, body).await?;
     let now = (app.clock)();
     let verified = app.trust.authenticate(Some(signature), method, &url, body, now).await?;
     Ok((room, verified))
+}
+
+/// The address of a request as we advertise it, whatever `Host` says.
+fn advertised(app: &App, parts: &Parts) -> String {
+    format!("{}{}", app.root, super::requested_path(parts))
 }
 
 /// A body, and the room that it takes until the request is answered.
@@ -232,7 +239,9 @@ async fn catalog_request(State(app): State<Arc<App>>, request: Request) -> Respo
             .map_err(|error| Problem::bad_request("unsupported-filter", error.to_string()))?;
         let at = page::Place::of(parts.uri.query())?;
         app.contracts.spend(&verified).await?;
-        let mut listed = app.catalog.shown_to(&verified.sender().did, (app.clock)()).await?;
+        let now = (app.clock)();
+        let caller = app.trust.party(&verified.sender().did, now);
+        let mut listed = app.catalog.shown_to(&caller, now).await?;
         listed.datasets = filter.page(listed.datasets);
         let links = page::cut(&mut listed.datasets, &at, app.limits.catalog_page);
         let mut reply = Reply::new(StatusCode::OK, catalog::write(&listed, &app.base()));
@@ -250,10 +259,9 @@ async fn dataset(State(app): State<Arc<App>>, Path(id): Path<String>, request: R
         let app = context;
         let id = id.parse().map_err(|_| Problem::not_found("dataset"))?;
         app.contracts.spend(&verified).await?;
-        let listed = app
-            .catalog
-            .dataset_shown_to(&id, &verified.sender().did, (app.clock)())
-            .await?;
+        let now = (app.clock)();
+        let caller = app.trust.party(&verified.sender().did, now);
+        let listed = app.catalog.dataset_shown_to(&id, &caller, now).await?;
         Ok(Reply::new(
             StatusCode::OK,
             catalog::write_dataset(&listed, &app.base(), true),
@@ -295,7 +303,8 @@ async fn negotiation_open(State(app): State<Arc<App>>, request: Request) -> Resp
         if let NegotiationMessage::Request { .. } | NegotiationMessage::Offer { .. } = &message.value().message {
             fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
         }
-        let call = negotiation_call(&message, &parts.headers);
+        let url = advertised(&context, &parts);
+        let call = negotiation_call(&message, &parts.headers, &url)?;
         let answer = context
             .contracts
             .open(call, (context.clock)())
@@ -309,12 +318,16 @@ async fn negotiation_open(State(app): State<Arc<App>>, request: Request) -> Resp
 fn negotiation_call<'a>(
     message: &'a Verified<message::Received<NegotiationMessage>>,
     headers: &'a HeaderMap,
-) -> contract::Call<'a> {
-    contract::Call {
+    url: &'a str,
+) -> Result<contract::Call<'a>, Problem> {
+    let basis = Basis::read(header(headers, CLAIMS_HEADER), header(headers, RULEBOOK_HEADER))?;
+    Ok(contract::Call {
         message,
         signature: header(headers, AGREEMENT_SIGNATURE_HEADER),
         document: header(headers, AGREEMENT_DOCUMENT_HEADER),
-    }
+        basis,
+        url,
+    })
 }
 
 /// The last part of the path must fit the message: an agreement does not arrive as a termination.
@@ -358,7 +371,8 @@ async fn negotiation(State(app): State<Arc<App>>, Path(path_pid): Path<String>, 
                 .map_err(|error| Problem::from(contract::ContractError::from(error)))
         })?;
         fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
-        let call = negotiation_call(&message, &parts.headers);
+        let url = advertised(&context, &parts);
+        let call = negotiation_call(&message, &parts.headers, &url)?;
         let answer = context
             .contracts
             .receive(&pid, call, (context.clock)())
@@ -385,13 +399,14 @@ async fn negotiation_state(State(app): State<Arc<App>>, Path(path_pid): Path<Str
 
 async fn transfer_open(State(app): State<Arc<App>>, request: Request) -> Response {
     let context = app.clone();
-    verified(&app, request, Family::Transfer, |verified, _| async move {
+    verified(&app, request, Family::Transfer, |verified, parts| async move {
         let message = verified.try_map(|bytes| {
             TransferMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(transfer::TransferError::from(error)))
         })?;
         let call = transfer::Call {
             message: &message,
             receipt: None,
+            url: &advertised(&context, &parts),
         };
         let answer = context
             .transfers
@@ -414,6 +429,7 @@ async fn transfer(State(app): State<Arc<App>>, Path(path_pid): Path<String>, req
         let call = transfer::Call {
             message: &message,
             receipt: header(&parts.headers, RECEIPT_HEADER),
+            url: &advertised(&context, &parts),
         };
         let answer = context
             .transfers

@@ -8,6 +8,7 @@ mod log;
 pub mod management;
 mod page;
 pub mod problem;
+pub mod published;
 pub mod server;
 pub mod tls;
 
@@ -25,7 +26,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use policy::Timestamp;
 use problem::Problem;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -90,6 +91,8 @@ pub struct App {
     pub received: PathBuf,
     /// Our public root address, without a trailing slash: what signatures must name, whatever `Host` says.
     pub root: String,
+    /// Files of a governance authority that anyone may read, by path; a folder holds status lists.
+    pub authority: BTreeMap<String, PathBuf>,
     /// Limits.
     pub limits: Limits,
     /// Outgoing streams that may still be opened.

@@ -10,13 +10,14 @@ use crate::{
         MessageError,
         message::{self, Explanation, Pids},
     },
+    evidence::EvidenceError,
     jose::JoseError,
     peer::PeerError,
     plane::PlaneError,
     process::ProcessError,
     store::StoreError,
     transfer::TransferError,
-    trust::TrustError,
+    trust::{NotAMember, TrustError, did::DidError},
 };
 use http::StatusCode;
 use serde_json::Value;
@@ -158,8 +159,15 @@ impl From<TrustError> for Problem {
         match &error {
             TrustError::SignatureMissing => unauthorized("signature-missing"),
             TrustError::UnknownPeer => unauthorized("unknown-peer"),
+            TrustError::NotAMember(NotAMember::Busy) => Self::unavailable("busy", error.to_string()),
+            TrustError::NotAMember(cause) => {
+                tracing::info!(%cause, "a caller is no member");
+                unauthorized("not-a-member")
+            }
+            TrustError::RevokedKey => unauthorized("revoked-key"),
             TrustError::Unauthorized => unauthorized("unauthorized"),
             TrustError::Replayed => unauthorized("replayed"),
+            TrustError::Did(DidError::Store(error)) => error.clone().into(),
             TrustError::Did(_) => {
                 tracing::warn!(%error, "a caller's keys are not to be had");
                 unauthorized("no-key")
@@ -243,6 +251,11 @@ impl From<TransferError> for Problem {
             TransferError::Invalid(_) => Self::bad_request("invalid", text),
             TransferError::Receipt(_) => Self::bad_request("receipt", text),
             TransferError::Signing(error) => Self::unsigned(&error),
+            // Who is a member no more is told so; what is about this moment may pass.
+            TransferError::NotAPeer(TrustError::NotAMember(cause)) if !cause.is_final() => {
+                Self::unavailable("not-now", text)
+            }
+            TransferError::NotAPeer(_) => Self::new(StatusCode::FORBIDDEN, "not-a-member", text),
             TransferError::Token => Self::new(StatusCode::UNAUTHORIZED, "token", text),
             TransferError::NotStarted => Self::new(StatusCode::CONFLICT, "not-started", text),
             TransferError::Ended => Self::new(StatusCode::FORBIDDEN, "ended", text),
@@ -297,9 +310,26 @@ impl From<Refusal> for Problem {
     }
 }
 
+impl From<EvidenceError> for Problem {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", error.to_string())
+                .hint("list what there is with: connector agreement list"),
+            EvidenceError::Unrecorded(_) => Self::new(StatusCode::CONFLICT, "audit-broken", error.to_string()),
+            EvidenceError::Busy => Self::unavailable("busy", error.to_string()),
+            EvidenceError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
+            EvidenceError::Store(error) => error.into(),
+            EvidenceError::Audit(error) => error.into(),
+            EvidenceError::Signing(error) => Self::internal(&error),
+            EvidenceError::Archive(error) => Self::internal(&error),
+        }
+    }
+}
+
 impl From<PeerError> for Problem {
     fn from(error: PeerError) -> Self {
         match error {
+            PeerError::NotAMember { .. } => Self::new(StatusCode::NOT_FOUND, "not-a-member", error.to_string()),
             PeerError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "unknown-peer", error.to_string()),
             PeerError::Signing(error) => Self::unsigned(&error),
             other => Self::new(StatusCode::BAD_GATEWAY, "peer-failed", other.to_string()),

@@ -257,6 +257,11 @@ impl Unverified {
         &self.claims.audience
     }
 
+    /// When it was signed, as claimed.
+    pub const fn issued_at(&self) -> Timestamp {
+        self.claims.issued_at
+    }
+
     /// Whether this was sent to `audience` (our DID) on this route, and is neither expired nor from the future at `now`.
     pub fn check(self, audience: &str, binding: Binding<'_>, now: Timestamp) -> Result<Checked, JoseError> {
         if self.claims.audience != audience {
@@ -352,6 +357,13 @@ impl Opened {
     /// SHA-256 of the body: the `prev` of what follows.
     pub const fn body_digest(&self) -> Digest {
         self.body_digest
+    }
+
+    /// The header value that was verified, letter for letter: only one spelling of it passes.
+    pub fn header_value(&self) -> String {
+        let mut value = format!("{}..", self.message.protected);
+        base64url::encode_into(&self.message.signature, &mut value);
+        value
     }
 
     /// [`signature_digest`] of this message: what our response is bound to.

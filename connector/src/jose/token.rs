@@ -24,16 +24,19 @@ pub enum Kind {
     StreamLine,
     /// The governance authority's list of participants.
     TrustList,
+    /// The hash of an evidence bundle's manifest.
+    Evidence,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Consent,
         Self::Withdrawal,
         Self::Receipt,
         Self::StreamLine,
         Self::TrustList,
+        Self::Evidence,
     ];
 
     /// The value of the protected member `typ`.
@@ -44,6 +47,7 @@ impl Kind {
             Self::Receipt => "dases-receipt+jws",
             Self::StreamLine => "dases-stream+jws",
             Self::TrustList => "dases-trustlist+jws",
+            Self::Evidence => "dases-evidence+jws",
         }
     }
 }

@@ -185,8 +185,13 @@ impl Client {
 
     /// Sends a request and reads the whole answer, up to the size limit and within the time-out.
     pub async fn send(&self, request: Request) -> Result<Response, NetError> {
+        self.send_within(request, self.settings.max_response).await
+    }
+
+    /// As [`Client::send`], for an answer that may be `limit` bytes long at most.
+    pub async fn send_within(&self, request: Request, limit: usize) -> Result<Response, NetError> {
         let host = host(&request.url);
-        let whole = async { self.read(host.clone(), self.start(request).await?).await };
+        let whole = async { read(host.clone(), self.start(request).await?, limit).await };
         tokio::time::timeout(self.settings.timeout, whole)
             .await
             .unwrap_or_else(|_| Err(late(host.clone())))
@@ -219,7 +224,7 @@ impl Client {
                 .send()
                 .await
                 .map_err(|error| unreachable(host.clone(), &error))?;
-            self.read(host.clone(), response).await
+            read(host.clone(), response, self.settings.max_response).await
         };
         let late = async {
             sent.cancelled().await;
@@ -230,27 +235,6 @@ impl Client {
             answer = answer => answer,
             late = late => Err(late),
         }
-    }
-
-    async fn read(&self, host: String, response: reqwest::Response) -> Result<Response, NetError> {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let mut body = Vec::new();
-        let mut chunks = response.bytes_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|error| unreachable(host.clone(), &error))?;
-            if body.len() + chunk.len() > self.settings.max_response {
-                return Err(NetError::TooLarge {
-                    host,
-                    limit: self.settings.max_response,
-                });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Response {
-            status,
-            headers,
-            body: body.into(),
-        })
     }
 
     /// Sends a request and hands out the answer's body as it arrives. A silence longer than the time-out ends it with an error.
@@ -275,6 +259,25 @@ impl Client {
             .map(move |chunk| chunk.map_err(|error| unreachable(host.clone(), &error)));
         Ok((status, headers, Box::pin(body)))
     }
+}
+
+/// Reads an answer of at most `limit` bytes, unpacked.
+async fn read(host: String, response: reqwest::Response, limit: usize) -> Result<Response, NetError> {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = Vec::new();
+    let mut chunks = response.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| unreachable(host.clone(), &error))?;
+        if body.len() + chunk.len() > limit {
+            return Err(NetError::TooLarge { host, limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Response {
+        status,
+        headers,
+        body: body.into(),
+    })
 }
 
 /// A body that tells when the client has let go of it: sent, or given up.

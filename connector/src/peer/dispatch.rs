@@ -140,6 +140,7 @@ impl Dispatcher {
                 let acknowledged = Outcome::Acknowledged {
                     peer_pid: None,
                     body: Value::Null,
+                    reply: None,
                 };
                 (acknowledged, "had arrived before")
             }
@@ -147,7 +148,15 @@ impl Dispatcher {
                 status,
                 explanation,
                 believed: true,
-            }) if self.is_final(entry, status, tries) => (Outcome::Refused { status, explanation }, "refused"),
+                reply,
+            }) if self.is_final(entry, status, tries) => {
+                let refused = Outcome::Refused {
+                    status,
+                    explanation,
+                    reply: *reply,
+                };
+                (refused, "refused")
+            }
             Err(error) => return Attempt::Again(error.to_string()),
         };
         tracing::debug!(pid = %entry.pid, peer = %entry.peer, message = entry.kind, description, "delivered");
@@ -158,12 +167,12 @@ impl Dispatcher {
     }
 
     async fn send(&self, entry: &Outgoing) -> Result<Outcome, PeerError> {
-        let peer = self.peers.named(entry.peer.as_str())?;
+        let peer = self.peers.addressee(&entry.peer)?;
         let url = entry.url().map_err(|error| PeerError::Answer(error.to_string()))?;
         let body = entry.body.clone().into_bytes();
         let answer = self
             .peers
-            .ask(peer, Method::POST, url, body, self.prev(entry).await?, &entry.headers)
+            .ask(&peer, Method::POST, url, body, self.prev(entry).await?, &entry.headers)
             .await?;
         // The id that the peer gave the process stands under the name of its role.
         let ours = entry.pid.as_str();
@@ -174,14 +183,15 @@ impl Dispatcher {
         Ok(Outcome::Acknowledged {
             peer_pid: theirs,
             body: answer.body,
+            reply: Some(answer.reply),
         })
     }
 
     /// Whether a peer that cannot sign refuses what it has taken already: when its first answer was lost, EDC answers the repetition with
     /// 409. Then its process is in the state that the message leads to. Peers that sign give the same answer again (R2).
     async fn arrived_before(&self, entry: &Outgoing) -> bool {
-        let peer = match self.peers.named(entry.peer.as_str()) {
-            Ok(peer) if !self.peers.sign(peer) => peer,
+        let peer = match self.peers.addressee(&entry.peer) {
+            Ok(peer) if !self.peers.sign(&peer) => peer,
             _ => return false,
         };
         let (family, theirs, awaited) = match entry.protocol {
@@ -201,7 +211,7 @@ impl Dispatcher {
         let Ok(url) = format!("{root}/{family}/{theirs}").parse() else {
             return false;
         };
-        let asked = self.peers.ask(peer, Method::GET, url, Vec::new(), Digest::EMPTY, &[]);
+        let asked = self.peers.ask(&peer, Method::GET, url, Vec::new(), Digest::EMPTY, &[]);
         asked
             .await
             .is_ok_and(|answer| answer.body.get("state").and_then(Value::as_str) == Some(awaited.as_str()))
@@ -211,8 +221,8 @@ impl Dispatcher {
     fn is_final(&self, entry: &Outgoing, status: u16, tries: u32) -> bool {
         let signs = || {
             self.peers
-                .named(entry.peer.as_str())
-                .is_ok_and(|peer| self.peers.sign(peer))
+                .addressee(&entry.peer)
+                .is_ok_and(|peer| self.peers.sign(&peer))
         };
         match status {
             401 | 408 | 425 | 429 => false,

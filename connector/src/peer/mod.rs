@@ -11,7 +11,8 @@ use crate::{
     dsp::{self, MessageError, ParticipantId, catalog, message::Explanation},
     jose::{Digest, JoseError, message::signature_digest},
     net::{Client, NetError, Request, Response},
-    trust::{Peer, SIGNATURE_HEADER, Trust, TrustError, did::DidError},
+    process::{Reply, archive::Answered},
+    trust::{NotAMember, Peer, SIGNATURE_HEADER, Trust, TrustError, did::DidError},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
@@ -29,6 +30,14 @@ pub enum PeerError {
     /// Not in the configuration.
     #[error("{0} is not a configured peer; add it to the configuration as [[peer]]")]
     Unknown(String),
+    /// Neither in the configuration nor a member.
+    #[error("{did} is neither a configured peer nor a member: {cause}")]
+    NotAMember {
+        /// Who.
+        did: ParticipantId,
+        /// Why not.
+        cause: NotAMember,
+    },
     /// The network failed.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -47,6 +56,8 @@ pub enum PeerError {
         explanation: Explanation,
         /// It is the peer that refused: the answer is signed, or the peer is one that cannot sign.
         believed: bool,
+        /// The answer as it was.
+        reply: Box<Reply>,
     },
     /// The answer is not what it should be.
     #[error("the answer is not usable: {0}")]
@@ -71,6 +82,8 @@ pub struct Answer {
     pub body: Value,
     /// The headers.
     pub headers: HeaderMap,
+    /// The answer as it was, with the signature of the request that it answers.
+    pub reply: Reply,
 }
 
 /// Talks to peers.
@@ -92,11 +105,36 @@ impl Peers {
         }
     }
 
-    /// A configured peer by DID or name.
-    pub fn named(&self, did_or_name: &str) -> Result<&Peer, PeerError> {
+    /// A configured peer by DID or name, or a member by DID.
+    pub async fn named(&self, did_or_name: &str) -> Result<Arc<Peer>, PeerError> {
+        if let Some(peer) = self.trust.peer(did_or_name) {
+            return Ok(peer.clone());
+        }
+        let unknown = || PeerError::Unknown(did_or_name.to_owned());
+        let did = did_or_name.parse().map_err(|_| unknown())?;
+        match self.trust.meet(&did, (self.clock)()).await {
+            Err(TrustError::NotAMember(cause)) => Err(PeerError::NotAMember { did, cause }),
+            met => met.map_err(|_| unknown()),
+        }
+    }
+
+    /// The DID of a configured peer, or of who is or was a member: to look up what was done with it.
+    pub fn did_of(&self, did_or_name: &str) -> Result<ParticipantId, PeerError> {
+        let unknown = || PeerError::Unknown(did_or_name.to_owned());
+        match self.trust.peer(did_or_name) {
+            Some(peer) => Ok(peer.did.clone()),
+            None => Ok(self
+                .addressee(&did_or_name.parse().map_err(|_| unknown())?)?
+                .did
+                .clone()),
+        }
+    }
+
+    /// Whom to tell about a process of ours.
+    fn addressee(&self, did: &ParticipantId) -> Result<Arc<Peer>, PeerError> {
         self.trust
-            .peer(did_or_name)
-            .ok_or_else(|| PeerError::Unknown(did_or_name.to_owned()))
+            .addressee(did)
+            .ok_or_else(|| PeerError::Unknown(did.to_string()))
     }
 
     /// Whether this peer signs, as far as is known.
@@ -192,7 +230,7 @@ impl Peers {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let sent = self.identify(peer, &method, &url, prev, &body, &mut headers).await?;
+        let signature = self.identify(peer, &method, &url, prev, &body, &mut headers).await?;
         for (name, value) in extra {
             insert(&mut headers, name, value)?;
         }
@@ -208,8 +246,20 @@ impl Peers {
             .send(request)
             .await
             .inspect_err(|_| self.forget(&peer.did))?;
+        let sent = signature.as_deref().map(signature_digest).transpose()?;
         let believed = self.believe(peer, sent.as_ref(), &response).await;
         let status = response.status;
+        let reply = Reply {
+            about: Answered {
+                answer_signature: single(&response.headers)
+                    .filter(|_| signature.is_some())
+                    .map(str::to_owned),
+                signature,
+                status: status.as_u16(),
+                length: response.body.len(),
+            },
+            body: response.body.clone(),
+        };
         let body = match response.body.len() {
             0 => Ok(Value::Null),
             _ => dsp::json::parse(&response.body).map_err(|error| PeerError::Answer(error.to_string())),
@@ -221,16 +271,18 @@ impl Peers {
                 status: status.as_u16(),
                 explanation,
                 believed: believed.is_ok(),
+                reply: Box::new(reply),
             });
         }
         believed?;
         Ok(Answer {
             body: body?,
             headers: response.headers,
+            reply,
         })
     }
 
-    /// Adds what shows the peer that a request is ours; the digest of the signature, if there is one.
+    /// Adds what shows the peer that a request is ours; the signature, if there is one.
     async fn identify(
         &self,
         peer: &Peer,
@@ -239,7 +291,7 @@ impl Peers {
         prev: Digest,
         body: &[u8],
         headers: &mut HeaderMap,
-    ) -> Result<Option<Digest>, PeerError> {
+    ) -> Result<Option<String>, PeerError> {
         if let Some(authorization) = self.trust.authorization(peer, url) {
             insert(headers, header::AUTHORIZATION.as_str(), &authorization)?;
         }
@@ -251,7 +303,7 @@ impl Peers {
             .trust
             .sign_request(&peer.did, method.as_str(), url, prev, body, now)?;
         insert(headers, SIGNATURE_HEADER, &signature)?;
-        Ok(Some(signature_digest(&signature)?))
+        Ok(Some(signature))
     }
 
     /// Whether an answer is the peer's: by its signature over the answer to the request `sent`, or because this peer does not sign.
@@ -259,7 +311,7 @@ impl Peers {
         let Some(sent) = sent else { return Ok(()) };
         let (signature, status) = (single(&response.headers), response.status.as_u16());
         self.trust
-            .authenticate_response(signature, &peer.did, sent, status, &response.body, (self.clock)())
+            .authenticate_response(signature, peer, sent, status, response.body.clone(), (self.clock)())
             .await?;
         Ok(())
     }

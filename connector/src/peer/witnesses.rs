@@ -102,8 +102,10 @@ impl Witnesses {
     /// Begins to ask a peer, unless it cannot sign or is asked already.
     fn follow(self: &Arc<Self>, did: &ParticipantId, asked: &mut BTreeSet<ParticipantId>, tracker: &TaskTracker) {
         let trust = &self.peers.trust;
-        let peer = trust.known(did).filter(|peer| trust.is_held(peer));
-        let Some(peer) = peer.filter(|_| asked.insert(did.clone())).cloned() else {
+        let peer = trust
+            .known(did, (self.peers.clock)())
+            .filter(|peer| trust.is_held(peer));
+        let Some(peer) = peer.filter(|_| asked.insert(did.clone())) else {
             return;
         };
         let this = self.clone();

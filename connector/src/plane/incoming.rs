@@ -41,6 +41,12 @@ pub struct Progress {
     /// The sender cannot sign: nothing about the bytes is proven.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsigned: bool,
+    /// The signed line that the newest connection began with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begin: Option<String>,
+    /// The signed end line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
 }
 
 impl Progress {
@@ -89,6 +95,7 @@ pub struct Incoming {
     bytes: u64,
     line: u64,
     stage: Stage,
+    begin: Option<String>,
     /// The last point at which everything agreed with the provider's signature.
     agreed: Progress,
 }
@@ -123,6 +130,7 @@ impl Incoming {
             bytes: from.bytes,
             line: 0,
             stage: Stage::Begin,
+            begin: None,
             agreed: from.clone(),
         })
     }
@@ -218,6 +226,7 @@ impl Incoming {
                     return Err(self.broken("it belongs to another agreement"));
                 }
                 self.stage = Stage::Records;
+                self.begin = std::str::from_utf8(line).ok().map(str::to_owned);
                 self.write(line)?;
             }
             (Some("cp"), Stage::Records) => {
@@ -231,6 +240,7 @@ impl Incoming {
                 self.stage = Stage::End;
                 self.agree(line, None)?;
                 self.agreed.complete = true;
+                self.agreed.end = std::str::from_utf8(line).ok().map(str::to_owned);
             }
             _ => return Err(self.broken("a control line is out of place")),
         }
@@ -246,6 +256,7 @@ impl Incoming {
             bytes: self.bytes,
             cursor,
             frontier,
+            begin: self.begin.clone(),
             ..Progress::default()
         };
         Ok(())

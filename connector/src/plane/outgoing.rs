@@ -3,7 +3,7 @@
 
 use super::{
     PlaneError,
-    pipeline::{Chunk, Decider, Piece, Pipeline, Release, Sealer, State},
+    pipeline::{Chunk, Decider, Framing, Piece, Pipeline, Release, Sealer, State},
 };
 use crate::{
     consent::{Gate, Index},
@@ -37,6 +37,8 @@ pub struct Report {
     pub root: Digest,
     /// The end line was handed over.
     pub complete: bool,
+    /// The signed lines that this stream began and ended with, as far as they were handed over.
+    pub framing: Framing,
 }
 
 /// Where the producer has to go on from after a change of epoch.
@@ -87,6 +89,7 @@ pub struct Outgoing {
     generation: u64,
     passed: State,
     begun: bool,
+    framing: Framing,
     done: bool,
     report: Option<oneshot::Sender<Report>>,
     pace: Option<Pace>,
@@ -135,6 +138,7 @@ pub fn start(
         generation: 0,
         passed,
         begun: false,
+        framing: Framing::default(),
         done: false,
         report: Some(report),
         pace: Pace::new(bytes_per_second),
@@ -193,6 +197,7 @@ impl Outgoing {
                 release: state.release.clone(),
                 root: state.frontier.root(),
                 complete,
+                framing: std::mem::take(&mut self.framing),
             });
         }
     }
@@ -214,6 +219,8 @@ impl Outgoing {
             Ok(Ok(())) => {
                 self.passed = chunk.after;
                 self.begun = true;
+                self.framing.begin = chunk.framing.begin.or_else(|| self.framing.begin.take());
+                self.framing.end = chunk.framing.end;
                 if chunk.last {
                     self.finish(true);
                 }

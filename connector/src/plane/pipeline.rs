@@ -148,6 +148,17 @@ pub struct Chunk {
     pub after: State,
     /// The last line is the end line.
     pub last: bool,
+    /// The begin line, if it is the first, and the end line, if it is the last: evidence for both parties.
+    pub framing: Framing,
+}
+
+/// The signed lines that a stream begins and ends with, without their line feeds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Framing {
+    /// `begin`.
+    pub begin: Option<Bytes>,
+    /// `end`.
+    pub end: Option<Bytes>,
 }
 
 /// One reading of a source: its two stages.
@@ -297,8 +308,10 @@ impl Sealer {
         let mut out = piece.bytes;
         let begin = if self.begun { None } else { Some(self.begin_line()?) };
         self.hash(&out);
+        let mut framing = Framing::default();
         if let Some(mut line) = begin {
             self.begun = true;
+            framing.begin = Some(Bytes::copy_from_slice(&line));
             line.push(b'\n');
             out.splice(..0, line);
         }
@@ -313,12 +326,16 @@ impl Sealer {
         if let Some(line) = control {
             out.extend_from_slice(&line);
             out.push(b'\n');
+            if piece.then == Then::End {
+                framing.end = Some(line.into());
+            }
         }
         Ok(Chunk {
             bytes: out.into(),
             epoch: piece.epoch,
             after: self.state.clone(),
             last: piece.then == Then::End,
+            framing,
         })
     }
 

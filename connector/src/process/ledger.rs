@@ -9,7 +9,7 @@ use crate::{
     dsp::{ParticipantId, Pid, Position, Role},
     jose,
     store::{Batch, Guard, StoreError, Version},
-    trust::Spent,
+    trust::{SIGNATURE_HEADER, Spent},
 };
 use policy::Timestamp;
 use serde_json::Value;
@@ -162,6 +162,7 @@ impl<K: Kind> Ledger<K> {
         batch.insert(K::INDEX, index_key(&core.peer, core.role, theirs), encode(&core.pid)?);
         batch.put(SEEN, message.key.opening(&core.pid), encode(answer)?);
         turn.entries.insert(0, received(record, message));
+        turn.exhibits.insert(0, (0, message.exhibit.clone()));
         match self.finish(batch, None, record, turn, now).await {
             Err(ProcessError::Store(StoreError::Conflict { guard })) if Some(guard) == spent => {
                 Err(ProcessError::Replayed)
@@ -273,29 +274,23 @@ impl<K: Kind> Ledger<K> {
         let (record, ()) = self
             .change(&entry.pid, now, |record: &mut K, turn| {
                 turn.delivered = Some(entry.clone());
+                turn.reply = outcome.reply().cloned();
+                turn.record(settled(entry, outcome));
                 let core = record.core_mut();
                 if !core.position.awaits(entry.number) {
-                    // Its fate was already known by another way (R3), or the process is over.
+                    // Its fate was already known by another way (R3), or the process is over: the answer is evidence all the same.
                     return Ok(());
                 }
-                let audit = |kind| {
-                    Entry::new(kind)
-                        .with("process", entry.pid.as_str())
-                        .with("peer", entry.peer.as_str())
-                        .with("message", entry.kind.as_str())
-                };
                 match outcome {
                     outbox::Outcome::Acknowledged { peer_pid, .. } => {
                         core.meet(peer_pid.as_ref())?;
                         core.position = core.position.acknowledged(core.role, entry.number);
                         core.head = jose::sha256(entry.body.as_bytes());
                         core.acknowledged = entry.number + 1;
-                        turn.record(audit(Recorded::Acknowledged));
                     }
-                    outbox::Outcome::Refused { status, explanation } => {
+                    outbox::Outcome::Refused { explanation, .. } => {
                         core.position = core.position.refused(core.role, entry.number);
                         core.explanation = Some(explanation.clone());
-                        turn.record(audit(Recorded::Refused).with("status", *status));
                     }
                 }
                 decide(record, turn)
@@ -324,6 +319,12 @@ impl<K: Kind> Ledger<K> {
         }
         if let Some(delivered) = &turn.delivered {
             outbox::unqueue(&delivered.pid, delivered.number, &mut batch);
+            if let Some(reply) = &turn.reply {
+                reply.keep(&mut batch, &delivered.pid, delivered.number)?;
+            }
+        }
+        for (number, exhibit) in &turn.exhibits {
+            exhibit.keep(&mut batch, &record.core().pid, *number)?;
         }
         batch.writes.extend(turn.batch.writes);
         let core = record.core();
@@ -367,6 +368,7 @@ fn step<K: Kind, E: Verdict>(
     core.updated = now;
     let mut turn = Turn::default();
     turn.record(received(&record, message));
+    turn.exhibit(&mut record, message.exhibit.clone());
     let state = record.core().state_name();
     let extra = decide(&mut record, &mut turn)?;
     let answer = Answer {
@@ -399,9 +401,35 @@ fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
         .with("message", message.kind)
         .with("state", record.core().state_name())
         .of("body", &message.body);
-    match &message.signed_with {
-        Some(key) => entry.of("signedWith", key),
-        None => entry.with("signed", false),
+    let signature = message.exhibit.about.header(SIGNATURE_HEADER);
+    match (&message.signed_with, signature) {
+        (Some(key), Some(signature)) => entry
+            .of("signedWith", key)
+            .of("signature", &jose::sha256(signature.as_bytes())),
+        _ => entry.with("signed", false),
+    }
+}
+
+/// What became of a message of ours, with the hashes that tie the entry to the archive.
+fn settled(sent: &Outgoing, outcome: &outbox::Outcome) -> Entry {
+    let kind = match outcome {
+        outbox::Outcome::Acknowledged { .. } => Recorded::Acknowledged,
+        outbox::Outcome::Refused { .. } => Recorded::Refused,
+    };
+    let entry = Entry::new(kind)
+        .with("process", sent.pid.as_str())
+        .with("peer", sent.peer.as_str())
+        .with("message", sent.kind.as_str())
+        .of("body", &jose::sha256(sent.body.as_bytes()));
+    let Some(reply) = outcome.reply() else { return entry };
+    let entry = entry
+        .with("status", reply.about.status)
+        .of("answer", &jose::sha256(&reply.body));
+    match (&reply.about.signature, &reply.about.answer_signature) {
+        (Some(ours), Some(theirs)) => entry
+            .of("signature", &jose::sha256(ours.as_bytes()))
+            .of("answerSignature", &jose::sha256(theirs.as_bytes())),
+        _ => entry.with("signed", false),
     }
 }
 

@@ -1,14 +1,16 @@
 //! What negotiations and transfers share: a record with a position, the messages already seen (R2), the messages still to be
-//! delivered (R1), and the one commit that holds all of it together with its audit entries.
+//! delivered (R1), what was exchanged as evidence, and the one commit that holds all of it together with its audit entries.
 //!
 //! Knows no message by name and decides nothing; `contract` and `transfer` do.
 
+pub mod archive;
 pub mod events;
 mod ledger;
 pub mod outbox;
 mod record;
 mod turn;
 
+pub use archive::{Exhibit, Reply};
 pub use events::{About, Events, Stirs};
 pub use ledger::Ledger;
 pub use outbox::{Outgoing, Protocol, Queue};

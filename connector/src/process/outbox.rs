@@ -1,6 +1,6 @@
 //! Messages that are decided and not yet delivered, and the wake-up calls for their dispatcher. No sending here.
 
-use super::{decode, encode};
+use super::{Reply, decode, encode};
 use crate::{
     dsp::{ParticipantId, Pid, message::Explanation},
     jose,
@@ -76,6 +76,8 @@ pub enum Outcome {
         peer_pid: Option<Pid>,
         /// The answer's body.
         body: Value,
+        /// The answer as it was; none when the message was known to have arrived by another way.
+        reply: Option<Reply>,
     },
     /// The peer will never take it.
     Refused {
@@ -83,7 +85,19 @@ pub enum Outcome {
         status: u16,
         /// What it said.
         explanation: Explanation,
+        /// The answer as it was.
+        reply: Reply,
     },
+}
+
+impl Outcome {
+    /// The peer's answer as it was.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::Acknowledged { reply, .. } => reply.as_ref(),
+            Self::Refused { reply, .. } => Some(reply),
+        }
+    }
 }
 
 impl Outgoing {

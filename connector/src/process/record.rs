@@ -1,6 +1,6 @@
 //! What every process record holds, and what a kind of process has to say about itself.
 
-use super::{About, ProcessError, Protocol};
+use super::{About, Incoming, ProcessError, Protocol};
 use crate::{
     dsp::{Machine, ParticipantId, Pid, Position, Role, message::Explanation, message::Pids},
     jose::Digest,
@@ -33,6 +33,9 @@ pub struct Core<M: Machine> {
     /// One more than the number of the newest message that was acknowledged (R6).
     #[serde(default)]
     pub acknowledged: u64,
+    /// How many things of this process are in the archive.
+    #[serde(default)]
+    pub archived: u64,
     /// When the process began here.
     pub created: Timestamp,
     /// When it last changed here.
@@ -53,6 +56,7 @@ impl<M: Machine> Clone for Core<M> {
             head: self.head,
             sent: self.sent,
             acknowledged: self.acknowledged,
+            archived: self.archived,
             created: self.created,
             updated: self.updated,
             explanation: self.explanation.clone(),
@@ -73,10 +77,21 @@ impl<M: Machine> Core<M> {
             head: Digest::EMPTY,
             sent: 0,
             acknowledged: 0,
+            archived: 0,
             created: now,
             updated: now,
             explanation: None,
         }
+    }
+
+    /// Takes the message with which a peer opens the process.
+    pub fn opened_by(&mut self, message: &Incoming<'_, M>) -> Result<(), ProcessError> {
+        self.meet(message.peer_pid)?;
+        self.position = self.position.receive(self.role, message.step)?;
+        self.head = message.body;
+        // The ledger keeps the message as the first.
+        self.archived = 1;
+        Ok(())
     }
 
     /// Both ids, as messages carry them.

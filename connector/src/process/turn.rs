@@ -1,6 +1,9 @@
 //! One message or command on its way to a commit: what comes in, what is answered, what goes out with it.
 
-use super::{Kind, Outgoing};
+use super::{
+    Exhibit, Kind, Outgoing, Reply,
+    archive::{About, Direction, Form},
+};
 use crate::{
     audit::{Entry, Kind as Recorded},
     dsp::{Machine, MessageId, ParticipantId, Pid, message::Pids},
@@ -43,6 +46,9 @@ pub struct Turn {
     pub(super) entries: Vec<Entry>,
     pub(super) batch: Batch,
     pub(super) delivered: Option<Outgoing>,
+    /// By number in the archive.
+    pub(super) exhibits: Vec<(u64, Exhibit)>,
+    pub(super) reply: Option<Reply>,
 }
 
 impl Turn {
@@ -54,6 +60,13 @@ impl Turn {
     /// Further writes for the same commit; must not carry guards of its own.
     pub fn batch(&mut self) -> &mut Batch {
         &mut self.batch
+    }
+
+    /// Keeps something that was exchanged in the archive of the process.
+    pub fn exhibit<K: Kind>(&mut self, record: &mut K, exhibit: Exhibit) {
+        let core = record.core_mut();
+        self.exhibits.push((core.archived, exhibit));
+        core.archived += 1;
     }
 
     /// Queues a message whose step the record's position already holds as pending.
@@ -73,13 +86,21 @@ impl Turn {
             not_before: draft.not_before,
         };
         core.sent += 1;
+        let about = About {
+            url: outgoing.url().ok().map(String::from),
+            headers: outgoing.headers.clone(),
+            sent: Some(outgoing.number),
+            ..About::new(Direction::Out, Form::Message, draft.kind, &outgoing.peer, now)
+        };
+        let body = outgoing.body.clone().into();
         self.record(
             Entry::new(Recorded::MessageOut)
-                .with("process", core.pid.as_str())
-                .with("peer", core.peer.as_str())
+                .with("process", outgoing.pid.as_str())
+                .with("peer", outgoing.peer.as_str())
                 .with("message", draft.kind)
                 .of("body", &jose::sha256(outgoing.body.as_bytes())),
         );
+        self.exhibit(record, Exhibit { about, body });
         self.outgoing.push(outgoing);
     }
 }
@@ -118,6 +139,8 @@ pub struct Incoming<'a, M: Machine> {
     pub signed_with: Option<Digest>,
     /// Its id, to be spent with what it causes.
     pub spent: Spent,
+    /// The message itself, for the archive.
+    pub exhibit: Exhibit,
     /// In this state it takes no step and only renews what it carries: EDC answers a consumer's resumption with a start of its own.
     pub renews_in: Option<M::State>,
 }

@@ -8,6 +8,7 @@ use crate::{
     plane::PlaneError,
     process::{ProcessError, Verdict},
     store::StoreError,
+    trust::TrustError,
 };
 
 /// Why a transfer did not take a step. Nothing changed.
@@ -40,6 +41,9 @@ pub enum TransferError {
     /// The receipt is not a receipt for what was sent.
     #[error("the receipt is not for what was sent: {0}")]
     Receipt(String),
+    /// The other party is not one that we talk to now.
+    #[error("the other party of this transfer: {0}")]
+    NotAPeer(#[from] TrustError),
     /// Signing failed.
     #[error("signing failed: {0}")]
     Signing(#[from] JoseError),
@@ -72,9 +76,13 @@ impl Verdict for TransferError {
             | Self::Callback(_)
             | Self::Invalid(_)
             | Self::Receipt(_) => true,
-            Self::Signing(_) | Self::Plane(_) | Self::Token | Self::NotStarted | Self::Ended | Self::TooManyStreams => {
-                false
-            }
+            Self::NotAPeer(_)
+            | Self::Signing(_)
+            | Self::Plane(_)
+            | Self::Token
+            | Self::NotStarted
+            | Self::Ended
+            | Self::TooManyStreams => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Transfer processes: the control side of the data plane, in both roles. Sends nothing itself; opens and stops streams.
 
 mod error;
+mod members;
 mod pull;
 mod push;
 mod reception;
@@ -28,7 +29,8 @@ use crate::{
     jose::{self},
     plane::CursorKey,
     process::{
-        Answer, Core, Events, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn, outbox::Outcome,
+        Answer, Core, Events, Exhibit, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn,
+        outbox::Outcome,
     },
     trust::{Peer, Trust, Verified},
 };
@@ -89,6 +91,8 @@ pub struct Call<'a> {
     pub message: &'a Verified<Received<TransferMessage>>,
     /// The receipt, if one came along.
     pub receipt: Option<&'a str>,
+    /// The address that it was sent to, as we advertise it.
+    pub url: &'a str,
 }
 
 /// The transfer service of one connector.
@@ -98,6 +102,7 @@ pub struct Transfers {
     pulls: Arc<Queue>,
     pushes: Arc<Queue>,
     live: Live,
+    claims: members::Claims,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
 }
@@ -112,6 +117,7 @@ impl Transfers {
             pulls: Arc::default(),
             pushes: Arc::default(),
             live: Live::default(),
+            claims: members::Claims::default(),
             ends: TaskTracker::new(),
         }
     }
@@ -171,6 +177,7 @@ impl Transfers {
             return Err(TransferError::UnknownFormat(format.chars().take(80).collect()));
         }
         let stored = self.agreement(agreement, Role::Consumer).await?;
+        self.parts.trust.meet(&stored.provider, now).await?;
         let core = Core::new(pid, stored.provider.clone(), Role::Consumer, peer_base, now);
         let held = self.parts.decisions.transfers == Mode::Manual;
         let mut record = TransferRecord::new(core, &stored, format, held);
@@ -310,7 +317,7 @@ impl Transfers {
             .consumer
             .as_ref()
             .ok_or(MessageError::Missing("consumerPid"))?;
-        let incoming = incoming(&call, Some(theirs));
+        let incoming = incoming(&call, Some(theirs), now);
         if let Some(pid) = self.ledger.find(&sender.did, Role::Provider, theirs).await? {
             let record = self.ledger.of_peer(&pid, &sender.did).await?;
             if let Some(answer) = self.ledger.opened(&pid, &incoming).await? {
@@ -349,12 +356,7 @@ impl Transfers {
             callback.clone(),
             now,
         );
-        core.meet(Some(theirs))?;
-        core.position = core
-            .position
-            .receive(Role::Provider, incoming.step)
-            .map_err(ProcessError::from)?;
-        core.head = incoming.body;
+        core.opened_by(&incoming)?;
         let mut record = TransferRecord::new(core, &stored, format, held);
         destination(&mut record, data_address.as_ref(), sender)?;
         let answer = Answer {
@@ -385,7 +387,7 @@ impl Transfers {
         if mine.as_ref() != Some(pid) {
             return Err(MessageError::PidMismatch.into());
         }
-        let mut incoming = incoming(&call, theirs.as_ref());
+        let mut incoming = incoming(&call, theirs.as_ref(), now);
         if matches!(received.message, TransferMessage::Start { .. }) && call.message.signed_with().is_none() {
             incoming.renews_in = Some(State::Started);
         }
@@ -451,6 +453,7 @@ impl Transfers {
             (TransferMessage::Completion, _) => {
                 if let Some(receipt) = call.receipt {
                     let digest = record.take_receipt(receipt, keys)?;
+                    record.keep_receipt(turn, receipt, now);
                     turn.record(record.receipt_entry(&digest));
                 }
                 Ok(None)
@@ -519,17 +522,19 @@ fn after_refusal(
     }
 }
 
-fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>) -> Incoming<'a, Transfer> {
+fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>, now: Timestamp) -> Incoming<'a, Transfer> {
     let received = call.message.value();
+    let kind = received.message.type_name();
     Incoming {
         step: received.message.step(),
-        kind: received.message.type_name(),
+        kind,
         peer_pid,
         sender: &call.message.sender().did,
         key: MessageKey::of(received.id.as_ref(), call.message),
         body: call.message.body_digest(),
         signed_with: call.message.signed_with(),
         spent: call.message.spent(),
+        exhibit: Exhibit::received(call.message, kind, call.url, &[(RECEIPT_HEADER, call.receipt)], now),
         renews_in: None,
     }
 }

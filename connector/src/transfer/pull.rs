@@ -165,15 +165,11 @@ impl Puller {
         stop: &CancellationToken,
         counts: &watch::Sender<Counts>,
     ) -> Result<(), TransferError> {
-        let peer = self
-            .transfers
-            .parts
-            .trust
-            .known(&record.core.peer)
-            .ok_or_else(|| TransferError::Invalid("the peer is not configured any more".into()))?;
+        let trust = &self.transfers.parts.trust;
+        let peer = trust.meet(&record.core.peer, crate::clock::now()).await?;
         let sink = self.transfers.sink(&record, crate::clock::now()).await?;
         let stream = tokio::select! {
-            stream = self.open(&record, peer) => stream?,
+            stream = self.open(&record, &peer) => stream?,
             () = stop.cancelled() => return Err(PlaneError::Stopped.into()),
         };
         let progress = self
@@ -236,7 +232,8 @@ impl Puller {
                 record.progress = progress.clone();
                 record.receipt = receipt.clone();
                 record.core.explanation = None;
-                turn.record(entry.clone());
+                let entry = record.keep_reception(turn, entry.clone(), now);
+                turn.record(entry);
                 if record.held {
                     return Ok(());
                 }

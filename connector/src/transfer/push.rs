@@ -114,18 +114,11 @@ impl Pusher {
     async fn attempt(&self, record: &TransferRecord) -> Result<(), TransferError> {
         let address = record.data_address.as_ref().ok_or(TransferError::NotStarted)?;
         let url = address.endpoint.clone().ok_or(TransferError::NotStarted)?;
-        let peer = self
-            .transfers
-            .parts
-            .trust
-            .known(&record.core.peer)
-            .ok_or_else(|| TransferError::Invalid("the peer is not configured any more".into()))?;
+        let trust = &self.transfers.parts.trust;
+        let peer = trust.meet(&record.core.peer, crate::clock::now()).await?;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(lines::MEDIA_TYPE));
-        headers.extend(super::pull::authorization(
-            address,
-            self.transfers.parts.trust.is_held(peer),
-        )?);
+        headers.extend(super::pull::authorization(address, trust.is_held(&peer))?);
         let reset = CancellationToken::new();
         let (body, ended) = self
             .transfers
@@ -169,14 +162,15 @@ impl Transfers {
         now: policy::Timestamp,
     ) -> Result<(), TransferError> {
         let trust = &self.parts.trust;
-        let keys = match trust.known(&record.core.peer).filter(|peer| trust.is_held(peer)) {
-            Some(peer) => trust.resolver().newest(peer, now).await.ok(),
+        let keys = match trust.addressee(&record.core.peer).filter(|peer| trust.is_held(peer)) {
+            Some(peer) => trust.resolver().newest(&peer, now).await.ok(),
             None => None,
         };
         self.ledger
             .change(&record.core.pid, now, |record: &mut TransferRecord, turn| {
                 if let (Some(receipt), Some(_)) = (receipt, &keys) {
                     let digest = record.take_receipt(receipt, keys.as_deref())?;
+                    record.keep_receipt(turn, receipt, now);
                     turn.record(record.receipt_entry(&digest));
                 }
                 record.pushed = true;

@@ -182,17 +182,15 @@ impl Transfers {
     pub(super) async fn sink(&self, record: &TransferRecord, now: Timestamp) -> Result<Sink, TransferError> {
         let trust = &self.parts.trust;
         let invalid = |why: String| TransferError::Invalid(why);
-        let peer = trust
-            .known(&record.core.peer)
-            .ok_or_else(|| invalid("the peer is not configured any more".into()))?;
+        let peer = trust.meet(&record.core.peer, now).await?;
         let path = file(&self.parts.received, &record.core.pid);
-        if !trust.is_held(peer) {
+        if !trust.is_held(&peer) {
             let raw = tokio::task::spawn_blocking(move || Raw::open(&path)).await;
             return Ok(Sink::Raw(raw.map_err(|_| PlaneError::Incomplete)??));
         }
         let document = trust
             .resolver()
-            .newest(peer, now)
+            .newest(&peer, now)
             .await
             .map_err(|error| invalid(error.to_string()))?;
         let transfer = record
@@ -347,7 +345,8 @@ impl Transfers {
                     record.progress = progress.clone();
                     record.receipt = receipt.clone();
                     record.core.explanation = None;
-                    turn.record(entry.clone());
+                    let entry = record.keep_reception(turn, entry.clone(), now);
+                    turn.record(entry);
                     Ok(())
                 },
             )

@@ -11,10 +11,14 @@ use crate::{
     },
     jose::{self, Digest, token},
     plane::{incoming::Progress, outgoing::Report},
-    process::{About, Core, Draft, Kind, ProcessError, Protocol, Turn},
+    process::{
+        About, Core, Draft, Exhibit, Kind, ProcessError, Protocol, Turn,
+        archive::{Direction, Form},
+    },
     store::Table,
     trust::did::Document,
 };
+use bytes::Bytes;
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -148,6 +152,48 @@ impl TransferRecord {
         }
         self.data_address = Some(address.clone());
         Ok(())
+    }
+
+    /// Keeps the signed lines of a stream in the archive; the hashes that tie `entry` to them are added to it.
+    pub(super) fn keep_lines(
+        &mut self,
+        turn: &mut Turn,
+        lines: [(&'static str, Option<Bytes>); 2],
+        entry: Entry,
+        now: Timestamp,
+    ) -> Entry {
+        let direction = match self.core.role {
+            Role::Provider => Direction::Out,
+            Role::Consumer => Direction::In,
+        };
+        let peer = self.core.peer.clone();
+        lines.into_iter().fold(entry, |entry, (name, line)| {
+            let Some(line) = line else { return entry };
+            let entry = entry.of(name, &jose::sha256(&line));
+            turn.exhibit(self, Exhibit::of(direction, Form::Line, name, &peer, line, now));
+            entry
+        })
+    }
+
+    /// Consumer: keeps the signed lines of what was received and our receipt for it.
+    pub(super) fn keep_reception(&mut self, turn: &mut Turn, entry: Entry, now: Timestamp) -> Entry {
+        let line = |line: &Option<String>| line.as_ref().map(|line| Bytes::copy_from_slice(line.as_bytes()));
+        let lines = [("begin", line(&self.progress.begin)), ("end", line(&self.progress.end))];
+        let entry = self.keep_lines(turn, lines, entry, now);
+        if let Some(receipt) = self.receipt.clone() {
+            self.keep_receipt(turn, &receipt, now);
+        }
+        entry
+    }
+
+    /// Keeps a receipt in the archive, whether it came or was signed here.
+    pub(super) fn keep_receipt(&mut self, turn: &mut Turn, receipt: &str, now: Timestamp) {
+        let direction = match self.core.role {
+            Role::Provider => Direction::In,
+            Role::Consumer => Direction::Out,
+        };
+        let (peer, body) = (self.core.peer.clone(), Bytes::copy_from_slice(receipt.as_bytes()));
+        turn.exhibit(self, Exhibit::of(direction, Form::Receipt, "receipt", &peer, body, now));
     }
 
     pub(super) fn released(&mut self, report: &Report) {

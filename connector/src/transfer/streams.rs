@@ -3,7 +3,7 @@
 use super::{TransferError, TransferRecord, Transfers};
 use crate::{
     audit::{Entry, Kind as Recorded},
-    catalog::{SourceSpec, read_policy, shape},
+    catalog::{self, SourceSpec, read_policy, shape},
     consent::Gate,
     contract::StoredAgreement,
     dsp::{
@@ -14,7 +14,7 @@ use crate::{
     jose::Signer,
     plane::{PlaneError, Rules, outgoing, pipeline::Pipeline},
 };
-use policy::{Action, Facts, Stage, Timestamp};
+use policy::{Stage, Timestamp};
 use serde_json::json;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -37,9 +37,8 @@ impl Transfers {
         let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(crate::catalog::list(&reasons));
         let policy = read_policy(&stored.agreement)?;
         policy.check(Stage::Transfer).map_err(refuse)?;
-        policy
-            .plan(&Facts::new(now, stored.consumer.as_str(), Action::Use))
-            .map_err(refuse)
+        let consumer = self.parts.trust.party(&stored.consumer, now);
+        policy.plan(&catalog::facts(&consumer, now)).map_err(refuse)
     }
 
     /// Where the data of a transfer are fetched from us or sent to us, with a new token; the old one is good no more.
@@ -100,6 +99,9 @@ impl Transfers {
     ) -> Result<(outgoing::Outgoing, JoinHandle<()>), TransferError> {
         let pid = &record.core.pid;
         let stored = self.agreement(&record.agreement, Role::Provider).await?;
+        // An agreement has no force while its consumer is not one that we talk to.
+        self.parts.trust.meet(&stored.consumer, now).await?;
+        self.claims.note(pid, &self.parts.trust.party(&stored.consumer, now));
         let rules = Arc::new(self.rules(record, &stored, now).await?);
         let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
@@ -201,7 +203,10 @@ impl Transfers {
                 now,
                 |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
                     record.released(report);
-                    turn.record(entry.clone());
+                    let framing = report.framing.clone();
+                    let lines = [("begin", framing.begin), ("end", framing.end)];
+                    let entry = record.keep_lines(turn, lines, entry.clone(), now);
+                    turn.record(entry);
                     Ok(())
                 },
             )

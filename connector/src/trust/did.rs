@@ -4,14 +4,19 @@ use super::logs::{self, PublishedLog};
 use crate::{
     audit::LogKey,
     dsp::{self, ParticipantId},
-    jose::{VerifyingKey, key::KeyError},
+    jose::{CredentialKey, VerifyingKey, key::KeyError},
     net::NetError,
+    store::StoreError,
 };
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use url::Url;
 
 /// The name of the signature profile, as documents advertise it (`signatureProfiles`).
 pub const PROFILE: &str = "DSP-JWS-1";
+
+/// The type of the service entry that leads to a participant's credentials (W3C well-known presentation of linked claims).
+pub const PRESENTATION_SERVICE: &str = "LinkedVerifiablePresentation";
 
 /// Why a DID gives no usable key or service.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +27,9 @@ pub enum DidError {
     /// The document could not be fetched.
     #[error("the DID document cannot be fetched: {0}")]
     Fetch(#[from] NetError),
+    /// It did not come in time.
+    #[error("the DID document cannot be fetched: no answer in time")]
+    Late,
     /// Another caller's fetch of it failed while this one waited.
     #[error("the DID document cannot be fetched: it was tried a moment ago")]
     JustFailed,
@@ -42,6 +50,9 @@ pub enum DidError {
         /// Why.
         cause: KeyError,
     },
+    /// What was fetched could not be kept, and what cannot be kept proves nothing later.
+    #[error("the DID document cannot be kept: {0}")]
+    Store(#[from] StoreError),
     /// The document names no service of ours.
     #[error("the DID document names no data service")]
     NoService,
@@ -79,19 +90,45 @@ pub fn document_url(did: &ParticipantId) -> Result<Url, DidError> {
     Ok(url)
 }
 
+/// Largest DID document that is read, in bytes.
+pub const MAX_DOCUMENT: usize = 64 * 1024;
+
+/// Most verification methods that are looked at.
+const MAX_METHODS: usize = 32;
+
+/// What a key may be used for (W3C DID 1.0 §5.3): a document lists it under this relationship or it is not for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// `assertionMethod`: messages, agreements, credentials.
+    Assertion,
+    /// `authentication`: presentations.
+    Authentication,
+}
+
 /// A DID document, as far as we use it.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// Whose it is.
     pub id: ParticipantId,
-    /// Keys that it lists as its own, by absolute id, and whether they stand under `assertionMethod`.
-    keys: Vec<(String, VerifyingKey, bool)>,
+    methods: Vec<Method>,
     /// It says that its owner signs messages (`signatureProfiles` of a service).
     pub signs: bool,
     /// The root of the connector (`serviceEndpoint` of the data service, without the well-known path).
     pub root: Option<Url>,
+    /// Where the participant presents its credentials to anyone (`LinkedVerifiablePresentation`).
+    pub presentation: Option<Url>,
     /// Its audit log.
     pub log: Option<PublishedLog>,
+}
+
+/// A verification method whose key is of a kind that we use.
+#[derive(Clone, Debug)]
+struct Method {
+    /// Its absolute id.
+    kid: String,
+    key: CredentialKey,
+    asserts: bool,
+    authenticates: bool,
 }
 
 impl Document {
@@ -107,26 +144,43 @@ impl Document {
                 .and_then(Value::as_array)
                 .map_or(&[] as &[Value], Vec::as_slice)
         };
-        let mut keys = Vec::new();
-        for method in list("verificationMethod").iter().take(32) {
-            let (Some(id), Some(jwk)) = (method.get("id").and_then(Value::as_str), method.get("publicKeyJwk")) else {
+        let listed = |under: &str, kid: &str| {
+            list(under)
+                .iter()
+                .any(|m| m.as_str().is_some_and(|id| absolute(did, id) == kid))
+        };
+        let (mut methods, mut seen) = (Vec::new(), HashSet::new());
+        for method in list("verificationMethod").iter().take(MAX_METHODS) {
+            let Some(id) = method.get("id").and_then(Value::as_str) else {
                 continue;
             };
             let kid = absolute(did, id);
+            // Of two methods with one id, two readers could take either.
+            if !seen.insert(kid.clone()) {
+                return Err(refuse("two of its verification methods have the same id"));
+            }
             let owned = method
                 .get("controller")
                 .and_then(Value::as_str)
                 .is_none_or(|c| c == did.as_str());
-            let listed = list("assertionMethod")
-                .iter()
-                .any(|m| m.as_str().map(|m| absolute(did, m)) == Some(kid.clone()));
-            if !owned || !kid.starts_with(&format!("{did}#")) {
+            let Some(jwk) = method.get("publicKeyJwk").filter(|_| owned) else {
+                continue;
+            };
+            if kid.strip_prefix(did.as_str()).is_none_or(|name| !name.starts_with('#')) {
                 continue;
             }
-            match VerifyingKey::from_jwk(jwk) {
-                Ok(key) => keys.push((kid, key, listed)),
-                Err(cause) if listed => return Err(DidError::BadKey { kid, cause }),
-                Err(_) => {}
+            let (asserts, authenticates) = (listed("assertionMethod", &kid), listed("authentication", &kid));
+            match CredentialKey::from_jwk(jwk) {
+                Ok(key) => methods.push(Method {
+                    kid,
+                    key,
+                    asserts,
+                    authenticates,
+                }),
+                // Keys of other kinds may stand there too, for others to use, and keys that nobody uses any more.
+                Err(KeyError::Member("kty" | "crv")) => {}
+                Err(_) if !asserts && !authenticates => {}
+                Err(cause) => return Err(DidError::BadKey { kid, cause }),
             }
         }
         let signs = list("service").iter().any(|service| {
@@ -140,24 +194,51 @@ impl Document {
             .map(|endpoint| endpoint.strip_suffix(dsp::WELL_KNOWN_VERSION).unwrap_or(endpoint))
             .map(|endpoint| Url::parse(endpoint).map_err(|_| refuse("its data service has no usable address")))
             .transpose()?;
+        let presentation = list("service")
+            .iter()
+            .find(|service| service.get("type").and_then(Value::as_str) == Some(PRESENTATION_SERVICE))
+            .and_then(|service| match service.get("serviceEndpoint")? {
+                Value::Array(many) => many.first()?.as_str(),
+                one => one.as_str(),
+            })
+            .map(|endpoint| Url::parse(endpoint).map_err(|_| refuse("its presentation has no usable address")))
+            .transpose()?;
         Ok(Self {
             id: did.clone(),
-            keys,
+            methods,
             signs,
             root,
+            presentation,
             log: PublishedLog::read(value),
         })
     }
 
-    /// The key with this absolute id, if its owner signs with it today (`assertionMethod`).
+    /// The key with this absolute id, if it is one for messages and its owner signs with it today.
     pub fn key(&self, kid: &str) -> Option<&VerifyingKey> {
-        let listed = self.keys.iter().find(|(id, _, listed)| id == kid && *listed);
-        listed.map(|(_, key, _)| key)
+        self.key_for(kid, Use::Assertion)?.for_messages()
     }
 
     /// The key with this absolute id, be it one that only proves what was signed before (`verificationMethod`).
     pub fn ever(&self, kid: &str) -> Option<&VerifyingKey> {
-        self.keys.iter().find(|(id, ..)| id == kid).map(|(_, key, _)| key)
+        self.method(kid)?.for_messages()
+    }
+
+    /// The key with this absolute id, if the document lists it for this use.
+    pub fn key_for(&self, kid: &str, wanted: Use) -> Option<&CredentialKey> {
+        let method = self.methods.iter().find(|method| method.kid == kid)?;
+        let listed = match wanted {
+            Use::Assertion => method.asserts,
+            Use::Authentication => method.authenticates,
+        };
+        listed.then_some(&method.key)
+    }
+
+    /// The key with this absolute id, whatever it is for: only for who knows the key by other means, such as a pinned thumbprint.
+    pub fn method(&self, kid: &str) -> Option<&CredentialKey> {
+        self.methods
+            .iter()
+            .find(|method| method.kid == kid)
+            .map(|method| &method.key)
     }
 }
 
@@ -267,68 +348,10 @@ impl Own {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn url(did: &str) -> Result<String, DidError> {
-        document_url(&did.parse().unwrap()).map(|url| url.to_string())
-    }
-
-    #[test]
-    fn did_web_maps_to_its_document() {
-        assert_eq!(
-            url("did:web:a.example").unwrap(),
-            "https://a.example/.well-known/did.json"
-        );
-        assert_eq!(
-            url("did:web:localhost%3A8443").unwrap(),
-            "https://localhost:8443/.well-known/did.json"
-        );
-        assert_eq!(
-            url("did:web:a.example:u:bob").unwrap(),
-            "https://a.example/u/bob/did.json"
-        );
-    }
-
-    #[test]
-    fn did_web_that_would_reach_elsewhere_is_refused() {
-        for bad in [
-            "did:key:z6Mk",
-            "did:web:a.example%2Fx",
-            "did:web:a@b.example",
-            "did:web:a.example:..:x",
-            "did:web:a.example::x",
-            "did:web:a.example\\b",
-        ] {
-            assert!(url(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_key_that_only_verifies_leaves_every_relationship_and_stays_readable() {
-        let did: ParticipantId = "did:web:a.example".parse().unwrap();
-        let (old, new) = (crate::jose::testing::rfc8037_jwk(), crate::jose::testing::rfc7515_jwk());
-        let mut own = Own::new(did.clone(), "https://a.example", "did:web:a.example#k2", new);
-        own.keys.push(Published {
-            kid: "did:web:a.example#k1".into(),
-            jwk: old,
-            uses: Uses::VerifyingOnly,
-        });
-        own.services
-            .push(json!({"id": "did:web:a.example#x", "type": "X", "serviceEndpoint": "https://a.example/x"}));
-        let document = own.document();
-        assert_eq!(document["verificationMethod"].as_array().unwrap().len(), 2);
-        for relationship in ["assertionMethod", "authentication", "capabilityInvocation"] {
-            assert_eq!(
-                document[relationship],
-                json!(["did:web:a.example#k2"]),
-                "{relationship}"
-            );
-        }
-        assert_eq!(document["service"].as_array().unwrap().last().unwrap()["type"], "X");
-        let read = Document::read(&did, &document).unwrap();
-        assert!(read.key("did:web:a.example#k2").is_some());
-        assert!(read.key("did:web:a.example#k1").is_none(), "it signs nothing any more");
-    }
+/// The service entry of our own document that leads to our credentials.
+pub fn presentation_service(did: &ParticipantId, endpoint: &str) -> Value {
+    json!({"id": format!("{did}#membership"), "type": PRESENTATION_SERVICE, "serviceEndpoint": endpoint})
 }
+
+#[cfg(test)]
+mod tests;

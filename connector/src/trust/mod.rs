@@ -1,18 +1,23 @@
-//! Who a message comes from: the peers that the operator lists, their DID documents, and the proof that a message is theirs.
+//! Who a message comes from: the peers that the operator lists and the members of a governance authority, their DID documents, and the
+//! proof that a message is theirs.
 //!
 //! `Trust::authenticate` is the only maker of [`Verified`]. It never decides what a verified peer may do.
 
 pub mod did;
 pub mod external;
+pub mod history;
 pub mod keys;
 pub mod logs;
+pub mod membership;
 pub mod pins;
 pub mod plain;
 pub mod resolver;
 pub mod spent;
 
+pub use history::History;
 pub use keys::{KeyState, Keyring, Keys, OwnKey};
 pub use logs::PublishedLog;
+pub use membership::{Memberships, NotAMember};
 pub use pins::{Pin, Pins};
 pub use plain::{Identity, Token};
 pub use resolver::{Resolver, ResolverSettings};
@@ -24,8 +29,9 @@ use crate::{
     net::Reach,
     store::StoreError,
 };
+use bytes::Bytes;
 use did::DidError;
-use policy::Timestamp;
+use policy::{Claims, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::HashMap, sync::Arc};
@@ -77,6 +83,12 @@ pub enum TrustError {
     /// The sender is not in the configuration, or not as one that signs.
     #[error("the sender is not a known peer")]
     UnknownPeer,
+    /// Nor is it a member.
+    #[error("the sender is neither a known peer nor a member: {0}")]
+    NotAMember(#[from] NotAMember),
+    /// The authority has said that the key counts no more.
+    #[error("the key was revoked by the governance authority")]
+    RevokedKey,
     /// `Authorization` is not that of a peer whom the configuration lets speak without signatures.
     #[error("the caller is not authorized")]
     Unauthorized,
@@ -98,7 +110,8 @@ pub enum TrustError {
 #[derive(Clone, Debug)]
 pub struct Verified<T> {
     value: T,
-    sender: Peer,
+    body: Bytes,
+    sender: Arc<Peer>,
     proof: Proof,
 }
 
@@ -115,6 +128,19 @@ impl<T> Verified<T> {
     /// The value.
     pub fn value(&self) -> &T {
         &self.value
+    }
+
+    /// The bytes that it was read from, exactly as they came.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The header value that signed them, letter for letter, if anything was signed.
+    pub fn signature(&self) -> Option<String> {
+        match &self.proof {
+            Proof::Signed { opened, .. } => Some(opened.header_value()),
+            Proof::Plain { .. } => None,
+        }
     }
 
     /// Who sent it.
@@ -150,6 +176,7 @@ impl<T> Verified<T> {
     pub fn try_map<U, E>(self, read: impl FnOnce(T) -> Result<U, E>) -> Result<Verified<U>, E> {
         Ok(Verified {
             value: read(self.value)?,
+            body: self.body,
             sender: self.sender,
             proof: self.proof,
         })
@@ -179,23 +206,42 @@ pub struct Exchange {
     pub body: Digest,
 }
 
+/// A participant, and what is verified about it: what policies are asked with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// Its participant id.
+    pub did: ParticipantId,
+    /// Claims of its credentials; none for a participant that is no member.
+    pub claims: Claims,
+}
+
 /// Our own identity, the peers, and their keys.
 pub struct Trust {
     own: did::Own,
     keys: Keys,
     pins: Pins,
-    peers: HashMap<ParticipantId, Peer>,
-    resolver: Resolver,
+    peers: HashMap<ParticipantId, Arc<Peer>>,
+    memberships: Option<Arc<Memberships>>,
+    resolver: Arc<Resolver>,
 }
 
 impl Trust {
     /// Puts the parts together. `own` is our document without the keys that sign messages: those are of the keyring.
-    pub fn new(own: did::Own, keys: Keys, pins: Pins, peers: Vec<Peer>, resolver: Resolver) -> Self {
+    pub fn new(
+        own: did::Own,
+        keys: Keys,
+        pins: Pins,
+        peers: Vec<Peer>,
+        memberships: Option<Arc<Memberships>>,
+        resolver: Arc<Resolver>,
+    ) -> Self {
+        let by_did = |peer: Peer| (peer.did.clone(), Arc::new(peer));
         Self {
             own,
             keys,
             pins,
-            peers: peers.into_iter().map(|peer| (peer.did.clone(), peer)).collect(),
+            peers: peers.into_iter().map(by_did).collect(),
+            memberships,
             resolver,
         }
     }
@@ -210,6 +256,12 @@ impl Trust {
         let mut own = self.own.clone();
         own.keys.splice(0..0, self.keys.current().published());
         own.document()
+    }
+
+    /// Keeps our document as it is now, if it was not like that before: at the start, and whenever our keys have changed.
+    pub async fn note_document(&self, now: Timestamp) -> Result<(), DidError> {
+        let version = history::Version::of(&self.document())?;
+        Ok(self.resolver.history().note(self.me(), &version, now).await?)
     }
 
     /// Our keys.
@@ -232,37 +284,74 @@ impl Trust {
         &self.resolver
     }
 
+    /// The members, where there is an authority.
+    pub fn memberships(&self) -> Option<&Arc<Memberships>> {
+        self.memberships.as_ref()
+    }
+
     /// The peers of the configuration, in no order.
-    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
+    pub fn peers(&self) -> impl Iterator<Item = &Arc<Peer>> {
         self.peers.values()
     }
 
-    /// A peer by DID, or by the name that the operator gave it.
-    pub fn peer(&self, did_or_name: &str) -> Option<&Peer> {
+    /// A peer of the configuration, by DID or by the name that the operator gave it.
+    pub fn peer(&self, did_or_name: &str) -> Option<&Arc<Peer>> {
         self.peers
             .values()
             .find(|peer| peer.did.as_str() == did_or_name || peer.name.as_deref() == Some(did_or_name))
     }
 
-    /// A peer by DID.
-    pub fn known(&self, did: &ParticipantId) -> Option<&Peer> {
-        self.peers.get(did)
+    /// A peer of the configuration, or a member that is known to be one now.
+    pub fn known(&self, did: &ParticipantId, now: Timestamp) -> Option<Arc<Peer>> {
+        let member = || Some(self.memberships.as_ref()?.member(did, now)?.peer.clone());
+        self.peers.get(did).cloned().or_else(member)
     }
 
-    /// Everything about a request that can be refused before its body is read: shape, sender, audience, route, time.
-    pub fn plausible(&self, signature: &str, method: &str, url: &str, now: Timestamp) -> Result<(), TrustError> {
+    /// A peer of the configuration, or a member, looked up if it is not known.
+    pub async fn meet(&self, did: &ParticipantId, now: Timestamp) -> Result<Arc<Peer>, TrustError> {
+        match (self.peers.get(did), &self.memberships) {
+            (Some(peer), _) => Ok(peer.clone()),
+            (None, Some(memberships)) => Ok(memberships.admit(did, now).await?.peer.clone()),
+            (None, None) => Err(TrustError::UnknownPeer),
+        }
+    }
+
+    /// Whom to tell what was decided about a process of ours: its peer may be a member no more, and is told that too.
+    pub fn addressee(&self, did: &ParticipantId) -> Option<Arc<Peer>> {
+        let former = || Some(Arc::new(self.memberships.as_ref()?.stranger(did)));
+        self.peers.get(did).cloned().or_else(former)
+    }
+
+    /// A participant with what is verified about it now; ourselves too.
+    pub fn party(&self, did: &ParticipantId, now: Timestamp) -> Party {
+        let claims = self
+            .memberships
+            .as_ref()
+            .map(|memberships| memberships.claims(did, now));
+        Party {
+            did: did.clone(),
+            claims: claims.unwrap_or_default(),
+        }
+    }
+
+    /// Everything about a request that can be refused before its body is read: shape, audience, route, time, sender. A sender whom
+    /// nobody configured is looked up only when all the rest is right.
+    pub async fn plausible(&self, signature: &str, method: &str, url: &str, now: Timestamp) -> Result<(), TrustError> {
         let unverified = Unverified::parse(signature)?;
-        self.claimed(&unverified)?;
+        let sender = self.claimed(&unverified)?;
         unverified.check(self.me().as_str(), Binding::Request { method, url }, now)?;
+        self.meet(&sender, now).await?;
         Ok(())
     }
 
-    /// The peer that the sender claims to be.
-    fn claimed(&self, unverified: &Unverified) -> Result<&Peer, TrustError> {
+    /// The participant that the sender claims to be, if one like it may come signed.
+    fn claimed(&self, unverified: &Unverified) -> Result<ParticipantId, TrustError> {
         let issuer: ParticipantId = unverified.issuer().parse().map_err(|_| TrustError::UnknownPeer)?;
-        self.known(&issuer)
-            .filter(|peer| peer.signatures != Signatures::Off)
-            .ok_or(TrustError::UnknownPeer)
+        match self.peers.get(&issuer) {
+            Some(peer) if peer.signatures != Signatures::Off => Ok(issuer),
+            None if self.memberships.is_some() => Ok(issuer),
+            _ => Err(TrustError::UnknownPeer),
+        }
     }
 
     /// Whether this peer signs, as far as is known here and now.
@@ -288,19 +377,20 @@ impl Trust {
     }
 
     /// The caller of a request without a signature that counts, whom [`Trust::admitted`] has let in.
-    pub fn admit<T: AsRef<[u8]>>(&self, sender: &Peer, body: T) -> Verified<T> {
+    pub fn admit(&self, sender: &Arc<Peer>, body: Bytes) -> Verified<Bytes> {
         let proof = Proof::Plain {
-            body: jose::sha256(body.as_ref()),
+            body: jose::sha256(&body),
         };
         Verified {
-            value: body,
+            value: body.clone(),
+            body,
             sender: sender.clone(),
             proof,
         }
     }
 
     /// The peer that `Authorization` shows, if it may come without a signature; before any body is read.
-    pub async fn admitted(&self, authorization: Option<&str>, now: Timestamp) -> Result<&Peer, TrustError> {
+    pub async fn admitted(&self, authorization: Option<&str>, now: Timestamp) -> Result<&Arc<Peer>, TrustError> {
         let peer = self.shown(authorization.ok_or(TrustError::SignatureMissing)?);
         let peer = peer.ok_or(TrustError::Unauthorized)?;
         if !self.signs(peer, now).await? {
@@ -319,7 +409,7 @@ impl Trust {
         peer.is_some_and(|peer| peer.signatures == Signatures::Off)
     }
 
-    fn shown(&self, authorization: &str) -> Option<&Peer> {
+    fn shown(&self, authorization: &str) -> Option<&Arc<Peer>> {
         self.peers
             .values()
             .find(|peer| peer.identity.admits(&peer.did, authorization))
@@ -331,63 +421,69 @@ impl Trust {
     }
 
     /// Checks a request to us: the cheapest checks first, so that an unknown caller costs no signature check.
-    pub async fn authenticate<T: AsRef<[u8]>>(
+    pub async fn authenticate(
         &self,
         signature: Option<&str>,
         method: &str,
         url: &str,
-        body: T,
+        body: Bytes,
         now: Timestamp,
-    ) -> Result<Verified<T>, TrustError> {
-        self.open(signature, Binding::Request { method, url }, body, now).await
+    ) -> Result<Verified<Bytes>, TrustError> {
+        let unverified = Unverified::parse(signature.ok_or(TrustError::SignatureMissing)?)?;
+        let sender = self.claimed(&unverified)?;
+        let sender = self.meet(&sender, now).await?;
+        self.open(unverified, sender, Binding::Request { method, url }, body, now)
+            .await
     }
 
     /// Checks an answer to a request of ours.
-    pub async fn authenticate_response<T: AsRef<[u8]>>(
+    pub async fn authenticate_response(
         &self,
         signature: Option<&str>,
-        from: &ParticipantId,
+        from: &Peer,
         request: &Digest,
         status: u16,
-        body: T,
+        body: Bytes,
         now: Timestamp,
-    ) -> Result<Verified<T>, TrustError> {
-        if signature.is_none()
-            && let Some(peer) = self.known(from)
-            && peer.signatures == Signatures::IfOffered
-        {
+    ) -> Result<Verified<Bytes>, TrustError> {
+        if signature.is_none() && from.signatures == Signatures::IfOffered {
             // Whoever could not verify us answers without a signature, and so does what stands in between.
             if (200..300).contains(&status) {
-                self.pins.stripped(from, now).await;
+                self.pins.stripped(&from.did, now).await;
             }
-            return Err(TrustError::Stripped(from.clone()));
+            return Err(TrustError::Stripped(from.did.clone()));
         }
-        let opened = self
-            .open(signature, Binding::Response { request, status }, body, now)
-            .await?;
-        if opened.sender.did != *from {
+        let unverified = Unverified::parse(signature.ok_or(TrustError::SignatureMissing)?)?;
+        // Whom we asked is known; whether it is still a member is not the question.
+        if unverified.issuer() != from.did.as_str() {
             return Err(TrustError::UnknownPeer);
         }
-        Ok(opened)
+        let binding = Binding::Response { request, status };
+        self.open(unverified, Arc::new(from.clone()), binding, body, now).await
     }
 
-    async fn open<T: AsRef<[u8]>>(
+    async fn open(
         &self,
-        signature: Option<&str>,
+        unverified: Unverified,
+        sender: Arc<Peer>,
         binding: Binding<'_>,
-        body: T,
+        body: Bytes,
         now: Timestamp,
-    ) -> Result<Verified<T>, TrustError> {
-        let unverified = Unverified::parse(signature.ok_or(TrustError::SignatureMissing)?)?;
-        let sender = self.claimed(&unverified)?.clone();
+    ) -> Result<Verified<Bytes>, TrustError> {
         let checked = unverified.check(self.me().as_str(), binding, now)?;
         let key = self.resolver.key(&sender, checked.kid(), now).await?;
-        let opened = checked.verify(&key, body.as_ref())?;
+        if let Some(memberships) = &self.memberships
+            && memberships.is_revoked(&key.thumbprint(), now)
+        {
+            return Err(TrustError::RevokedKey);
+        }
+        let opened = checked.verify(&key, &body)?;
         if sender.signatures == Signatures::IfOffered {
             self.pins.pin(&sender.did, pins::Reason::Signed, now).await?;
         }
         Ok(Verified {
-            value: body,
+            value: body.clone(),
+            body,
             sender,
             proof: Proof::Signed {
                 opened: Arc::new(opened),

@@ -1,12 +1,13 @@
 //! DID documents of peers, fetched through the guarded client and cached.
 
 use super::{
-    Peer,
-    did::{self, DidError, Document},
+    History, Peer,
+    did::{self, DidError, Document, MAX_DOCUMENT},
+    history::Version,
 };
 use crate::{
     dsp::{self, ParticipantId},
-    jose::VerifyingKey,
+    jose::{Digest, VerifyingKey},
     net::{Client, Request},
 };
 use bytes::Bytes;
@@ -40,9 +41,26 @@ impl Default for ResolverSettings {
     }
 }
 
+/// No document is believed longer than this, whatever the settings say: a revoked key must not live for ever in a cache.
+pub const MAX_FRESH: Duration = Duration::from_secs(24 * 3600);
+
+/// Longest wait for the document of somebody whom nobody configured.
+const STRANGERS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A document that is not in the cache: that of somebody of whom it is not known yet whether it matters.
+pub struct Stranger(Arc<Document>, Version);
+
+impl Stranger {
+    /// The document.
+    pub fn document(&self) -> &Document {
+        &self.0
+    }
+}
+
 #[derive(Clone)]
 struct Cached {
     document: Arc<Document>,
+    version: Digest,
     fetched: Timestamp,
 }
 
@@ -50,6 +68,7 @@ struct Cached {
 pub struct Resolver {
     client: Arc<Client>,
     settings: ResolverSettings,
+    history: History,
     cache: RwLock<HashMap<ParticipantId, Cached>>,
     fetching: RwLock<HashMap<ParticipantId, Arc<Turn>>>,
 }
@@ -63,11 +82,16 @@ struct Turn {
 }
 
 impl Resolver {
-    /// An empty cache.
-    pub fn new(client: Arc<Client>, settings: ResolverSettings) -> Self {
+    /// An empty cache; every version of a document that comes to it is kept in the history.
+    pub fn new(client: Arc<Client>, settings: ResolverSettings, history: History) -> Self {
+        let settings = ResolverSettings {
+            fresh: settings.fresh.min(MAX_FRESH),
+            ..settings
+        };
         Self {
             client,
             settings,
+            history,
             cache: RwLock::default(),
             fetching: RwLock::default(),
         }
@@ -86,6 +110,11 @@ impl Resolver {
             .ok_or_else(|| DidError::UnknownKey(kid.to_owned()))
     }
 
+    /// The versions of documents that were ever seen.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// The peer's document.
     pub async fn document(&self, peer: &Peer, now: Timestamp) -> Result<Arc<Document>, DidError> {
         match self.cached(&peer.did, now, self.settings.fresh) {
@@ -102,6 +131,19 @@ impl Resolver {
         }
     }
 
+    /// The document of somebody whom nobody configured: fetched now, and not kept, so that strangers leave nothing behind.
+    pub async fn of_stranger(&self, peer: &Peer) -> Result<Stranger, DidError> {
+        tokio::time::timeout(STRANGERS_PATIENCE, self.download(peer))
+            .await
+            .unwrap_or(Err(DidError::Late))
+            .map(|(document, version)| Stranger(document, version))
+    }
+
+    /// Keeps the document of a stranger who turned out to be a member.
+    pub async fn keep(&self, stranger: Stranger, now: Timestamp) -> Result<(), DidError> {
+        self.insert(stranger.0, stranger.1, now).await
+    }
+
     pub(super) fn cached(&self, did: &ParticipantId, now: Timestamp, age: Duration) -> Option<Arc<Document>> {
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         // A clock that jumped back makes an entry look new for ever: treat the future as old.
@@ -111,7 +153,7 @@ impl Resolver {
             .map(|c| c.document.clone())
     }
 
-    /// The turns are as many as the configuration has peers.
+    /// The turns are as many as there are peers, members and issuers.
     fn turn(&self, did: &ParticipantId) -> Arc<Turn> {
         let known = self.fetching.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = known.get(did) {
@@ -141,6 +183,35 @@ impl Resolver {
     }
 
     async fn fetch_now(&self, peer: &Peer, now: Timestamp) -> Result<Arc<Document>, DidError> {
+        let (document, version) = self.download(peer).await?;
+        self.insert(document.clone(), version, now).await?;
+        Ok(document)
+    }
+
+    /// Believes a document from now on. The version is kept before that: what a key proves today must be provable when its owner has
+    /// published another one. The store is not asked about the version that is in the cache.
+    async fn insert(&self, document: Arc<Document>, version: Version, now: Timestamp) -> Result<(), DidError> {
+        let did = document.id.clone();
+        let known = {
+            let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+            cache.get(&did).is_some_and(|cached| cached.version == version.digest())
+        };
+        if !known {
+            self.history.note(&did, &version, now).await?;
+        }
+        let cached = Cached {
+            document,
+            version: version.digest(),
+            fetched: now,
+        };
+        self.cache
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(did, cached);
+        Ok(())
+    }
+
+    async fn download(&self, peer: &Peer) -> Result<(Arc<Document>, Version), DidError> {
         let url = did::document_url(&peer.did)?;
         let request = Request {
             method: Method::GET,
@@ -149,20 +220,12 @@ impl Resolver {
             body: Bytes::new(),
             reach: peer.reach,
         };
-        let response = self.client.send(request).await?;
+        let response = self.client.send_within(request, MAX_DOCUMENT).await?;
         if !response.status.is_success() {
             return Err(DidError::Status(response.status.as_u16()));
         }
         let value = dsp::json::parse(&response.body).map_err(|error| DidError::Document(error.to_string()))?;
         let document = Arc::new(Document::read(&peer.did, &value)?);
-        let cached = Cached {
-            document: document.clone(),
-            fetched: now,
-        };
-        self.cache
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(peer.did.clone(), cached);
-        Ok(document)
+        Ok((document, Version::of(&value)?))
     }
 }

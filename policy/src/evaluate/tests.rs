@@ -24,6 +24,7 @@ fn world() -> World<'static> {
     World {
         now: at(T).millis(),
         recipient: CONSUMER,
+        verified: Verified::Assumed(Truth::Unknown),
         purpose: Some(Purpose::Named("orientation")),
         category: Some(Category::Skills),
         consent: Some(true),
@@ -124,6 +125,107 @@ fn name_operators_compare_membership_and_miss_nothing_when_the_fact_is_missing()
 }
 
 #[test]
+fn claims_are_compared_as_sets_and_a_missing_one_is_unknown() {
+    let claims = Claims::from([(
+        "role".to_owned(),
+        ["DataProvider", "Orientation"].map(str::to_owned).into(),
+    )]);
+    let known = World {
+        verified: Verified::Claims(&claims),
+        ..world()
+    };
+    let table = [
+        ("eq", json!("Orientation"), true),
+        ("eq", json!("orientation"), false),
+        ("neq", json!("Orientation"), false),
+        ("neq", json!("EdTech"), true),
+        ("isAnyOf", json!(["EdTech", "Orientation"]), true),
+        ("isAnyOf", json!(["EdTech"]), false),
+        ("isNoneOf", json!(["EdTech", "Orientation"]), false),
+        ("isNoneOf", json!(["EdTech"]), true),
+        ("isAllOf", json!(["DataProvider", "Orientation"]), true),
+        ("isAllOf", json!(["DataProvider", "EdTech"]), false),
+        ("hasPart", json!("DataProvider"), true),
+        ("hasPart", json!("EdTech"), false),
+    ];
+    for (operator, right, expected) in table {
+        for left in [
+            "membership.role",
+            "dases:membership.role",
+            "https://w3id.org/dases/ns/membership.role",
+        ] {
+            let written = constraint(left, operator, right.clone());
+            assert_eq!(
+                truth_of(written, &known),
+                Truth::from(expected),
+                "{left} {operator} {right}"
+            );
+        }
+        let other = constraint("membership.sector", operator, right.clone());
+        assert_eq!(truth_of(other, &known), Truth::Unknown, "{operator} {right}");
+    }
+}
+
+#[test]
+fn only_the_verified_claims_of_this_consumer_permit() {
+    let role = |name: &str| Claims::from([("role".to_owned(), [name.to_owned()].into())]);
+    let asked = constraint("dases:membership.role", "eq", json!("Orientation"));
+    let (permits, prohibits) = (permitting(asked.clone()), prohibiting(asked));
+    for stage in [Stage::Catalog, Stage::Negotiation, Stage::Transfer, Stage::Record] {
+        let with = |claims| permits.decide(stage, &facts().with_claims(claims)).permits();
+        assert!(with(role("Orientation")), "{stage:?}");
+        assert!(!with(role("EdTech")) && !with(Claims::new()), "{stage:?}");
+        // What may be prohibited is: a consumer about whom nothing is known could be anybody.
+        let with = |claims| prohibits.decide(stage, &facts().with_claims(claims)).permits();
+        assert!(with(role("EdTech")), "{stage:?}");
+        assert!(!with(role("Orientation")) && !with(Claims::new()), "{stage:?}");
+    }
+    for policy in [&permits, &prohibits] {
+        assert!(
+            policy.decide(Stage::Publish, &facts()).permits(),
+            "somebody can have the claim"
+        );
+    }
+    let missing = permits.decide(Stage::Catalog, &facts());
+    assert_eq!(named(missing.reasons()), [("CST-02", "/permission/0/constraint/0")]);
+    assert!(missing.reasons()[0].text.contains("says its role"));
+    let other = permits.decide(Stage::Transfer, &facts().with_claims(role("EdTech")));
+    assert_eq!(named(other.reasons()), [("CST-01", "/permission/0/constraint/0")]);
+    assert!(permits.plan(&facts().with_claims(role("Orientation"))).is_ok() && permits.plan(&facts()).is_err());
+}
+
+#[test]
+fn membership_needs_the_name_of_a_claim() {
+    let long = format!("membership.{}", "a".repeat(65));
+    for left in [
+        "membership",
+        "dases:membership",
+        "membership.",
+        "membership.1",
+        "membership.a.b",
+        "membership.a b",
+        "membership.é",
+        "odrl:membership.role",
+        "Membership.role",
+        &long,
+    ] {
+        let refused = permitting(constraint(left, "eq", json!("x")))
+            .check(Stage::Publish)
+            .unwrap_err();
+        assert_eq!(
+            named(&refused),
+            [("POL-04", "/permission/0/constraint/0/leftOperand")],
+            "{left}"
+        );
+    }
+    let many = permitting(constraint("membership.role", "eq", json!(["a", "b"])));
+    assert_eq!(
+        named(&many.check(Stage::Publish).unwrap_err()),
+        [("CST-04", "/permission/0/constraint/0/rightOperand")]
+    );
+}
+
+#[test]
 fn a_purpose_below_another_is_unknown_without_a_hierarchy() {
     assert_eq!(
         truth_of(constraint("purpose", "isA", json!("orientation")), &world()),
@@ -178,9 +280,17 @@ fn every_pair_of_operand_and_operator_is_either_typed_or_refused_by_name() {
             L::Recipient => (CONSUMER, membership.to_vec()),
             L::Consent => ("given", vec![O::Eq, O::Neq]),
             L::DataCategory => ("skills", membership.to_vec()),
+            L::Membership => (
+                "DataProvider",
+                [membership.as_slice(), &[O::IsAllOf, O::HasPart]].concat(),
+            ),
+        };
+        let written = match left {
+            L::Membership => "membership.role",
+            other => other.name(),
         };
         for operator in O::ALL {
-            let policy = permitting(constraint(left.name(), operator.name(), json!(value)));
+            let policy = permitting(constraint(written, operator.name(), json!(value)));
             let refused = policy.check(Stage::Publish).err().unwrap_or_default();
             if allowed.contains(operator) {
                 assert_eq!(refused, [], "{left} {operator}");

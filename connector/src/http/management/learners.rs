@@ -105,10 +105,7 @@ pub(super) struct Named {
 /// A holder needs it to answer a learner's questions about what was handed over (GDPR Art. 15).
 #[utoipa::path(post, path = "/v1/pseudonyms", tag = "learners", request_body = AskPseudonyms, responses((status = OK, body = Named)))]
 pub(super) async fn pseudonyms(State(app): Ctx, Body(wanted): Body<AskPseudonyms>) -> Outcome<Named> {
-    let names = app
-        .consents
-        .pseudonyms()
-        .towards(&app.peers.named(&wanted.recipient)?.did);
+    let names = app.consents.pseudonyms().towards(&app.peers.did_of(&wanted.recipient)?);
     let named = wanted.subjects.into_iter().map(|subject| {
         let name = names.name(&subject);
         (subject, name)

@@ -4,6 +4,7 @@
 
 mod document;
 mod events;
+mod evidence;
 mod idempotency;
 mod learners;
 mod log;
@@ -66,6 +67,7 @@ fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(log::audit_checkpoint))
         .routes(routes!(log::audit_verify))
         .routes(routes!(log::audit_bundle))
+        .routes(routes!(evidence::evidence))
 }
 
 /// The OpenAPI document of this API.

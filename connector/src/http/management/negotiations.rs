@@ -21,7 +21,7 @@ use http::StatusCode;
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use url::Url;
 use utoipa::{IntoParams, ToSchema};
 
@@ -158,8 +158,8 @@ async fn opened(app: &App, pid: &Pid) -> Result<Option<NegotiationRecord>, Probl
 
 async fn wanted(app: &App, pid: Pid, asked: Negotiate) -> Result<Wanted, Problem> {
     let peer = match (&asked.peer, &asked.address) {
-        (Some(peer), _) => app.peers.named(peer)?,
-        (None, Some(address)) => at(app, address)?,
+        (Some(peer), _) => app.peers.named(peer).await?,
+        (None, Some(address)) => at(app, address)?.clone(),
         (None, None) => return Err(Problem::bad_request("invalid", "peer or address is needed")),
     };
     let (base, dataset, offer) = match (asked.address, asked.dataset) {
@@ -169,12 +169,12 @@ async fn wanted(app: &App, pid: Pid, asked: Negotiate) -> Result<Wanted, Problem
             (address, dataset, offer)
         }
         (None, None) => {
-            let listed = app.peers.catalog(peer).await?;
+            let listed = app.peers.catalog(&peer).await?;
             let (dataset, offer) = contract::pick(&listed.datasets, &asked.offer).ok_or_else(|| {
                 Problem::not_found("offer in the peer's catalog").hint("list it with: connector catalog PEER")
             })?;
             transferable(dataset)?;
-            (app.peers.base(peer).await?, dataset.id.clone(), offer.clone())
+            (app.peers.base(&peer).await?, dataset.id.clone(), offer.clone())
         }
         _ => {
             return Err(Problem::bad_request(
@@ -195,8 +195,8 @@ async fn wanted(app: &App, pid: Pid, asked: Negotiate) -> Result<Wanted, Problem
 }
 
 /// The one peer whose configured address is the beginning of this one.
-fn at<'a>(app: &'a App, address: &Url) -> Result<&'a Peer, Problem> {
-    let begins = |peer: &&Peer| {
+fn at<'a>(app: &'a App, address: &Url) -> Result<&'a Arc<Peer>, Problem> {
+    let begins = |peer: &&Arc<Peer>| {
         peer.address
             .as_ref()
             .is_some_and(|root| root.origin() == address.origin() && address.path().starts_with(root.path()))
@@ -258,7 +258,7 @@ pub(super) async fn propose(
     if let Some(record) = opened(&app, &pid).await? {
         return created(record.into());
     }
-    let peer = app.peers.named(&asked.peer)?;
+    let peer = app.peers.named(&asked.peer).await?;
     let dataset = app.catalog.get(&asked.dataset).await?;
     let proposed = Proposed {
         pid,
@@ -266,7 +266,7 @@ pub(super) async fn propose(
         dataset: dataset.ok_or_else(|| Problem::not_found("dataset"))?,
         base: match asked.address {
             Some(address) => address,
-            None => app.peers.base(peer).await?,
+            None => app.peers.base(&peer).await?,
         },
         terms: asked.terms,
         manual: asked.manual,

@@ -67,6 +67,6 @@ pub(super) struct OfPeer {
     (status = BAD_GATEWAY, body = Refusal, description = "The peer does not answer, or not as it should"),
 ))]
 pub(super) async fn catalog(State(app): Ctx, Query(query): Query<OfPeer>) -> Outcome<Listed> {
-    let peer = app.peers.named(&query.peer)?;
-    ok(app.peers.catalog(peer).await?)
+    let peer = app.peers.named(&query.peer).await?;
+    ok(app.peers.catalog(&peer).await?)
 }

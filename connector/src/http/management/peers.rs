@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     dsp::ParticipantId,
-    trust::{self, Pin, Signatures, Trust},
+    trust::{self, Pin, Signatures, Trust, membership::MemberView},
 };
 use axum::extract::State;
 use serde::Serialize;
@@ -42,14 +42,21 @@ impl Peer {
 #[derive(Serialize, ToSchema)]
 pub(super) struct PeerList {
     peers: Vec<Peer>,
+    /// Members of the governance authority that are known now. Others are looked up when they call, or are called.
+    members: Vec<MemberView>,
 }
 
-/// All peers
+/// All peers of the configuration, and the members that are known
 #[utoipa::path(get, path = "/v1/peers", tag = "status", responses((status = OK, body = PeerList)))]
 pub(super) async fn peers(State(app): Ctx) -> Outcome<PeerList> {
     let mut peers: Vec<Peer> = app.trust.peers().map(|peer| Peer::of(peer, &app.trust)).collect();
     peers.sort_by(|a, b| a.did.cmp(&b.did));
-    ok(PeerList { peers })
+    let memberships = app.trust.memberships();
+    let members = memberships.map(|memberships| memberships.members((app.clock)()));
+    ok(PeerList {
+        peers,
+        members: members.unwrap_or_default(),
+    })
 }
 
 #[derive(Serialize, ToSchema)]
@@ -66,7 +73,7 @@ pub(super) struct Unpinned {
 /// held to that again at once.
 #[utoipa::path(delete, path = "/v1/peers/{peer}/pin", tag = "status", responses((status = OK, body = Unpinned)))]
 pub(super) async fn unpin(State(app): Ctx, Path(name): Path<String>) -> Outcome<Unpinned> {
-    let peer = app.peers.named(&name)?.did.clone();
+    let peer = app.peers.did_of(&name)?;
     let was_pinned = app.trust.pins().unpin(&peer, (app.clock)()).await?;
     ok(Unpinned { peer, was_pinned })
 }

@@ -4,7 +4,7 @@ use super::{
     Ctx,
     reply::{Outcome, ok},
 };
-use crate::dsp::ParticipantId;
+use crate::{dsp::ParticipantId, trust::membership::Overview};
 use axum::extract::State;
 use policy::Timestamp;
 use serde::Serialize;
@@ -25,6 +25,9 @@ pub(super) struct Status {
     #[schema(required)]
     datasets: Option<usize>,
     peers: usize,
+    /// Where membership of the governance authority stands, if one is configured.
+    #[schema(required)]
+    membership: Option<Overview>,
     #[schema(required)]
     negotiations: Option<usize>,
     #[schema(required)]
@@ -50,6 +53,7 @@ pub(super) async fn status(State(app): Ctx) -> Outcome<Status> {
         uptime_seconds: now.since(app.started).as_secs(),
         datasets: app.catalog.list().await.ok().map(|all| all.len()),
         peers: app.trust.peers().count(),
+        membership: app.trust.memberships().map(|memberships| memberships.overview(now)),
         negotiations: app.contracts.list().await.ok().map(|all| all.len()),
         agreements: app.contracts.agreements().list().await.ok().map(|all| all.len()),
         transfers: app.transfers.list().await.ok().map(|all| all.len()),

@@ -166,10 +166,10 @@ pub(super) async fn transfer_start(
         .get(&wanted.agreement)
         .await?
         .ok_or_else(|| Problem::not_found("agreement"))?;
-    let peer = app.peers.named(stored.provider.as_str())?;
+    let peer = app.peers.named(stored.provider.as_str()).await?;
     let base = match wanted.address {
         Some(address) => address,
-        None => app.peers.base(peer).await?,
+        None => app.peers.base(&peer).await?,
     };
     let format = wanted.format.as_deref().unwrap_or(FORMAT_HTTP_PULL);
     let record = app

@@ -1,0 +1,80 @@
+//! Transfers with members of the governance authority: they run as long as the other party is one, and under the claims that it has.
+
+use super::{TransferError, TransferRecord, Transfers};
+use crate::{
+    dsp::{Pid, message::Explanation},
+    jose::Digest,
+    trust::{NotAMember, Party, TrustError, membership::held},
+};
+use policy::Timestamp;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+/// Hashes over the claims under which streams were opened.
+#[derive(Default)]
+pub(super) struct Claims(Mutex<HashMap<Pid, Digest>>);
+
+impl Claims {
+    /// Notes what was verified about the consumer when a stream was opened.
+    pub(super) fn note(&self, pid: &Pid, consumer: &Party) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(pid.clone(), held::digest(&consumer.claims));
+    }
+
+    /// Whether they are others now; told once.
+    fn changed(&self, pid: &Pid, consumer: &Party) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = known
+            .get(pid)
+            .is_some_and(|before| *before != held::digest(&consumer.claims));
+        if changed {
+            known.remove(pid);
+        }
+        changed
+    }
+
+    fn forget(&self, pid: &Pid) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(pid);
+    }
+}
+
+impl Transfers {
+    /// Ends transfers with participants that are members no more; stops the streams of those whose membership cannot be established now,
+    /// and of those whose claims have changed. What was only stopped is taken up again, and decided again, by who receives it.
+    pub async fn keep_to_members(&self, now: Timestamp) -> Result<(), TransferError> {
+        let trust = &self.parts.trust;
+        for record in self.list().await? {
+            if record.core.position.is_terminal() {
+                self.claims.forget(&record.core.pid);
+                continue;
+            }
+            match trust.meet(&record.core.peer, now).await {
+                Ok(_)
+                    if self
+                        .claims
+                        .changed(&record.core.pid, &trust.party(&record.core.peer, now)) =>
+                {
+                    tracing::info!(pid = %record.core.pid, peer = %record.core.peer, "its claims have changed; the stream is opened again");
+                    self.halt(&record);
+                }
+                Ok(_) => {}
+                Err(TrustError::NotAMember(why)) if why.is_final() => self.end(&record, &why, now).await,
+                Err(_) => self.halt(&record),
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(&self, record: &TransferRecord, why: &NotAMember, now: Timestamp) {
+        self.halt(record);
+        let (pid, peer) = (&record.core.pid, &record.core.peer);
+        let reason = Explanation::new("not-a-member", why.to_string());
+        match self.terminate(pid, reason, now).await {
+            Ok(_) => tracing::warn!(%pid, %peer, reason = %why, "terminated: the other party is a member no more"),
+            // It is being ended already, or the peer has not named its process yet: nothing flows either way.
+            Err(error) => tracing::debug!(%pid, %peer, %error, "not terminated"),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Every version of a DID document that was ever seen, our own included: what a key proved then must be provable when its owner has
+//! published another one since (`trust-and-skills.md` 2.6). Kept once, with an entry in the audit log; read for evidence only.
+
+use super::did::{DidError, MAX_DOCUMENT};
+use crate::{
+    audit::{Entry, Kind, Log},
+    dsp::ParticipantId,
+    jose::{Digest, canonical, sha256},
+    store::{Batch, StoreError, Table},
+};
+use policy::Timestamp;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Documents in canonical form, by hash of the DID, time of the first fetch and hash of the document.
+const DOCUMENTS: Table = Table(22);
+/// When a version was first seen, by hash of the DID and hash of the document.
+const SEEN: Table = Table(23);
+
+/// A document in canonical form (RFC 8785), with its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+impl Version {
+    /// Of a document as it was fetched.
+    pub fn of(document: &Value) -> Result<Self, DidError> {
+        let bytes = canonical::canonicalize(document).map_err(|error| DidError::Document(error.to_string()))?;
+        if bytes.len() > MAX_DOCUMENT {
+            return Err(DidError::Document(format!("it is larger than {MAX_DOCUMENT} bytes")));
+        }
+        let digest = sha256(&bytes);
+        Ok(Self { bytes, digest })
+    }
+
+    /// SHA-256 over the canonical form.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The canonical form.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The versions of a store, written through its log.
+#[derive(Clone)]
+pub struct History(Arc<Log>);
+
+impl History {
+    /// Over the log's store.
+    pub fn new(log: Arc<Log>) -> Self {
+        Self(log)
+    }
+
+    /// Keeps a version that was not seen before, together with its entry in the log.
+    pub async fn note(&self, did: &ParticipantId, version: &Version, now: Timestamp) -> Result<(), StoreError> {
+        let owner = sha256(did.as_str().as_bytes());
+        let seen = [owner.as_bytes().as_slice(), version.digest.as_bytes()].concat();
+        if self.0.store().get(SEEN, &seen).await?.is_some() {
+            return Ok(());
+        }
+        let time = now.millis().max(0).to_be_bytes();
+        let place = [owner.as_bytes().as_slice(), &time, version.digest.as_bytes()].concat();
+        let mut batch = Batch::new();
+        batch.insert(SEEN, seen, time);
+        batch.put(DOCUMENTS, place, version.bytes.clone());
+        let entry = Entry::new(Kind::DidDoc)
+            .with("did", did.as_str())
+            .of("document", &version.digest);
+        match self.0.commit(batch, entry, Vec::new(), now).await {
+            // Somebody else has just kept the same one.
+            Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All versions of one participant's document, the first seen first, each with the time when it was seen.
+    pub async fn of(&self, did: &ParticipantId) -> Result<Vec<(Timestamp, Version)>, StoreError> {
+        let owner = sha256(did.as_str().as_bytes());
+        let mut found = Vec::new();
+        let mut after = None::<Vec<u8>>;
+        loop {
+            let rows = self
+                .0
+                .store()
+                .scan(DOCUMENTS, owner.as_bytes(), after.as_deref(), 16)
+                .await?;
+            let Some(last) = rows.last() else { return Ok(found) };
+            after = Some(last.key.clone());
+            for row in rows {
+                found.push((seen_at(&row.key)?, kept(row.item.value)));
+            }
+        }
+    }
+}
+
+fn kept(bytes: Vec<u8>) -> Version {
+    let digest = sha256(&bytes);
+    Version { bytes, digest }
+}
+
+fn seen_at(key: &[u8]) -> Result<Timestamp, StoreError> {
+    let time = key.get(Digest::LEN..).and_then(|rest| rest.first_chunk::<8>());
+    time.map(|bytes| Timestamp::from_millis(i64::from_be_bytes(*bytes)))
+        .ok_or_else(|| StoreError::Corrupt("the key of a DID document has no time".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{audit::LogSigner, jose::SigningKey, store::MemoryStore};
+    use serde_json::json;
+
+    fn history() -> (History, Arc<Log>) {
+        let signer = LogSigner::new("a.example/log", SigningKey::from_seed(&[1; 32]).unwrap()).unwrap();
+        let log = Arc::new(Log::new(Arc::new(MemoryStore::default()), signer));
+        (History::new(log.clone()), log)
+    }
+
+    #[tokio::test]
+    async fn a_version_is_kept_once_and_recorded_once_however_it_is_spelt() {
+        let (history, log) = history();
+        let did: ParticipantId = "did:web:a.example".parse().unwrap();
+        let other: ParticipantId = "did:web:b.example".parse().unwrap();
+        let at = |seconds| Timestamp::from_seconds(seconds);
+        let (first, second) = (json!({"id": "a", "n": 1}), json!({"id": "a", "n": 2}));
+        let again: Value = serde_json::from_str("{ \"n\":1, \"id\":\"a\" }").unwrap();
+        for (value, time) in [(&first, 10), (&again, 20), (&second, 30), (&first, 40)] {
+            history
+                .note(&did, &Version::of(value).unwrap(), at(time))
+                .await
+                .unwrap();
+        }
+        history
+            .note(&other, &Version::of(&first).unwrap(), at(50))
+            .await
+            .unwrap();
+        let kept = history.of(&did).await.unwrap();
+        let expected = [(10, &first), (30, &second)];
+        assert_eq!(kept.len(), 2);
+        for ((time, version), (seconds, value)) in kept.iter().zip(expected) {
+            assert_eq!((*time, version), (at(seconds), &Version::of(value).unwrap()));
+        }
+        let entries = log.entries(0, 10).await.unwrap();
+        assert_eq!(entries.len(), 3);
+        let (_, entry) = &entries[0];
+        assert_eq!(entry["kind"], "did-doc");
+        assert_eq!(entry["did"], "did:web:a.example");
+        assert_eq!(entry["document"], Version::of(&first).unwrap().digest().to_string());
+    }
+
+    #[test]
+    fn a_document_that_no_item_holds_is_refused() {
+        let large = json!({"id": "x".repeat(MAX_DOCUMENT)});
+        assert!(matches!(Version::of(&large), Err(DidError::Document(_))));
+    }
+}

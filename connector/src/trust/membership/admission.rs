@@ -1,0 +1,170 @@
+//! Whether a participant that nobody configured is a member: what is known already, then what its DID document leads to.
+
+use super::{
+    Member, Memberships, NotAMember,
+    held::{Discounted, Held},
+    presentation,
+    refresh::RefreshError,
+};
+use crate::{
+    audit::{Entry, Kind},
+    dsp::ParticipantId,
+    jose::credential::MAX_PRESENTATION,
+    store::Batch,
+};
+use policy::Timestamp;
+use std::{sync::Arc, time::Duration};
+
+/// The longest that looking somebody up may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+impl Memberships {
+    /// The participant as a member. One that is known was looked at within the refresh; one that is not is looked up, within bounds.
+    pub async fn admit(&self, did: &ParticipantId, now: Timestamp) -> Result<Arc<Member>, NotAMember> {
+        if let Some(member) = self.at_hand(did, now)? {
+            return Ok(member);
+        }
+        let turn = self.lookups.enter(did).await?;
+        // Whoever had the turn before may have found out.
+        if let Some(member) = self.at_hand(did, now)? {
+            return Ok(member);
+        }
+        let _permit = self.lookups.begin(turn, now)?;
+        let found = tokio::time::timeout(PATIENCE, self.look_up(did, now))
+            .await
+            .unwrap_or_else(|_| Err(NotAMember::Unreachable("it takes too long".into())));
+        match (found, self.member(did, now)) {
+            (Ok(member), known) => {
+                if known.is_none() {
+                    self.admitted(&member, now).await;
+                }
+                Ok(self.know(member))
+            }
+            // What it showed before still counts; it is asked again after the next refresh.
+            (Err(why), Some(known)) if !why.is_final() => {
+                tracing::warn!(member = %did, reason = %why, "a member's presentation was not renewed");
+                Ok(self.know(Member {
+                    presented: now,
+                    ..Member::clone(&known)
+                }))
+            }
+            (Err(why), _) => {
+                self.expel(did, &why, now).await;
+                Err(why)
+            }
+        }
+    }
+
+    /// What is known without asking anybody; nothing where it is time to ask.
+    fn at_hand(&self, did: &ParticipantId, now: Timestamp) -> Result<Option<Arc<Member>>, NotAMember> {
+        let signed = self.list(now)?;
+        if signed.list.revoked_members.contains(did) {
+            return Err(NotAMember::Removed);
+        }
+        if let Some(member) = self.member(did, now) {
+            let recent = member.presented <= now && now.since(member.presented) < self.settings.refresh;
+            return Ok(recent.then_some(member));
+        }
+        match self.lookups.refused(did, now) {
+            Some(why) => Err(why),
+            None => Ok(None),
+        }
+    }
+
+    fn know(&self, member: Member) -> Arc<Member> {
+        let member = Arc::new(member);
+        self.lookups.forgive(&member.peer.did);
+        self.state_mut().members.insert(member.peer.did.clone(), member.clone());
+        member
+    }
+
+    async fn admitted(&self, member: &Member, now: Timestamp) {
+        let did = &member.peer.did;
+        tracing::info!(member = %did, issuer = member.issuer, "a member is admitted");
+        let entry = Entry::new(Kind::MemberAdmitted)
+            .with("member", did.as_str())
+            .with("issuer", member.issuer.as_str())
+            .of("claims", &super::held::digest(&member.claims));
+        if let Err(error) = self.log.commit(Batch::new(), entry, Vec::new(), now).await {
+            tracing::error!(member = %did, %error, "an admission could not be recorded");
+        }
+    }
+
+    async fn look_up(&self, did: &ParticipantId, now: Timestamp) -> Result<Member, NotAMember> {
+        let peer = Arc::new(self.stranger(did));
+        let stranger = self
+            .resolver
+            .of_stranger(&peer)
+            .await
+            .map_err(|error| refusal(error.into()))?;
+        let document = stranger.document();
+        let Some(address) = &document.presentation else {
+            let why = "its DID document names no LinkedVerifiablePresentation";
+            return Err(NotAMember::Refused(why.to_owned()));
+        };
+        let token = self.get(address, MAX_PRESENTATION).await.map_err(refusal)?;
+        let presented = presentation::open(&token, did.as_str(), document, self.me.as_str(), now)
+            .map_err(|error| NotAMember::Refused(error.to_string()))?;
+        let (mut held, mut first) = (Vec::new(), None);
+        for credential in presented {
+            match self.accept(&credential, did, now).await {
+                Ok(credential) => held.push(credential),
+                Err(why) => drop(first.get_or_insert(why)),
+            }
+        }
+        let counting: Vec<&Held> = held.iter().collect();
+        let member = Member::of(peer, &held, &counting, now).ok_or_else(|| match first {
+            None => NotAMember::Refused("it presents no membership credential".to_owned()),
+            Some(why) if why.is_final() => NotAMember::Refused(format!("its credential does not count: {why}")),
+            Some(why) => NotAMember::Unreachable(why.to_string()),
+        })?;
+        let kept = self.resolver.keep(stranger, now).await;
+        kept.map_err(|error| refusal(error.into()))?;
+        Ok(member)
+    }
+
+    /// A credential about `subject` that counts now. Its status list is fetched if it is not at hand.
+    pub(super) async fn accept(
+        &self,
+        token: &str,
+        subject: &ParticipantId,
+        now: Timestamp,
+    ) -> Result<Held, Unaccepted> {
+        let (credential, jkt) = self.verified(token, now).await?;
+        let held = Held::read(&credential, jkt, subject.as_str())?;
+        for entry in &held.status {
+            if !self.state().statuses.contains_key(&entry.list) {
+                self.renew_status(&entry.list, &held.issuer, now).await?;
+            }
+        }
+        let signed = self.list(now).map_err(RefreshError::from)?;
+        self.judge(&held, &signed.list, now)?;
+        Ok(held)
+    }
+}
+
+/// Why a credential was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unaccepted {
+    #[error(transparent)]
+    Fetched(#[from] RefreshError),
+    #[error(transparent)]
+    Discounted(#[from] Discounted),
+}
+
+impl Unaccepted {
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::Fetched(error) => error.is_final(),
+            Self::Discounted(Discounted::NoStatus(_)) => false,
+            Self::Discounted(_) => true,
+        }
+    }
+}
+
+fn refusal(error: RefreshError) -> NotAMember {
+    match error.is_final() {
+        true => NotAMember::Refused(error.to_string()),
+        false => NotAMember::Unreachable(error.to_string()),
+    }
+}
