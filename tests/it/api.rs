@@ -8,7 +8,7 @@ use connector::{
 use connector_tests::harness::{Connector, World, consent, dataset, offer, text};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 /// What a request brought back.
 struct Got {
@@ -288,10 +288,7 @@ async fn after_a_crash_in_between_an_outcome_is_not_guessed() {
     let before = entries().await;
     let sending = keyed_or_cut(school, &many);
     let killing = async {
-        until("some are recorded", async || {
-            (entries().await > before).then_some(())
-        })
-        .await;
+        until("some are recorded", async || (entries().await > before).then_some(())).await;
         school.signal("KILL");
     };
     let (got, ()) = tokio::join!(sending, killing);

@@ -121,8 +121,10 @@ impl Authority {
         let folder = Folder::make(dir)?;
         let key = |name| SigningKey::generate(Algorithm::Es256).map_err(|error| AuthorityError::Key(name, error));
         let (root, issuer) = (key(ROOT_KEY)?, key(ISSUER_KEY)?);
-        folder.write(ROOT_KEY, true, &root.to_pem())?;
-        folder.write(ISSUER_KEY, true, &issuer.to_pem())?;
+        for (name, key) in [(ROOT_KEY, &root), (ISSUER_KEY, &issuer)] {
+            let pem = key.to_pem().map_err(|error| AuthorityError::Key(name, error))?;
+            folder.write(name, true, &pem)?;
+        }
         let own = Issuer {
             did: did.clone(),
             types: [MEMBERSHIP, ROLE].map(str::to_owned).into(),

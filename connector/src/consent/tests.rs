@@ -26,11 +26,12 @@ async fn consents() -> Consents {
         Keys::new(Keyring::new(&did, vec![key]).unwrap()),
         Pins::load(log.clone()).await.unwrap(),
         Vec::new(),
-        Resolver::new(
+        None,
+        Arc::new(Resolver::new(
             Arc::new(Client::new(net::Settings::default())),
             ResolverSettings::default(),
             History::new(log.clone()),
-        ),
+        )),
     ));
     Consents::load(log, trust, secret.clone(), Pseudonyms::new(secret))
         .await

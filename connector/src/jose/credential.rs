@@ -383,10 +383,8 @@ pub fn unwrap_enveloped(value: &Value) -> Result<&str, CredentialError> {
         return Err(refuse);
     }
     let id = value.get("id").and_then(Value::as_str);
-    let content = id
-        .and_then(|id| id.strip_prefix("data:application/"))
-        .ok_or(refuse.clone())?;
-    match content.split_once(',') {
+    let content = id.and_then(|id| id.strip_prefix("data:application/"));
+    match content.and_then(|content| content.split_once(',')) {
         Some((media, token)) if Form::Credential.spellings().iter().any(|(typ, _)| *typ == media) => Ok(token),
         _ => Err(refuse),
     }

@@ -90,7 +90,7 @@ fn a_list_that_unpacks_to_too_much_is_refused_before_it_is_unpacked() {
 fn every_encoding_that_is_not_exact_is_refused() {
     let good = Bits::clear().encode().unwrap();
     assert!(Bits::decode(&good).is_ok());
-    let bytes = base64url::decode(&good[1..]).unwrap();
+    let bytes = base64url::decode(good.strip_prefix('u').unwrap()).unwrap();
     let text = |bytes: &[u8]| format!("u{}", base64url::encode(bytes));
     let mut damaged = bytes.clone();
     let last = damaged.len() - 5;
@@ -98,8 +98,8 @@ fn every_encoding_that_is_not_exact_is_refused() {
     for bad in [
         String::new(),
         "u".to_owned(),
-        good[1..].to_owned(),
-        format!("z{}", &good[1..]),
+        good.replacen('u', "", 1),
+        good.replacen('u', "z", 1),
         format!("{good}="),
         format!("{good} "),
         good.replacen('u', "U", 1),
@@ -113,7 +113,7 @@ fn every_encoding_that_is_not_exact_is_refused() {
         assert!(
             matches!(Bits::decode(&bad), Err(StatusError::Encoding | StatusError::Size)),
             "{}",
-            &bad[..bad.len().min(40)]
+            bad.chars().take(40).collect::<String>()
         );
     }
 }
