@@ -19,7 +19,7 @@ use connector_tests::{
 };
 use policy::Timestamp;
 use serde_json::{Value, json};
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, slice, time::Duration};
 
 /// Waits for what the status says about membership.
 async fn status(of: &Connector, what: &str, is: impl Fn(&Value) -> bool) -> Value {
@@ -106,7 +106,8 @@ async fn told(realm: &mut Realm, prepare: impl FnOnce(&Authority, &Connector)) -
 async fn membership_credentials_that_do_not_count_admit_nobody() {
     let mut realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 0).await;
     let other = Authority::init(realm.world.folder.path().join("other"), "did:web:other.example");
-    let cases: [(&str, &str, Box<dyn FnOnce(&Authority, &Connector)>); 5] = [
+    type Spoil = Box<dyn FnOnce(&Authority, &Connector)>;
+    let cases: [(&str, &str, Spoil); 5] = [
         (
             "of an issuer that is not on the list",
             "not on the trust list",
@@ -288,20 +289,20 @@ async fn a_false_holder_is_no_member_and_costs_no_endless_requests() {
     let by_another = {
         let key = SigningKey::generate(connector::jose::Algorithm::Es256).unwrap();
         let signer = Signer::new(holder.peer.signer.kid(), key).unwrap();
-        presentation::make(&signer, &[own.clone()], None, now()).unwrap()
+        presentation::make(&signer, slice::from_ref(&own), None, now()).unwrap()
     };
     let replaced = |change: &dyn Fn(&mut Value)| {
         let mut document = holder.document();
         change(&mut document);
         document.to_string()
     };
-    let (good, did) = (show(&[own.clone()], None), holder.document().to_string());
+    let (good, did) = (show(slice::from_ref(&own), None), holder.document().to_string());
     let cases: Vec<(&str, String, String)> = vec![
         ("somebody else's credential", show(&[stolen], None), did.clone()),
         ("no credential", show(&[], None), did.clone()),
         (
             "a presentation for another reader",
-            show(&[own.clone()], Some("did:web:other.example")),
+            show(slice::from_ref(&own), Some("did:web:other.example")),
             did.clone(),
         ),
         ("a presentation of another key", by_another, did.clone()),
