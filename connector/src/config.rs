@@ -3,11 +3,13 @@
 
 mod check;
 mod file;
+mod gaia_x;
 mod keys;
 mod membership;
 mod sample;
 
 pub use check::{Problem, Severity};
+pub use gaia_x::{Certificates, GaiaX};
 pub use keys::{Key, KeyFile};
 pub use membership::Membership;
 pub use sample::{SAMPLE, Setting, fill};
@@ -65,6 +67,8 @@ pub struct Config {
     pub membership: Option<Membership>,
     /// Folder of a governance authority whose public files this daemon publishes.
     pub authority: Option<PathBuf>,
+    /// What GAIA-X asks of a participant.
+    pub gaia_x: GaiaX,
     /// The participants that this connector talks to.
     pub peers: Vec<Peer>,
 }
@@ -298,6 +302,14 @@ pub enum ConfigError {
         message: String,
         /// The line itself.
         excerpt: String,
+    },
+    /// The certificates of the signing key are none, or of another key.
+    #[error("gaia_x.certificates, {}: {problem}", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
     },
     /// A key cannot be used.
     #[error("{0}")]

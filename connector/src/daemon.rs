@@ -267,6 +267,10 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         History::new(log.clone()),
     ));
     let memberships = memberships(config, &client, &resolver, &log).await?;
+    let certificates = config
+        .certificates(&keyring.active().key().public_jwk())
+        .map_err(|error| DaemonError::Setting(error.to_string()))?;
+    own.certified = certificates.as_ref().map(|certificates| certificates.certified.clone());
     let trust = Arc::new(Trust::new(
         own,
         trust::Keys::new(keyring),
@@ -342,6 +346,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         received: config.received.clone(),
         authority: published(config)?,
         witness: Witness::new(store.clone(), sealer),
+        certificates: certificates.map(|certificates| certificates.pem.into()),
         root,
         limits: limits(config),
         streams: Arc::new(Semaphore::new(config.limits.streams)),

@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod demo;
 pub mod dsp;
 pub mod evidence;
+pub mod gaia_x;
 pub mod http;
 pub mod jose;
 pub mod net;

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// From the ground up. `policy` is a crate of its own and below all of them.
-const ROOMS: [&str; 22] = [
+const ROOMS: [&str; 23] = [
     "clock",
     "dsp",
     "jose",
@@ -16,6 +16,7 @@ const ROOMS: [&str; 22] = [
     "audit",
     "trust",
     "authority",
+    "gaia_x",
     "process",
     "catalog",
     "contract",

@@ -11,6 +11,7 @@ mod dsp_schemas;
 mod events;
 mod evidence;
 mod faults;
+mod gaia_x;
 mod journeys;
 mod keys;
 mod membership;

@@ -133,6 +133,14 @@ impl Failure {
         self
     }
 
+    /// A stable name for scripts that says more than the exit code.
+    pub(super) fn code(mut self, name: &str) -> Self {
+        if let Self::Told(told) = &mut self {
+            name.clone_into(&mut told.code);
+        }
+        self
+    }
+
     /// From an error answer of the management API.
     pub(super) fn answered(status: u16, body: &Value) -> Self {
         let text = |name: &str| body.pointer(&format!("/error/{name}")).and_then(Value::as_str);
@@ -206,7 +214,9 @@ impl From<ConfigError> for Failure {
         let hint = match &error {
             ConfigError::Invalid { .. } => "correct the line, then: connector serve --check",
             ConfigError::Read { .. } => "name the file with --config, or make one with: connector init --dir DIR",
-            ConfigError::Key(_) | ConfigError::Secret { .. } => "correct the file, then: connector serve --check",
+            ConfigError::Certificates { .. } | ConfigError::Key(_) | ConfigError::Secret { .. } => {
+                "correct the file, then: connector serve --check"
+            }
         };
         Self::usage(error.to_string()).next(hint)
     }

@@ -11,6 +11,7 @@ mod demo;
 mod events;
 mod evidence;
 mod exit;
+mod gaia_x;
 mod init;
 mod input;
 mod key;
@@ -90,6 +91,7 @@ enum Command {
     Peer(peer::Peer),
     Key(key::Key),
     Authority(authority::Authority),
+    GaiaX(gaia_x::GaiaX),
     Events(events::Events),
     Demo(demo::Demo),
     Completions(shell::Completions),
@@ -191,6 +193,7 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Completions(command) => command.run(context).map(done),
         Command::Man(command) => command.run(context).map(done),
         Command::Openapi(command) => command.run(context).map(done),
+        Command::GaiaX(command) => command.run(context).map(done),
         Command::Serve(command) => on_all_cores(command.run(context)).map(done),
         Command::Demo(command) => on_all_cores(command.run(context)),
         Command::Status(command) => here(command.run(context)).map(done),

@@ -176,6 +176,16 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     findings.0
 }
 
+fn certificates(config: &Config, jwk: &serde_json::Value, findings: &mut Findings) {
+    if let Err(error) = config.certificates(jwk) {
+        findings.error(
+            "gaia_x.certificates",
+            error.to_string(),
+            "name the chain of the signing key, PEM, leaf first; or leave the setting out",
+        );
+    }
+}
+
 fn identity(config: &Config, findings: &mut Findings) {
     keys(config, findings);
     if findings.file("secret", &config.secret, true)
@@ -221,6 +231,7 @@ fn keys(config: &Config, findings: &mut Findings) {
         Ok(ring) => ring,
         Err(error) => return findings.error("signing_key", error.to_string(), "see certs/README.md"),
     };
+    certificates(config, &ring.active().key().public_jwk(), findings);
     // A file signs once it can be read; a program may be there and fail.
     if let Some(KeyFile::Command { .. }) = config.active_key().map(|key| &key.kept)
         && let Err(error) = ring.active().key().sign(b"connector serve --check")

@@ -1,6 +1,6 @@
 //! The file as it is written: its sections, its spelling of durations, and how it becomes a [`Config`].
 
-use super::{Audit, Config, Fault, Limits, Log, Management, PeerIdentity, Retry, Tls, keys, membership};
+use super::{Audit, Config, Fault, GaiaX, Limits, Log, Management, PeerIdentity, Retry, Tls, keys, membership};
 use crate::{
     catalog::Decisions,
     dsp::ParticipantId,
@@ -57,6 +57,8 @@ struct File {
     audit: Audit,
     membership: Option<membership::Written>,
     authority: Option<membership::Published>,
+    #[serde(default)]
+    gaia_x: GaiaX,
     #[serde(default, rename = "peer")]
     peers: Vec<Peer>,
 }
@@ -255,6 +257,9 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
         audit: file.audit,
         membership: file.membership.map(|written| written.known(folder)).transpose()?,
         authority: file.authority.map(|published| at(published.dir)),
+        gaia_x: GaiaX {
+            certificates: file.gaia_x.certificates.map(at),
+        },
         peers: peers(file.peers, folder)?,
     })
 }

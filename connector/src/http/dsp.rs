@@ -7,7 +7,7 @@ use crate::{
         self, Pid, catalog, filter,
         message::{self, NegotiationMessage, Pids, TransferMessage},
     },
-    peer,
+    gaia_x, peer,
     process::Answer,
     transfer::{self, RECEIPT_HEADER},
     trust::{SIGNATURE_HEADER, TrustError, Verified},
@@ -75,6 +75,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route(dsp::WELL_KNOWN_VERSION, get(versions))
         .route("/.well-known/did.json", get(did_document))
         .route(published::PRESENTATION, get(published::presentation))
+        .route(gaia_x::CHAIN_PATH, get(certificates))
         .route("/data/{pid}", get(super::data::stream).post(super::data::receive))
         .route("/log/checkpoint", get(super::log::checkpoint))
         .route("/log/tile/{*path}", get(super::log::tile))
@@ -89,6 +90,18 @@ async fn versions() -> Response {
 
 async fn did_document(State(app): State<Arc<App>>) -> Response {
     plain(StatusCode::OK, &app.trust.document())
+}
+
+/// The certificates that the key in the DID document names (RFC 8555 §9.1 for the media type).
+async fn certificates(State(app): State<Arc<App>>) -> Response {
+    let Some(pem) = app.certificates.clone() else {
+        let problem = Problem::not_found("certificate");
+        return plain(problem.status, &problem.dsp("Error", None));
+    };
+    let mut response = Response::new(Body::from(pem));
+    let kind = HeaderValue::from_static("application/pem-certificate-chain");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// An unsigned JSON answer.

@@ -263,6 +263,33 @@ pub struct Own {
     pub log: Option<LogKey>,
     /// Services beside those that every connector has, each with its `id`, `type` and `serviceEndpoint`.
     pub services: Vec<Value>,
+    /// Certificates that speak for one of the keys, if any do.
+    pub certified: Option<Certified>,
+}
+
+/// The X.509 certificates of a key, as RFC 7517 §4.6 and §4.7 put them beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certified {
+    /// The public JWK that they belong to.
+    pub jwk: Value,
+    /// Where they are served.
+    pub x5u: String,
+    /// The certificates themselves.
+    pub x5c: Value,
+}
+
+impl Certified {
+    /// The JWK as it is published: with its certificates, if they are its own.
+    fn beside(certified: Option<&Self>, jwk: &Value) -> Value {
+        let mut jwk = jwk.clone();
+        if let Some(certified) = certified.filter(|certified| certified.jwk == jwk)
+            && let Value::Object(members) = &mut jwk
+        {
+            members.insert("x5u".to_owned(), json!(certified.x5u));
+            members.insert("x5c".to_owned(), certified.x5c.clone());
+        }
+        jwk
+    }
 }
 
 /// A public key of ours in the document.
@@ -307,6 +334,7 @@ impl Own {
             keys: Vec::new(),
             log: None,
             services: Vec::new(),
+            certified: None,
         }
     }
 
@@ -316,7 +344,7 @@ impl Own {
         let methods: Vec<Value> = self
             .keys
             .iter()
-            .map(|key| json!({"id": key.kid, "type": "JsonWebKey2020", "controller": did, "publicKeyJwk": key.jwk}))
+            .map(|key| json!({"id": key.kid, "type": "JsonWebKey2020", "controller": did, "publicKeyJwk": Certified::beside(self.certified.as_ref(), &key.jwk)}))
             .collect();
         let signing: Vec<&str> = self
             .keys
