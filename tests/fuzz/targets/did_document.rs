@@ -20,7 +20,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(key) = SigningKey::from_file_bytes(bytes) {
         let written = key.to_private_jwk().unwrap();
-        assert_eq!(SigningKey::from_private_jwk(&written).unwrap().public_jwk(), key.public_jwk());
+        assert_eq!(
+            SigningKey::from_private_jwk(&written).unwrap().public_jwk(),
+            key.public_jwk()
+        );
     }
     if let Ok(key) = VerifyingKey::from_file_bytes(bytes) {
         assert_eq!(VerifyingKey::from_jwk(&key.to_jwk()).unwrap(), key);
