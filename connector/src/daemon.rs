@@ -1,10 +1,10 @@
 //! The composition root: builds all rooms, supervises what runs, reloads, stops gracefully. Decides nothing.
 
+mod members;
 mod reload;
 
 use crate::{
     audit::{AuditError, Log, LogSigner, Witness},
-    authority,
     catalog::Catalog,
     clock,
     config::{self, Config, Management, TlsVersion},
@@ -20,10 +20,9 @@ use crate::{
     store::{SledStore, Store, StoreError},
     telemetry,
     transfer::{self, Keys, Puller, Pusher, TokenKey, Transfers},
-    trust::{self, History, Memberships, Pins, Resolver, Trust, did, spent},
+    trust::{self, History, Pins, Resolver, Trust, did, spent},
 };
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -201,40 +200,6 @@ fn peers(config: &Config) -> Result<Vec<trust::Peer>, DaemonError> {
     config.peers.iter().map(load).collect()
 }
 
-async fn memberships(
-    config: &Config,
-    client: &Arc<Client>,
-    resolver: &Arc<Resolver>,
-    log: &Arc<Log>,
-) -> Result<Option<Arc<Memberships>>, DaemonError> {
-    let Some(membership) = &config.membership else {
-        return Ok(None);
-    };
-    let settings = membership
-        .load()
-        .map_err(|error| DaemonError::Setting(error.to_string()))?;
-    let (me, client, resolver, log) = (config.did.clone(), client.clone(), resolver.clone(), log.clone());
-    Ok(Some(Arc::new(
-        Memberships::load(settings, me, client, resolver, log).await?,
-    )))
-}
-
-/// The service entry that leads to our credentials, if there are any to show.
-fn presentation(config: &Config, root: &str) -> Option<serde_json::Value> {
-    let membership = config.membership.as_ref()?;
-    let endpoint = format!("{root}{}", http::published::PRESENTATION);
-    (!membership.credentials.is_empty()).then(|| did::presentation_service(&config.did, &endpoint))
-}
-
-/// The files of an authority that this daemon publishes, by path.
-fn published(config: &Config) -> Result<BTreeMap<String, PathBuf>, DaemonError> {
-    let published = |dir: &PathBuf| authority::published(dir, &config.public_url);
-    let files = config.authority.as_ref().map(published).transpose();
-    Ok(files
-        .map_err(|error| DaemonError::Setting(error.to_string()))?
-        .unwrap_or_default())
-}
-
 async fn start(config: &Config) -> Result<Running, DaemonError> {
     let keyring = reload::keyring(config)?;
     let secret = secret(&config.secret)?;
@@ -260,13 +225,13 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     reload::tell(&log, &keyring).await?;
     let mut own = did::Own::empty(config.did.clone(), root.as_str());
     own.log = Some(sealer.key().clone());
-    own.services.extend(presentation(config, &root));
+    own.services.extend(members::presentation(config, &root));
     let resolver = Arc::new(Resolver::new(
         client.clone(),
         config.resolver,
         History::new(log.clone()),
     ));
-    let memberships = memberships(config, &client, &resolver, &log).await?;
+    let memberships = members::memberships(config, &client, &resolver, &log).await?;
     let certificates = config
         .certificates(&keyring.active().key().public_jwk())
         .map_err(|error| DaemonError::Setting(error.to_string()))?;
@@ -344,7 +309,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         peers: peers.clone(),
         log: log.clone(),
         received: config.received.clone(),
-        authority: published(config)?,
+        authority: members::published(config)?,
         witness: Witness::new(store.clone(), sealer),
         certificates: certificates.map(|certificates| certificates.pem.into()),
         root,
@@ -403,7 +368,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     });
     watch(&tasks, "the pushes", pusher.run());
     if let Some(memberships) = memberships {
-        tasks.spawn(keep_members(memberships, transfers.clone(), stop.clone()));
+        tasks.spawn(members::keep(memberships, transfers.clone(), stop.clone()));
     }
     tasks.spawn(seal(log.clone(), stop.clone()));
     tasks.spawn(sweep(store.clone(), stop.clone()));
@@ -499,23 +464,6 @@ async fn seal(log: Arc<Log>, stop: CancellationToken) {
         }
         if let Err(error) = log.seal().await {
             tracing::error!(%error, "the audit log could not be sealed");
-        }
-    }
-}
-
-/// Looks at the trust list and at statuses, and ends what runs with participants that are members no more.
-async fn keep_members(memberships: Arc<Memberships>, transfers: Arc<Transfers>, stop: CancellationToken) {
-    loop {
-        let round = async {
-            memberships.refresh(clock::now()).await;
-            if let Err(error) = transfers.keep_to_members(clock::now()).await {
-                tracing::error!(%error, "the transfers of members could not be looked at");
-            }
-            tokio::time::sleep(memberships.every()).await;
-        };
-        tokio::select! {
-            () = round => {}
-            () = stop.cancelled() => return,
         }
     }
 }

@@ -22,7 +22,7 @@ use connector::{
 };
 use connector_tests::{
     harness::{Connector, World, offer, text},
-    peer::{Letter, Peer, Reply, message, uuid},
+    peer::{Letter, Peer, Reply, catalog_request, message, uuid},
 };
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
@@ -228,6 +228,13 @@ impl Rig {
         let consumer = who(Peer::of(world.get("work")));
         let told = consumer.listen().await.acknowledge_all();
         Self { world, consumer, told }
+    }
+
+    /// Lets the school see the consumer's DID document: that it was seen first stands in the audit log, and is no attack's doing.
+    async fn introduce(&self) {
+        let path = "/catalog/request";
+        let reply = self.consumer.say(self.school(), path, &catalog_request()).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
     }
 
     fn school(&self) -> &Connector {

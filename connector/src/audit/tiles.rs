@@ -1,5 +1,5 @@
 //! The tree as tiles (C2SP tlog-tiles): rows of at most 256 hashes, so that a proof costs a few reads whatever the log's size.
-//! Addressing and the growing right edge are pure; [`Reader`] finds proofs over a store and writes nothing.
+//! Addressing and the growing right edge are pure; `Reader` finds proofs over a store and writes nothing.
 //!
 //! The hashes of a tile never change, they only become more: the tile of a smaller tree is the beginning of the same tile of a larger
 //! one. So each tile is one item (8 KiB at most), a partial one too, and what was written for a tree that was never signed is harmless.

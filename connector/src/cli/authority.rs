@@ -30,7 +30,7 @@ use url::Url;
 
 /// Run a governance authority: issue and revoke credentials of membership, sign the trust list
 ///
-/// Everything is in one folder. `public/` in it is for any web server, or for a daemon with an [authority] section; the rest is for its
+/// Everything is in one folder. `public/` in it is for any web server, or for a daemon with a section `[authority]`; the rest is for its
 /// owner alone. The root key (root.pem) signs the trust list and nothing else: keep it elsewhere, and put it back to sign.
 #[derive(Args)]
 #[command(

@@ -25,7 +25,7 @@ use url::Url;
 #[command(
     arg_required_else_help = true,
     after_help = "EXAMPLES:
-  connector gaia-x self-description --legal-name \"Lycée Curie\" --country FR --registration-number vat:FR40303265045 --dir ./gaia-x
+  connector gaia-x self-description --legal-name 'Lycée Curie' --country FR --registration-number vat:FR40303265045 --dir ./gaia-x
   connector gaia-x verify gaia-x/presentation.jwt --did-document did.json --chain chain.pem --anchors anchors.pem
 "
 )]
@@ -47,10 +47,9 @@ enum GaiaXCommand {
 /// registration number from --registration-number is marked as self-declared, one from --registration-credential is a notary's.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
-  connector gaia-x self-description --legal-name \"Lycée Curie\" --country FR --registration-number vat:FR40303265045
-  connector gaia-x self-description --legal-name \"EdTech X\" --country FR --registration-credential lrn.jwt --dir ./gaia-x
-  connector gaia-x self-description --legal-name \"EdTech X\" --country FR --registration-number lei:529900T8BM49AURSDO55 \\
-    --offering \"Skills records\" --terms-url https://edtech.example/terms --terms-hash \"$(sha256sum terms.html | cut -c-64)\"
+  connector gaia-x self-description --legal-name 'Lycée Curie' --country FR --registration-number vat:FR40303265045
+  connector gaia-x self-description --legal-name 'EdTech X' --country FR --registration-credential lrn.jwt --dir ./gaia-x
+  connector gaia-x self-description --legal-name 'EdTech X' --country FR --registration-number lei:529900T8BM49AURSDO55 --offering 'Skills records' --terms-url https://edtech.example/terms --terms-hash 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
 ")]
 struct SelfDescription {
     /// The legal name

@@ -1,7 +1,7 @@
 //! An agreement as a page for people: French first, English second, printable, in one file that loads nothing.
 //!
 //! The page is a reading aid: what counts is the signed document, which it carries in full. Whatever comes from the parties passes through
-//! [`Page::text`], the only way in for a string that is not a literal of ours; a rule that cannot be put into words is shown as it stands.
+//! `Page::text`, the only way in for a string that is not a literal of ours; a rule that cannot be put into words is shown as it stands.
 
 mod words;
 

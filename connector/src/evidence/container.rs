@@ -26,7 +26,7 @@ pub(super) fn write(files: &Files) -> std::io::Result<Vec<u8>> {
     archive.into_inner()
 }
 
-/// Reads an archive of exactly the form that [`write`] gives.
+/// Reads an archive of exactly the form that [`write()`] gives.
 pub(super) fn read(bytes: &[u8]) -> Result<Files, Flaw> {
     let mut files: Files = Vec::new();
     let broken = |files: &Files, error: &dyn std::fmt::Display| {

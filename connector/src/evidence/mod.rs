@@ -1,7 +1,7 @@
 //! The evidence of one agreement: a folder in one file that proves to anyone, with ordinary tools and without this program, who agreed to
 //! what, who consented, and what left when.
 //!
-//! [`collect`] puts it together from what the rooms above keep; [`verify`] checks it with nothing but its bytes. Neither decides anything
+//! [`collect()`] puts it together from what the rooms above keep; [`verify()`] checks it with nothing but its bytes. Neither decides anything
 //! that the connector does.
 
 mod agreed;

@@ -9,6 +9,7 @@ pub mod history;
 pub mod keys;
 pub mod logs;
 pub mod membership;
+mod parties;
 pub mod pins;
 pub mod plain;
 pub mod resolver;
@@ -18,6 +19,7 @@ pub use history::History;
 pub use keys::{KeyState, Keyring, Keys, OwnKey};
 pub use logs::PublishedLog;
 pub use membership::{Memberships, NotAMember};
+pub use parties::Party;
 pub use pins::{Pin, Pins};
 pub use plain::{Identity, Token};
 pub use resolver::{Resolver, ResolverSettings};
@@ -31,7 +33,7 @@ use crate::{
 };
 use bytes::Bytes;
 use did::DidError;
-use policy::{Claims, Timestamp};
+use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::HashMap, sync::Arc};
@@ -206,15 +208,6 @@ pub struct Exchange {
     pub body: Digest,
 }
 
-/// A participant, and what is verified about it: what policies are asked with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Party {
-    /// Its participant id.
-    pub did: ParticipantId,
-    /// Claims of its credentials; none for a participant that is no member.
-    pub claims: Claims,
-}
-
 /// Our own identity, the peers, and their keys.
 pub struct Trust {
     own: did::Own,
@@ -284,11 +277,6 @@ impl Trust {
         &self.resolver
     }
 
-    /// The members, where there is an authority.
-    pub fn memberships(&self) -> Option<&Arc<Memberships>> {
-        self.memberships.as_ref()
-    }
-
     /// The peers of the configuration, in no order.
     pub fn peers(&self) -> impl Iterator<Item = &Arc<Peer>> {
         self.peers.values()
@@ -299,39 +287,6 @@ impl Trust {
         self.peers
             .values()
             .find(|peer| peer.did.as_str() == did_or_name || peer.name.as_deref() == Some(did_or_name))
-    }
-
-    /// A peer of the configuration, or a member that is known to be one now.
-    pub fn known(&self, did: &ParticipantId, now: Timestamp) -> Option<Arc<Peer>> {
-        let member = || Some(self.memberships.as_ref()?.member(did, now)?.peer.clone());
-        self.peers.get(did).cloned().or_else(member)
-    }
-
-    /// A peer of the configuration, or a member, looked up if it is not known.
-    pub async fn meet(&self, did: &ParticipantId, now: Timestamp) -> Result<Arc<Peer>, TrustError> {
-        match (self.peers.get(did), &self.memberships) {
-            (Some(peer), _) => Ok(peer.clone()),
-            (None, Some(memberships)) => Ok(memberships.admit(did, now).await?.peer.clone()),
-            (None, None) => Err(TrustError::UnknownPeer),
-        }
-    }
-
-    /// Whom to tell what was decided about a process of ours: its peer may be a member no more, and is told that too.
-    pub fn addressee(&self, did: &ParticipantId) -> Option<Arc<Peer>> {
-        let former = || Some(Arc::new(self.memberships.as_ref()?.stranger(did)));
-        self.peers.get(did).cloned().or_else(former)
-    }
-
-    /// A participant with what is verified about it now; ourselves too.
-    pub fn party(&self, did: &ParticipantId, now: Timestamp) -> Party {
-        let claims = self
-            .memberships
-            .as_ref()
-            .map(|memberships| memberships.claims(did, now));
-        Party {
-            did: did.clone(),
-            claims: claims.unwrap_or_default(),
-        }
     }
 
     /// Everything about a request that can be refused before its body is read: shape, audience, route, time, sender. A sender whom

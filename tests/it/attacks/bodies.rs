@@ -94,6 +94,7 @@ fn contexts(rig: &Rig, path: &str, good: &Value) -> Vec<Attack> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_is_no_message_is_refused() {
     let rig = Rig::start().await;
+    rig.introduce().await;
     let routes = [
         ("/catalog/request", catalog_request()),
         (OPEN, rig.request()),

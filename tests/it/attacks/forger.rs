@@ -116,6 +116,7 @@ pub(super) fn all_refused(code: &'static str, letters: Vec<(String, Letter)>) ->
 /// with it, is believed, answered with a signature, and changes something.
 pub(super) async fn row(name: &str, rig: &Rig, attacks: Vec<Attack>, twins: Vec<(&str, Letter)>) {
     assert!(!attacks.is_empty() && !twins.is_empty(), "{name}");
+    rig.introduce().await;
     repel(name, rig.school(), &rig.consumer, attacks).await;
     for (twin, letter) in twins {
         let before = picture(rig.school()).await;

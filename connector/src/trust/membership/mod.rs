@@ -379,3 +379,6 @@ impl Member {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

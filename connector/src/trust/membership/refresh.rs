@@ -152,7 +152,7 @@ impl Memberships {
     }
 
     /// Remembers a newer list, and says so in the audit log, before it counts.
-    async fn keep(&self, signed: &Signed, key: &VerifyingKey, now: Timestamp) -> Result<(), StoreError> {
+    pub(super) async fn keep(&self, signed: &Signed, key: &VerifyingKey, now: Timestamp) -> Result<(), StoreError> {
         let newest = Newest {
             seen: signed.seen(),
             key: key.to_jwk(),

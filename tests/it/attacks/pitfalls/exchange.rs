@@ -444,6 +444,7 @@ async fn row_15_answer_unsigned_or_swapped() {
 async fn row_16_the_same_jti_after_a_timeout() {
     let rig = Rig::start().await;
     let (school, forger) = (rig.school(), Forger::of(&rig));
+    rig.introduce().await;
     // Whoever knows an id beforehand cannot spend it: that takes a right signature.
     let jti = random::message_id(clock::now()).unwrap();
     let good = forger.with(claim("jti", json!(jti)));
