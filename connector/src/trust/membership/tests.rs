@@ -116,7 +116,7 @@ async fn a_member_is_one_as_long_as_list_and_credential_count() {
     assert!(memberships.claims(&did("did:web:edtech-example"), now()).is_empty());
 
     let long = credential(MEMBERSHIP, "A", "2026-12-31T00:00:00Z");
-    let memberships = with(signed(2, |_| {}), &[long.clone()]).await;
+    let memberships = with(signed(2, |_| {}), std::slice::from_ref(&long)).await;
     let is = |time: &str| memberships.member(&did(MEMBER), at(time)).is_some();
     assert!(
         is("2026-06-07T23:59:59Z") && !is("2026-06-08T00:00:00Z"),
@@ -125,7 +125,7 @@ async fn a_member_is_one_as_long_as_list_and_credential_count() {
 
     let removed = with(
         signed(2, |list| list["revokedMembers"] = json!([MEMBER])),
-        &[long.clone()],
+        std::slice::from_ref(&long),
     )
     .await;
     assert!(removed.member(&did(MEMBER), now()).is_none());
