@@ -110,7 +110,10 @@ async fn repel(group: &str, target: &Connector, peer: &Peer, attacks: Vec<Attack
         }
         let after = picture(target).await;
         if before != after {
-            failed.push(format!("{}: changed\n{before}\nto\n{after}", attack.name));
+            let from = before[0]["auditEntries"].as_u64().unwrap_or_default();
+            let recorded = target.get(&format!("/v1/audit/entries?from={from}")).await;
+            let name = &attack.name;
+            failed.push(format!("{name}: changed\n{before}\nto\n{after}\nand recorded {recorded}"));
         }
     }
     assert!(

@@ -40,14 +40,7 @@ impl Log {
             None => self.last_edge().await?,
         };
         let (sealed, mut full) = (edge.size(), Vec::new());
-        loop {
-            let leaves = self.leaves(edge.size(), u64::MAX).await?;
-            if leaves.is_empty() {
-                break;
-            }
-            for leaf in leaves {
-                edge.append(leaf, &mut full);
-            }
+        while self.append_page(&mut edge, u64::MAX, &mut full).await? > 0 {
             if full.len() >= STEP {
                 let mut batch = Batch::new();
                 put(&mut batch, full.drain(..));
@@ -68,6 +61,22 @@ impl Log {
         }
         *kept = Some(edge);
         Ok(size)
+    }
+
+    /// Appends the hashes of up to a page of entries that the edge has not yet, none beyond `until`; tiles that become full go to `full`.
+    /// Returns how many there were.
+    pub(super) async fn append_page(
+        &self,
+        edge: &mut Edge,
+        until: u64,
+        full: &mut Vec<Row>,
+    ) -> Result<usize, AuditError> {
+        let leaves = self.leaves(edge.size(), until).await?;
+        let appended = leaves.len();
+        for leaf in leaves {
+            edge.append(leaf, full);
+        }
+        Ok(appended)
     }
 
     /// The edge of the tree that was sealed last, if it has the root that was signed.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     jose::Digest,
-    store::{Row, StoreError, Table},
+    store::{Pages, StoreError},
 };
 use serde::Serialize;
 
@@ -100,8 +100,8 @@ impl Log {
         let _still = self.edge.lock().await;
         let found = self.count().await?;
         let (mut edge, mut tiles, mut checkpoints) = (Edge::new(), 0, 0);
-        let mut pages = Pages::new(CHECKPOINTS);
-        while let Some(rows) = pages.next(self).await? {
+        let mut pages = Pages::new(&*self.store, CHECKPOINTS, [], PAGE);
+        while let Some(rows) = pages.next().await? {
             for row in rows {
                 let size = number(&row.key)?;
                 let signed = read_checkpoint(size, &row.item.value)?;
@@ -142,12 +142,8 @@ impl Log {
     async fn grow(&self, edge: &mut Edge, until: u64) -> Result<u64, AuditError> {
         let (mut full, mut compared) = (Vec::new(), 0);
         while edge.size() < until {
-            let leaves = self.leaves(edge.size(), until).await?;
-            if leaves.is_empty() {
+            if self.append_page(edge, until, &mut full).await? == 0 {
                 break;
-            }
-            for leaf in leaves {
-                edge.append(leaf, &mut full);
             }
             for (tile, row) in full.drain(..) {
                 self.same(tile, &row).await?;
@@ -170,14 +166,7 @@ impl Log {
     /// Appends what no checkpoint covers yet.
     async fn rest(&self, mut edge: Edge, found: u64) -> Result<Edge, AuditError> {
         let mut full = Vec::new();
-        loop {
-            let leaves = self.leaves(edge.size(), u64::MAX).await?;
-            if leaves.is_empty() {
-                break;
-            }
-            for leaf in leaves {
-                edge.append(leaf, &mut full);
-            }
+        while self.append_page(&mut edge, u64::MAX, &mut full).await? > 0 {
             full.clear();
         }
         // Entries may have been added since they were counted; fewer cannot be.
@@ -188,8 +177,8 @@ impl Log {
     }
 
     async fn verify_cosignatures(&self) -> Result<u64, AuditError> {
-        let (mut pages, mut checked) = (Pages::new(COSIGNATURES), 0);
-        while let Some(rows) = pages.next(self).await? {
+        let (mut pages, mut checked) = (Pages::new(&*self.store, COSIGNATURES, [], PAGE), 0);
+        while let Some(rows) = pages.next().await? {
             for row in rows {
                 let key = row.key.first_chunk().copied().unwrap_or_default();
                 let size = !u64::from_be_bytes(key);
@@ -205,23 +194,5 @@ impl Log {
             }
         }
         Ok(checked)
-    }
-}
-
-/// The rows of a table, a page at a time.
-struct Pages {
-    table: Table,
-    after: Option<Vec<u8>>,
-}
-
-impl Pages {
-    const fn new(table: Table) -> Self {
-        Self { table, after: None }
-    }
-
-    async fn next(&mut self, log: &Log) -> Result<Option<Vec<Row>>, StoreError> {
-        let rows = log.store.scan(self.table, &[], self.after.as_deref(), PAGE).await?;
-        self.after = rows.last().map(|row| row.key.clone());
-        Ok(self.after.is_some().then_some(rows))
     }
 }

@@ -217,10 +217,10 @@ async fn believed(app: &App, parts: &Parts, body: Body) -> Result<(OwnedSemaphor
     let method = parts.method.as_str();
     let url = advertised(app, parts);
     let signature = peer::single(&parts.headers).ok_or(TrustError::SignatureMissing)?;
-    app.trust.plausible(signature, method, &url, (app.clock)()).await?;
+    let unverified = app.trust.plausible(signature, method, &url, (app.clock)()).await?;
     let (room, body) = taken(app, body).await?;
     let now = (app.clock)();
-    let verified = app.trust.authenticate(Some(signature), method, &url, body, now).await?;
+    let verified = app.trust.authenticate(unverified, method, &url, body, now).await?;
     Ok((room, verified))
 }
 

@@ -3,11 +3,11 @@
 //!
 //! It is kept to be shown to others (`evidence`). Nothing is decided by it.
 
-use super::{decode, encode};
+use super::{decode, encode, prefix};
 use crate::{
     dsp::{ParticipantId, Pid},
     jose,
-    store::{Batch, Store, StoreError, Table},
+    store::{Batch, Pages, Store, StoreError, Table},
     trust::{SIGNATURE_HEADER, Verified},
 };
 use bytes::Bytes;
@@ -174,10 +174,6 @@ impl Reply {
     }
 }
 
-fn prefix(pid: &Pid) -> Vec<u8> {
-    jose::sha256(pid.as_str().as_bytes()).as_bytes().to_vec()
-}
-
 /// The head comes first, then the body in pieces.
 fn key(pid: &Pid, number: u64, piece: u32) -> Vec<u8> {
     let mut key = prefix(pid);
@@ -226,11 +222,8 @@ async fn collect<H: DeserializeOwned>(
 ) -> Result<Vec<(u64, H, Bytes)>, StoreError> {
     let damaged = |what: &str| StoreError::Corrupt(format!("the archive of a process {what}"));
     let mut found: Vec<(u64, H, Vec<u8>)> = Vec::new();
-    let mut after = None::<Vec<u8>>;
-    loop {
-        let rows = store.scan(table, &prefix, after.as_deref(), 64).await?;
-        let Some(last) = rows.last() else { break };
-        after = Some(last.key.clone());
+    let mut pages = Pages::new(store, table, prefix, 64);
+    while let Some(rows) = pages.next().await? {
         for row in rows {
             let (number, piece) = place(&row.key).ok_or_else(|| damaged("has a key of another form"))?;
             match found.last_mut() {

@@ -18,8 +18,9 @@ pub use record::{Core, Kind};
 pub use turn::{Answer, Draft, Incoming, MessageKey, Turn};
 
 use crate::{
-    dsp::Refused,
-    store::{Store, StoreError, Table},
+    dsp::{Pid, Refused},
+    jose,
+    store::{Pages, Store, StoreError, Table},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -73,6 +74,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
         .map_err(|error| StoreError::Corrupt(format!("a stored value cannot be read: {error}")))
 }
 
+/// What the keys of a process begin with, in every table that keeps something for each: ids are up to 512 bytes long, their hash is short.
+fn prefix(pid: &Pid) -> Vec<u8> {
+    jose::sha256(pid.as_str().as_bytes()).as_bytes().to_vec()
+}
+
 /// How many rows are read at a time.
 const PAGE: usize = 128;
 
@@ -82,15 +88,13 @@ pub async fn each<T: DeserializeOwned>(
     table: Table,
     mut take: impl FnMut(T) -> Result<(), StoreError> + Send,
 ) -> Result<(), StoreError> {
-    let mut after = None::<Vec<u8>>;
-    loop {
-        let rows = store.scan(table, &[], after.as_deref(), PAGE).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = Some(last.key.clone());
+    let mut pages = Pages::new(store, table, [], PAGE);
+    while let Some(rows) = pages.next().await? {
         for row in rows {
             take(decode(&row.item.value)?)?;
         }
     }
+    Ok(())
 }
 
 /// [`each`] value, in memory.

@@ -1,9 +1,8 @@
 //! Messages that are decided and not yet delivered, and the wake-up calls for their dispatcher. No sending here.
 
-use super::{Reply, decode, encode};
+use super::{Reply, decode, encode, prefix};
 use crate::{
     dsp::{ParticipantId, Pid, message::Explanation},
-    jose,
     store::{Batch, Store, StoreError, Table},
 };
 use policy::Timestamp;
@@ -110,10 +109,6 @@ impl Outgoing {
     pub fn url(&self) -> Result<Url, url::ParseError> {
         Url::parse(&format!("{}{}", self.base.as_str().trim_end_matches('/'), self.path))
     }
-}
-
-fn prefix(pid: &Pid) -> Vec<u8> {
-    jose::sha256(pid.as_str().as_bytes()).as_bytes().to_vec()
 }
 
 fn key(pid: &Pid, number: u64) -> Vec<u8> {

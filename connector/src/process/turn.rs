@@ -3,6 +3,7 @@
 use super::{
     Exhibit, Kind, Outgoing, Reply,
     archive::{About, Direction, Form},
+    prefix,
 };
 use crate::{
     audit::{Entry, Kind as Recorded},
@@ -184,8 +185,7 @@ impl MessageKey {
 
     fn row(pid: &Pid, name: &str) -> Vec<u8> {
         let text = format!("{pid}\0{name}");
-        // Ids are up to 512 bytes each: the hash keeps the key within the store's limit.
-        let mut key = jose::sha256(pid.as_str().as_bytes()).as_bytes().to_vec();
+        let mut key = prefix(pid);
         key.extend_from_slice(jose::sha256(text.as_bytes()).as_bytes());
         key
     }

@@ -44,6 +44,37 @@ pub struct Row {
     pub item: Item,
 }
 
+/// The rows of a table whose key starts with a prefix, a page at a time, so that no table needs to fit into memory.
+pub struct Pages<'a> {
+    store: &'a dyn Store,
+    table: Table,
+    prefix: Vec<u8>,
+    size: usize,
+    after: Option<Vec<u8>>,
+}
+
+impl<'a> Pages<'a> {
+    /// Of `size` rows each, from the first on.
+    pub fn new(store: &'a dyn Store, table: Table, prefix: impl Into<Vec<u8>>, size: usize) -> Self {
+        Self {
+            store,
+            table,
+            prefix: prefix.into(),
+            size,
+            after: None,
+        }
+    }
+
+    /// The next rows in key order, never empty; none when there are no more.
+    pub async fn next(&mut self) -> Result<Option<Vec<Row>>, StoreError> {
+        let after = self.after.as_deref();
+        let rows = self.store.scan(self.table, &self.prefix, after, self.size).await?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        self.after = Some(last.key.clone());
+        Ok(Some(rows))
+    }
+}
+
 /// What must hold at the moment of the commit; otherwise nothing of the batch is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Guard {

@@ -6,7 +6,7 @@ use crate::{
     audit::{Entry, Kind, Log},
     dsp::ParticipantId,
     jose::{Digest, canonical, sha256},
-    store::{Batch, StoreError, Table},
+    store::{Batch, Pages, StoreError, Table},
 };
 use policy::Timestamp;
 use serde_json::Value;
@@ -82,19 +82,13 @@ impl History {
     pub async fn of(&self, did: &ParticipantId) -> Result<Vec<(Timestamp, Version)>, StoreError> {
         let owner = sha256(did.as_str().as_bytes());
         let mut found = Vec::new();
-        let mut after = None::<Vec<u8>>;
-        loop {
-            let rows = self
-                .0
-                .store()
-                .scan(DOCUMENTS, owner.as_bytes(), after.as_deref(), 16)
-                .await?;
-            let Some(last) = rows.last() else { return Ok(found) };
-            after = Some(last.key.clone());
+        let mut pages = Pages::new(&**self.0.store(), DOCUMENTS, *owner.as_bytes(), 16);
+        while let Some(rows) = pages.next().await? {
             for row in rows {
                 found.push((seen_at(&row.key)?, kept(row.item.value)));
             }
         }
+        Ok(found)
     }
 }
 

@@ -291,12 +291,20 @@ impl Trust {
 
     /// Everything about a request that can be refused before its body is read: shape, audience, route, time, sender. A sender whom
     /// nobody configured is looked up only when all the rest is right.
-    pub async fn plausible(&self, signature: &str, method: &str, url: &str, now: Timestamp) -> Result<(), TrustError> {
+    pub async fn plausible(
+        &self,
+        signature: &str,
+        method: &str,
+        url: &str,
+        now: Timestamp,
+    ) -> Result<Unverified, TrustError> {
         let unverified = Unverified::parse(signature)?;
         let sender = self.claimed(&unverified)?;
-        unverified.check(self.me().as_str(), Binding::Request { method, url }, now)?;
+        unverified
+            .clone()
+            .check(self.me().as_str(), Binding::Request { method, url }, now)?;
         self.meet(&sender, now).await?;
-        Ok(())
+        Ok(unverified)
     }
 
     /// The participant that the sender claims to be, if one like it may come signed.
@@ -375,18 +383,16 @@ impl Trust {
         peer.identity.authorization(self.me(), url)
     }
 
-    /// Checks a request to us: the cheapest checks first, so that an unknown caller costs no signature check.
+    /// Checks a request to us that was found [plausible](Self::plausible), now that its body is here.
     pub async fn authenticate(
         &self,
-        signature: Option<&str>,
+        unverified: Unverified,
         method: &str,
         url: &str,
         body: Bytes,
         now: Timestamp,
     ) -> Result<Verified<Bytes>, TrustError> {
-        let unverified = Unverified::parse(signature.ok_or(TrustError::SignatureMissing)?)?;
-        let sender = self.claimed(&unverified)?;
-        let sender = self.meet(&sender, now).await?;
+        let sender = self.meet(&self.claimed(&unverified)?, now).await?;
         self.open(unverified, sender, Binding::Request { method, url }, body, now)
             .await
     }
