@@ -101,13 +101,12 @@ impl Dispatcher {
     async fn empty(&self, pid: &Pid, permits: &Semaphore) -> Result<(), StoreError> {
         let (mut wait, mut tries) = (self.retry.0, 0);
         while let Some(entry) = outbox::next(&**self.log.store(), pid).await? {
-            let pause = entry
-                .not_before
-                .map(|time| time.since((self.clock)()))
-                .unwrap_or_default();
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.shutdown.cancelled() => return Ok(()),
+            // Even a sleep of no time lasts until the timer's next millisecond.
+            if let Some(time) = entry.not_before.filter(|time| *time > (self.clock)()) {
+                tokio::select! {
+                    () = tokio::time::sleep(time.since((self.clock)())) => {}
+                    () = self.shutdown.cancelled() => return Ok(()),
+                }
             }
             let permit = tokio::select! {
                 permit = permits.acquire() => permit,
