@@ -154,7 +154,7 @@ impl<E: Into<Problem>> From<E> for Refusal {
 /// and its id is spent even when it was refused, so that a refused message cannot be played again when its time has come.
 async fn verified<F, R>(app: &Arc<App>, request: Request, family: Family, serve: F) -> Response
 where
-    F: FnOnce(Verified<Bytes>, Parts) -> R,
+    F: FnOnce(Arc<App>, Verified<Bytes>, Parts) -> R,
     R: Future<Output = Result<Reply, Refusal>>,
 {
     let (parts, body) = request.into_parts();
@@ -172,11 +172,12 @@ where
         }
     };
     let (caller, exchange, spent) = (verified.sender().did.clone(), verified.exchange(), verified.clone());
-    let reply = match serve(verified, parts).await {
+    let reply = match serve(app.clone(), verified, parts).await {
         Ok(reply) => reply,
         Err(refusal) => {
-            let replayed = app.contracts.spend(&spent).await.is_err() && refusal.problem.status.is_client_error();
-            tracing::info!(peer = %caller, code = refusal.problem.code, message = refusal.problem.message, replayed, "refused");
+            // It is spent already where the refusal was committed, and where the message is a replay.
+            let _ = app.contracts.spend(&spent).await;
+            tracing::info!(peer = %caller, code = refusal.problem.code, message = refusal.problem.message, "refused");
             Reply::new(refusal.problem.status, family.body(&refusal.problem, &refusal.pids))
         }
     };
@@ -244,9 +245,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 async fn catalog_request(State(app): State<Arc<App>>, request: Request) -> Response {
-    let context = app.clone();
-    verified(&app, request, Family::Catalog, |verified, parts| async move {
-        let app = context;
+    verified(&app, request, Family::Catalog, |app, verified, parts| async move {
         let body = parsed(verified.value())?;
         let filter = filter::read(catalog::read_request(&body)?)
             .map_err(|error| Problem::bad_request("unsupported-filter", error.to_string()))?;
@@ -267,9 +266,7 @@ async fn catalog_request(State(app): State<Arc<App>>, request: Request) -> Respo
 }
 
 async fn dataset(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Response {
-    let context = app.clone();
-    verified(&app, request, Family::Catalog, |verified, _| async move {
-        let app = context;
+    verified(&app, request, Family::Catalog, |app, verified, _| async move {
         let id = id.parse().map_err(|_| Problem::not_found("dataset"))?;
         app.contracts.spend(&verified).await?;
         let now = (app.clock)();
@@ -306,21 +303,25 @@ fn with_pids(pids: &Pids, error: impl Into<Problem>) -> Refusal {
     }
 }
 
+fn negotiation_message(bytes: Bytes) -> Result<message::Received<NegotiationMessage>, Problem> {
+    NegotiationMessage::read(&parsed(&bytes)?).map_err(|error| contract::ContractError::from(error).into())
+}
+
+fn transfer_message(bytes: Bytes) -> Result<message::Received<TransferMessage>, Problem> {
+    TransferMessage::read(&parsed(&bytes)?).map_err(|error| transfer::TransferError::from(error).into())
+}
+
 async fn negotiation_open(State(app): State<Arc<App>>, request: Request) -> Response {
-    let context = app.clone();
-    verified(&app, request, Family::Negotiation, |verified, parts| async move {
-        let message = verified.try_map(|bytes| {
-            NegotiationMessage::read(&parsed(&bytes)?)
-                .map_err(|error| Problem::from(contract::ContractError::from(error)))
-        })?;
+    verified(&app, request, Family::Negotiation, |app, verified, parts| async move {
+        let message = verified.try_map(negotiation_message)?;
         if let NegotiationMessage::Request { .. } | NegotiationMessage::Offer { .. } = &message.value().message {
             fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
         }
-        let url = advertised(&context, &parts);
+        let url = advertised(&app, &parts);
         let call = negotiation_call(&message, &parts.headers, &url)?;
-        let answer = context
+        let answer = app
             .contracts
-            .open(call, (context.clock)())
+            .open(call, (app.clock)())
             .await
             .map_err(|error| with_pids(&message.value().pids, error))?;
         acknowledged("ContractNegotiation", &answer)
@@ -376,19 +377,15 @@ fn transfer_path(message: &TransferMessage) -> &'static [&'static str] {
 }
 
 async fn negotiation(State(app): State<Arc<App>>, Path(path_pid): Path<String>, request: Request) -> Response {
-    let context = app.clone();
-    verified(&app, request, Family::Negotiation, |verified, parts| async move {
+    verified(&app, request, Family::Negotiation, |app, verified, parts| async move {
         let pid = pid(&path_pid)?;
-        let message = verified.try_map(|bytes| {
-            NegotiationMessage::read(&parsed(&bytes)?)
-                .map_err(|error| Problem::from(contract::ContractError::from(error)))
-        })?;
+        let message = verified.try_map(negotiation_message)?;
         fits_path(parts.uri.path(), negotiation_path(&message.value().message))?;
-        let url = advertised(&context, &parts);
+        let url = advertised(&app, &parts);
         let call = negotiation_call(&message, &parts.headers, &url)?;
-        let answer = context
+        let answer = app
             .contracts
-            .receive(&pid, call, (context.clock)())
+            .receive(&pid, call, (app.clock)())
             .await
             .map_err(|error| with_pids(&message.value().pids, error))?;
         acknowledged("ContractNegotiation", &answer)
@@ -397,13 +394,9 @@ async fn negotiation(State(app): State<Arc<App>>, Path(path_pid): Path<String>, 
 }
 
 async fn negotiation_state(State(app): State<Arc<App>>, Path(path_pid): Path<String>, request: Request) -> Response {
-    let context = app.clone();
-    verified(&app, request, Family::Negotiation, |verified, _| async move {
-        context.contracts.spend(&verified).await?;
-        let record = context
-            .contracts
-            .get_for(&pid(&path_pid)?, &verified.sender().did)
-            .await?;
+    verified(&app, request, Family::Negotiation, |app, verified, _| async move {
+        app.contracts.spend(&verified).await?;
+        let record = app.contracts.get_for(&pid(&path_pid)?, &verified.sender().did).await?;
         let body = message::acknowledgement("ContractNegotiation", &record.core.pids(), &record.core.state_name());
         Ok(Reply::new(StatusCode::OK, body))
     })
@@ -411,19 +404,16 @@ async fn negotiation_state(State(app): State<Arc<App>>, Path(path_pid): Path<Str
 }
 
 async fn transfer_open(State(app): State<Arc<App>>, request: Request) -> Response {
-    let context = app.clone();
-    verified(&app, request, Family::Transfer, |verified, parts| async move {
-        let message = verified.try_map(|bytes| {
-            TransferMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(transfer::TransferError::from(error)))
-        })?;
+    verified(&app, request, Family::Transfer, |app, verified, parts| async move {
+        let message = verified.try_map(transfer_message)?;
         let call = transfer::Call {
             message: &message,
             receipt: None,
-            url: &advertised(&context, &parts),
+            url: &advertised(&app, &parts),
         };
-        let answer = context
+        let answer = app
             .transfers
-            .open(call, (context.clock)())
+            .open(call, (app.clock)())
             .await
             .map_err(|error| with_pids(&message.value().pids, error))?;
         acknowledged("TransferProcess", &answer)
@@ -432,21 +422,18 @@ async fn transfer_open(State(app): State<Arc<App>>, request: Request) -> Respons
 }
 
 async fn transfer(State(app): State<Arc<App>>, Path(path_pid): Path<String>, request: Request) -> Response {
-    let context = app.clone();
-    verified(&app, request, Family::Transfer, |verified, parts| async move {
+    verified(&app, request, Family::Transfer, |app, verified, parts| async move {
         let pid = pid(&path_pid)?;
-        let message = verified.try_map(|bytes| {
-            TransferMessage::read(&parsed(&bytes)?).map_err(|error| Problem::from(transfer::TransferError::from(error)))
-        })?;
+        let message = verified.try_map(transfer_message)?;
         fits_path(parts.uri.path(), transfer_path(&message.value().message))?;
         let call = transfer::Call {
             message: &message,
             receipt: header(&parts.headers, RECEIPT_HEADER),
-            url: &advertised(&context, &parts),
+            url: &advertised(&app, &parts),
         };
-        let answer = context
+        let answer = app
             .transfers
-            .receive(&pid, call, (context.clock)())
+            .receive(&pid, call, (app.clock)())
             .await
             .map_err(|error| with_pids(&message.value().pids, error))?;
         acknowledged("TransferProcess", &answer)
@@ -455,13 +442,9 @@ async fn transfer(State(app): State<Arc<App>>, Path(path_pid): Path<String>, req
 }
 
 async fn transfer_state(State(app): State<Arc<App>>, Path(path_pid): Path<String>, request: Request) -> Response {
-    let context = app.clone();
-    verified(&app, request, Family::Transfer, |verified, _| async move {
-        context.transfers.spend(&verified).await?;
-        let record = context
-            .transfers
-            .get_for(&pid(&path_pid)?, &verified.sender().did)
-            .await?;
+    verified(&app, request, Family::Transfer, |app, verified, _| async move {
+        app.transfers.spend(&verified).await?;
+        let record = app.transfers.get_for(&pid(&path_pid)?, &verified.sender().did).await?;
         let body = message::acknowledgement("TransferProcess", &record.core.pids(), &record.core.state_name());
         Ok(Reply::new(StatusCode::OK, body))
     })

@@ -126,7 +126,7 @@ impl From<StoreError> for Problem {
                     "this connector cannot write to its disk; nothing was changed",
                 )
             }
-            StoreError::InUse(_) | StoreError::Corrupt(_) => Self::internal(&error),
+            StoreError::InUse(_) | StoreError::Corrupt(_) | StoreError::Numbered => Self::internal(&error),
         }
     }
 }
@@ -139,7 +139,7 @@ impl From<ProcessError> for Problem {
                 Self::unavailable("not-yet", refused.to_string())
             }
             ProcessError::Refused(refused) => Self::bad_request("illegal-state", refused.to_string()),
-            ProcessError::Replayed => Self::new(StatusCode::UNAUTHORIZED, "replayed", error.to_string()),
+            ProcessError::Replayed => Self::new(StatusCode::CONFLICT, "replayed", error.to_string()),
             ProcessError::PidMismatch => Self::bad_request("pid-mismatch", error.to_string()),
             ProcessError::Store(error) => error.into(),
             ProcessError::Busy => Self::unavailable("busy", error.to_string()),
@@ -166,7 +166,6 @@ impl From<TrustError> for Problem {
             }
             TrustError::RevokedKey => unauthorized("revoked-key"),
             TrustError::Unauthorized => unauthorized("unauthorized"),
-            TrustError::Replayed => unauthorized("replayed"),
             TrustError::Did(DidError::Store(error)) => error.clone().into(),
             TrustError::Did(_) => {
                 tracing::warn!(%error, "a caller's keys are not to be had");

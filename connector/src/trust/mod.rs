@@ -100,9 +100,6 @@ pub enum TrustError {
     /// The sender's DID document gives no such key.
     #[error(transparent)]
     Did(#[from] DidError),
-    /// The same message id was used before.
-    #[error("the message was already received (its jti is spent)")]
-    Replayed,
     /// That the sender signs could not be written down.
     #[error(transparent)]
     Store(#[from] StoreError),

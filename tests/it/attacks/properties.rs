@@ -302,7 +302,7 @@ async fn a_replayed_message_is_refused() {
     rests(rig.school(), "transfers", &transfer.provider, "STARTED").await;
     let attacks = letters
         .into_iter()
-        .map(|(name, letter, _)| Attack::new(name, letter, 401, "replayed"))
+        .map(|(name, letter, _)| Attack::new(name, letter, 409, "replayed"))
         .collect();
     repel("replayed messages", rig.school(), &rig.consumer, attacks).await;
 }

@@ -284,7 +284,7 @@ async fn a_signature_is_good_for_one_use() {
     }
     let attacks = uses
         .into_iter()
-        .map(|(name, letter, _)| Attack::new(format!("{name} again"), letter, 401, "replayed"))
+        .map(|(name, letter, _)| Attack::new(format!("{name} again"), letter, 409, "replayed"))
         .collect();
     repel("replays", school, peer, attacks).await;
 }
@@ -308,7 +308,7 @@ async fn a_message_refused_too_early_is_not_good_when_its_time_has_come() {
     let source = school.dir.join("records.ndjson");
     let later = connector_tests::harness::dataset("later", &source, connector_tests::harness::offer());
     school.post("/v1/datasets", &later).await;
-    let attacks = vec![Attack::new("a refused request, later", letter, 401, "replayed")];
+    let attacks = vec![Attack::new("a refused request, later", letter, 409, "replayed")];
     repel("replays of refused messages", school, peer, attacks).await;
     // The same message signed anew is a new attempt of its sender, and is accepted.
     assert_eq!(peer.say(school, OPEN, &body).await.status, 201);

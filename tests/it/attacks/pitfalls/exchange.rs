@@ -465,8 +465,8 @@ async fn row_16_the_same_jti_after_a_timeout() {
     // The answer was lost, and the caller sends the same again.
     let again = forger.with(claim("jti", json!(jti)));
     let attacks = vec![
-        Attack::new("the same letter", good.clone(), 401, "replayed"),
-        Attack::new("another letter under the same id", again, 401, "replayed"),
+        Attack::new("the same letter", good.clone(), 409, "replayed"),
+        Attack::new("another letter under the same id", again, 409, "replayed"),
     ];
     repel("the same jti", school, &rig.consumer, attacks).await;
     // The twin: the same message signed anew gets the same answer, and changes nothing.
