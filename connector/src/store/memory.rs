@@ -88,8 +88,8 @@ impl Store for MemoryStore {
         plan::check_limits(&batch)?;
         let mut state = self.state()?;
         let mut plan = Plan::new(state.ledger.clone());
-        let stored = |key: &[u8]| {
-            let row = state.rows.get(key).and_then(Option::as_deref);
+        let stored = |table, key: &[u8]| {
+            let row = state.rows.get(&plan::row_key(table, key)).and_then(Option::as_deref);
             row.map(plan::decode_row)
                 .transpose()
                 .map(|found| found.map(|(version, _)| version))

@@ -91,7 +91,8 @@ pub enum Write {
     Put(Table, Vec<u8>, Vec<u8>),
     /// Remove a key; absent keys are no error.
     Delete(Table, Vec<u8>),
-    /// Store a value under the table's next number (big-endian `u64`, from 0, without gaps).
+    /// Store a value under the table's next number (big-endian `u64`, from 0, without gaps). It stays as it is, and
+    /// nothing else has a place in such a table.
     Append(Table, Vec<u8>),
 }
 
@@ -182,6 +183,9 @@ pub enum StoreError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// A row of a numbered table was to be changed. A store may keep those where nothing changes.
+    #[error("a row of a numbered table does not change")]
+    Numbered,
     /// Another process has the store open.
     #[error("the store at {0} is in use by another process")]
     InUse(String),

@@ -28,6 +28,11 @@ impl Ledger {
         self.appended.get(&table.0).copied().unwrap_or(0)
     }
 
+    /// The numbered tables, each with how many values it received.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (Table, u64)> {
+        self.appended.iter().map(|(table, count)| (Table(*table), *count))
+    }
+
     /// Reads the row: the version, then a table byte and a count for each numbered table, all big-endian.
     pub(super) fn decode(row: &[u8]) -> Result<Self, StoreError> {
         let damaged = || StoreError::Corrupt(format!("the counters are {} bytes long", row.len()));
@@ -133,21 +138,20 @@ impl Plan {
     }
 
     /// Adds a batch if its guards hold in the store as earlier batches of this plan leave it; otherwise changes nothing.
-    /// `stored` tells the version of a row that this plan has not touched.
+    /// `stored` tells the version of a row, by table and key, that this plan has not touched.
     pub(super) fn add(
         &mut self,
         batch: Batch,
-        stored: impl Fn(&[u8]) -> Result<Option<Version>, StoreError>,
+        stored: impl Fn(Table, &[u8]) -> Result<Option<Version>, StoreError>,
     ) -> Result<Committed, StoreError> {
         for (index, (table, key, guard)) in batch.guards.iter().enumerate() {
-            let key = row_key(*table, key);
-            let found = match self.rows.get(&key) {
+            let found = match self.rows.get(&row_key(*table, key)) {
                 Some(planned) => planned
                     .as_deref()
                     .map(decode_row)
                     .transpose()?
                     .map(|(version, _)| version),
-                None => stored(&key)?,
+                None => stored(*table, key)?,
             };
             let holds = match guard {
                 Guard::Absent => found.is_none(),

@@ -15,6 +15,8 @@
 //!   `SEGMENT` bytes instead and long values are cut into chunks of 16 KiB (`sled/chunks.rs`); a blob that appears
 //!   all the same is synced before it is acknowledged.
 //!
+//! - **Memory** grows with the tree, so full blocks of numbered tables lie in files of their own (`sled/blocks.rs`).
+//!
 //! Reads run inline on the caller's thread: they take microseconds from the page cache, and at worst one disk read.
 
 use std::{
@@ -22,6 +24,7 @@ use std::{
     ffi::OsString,
     fs::{self, File, TryLockError},
     io,
+    ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
@@ -33,11 +36,14 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Batch, Committed, Item, Row, Store, StoreError, Table,
+    Batch, Committed, Item, Row, Store, StoreError, Table, Write,
     plan::{self, LEDGER_KEY, Ledger, Plan, Rows},
 };
 
+mod blocks;
 mod chunks;
+
+use blocks::{BLOCK, Blocks, Moved};
 
 /// sled's segment size. A quarter of it, 512 KiB, is the largest page that stays in the synced log: 30 items of the longest
 /// key and a whole chunk, or an index of 256 of the longest keys. Larger segments cost memory: recovery reads whole ones.
@@ -48,6 +54,8 @@ const CACHE: u64 = 4 << 20;
 const CLEAN_EVERY_MS: u64 = 500;
 /// Callers that may wait in the queue before `commit` itself waits for room.
 const QUEUE: usize = 256;
+/// Blocks of a table that are moved after one group at most: callers of the next one wait meanwhile.
+const MOVED_AT_ONCE: usize = 4;
 /// A group is closed at this many batches ...
 const GROUP_BATCHES: usize = 256;
 /// ... or when it holds this many bytes.
@@ -75,6 +83,8 @@ struct Job {
 struct Shared {
     /// `None` once closed. Readers hold the lock only while they read, never across an await.
     db: RwLock<Option<sled::Db>>,
+    /// What has moved out of the tree.
+    blocks: Blocks,
     progress: watch::Sender<Progress>,
 }
 
@@ -89,6 +99,8 @@ struct Progress {
     failed: Option<String>,
     /// The durable counters.
     ledger: Ledger,
+    /// The blocks that are whole in files, and soon gone from the tree.
+    moved: Moved,
 }
 
 impl SledStore {
@@ -111,10 +123,12 @@ impl SledStore {
         };
         let progress = watch::Sender::new(Progress {
             ledger: ledger.clone(),
+            moved: contain(|| Moved::load(&db))?,
             ..Progress::default()
         });
         let shared = Arc::new(Shared {
             db: RwLock::new(Some(db.clone())),
+            blocks: Blocks::open(dir).map_err(on_disk)?,
             progress,
         });
         let (queue, jobs) = mpsc::channel(QUEUE);
@@ -129,6 +143,7 @@ impl SledStore {
             data,
             ledger,
             failed: None,
+            moves: true,
             dir: dir.to_owned(),
             lock,
         };
@@ -169,17 +184,65 @@ impl Shared {
         let db = db.as_ref().ok_or(StoreError::Closed)?;
         contain(|| read(db))
     }
+
+    /// A row, wherever it is: one that is not in the tree may have moved out of it meanwhile.
+    fn row(&self, db: &sled::Db, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(row) = self.moved_row(table, key)? {
+            return Ok(Some(row));
+        }
+        match chunks::load(db, &plan::row_key(table, key))? {
+            Some(row) => Ok(Some(row)),
+            None => self.moved_row(table, key),
+        }
+    }
+
+    fn moved_row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(number) = self.progress.borrow().moved.holds(table, key) else {
+            return Ok(None);
+        };
+        Ok(self.blocks.read(table, number..number + 1)?.pop())
+    }
+
+    fn rows(
+        &self,
+        db: &sled::Db,
+        table: Table,
+        (prefix, after): (&[u8], Option<&[u8]>),
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        loop {
+            let moved = self.progress.borrow().moved.rows(table);
+            let mut rows = blocks::scan(&self.blocks, table, moved, (prefix, after), limit)?;
+            let mut start = plan::scan_start(table, prefix, after);
+            if moved > 0 {
+                // Until a block is gone from the tree its rows are in both.
+                start = later(start, plan::row_key(table, &moved.to_be_bytes()));
+            }
+            let begins = plan::row_key(table, prefix);
+            for entry in chunks::rows_from(db, start, &begins).take(limit - rows.len()) {
+                let (key, row) = entry?;
+                rows.push(Row {
+                    key: key.iter().skip(1).copied().collect(),
+                    item: plan::item(&row)?,
+                });
+            }
+            // Otherwise the rows of a block may have gone before they were reached.
+            if self.progress.borrow().moved.rows(table) == moved {
+                return Ok(rows);
+            }
+        }
+    }
 }
 
 #[async_trait]
 impl Store for SledStore {
     /// Waits out a running commit of the same key; otherwise answers at once.
     async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Item>, StoreError> {
-        let key = plan::row_key(table, key);
         let item = self.shared.read(|db| {
-            let row = chunks::load(db, &key)?;
+            let row = self.shared.row(db, table, key)?;
             row.map(|row| plan::item(&row)).transpose()
         })?;
+        let key = plan::row_key(table, key);
         self.settle(|rows| rows.contains_key(&key)).await?;
         Ok(item)
     }
@@ -192,22 +255,10 @@ impl Store for SledStore {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let start = plan::scan_start(table, prefix, after);
+        let rows = self
+            .shared
+            .read(|db| self.shared.rows(db, table, (prefix, after), limit))?;
         let prefix = plan::row_key(table, prefix);
-        let rows = self.shared.read(|db| {
-            let mut rows = Vec::new();
-            for entry in chunks::rows_from(db, start) {
-                let (key, row) = entry?;
-                if rows.len() == limit || !key.starts_with(&prefix) {
-                    break;
-                }
-                rows.push(Row {
-                    key: key.iter().skip(1).copied().collect(),
-                    item: plan::item(&row)?,
-                });
-            }
-            Ok(rows)
-        })?;
         self.settle(|pending| {
             pending
                 .range(prefix.clone()..)
@@ -245,6 +296,15 @@ impl Store for SledStore {
     }
 }
 
+/// The bound that is further on.
+fn later(bound: Bound<Vec<u8>>, from: Vec<u8>) -> Bound<Vec<u8>> {
+    match bound {
+        Bound::Included(key) if key > from => Bound::Included(key),
+        Bound::Excluded(key) if key >= from => Bound::Excluded(key),
+        _ => Bound::Included(from),
+    }
+}
+
 /// The one writer.
 struct Committer {
     shared: Arc<Shared>,
@@ -254,6 +314,8 @@ struct Committer {
     blobs: SyncedBlobs,
     ledger: Ledger,
     failed: Option<String>,
+    /// Blocks are moved out of the tree; not any more once that has failed, until the next start.
+    moves: bool,
     dir: PathBuf,
     lock: File,
 }
@@ -270,6 +332,7 @@ impl Committer {
                 group.push(job);
             }
             self.commit(group);
+            self.move_blocks();
         }
         self.release();
         ending.send_replace(true);
@@ -287,7 +350,7 @@ impl Committer {
         let mut plan = Plan::new(self.ledger.clone());
         let mut answers = Vec::with_capacity(group.len());
         for Job { batch, reply } in group {
-            answers.push((reply, contain(|| plan.add(batch, |key| chunks::version(&self.db, key)))));
+            answers.push((reply, contain(|| self.decide(&mut plan, batch))));
         }
         let (ledger, rows) = plan.finish();
         let outcome = if rows.is_empty() {
@@ -299,6 +362,66 @@ impl Committer {
             // When the group failed, even a conflict was found against rows whose fate is unknown.
             let _ = reply.send(outcome.clone().and(answer));
         }
+    }
+
+    fn decide(&self, plan: &mut Plan, batch: Batch) -> Result<Committed, StoreError> {
+        let progress = self.shared.progress.borrow();
+        let moved = |table: Table, key: &[u8]| progress.moved.holds(table, key);
+        let changes_moved = batch.writes.iter().any(|write| match write {
+            Write::Put(table, key, _) | Write::Delete(table, key) => moved(*table, key).is_some(),
+            Write::Append(..) => false,
+        });
+        if changes_moved {
+            return Err(StoreError::Numbered);
+        }
+        plan.add(batch, |table, key| match moved(table, key) {
+            Some(number) => match self.shared.blocks.read(table, number..number + 1)?.pop() {
+                Some(row) => plan::decode_row(&row).map(|(version, _)| Some(version)),
+                None => Ok(None),
+            },
+            None => chunks::version(&self.db, &plan::row_key(table, key)),
+        })
+    }
+
+    /// Moves the blocks that are full out of the tree, a few at a time. Nobody waits for it, and where it fails everything is where it was.
+    fn move_blocks(&mut self) {
+        for (table, appended) in self.ledger.numbered().collect::<Vec<_>>() {
+            for _ in 0..MOVED_AT_ONCE {
+                let block = self.shared.progress.borrow().moved.blocks(table);
+                if self.failed.is_some() || !self.moves || appended / BLOCK <= block {
+                    break;
+                }
+                if let Err(error) = contain(|| self.move_block(table, block)) {
+                    tracing::warn!(%error, "a block of the log stays in the tree, and so will all that follow until the next start");
+                    self.moves = false;
+                }
+            }
+        }
+    }
+
+    fn move_block(&mut self, table: Table, block: u64) -> Result<(), StoreError> {
+        let mut rows = Vec::new();
+        for number in blocks::numbers(block) {
+            let row = chunks::load(&self.db, &plan::row_key(table, &number.to_be_bytes()))?;
+            rows.push(row.ok_or_else(|| StoreError::Corrupt(format!("row {number} of a numbered table is missing")))?);
+        }
+        self.shared
+            .blocks
+            .write(table, block, &rows)
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
+        let mut batch = sled::Batch::default();
+        // From here on readers look into the file.
+        self.shared.progress.send_modify(|progress| progress.moved.add(table));
+        let moved = self.shared.progress.borrow().moved.clone();
+        let forgotten = moved.write(&self.db, &mut batch, table);
+        let forgotten = forgotten.and_then(|()| self.make_batch_durable(batch));
+        if let Err(error) = &forgotten {
+            self.failed = Some(error.to_string());
+            self.shared
+                .progress
+                .send_modify(|progress| progress.failed.clone_from(&self.failed));
+        }
+        forgotten
     }
 
     fn make_durable(&mut self, ledger: Ledger, rows: Rows) -> Result<(), StoreError> {
@@ -328,6 +451,10 @@ impl Committer {
         for (key, row) in rows {
             chunks::write(&self.db, &mut batch, key, row.as_deref())?;
         }
+        self.make_batch_durable(batch)
+    }
+
+    fn make_batch_durable(&mut self, batch: sled::Batch) -> Result<(), StoreError> {
         self.db.apply_batch(batch).map_err(store_error)?;
         self.db.flush().map_err(store_error)?;
         self.blobs

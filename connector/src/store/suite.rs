@@ -31,6 +31,7 @@ macro_rules! store_suite {
             gets_what_was_put, deletes, refuses_what_its_guards_forbid, a_conflict_names_its_guard_and_changes_nothing,
             guards_see_the_state_before_their_own_batch, the_last_write_of_a_key_in_a_batch_wins,
             versions_never_repeat, appends_are_numbered_without_gaps_under_concurrency, a_refused_append_takes_no_number,
+            a_long_numbered_table_is_read_from_anywhere,
             scans_in_key_order, scans_by_prefix_and_position, scans_stay_in_their_table, refuses_what_is_too_large,
             the_largest_item_fits, concurrent_increments_are_not_lost, one_of_many_inserts_wins, batches_are_atomic_to_readers_that_come_after,
             an_empty_batch_is_no_error, a_closed_store_says_so, everything_is_there_after_opening_again, agrees_with_a_model);
@@ -214,6 +215,49 @@ pub(crate) async fn a_refused_append_takes_no_number<F: Fixture>() {
     let mut taken = Batch::new();
     taken.append(LOG, b"taken");
     assert_eq!(store.commit(taken).await.unwrap().appended, [0]);
+}
+
+pub(crate) async fn a_long_numbered_table_is_read_from_anywhere<F: Fixture>() {
+    const COUNT: u64 = 1_000;
+    let value = |n: u64| vec![(n % 251) as u8; if n % 97 == 0 { MAX_VALUE } else { n as usize % 500 }];
+    let (home, mut store) = fresh::<F>().await;
+    for start in (0..COUNT).step_by(50) {
+        let mut batch = Batch::new();
+        for n in start..start + 50 {
+            batch.append(LOG, value(n));
+        }
+        store.commit(batch).await.unwrap();
+    }
+    for opened_again in [false, true] {
+        for n in 0..COUNT {
+            assert_eq!(store.get(LOG, &n.to_be_bytes()).await.unwrap().unwrap().value, value(n));
+        }
+        assert_eq!(store.get(LOG, &COUNT.to_be_bytes()).await.unwrap(), None);
+        for first in [0, 1, 255, 256, 257, 511, 700, COUNT - 1, COUNT] {
+            for limit in [0, 1, 255, 256, 300, usize::MAX] {
+                let after = first.checked_sub(1).map(u64::to_be_bytes);
+                let after = after.as_ref().map(|after| after.as_slice());
+                let rows = store.scan(LOG, b"", after, limit).await.unwrap();
+                let expected = (first..COUNT).take(limit);
+                assert!(
+                    rows.iter()
+                        .map(|row| row.key.as_slice())
+                        .eq(expected.clone().map(u64::to_be_bytes))
+                );
+                assert!(
+                    rows.iter()
+                        .map(|row| &row.item.value)
+                        .eq(&expected.map(value).collect::<Vec<_>>())
+                );
+            }
+        }
+        let prefixed = store.scan(LOG, &[0, 0, 0, 0, 0, 0, 2], None, usize::MAX).await.unwrap();
+        assert_eq!((prefixed.len(), prefixed[0].key[7]), (256, 0));
+        if F::DURABLE && !opened_again {
+            store.close().await.unwrap();
+            store = home.open().await;
+        }
+    }
 }
 
 pub(crate) async fn scans_in_key_order<F: Fixture>() {

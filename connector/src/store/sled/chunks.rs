@@ -79,10 +79,16 @@ pub(super) fn version(db: &sled::Db, key: &[u8]) -> Result<Option<Version>, Stor
         .transpose()
 }
 
-/// Rows in key order, with their keys. A row that is removed meanwhile may be missing.
-pub(super) fn rows_from(db: &sled::Db, start: Bound<Vec<u8>>) -> impl Iterator<Item = Result<Keyed, StoreError>> {
-    let start = start.map(|key| physical(&key));
+/// Rows in key order, with their keys, as far as those begin with `prefix`; no other row is read. A row that is removed meanwhile may be
+/// missing.
+pub(super) fn rows_from(
+    db: &sled::Db,
+    start: Bound<Vec<u8>>,
+    prefix: &[u8],
+) -> impl Iterator<Item = Result<Keyed, StoreError>> {
+    let (start, prefix) = (start.map(|key| physical(&key)), physical(prefix));
     db.range((start, Bound::Excluded(vec![ROW + 1])))
+        .take_while(move |entry| entry.as_ref().map_or(true, |(key, _)| key.starts_with(&prefix)))
         .filter_map(|entry| row_of(db, entry).transpose())
 }
 

@@ -1,5 +1,8 @@
 use super::*;
-use crate::store::suite::{Fixture, store_suite};
+use crate::store::{
+    Guard, Version,
+    suite::{Fixture, store_suite},
+};
 use tempfile::TempDir;
 
 struct InTempDir(TempDir);
@@ -248,6 +251,122 @@ async fn a_long_value_is_read_whole_while_it_is_overwritten() {
         }
     }
     writer.await.unwrap();
+}
+
+const LOG: Table = Table(1);
+
+async fn append(store: &SledStore, count: usize) {
+    let mut batch = Batch::new();
+    for _ in 0..count {
+        batch.append(LOG, vec![7; count]);
+    }
+    store.commit(batch).await.unwrap();
+}
+
+/// Waits until so many blocks have left the tree; the committer moves them after it has answered.
+async fn moved(store: &SledStore, blocks: u64) {
+    let gone = |progress: &Progress| progress.moved.blocks(LOG) == blocks;
+    store.shared.progress.subscribe().wait_for(gone).await.unwrap();
+    // The next commit is taken up when the move is over.
+    store.commit(one_put(b"k", b"v")).await.unwrap();
+}
+
+#[tokio::test]
+async fn full_blocks_of_a_numbered_table_leave_the_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    for _ in 0..10 {
+        append(&store, 100).await;
+    }
+    moved(&store, 3).await;
+    let in_tree = |store: &SledStore| store.shared.read(|db| Ok(db.len())).unwrap();
+    let expected = 1_000 - 3 * 256 + 3;
+    assert_eq!(
+        in_tree(&store),
+        expected,
+        "with the counters, the count of blocks, and a key"
+    );
+    assert_eq!(fs::read_dir(dir.path().join("numbered")).unwrap().count(), 3);
+    store.close().await.unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    assert_eq!(in_tree(&store), expected);
+    assert_eq!(store.scan(LOG, b"", None, usize::MAX).await.unwrap().len(), 1_000);
+    append(&store, 24).await;
+    moved(&store, 4).await;
+    assert_eq!(in_tree(&store), 3);
+}
+
+#[tokio::test]
+async fn a_row_that_left_the_tree_is_guarded_and_never_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    append(&store, 300).await;
+    moved(&store, 1).await;
+    let key = 9_u64.to_be_bytes();
+    let item = store.get(LOG, &key).await.unwrap().unwrap();
+    let commit = async |fill: &dyn Fn(&mut Batch)| {
+        let mut batch = Batch::new();
+        fill(&mut batch);
+        store.commit(batch).await
+    };
+    let (fixed, conflict) = (Err(StoreError::Numbered), Err(StoreError::Conflict { guard: 0 }));
+    let guard = async |guard: Guard| commit(&|batch| _ = batch.require(LOG, key, guard.clone())).await;
+    assert_eq!(commit(&|batch| _ = batch.put(LOG, key, b"x")).await, fixed);
+    assert_eq!(commit(&|batch| _ = batch.delete(LOG, key)).await, fixed);
+    assert_eq!(guard(Guard::Absent).await, conflict);
+    assert_eq!(guard(Guard::At(Version(item.version.0 + 1))).await, conflict);
+    assert!(guard(Guard::At(item.version)).await.is_ok());
+    assert_eq!(store.get(LOG, &key).await.unwrap(), Some(item));
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_a_block_is_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("numbered")).unwrap();
+    for left in ["01-000000000000", "01-000000000001.new"] {
+        fs::write(dir.path().join("numbered").join(left), b"half a block").unwrap();
+    }
+    let store = SledStore::open(dir.path()).unwrap();
+    append(&store, 600).await;
+    moved(&store, 2).await;
+    let rows = store.scan(LOG, b"", None, usize::MAX).await.unwrap();
+    assert_eq!(rows.len(), 600);
+    assert!(rows.iter().all(|row| row.item.value == vec![7; 600]));
+    assert_eq!(fs::read_dir(dir.path().join("numbered")).unwrap().count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_reader_finds_a_gap_while_blocks_leave_the_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(SledStore::open(dir.path()).unwrap());
+    let writer = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            for _ in 0..60 {
+                append(&store, 50).await;
+            }
+        }
+    });
+    let mut scans = 0;
+    while !writer.is_finished() {
+        let least = store.appended(LOG).await.unwrap();
+        let rows = store.scan(LOG, b"", None, usize::MAX).await.unwrap();
+        assert!(rows.len() as u64 >= least);
+        assert!(
+            rows.iter()
+                .map(|row| row.key.as_slice())
+                .eq((0..rows.len() as u64).map(u64::to_be_bytes))
+        );
+        for number in (0..least).step_by(31) {
+            assert!(
+                store.get(LOG, &number.to_be_bytes()).await.unwrap().is_some(),
+                "{number}"
+            );
+        }
+        scans += 1;
+    }
+    writer.await.unwrap();
+    assert!(scans > 0);
 }
 
 fn one_put(key: &[u8], value: &[u8]) -> Batch {
