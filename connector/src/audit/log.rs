@@ -25,6 +25,8 @@ const MAX_ENTRY: usize = 0xFFFF;
 pub enum Kind {
     /// A peer's message was accepted.
     MessageIn,
+    /// A peer's message was refused for good: only hashes of it are kept.
+    MessageRefused,
     /// A message of ours was decided.
     MessageOut,
     /// A peer acknowledged a message of ours.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 const EXHIBITS: Table = Table(20);
 /// Answers to messages of ours, by process and the message's number in the outbox.
 const REPLIES: Table = Table(21);
-/// Bytes of a body in one item of the store, which holds no more than [`crate::store::MAX_VALUE`].
+/// Most bytes of one item of the store, which holds no more than [`crate::store::MAX_VALUE`].
 const PIECE: usize = 48 * 1024;
 /// A header that is longer means nothing to us (`DSP-JWS-1`: 4 KiB) and is not kept.
 const MAX_HEADER: usize = 8 * 1024;
@@ -174,7 +174,6 @@ impl Reply {
     }
 }
 
-/// The head comes first, then the body in pieces.
 fn key(pid: &Pid, number: u64, piece: u32) -> Vec<u8> {
     let mut key = prefix(pid);
     key.extend_from_slice(&number.to_be_bytes());
@@ -182,6 +181,7 @@ fn key(pid: &Pid, number: u64, piece: u32) -> Vec<u8> {
     key
 }
 
+/// The length of the head in four bytes, the head, the body: one value for most messages, cut into pieces where it is long.
 fn put(
     batch: &mut Batch,
     table: Table,
@@ -190,11 +190,26 @@ fn put(
     head: &impl Serialize,
     body: &[u8],
 ) -> Result<(), StoreError> {
-    batch.put(table, key(pid, number, 0), encode(head)?);
-    for (piece, bytes) in (1..).zip(body.chunks(PIECE)) {
+    let head = encode(head)?;
+    let length = u32::try_from(head.len()).map_err(|_| damaged("has a head that is too long"))?;
+    let whole = [&length.to_be_bytes(), head.as_slice(), body].concat();
+    for (piece, bytes) in (0..).zip(whole.chunks(PIECE)) {
         batch.put(table, key(pid, number, piece), bytes);
     }
     Ok(())
+}
+
+fn split<H: DeserializeOwned>(whole: &[u8]) -> Result<(H, Bytes), StoreError> {
+    let parts = whole.split_first_chunk::<4>().and_then(|(length, rest)| {
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        rest.split_at_checked(length)
+    });
+    let (head, body) = parts.ok_or_else(|| damaged("lacks a head"))?;
+    Ok((decode(head)?, Bytes::copy_from_slice(body)))
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Corrupt(format!("the archive of a process {what}"))
 }
 
 /// Everything that was exchanged in a process, in the order in which it was taken in or decided here.
@@ -220,26 +235,30 @@ async fn collect<H: DeserializeOwned>(
     prefix: Vec<u8>,
     length: impl Fn(&H) -> usize,
 ) -> Result<Vec<(u64, H, Bytes)>, StoreError> {
-    let damaged = |what: &str| StoreError::Corrupt(format!("the archive of a process {what}"));
-    let mut found: Vec<(u64, H, Vec<u8>)> = Vec::new();
+    let mut wholes: Vec<(u64, u32, Vec<u8>)> = Vec::new();
     let mut pages = Pages::new(store, table, prefix, 64);
     while let Some(rows) = pages.next().await? {
         for row in rows {
             let (number, piece) = place(&row.key).ok_or_else(|| damaged("has a key of another form"))?;
-            match found.last_mut() {
-                _ if piece == 0 => found.push((number, decode(&row.item.value)?, Vec::new())),
-                Some((known, _, body)) if *known == number => body.extend_from_slice(&row.item.value),
-                _ => return Err(damaged("has a body without a head")),
+            match wholes.last_mut() {
+                _ if piece == 0 => wholes.push((number, 1, row.item.value)),
+                Some((known, next, whole)) if (*known, *next) == (number, piece) => {
+                    whole.extend_from_slice(&row.item.value);
+                    *next += 1;
+                }
+                _ => return Err(damaged("lacks a piece")),
             }
         }
     }
-    if found.iter().any(|(_, head, body)| length(head) != body.len()) {
-        return Err(damaged("lacks a part of a body"));
+    let mut found = Vec::with_capacity(wholes.len());
+    for (number, _, whole) in wholes {
+        let (head, body) = split(&whole)?;
+        if length(&head) != body.len() {
+            return Err(damaged("lacks a part of a body"));
+        }
+        found.push((number, head, body));
     }
-    Ok(found
-        .into_iter()
-        .map(|(number, head, body)| (number, head, body.into()))
-        .collect())
+    Ok(found)
 }
 
 /// The number and the piece that a key names.

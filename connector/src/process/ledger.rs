@@ -161,7 +161,7 @@ impl<K: Kind> Ledger<K> {
         batch.insert(K::TABLE, core.pid.as_str(), encode(record)?);
         batch.insert(K::INDEX, index_key(&core.peer, core.role, theirs), encode(&core.pid)?);
         batch.put(SEEN, message.key.opening(&core.pid), encode(answer)?);
-        turn.entries.insert(0, received(record, message));
+        turn.entries.insert(0, received(Recorded::MessageIn, record, message));
         turn.exhibits.insert(0, (0, message.exhibit.clone()));
         match self.finish(batch, None, record, turn, now).await {
             Err(ProcessError::Store(StoreError::Conflict { guard })) if Some(guard) == spent => {
@@ -207,8 +207,12 @@ impl<K: Kind> Ledger<K> {
                     (record, answer, turn, None)
                 }
                 Err(error) if error.is_final() => {
-                    let answer = refusal(&before, &error);
-                    (before.clone(), answer, Turn::default(), Some(error))
+                    let (answer, mut turn) = (refusal(&before, &error), Turn::default());
+                    // We sign a refusal; this is what we can show of what it answered.
+                    turn.record(
+                        received(Recorded::MessageRefused, &before, &message).with("reason", error.to_string()),
+                    );
+                    (before.clone(), answer, turn, Some(error))
                 }
                 Err(error) => return Err(error),
             };
@@ -367,7 +371,7 @@ fn step<K: Kind, E: Verdict>(
     core.head = message.body;
     core.updated = now;
     let mut turn = Turn::default();
-    turn.record(received(&record, message));
+    turn.record(received(Recorded::MessageIn, &record, message));
     turn.exhibit(&mut record, message.exhibit.clone());
     let state = record.core().state_name();
     let extra = decide(&mut record, &mut turn)?;
@@ -394,8 +398,8 @@ fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
     }
 }
 
-fn received<K: Kind>(record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
-    let entry = Entry::new(Recorded::MessageIn)
+fn received<K: Kind>(kind: Recorded, record: &K, message: &Incoming<'_, K::Machine>) -> Entry {
+    let entry = Entry::new(kind)
         .with("process", record.core().pid.as_str())
         .with("peer", message.sender.as_str())
         .with("message", message.kind)
