@@ -1,7 +1,7 @@
 //! Empties the outbox: one message at a time and process, in order, until it is acknowledged or refused (R1). A commit wakes it; between
 //! attempts it sleeps, longer each time.
 
-use super::{PeerError, Peers};
+use super::{PeerError, Peers, Question};
 use crate::{
     audit::Log,
     contract::{ContractError, Contracts},
@@ -168,11 +168,13 @@ impl Dispatcher {
     async fn send(&self, entry: &Outgoing) -> Result<Outcome, PeerError> {
         let peer = self.peers.addressee(&entry.peer)?;
         let url = entry.url().map_err(|error| PeerError::Answer(error.to_string()))?;
-        let body = entry.body.clone().into_bytes();
-        let answer = self
-            .peers
-            .ask(&peer, Method::POST, url, body, self.prev(entry).await?, &entry.headers)
-            .await?;
+        let question = Question {
+            body: entry.body.clone().into_bytes(),
+            prev: self.prev(entry).await?,
+            headers: &entry.headers,
+            ..Question::new(Method::POST, url)
+        };
+        let answer = self.peers.ask(&peer, question).await?;
         // The id that the peer gave the process stands under the name of its role.
         let ours = entry.pid.as_str();
         let theirs = [Role::Consumer, Role::Provider]
@@ -210,7 +212,7 @@ impl Dispatcher {
         let Ok(url) = format!("{root}/{family}/{theirs}").parse() else {
             return false;
         };
-        let asked = self.peers.ask(&peer, Method::GET, url, Vec::new(), Digest::EMPTY, &[]);
+        let asked = self.peers.ask(&peer, Question::new(Method::GET, url));
         asked
             .await
             .is_ok_and(|answer| answer.body.get("state").and_then(Value::as_str) == Some(awaited.as_str()))

@@ -197,9 +197,12 @@ impl Peers {
         let mut listed: Option<catalog::Listed> = None;
         for _ in 0..MAX_PAGES {
             let body = catalog::request().to_string().into_bytes();
-            let answer = self
-                .ask(peer, Method::POST, url.clone(), body, Digest::EMPTY, &[])
-                .await?;
+            let asked = Question {
+                body,
+                longest: None,
+                ..Question::new(Method::POST, url.clone())
+            };
+            let answer = self.ask(peer, asked).await?;
             let page = catalog::read(&answer.body)?;
             if page.participant != peer.did {
                 return Err(PeerError::Answer(format!("it is the catalog of {}", page.participant)));
@@ -218,15 +221,15 @@ impl Peers {
 
     /// Sends one request, signed or with the `Authorization` that this peer knows us by or both, and checks the signature of its answer
     /// unless it is a peer that does not sign. A status that is no success is an error.
-    pub async fn ask(
-        &self,
-        peer: &Peer,
-        method: Method,
-        url: Url,
-        body: Vec<u8>,
-        prev: Digest,
-        extra: &[(String, String)],
-    ) -> Result<Answer, PeerError> {
+    pub async fn ask(&self, peer: &Peer, question: Question<'_>) -> Result<Answer, PeerError> {
+        let Question {
+            method,
+            url,
+            body,
+            prev,
+            headers: extra,
+            longest,
+        } = question;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
@@ -241,11 +244,11 @@ impl Peers {
             body: body.into(),
             reach: peer.reach,
         };
-        let response = self
-            .client
-            .send(request)
-            .await
-            .inspect_err(|_| self.forget(&peer.did))?;
+        let response = match longest {
+            Some(longest) => self.client.send_within(request, longest).await,
+            None => self.client.send(request).await,
+        };
+        let response = response.inspect_err(|_| self.forget(&peer.did))?;
         let sent = signature.as_deref().map(signature_digest).transpose()?;
         let believed = self.believe(peer, sent.as_ref(), &response).await;
         let status = response.status;
@@ -317,6 +320,38 @@ impl Peers {
     }
 }
 
+/// A request to a peer.
+pub struct Question<'a> {
+    /// Its method.
+    pub method: Method,
+    /// Where it goes.
+    pub url: Url,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// SHA-256 over the last message of its process; [`Digest::EMPTY`] for what belongs to none.
+    pub prev: Digest,
+    /// Further headers.
+    pub headers: &'a [(String, String)],
+    /// Most bytes of the answer that are read; none for what the configuration allows.
+    pub longest: Option<usize>,
+}
+
+impl Question<'_> {
+    /// Without a body, and with an answer of the length of an acknowledgement or an error.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self {
+            method,
+            url,
+            body: Vec::new(),
+            prev: Digest::EMPTY,
+            headers: &[],
+            longest: Some(MAX_ANSWER),
+        }
+    }
+}
+
+/// Most bytes of an acknowledgement or an error: it is archived, so that a peer may not make it long.
+const MAX_ANSWER: usize = 64 * 1024;
 /// Most pages of one catalog that are followed.
 const MAX_PAGES: usize = 1_000;
 
