@@ -5,7 +5,7 @@
 //! are they counted as moved and removed from the tree, in one atomic change. A crash in between leaves a file that is written again, the
 //! same.
 //!
-//! A file holds the ends of its rows, four bytes each, then the rows, each followed by its CRC-32.
+//! A file holds the ends of its rows, four bytes each, then the rows, each followed by a CRC-32 over its number and itself.
 
 use std::{
     collections::BTreeMap,
@@ -109,9 +109,9 @@ impl Blocks {
     /// Writes a whole block; it is on disk afterwards.
     pub(super) fn write(&self, table: Table, block: u64, rows: &[Vec<u8>]) -> io::Result<()> {
         let (mut ends, mut bytes) = (Vec::with_capacity(ENDS), Vec::new());
-        for row in rows {
+        for (number, row) in numbers(block).zip(rows) {
             bytes.extend_from_slice(row);
-            bytes.extend_from_slice(&crc32fast::hash(row).to_be_bytes());
+            bytes.extend_from_slice(&sum(number, row).to_be_bytes());
             let end = u32::try_from(ENDS + bytes.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
             ends.extend_from_slice(&end.to_be_bytes());
         }
@@ -167,16 +167,24 @@ impl Blocks {
             };
             let place = from.checked_sub(first).zip(to.checked_sub(first));
             let row = place.and_then(|(from, to)| bytes.get(from as usize..to as usize));
-            rows.push(checked(row.ok_or_else(damaged)?).ok_or_else(damaged)?);
+            rows.push(checked(number, row.ok_or_else(damaged)?).ok_or_else(damaged)?);
         }
         Ok(rows)
     }
 }
 
+/// CRC-32 over the number of a row and the row: four zeros are no empty row, and a row is none of another number.
+fn sum(number: u64, row: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&number.to_be_bytes());
+    hasher.update(row);
+    hasher.finalize()
+}
+
 /// A row without its CRC-32, if that is right.
-fn checked(row: &[u8]) -> Option<Vec<u8>> {
-    let (row, sum) = row.split_last_chunk::<4>()?;
-    (crc32fast::hash(row) == u32::from_be_bytes(*sum)).then(|| row.to_vec())
+fn checked(number: u64, row: &[u8]) -> Option<Vec<u8>> {
+    let (row, found) = row.split_last_chunk::<4>()?;
+    (sum(number, row) == u32::from_be_bytes(*found)).then(|| row.to_vec())
 }
 
 /// Up to `limit` rows of a table below the number `moved`, in order, whose key begins with `prefix` and comes after `after`.
