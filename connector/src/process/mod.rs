@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod events;
+mod follow;
 mod ledger;
 pub mod outbox;
 mod record;
@@ -12,6 +13,7 @@ mod turn;
 
 pub use archive::{Exhibit, Reply};
 pub use events::{About, Events, Stirs};
+pub use follow::follow;
 pub use ledger::Ledger;
 pub use outbox::{Outgoing, Protocol, Queue};
 pub use record::{Core, Kind};
