@@ -372,25 +372,17 @@ fn step<K: Kind, E: Verdict>(
     let state = record.core().state_name();
     let extra = decide(&mut record, &mut turn)?;
     let answer = Answer {
-        status: 200,
         state,
-        pids: record.core().pids(),
         extra,
-        refusal: None,
-        last: None,
+        ..Answer::of(200, record.core())
     };
     Ok((record, answer, turn))
 }
 
 fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
-    let core = record.core();
     Answer {
-        status: 400,
-        state: core.state_name(),
-        pids: core.pids(),
-        extra: None,
         refusal: Some(error.to_string()),
-        last: None,
+        ..Answer::of(400, record.core())
     }
 }
 
