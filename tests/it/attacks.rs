@@ -4,6 +4,7 @@
 mod bodies;
 mod data;
 mod devised;
+mod floods;
 mod forger;
 mod network;
 mod pitfalls;

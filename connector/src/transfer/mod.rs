@@ -3,6 +3,7 @@
 mod error;
 mod members;
 mod messages;
+mod openings;
 mod pull;
 mod push;
 mod reception;
@@ -30,6 +31,7 @@ use crate::{
     },
     plane::CursorKey,
     process::{Core, Events, Ledger, Outgoing, ProcessError, Protocol, Queue, Turn, outbox::Outcome},
+    store::StoreError,
     trust::{Trust, Verified},
 };
 use policy::Timestamp;
@@ -78,6 +80,8 @@ pub struct Parts {
     pub received: PathBuf,
     /// What is decided here and what waits for the operator.
     pub decisions: Decisions,
+    /// How many transfers may be open with one peer before it opens no more.
+    pub most_open: usize,
     /// Reads the time.
     pub clock: fn() -> Timestamp,
 }
@@ -90,22 +94,25 @@ pub struct Transfers {
     pushes: Arc<Queue>,
     live: Live,
     claims: members::Claims,
+    openings: openings::Openings,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
 }
 
 impl Transfers {
     /// The service over the log's store.
-    pub fn new(parts: Parts) -> Self {
-        Self {
-            ledger: Ledger::new(parts.log.clone(), parts.queue.clone(), parts.events.clone()),
+    pub async fn load(parts: Parts) -> Result<Self, StoreError> {
+        let (log, queue, events) = (parts.log.clone(), parts.queue.clone(), parts.events.clone());
+        Ok(Self {
+            ledger: Ledger::over(log, queue, events, parts.most_open).await?,
             parts,
             pulls: Arc::default(),
             pushes: Arc::default(),
             live: Live::default(),
             claims: members::Claims::default(),
+            openings: openings::Openings::default(),
             ends: TaskTracker::new(),
-        }
+        })
     }
 
     /// Transfers that have data to fetch.

@@ -108,6 +108,7 @@ impl Transfers {
         let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(rules, owned.as_deref()))
             .await
             .map_err(|_| PlaneError::Incomplete)??;
+        self.openings.take(pid, now)?;
         let from = pipeline.state().sent;
         let entry = Entry::new(Recorded::StreamOpened)
             .with("process", pid.as_str())
