@@ -329,3 +329,6 @@ fn after_refusal(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;
