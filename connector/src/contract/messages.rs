@@ -270,10 +270,12 @@ impl Contracts {
 
 fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>, now: Timestamp) -> Incoming<'a, Negotiation> {
     let message = &call.message.value().message;
-    let headers = [
+    let basis: Vec<_> = call.basis.headers().collect();
+    let mut headers = vec![
         (AGREEMENT_SIGNATURE_HEADER, call.signature),
         (AGREEMENT_DOCUMENT_HEADER, call.document),
     ];
+    headers.extend(basis.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))));
     let taken = (message.step(), message.type_name());
     Incoming::of(call.message, taken, peer_pid, call.url, &headers, now)
 }
