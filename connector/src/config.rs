@@ -187,6 +187,8 @@ pub struct Limits {
     /// Longest TLS handshake.
     #[serde(deserialize_with = "file::period")]
     pub handshake_timeout: Duration,
+    /// Negotiations, and as many transfers, that are open with one peer before it opens no more.
+    pub processes_per_peer: usize,
     /// Record streams at once.
     pub streams: usize,
     /// Pace of each record stream, in bytes a second; 0 for as fast as it goes.
@@ -253,6 +255,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
             handshake_timeout: Duration::from_secs(5),
+            processes_per_peer: 1000,
             streams: 64,
             stream_bytes_per_second: 0,
             catalog_page: 100,

@@ -256,7 +256,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     };
     let base: url::Url = url(&format!("{root}{}", dsp::PATH))?;
     let catalog = Arc::new(Catalog::new(log.clone(), config.did.clone()));
-    let contracts = Arc::new(Contracts::new(contract::Parts {
+    let contracts = Contracts::load(contract::Parts {
         log: log.clone(),
         queue: queue.clone(),
         events: events.clone(),
@@ -264,7 +264,9 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         trust: trust.clone(),
         base: base.clone(),
         decisions: config.decisions,
-    }));
+        most_open: config.limits.processes_per_peer,
+    });
+    let contracts = Arc::new(contracts.await?);
     let consents = Arc::new(
         Consents::load(
             log.clone(),
@@ -281,7 +283,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
                 .ok_or_else(|| DaemonError::Setting("no cursor key could be made".into()))?,
         ),
     };
-    let transfers = Arc::new(Transfers::new(transfer::Parts {
+    let transfers = Transfers::load(transfer::Parts {
         log: log.clone(),
         queue: queue.clone(),
         events: events.clone(),
@@ -296,8 +298,10 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         stream_bytes_per_second: config.limits.stream_bytes_per_second,
         received: config.received.clone(),
         decisions: config.decisions,
+        most_open: config.limits.processes_per_peer,
         clock: clock::now,
-    }));
+    });
+    let transfers = Arc::new(transfers.await?);
     let peers = Arc::new(Peers::new(client.clone(), trust.clone(), clock::now));
     let stop = CancellationToken::new();
     let app = Arc::new(App {

@@ -60,7 +60,9 @@ for version in manifest["documents"]:
     document = json.loads(read(version["file"]))
     expect(f"the owner of {version['file']}", document["id"], version["did"])
     for method in document["verificationMethod"]:
-        if method["id"] in document["assertionMethod"] and "publicKeyJwk" in method:
+        # A document speaks for the keys of its own DID alone.
+        theirs = method["id"].split("#")[0] == document["id"]
+        if theirs and method["id"] in document["assertionMethod"] and "publicKeyJwk" in method:
             keys.setdefault(method["id"], []).append(jwk.JWK(**method["publicKeyJwk"]))
     if document["id"] == me:
         log_keys |= {service["logKey"] for service in document.get("service", []) if "logKey" in service}

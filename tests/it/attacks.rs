@@ -4,11 +4,13 @@
 mod bodies;
 mod data;
 mod devised;
+mod floods;
 mod forger;
 mod network;
 mod pitfalls;
 mod properties;
 mod provider;
+mod pushes;
 mod signatures;
 mod states;
 

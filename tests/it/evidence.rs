@@ -1,7 +1,7 @@
 //! The evidence of a demonstration: it verifies with nothing but its bytes, and whatever anybody changes about it is found and named:
 //! somebody who has no key, somebody with a key of their own, and the exporter itself.
 
-mod bundle;
+pub mod bundle;
 
 use bundle::{Bundle, demonstration};
 use connector::{
@@ -274,6 +274,18 @@ fn evidence_that_the_exporter_has_changed_and_signed_is_refused_and_the_part_nam
             item["answer"]["status"] = json!(202);
         })
     });
+    let agreed = file("-ContractAgreementMessage", ".json");
+    for header in ["x-dases-claims", "x-dases-rulebook"] {
+        for value in [sha256(b"another").to_string(), "no hash".to_owned()] {
+            attacks += attack("a header that names what was not signed", &agreed, &|bundle| {
+                bundle.manifest_edit(|manifest| {
+                    let items = manifest["exhibits"].as_array_mut().unwrap();
+                    let item = items.iter_mut().find(|item| item["body"] == json!(agreed)).unwrap();
+                    item["headers"][header] = json!(value);
+                })
+            });
+        }
+    }
     attacks += attack("another consent", "manifest.json", &|bundle| {
         bundle.manifest_edit(|manifest| {
             manifest["consents"][0]["given"] = json!(sha256(b"another"));

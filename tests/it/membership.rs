@@ -4,7 +4,10 @@
 mod attacks;
 mod holder;
 
-use crate::scenes::{brisk, entries, received_at_least, until, with};
+use crate::{
+    evidence::bundle::Bundle,
+    scenes::{brisk, entries, received_at_least, until, with},
+};
 use connector_tests::harness::{Connector, World, binary, offer, text};
 use http::Method;
 use serde_json::{Value, json};
@@ -215,6 +218,17 @@ async fn membership_admits_and_a_missing_role_refuses() {
         record["claimsHash"],
         connector::jose::sha256(claims.as_bytes()).to_string()
     );
+
+    // The consumer's evidence holds the headers that named them, and they fit what was signed.
+    let file = agence.dir.join("evidence.tar");
+    let out = file.to_str().unwrap();
+    let collected = agence.cli(&["audit", "export", &agreement, "--out", out]);
+    assert!(collected.status.success(), "{collected:?}");
+    let bundle = Bundle::unpack(&fs::read(&file).unwrap());
+    let named = &bundle.exhibit("ContractAgreementMessage")["headers"];
+    assert_eq!(named["x-dases-claims"], record["claimsHash"]);
+    assert_eq!(named["x-dases-rulebook"], record["rulebookHash"]);
+    assert!(named["x-dases-rulebook"].is_string());
 
     // Who asks for what it was not shown is refused by name.
     let terms = json!({"peer": lycee.did, "offer": "urn:offer:records", "dataset": "records", "address": format!("{}/dsp/2025-1", lycee.root())});

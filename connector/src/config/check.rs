@@ -421,6 +421,7 @@ fn values(config: &Config, findings: &mut Findings) {
         ("limits.connections", limits.connections == 0),
         ("limits.connections_per_peer", limits.connections_per_peer == 0),
         ("limits.body_bytes", limits.body_bytes == 0),
+        ("limits.processes_per_peer", limits.processes_per_peer == 0),
         ("limits.streams", limits.streams == 0),
         ("limits.catalog_page", limits.catalog_page == 0),
         ("limits.handshake_timeout", limits.handshake_timeout.is_zero()),

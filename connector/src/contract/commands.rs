@@ -69,16 +69,11 @@ impl Contracts {
         decide::understandable(&offer)?;
         let core = Core::new(wanted.pid, wanted.peer, Role::Consumer, wanted.base, now);
         let decisions = mode(self.decisions, wanted.manual);
-        let mut record = NegotiationRecord::new(core, wanted.dataset, offer.clone(), wanted.offer, decisions);
-        record.asked = wanted.terms.map(|_| offer.clone());
-        let message = NegotiationMessage::Request {
-            offer,
-            callback: Some(self.base.clone()),
-        };
-        let mut turn = Turn::default();
-        record.send(&mut turn, &message, Vec::new(), now)?;
-        self.ledger.open(&record, turn, now).await?;
-        Ok(record)
+        let asked = wanted.terms.map(|_| offer.clone());
+        let ours = (offer, Role::Consumer);
+        let mut record = NegotiationRecord::new(core, wanted.dataset, ours, wanted.offer, decisions);
+        record.asked = asked;
+        self.begin(record, now).await
     }
 
     /// Opens a negotiation as the provider (DSP 2025-1 §7.2.2: an offer without `consumerPid`).
@@ -92,11 +87,17 @@ impl Contracts {
             .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
         let core = Core::new(proposed.pid, peer, Role::Provider, proposed.base, now);
         let decisions = mode(dataset.decisions.over(self.decisions), proposed.manual);
-        let mut record = NegotiationRecord::new(core, dataset.id, offer.clone(), published, decisions);
-        record.put_offer(offer.clone(), Role::Provider);
-        let message = NegotiationMessage::Offer {
-            offer,
-            callback: Some(self.base.clone()),
+        let ours = (offer, Role::Provider);
+        let record = NegotiationRecord::new(core, dataset.id, ours, published, decisions);
+        self.begin(record, now).await
+    }
+
+    /// Stores a negotiation of ours with the message that opens it: the consumer's request or the provider's offer.
+    async fn begin(&self, mut record: NegotiationRecord, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
+        let (offer, callback) = (record.offer.clone(), Some(self.base.clone()));
+        let message = match record.core.role {
+            Role::Consumer => NegotiationMessage::Request { offer, callback },
+            Role::Provider => NegotiationMessage::Offer { offer, callback },
         };
         let mut turn = Turn::default();
         record.send(&mut turn, &message, Vec::new(), now)?;

@@ -12,7 +12,7 @@ use crate::{
         negotiation::Negotiation,
     },
     jose,
-    process::{Answer, Core, Exhibit, Incoming, MessageKey, Turn},
+    process::{Answer, Core, Incoming, Turn},
     trust::{Verified, did::Document},
 };
 use policy::Timestamp;
@@ -93,14 +93,7 @@ impl Contracts {
         };
         record.heard(incoming.body);
         record.peer_key = call.message.signed_with();
-        let answer = Answer {
-            status: 201,
-            state: record.core.state_name(),
-            pids: record.core.pids(),
-            extra: None,
-            refusal: None,
-            last: None,
-        };
+        let answer = Answer::opened(&record.core);
         let mut turn = Turn::default();
         if role == Role::Provider {
             self.answer_request(&mut record, &mut turn, offer, now)?;
@@ -119,7 +112,8 @@ impl Contracts {
         let dataset = self.offered(&message::offer_id(offer)?, &core.peer, now).await?;
         decide::target(offer, &dataset.id)?;
         let (ours, decisions) = (dataset.message_offer(), dataset.decisions.over(self.decisions));
-        Ok(NegotiationRecord::new(core, dataset.id, offer.clone(), ours, decisions))
+        let offer = (offer.clone(), Role::Consumer);
+        Ok(NegotiationRecord::new(core, dataset.id, offer, ours, decisions))
     }
 
     /// A provider offers what nobody here has asked for: the operator decides, whatever the configuration says.
@@ -133,9 +127,8 @@ impl Contracts {
             negotiations: Mode::Manual,
             ..self.decisions
         };
-        let mut record = NegotiationRecord::new(core, dataset, offer.clone(), offer.clone(), decisions);
-        record.put_offer(offer.clone(), Role::Provider);
-        Ok(record)
+        let theirs = (offer.clone(), Role::Provider);
+        Ok(NegotiationRecord::new(core, dataset, theirs, offer.clone(), decisions))
     }
 
     async fn offered(&self, offer: &OfferId, peer: &ParticipantId, now: Timestamp) -> Result<Dataset, ContractError> {
@@ -152,14 +145,11 @@ impl Contracts {
         let received = call.message.value();
         let sender = call.message.sender();
         let record = self.ledger.of_peer(pid, &sender.did).await?;
-        let (mine, theirs) = match record.core.role {
-            Role::Consumer => (&received.pids.consumer, &received.pids.provider),
-            Role::Provider => (&received.pids.provider, &received.pids.consumer),
-        };
-        if mine.as_ref() != Some(pid) {
+        let (mine, theirs) = received.pids.seen_by(record.core.role);
+        if mine != Some(pid) {
             return Err(MessageError::PidMismatch.into());
         }
-        let incoming = incoming(&call, theirs.as_ref(), now);
+        let incoming = incoming(&call, theirs, now);
         // Keys are fetched before the decision: decisions wait for nothing. A peer that does not sign has none.
         let keys = match call.message.signed_with().is_some() {
             true => Some(self.trust.resolver().document(sender, now).await?),
@@ -279,22 +269,13 @@ impl Contracts {
 }
 
 fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>, now: Timestamp) -> Incoming<'a, Negotiation> {
-    let received = call.message.value();
-    let kind = received.message.type_name();
-    let headers = [
+    let message = &call.message.value().message;
+    let basis: Vec<_> = call.basis.headers().collect();
+    let mut headers = vec![
         (AGREEMENT_SIGNATURE_HEADER, call.signature),
         (AGREEMENT_DOCUMENT_HEADER, call.document),
     ];
-    Incoming {
-        step: received.message.step(),
-        kind,
-        peer_pid,
-        sender: &call.message.sender().did,
-        key: MessageKey::of(received.id.as_ref(), call.message),
-        body: call.message.body_digest(),
-        signed_with: call.message.signed_with(),
-        spent: call.message.spent(),
-        exhibit: Exhibit::received(call.message, kind, call.url, &headers, now),
-        renews_in: None,
-    }
+    headers.extend(basis.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))));
+    let taken = (message.step(), message.type_name());
+    Incoming::of(call.message, taken, peer_pid, call.url, &headers, now)
 }

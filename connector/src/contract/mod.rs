@@ -34,6 +34,7 @@ use crate::{
         negotiation::State,
     },
     process::{Events, Ledger, Outgoing, ProcessError, Queue, Turn, outbox::Outcome},
+    store::StoreError,
     trust::{Trust, Verified},
 };
 use policy::Timestamp;
@@ -62,6 +63,8 @@ pub struct Parts {
     pub base: Url,
     /// What is decided here and what waits for the operator.
     pub decisions: Decisions,
+    /// How many negotiations may be open with one peer before it opens no more.
+    pub most_open: usize,
 }
 
 /// The negotiation service of one connector, in both roles.
@@ -76,15 +79,15 @@ pub struct Contracts {
 
 impl Contracts {
     /// The service over the log's store.
-    pub fn new(parts: Parts) -> Self {
-        Self {
+    pub async fn load(parts: Parts) -> Result<Self, StoreError> {
+        Ok(Self {
             agreements: Agreements::new(parts.log.store().clone()),
-            ledger: Ledger::new(parts.log, parts.queue, parts.events),
+            ledger: Ledger::over(parts.log, parts.queue, parts.events, parts.most_open).await?,
             catalog: parts.catalog,
             trust: parts.trust,
             base: parts.base,
             decisions: parts.decisions,
-        }
+        })
     }
 
     /// The agreements in force and those that were.

@@ -88,7 +88,7 @@ impl NegotiationRecord {
     pub(super) fn new(
         core: Core<Negotiation>,
         dataset: DatasetId,
-        offer: Value,
+        (offer, offer_by): (Value, Role),
         published: Value,
         decisions: Decisions,
     ) -> Self {
@@ -96,7 +96,7 @@ impl NegotiationRecord {
             core,
             dataset,
             offer,
-            offer_by: Role::Consumer,
+            offer_by,
             published,
             asked: None,
             rounds: 0,

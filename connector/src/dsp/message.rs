@@ -3,7 +3,8 @@
 //! Policies stay JSON values exactly as they were sent: peers compare them verbatim.
 
 use super::{
-    AgreementId, CONTEXT, MessageError, MessageId, OfferId, Pid, negotiation, reader::Reader, reader::invalid, transfer,
+    AgreementId, CONTEXT, MessageError, MessageId, OfferId, Pid, Role, negotiation, reader::Reader, reader::invalid,
+    transfer,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,6 +17,17 @@ pub struct Pids {
     pub consumer: Option<Pid>,
     /// Chosen by the provider.
     pub provider: Option<Pid>,
+}
+
+impl Pids {
+    /// The own id and the other side's, as whoever has this part sees them.
+    pub fn seen_by(&self, role: Role) -> (Option<&Pid>, Option<&Pid>) {
+        let (consumer, provider) = (self.consumer.as_ref(), self.provider.as_ref());
+        match role {
+            Role::Consumer => (consumer, provider),
+            Role::Provider => (provider, consumer),
+        }
+    }
 }
 
 /// A negotiation message.

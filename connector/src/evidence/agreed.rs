@@ -7,7 +7,7 @@ use super::{
     manifest::{AGREEMENT, Item},
 };
 use crate::{
-    contract::{AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER},
+    contract::{AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER, CLAIMS_HEADER, RULEBOOK_HEADER},
     dsp::{Role, message::NegotiationMessage},
     jose::{
         AgreementError, VerifyingKey,
@@ -150,6 +150,18 @@ fn negotiated<'a>(bundle: &'a Bundle, record: &Record) -> Result<Steps<'a>, Flaw
             proposed.body.as_str(),
             "it is not the agreement that was signed",
         ));
+    }
+    for (header, rests_on) in [
+        (CLAIMS_HEADER, parts.claims_hash),
+        (RULEBOOK_HEADER, parts.rulebook_hash),
+    ] {
+        let named = proposed.headers.get(header);
+        if named.is_some_and(|named| rests_on.map(|hash| hash.to_string()).as_ref() != Some(named)) {
+            return Err(Flaw::of(
+                proposed.body.as_str(),
+                format!("its {header} is not what the agreement that was signed rests on"),
+            ));
+        }
     }
     Ok(steps)
 }

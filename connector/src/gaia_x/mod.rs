@@ -71,6 +71,9 @@ pub enum GaiaXError {
     /// A label names no such credential.
     #[error("the label does not cover {0}")]
     Label(String),
+    /// A label that a participant gave itself.
+    #[error("the label was given by {0}, whom it is about")]
+    OwnLabel(String),
     /// An argument of a self-description.
     #[error("{0} is not acceptable: {1}")]
     Argument(&'static str, &'static str),
@@ -95,6 +98,7 @@ impl GaiaXError {
             Self::NoRegistration(_) => "no-registration",
             Self::Digest(_) => "altered-digest",
             Self::Label(_) => "not-labelled",
+            Self::OwnLabel(_) => "own-label",
             Self::Argument(..) => "argument",
             Self::Sign(_) => "cannot-sign",
         }

@@ -86,16 +86,35 @@ impl World {
 
     /// Any header and claims, rightly signed.
     fn raw(&self, typ: &str, claims: &Value) -> String {
-        let header = json!({"alg": self.signer.key().algorithm().name(), "kid": KID, "typ": typ});
-        let encode = |value: &Value| base64url::encode(value.to_string().as_bytes());
-        let input = format!("{}.{}", encode(&header), encode(claims));
-        let signature = self.signer.key().sign(input.as_bytes()).unwrap();
-        format!("{input}.{}", base64url::encode(&signature))
+        raw(&self.signer, typ, claims)
+    }
+
+    /// A clearing house: what signs its labels, and the evidence with what speaks for its key beside ours.
+    fn clearing_house(&self) -> (Signer, Evidence) {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let leaf = certificate(&self.authority, &key, "clearing.example", 2026..2028);
+        let signer = Signer::new("did:web:clearing.example#k1", key).unwrap();
+        let mut evidence = self.evidence();
+        let chain = Chain::from_pem(leaf.as_bytes(), "a test").unwrap();
+        evidence.certificates.chains.push(chain);
+        let method = json!({"id": signer.kid(), "controller": signer.did(), "publicKeyJwk": signer.key().public_jwk()});
+        evidence
+            .documents
+            .push(json!({"id": signer.did(), "assertionMethod": [signer.kid()], "verificationMethod": [method]}));
+        (signer, evidence)
     }
 
     fn check(&self, token: &str) -> Result<Vec<Checked>, &'static str> {
         judge(token, &self.evidence())
     }
+}
+
+fn raw(signer: &Signer, typ: &str, claims: &Value) -> String {
+    let header = json!({"alg": signer.key().algorithm().name(), "kid": signer.kid(), "typ": typ});
+    let encode = |value: &Value| base64url::encode(value.to_string().as_bytes());
+    let input = format!("{}.{}", encode(&header), encode(claims));
+    let signature = signer.key().sign(input.as_bytes()).unwrap();
+    format!("{input}.{}", base64url::encode(&signature))
 }
 
 fn judge(token: &str, evidence: &Evidence) -> Result<Vec<Checked>, &'static str> {
@@ -211,13 +230,39 @@ fn five_broken_ones_are_refused_each_by_name() {
     ] {
         assert_eq!(world.check(&world.raw(typ, &good)).unwrap_err(), "wrong-typ", "{typ}");
     }
-    let presentation = labelled(&world, |digest| digest.replacen(['0', '1', '2', '3'], "f", 1));
-    assert_eq!(world.check(&presentation).unwrap_err(), "altered-digest");
-    assert!(world.check(&labelled(&world, |digest| digest)).is_ok(), "the twin");
+    let (house, evidence) = world.clearing_house();
+    let altered = labelled(&world, &house, |digest| digest.replacen(['0', '1', '2', '3'], "f", 1));
+    assert_eq!(
+        judge(&presented(&world, altered), &evidence).unwrap_err(),
+        "altered-digest"
+    );
+    let good = presented(&world, labelled(&world, &house, |digest| digest));
+    assert!(judge(&good, &evidence).is_ok(), "the twin");
 }
 
-/// A presentation with a label over the other credentials; the legal person's digest goes through `edit`.
-fn labelled(world: &World, edit: impl Fn(String) -> String) -> String {
+#[test]
+fn nobody_labels_itself_and_whose_label_counts_is_left_to_the_reader() {
+    let world = World::new(Algorithm::Es256);
+    let (house, evidence) = world.clearing_house();
+    let by = |signer: &Signer| labelled(&world, signer, |digest| digest);
+    let checked = judge(&presented(&world, by(&house)), &evidence).unwrap();
+    let note = "whether its issuer is one that may give labels is not judged here";
+    assert!(checked.last().unwrap().notes.contains(&note));
+    assert!(checked.iter().filter(|one| one.notes.contains(&note)).count() == 1);
+    let own = by(&world.signer);
+    assert_eq!(
+        judge(&presented(&world, own.clone()), &evidence).unwrap_err(),
+        "own-label"
+    );
+    // The same, file by file, without a presentation.
+    let tokens = |all: &[String]| -> Vec<_> { all.iter().map(|token| ("a test".to_owned(), token.clone())).collect() };
+    let refused = verify(&tokens(&own), &evidence, now()).unwrap_err();
+    assert_eq!(refused.error.name(), "own-label");
+    assert!(verify(&tokens(&by(&house)), &evidence, now()).is_ok(), "the twin");
+}
+
+/// Our credentials and a label over them; the legal person's digest goes through `edit`.
+fn labelled(world: &World, by: &Signer, edit: impl Fn(String) -> String) -> Vec<String> {
     let credentials = world.description().credentials;
     let covered: Vec<Value> = credentials
         .iter()
@@ -234,18 +279,20 @@ fn labelled(world: &World, edit: impl Fn(String) -> String) -> String {
         .collect();
     let label = json!({
         "@context": [credential::CONTEXT, CONTEXT], "id": "urn:uuid:label", "type": ["VerifiableCredential", "gx:LabelCredential"],
-        "issuer": DID, "validFrom": now(),
+        "issuer": by.did(), "validFrom": now(),
         "credentialSubject": {"id": "urn:uuid:label-subject", "gx:labelLevel": "SC", "gx:compliantCredentials": covered},
     });
-    let mut all: Vec<Value> = credentials
-        .iter()
-        .map(|(_, token)| credential::enveloped(token))
-        .collect();
-    all.push(credential::enveloped(&world.raw("vc+jwt", &label)));
-    presented(world, all)
+    let mut all: Vec<String> = credentials.into_iter().map(|(_, token)| token).collect();
+    all.push(raw(by, "vc+jwt", &label));
+    all
 }
 
-fn presented(world: &World, credentials: Vec<Value>) -> String {
+fn presented(world: &World, tokens: Vec<String>) -> String {
+    let credentials = tokens.iter().map(|token| credential::enveloped(token)).collect();
+    presented_as(world, credentials)
+}
+
+fn presented_as(world: &World, credentials: Vec<Value>) -> String {
     let claims = json!({"@context": [credential::CONTEXT], "id": "urn:uuid:vp", "type": ["VerifiablePresentation"], "holder": DID,
         "verifiableCredential": credentials});
     credential::issue(&world.signer, Form::Presentation, &claims).unwrap()
@@ -394,7 +441,7 @@ fn what_a_presentation_carries_must_fit_together() {
         world.token("registration-number"),
         world.token("issuer"),
     );
-    let says = |credentials: Vec<Value>| world.check(&presented(&world, credentials)).map(drop);
+    let says = |credentials: Vec<Value>| world.check(&presented_as(&world, credentials)).map(drop);
     assert_eq!(
         says(vec![envelop(&person), envelop(&number), envelop(&issuer)]),
         Ok(()),

@@ -242,8 +242,16 @@ fn legal_person(one: &Read, all: &[Read]) -> Result<(), GaiaXError> {
     Ok(())
 }
 
-/// A label covers the very credentials that it was given for: legal person, issuer and one registration number among them.
+/// A label is somebody else's word. It covers the very credentials that it was given for: legal person, issuer and one registration number among them.
 fn label(one: &Read, all: &[Read]) -> Result<(), GaiaXError> {
+    let issuer = one.credential.issuer();
+    let persons = all.iter().filter(|other| has(other, "gx:LegalPerson"));
+    let mut labelled = persons
+        .map(|person| person.credential.issuer())
+        .chain(one.holder.as_deref());
+    if labelled.any(|labelled| labelled == issuer) {
+        return Err(GaiaXError::OwnLabel(issuer.to_owned()));
+    }
     let covered = one
         .credential
         .claims()
@@ -298,6 +306,9 @@ fn report(one: &Read) -> Checked {
     let mut notes = Vec::new();
     if is_self_declared(one) {
         notes.push("the registration number is self-declared: no notary has looked it up");
+    }
+    if has(one, "gx:LabelCredential") {
+        notes.push("whether its issuer is one that may give labels is not judged here");
     }
     if subject(one, "/gx:gaiaxTermsAndConditions") == Some(FORMER_TERMS) {
         notes.push("the terms and conditions signed are former ones");

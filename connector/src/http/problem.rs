@@ -142,6 +142,9 @@ impl From<ProcessError> for Problem {
             ProcessError::Replayed => Self::new(StatusCode::CONFLICT, "replayed", error.to_string()),
             ProcessError::PidMismatch => Self::bad_request("pid-mismatch", error.to_string()),
             ProcessError::Store(error) => error.into(),
+            ProcessError::TooManyOpen(_) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-processes", error.to_string())
+            }
             ProcessError::Busy => Self::unavailable("busy", error.to_string()),
         }
     }
@@ -259,6 +262,7 @@ impl From<TransferError> for Problem {
             TransferError::NotStarted => Self::new(StatusCode::CONFLICT, "not-started", text),
             TransferError::Ended => Self::new(StatusCode::FORBIDDEN, "ended", text),
             TransferError::TooManyStreams => Self::unavailable("too-many-streams", text),
+            TransferError::TooOften => Self::new(StatusCode::TOO_MANY_REQUESTS, "too-often", text),
             TransferError::Plane(PlaneError::Cursor(_)) => Self::new(StatusCode::GONE, "cursor", text),
             TransferError::Plane(error) => Self::internal(&error),
         }

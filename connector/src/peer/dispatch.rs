@@ -8,7 +8,7 @@ use crate::{
     dsp::{Pid, Role, message::acknowledged_pid},
     jose::Digest,
     process::{
-        Outgoing, Protocol, Queue,
+        Outgoing, Protocol, Queue, follow,
         outbox::{self, Outcome},
     },
     store::StoreError,
@@ -17,13 +17,9 @@ use crate::{
 use http::Method;
 use policy::Timestamp;
 use serde_json::Value;
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 /// How often a refusal that may be about the moment is tried again before it counts: a peer that cannot sign answers 404 and 409 while
 /// it is still busy with the message before (`dsp.md` traps 2 and 17).
@@ -64,38 +60,18 @@ impl Dispatcher {
         for (protocol, pid) in outbox::waiting(&**self.log.store()).await? {
             self.queue.wake(protocol, &pid);
         }
-        let busy: Arc<Mutex<BTreeSet<Pid>>> = Arc::default();
-        let (tracker, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(IN_FLIGHT)));
-        loop {
-            let woken = tokio::select! {
-                woken = self.queue.take() => woken,
-                () = self.shutdown.cancelled() => break,
-            };
-            for (protocol, pid) in woken {
-                if !busy.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.clone()) {
-                    continue;
+        let permits = Arc::new(Semaphore::new(IN_FLIGHT));
+        follow(&self.queue, &self.shutdown, |_, pid| {
+            let (this, permits) = (self.clone(), permits.clone());
+            async move {
+                if let Err(error) = this.empty(&pid, &permits).await {
+                    tracing::error!(%pid, %error, "the outbox cannot be read");
                 }
-                let (this, busy, permits) = (self.clone(), busy.clone(), permits.clone());
-                tracker.spawn(async move {
-                    let emptied = this.empty(&pid, &permits).await;
-                    busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
-                    match emptied {
-                        // Something may have been queued between the last look and the removal above.
-                        Ok(()) => this.look_again(protocol, &pid).await,
-                        Err(error) => tracing::error!(%pid, %error, "the outbox cannot be read"),
-                    }
-                });
+                false
             }
-        }
-        tracker.close();
-        tracker.wait().await;
+        })
+        .await;
         Ok(())
-    }
-
-    async fn look_again(&self, protocol: Protocol, pid: &Pid) {
-        if !self.shutdown.is_cancelled() && matches!(outbox::next(&**self.log.store(), pid).await, Ok(Some(_))) {
-            self.queue.wake(protocol, pid);
-        }
     }
 
     async fn empty(&self, pid: &Pid, permits: &Semaphore) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Core, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, decode, encode,
-    events::Change, outbox, turn::SEEN,
+    events::Change, open::Open, outbox, turn::SEEN,
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
@@ -23,18 +23,26 @@ pub struct Ledger<K: Kind> {
     log: Arc<Log>,
     queue: Arc<Queue>,
     events: Arc<Events>,
+    open: Open,
     kind: PhantomData<K>,
 }
 
 impl<K: Kind> Ledger<K> {
-    /// A ledger over the log's store.
-    pub fn new(log: Arc<Log>, queue: Arc<Queue>, events: Arc<Events>) -> Self {
-        Self {
+    /// The ledger of the log's store. A peer may have `most` processes open here and then opens no more.
+    pub async fn over(log: Arc<Log>, queue: Arc<Queue>, events: Arc<Events>, most: usize) -> Result<Self, StoreError> {
+        let open = Open::new(most);
+        super::each(&**log.store(), K::TABLE, |record: K| {
+            open.note(record.core());
+            Ok(())
+        })
+        .await?;
+        Ok(Self {
             log,
             queue,
             events,
+            open,
             kind: PhantomData,
-        }
+        })
     }
 
     /// Where changes are announced.
@@ -155,6 +163,7 @@ impl<K: Kind> Ledger<K> {
         now: Timestamp,
     ) -> Result<(), ProcessError> {
         let core = record.core();
+        self.open.room(&core.peer)?;
         let mut batch = Batch::new();
         let theirs = message.peer_pid.ok_or(ProcessError::PidMismatch)?;
         let spent = message.spent.burn(&mut batch);
@@ -342,6 +351,7 @@ impl<K: Kind> Ledger<K> {
             self.queue.wake(K::PROTOCOL, &core.pid);
         }
         if before != Some(&core.position) {
+            self.open.note(core);
             ticket.announce(Change::of(record));
         }
         self.events.stir(K::PROTOCOL, &core.pid);
@@ -376,25 +386,17 @@ fn step<K: Kind, E: Verdict>(
     let state = record.core().state_name();
     let extra = decide(&mut record, &mut turn)?;
     let answer = Answer {
-        status: 200,
         state,
-        pids: record.core().pids(),
         extra,
-        refusal: None,
-        last: None,
+        ..Answer::of(200, record.core())
     };
     Ok((record, answer, turn))
 }
 
 fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
-    let core = record.core();
     Answer {
-        status: 400,
-        state: core.state_name(),
-        pids: core.pids(),
-        extra: None,
         refusal: Some(error.to_string()),
-        last: None,
+        ..Answer::of(400, record.core())
     }
 }
 

@@ -5,13 +5,16 @@
 
 pub mod archive;
 pub mod events;
+mod follow;
 mod ledger;
+mod open;
 pub mod outbox;
 mod record;
 mod turn;
 
 pub use archive::{Exhibit, Reply};
 pub use events::{About, Events, Stirs};
+pub use follow::follow;
 pub use ledger::Ledger;
 pub use outbox::{Outgoing, Protocol, Queue};
 pub use record::{Core, Kind};
@@ -42,6 +45,9 @@ pub enum ProcessError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The peer has as many open processes as it may have.
+    #[error("there are {0} open processes with this participant, which is as many as there may be; end some first")]
+    TooManyOpen(usize),
     /// Too many changes at once.
     #[error("the process is changing too quickly; try again")]
     Busy,
@@ -58,7 +64,7 @@ impl Verdict for ProcessError {
         match self {
             Self::Refused(refused) => !refused.is_temporary(),
             Self::PidMismatch => true,
-            Self::NotFound | Self::Replayed | Self::Store(_) | Self::Busy => false,
+            Self::NotFound | Self::Replayed | Self::Store(_) | Self::TooManyOpen(_) | Self::Busy => false,
         }
     }
 }

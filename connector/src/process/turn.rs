@@ -1,13 +1,16 @@
 //! One message or command on its way to a commit: what comes in, what is answered, what goes out with it.
 
 use super::{
-    Exhibit, Kind, Outgoing, Reply,
+    Core, Exhibit, Kind, Outgoing, Reply,
     archive::{About, Direction, Form},
     prefix,
 };
 use crate::{
     audit::{Entry, Kind as Recorded},
-    dsp::{Machine, MessageId, ParticipantId, Pid, message::Pids},
+    dsp::{
+        Machine, MessageId, ParticipantId, Pid,
+        message::{Pids, Received},
+    },
     jose::{self, Digest},
     store::{Batch, Table},
     trust::{Spent, Verified},
@@ -38,6 +41,25 @@ pub struct Answer {
     /// For a sender without ids: the body that was answered, and the number of our first message that set out afterwards (R6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<(Digest, u64)>,
+}
+
+impl Answer {
+    /// To a message that opens a process.
+    pub fn opened<M: Machine>(core: &Core<M>) -> Self {
+        Self::of(201, core)
+    }
+
+    /// As the process stands now.
+    pub(super) fn of<M: Machine>(status: u16, core: &Core<M>) -> Self {
+        Self {
+            status,
+            state: core.state_name(),
+            pids: core.pids(),
+            extra: None,
+            refusal: None,
+            last: None,
+        }
+    }
 }
 
 /// What a change wants to commit besides the record itself.
@@ -144,6 +166,31 @@ pub struct Incoming<'a, M: Machine> {
     pub exhibit: Exhibit,
     /// In this state it takes no step and only renews what it carries: EDC answers a consumer's resumption with a start of its own.
     pub renews_in: Option<M::State>,
+}
+
+impl<'a, M: Machine> Incoming<'a, M> {
+    /// A message that wants to take `step`, sent to `url` by the process `peer_pid`. Of `headers` those that came are kept as evidence.
+    pub fn of<T>(
+        message: &'a Verified<Received<T>>,
+        (step, kind): (M::Step, &'static str),
+        peer_pid: Option<&'a Pid>,
+        url: &str,
+        headers: &[(&str, Option<&str>)],
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            step,
+            kind,
+            peer_pid,
+            sender: &message.sender().did,
+            key: MessageKey::of(message.value().id.as_ref(), message),
+            body: message.body_digest(),
+            signed_with: message.signed_with(),
+            spent: message.spent(),
+            exhibit: Exhibit::received(message, kind, url, headers, now),
+            renews_in: None,
+        }
+    }
 }
 
 /// The key of a message for rule R2.

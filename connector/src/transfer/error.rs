@@ -62,6 +62,9 @@ pub enum TransferError {
     /// Too many streams at once.
     #[error("too many streams are running; try again later")]
     TooManyStreams,
+    /// The stream of this transfer was opened many times in a short time.
+    #[error("the stream of this transfer was opened too often; try again later")]
+    TooOften,
 }
 
 impl Verdict for TransferError {
@@ -82,7 +85,8 @@ impl Verdict for TransferError {
             | Self::Token
             | Self::NotStarted
             | Self::Ended
-            | Self::TooManyStreams => false,
+            | Self::TooManyStreams
+            | Self::TooOften => false,
         }
     }
 }

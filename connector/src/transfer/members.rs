@@ -17,10 +17,12 @@ use std::{
 pub(super) struct Claims(Mutex<HashMap<Pid, Digest>>);
 
 impl Claims {
-    /// Notes what was verified about the consumer when a stream was opened.
-    pub(super) fn note(&self, pid: &Pid, consumer: &Party) {
+    /// Notes what was verified about the consumer when a stream was opened; returns the hash over it.
+    pub(super) fn note(&self, pid: &Pid, consumer: &Party) -> Digest {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(pid.clone(), held::digest(&consumer.claims));
+        let claims = held::digest(&consumer.claims);
+        known.insert(pid.clone(), claims);
+        claims
     }
 
     /// Whether they are others now; told once.
@@ -48,6 +50,7 @@ impl Transfers {
         for record in self.list().await? {
             if record.core.position.is_terminal() {
                 self.claims.forget(&record.core.pid);
+                self.halt(&record);
                 continue;
             }
             match trust.meet(&record.core.peer, now).await {

@@ -2,6 +2,8 @@
 
 mod error;
 mod members;
+mod messages;
+mod openings;
 mod pull;
 mod push;
 mod reception;
@@ -10,6 +12,7 @@ mod streams;
 mod token;
 
 pub use error::TransferError;
+pub use messages::Call;
 pub use pull::Puller;
 pub use push::Pusher;
 pub use reception::{Counts, Live, file};
@@ -22,20 +25,16 @@ use crate::{
     consent::Consents,
     contract::Agreements,
     dsp::{
-        AgreementId, FORMATS, MessageError, ParticipantId, Pid, Role,
-        message::{DataAddress, Explanation, Received, TransferMessage},
-        transfer::{State, Transfer},
+        AgreementId, FORMATS, ParticipantId, Pid, Role,
+        message::{DataAddress, Explanation, TransferMessage},
+        transfer::State,
     },
-    jose::{self},
     plane::CursorKey,
-    process::{
-        Answer, Core, Events, Exhibit, Incoming, Ledger, MessageKey, Outgoing, ProcessError, Queue, Turn,
-        outbox::Outcome,
-    },
-    trust::{Peer, Trust, Verified},
+    process::{Core, Events, Ledger, Outgoing, ProcessError, Protocol, Queue, Turn, outbox::Outcome},
+    store::StoreError,
+    trust::{Trust, Verified},
 };
 use policy::Timestamp;
-use serde_json::Value;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -81,18 +80,10 @@ pub struct Parts {
     pub received: PathBuf,
     /// What is decided here and what waits for the operator.
     pub decisions: Decisions,
+    /// How many transfers may be open with one peer before it opens no more.
+    pub most_open: usize,
     /// Reads the time.
     pub clock: fn() -> Timestamp,
-}
-
-/// A verified request to us, with the header that belongs to a completion.
-pub struct Call<'a> {
-    /// The message with the proof of its sender.
-    pub message: &'a Verified<Received<TransferMessage>>,
-    /// The receipt, if one came along.
-    pub receipt: Option<&'a str>,
-    /// The address that it was sent to, as we advertise it.
-    pub url: &'a str,
 }
 
 /// The transfer service of one connector.
@@ -103,23 +94,25 @@ pub struct Transfers {
     pushes: Arc<Queue>,
     live: Live,
     claims: members::Claims,
+    openings: openings::Openings,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
 }
 
 impl Transfers {
-    /// The service.
-    pub fn new(parts: Parts) -> Self {
-        let ledger = Ledger::new(parts.log.clone(), parts.queue.clone(), parts.events.clone());
-        Self {
-            ledger,
+    /// The service over the log's store.
+    pub async fn load(parts: Parts) -> Result<Self, StoreError> {
+        let (log, queue, events) = (parts.log.clone(), parts.queue.clone(), parts.events.clone());
+        Ok(Self {
+            ledger: Ledger::over(log, queue, events, parts.most_open).await?,
             parts,
             pulls: Arc::default(),
             pushes: Arc::default(),
             live: Live::default(),
             claims: members::Claims::default(),
+            openings: openings::Openings::default(),
             ends: TaskTracker::new(),
-        }
+        })
     }
 
     /// Transfers that have data to fetch.
@@ -161,8 +154,6 @@ impl Transfers {
     pub async fn spend<T>(&self, verified: &Verified<T>) -> Result<(), TransferError> {
         Ok(self.ledger.spend(&verified.spent()).await?)
     }
-
-    // ---- commands of the operator ------------------------------------------------------------------------------------
 
     /// Asks for the data of an agreement, as its consumer: to fetch them, or to have them sent. `pid` is our id for the transfer.
     pub async fn request(
@@ -243,7 +234,7 @@ impl Transfers {
                 Ok(())
             })
             .await?;
-        self.pulls.wake(crate::process::Protocol::Transfer, pid);
+        self.pulls.wake(Protocol::Transfer, pid);
         Ok(record)
     }
 
@@ -286,179 +277,13 @@ impl Transfers {
             (Role::Provider, true) => &self.pushes,
             _ => return,
         };
-        queue.wake(crate::process::Protocol::Transfer, &record.core.pid);
+        queue.wake(Protocol::Transfer, &record.core.pid);
     }
 
     /// Stops whatever stream runs for this transfer, in either role.
     fn halt(&self, record: &TransferRecord) {
         self.parts.consents.index().stop(&record.core.pid);
         self.live.stop(&record.core.pid);
-    }
-
-    // ---- messages of peers -------------------------------------------------------------------------------------------
-
-    /// A consumer's request. A repetition of its `consumerPid` is the same process (DSP 2025-1 §9.2).
-    pub async fn open(&self, call: Call<'_>, now: Timestamp) -> Result<Answer, TransferError> {
-        let received = call.message.value();
-        let TransferMessage::Request {
-            agreement,
-            format,
-            callback,
-            data_address,
-        } = &received.message
-        else {
-            return Err(TransferError::Invalid(
-                "only a TransferRequestMessage opens a transfer".into(),
-            ));
-        };
-        let sender = call.message.sender();
-        let theirs = received
-            .pids
-            .consumer
-            .as_ref()
-            .ok_or(MessageError::Missing("consumerPid"))?;
-        let incoming = incoming(&call, Some(theirs), now);
-        if let Some(pid) = self.ledger.find(&sender.did, Role::Provider, theirs).await? {
-            let record = self.ledger.of_peer(&pid, &sender.did).await?;
-            if let Some(answer) = self.ledger.opened(&pid, &incoming).await? {
-                return Ok(answer);
-            }
-            self.ledger.spend(&incoming.spent).await?;
-            return Ok(Answer {
-                status: 201,
-                state: record.core.state_name(),
-                pids: record.core.pids(),
-                extra: None,
-                refusal: None,
-                last: None,
-            });
-        }
-        crate::net::guard::check(callback, sender.reach).map_err(|why| TransferError::Callback(why.to_string()))?;
-        let stored = self.agreement(agreement, Role::Provider).await?;
-        if stored.consumer != sender.did {
-            return Err(TransferError::UnknownAgreement(agreement.to_string()));
-        }
-        self.plan(&stored, now)?;
-        let dataset = self
-            .parts
-            .catalog
-            .get(&stored.dataset)
-            .await?
-            .ok_or(TransferError::UnknownDataset)?;
-        if !dataset.formats().contains(&format.as_str()) {
-            return Err(TransferError::UnknownFormat(format.chars().take(80).collect()));
-        }
-        let held = dataset.decisions.over(self.parts.decisions).transfers == Mode::Manual;
-        let mut core = Core::new(
-            Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?),
-            sender.did.clone(),
-            Role::Provider,
-            callback.clone(),
-            now,
-        );
-        core.opened_by(&incoming)?;
-        let mut record = TransferRecord::new(core, &stored, format, held);
-        destination(&mut record, data_address.as_ref(), sender)?;
-        let answer = Answer {
-            status: 201,
-            state: record.core.state_name(),
-            pids: record.core.pids(),
-            extra: None,
-            refusal: None,
-            last: None,
-        };
-        let mut turn = Turn::default();
-        if !held {
-            let start = self.start_message(&mut record, now);
-            record.send(&mut turn, &start, Vec::new(), now)?;
-        }
-        self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
-        Ok(answer)
-    }
-
-    /// Any later message, addressed to our process id.
-    pub async fn receive(&self, pid: &Pid, call: Call<'_>, now: Timestamp) -> Result<Answer, TransferError> {
-        let received = call.message.value();
-        let record = self.ledger.of_peer(pid, &call.message.sender().did).await?;
-        let (mine, theirs) = match record.core.role {
-            Role::Consumer => (&received.pids.consumer, &received.pids.provider),
-            Role::Provider => (&received.pids.provider, &received.pids.consumer),
-        };
-        if mine.as_ref() != Some(pid) {
-            return Err(MessageError::PidMismatch.into());
-        }
-        let mut incoming = incoming(&call, theirs.as_ref(), now);
-        if matches!(received.message, TransferMessage::Start { .. }) && call.message.signed_with().is_none() {
-            incoming.renews_in = Some(State::Started);
-        }
-        let keys = match call.receipt {
-            Some(_) => self
-                .parts
-                .trust
-                .resolver()
-                .document(call.message.sender(), now)
-                .await
-                .ok(),
-            None => None,
-        };
-        let (record, answer) = self
-            .ledger
-            .receive(pid, incoming, now, |record: &mut TransferRecord, turn| {
-                self.take(record, turn, &call, keys.as_deref(), now)
-            })
-            .await?;
-        match record.core.position.state {
-            Some(State::Started) => self.go_on(&record),
-            _ => self.halt(&record),
-        }
-        Ok(answer)
-    }
-
-    fn take(
-        &self,
-        record: &mut TransferRecord,
-        turn: &mut Turn,
-        call: &Call<'_>,
-        keys: Option<&crate::trust::did::Document>,
-        now: Timestamp,
-    ) -> Result<Option<Value>, TransferError> {
-        match (&call.message.value().message, record.core.role) {
-            (TransferMessage::Request { .. }, _) => Err(TransferError::Invalid("the transfer exists already".into())),
-            (TransferMessage::Start { data_address }, Role::Consumer) => {
-                match data_address {
-                    _ if record.is_push() => {}
-                    Some(address) => record.take_address(address)?,
-                    None if record.data_address.is_some() => {}
-                    None => return Err(MessageError::Missing("dataAddress").into()),
-                }
-                Ok(None)
-            }
-            // The consumer goes on; a fresh token travels in our answer, whose body the protocol leaves to us.
-            (TransferMessage::Start { .. }, Role::Provider) if record.is_push() => Ok(None),
-            // EDC reads no answer and waits for a start of the provider's with the new address. It takes no step: nothing hangs on it.
-            (TransferMessage::Start { .. }, Role::Provider) if call.message.signed_with().is_none() => {
-                let message = self.start_message(record, now);
-                record.remind(turn, &message, now)?;
-                Ok(None)
-            }
-            (TransferMessage::Start { .. }, Role::Provider) => Ok(Some(self.data_address(record, now).write())),
-            (TransferMessage::Suspension(why), _) => {
-                record.core.explanation = Some(why.clone());
-                Ok(None)
-            }
-            (TransferMessage::Termination(why), _) => {
-                record.core.explanation = Some(why.clone());
-                Ok(None)
-            }
-            (TransferMessage::Completion, _) => {
-                if let Some(receipt) = call.receipt {
-                    let digest = record.take_receipt(receipt, keys)?;
-                    record.keep_receipt(turn, receipt, now);
-                    turn.record(record.receipt_entry(&digest));
-                }
-                Ok(None)
-            }
-        }
     }
 
     /// Takes in what became of a message of ours.
@@ -488,23 +313,6 @@ impl Transfers {
     }
 }
 
-/// A push names where it goes, a pull must not (DSP 2025-1 §9.2.1). The place is one that we would contact for this peer.
-fn destination(record: &mut TransferRecord, address: Option<&DataAddress>, sender: &Peer) -> Result<(), TransferError> {
-    match (record.is_push(), address) {
-        (false, None) => Ok(()),
-        (false, Some(_)) => Err(TransferError::Invalid(
-            "a pull takes no dataAddress in its request".into(),
-        )),
-        (true, None) => Err(MessageError::Missing("dataAddress").into()),
-        (true, Some(address)) => {
-            record.take_address(address)?;
-            let place = address.endpoint.as_ref().ok_or(MessageError::Missing("dataAddress"))?;
-            crate::net::guard::check(place, sender.reach)
-                .map_err(|why| TransferError::Invalid(format!("dataAddress: {why}")))
-        }
-    }
-}
-
 /// A start that the peer refuses leaves the two sides apart: the transfer ends. Other refusals leave the state as it was.
 fn after_refusal(
     record: &mut TransferRecord,
@@ -522,19 +330,5 @@ fn after_refusal(
     }
 }
 
-fn incoming<'a>(call: &Call<'a>, peer_pid: Option<&'a Pid>, now: Timestamp) -> Incoming<'a, Transfer> {
-    let received = call.message.value();
-    let kind = received.message.type_name();
-    Incoming {
-        step: received.message.step(),
-        kind,
-        peer_pid,
-        sender: &call.message.sender().did,
-        key: MessageKey::of(received.id.as_ref(), call.message),
-        body: call.message.body_digest(),
-        signed_with: call.message.signed_with(),
-        spent: call.message.spent(),
-        exhibit: Exhibit::received(call.message, kind, call.url, &[(RECEIPT_HEADER, call.receipt)], now),
-        renews_in: None,
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::{
     },
     net::{Client, Request},
     plane::{PlaneError, incoming::Progress},
-    process::{Protocol, Turn},
+    process::{Protocol, Turn, follow},
     trust::Peer,
 };
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, Method, header};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 /// How many receptions run at once.
 const RECEPTIONS: usize = 16;
@@ -38,57 +38,50 @@ pub struct Puller {
 impl Puller {
     /// Takes up what was running before, then follows the queue.
     pub async fn run(self: Arc<Self>) -> Result<(), TransferError> {
-        let (tracker, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(RECEPTIONS)));
         for record in self.transfers.list().await? {
             if wants_data(&record) {
                 self.transfers.pulls().wake(Protocol::Transfer, &record.core.pid);
             }
         }
-        loop {
-            let woken = tokio::select! {
-                woken = self.transfers.pulls().take() => woken,
-                () = self.shutdown.cancelled() => break,
-            };
-            for (_, pid) in woken {
-                let stop = self.shutdown.child_token();
-                let Some(counts) = self.transfers.live.enter(&pid, &stop) else {
-                    continue;
-                };
-                // Whoever follows the transfer can follow its counts from now on.
-                self.transfers.events().stir(Protocol::Transfer, &pid);
-                let (this, permits) = (self.clone(), permits.clone());
-                tracker.spawn(async move {
-                    let _permit = permits.acquire().await;
-                    this.receive(&pid, &stop, &counts).await;
-                    this.transfers.live.leave(&pid);
-                    // A start that came while the old reception was ending must not be missed.
-                    if stop.is_cancelled() && !this.shutdown.is_cancelled() {
-                        this.again(&pid).await;
-                    }
-                });
-            }
-        }
-        tracker.close();
-        tracker.wait().await;
+        let permits = Arc::new(Semaphore::new(RECEPTIONS));
+        follow(self.transfers.pulls(), &self.shutdown, |_, pid| {
+            let (this, permits) = (self.clone(), permits.clone());
+            async move { this.follow(&pid, &permits).await }
+        })
+        .await;
         Ok(())
     }
 
-    async fn again(&self, pid: &Pid) {
-        if self.transfers.get(pid).await.is_ok_and(|record| wants_data(&record)) {
-            self.transfers.pulls().wake(Protocol::Transfer, pid);
-        }
+    /// Receives what a transfer has to offer. Says whether to look at it again: it was stopped, and may be wanted all the same.
+    async fn follow(&self, pid: &Pid, permits: &Semaphore) -> bool {
+        let stop = self.shutdown.child_token();
+        let Some(counts) = self.transfers.live.enter(pid, &stop) else {
+            return false;
+        };
+        // Whoever follows the transfer can follow its counts from now on.
+        self.transfers.events().stir(Protocol::Transfer, pid);
+        self.receive(pid, permits, &stop, &counts).await;
+        self.transfers.live.leave(pid);
+        stop.is_cancelled() && self.transfers.get(pid).await.is_ok_and(|record| wants_data(&record))
     }
 
-    /// Tries until the stream is complete, the transfer stops, or the provider refuses for good.
-    async fn receive(&self, pid: &Pid, stop: &CancellationToken, counts: &watch::Sender<Counts>) {
+    /// Tries until the stream is complete, the transfer stops, or the provider refuses for good. Only an attempt counts against the
+    /// limit: one that waits for the next leaves room.
+    async fn receive(&self, pid: &Pid, permits: &Semaphore, stop: &CancellationToken, counts: &watch::Sender<Counts>) {
         let mut wait = self.retry.0;
         loop {
+            let permit = tokio::select! {
+                permit = permits.acquire() => permit,
+                () = stop.cancelled() => return,
+            };
             let record = match self.transfers.get(pid).await {
                 Ok(record) if wants_data(&record) => record,
                 _ => return,
             };
             let before = record.progress.records;
-            let error = match self.attempt(record, stop, counts).await {
+            let attempt = self.attempt(record, stop, counts).await;
+            drop(permit);
+            let error = match attempt {
                 Ok(()) => return,
                 Err(TransferError::Plane(PlaneError::Stopped)) => return,
                 Err(error) => error,

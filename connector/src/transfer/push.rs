@@ -10,16 +10,12 @@ use crate::{
     },
     net::{Client, Upload},
     plane::{PlaneError, lines, paced::Paced},
-    process::Protocol,
+    process::{Protocol, follow},
 };
 use http::{HeaderMap, HeaderValue, header};
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 /// How many pushes run at once.
 const PUSHES: usize = 16;
@@ -41,67 +37,43 @@ pub struct Pusher {
 impl Pusher {
     /// Takes up what was running before, then follows the queue.
     pub async fn run(self: Arc<Self>) -> Result<(), TransferError> {
-        let (tracker, permits) = (TaskTracker::new(), Arc::new(Semaphore::new(PUSHES)));
-        let running = Arc::new(Mutex::new(HashSet::<Pid>::new()));
         for record in self.transfers.list().await? {
             if wants_push(&record) {
                 self.transfers.pushes().wake(Protocol::Transfer, &record.core.pid);
             }
         }
-        loop {
-            let woken = tokio::select! {
-                woken = self.transfers.pushes().take() => woken,
-                () = self.shutdown.cancelled() => break,
-            };
-            for (_, pid) in woken {
-                if !running
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(pid.clone())
-                {
-                    continue;
-                }
-                let (this, running, permits) = (self.clone(), running.clone(), permits.clone());
-                tracker.spawn(async move {
-                    let permit = permits.acquire().await;
-                    this.push(&pid).await;
-                    drop(permit);
-                    running.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
-                    // A start that came while the old push was ending must not be missed.
-                    if !this.shutdown.is_cancelled()
-                        && this.transfers.get(&pid).await.is_ok_and(|record| wants_push(&record))
-                    {
-                        this.transfers.pushes().wake(Protocol::Transfer, &pid);
-                    }
-                });
+        let permits = Arc::new(Semaphore::new(PUSHES));
+        follow(self.transfers.pushes(), &self.shutdown, |_, pid| {
+            let (this, permits) = (self.clone(), permits.clone());
+            async move {
+                this.push(&pid, &permits).await;
+                false
             }
-        }
-        tracker.close();
-        tracker.wait().await;
+        })
+        .await;
         Ok(())
     }
 
-    /// Tries until everything has left, the transfer stops, or the consumer refuses for good.
-    async fn push(&self, pid: &Pid) {
+    /// Tries until everything has left, the transfer stops, or the consumer refuses for good. Only an attempt counts against the limit:
+    /// one that waits for the next leaves room.
+    async fn push(&self, pid: &Pid, permits: &Semaphore) {
         let mut wait = self.retry.0;
         loop {
+            let permit = tokio::select! {
+                permit = permits.acquire() => permit,
+                () = self.shutdown.cancelled() => return,
+            };
             let record = match self.transfers.get(pid).await {
                 Ok(record) if wants_push(&record) => record,
                 _ => return,
             };
-            let error = match self.attempt(&record).await {
-                Ok(()) => return,
-                Err(error) => error,
-            };
-            let now = crate::clock::now();
-            if let TransferError::Plane(PlaneError::Refused { status, reason }) = &error
-                && (400..500).contains(status)
-                && !matches!(status, 408 | 409 | 425 | 429)
+            let attempt = self.attempt(&record).await;
+            drop(permit);
+            let Err(error) = attempt else { return };
+            if let Some(why) = in_vain(&error)
+                && self.transfers.terminate(pid, why, crate::clock::now()).await.is_ok()
             {
-                let why = Explanation::new("refused", format!("the destination answered {status}: {reason}"));
-                if self.transfers.terminate(pid, why, now).await.is_ok() {
-                    return;
-                }
+                return;
             }
             tracing::warn!(%pid, %error, "the push was interrupted; it is begun again");
             tokio::select! {
@@ -181,6 +153,20 @@ impl Transfers {
             })
             .await?;
         Ok(())
+    }
+}
+
+/// Why trying again would end like this time, if it would: a refusal that is not about now, or a receipt for something else than was sent.
+fn in_vain(error: &TransferError) -> Option<Explanation> {
+    match error {
+        TransferError::Plane(PlaneError::Refused { status, reason })
+            if (400..500).contains(status) && !matches!(status, 408 | 409 | 425 | 429) =>
+        {
+            let said = format!("the destination answered {status}: {reason}");
+            Some(Explanation::new("refused", said))
+        }
+        TransferError::Receipt(_) => Some(Explanation::new("receipt", error.to_string())),
+        _ => None,
     }
 }
 

@@ -11,8 +11,10 @@ use crate::{
         message::{DataAddress, ENDPOINT_TYPE_HTTP, ENDPOINT_TYPE_HTTP_DATA},
         transfer::State,
     },
-    jose::Signer,
+    jose::{Digest, Signer},
     plane::{PlaneError, Rules, outgoing, pipeline::Pipeline},
+    process::ProcessError,
+    trust::membership::held,
 };
 use policy::{Stage, Timestamp};
 use serde_json::json;
@@ -101,13 +103,14 @@ impl Transfers {
         let stored = self.agreement(&record.agreement, Role::Provider).await?;
         // An agreement has no force while its consumer is not one that we talk to.
         self.parts.trust.meet(&stored.consumer, now).await?;
-        self.claims.note(pid, &self.parts.trust.party(&stored.consumer, now));
+        let claims = self.claims.note(pid, &self.parts.trust.party(&stored.consumer, now));
         let rules = Arc::new(self.rules(record, &stored, now).await?);
         let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
         let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(rules, owned.as_deref()))
             .await
             .map_err(|_| PlaneError::Incomplete)??;
+        self.openings.take(pid, now)?;
         let from = pipeline.state().sent;
         let entry = Entry::new(Recorded::StreamOpened)
             .with("process", pid.as_str())
@@ -121,16 +124,32 @@ impl Transfers {
         let gate = Arc::new(Gate::new(from, names, reset));
         let index = self.parts.consents.index().clone();
         let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline, self.parts.stream_bytes_per_second);
-        let service = self.clone();
-        let pid = pid.clone();
+        let (service, of) = (self.clone(), pid.clone());
         let ended = self.ends.spawn(async move {
             if let Ok(report) = report.await
-                && let Err(error) = service.released(&pid, &report).await
+                && let Err(error) = service.released(&of, &report).await
             {
-                tracing::error!(%pid, %error, "what a stream released could not be recorded");
+                tracing::error!(pid = %of, %error, "what a stream released could not be recorded");
             }
         });
-        Ok((body, ended))
+        // Whoever stopped the transfer while all this was made ready found no gate to close. Now there is one, and the question is asked
+        // again; the body that is dropped here lets nothing out.
+        if self.may_flow(record, &claims).await? {
+            return Ok((body, ended));
+        }
+        Err(TransferError::NotStarted)
+    }
+
+    /// Whether the transfer is still what it was when its stream was asked for: started, not started anew since, with a peer that is one
+    /// and of whom the same is verified.
+    async fn may_flow(&self, asked: &TransferRecord, claims: &Digest) -> Result<bool, TransferError> {
+        let (pid, peer) = (&asked.core.pid, &asked.core.peer);
+        let (record, _) = self.ledger.load(pid).await?.ok_or(ProcessError::NotFound)?;
+        let (trust, now) = (&self.parts.trust, (self.parts.clock)());
+        Ok(record.core.position.intended(Role::Provider) == Some(State::Started)
+            && record.token_serial == asked.token_serial
+            && trust.known(peer, now).is_some()
+            && held::digest(&trust.party(peer, now).claims) == *claims)
     }
 
     async fn rules(
@@ -202,7 +221,10 @@ impl Transfers {
                 pid,
                 now,
                 |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
-                    record.released(report);
+                    // A stream of which nothing left says nothing about those before it.
+                    if report.framing.begin.is_some() {
+                        record.released(report);
+                    }
                     let framing = report.framing.clone();
                     let lines = [("begin", framing.begin), ("end", framing.end)];
                     let entry = record.keep_lines(turn, lines, entry.clone(), now);

@@ -10,12 +10,17 @@ use crate::{
 };
 use policy::Timestamp;
 use serde_json::Value;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Documents in canonical form, by hash of the DID, time of the first fetch and hash of the document.
 const DOCUMENTS: Table = Table(22);
 /// When a version was first seen, by hash of the DID and hash of the document.
 const SEEN: Table = Table(23);
+
+/// How many versions of one participant's document are kept within [`DAY`]: whoever publishes without end fills no disk here.
+const MOST: usize = 64;
+/// See [`MOST`].
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A document in canonical form (RFC 8785), with its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,11 +61,16 @@ impl History {
         Self(log)
     }
 
-    /// Keeps a version that was not seen before, together with its entry in the log.
+    /// Keeps a version that was not seen before, together with its entry in the log. Of a participant who publishes version after version
+    /// those over the limit are used like any other and not kept: evidence can then lack a key that only they had.
     pub async fn note(&self, did: &ParticipantId, version: &Version, now: Timestamp) -> Result<(), StoreError> {
         let owner = sha256(did.as_str().as_bytes());
         let seen = [owner.as_bytes().as_slice(), version.digest.as_bytes()].concat();
         if self.0.store().get(SEEN, &seen).await?.is_some() {
+            return Ok(());
+        }
+        if self.newer_than(&owner, now.minus(DAY)).await? >= MOST {
+            tracing::warn!(%did, document = %version.digest, "a version of this DID document is not kept: there were {MOST} others within a day");
             return Ok(());
         }
         let time = now.millis().max(0).to_be_bytes();
@@ -76,6 +86,13 @@ impl History {
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// How many versions were first seen after this time, counted up to the limit.
+    async fn newer_than(&self, owner: &Digest, time: Timestamp) -> Result<usize, StoreError> {
+        let after = [owner.as_bytes().as_slice(), &time.millis().max(0).to_be_bytes()].concat();
+        let rows = self.0.store().scan(DOCUMENTS, owner.as_bytes(), Some(&after), MOST);
+        Ok(rows.await?.len())
     }
 
     /// All versions of one participant's document, the first seen first, each with the time when it was seen.
@@ -145,6 +162,27 @@ mod tests {
         assert_eq!(entry["kind"], "did-doc");
         assert_eq!(entry["did"], "did:web:a.example");
         assert_eq!(entry["document"], Version::of(&first).unwrap().digest().to_string());
+    }
+
+    #[tokio::test]
+    async fn of_versions_without_end_so_many_are_kept_a_day_and_others_are_not_affected() {
+        let (history, log) = history();
+        let did: ParticipantId = "did:web:a.example".parse().unwrap();
+        let other: ParticipantId = "did:web:b.example".parse().unwrap();
+        let version = |n: usize| Version::of(&json!({"id": "a", "n": n})).unwrap();
+        let at = |seconds: usize| Timestamp::from_seconds(1_000_000 + i64::try_from(seconds).unwrap());
+        for n in 0..MOST + 10 {
+            history.note(&did, &version(n), at(n)).await.unwrap();
+        }
+        history.note(&other, &version(0), at(MOST)).await.unwrap();
+        assert_eq!(history.of(&did).await.unwrap().len(), MOST);
+        assert_eq!(history.of(&other).await.unwrap().len(), 1);
+        assert_eq!(log.count().await.unwrap(), MOST as u64 + 1);
+        // When the first of them is more than a day old there is room for one again.
+        let later = at(24 * 3600 + 1);
+        history.note(&did, &version(MOST + 10), later).await.unwrap();
+        history.note(&did, &version(MOST + 11), later).await.unwrap();
+        assert_eq!(history.of(&did).await.unwrap().len(), MOST + 1);
     }
 
     #[test]

@@ -213,6 +213,14 @@ impl Bundle {
         found.unwrap_or_else(|| panic!("there is no {part}{end}")).0.clone()
     }
 
+    /// The first exhibit of this kind, as the manifest has it.
+    pub fn exhibit(&self, kind: &str) -> Value {
+        let manifest = self.manifest();
+        let items = manifest["exhibits"].as_array().unwrap();
+        let found = items.iter().find(|item| item["kind"] == kind);
+        found.unwrap_or_else(|| panic!("there is no {kind}")).clone()
+    }
+
     /// The files of the first entry of the exhibit with this body: the entry and its proof.
     pub fn entry_of(&self, body: &str) -> (String, String) {
         let manifest = self.manifest();

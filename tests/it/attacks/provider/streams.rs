@@ -5,7 +5,7 @@ use connector::{
     audit::merkle::{Frontier, leaf_hash},
     plane::lines,
 };
-use connector_tests::peer::uuid;
+use connector_tests::{harness, peer::uuid};
 use serde_json::{Value, json};
 
 /// A stream as a provider would send it: the lines, numbered and signed as `edit` leaves them.
@@ -136,4 +136,32 @@ async fn a_stream_that_was_tampered_with_is_never_complete() {
         "{lines:?}"
     );
     tally("tampered streams", count);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn providers_that_do_not_answer_hold_up_no_other() {
+    let mut rig = Rig::start().await;
+    let agreement = rig.finalized().await;
+    let dead = harness::free().local_addr().unwrap().port();
+    let start = async |rig: &Rig, process: &Process, address: Value| {
+        let reply = rig
+            .provider
+            .send(rig.work(), &rig.start_message(process, address))
+            .await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    };
+    for _ in 0..20 {
+        let process = rig.transfer(&agreement).await;
+        let mut address = rig.address(&process);
+        address["endpoint"] = json!(format!("https://localhost:{dead}/data/x"));
+        start(&rig, &process, address).await;
+    }
+    let process = rig.transfer(&agreement).await;
+    let address = rig.address(&process);
+    start(&rig, &process, address).await;
+    let asked = rig.listener.expect(&format!("/data/{}", process.provider)).await;
+    asked.answer_raw(200, stream(&rig, &process, &agreement, |_| {}), &[]);
+    rig.listener.expect("/completion").await.acknowledge("COMPLETED");
+    rests(rig.work(), "transfers", &process.consumer, "COMPLETED").await;
+    tally("providers that do not answer", 20);
 }

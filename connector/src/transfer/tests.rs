@@ -1,0 +1,275 @@
+//! A stream that is asked for, and what stops its transfer before it has begun.
+
+use super::*;
+use crate::{
+    audit::LogSigner,
+    catalog::NewDataset,
+    consent::Pseudonyms,
+    contract::{self, Contracts, StoredAgreement},
+    jose::{HmacKey, testing},
+    net::{self, Client, Reach},
+    store::{Batch, Committed, Item, MemoryStore, Row, Store, Table},
+    trust::{History, Identity, KeyState, Keyring, OwnKey, Peer, Pins, Resolver, ResolverSettings, Signatures, did},
+};
+use async_trait::async_trait;
+use serde_json::json;
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// A store whose next commit, once told so, says that it has come and waits until it is let go.
+#[derive(Default)]
+struct Waiting {
+    inner: MemoryStore,
+    held: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+}
+
+impl Waiting {
+    /// What says that a commit has come, and what lets it go.
+    fn hold(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((come, came), (go, gone)) = (oneshot::channel(), oneshot::channel());
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some((come, gone));
+        (came, go)
+    }
+}
+
+#[async_trait]
+impl Store for Waiting {
+    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Item>, StoreError> {
+        self.inner.get(table, key).await
+    }
+
+    async fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.inner.scan(table, prefix, after, limit).await
+    }
+
+    async fn appended(&self, table: Table) -> Result<u64, StoreError> {
+        self.inner.appended(table).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((come, gone)) = held {
+            come.send(()).unwrap();
+            gone.await.unwrap();
+        }
+        self.inner.commit(batch).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.inner.close().await
+    }
+}
+
+const ME: &str = "did:web:lycee.example";
+const PEER: &str = "did:web:ft.example";
+const AGREEMENT: &str = "urn:uuid:agreement";
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(1_767_225_600)
+}
+
+/// A provider with a started pull of its one peer.
+struct World {
+    transfers: Arc<Transfers>,
+    store: Arc<Waiting>,
+    pid: Pid,
+    token: String,
+    _folder: tempfile::TempDir,
+}
+
+fn trust(log: &Arc<Log>, pins: Pins) -> Arc<Trust> {
+    let me: ParticipantId = ME.parse().unwrap();
+    let key = OwnKey::signing(&format!("{ME}#k7"), KeyState::Active, testing::rfc8037_private()).unwrap();
+    let peer = Peer {
+        did: PEER.parse().unwrap(),
+        name: None,
+        identity: Identity::DspJws,
+        signatures: Signatures::Required,
+        address: None,
+        reach: Reach::default(),
+    };
+    let client = Arc::new(Client::new(net::Settings::default()));
+    Arc::new(Trust::new(
+        did::Own::empty(me.clone(), "https://lycee.example"),
+        crate::trust::Keys::new(Keyring::new(&me, vec![key]).unwrap()),
+        pins,
+        vec![peer],
+        None,
+        Arc::new(Resolver::new(
+            client,
+            ResolverSettings::default(),
+            History::new(log.clone()),
+        )),
+    ))
+}
+
+fn policy() -> serde_json::Value {
+    json!({"@id": "urn:offer:records", "@type": "Offer", "permission": [{"action": "use", "constraint": [
+        {"leftOperand": "odrl:purpose", "operator": "eq", "rightOperand": "https://w3id.org/dases/ns/purpose/orientation"},
+        {"leftOperand": "dases:consent", "operator": "eq", "rightOperand": "given"},
+    ]}]})
+}
+
+fn agreed() -> serde_json::Value {
+    let mut agreement = policy();
+    for (name, value) in [
+        ("@id", AGREEMENT),
+        ("@type", "Agreement"),
+        ("assigner", ME),
+        ("assignee", PEER),
+        ("target", "records"),
+        ("timestamp", "2026-01-01T00:00:00Z"),
+    ] {
+        agreement[name] = value.into();
+    }
+    agreement
+}
+
+async fn services(store: Arc<Waiting>, folder: &Path) -> Arc<Transfers> {
+    let secret = HmacKey::new(&[4; 32]);
+    let log = Arc::new(Log::new(
+        store,
+        LogSigner::of("https://lycee.example", &secret).unwrap(),
+    ));
+    let trust = trust(&log, Pins::load(log.clone()).await.unwrap());
+    let (queue, events) = (Arc::<Queue>::default(), Arc::new(Events::new(0)));
+    let catalog = Arc::new(Catalog::new(log.clone(), ME.parse().unwrap()));
+    let base: Url = "https://lycee.example/dsp".parse().unwrap();
+    let decisions = Decisions::default();
+    let contracts = Contracts::load(contract::Parts {
+        log: log.clone(),
+        queue: queue.clone(),
+        events: events.clone(),
+        catalog: catalog.clone(),
+        trust: trust.clone(),
+        base: base.clone(),
+        decisions,
+        most_open: 10,
+    });
+    let consents = Consents::load(
+        log.clone(),
+        trust.clone(),
+        secret.clone(),
+        Pseudonyms::new(secret.clone()),
+    );
+    let parts = Parts {
+        log,
+        queue,
+        events,
+        catalog,
+        agreements: contracts.await.unwrap().agreements().clone(),
+        consents: Arc::new(consents.await.unwrap()),
+        trust,
+        keys: Keys {
+            tokens: TokenKey::new(secret.clone()),
+            cursors: Arc::new(CursorKey::new(&[7; 32]).unwrap()),
+        },
+        base,
+        root: "https://lycee.example/".parse().unwrap(),
+        token_lifetime: Duration::from_secs(3600),
+        stream_bytes_per_second: 0,
+        received: folder.join("received"),
+        decisions,
+        most_open: 10,
+        clock: now,
+    };
+    Arc::new(Transfers::load(parts).await.unwrap())
+}
+
+impl World {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("records.ndjson");
+        std::fs::write(&file, "{\"sub\":\"l1\",\"skills\":[1]}\n").unwrap();
+        let store = Arc::new(Waiting::default());
+        let transfers = services(store.clone(), folder.path()).await;
+        let new: NewDataset = serde_json::from_value(json!({"id": "records", "source": {"type": "file", "path": file},
+            "subject": "/sub", "categories": {"skills": ["/skills"]}, "offer": policy()}))
+        .unwrap();
+        transfers.parts.catalog.add(new, now()).await.unwrap();
+        let agreement: StoredAgreement = serde_json::from_value(json!({"id": AGREEMENT, "dataset": "records",
+            "provider": ME, "consumer": PEER, "role": "provider", "negotiation": "urn:uuid:negotiation",
+            "agreement": agreed(), "document": "{}", "keys": [], "signed": now()}))
+        .unwrap();
+        let mut batch = Batch::new();
+        batch.put(Table(13), AGREEMENT, serde_json::to_vec(&agreement).unwrap());
+        store.commit(batch).await.unwrap();
+        let pid: Pid = "urn:uuid:transfer".parse().unwrap();
+        let base = "https://ft.example/dsp".parse().unwrap();
+        let mut core = Core::new(pid.clone(), PEER.parse().unwrap(), Role::Provider, base, now());
+        core.peer_pid = Some("urn:uuid:theirs".parse().unwrap());
+        core.position.state = Some(State::Started);
+        let mut record = TransferRecord::new(core, &agreement, crate::dsp::FORMAT_HTTP_PULL, false);
+        let address = transfers.data_address(&mut record, now());
+        transfers.ledger.open(&record, Turn::default(), now()).await.unwrap();
+        Self {
+            transfers,
+            store,
+            pid,
+            token: address.authorization.unwrap(),
+            _folder: folder,
+        }
+    }
+
+    /// Asks for the stream, and does `meanwhile` while its opening is being recorded.
+    async fn asked_while(&self, meanwhile: impl AsyncFnOnce(&Transfers)) -> Result<(), TransferError> {
+        let (came, go) = self.store.hold();
+        let (transfers, pid, token) = (self.transfers.clone(), self.pid.clone(), self.token.clone());
+        let reset = CancellationToken::new();
+        let mut asked = tokio::spawn(async move { transfers.stream(&pid, &token, None, reset, now()).await.map(drop) });
+        tokio::select! {
+            came = came => came.unwrap(),
+            ended = &mut asked => panic!("it came to no commit: {ended:?}"),
+        }
+        meanwhile(&self.transfers).await;
+        go.send(()).unwrap();
+        asked.await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_does_not_outlive_what_stopped_its_transfer_while_it_was_opened() {
+    let world = World::start().await;
+    world.asked_while(async |_| {}).await.unwrap();
+    let why = || Explanation::new("test", "enough");
+
+    let world = World::start().await;
+    let suspended = world.asked_while(async |transfers| {
+        transfers.suspend(&world.pid, why(), now()).await.unwrap();
+    });
+    assert!(matches!(suspended.await, Err(TransferError::NotStarted)));
+
+    let world = World::start().await;
+    let terminated = world.asked_while(async |transfers| {
+        transfers.terminate(&world.pid, why(), now()).await.unwrap();
+    });
+    assert!(matches!(terminated.await, Err(TransferError::NotStarted)));
+    world.transfers.stop_streams().await;
+    let record = world.transfers.get(&world.pid).await.unwrap();
+    assert_eq!(record.release, None, "nothing left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_opened_with_a_token_of_before_is_not_that_of_the_transfer_started_anew() {
+    let world = World::start().await;
+    let anew = world.asked_while(async |transfers| {
+        let change = transfers
+            .ledger
+            .change(&world.pid, now(), |record: &mut TransferRecord, _| {
+                transfers.data_address(record, now());
+                Ok::<(), TransferError>(())
+            });
+        change.await.unwrap();
+    });
+    assert!(matches!(anew.await, Err(TransferError::NotStarted)));
+}
