@@ -14,7 +14,7 @@ pub use keys::{Key, KeyFile};
 pub use membership::Membership;
 pub use sample::{SAMPLE, Setting, fill};
 
-use crate::{catalog::Decisions, dsp::ParticipantId, net, net::local::Endpoint, trust};
+use crate::{audit::LogKey, catalog::Decisions, dsp::ParticipantId, net, net::local::Endpoint, trust};
 use serde::Deserialize;
 use std::{
     fs, io,
@@ -219,6 +219,9 @@ pub struct Audit {
     /// A peer is asked to cosign a new checkpoint after this time at the earliest.
     #[serde(deserialize_with = "file::period")]
     pub witness_interval: Duration,
+    /// Verifier keys with which the log was signed under another master secret.
+    #[serde(deserialize_with = "file::log_keys")]
+    pub past_keys: Vec<LogKey>,
 }
 
 impl Default for Tls {
@@ -277,6 +280,7 @@ impl Default for Audit {
     fn default() -> Self {
         Self {
             witness_interval: Duration::from_secs(60),
+            past_keys: Vec::new(),
         }
     }
 }

@@ -221,7 +221,8 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
 
     let root = config.root();
     let sealer = LogSigner::of(&root, &secret).map_err(|error| DaemonError::Setting(format!("public_url: {error}")))?;
-    let log = Arc::new(Log::new(store.clone(), sealer.clone()));
+    let log = Log::new(store.clone(), sealer.clone()).signed_before_by(config.audit.past_keys.clone());
+    let log = Arc::new(log);
     reload::tell(&log, &keyring).await?;
     let mut own = did::Own::empty(config.did.clone(), root.as_str());
     own.log = Some(sealer.key().clone());
@@ -338,7 +339,6 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     let retry = (config.retry.first, config.retry.longest);
     let witnesses = Arc::new(Witnesses {
         peers: peers.clone(),
-        contracts: contracts.clone(),
         events,
         log: log.clone(),
         interval: config.audit.witness_interval,

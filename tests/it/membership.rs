@@ -120,6 +120,7 @@ impl Realm {
             let section = authority.section(&["membership.jwt"]);
             configure(connector, |config| {
                 let config = with(config, "resolver", "fresh = \"1s\"\nretry = \"1s\"");
+                let config = with(config, "audit", "witness_interval = \"1s\"");
                 brisk(config, bytes_per_second) + &section
             });
             connector.start().await;
@@ -250,6 +251,21 @@ async fn membership_admits_and_a_missing_role_refuses() {
     );
     let admitted = entries(lycee, "member-admitted").await;
     assert_eq!(admitted.len(), 2, "{admitted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_cosign_each_others_logs() {
+    let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 0).await;
+    let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
+    publish(lycee, 20, 20, offer()).await;
+    agence.negotiate(lycee).await;
+    for member in [lycee, agence] {
+        until("its checkpoint is cosigned", async || {
+            let verified = member.post("/v1/audit/verify", &json!({})).await;
+            (verified["cosignatures"].as_u64() >= Some(1)).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

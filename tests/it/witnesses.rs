@@ -360,6 +360,37 @@ async fn a_log_that_is_set_back_is_noticed_by_its_witness() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_that_a_witness_missed_is_cosigned_when_it_is_back() {
+    let mut world = world().await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(3, 3).await;
+    work.negotiate(school).await;
+    let witness = log_key(work).await;
+    cosigned(school, &witness).await;
+    let consent = connector_tests::harness::consent("l0", &work.did);
+    // Nothing changes once the witness is there again; the second time what it missed was sealed at the shutdown.
+    for restarted in [false, true] {
+        world.get_mut("work").stop();
+        let school = world.get_mut("school");
+        school.post("/v1/consents", &json!([consent])).await;
+        let size = school.get("/v1/audit/checkpoint").await["size"].as_u64().unwrap();
+        if restarted {
+            school.stop();
+            world.get_mut("work").start().await;
+            world.get_mut("school").start().await;
+        } else {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            world.get_mut("work").start().await;
+        }
+        let school = world.get("school");
+        until("the missed checkpoint is cosigned", async || {
+            (cosigned(school, &witness).await.checkpoint().size >= size).then_some(())
+        })
+        .await;
+    }
+}
+
 fn work_did(world: &World) -> String {
     world.get("work").did.clone()
 }

@@ -1,7 +1,11 @@
 //! The append-only log: entries go into the same commit as the change that they record. What makes it provable is in `seal`, what checks
 //! it in `verify`.
 
-use super::{merkle, note::LogSigner, tiles::Edge};
+use super::{
+    merkle,
+    note::{LogKey, LogSigner},
+    tiles::Edge,
+};
 use crate::{
     jose::{Digest, base64url, canonical, random},
     store::{Batch, Committed, Store, StoreError, Table},
@@ -125,6 +129,8 @@ fn unwritable(error: &dyn std::fmt::Display) -> StoreError {
 pub struct Log {
     pub(super) store: Arc<dyn Store>,
     pub(super) signer: LogSigner,
+    /// Keys that signed this log before.
+    pub(super) past: Vec<LogKey>,
     changed: Notify,
     pub(super) sealed: watch::Sender<u64>,
     /// The right edge of the tree as it was last sealed; none before the first look.
@@ -137,10 +143,17 @@ impl Log {
         Self {
             store,
             signer,
+            past: Vec::new(),
             changed: Notify::new(),
             sealed: watch::Sender::new(0),
             edge: Mutex::new(None),
         }
+    }
+
+    /// With keys that signed it before, of a master secret that was replaced. They are not in the store: whoever can write there would
+    /// bring his own.
+    pub fn signed_before_by(self, past: Vec<LogKey>) -> Self {
+        Self { past, ..self }
     }
 
     /// The store, for reading and for commits that change nothing worth recording (a spent message id).

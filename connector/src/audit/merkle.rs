@@ -60,11 +60,7 @@ impl Frontier {
 
     /// Root hash of the tree so far; [`Digest::EMPTY`] for no leaves.
     pub fn root(&self) -> Digest {
-        let mut from_right = self.peaks.iter().rev();
-        match from_right.next() {
-            None => Digest::EMPTY,
-            Some(last) => from_right.fold(*last, |right, left| node_hash(left, &right)),
-        }
+        join(&self.peaks)
     }
 
     /// Size as 8 bytes big-endian, then the hashes from the largest subtree to the smallest.
@@ -97,6 +93,15 @@ impl Extend<Digest> for Frontier {
         for leaf in leaves {
             self.append(leaf);
         }
+    }
+}
+
+/// The root over complete subtrees that become smaller from left to right; [`Digest::EMPTY`] for none (RFC 6962 §2.1).
+pub fn join(peaks: &[Digest]) -> Digest {
+    let mut from_right = peaks.iter().rev();
+    match from_right.next() {
+        None => Digest::EMPTY,
+        Some(last) => from_right.fold(*last, |right, left| node_hash(left, &right)),
     }
 }
 

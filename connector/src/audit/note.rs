@@ -68,6 +68,11 @@ impl LogKey {
         Ok(Self { name, key, bytes })
     }
 
+    /// The same key under another name.
+    pub fn named(&self, name: &str) -> Result<Self, NoteError> {
+        Self::new(name, self.key.clone())
+    }
+
     /// The name: for a log its origin.
     pub fn name(&self) -> &str {
         &self.name
@@ -98,18 +103,17 @@ impl LogKey {
             .filter(move |signature| signature.name == name && signature.id == id)
     }
 
-    /// Checks that this key has signed the note. Signatures of others are ignored; one of this key that is wrong refuses the note.
+    /// Checks that this key has signed the note. Signatures of others are ignored; one of this key that is wrong refuses the note. Only one
+    /// is computed: Ed25519 signatures are deterministic (RFC 8032 §5.1.6), so an honest repetition has the same bytes.
     pub fn verify(&self, note: &Note) -> Result<(), NoteError> {
-        let mut signed = false;
-        for signature in self.signatures(note, SIGNATURE) {
-            self.check(note.text.as_bytes(), &signature.bytes)?;
-            signed = true;
+        let mut signatures = self.signatures(note, SIGNATURE);
+        let first = signatures
+            .next()
+            .ok_or_else(|| NoteError::NotSigned(self.name.clone()))?;
+        if signatures.any(|other| other != first) {
+            return Err(NoteError::BadSignature(self.name.clone()));
         }
-        if signed {
-            Ok(())
-        } else {
-            Err(NoteError::NotSigned(self.name.clone()))
-        }
+        self.check(note.text.as_bytes(), &first.bytes)
     }
 
     /// Checks that this key has cosigned the note as a witness; says when, the last time.
@@ -320,11 +324,11 @@ impl Note {
         self.signatures.push(signature);
     }
 
-    /// The note with the signatures of this key alone.
+    /// The note with one signature of this key alone.
     pub fn signed_by(&self, key: &LogKey) -> Self {
         Self {
             text: self.text.clone(),
-            signatures: key.signatures(self, SIGNATURE).cloned().collect(),
+            signatures: key.signatures(self, SIGNATURE).take(1).cloned().collect(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     AuditError, Log,
-    checkpoint::SignedCheckpoint,
+    checkpoint::{Checkpoint, SignedCheckpoint},
     log::number,
     note::{LogKey, Signature},
     proof::Proof,
@@ -56,6 +56,10 @@ impl Log {
             put(&mut batch, edge.partial().map(|(tile, row)| (tile, row.to_vec())));
             batch.put(CHECKPOINTS, size.to_be_bytes(), signed.note().to_string());
             batch.put(NEWEST, [], size.to_be_bytes());
+            // One that nobody cosigned proves nothing that the new one does not: the tiles prove every older tree.
+            if self.cosignatures(sealed).await?.is_empty() {
+                batch.delete(CHECKPOINTS, sealed.to_be_bytes());
+            }
             self.store.commit(batch).await?;
             self.sealed.send_replace(size);
         }
@@ -71,6 +75,8 @@ impl Log {
         until: u64,
         full: &mut Vec<Row>,
     ) -> Result<usize, AuditError> {
+        // The store answers at once, page after page: without this, a long log would keep a worker from all other work.
+        tokio::task::yield_now().await;
         let leaves = self.leaves(edge.size(), until).await?;
         let appended = leaves.len();
         for leaf in leaves {
@@ -79,19 +85,45 @@ impl Log {
         Ok(appended)
     }
 
-    /// The edge of the tree that was sealed last, if it has the root that was signed.
+    /// The edge of the tree that was sealed last, if its root was signed: whoever can write to the store and has no key must not get a log
+    /// of his own making signed.
     async fn last_edge(&self) -> Result<Edge, AuditError> {
-        let size = self.sealed_size().await?;
-        if size == 0 {
+        let Some(signed) = self.last_sealed().await? else {
             return Ok(Edge::new());
-        }
-        let signed = self.signed(size).await?;
+        };
+        let size = signed.checkpoint().size;
+        self.check(&signed)?;
         let edge = Edge::load(&*self.store, size).await?;
         if signed.checkpoint().root == edge.root() {
             Ok(edge)
         } else {
             Err(AuditError::Rewritten(size))
         }
+    }
+
+    /// The newest checkpoint, none when nothing was ever sealed. No other one may cover more.
+    pub(super) async fn last_sealed(&self) -> Result<Option<SignedCheckpoint>, AuditError> {
+        let size = self.sealed_size().await?;
+        let after = size.to_be_bytes();
+        let beyond = self.store.scan(CHECKPOINTS, &[], Some(&after), 1).await?;
+        if let Some(row) = beyond.first() {
+            return Err(AuditError::NotNewest(number(&row.key)?));
+        }
+        match size {
+            0 => Ok(None),
+            size => self.signed(size).await.map(Some),
+        }
+    }
+
+    /// Checks that this log signed a checkpoint: with its key, whatever its address and so its name were then, or with one that it had
+    /// before.
+    pub(super) fn check(&self, signed: &SignedCheckpoint) -> Result<(), AuditError> {
+        let Checkpoint { size, origin, .. } = signed.checkpoint();
+        let check = |key: &LogKey| signed.verify(&key.named(origin)?);
+        if self.past.iter().any(|key| check(key).is_ok()) {
+            return Ok(());
+        }
+        check(self.signer.key()).map_err(|cause| AuditError::Checkpoint { size: *size, cause })
     }
 
     /// The size of the newest checkpoint; 0 when there is none.
@@ -102,25 +134,39 @@ impl Log {
         }
     }
 
-    /// The checkpoint of this size as it was signed, without cosignatures.
-    pub async fn signed(&self, size: u64) -> Result<SignedCheckpoint, AuditError> {
+    /// The checkpoint of this size as it was signed, without cosignatures. Only the newest and those that were cosigned are kept.
+    pub(super) async fn signed(&self, size: u64) -> Result<SignedCheckpoint, AuditError> {
         let item = self.store.get(CHECKPOINTS, &size.to_be_bytes()).await?;
         let item = item.ok_or(AuditError::Missing(size))?;
         read_checkpoint(size, &item.value)
     }
 
-    /// The newest checkpoint with its cosignatures, if anything was ever sealed.
-    pub async fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, AuditError> {
-        match self.sealed_size().await? {
-            0 => Ok(None),
-            size => self.cosigned(size).await.map(Some),
+    /// The newest checkpoint as it was signed, without cosignatures, if anything was ever sealed.
+    pub async fn newest(&self) -> Result<Option<SignedCheckpoint>, AuditError> {
+        loop {
+            let size = self.sealed_size().await?;
+            if size == 0 {
+                return Ok(None);
+            }
+            match self.signed(size).await {
+                // It went when a newer one came.
+                Err(AuditError::Missing(_)) if self.sealed_size().await? != size => {}
+                found => return found.map(Some),
+            }
         }
     }
 
-    /// The checkpoint of this size with its cosignatures.
-    async fn cosigned(&self, size: u64) -> Result<SignedCheckpoint, AuditError> {
-        let mut checkpoint = self.signed(size).await?;
-        for (_, signature) in self.cosignatures(size).await? {
+    /// The newest checkpoint with its cosignatures, if anything was ever sealed.
+    pub async fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, AuditError> {
+        match self.newest().await? {
+            None => Ok(None),
+            Some(newest) => self.cosigned(newest).await.map(Some),
+        }
+    }
+
+    /// A checkpoint with its cosignatures.
+    async fn cosigned(&self, mut checkpoint: SignedCheckpoint) -> Result<SignedCheckpoint, AuditError> {
+        for (_, signature) in self.cosignatures(checkpoint.checkpoint().size).await? {
             checkpoint.note_mut().add(signature);
         }
         Ok(checkpoint)
@@ -135,39 +181,55 @@ impl Log {
         rows.iter().map(|row| read_cosignature(size, &row.item.value)).collect()
     }
 
-    /// Keeps a witness's cosignature of the checkpoint of this size, after having checked it.
-    pub async fn add_cosignature(&self, size: u64, witness: &LogKey, signature: Signature) -> Result<(), AuditError> {
-        let mut checkpoint = self.signed(size).await?;
-        checkpoint.note_mut().add(signature.clone());
+    /// Keeps a witness's cosignature of a checkpoint of this log, after having checked it, and the checkpoint with it: a newer one may have
+    /// taken its place while the witness was asked.
+    pub async fn add_cosignature(
+        &self,
+        signed: &SignedCheckpoint,
+        witness: &LogKey,
+        signature: Signature,
+    ) -> Result<(), AuditError> {
+        self.check(signed)?;
+        let size = signed.checkpoint().size;
+        let mut note = signed.note().clone();
+        note.add(signature.clone());
         witness
-            .cosigned(checkpoint.note())
+            .cosigned(&note)
             .map_err(|cause| AuditError::Cosignature { size, cause })?;
+        // No seal meanwhile, which might be about to drop the checkpoint.
+        let _still = self.edge.lock().await;
         let key = [cosigned_key(size).as_slice(), witness.name().as_bytes()].concat();
         let mut batch = Batch::new();
+        batch.put(CHECKPOINTS, size.to_be_bytes(), signed.note().to_string());
         batch.put(COSIGNATURES, key, format!("{}\n{signature}", witness.witness()));
         self.store.commit(batch).await?;
         Ok(())
     }
 
-    /// Proves that entry `index` is in the log, against the newest checkpoint that a witness cosigned or, where none of those covers the
-    /// entry, the newest one.
+    /// Proves that entry `index` is in the log, under the checkpoint that [covers](Self::covering) it.
     pub async fn proof(&self, index: u64) -> Result<Proof, AuditError> {
-        let size = match self.newest_cosigned().await? {
-            Some(size) if size > index => size,
-            _ => self.sealed_size().await?,
-        };
-        self.proof_at(index, size).await
+        let checkpoint = self.covering(index).await?;
+        self.proof_under(index, &checkpoint).await
     }
 
-    /// The same against the checkpoint of this size, so that several entries can be proven to be under one root.
-    pub async fn proof_at(&self, index: u64, size: u64) -> Result<Proof, AuditError> {
-        let path = Reader::new(&*self.store, size).inclusion(index).await?;
-        let path = match path {
-            Some(path) => path,
-            None if index < self.count().await? => return Err(AuditError::NotSealed(index)),
-            None => return Err(AuditError::NoEntry(index)),
+    /// The newest checkpoint that a witness cosigned or, where none of those covers entry `index`, the newest one; with its cosignatures.
+    pub async fn covering(&self, index: u64) -> Result<SignedCheckpoint, AuditError> {
+        let checkpoint = match self.newest_cosigned().await? {
+            Some(size) if size > index => Some(self.signed(size).await?),
+            _ => self.newest().await?,
         };
-        Ok(Proof::new(index, path, self.cosigned(size).await?))
+        match checkpoint {
+            Some(checkpoint) if checkpoint.checkpoint().size > index => self.cosigned(checkpoint).await,
+            _ if index < self.count().await? => Err(AuditError::NotSealed(index)),
+            _ => Err(AuditError::NoEntry(index)),
+        }
+    }
+
+    /// Proves it under one checkpoint, so that several entries can be proven under one root.
+    pub async fn proof_under(&self, index: u64, checkpoint: &SignedCheckpoint) -> Result<Proof, AuditError> {
+        let mut reader = Reader::new(&*self.store, checkpoint.checkpoint().size);
+        let path = reader.inclusion(index).await?.ok_or(AuditError::NotSealed(index))?;
+        Ok(Proof::new(index, path, checkpoint.clone()))
     }
 
     async fn newest_cosigned(&self) -> Result<Option<u64>, StoreError> {

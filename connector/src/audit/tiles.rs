@@ -4,7 +4,7 @@
 //! The hashes of a tile never change, they only become more: the tile of a smaller tree is the beginning of the same tile of a larger
 //! one. So each tile is one item (8 KiB at most), a partial one too, and what was written for a tree that was never signed is harmless.
 
-use super::merkle::{self, node_hash};
+use super::merkle;
 use crate::{
     jose::Digest,
     store::{Store, StoreError, Table},
@@ -153,8 +153,8 @@ impl Edge {
 
     /// The root over all leaves; [`Digest::EMPTY`] for none.
     pub fn root(&self) -> Digest {
-        let peaks = self.levels.iter().rev().flat_map(|row| peaks(row));
-        join(peaks.collect()).unwrap_or(Digest::EMPTY)
+        let peaks: Vec<Digest> = self.levels.iter().rev().flat_map(|row| peaks(row)).collect();
+        merkle::join(&peaks)
     }
 
     /// The edge of the tree of `size` leaves whose tiles are in the store.
@@ -188,13 +188,6 @@ fn peaks(row: &[Digest]) -> Vec<Digest> {
         rest = more;
     }
     peaks
-}
-
-/// The root over complete subtrees that become smaller from left to right (RFC 6962 §2.1).
-fn join(peaks: Vec<Digest>) -> Option<Digest> {
-    let mut from_right = peaks.into_iter().rev();
-    let last = from_right.next()?;
-    Some(from_right.fold(last, |right, left| node_hash(&left, &right)))
 }
 
 /// Why the tiles give no proof.
@@ -271,7 +264,7 @@ impl<'a> Reader<'a> {
             peaks.push(self.complete(start, log).await?);
             start += 1 << log;
         }
-        Ok(join(peaks).unwrap_or(Digest::EMPTY))
+        Ok(merkle::join(&peaks))
     }
 
     /// The root over the 2^`log` leaves from `start` on, which is a multiple of that number: at most 128 neighbours in one tile.

@@ -1,7 +1,7 @@
 //! Reads everything back from disk and computes it again: entries, tiles, checkpoints, cosignatures. Names the first thing that is wrong.
 
 use super::{
-    Log,
+    Log, SignedCheckpoint,
     log::{PAGE, number},
     note::NoteError,
     seal::{CHECKPOINTS, COSIGNATURES, cosigned_key, read_checkpoint, read_cosignature},
@@ -75,6 +75,9 @@ pub enum AuditError {
         /// Why.
         cause: NoteError,
     },
+    /// What says which checkpoint is the newest names an older one, or none.
+    #[error("the checkpoint over {0} entries is newer than the one that is kept as the newest")]
+    NotNewest(u64),
     /// A checkpoint that something refers to is not there.
     #[error("the checkpoint over {0} entries is missing")]
     Missing(u64),
@@ -93,34 +96,32 @@ impl From<TileError> for AuditError {
 }
 
 impl Log {
-    /// Computes the whole tree again from the entries and compares it with every tile and with every checkpoint ever signed. That each
+    /// Computes the whole tree again from the entries and compares it with every tile and with every checkpoint that is kept. That each
     /// checkpoint's root is that of the first entries of one and the same growing tree is their consistency.
     pub async fn verify(&self) -> Result<Verification, AuditError> {
-        // Nothing is sealed meanwhile: the newest checkpoint stays the newest.
-        let _still = self.edge.lock().await;
-        let found = self.count().await?;
+        let (newest, found) = {
+            let _still = self.edge.lock().await;
+            (self.last_sealed().await?, self.count().await?)
+        };
+        // What is sealed from now on is left out: checkpoints beyond this one, and what they add to the tiles.
+        let sealed = newest.as_ref().map_or(0, |newest| newest.checkpoint().size);
         let (mut edge, mut tiles, mut checkpoints) = (Edge::new(), 0, 0);
         let mut pages = Pages::new(&*self.store, CHECKPOINTS, [], PAGE);
-        while let Some(rows) = pages.next().await? {
+        'older: while let Some(rows) = pages.next().await? {
             for row in rows {
                 let size = number(&row.key)?;
-                let signed = read_checkpoint(size, &row.item.value)?;
-                signed
-                    .verify(self.signer.key())
-                    .map_err(|cause| AuditError::Checkpoint { size, cause })?;
-                tiles += self.grow(&mut edge, size).await?;
-                if edge.size() < size {
-                    return Err(AuditError::Truncated { sealed: size, found });
+                if size >= sealed {
+                    break 'older;
                 }
-                if signed.checkpoint().root != edge.root() {
-                    return Err(AuditError::Rewritten(size));
-                }
+                tiles += self
+                    .leads_to(&mut edge, &read_checkpoint(size, &row.item.value)?, found)
+                    .await?;
                 checkpoints += 1;
             }
         }
-        let (sealed, newest) = (edge.size(), self.sealed_size().await?);
-        if newest != sealed {
-            return Err(AuditError::Missing(newest));
+        if let Some(newest) = newest {
+            tiles += self.leads_to(&mut edge, &newest, found).await?;
+            checkpoints += 1;
         }
         for (tile, row) in edge.partial() {
             self.same(tile, row).await?;
@@ -136,6 +137,20 @@ impl Log {
             sealed,
             root: whole.root().to_string(),
         })
+    }
+
+    /// Checks that the entries lead to a signed checkpoint. Returns how many tiles were compared on the way.
+    async fn leads_to(&self, edge: &mut Edge, signed: &SignedCheckpoint, found: u64) -> Result<u64, AuditError> {
+        self.check(signed)?;
+        let size = signed.checkpoint().size;
+        let tiles = self.grow(edge, size).await?;
+        if edge.size() < size {
+            return Err(AuditError::Truncated { sealed: size, found });
+        }
+        if signed.checkpoint().root != edge.root() {
+            return Err(AuditError::Rewritten(size));
+        }
+        Ok(tiles)
     }
 
     /// Appends the entries up to `until`, and compares each tile that becomes full. Returns how many did.

@@ -11,9 +11,9 @@ use crate::{
     store::{Batch, Guard, Store, StoreError, Table},
 };
 use policy::Timestamp;
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
-/// The last cosigned checkpoint, by whose log it is.
+/// The last cosigned checkpoint, by whose log it is and by its key.
 const WITNESSED: Table = Table(18);
 /// Most lines of a consistency proof (tlog-witness, add-checkpoint).
 const MAX_PROOF: usize = 63;
@@ -36,6 +36,9 @@ pub enum Refusal {
     /// The log now has another root at a size that was cosigned before.
     #[error("a checkpoint of size {0} with another root was cosigned before")]
     Forked(u64),
+    /// Who publishes the log now, or with which key, does not agree with what was cosigned before.
+    #[error("several peers have published this log or its key, and what was cosigned for them differs")]
+    Contested,
     /// The proof does not show that the log has only grown.
     #[error("the proof does not show that the log has only grown")]
     Inconsistent,
@@ -124,9 +127,10 @@ impl Witness {
         Self { store, signer }
     }
 
-    /// Cosigns a checkpoint of the log of `owner` after having recorded it. `keys` are what peers have published for its origin, each with
-    /// its owner: what is remembered belongs to owner and origin together, so that nobody can speak for the log of somebody else, and a
-    /// new key does not begin a new history.
+    /// Cosigns a checkpoint after having recorded it. `keys` are what peers have published for its origin, each with its owner.
+    ///
+    /// What is remembered belongs to the owner and to the key, under this origin: nobody can speak for the log of somebody else, a new key
+    /// does not begin a new history, and neither does another peer that publishes the same key.
     pub async fn add(
         &self,
         submission: &Submission,
@@ -136,22 +140,36 @@ impl Witness {
         if keys.is_empty() {
             return Err(Refusal::UnknownOrigin);
         }
-        let signed = |(_, key): &&(String, LogKey)| submission.checkpoint.verify(key).is_ok();
-        let (owner, key) = keys.iter().find(signed).ok_or(Refusal::NotSigned)?;
-        let place = format!("{owner}\0{}", submission.checkpoint.checkpoint().origin);
+        let mut signed = keys.iter().filter(|(_, key)| submission.checkpoint.verify(key).is_ok());
+        let first = signed.next().ok_or(Refusal::NotSigned)?;
+        let note = submission.checkpoint.note().signed_by(&first.1).to_string();
+        let new = submission.checkpoint.checkpoint();
+        let places: BTreeSet<String> = std::iter::once(first)
+            .chain(signed)
+            .flat_map(|(owner, key)| [format!("{owner}\0{}", new.origin), format!("\0{key}")])
+            .collect();
         loop {
-            let stored = self.store.get(WITNESSED, place.as_bytes()).await?;
-            let latest = stored.as_ref().map(|item| read(&item.value)).transpose()?;
+            let (mut batch, mut latest, mut is_known) = (Batch::new(), None, true);
+            for place in &places {
+                let stored = self.store.get(WITNESSED, place.as_bytes()).await?;
+                let known = stored.as_ref().map(|item| read(&item.value)).transpose()?;
+                is_known &= known.as_ref() == Some(new);
+                let guard = stored.map_or(Guard::Absent, |item| Guard::At(item.version));
+                batch.require(WITNESSED, place.as_str(), guard);
+                batch.put(WITNESSED, place.as_str(), note.as_str());
+                if latest.is_some() && known.is_some() && latest != known {
+                    return Err(Refusal::Contested);
+                }
+                latest = latest.or(known);
+            }
             judge(submission, latest.as_ref())?;
             let cosignature = self
                 .signer
                 .cosign(submission.checkpoint.note(), now)
                 .map_err(Refusal::Signing)?;
-            let guard = stored.map_or(Guard::Absent, |item| Guard::At(item.version));
-            let mut batch = Batch::new();
-            batch.require(WITNESSED, place.as_str(), guard);
-            let note = submission.checkpoint.note().signed_by(key);
-            batch.put(WITNESSED, place.as_str(), note.to_string());
+            if is_known {
+                return Ok(cosignature);
+            }
             // Recorded before it is said; whoever was quicker is compared with once more (tlog-witness, the race).
             match self.store.commit(batch).await {
                 Ok(_) => return Ok(cosignature),

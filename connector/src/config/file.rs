@@ -2,6 +2,7 @@
 
 use super::{Audit, Config, Fault, GaiaX, Limits, Log, Management, PeerIdentity, Retry, Tls, keys, membership};
 use crate::{
+    audit::LogKey,
     catalog::Decisions,
     dsp::ParticipantId,
     net::{self, Reach},
@@ -397,6 +398,13 @@ pub(super) fn period<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Durat
         }
     }
     deserializer.deserialize_str(Visitor)
+}
+
+/// Verifier keys of a log.
+pub(super) fn log_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LogKey>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let keys = texts.iter().map(|text| text.parse().map_err(D::Error::custom));
+    keys.collect()
 }
 
 fn parse_period(text: &str) -> Option<Duration> {

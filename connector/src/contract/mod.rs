@@ -43,7 +43,7 @@ use std::sync::Arc;
 use url::Url;
 
 /// The header with a party's signature over the agreement record.
-pub const AGREEMENT_SIGNATURE_HEADER: &str = "x-dsp-agreement-signature";
+pub use crate::jose::agreement::HEADER_NAME as AGREEMENT_SIGNATURE_HEADER;
 /// The header of the finalization: hash over the document with both signatures.
 pub const AGREEMENT_DOCUMENT_HEADER: &str = "x-dsp-agreement-document";
 

@@ -2,7 +2,7 @@
 
 use super::{
     Flaw,
-    checks::{Bundle, Keys},
+    checks::{Bundle, Keys, When},
     exchanged,
     manifest::{AGREEMENT, Item},
 };
@@ -41,10 +41,12 @@ pub(super) fn check(bundle: &Bundle, keys: &Keys) -> Result<SignedBy, Flaw> {
         return Ok(SignedBy::Nobody);
     }
     let bytes = bundle.bytes(AGREEMENT)?;
+    let negotiation = bundle.manifest.processes.first().map(|process| &process.pid);
+    let when = negotiation.map_or(When::at(0), |pid| bundle.during(pid));
     if SingleDocument::fits(bytes).map_err(refuse)? {
         let document = SingleDocument::parse(bytes).map_err(refuse)?;
         let record = document.record();
-        let verified = document.verify(|kid| key(keys, record, kid)).map_err(refuse)?;
+        let verified = document.verify(|kid| key(keys, record, kid, when)).map_err(refuse)?;
         relied(bundle, keys, record, &[(verified.role(), verified.signed())])?;
         canonical_form(bundle, document.to_bytes())?;
         if record.party(verified.role()).did != bundle.manifest.exporter.as_str() {
@@ -58,7 +60,7 @@ pub(super) fn check(bundle: &Bundle, keys: &Keys) -> Result<SignedBy, Flaw> {
     }
     let document = Document::parse(bytes).map_err(refuse)?;
     let record = document.record();
-    let verified = document.verify(|kid| key(keys, record, kid)).map_err(refuse)?;
+    let verified = document.verify(|kid| key(keys, record, kid, when)).map_err(refuse)?;
     let both = [
         (Place::Assigner, verified.assigner()),
         (Place::Assignee, verified.assignee()),
@@ -70,10 +72,10 @@ pub(super) fn check(bundle: &Bundle, keys: &Keys) -> Result<SignedBy, Flaw> {
 }
 
 /// The key that a signature names, if the record names it too.
-fn key(keys: &Keys, record: &Record, kid: &str) -> Option<VerifyingKey> {
+fn key(keys: &Keys, record: &Record, kid: &str, when: When) -> Option<VerifyingKey> {
     let parties = [Place::Assigner, Place::Assignee].map(|place| record.party(place));
     let owner = parties.into_iter().find(|party| of_kid(kid) == Some(&party.did))?;
-    keys.exactly(kid, &owner.jkt?)
+    keys.exactly(kid, &owner.jkt?, when)
 }
 
 /// Both parties of the record are those of the bundle; the keys that signed are noted.

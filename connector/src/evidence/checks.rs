@@ -78,6 +78,12 @@ impl Bundle {
         }
     }
 
+    /// When what belongs to a process was signed: while it lasted.
+    pub(super) fn during(&self, pid: &Pid) -> When {
+        let items = self.manifest.exhibits.iter().filter(|item| item.process == *pid);
+        When::between(items.flat_map(|item| item.entries.iter().copied()))
+    }
+
     /// The id that the party in this role has for a process of ours.
     pub(super) fn pid_of(&self, role: Role, pid: &Pid) -> Option<&Pid> {
         let process = self.manifest.processes.iter().find(|process| process.pid == *pid)?;
@@ -89,9 +95,35 @@ impl Bundle {
     }
 }
 
+/// When something was signed, by numbers of entries in the exporter's log: not before `from` was recorded, and before `to` was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct When {
+    from: u64,
+    to: u64,
+}
+
+impl When {
+    /// Now, as the exporter sees it.
+    const LAST: Self = Self::at(u64::MAX);
+
+    /// Checked here at once, and recorded as this entry.
+    pub(super) const fn at(entry: u64) -> Self {
+        Self { from: entry, to: entry }
+    }
+
+    /// Between the first and the last of these entries.
+    pub(super) fn between(entries: impl Iterator<Item = u64> + Clone) -> Self {
+        Self {
+            from: entries.clone().min().unwrap_or_default(),
+            to: entries.max().unwrap_or_default(),
+        }
+    }
+}
+
 /// The keys of the DID documents in a bundle.
 pub(super) struct Keys {
-    documents: Vec<Document>,
+    /// Each with the number of the entry that recorded it.
+    documents: Vec<(u64, Document)>,
     used: RefCell<BTreeMap<(String, String), BTreeSet<&'static str>>>,
 }
 
@@ -107,7 +139,7 @@ impl Keys {
             }
             let value = bundle.json(&version.file)?;
             let document = Document::read(&version.did, &value).map_err(|error| refuse(error.to_string()))?;
-            documents.push(document);
+            documents.push((version.entry, document));
         }
         Ok(Self {
             documents,
@@ -115,12 +147,28 @@ impl Keys {
         })
     }
 
-    /// The keys that some version of the owner's document publishes under this id.
-    fn candidates(&self, kid: &str) -> Vec<VerifyingKey> {
+    /// The versions of a participant's document that were the newest one at some time in between: a key that its owner has given up
+    /// proves nothing that was recorded afterwards (`trust-and-skills.md` 2.6).
+    fn current<'a>(&'a self, did: &'a str, when: When) -> impl Iterator<Item = &'a Document> {
+        let theirs = self
+            .documents
+            .iter()
+            .filter(move |(entry, document)| *entry < when.to && document.id.as_str() == did);
+        let before = theirs
+            .clone()
+            .map(|(entry, _)| *entry)
+            .filter(|entry| *entry < when.from);
+        let first = before.max().unwrap_or_default();
+        theirs
+            .filter(move |(entry, _)| *entry >= first)
+            .map(|(_, document)| document)
+    }
+
+    /// The keys that the owner's document published under this id at that time.
+    fn candidates(&self, kid: &str, when: When) -> Vec<VerifyingKey> {
         let mut found: Vec<VerifyingKey> = Vec::new();
-        for document in &self.documents {
-            if of_kid(kid) == Some(document.id.as_str())
-                && let Some(key) = document.key(kid)
+        for document in self.current(of_kid(kid).unwrap_or_default(), when) {
+            if let Some(key) = document.key(kid)
                 && found.iter().all(|known| known.thumbprint() != key.thumbprint())
             {
                 found.push(key.clone());
@@ -130,8 +178,8 @@ impl Keys {
     }
 
     /// The key with this id and thumbprint.
-    pub(super) fn exactly(&self, kid: &str, thumbprint: &Digest) -> Option<VerifyingKey> {
-        let mut candidates = self.candidates(kid).into_iter();
+    pub(super) fn exactly(&self, kid: &str, thumbprint: &Digest, when: When) -> Option<VerifyingKey> {
+        let mut candidates = self.candidates(kid, when).into_iter();
         candidates.find(|key| key.thumbprint() == *thumbprint)
     }
 
@@ -140,13 +188,14 @@ impl Keys {
     pub(super) fn attempt<T, E>(
         &self,
         what: &'static str,
+        when: When,
         attempt: impl Fn(&dyn Fn(&str) -> Option<VerifyingKey>) -> Result<T, E>,
     ) -> Result<(T, String), E> {
         let mut number = 0;
         loop {
             let asked = RefCell::new(None);
             let look_up = |kid: &str| {
-                let candidates = self.candidates(kid);
+                let candidates = self.candidates(kid, when);
                 let key = candidates.get(number).cloned();
                 let more = candidates.len() > number + 1;
                 asked.replace(Some((kid.to_owned(), key.as_ref().map(VerifyingKey::thumbprint), more)));
@@ -182,7 +231,7 @@ impl Keys {
     /// The keys of the log that the documents of `did` publish.
     pub(super) fn log_keys(&self, did: &ParticipantId) -> Vec<LogKey> {
         let mut found: Vec<LogKey> = Vec::new();
-        for document in self.documents.iter().filter(|document| document.id == *did) {
+        for (_, document) in self.documents.iter().filter(|(_, document)| document.id == *did) {
             let published = document.log.as_ref().map(|log| log.key.clone());
             found.extend(published.filter(|key| !found.contains(key)));
         }
@@ -193,7 +242,9 @@ impl Keys {
     pub(super) fn check_manifest(&self, bundle: &Bundle) -> Result<(), Flaw> {
         let refuse = |why: String| Flaw::of(SIGNATURE, why);
         let text = bundle.text(SIGNATURE)?;
-        let verified = self.attempt("the manifest", |keys| token::verify(text, token::Kind::Evidence, keys));
+        let verified = self.attempt("the manifest", When::LAST, |keys| {
+            token::verify(text, token::Kind::Evidence, keys)
+        });
         let (claims, _) = verified.map_err(|error| refuse(error.to_string()))?;
         if claims.issuer() != bundle.manifest.exporter.as_str() {
             return Err(refuse(format!(
@@ -205,5 +256,54 @@ impl Keys {
             return Err(refuse("it was signed for another bundle".into()));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::{Algorithm, SigningKey};
+    use serde_json::json;
+
+    const DID: &str = "did:web:a.example";
+
+    fn document(keys: &[(&str, &SigningKey)]) -> Document {
+        let methods = keys.iter().map(|(name, key)| {
+            json!({"id": format!("{DID}#{name}"), "type": "JsonWebKey2020", "controller": DID, "publicKeyJwk": key.public_jwk()})
+        });
+        let names: Vec<String> = keys.iter().map(|(name, _)| format!("{DID}#{name}")).collect();
+        let document = json!({"id": DID, "verificationMethod": methods.collect::<Vec<_>>(), "assertionMethod": names});
+        Document::read(&DID.parse().unwrap(), &document).unwrap()
+    }
+
+    /// Whoever has a key that its owner has given up cannot prove anything with it that the log recorded afterwards.
+    #[test]
+    fn a_key_counts_for_what_was_recorded_while_it_was_published() {
+        let [one, two] = [(); 2].map(|()| SigningKey::generate(Algorithm::EdDsa).unwrap());
+        let keys = Keys {
+            documents: vec![
+                (10, document(&[("k1", &one)])),
+                (20, document(&[("k1", &one), ("k2", &two)])),
+                (30, document(&[("k2", &two)])),
+                (40, document(&[("k1", &one)])),
+            ],
+            used: RefCell::default(),
+        };
+        let counts = |name: &str, when| !keys.candidates(&format!("{DID}#{name}"), when).is_empty();
+        for (entry, old, new) in [
+            (9, false, false),
+            (11, true, false),
+            (21, true, true),
+            (31, false, true),
+            (41, true, false),
+        ] {
+            let when = When::at(entry);
+            assert_eq!((counts("k1", when), counts("k2", when)), (old, new), "entry {entry}");
+        }
+        let between = |from, to| When::between([from, to].into_iter());
+        assert!(counts("k1", between(25, 35)), "signed before, recorded after");
+        assert!(!counts("k1", between(31, 39)));
+        assert!(counts("k2", between(35, 45)) && counts("k1", between(35, 45)));
+        assert!(counts("k1", When::LAST) && !counts("k2", When::LAST));
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     trust::{SIGNATURE_HEADER, Trust},
 };
 use policy::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -41,6 +42,9 @@ pub enum EvidenceError {
     /// Something in the archive has no entry in the log: the store is not what this connector wrote.
     #[error("the log does not record {0}")]
     Unrecorded(String),
+    /// An entry of the log, or what it records, cannot be read.
+    #[error("entry {0} of the log, or what it records, cannot be read")]
+    Damaged(u64),
     /// Messages kept coming.
     #[error("messages of this agreement are being exchanged; try again")]
     Busy,
@@ -84,8 +88,9 @@ pub struct Sources<'a> {
 /// Makes the bundle of the agreement that `about` names: by its own id, or by our id of its negotiation or of a transfer under it.
 pub async fn collect(sources: &Sources<'_>, about: &str, now: Timestamp) -> Result<Vec<u8>, EvidenceError> {
     let stored = sources.agreement(about).await?;
+    let mut read = Read::default();
     for _ in 0..ATTEMPTS {
-        if let Some(mut draft) = sources.draft(&stored, now).await? {
+        if let Some(mut draft) = sources.draft(&stored, &mut read, now).await? {
             draft.manifest.seal(&mut draft.files, &sources.trust.signer())?;
             return Ok(container::write(&draft.files)?);
         }
@@ -123,7 +128,13 @@ impl Sources<'_> {
     }
 
     /// One attempt; none when something happened while it was read.
-    async fn draft(&self, stored: &StoredAgreement, now: Timestamp) -> Result<Option<Draft>, EvidenceError> {
+    async fn draft(
+        &self,
+        stored: &StoredAgreement,
+        read: &mut Read,
+        now: Timestamp,
+    ) -> Result<Option<Draft>, EvidenceError> {
+        let listed = self.log.count().await?;
         let mut draft = self.begin(stored, now).await?;
         let mut exchanged = Vec::new();
         for process in &draft.manifest.processes {
@@ -134,7 +145,9 @@ impl Sources<'_> {
         }
         let consents = self.consents_for(stored).await?;
         self.log.seal().await?;
-        let mut found = self.entries(&draft.manifest, &consents).await?;
+        let belonging = Belonging::to(&draft.manifest, &consents);
+        read.go_on(self.log, &belonging, listed).await?;
+        let mut found = read.found(&belonging);
         let mut number = 0;
         for (pid, exhibits) in exchanged {
             let mut after = None;
@@ -167,8 +180,8 @@ impl Sources<'_> {
             consent.entries = entries;
             draft.manifest.consents.push(consent);
         }
-        self.documents(&mut draft, &mut found).await?;
-        self.prove(draft, found).await
+        self.documents(&mut draft, &found).await?;
+        self.prove(draft, found).await.map(Some)
     }
 
     /// The manifest's head, and the processes that it is about.
@@ -232,47 +245,37 @@ impl Sources<'_> {
         Ok(hashes.collect())
     }
 
-    /// The entries of the whole log that belong to this agreement.
-    async fn entries(&self, manifest: &Manifest, consents: &[ConsentHashes]) -> Result<Found, EvidenceError> {
-        let objects: HashSet<String> = consents
-            .iter()
-            .flat_map(|consent| std::iter::once(consent.given).chain(consent.withdrawn))
-            .map(|digest| digest.to_string())
-            .collect();
-        let mut found = Found::default();
-        let mut from = 0;
-        loop {
-            let page = self.log.entries(from, ENTRIES).await?;
-            let Some((last, _)) = page.last() else { return Ok(found) };
-            from = last + 1;
-            for (number, entry) in page {
-                if belongs(&entry, manifest, &objects) {
-                    found.add(number, entry);
-                }
-            }
-        }
-    }
-
-    async fn documents(&self, draft: &mut Draft, found: &mut Found) -> Result<(), EvidenceError> {
-        let parties = [&draft.manifest.exporter, &draft.manifest.counterparty].map(ParticipantId::clone);
-        for did in parties {
-            for (seen, version) in self.trust.resolver().history().of(&did).await? {
-                let pattern: Pattern = vec![
-                    ("kind", "did-doc".into()),
-                    ("did", did.as_str().into()),
-                    ("document", version.digest().to_string().into()),
-                ];
-                let Some(&[entry]) = found.link(&[pattern], None).as_deref() else {
-                    // Seen while this was read.
-                    continue;
+    /// The documents of both parties, in the order in which they became the newest: one for each entry, one file for each content.
+    async fn documents(&self, draft: &mut Draft, found: &Found) -> Result<(), EvidenceError> {
+        for did in [&draft.manifest.exporter, &draft.manifest.counterparty].map(ParticipantId::clone) {
+            let versions = self.trust.resolver().history().of(&did).await?;
+            let versions: HashMap<String, Vec<u8>> = versions
+                .into_iter()
+                .map(|(_, version)| (version.digest().to_string(), version.bytes().to_vec()))
+                .collect();
+            let mut files: HashMap<&str, String> = HashMap::new();
+            let pattern: Pattern = vec![("kind", "did-doc".into()), ("did", did.as_str().into())];
+            for (number, entry) in found.entries.iter().filter(|(_, entry)| fits(entry, &pattern)) {
+                let unreadable = || EvidenceError::Damaged(*number);
+                let digest = entry.get("document").and_then(Value::as_str).ok_or_else(unreadable)?;
+                let seen = entry
+                    .get("ts")
+                    .and_then(Value::as_str)
+                    .and_then(|time| time.parse().ok());
+                let file = match files.get(digest) {
+                    Some(file) => file.clone(),
+                    None => {
+                        let bytes = versions.get(digest).ok_or_else(unreadable)?;
+                        let file = draft.file(format!("did/{:03}.json", draft.manifest.documents.len() + 1), bytes);
+                        files.insert(digest, file.clone());
+                        file
+                    }
                 };
-                let file = format!("did/{:03}.json", draft.manifest.documents.len() + 1);
-                draft.files.push((file.clone(), version.bytes().to_vec()));
                 draft.manifest.documents.push(Version {
                     did: did.clone(),
-                    seen,
+                    seen: seen.ok_or_else(unreadable)?,
                     file,
-                    entry,
+                    entry: *number,
                 });
             }
         }
@@ -280,15 +283,12 @@ impl Sources<'_> {
     }
 
     /// Adds every entry with the proof that the log holds it, all under the newest checkpoint that a witness has cosigned and that covers
-    /// them, or the newest of all; none when another witness has cosigned it meanwhile.
-    async fn prove(&self, mut draft: Draft, found: Found) -> Result<Option<Draft>, EvidenceError> {
+    /// them, or the newest of all.
+    async fn prove(&self, mut draft: Draft, found: Found) -> Result<Draft, EvidenceError> {
         let last = found.entries.keys().next_back().copied().unwrap_or_default();
-        let checkpoint = self.log.proof(last).await?.checkpoint().clone();
+        let checkpoint = self.log.covering(last).await?;
         for (number, entry) in found.entries {
-            let proof = self.log.proof_at(number, checkpoint.checkpoint().size).await?;
-            if *proof.checkpoint() != checkpoint {
-                return Ok(None);
-            }
+            let proof = self.log.proof_under(number, &checkpoint).await?;
             let bytes = canonical::signable(&entry).map_err(JoseError::from)?;
             let (entry_file, proof_file) = recorded::files(number);
             draft.files.push((entry_file, bytes));
@@ -300,7 +300,7 @@ impl Sources<'_> {
         if draft.files.iter().map(|(_, bytes)| bytes.len() + 1024).sum::<usize>() > MAX_LEN {
             return Err(EvidenceError::TooLarge);
         }
-        Ok(Some(draft))
+        Ok(draft)
     }
 }
 
@@ -328,18 +328,108 @@ fn process<K: Kind>(record: &K) -> Process {
     }
 }
 
-/// Whether an entry belongs to the agreement of the manifest.
-fn belongs(entry: &Value, manifest: &Manifest, consents: &HashSet<String>) -> bool {
-    let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    let is = |name: &str, wanted: &str| text(name) == Some(wanted);
-    match text("kind") {
-        Some("did-doc") => is("did", manifest.exporter.as_str()) || is("did", manifest.counterparty.as_str()),
-        Some("agreement" | "agreement-void") => is("agreement", manifest.agreement.as_str()),
-        Some("consent-given" | "consent-withdrawn") => text("object").is_some_and(|object| consents.contains(object)),
-        _ => manifest
-            .processes
+/// What an entry is about, as far as it says which agreement it belongs to. Read without copying: most entries are about others.
+#[derive(Deserialize)]
+struct Subject<'a> {
+    kind: &'a str,
+    process: Option<&'a str>,
+    did: Option<&'a str>,
+    agreement: Option<&'a str>,
+    object: Option<&'a str>,
+}
+
+impl<'a> Subject<'a> {
+    fn of(entry: &'a Value) -> Self {
+        let text = |name: &str| entry.get(name).and_then(Value::as_str);
+        Self {
+            kind: text("kind").unwrap_or_default(),
+            process: text("process"),
+            did: text("did"),
+            agreement: text("agreement"),
+            object: text("object"),
+        }
+    }
+}
+
+/// What belongs to the agreement of a manifest.
+struct Belonging {
+    parties: [ParticipantId; 2],
+    agreement: AgreementId,
+    /// Those of the manifest.
+    processes: HashSet<String>,
+    /// Transfers that have not ended.
+    running: HashSet<String>,
+    consents: HashSet<String>,
+}
+
+impl Belonging {
+    fn to(manifest: &Manifest, consents: &[ConsentHashes]) -> Self {
+        let tokens = consents
             .iter()
-            .any(|process| is("process", process.pid.as_str())),
+            .flat_map(|consent| std::iter::once(consent.given).chain(consent.withdrawn));
+        let processes = manifest.processes.iter().map(|process| process.pid.to_string());
+        Self {
+            parties: [&manifest.exporter, &manifest.counterparty].map(ParticipantId::clone),
+            agreement: manifest.agreement.clone(),
+            processes: processes.collect(),
+            running: manifest.running.iter().map(Pid::to_string).collect(),
+            consents: tokens.map(|digest| digest.to_string()).collect(),
+        }
+    }
+
+    fn has(&self, subject: &Subject<'_>) -> bool {
+        match subject.kind {
+            "did-doc" => self.parties.iter().any(|did| subject.did == Some(did.as_str())),
+            "agreement" | "agreement-void" => subject.agreement == Some(self.agreement.as_str()),
+            "consent-given" | "consent-withdrawn" => {
+                subject.object.is_some_and(|object| self.consents.contains(object))
+            }
+            _ => subject.process.is_some_and(|process| self.processes.contains(process)),
+        }
+    }
+
+    /// Whether it may belong to the agreement at a later attempt.
+    fn may_have(&self, subject: &Subject<'_>) -> bool {
+        self.has(subject) || subject.process.is_some_and(|process| self.running.contains(process))
+    }
+}
+
+/// What was read of the log: each attempt goes on where the one before ended.
+#[derive(Default)]
+struct Read {
+    next: u64,
+    entries: BTreeMap<u64, Value>,
+}
+
+impl Read {
+    /// Keeps what any attempt may need: of the entries before `listed`, those of what was there when processes and consents were listed.
+    async fn go_on(&mut self, log: &Log, belonging: &Belonging, listed: u64) -> Result<(), EvidenceError> {
+        loop {
+            let page = log.raw_entries(self.next, ENTRIES).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            self.next = last + 1;
+            for (number, bytes) in page {
+                // One with an escape in it cannot be borrowed, and is looked at as a whole.
+                let subject = serde_json::from_slice::<Subject<'_>>(&bytes);
+                if number < listed && subject.is_ok_and(|subject| !belonging.may_have(&subject)) {
+                    continue;
+                }
+                let entry = serde_json::from_slice(&bytes).map_err(|_| EvidenceError::Damaged(number))?;
+                self.entries.insert(number, entry);
+            }
+            // The store answers at once, page after page.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn found(&self, belonging: &Belonging) -> Found {
+        let mut found = Found::default();
+        for (number, entry) in &self.entries {
+            if belonging.has(&Subject::of(entry)) {
+                found.add(*number, entry.clone());
+            }
+        }
+        found
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Flaw,
-    checks::{Bundle, Keys},
+    checks::{Bundle, Keys, When},
     manifest::{Answer, Item, Process},
 };
 use crate::{
@@ -130,6 +130,7 @@ fn open(
     (file, body): (&str, &str),
     (from, to): (&ParticipantId, &ParticipantId),
     binding: Binding<'_>,
+    when: When,
 ) -> Result<Opened, Flaw> {
     let refuse = |error: JoseError| Flaw::of(file, format!("the signature over {body} does not count: {error}"));
     let unverified = Unverified::parse(bundle.text(file)?).map_err(refuse)?;
@@ -139,7 +140,7 @@ fn open(
     let signed = unverified.issued_at();
     let checked = unverified.check(to.as_str(), binding, signed).map_err(refuse)?;
     let bytes = bundle.bytes(body)?;
-    let verified = keys.attempt("messages", |keys| {
+    let verified = keys.attempt("messages", when, |keys| {
         let key = keys(checked.kid()).ok_or(JoseError::UnknownKey)?;
         checked.clone().verify(&key, bytes)
     });
@@ -151,7 +152,9 @@ fn request(bundle: &Bundle, keys: &Keys, item: &Item) -> Result<Option<Opened>, 
     let Some(file) = &item.signature else { return Ok(None) };
     let url = item.url.as_deref().unwrap_or_default();
     let binding = Binding::Request { method: "POST", url };
-    let opened = open(bundle, keys, (file, &item.body), parties(bundle, item), binding)?;
+    // A message of the exporter is signed anew for every attempt until it is answered; a peer's is recorded as it comes.
+    let when = When::between(item.entries.iter().copied());
+    let opened = open(bundle, keys, (file, &item.body), parties(bundle, item), binding, when)?;
     let apart = opened.issued_at().seconds().abs_diff(item.at.seconds());
     if item.direction == Direction::In && apart > TIME {
         return Err(Flaw::of(
@@ -174,7 +177,8 @@ fn reply(bundle: &Bundle, keys: &Keys, item: &Item, answer: &Answer) -> Result<(
         status: answer.status,
     };
     let (from, to) = parties(bundle, item);
-    let opened = open(bundle, keys, (file, &answer.body), (to, from), binding)?;
+    let when = When::at(item.entries.last().copied().unwrap_or_default());
+    let opened = open(bundle, keys, (file, &answer.body), (to, from), binding, when)?;
     if opened.prev() != sha256(bundle.bytes(&item.body)?) {
         return Err(Flaw::of(file, "it answers another message"));
     }

@@ -19,10 +19,14 @@ pub(super) fn fits(entry: &Value, pattern: &Pattern) -> bool {
     pattern.iter().all(|(name, value)| entry.get(name) == Some(value))
 }
 
-/// The kinds of entry that record one message each: none may be without its message, and no message without its entry.
+/// Whether an entry records one message: none may be without its message, and no message without its entry. What became of a message of
+/// ours can be known without an answer to it (a lost one, found out by asking for the state), and nothing in the archive is about that.
 pub(super) fn is_about_message(entry: &Value) -> bool {
-    let kind = entry.get("kind").and_then(Value::as_str);
-    matches!(kind, Some("message-in" | "message-out" | "acknowledged" | "refused"))
+    match entry.get("kind").and_then(Value::as_str) {
+        Some("message-in" | "message-out") => true,
+        Some("acknowledged" | "refused") => entry.get("answer").is_some(),
+        _ => false,
+    }
 }
 
 /// The entries that record an exhibit, in their order. `bytes` finds the content of a file.
@@ -97,4 +101,21 @@ pub(super) fn files(entry: u64) -> (String, String) {
         format!("log/entries/{entry:09}.json"),
         format!("log/proofs/{entry:09}.tlog-proof"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_without_an_answer_needs_no_message() {
+        for kind in ["message-in", "message-out"] {
+            assert!(is_about_message(&json!({"kind": kind})), "{kind}");
+        }
+        for kind in ["acknowledged", "refused"] {
+            assert!(is_about_message(&json!({"kind": kind, "answer": "x"})), "{kind}");
+            assert!(!is_about_message(&json!({"kind": kind})), "{kind}");
+        }
+        assert!(!is_about_message(&json!({"kind": "stream-opened", "answer": "x"})));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Flaw,
-    checks::{Bundle, Keys},
+    checks::{Bundle, Keys, When},
     manifest::Item,
 };
 use crate::{
@@ -67,11 +67,21 @@ pub(super) fn check(
     Ok(releases)
 }
 
+/// When a line or a receipt was signed. What the other party signs is recorded when it is here, but for the line that begins a stream: that
+/// one waits for the end. What the exporter signs itself may lie in its record for a while as well.
+fn signed(bundle: &Bundle, item: &Item, by: Role) -> When {
+    if by == bundle.manifest.role || item.kind == "begin" {
+        return bundle.during(&item.process);
+    }
+    When::at(item.entries.last().copied().unwrap_or_default())
+}
+
 /// One signed line of the provider.
 fn line(bundle: &Bundle, keys: &Keys, item: &Item) -> Result<Map<String, Value>, Flaw> {
     let refuse = |why: &str| Flaw::of(item.body.as_str(), why);
     let bytes = bundle.bytes(&item.body)?;
-    let read = keys.attempt("lines of streams", |keys| match lines::read(bytes, 1, keys) {
+    let when = signed(bundle, item, Role::Provider);
+    let read = keys.attempt("lines of streams", when, |keys| match lines::read(bytes, 1, keys) {
         Ok(Line::Control(members)) => Ok(members),
         Ok(Line::Record { .. }) => Err("it is a record, which no bundle holds".to_owned()),
         Err(error) => Err(error.to_string()),
@@ -112,7 +122,8 @@ fn recorded(item: &Item, release: &Release, entries: &dyn Fn(u64) -> Option<Valu
 fn receipt(bundle: &Bundle, keys: &Keys, item: &Item, release: &Release) -> Result<(), Flaw> {
     let refuse = |why: &str| Flaw::of(item.body.as_str(), why);
     let text = bundle.text(&item.body)?;
-    let verified = keys.attempt("receipts", |keys| token::verify(text, token::Kind::Receipt, keys));
+    let when = signed(bundle, item, Role::Consumer);
+    let verified = keys.attempt("receipts", when, |keys| token::verify(text, token::Kind::Receipt, keys));
     let (claims, _) = verified.map_err(|error| refuse(&error.to_string()))?;
     if claims.issuer() != bundle.party(Role::Consumer).as_str() {
         return Err(refuse("it is not signed by the consumer"));

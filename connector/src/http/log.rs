@@ -101,7 +101,7 @@ async fn cosigned(app: &App, body: Body) -> Result<String, Rejected> {
         Ok(signature) => Ok(signature.to_string()),
         Err(Refusal::OtherSize(size)) => Err(Rejected::Size(size)),
         Err(refusal) => {
-            if let Refusal::Forked(_) | Refusal::Inconsistent = refusal {
+            if let Refusal::Forked(_) | Refusal::Inconsistent | Refusal::Contested = refusal {
                 tracing::warn!(origin, %refusal, "a peer's log does not continue what was cosigned");
             }
             Err(Problem::from(refusal).into())

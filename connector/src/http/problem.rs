@@ -304,6 +304,7 @@ impl From<Refusal> for Problem {
             Refusal::Malformed(_) => refused(StatusCode::BAD_REQUEST, "invalid"),
             Refusal::UnknownOrigin => refused(StatusCode::NOT_FOUND, "unknown-origin"),
             Refusal::NotSigned => refused(StatusCode::FORBIDDEN, "not-signed"),
+            Refusal::Contested => refused(StatusCode::FORBIDDEN, "contested"),
             Refusal::OtherSize(_) => refused(StatusCode::CONFLICT, "other-size"),
             Refusal::Forked(_) => refused(StatusCode::CONFLICT, "forked"),
             Refusal::Inconsistent => refused(StatusCode::UNPROCESSABLE_ENTITY, "inconsistent"),
@@ -318,7 +319,9 @@ impl From<EvidenceError> for Problem {
         match error {
             EvidenceError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", error.to_string())
                 .hint("list what there is with: connector agreement list"),
-            EvidenceError::Unrecorded(_) => Self::new(StatusCode::CONFLICT, "audit-broken", error.to_string()),
+            EvidenceError::Unrecorded(_) | EvidenceError::Damaged(_) => {
+                Self::new(StatusCode::CONFLICT, "audit-broken", error.to_string())
+            }
             EvidenceError::Busy => Self::unavailable("busy", error.to_string()),
             EvidenceError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
             EvidenceError::Store(error) => error.into(),

@@ -1,13 +1,14 @@
-//! Has peers cosign the checkpoints of our log (C2SP tlog-witness): each peer that signs and with which we ever negotiated is asked after a
-//! seal, at most once an interval. A seal wakes the task of each; what failed is tried again after the next one.
+//! Has peers cosign the checkpoints of our log (C2SP tlog-witness): each peer that signs and with which we ever negotiated is asked at the
+//! start and after a seal, at most once an interval, until it has cosigned the newest one. A seal wakes the task of each.
 
 use super::Peers;
 use crate::{
     audit::{AuditError, Log, SignedCheckpoint, Submission, note::Signature},
-    contract::{ContractError, Contracts},
+    contract::NegotiationRecord,
     dsp::ParticipantId,
     net::{NetError, Request},
-    process::{Events, events::Heard},
+    process::{self, Events, Kind, events::Heard},
+    store::StoreError,
     trust::{Peer, PublishedLog, did::DidError},
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -24,11 +25,9 @@ const SIZE: &str = "text/x.tlog.size";
 pub struct Witnesses {
     /// The way out.
     pub peers: Arc<Peers>,
-    /// Say with whom we have negotiated.
-    pub contracts: Arc<Contracts>,
     /// Say with whom we begin to.
     pub events: Arc<Events>,
-    /// What is to be cosigned.
+    /// What is to be cosigned; its store says with whom we have negotiated.
     pub log: Arc<Log>,
     /// A peer is not asked again before this time has passed.
     pub interval: Duration,
@@ -75,14 +74,22 @@ enum Answer {
 
 impl Witnesses {
     /// Takes up the peers of all negotiations so far, then follows the events.
-    pub async fn run(self: Arc<Self>) -> Result<(), ContractError> {
+    pub async fn run(self: Arc<Self>) -> Result<(), StoreError> {
         let (tracker, mut asked) = (TaskTracker::new(), BTreeSet::new());
         let mut listener = self.events.listen(None);
         let mut list = true;
         loop {
             if list {
-                for record in self.contracts.list().await? {
-                    self.follow(&record.core.peer, &mut asked, &tracker);
+                let listed = process::each(
+                    &**self.log.store(),
+                    NegotiationRecord::TABLE,
+                    |record: NegotiationRecord| {
+                        self.follow(&record.core.peer, &mut asked, &tracker);
+                        Ok(())
+                    },
+                );
+                if let Err(error) = listed.await {
+                    tracing::error!(%error, "some peers are not asked to cosign: the negotiations cannot be read");
                 }
             }
             let heard = tokio::select! {
@@ -99,12 +106,10 @@ impl Witnesses {
         Ok(())
     }
 
-    /// Begins to ask a peer, unless it cannot sign or is asked already.
+    /// Begins to ask a peer, unless it cannot sign or is asked already. A member that has not shown itself since the start is asked too.
     fn follow(self: &Arc<Self>, did: &ParticipantId, asked: &mut BTreeSet<ParticipantId>, tracker: &TaskTracker) {
         let trust = &self.peers.trust;
-        let peer = trust
-            .known(did, (self.peers.clock)())
-            .filter(|peer| trust.is_held(peer));
+        let peer = trust.addressee(did).filter(|peer| trust.is_held(peer));
         let Some(peer) = peer.filter(|_| asked.insert(did.clone())) else {
             return;
         };
@@ -120,26 +125,44 @@ impl Witnesses {
 
     async fn ask_after_seals(&self, peer: &Peer) {
         let (mut sealed, mut known) = (self.log.sealed(), 0);
-        // A seal during the pause is still news after it.
-        while sealed.changed().await.is_ok() {
-            match self.ask(peer, &mut known).await {
-                Ok(size) => tracing::debug!(peer = %peer.did, size, "a checkpoint was cosigned"),
+        loop {
+            // A seal from here on, the pause included, is news.
+            sealed.mark_unchanged();
+            let is_over = match self.ask(peer, &mut known).await {
+                Ok(size) => {
+                    tracing::debug!(peer = %peer.did, size, "the newest checkpoint is cosigned");
+                    true
+                }
                 Err(error) if error.is_alarming() => {
                     tracing::error!(peer = %peer.did, %error, "this log is not what it was when a peer cosigned it");
+                    true
                 }
-                Err(error) => tracing::debug!(peer = %peer.did, %error, "a checkpoint was not cosigned"),
-            }
+                Err(error) => {
+                    tracing::debug!(peer = %peer.did, %error, "a checkpoint was not cosigned");
+                    false
+                }
+            };
             tokio::time::sleep(self.interval).await;
+            if is_over && sealed.changed().await.is_err() {
+                return;
+            }
         }
     }
 
-    /// Has the newest checkpoint cosigned; `known` is the size from which the witness takes proofs, as far as we know.
+    /// Has the newest checkpoint cosigned, unless it is; `known` is the size from which the witness takes proofs, as far as we know.
     async fn ask(&self, peer: &Peer, known: &mut u64) -> Result<u64, Unwitnessed> {
         let now = (self.peers.clock)();
         let document = self.peers.trust.resolver().document(peer, now).await?;
         let log = document.log.as_ref().ok_or(Unwitnessed::NoLog)?;
-        let size = self.log.sealed_size().await.map_err(AuditError::from)?;
-        let checkpoint = self.log.signed(size).await?;
+        let Some(checkpoint) = self.log.newest().await? else {
+            return Ok(0);
+        };
+        let size = checkpoint.checkpoint().size;
+        let cosigned = self.log.cosignatures(size).await?;
+        if cosigned.iter().any(|(witness, _)| *witness == log.key) {
+            *known = size;
+            return Ok(size);
+        }
         let mut answer = self.submit(peer, log, &checkpoint, *known).await?;
         if let Answer::Size(other) = answer {
             if other > size {
@@ -155,7 +178,7 @@ impl Witnesses {
             return Err(Unwitnessed::NoSignature);
         };
         for signature in lines {
-            if self.log.add_cosignature(size, &log.key, signature).await.is_ok() {
+            if self.log.add_cosignature(&checkpoint, &log.key, signature).await.is_ok() {
                 *known = size;
                 return Ok(size);
             }

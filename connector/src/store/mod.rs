@@ -67,6 +67,8 @@ impl<'a> Pages<'a> {
 
     /// The next rows in key order, never empty; none when there are no more.
     pub async fn next(&mut self) -> Result<Option<Vec<Row>>, StoreError> {
+        // A store in memory or in the page cache answers at once: without this, a long table would keep a worker from all other work.
+        tokio::task::yield_now().await;
         let after = self.after.as_deref();
         let rows = self.store.scan(self.table, &self.prefix, after, self.size).await?;
         let Some(last) = rows.last() else { return Ok(None) };

@@ -11,7 +11,7 @@ use crate::jose::{
 use std::{
     path::PathBuf,
     process::Stdio,
-    sync::{Condvar, Mutex, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
@@ -25,15 +25,24 @@ use tokio::{
 /// How many of the program run at once: a hardware module has few sessions.
 const AT_ONCE: usize = 4;
 
+/// How many may wait for it: each keeps a thread.
+const WAITING: usize = 32;
+
 /// More than a signature in base64url with a line end, and little enough to read whole.
 const MOST_READ: u64 = 256;
+
+/// The runs that are possible now, and who waits for one.
+struct Places {
+    free: usize,
+    waiting: usize,
+}
 
 /// A program that signs.
 pub struct Program {
     path: PathBuf,
     arguments: Vec<String>,
     limit: Duration,
-    free: Mutex<usize>,
+    places: Mutex<Places>,
     freed: Condvar,
 }
 
@@ -44,22 +53,31 @@ impl Program {
             path,
             arguments,
             limit,
-            free: Mutex::new(AT_ONCE),
+            places: Mutex::new(Places {
+                free: AT_ONCE,
+                waiting: 0,
+            }),
             freed: Condvar::new(),
         }
     }
 
-    /// Waits for a place, as long as for an answer.
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a place, as long as for an answer, unless too many wait already.
     fn enter(&self) -> Result<Place<'_>, ExternalError> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut free, waited) = self
-            .freed
-            .wait_timeout_while(free, self.limit, |free| *free == 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() && *free == 0 {
+        let mut places = self.places();
+        if places.free == 0 && places.waiting >= WAITING {
             return Err(ExternalError::Busy);
         }
-        *free = free.saturating_sub(1);
+        places.waiting += 1;
+        let (mut places, _) = self
+            .freed
+            .wait_timeout_while(places, self.limit, |places| places.free == 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        places.waiting -= 1;
+        places.free = places.free.checked_sub(1).ok_or(ExternalError::Busy)?;
         Ok(Place(self))
     }
 
@@ -138,8 +156,7 @@ struct Place<'a>(&'a Program);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
-        *free = free.saturating_add(1);
+        self.0.places().free += 1;
         self.0.freed.notify_one();
     }
 }
@@ -253,5 +270,26 @@ mod tests {
         assert_eq!(program.sign(b"x"), Err(ExternalError::Busy));
         drop(places);
         assert_eq!(program.sign(b"x"), Err(ExternalError::TimedOut));
+    }
+
+    #[test]
+    fn whoever_finds_too_many_waiting_is_told_at_once() {
+        let program = Program::new("/nonexistent/sign".into(), Vec::new(), PATIENT);
+        let places: Vec<_> = (0..AT_ONCE).map(|_| program.enter().unwrap()).collect();
+        thread::scope(|scope| {
+            let waiting: Vec<_> = (0..WAITING)
+                .map(|_| scope.spawn(|| program.enter().map(drop)))
+                .collect();
+            while program.places().waiting < WAITING {
+                thread::sleep(Duration::from_millis(1));
+            }
+            let before = Instant::now();
+            assert_eq!(program.sign(b"x"), Err(ExternalError::Busy));
+            assert!(before.elapsed() < PATIENT);
+            drop(places);
+            for one in waiting {
+                assert_eq!(one.join().unwrap(), Ok(()), "the others get their turn");
+            }
+        });
     }
 }

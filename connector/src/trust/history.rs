@@ -6,7 +6,7 @@ use crate::{
     audit::{Entry, Kind, Log},
     dsp::ParticipantId,
     jose::{Digest, canonical, sha256},
-    store::{Batch, Pages, StoreError, Table},
+    store::{Batch, Guard, Pages, StoreError, Table},
 };
 use policy::Timestamp;
 use serde_json::Value;
@@ -14,8 +14,8 @@ use std::{sync::Arc, time::Duration};
 
 /// Documents in canonical form, by hash of the DID, time of the first fetch and hash of the document.
 const DOCUMENTS: Table = Table(22);
-/// When a version was first seen, by hash of the DID and hash of the document.
-const SEEN: Table = Table(23);
+/// The hash of the newest version, by hash of the DID.
+const NEWEST: Table = Table(23);
 
 /// How many versions of one participant's document are kept within [`DAY`]: whoever publishes without end fills no disk here.
 const MOST: usize = 64;
@@ -61,30 +61,39 @@ impl History {
         Self(log)
     }
 
-    /// Keeps a version that was not seen before, together with its entry in the log. Of a participant who publishes version after version
+    /// Keeps a version that is not the one that was seen last, together with its entry in the log: one that comes back is recorded again,
+    /// because which keys counted at a time is read from the order of the entries. Of a participant who publishes version after version
     /// those over the limit are used like any other and not kept: evidence can then lack a key that only they had.
     pub async fn note(&self, did: &ParticipantId, version: &Version, now: Timestamp) -> Result<(), StoreError> {
-        let owner = sha256(did.as_str().as_bytes());
-        let seen = [owner.as_bytes().as_slice(), version.digest.as_bytes()].concat();
-        if self.0.store().get(SEEN, &seen).await?.is_some() {
-            return Ok(());
-        }
-        if self.newer_than(&owner, now.minus(DAY)).await? >= MOST {
-            tracing::warn!(%did, document = %version.digest, "a version of this DID document is not kept: there were {MOST} others within a day");
-            return Ok(());
-        }
-        let time = now.millis().max(0).to_be_bytes();
-        let place = [owner.as_bytes().as_slice(), &time, version.digest.as_bytes()].concat();
-        let mut batch = Batch::new();
-        batch.insert(SEEN, seen, time);
-        batch.put(DOCUMENTS, place, version.bytes.clone());
-        let entry = Entry::new(Kind::DidDoc)
-            .with("did", did.as_str())
-            .of("document", &version.digest);
-        match self.0.commit(batch, entry, Vec::new(), now).await {
-            // Somebody else has just kept the same one.
-            Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
-            Err(error) => Err(error),
+        let hash = sha256(did.as_str().as_bytes());
+        let owner = *hash.as_bytes();
+        loop {
+            let newest = self.0.store().get(NEWEST, &owner).await?;
+            if newest
+                .as_ref()
+                .is_some_and(|item| item.value == version.digest.as_bytes())
+            {
+                return Ok(());
+            }
+            if self.newer_than(&hash, now.minus(DAY)).await? >= MOST {
+                tracing::warn!(%did, document = %version.digest, "a version of this DID document is not kept: there were {MOST} others within a day");
+                return Ok(());
+            }
+            let time = now.millis().max(0).to_be_bytes();
+            let place = [owner.as_slice(), &time, version.digest.as_bytes()].concat();
+            let mut batch = Batch::new();
+            let guard = newest.map_or(Guard::Absent, |item| Guard::At(item.version));
+            batch.require(NEWEST, owner, guard);
+            batch.put(NEWEST, owner, *version.digest.as_bytes());
+            batch.put(DOCUMENTS, place, version.bytes.clone());
+            let entry = Entry::new(Kind::DidDoc)
+                .with("did", did.as_str())
+                .of("document", &version.digest);
+            match self.0.commit(batch, entry, Vec::new(), now).await {
+                // Somebody else has just kept one, most likely the same.
+                Err(StoreError::Conflict { .. }) => {}
+                other => return other.map(drop),
+            }
         }
     }
 
@@ -133,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_version_is_kept_once_and_recorded_once_however_it_is_spelt() {
+    async fn a_version_is_recorded_once_however_it_is_spelt_and_again_when_it_comes_back() {
         let (history, log) = history();
         let did: ParticipantId = "did:web:a.example".parse().unwrap();
         let other: ParticipantId = "did:web:b.example".parse().unwrap();
@@ -151,14 +160,14 @@ mod tests {
             .await
             .unwrap();
         let kept = history.of(&did).await.unwrap();
-        let expected = [(10, &first), (30, &second)];
-        assert_eq!(kept.len(), 2);
+        let expected = [(10, &first), (30, &second), (40, &first)];
+        assert_eq!(kept.len(), 3);
         for ((time, version), (seconds, value)) in kept.iter().zip(expected) {
             assert_eq!((*time, version), (at(seconds), &Version::of(value).unwrap()));
         }
         let entries = log.entries(0, 10).await.unwrap();
-        assert_eq!(entries.len(), 3);
-        let (_, entry) = &entries[0];
+        assert_eq!(entries.len(), 4);
+        let (_, entry) = &entries[2];
         assert_eq!(entry["kind"], "did-doc");
         assert_eq!(entry["did"], "did:web:a.example");
         assert_eq!(entry["document"], Version::of(&first).unwrap().digest().to_string());

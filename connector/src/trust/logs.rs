@@ -47,11 +47,13 @@ pub(super) fn publish(service: &mut Value, key: &LogKey) {
 }
 
 impl Trust {
-    /// The keys that peers have published for a log with this origin, each with its owner's DID. A document that is not here is fetched
+    /// The keys that peers and members have published for a log with this origin, each with its owner's DID. A document that is not here is fetched
     /// only when its host is that of the origin, so that a caller without a name makes us fetch one at most.
     pub async fn logs(&self, origin: &str, now: Timestamp) -> Vec<(String, LogKey)> {
         let mut found = Vec::new();
-        for peer in self.peers().filter(|peer| self.is_held(peer)) {
+        let members = self.memberships().map(|memberships| memberships.peers(now));
+        let known = self.peers().cloned().chain(members.into_iter().flatten());
+        for peer in known.filter(|peer| self.is_held(peer)) {
             let known = self.resolver().cached(&peer.did, now, Duration::MAX);
             let may_be = match &known {
                 Some(document) => names(document, origin).is_some(),
@@ -60,7 +62,7 @@ impl Trust {
             if !may_be {
                 continue;
             }
-            if let Ok(document) = self.resolver().document(peer, now).await
+            if let Ok(document) = self.resolver().document(&peer, now).await
                 && let Some(key) = names(&document, origin)
             {
                 found.push((peer.did.to_string(), key));

@@ -25,6 +25,9 @@ pub use plain::{Identity, Token};
 pub use resolver::{Resolver, ResolverSettings};
 pub use spent::Spent;
 
+/// The header that carries a message's detached signature.
+pub use crate::jose::message::HEADER_NAME as SIGNATURE_HEADER;
+
 use crate::{
     dsp::ParticipantId,
     jose::{self, Binding, Digest, JoseError, Opened, Signer, Unverified, random},
@@ -38,9 +41,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::HashMap, sync::Arc};
 use url::Url;
-
-/// The header that carries a message's detached signature.
-pub const SIGNATURE_HEADER: &str = "x-jws-signature";
 
 /// A participant that the operator's configuration names.
 #[derive(Clone, Debug, PartialEq, Eq)]

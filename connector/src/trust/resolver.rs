@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 pub struct ResolverSettings {
     /// A cached document is used this long without asking again.
     pub fresh: Duration,
-    /// An unknown key id makes us ask again, but not more often than this.
+    /// An unknown key id, or a fetch that failed, makes us ask again, but not more often than this.
     pub retry: Duration,
 }
 
@@ -77,7 +77,8 @@ pub struct Resolver {
 /// whoever does not answer hold up everybody.
 #[derive(Default)]
 struct Turn {
-    one: Mutex<()>,
+    /// When the last fetch failed, if it did.
+    failed: Mutex<Option<Timestamp>>,
     failures: AtomicU64,
 }
 
@@ -167,15 +168,18 @@ impl Resolver {
     async fn fetch(&self, peer: &Peer, now: Timestamp, age: Duration) -> Result<Arc<Document>, DidError> {
         let turn = self.turn(&peer.did);
         let failures = turn.failures.load(Ordering::Relaxed);
-        let _one = turn.one.lock().await;
+        let mut failed = turn.failed.lock().await;
         if let Some(document) = self.cached(&peer.did, now, age) {
             return Ok(document);
         }
-        // Those who waited for a fetch that failed do not each wait for one more.
-        if turn.failures.load(Ordering::Relaxed) != failures {
+        // Those who waited for a fetch that failed do not each wait for one more, and neither do those who come a moment later: whoever
+        // names a peer whose host is down must not make us knock there each time.
+        let recently = failed.is_some_and(|failed| failed <= now && now.since(failed) < self.settings.retry);
+        if recently || turn.failures.load(Ordering::Relaxed) != failures {
             return Err(DidError::JustFailed);
         }
         let fetched = self.fetch_now(peer, now).await;
+        *failed = fetched.is_err().then_some(now);
         if fetched.is_err() {
             turn.failures.fetch_add(1, Ordering::Relaxed);
         }
@@ -227,5 +231,50 @@ impl Resolver {
         let value = dsp::json::parse(&response.body).map_err(|error| DidError::Document(error.to_string()))?;
         let document = Arc::new(Document::read(&peer.did, &value)?);
         Ok((document, Version::of(&value)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::{Log, LogSigner},
+        jose::SigningKey,
+        net::{self, Reach},
+        store::MemoryStore,
+        trust::{Identity, Signatures},
+    };
+
+    #[tokio::test]
+    async fn a_host_that_just_failed_is_not_asked_again_for_a_while() {
+        let signer = LogSigner::new("a.example/log", SigningKey::from_seed(&[1; 32]).unwrap()).unwrap();
+        let log = Arc::new(Log::new(Arc::new(MemoryStore::new()), signer));
+        let settings = ResolverSettings::default();
+        let client = Arc::new(Client::new(net::Settings::default()));
+        let resolver = Resolver::new(client, settings, History::new(log));
+        let peer = Peer {
+            did: "did:web:127.0.0.1%3A1".parse().unwrap(),
+            name: None,
+            identity: Identity::DspJws,
+            signatures: Signatures::Required,
+            address: None,
+            reach: Reach {
+                private: true,
+                http: false,
+            },
+        };
+        let begun = Timestamp::from_seconds(1_700_000_000);
+        let just_failed = async |now| matches!(resolver.document(&peer, now).await, Err(DidError::JustFailed));
+        assert!(!just_failed(begun).await, "nobody has asked before");
+        assert!(just_failed(begun).await);
+        assert!(matches!(
+            resolver.key(&peer, "did:web:127.0.0.1%3A1#k1", begun).await,
+            Err(DidError::JustFailed)
+        ));
+        assert!(!just_failed(begun.plus(settings.retry)).await, "it may be back");
+        assert!(
+            !just_failed(begun).await,
+            "a clock that is set back does not make it last longer"
+        );
     }
 }

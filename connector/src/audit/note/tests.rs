@@ -133,6 +133,18 @@ fn signatures_of_others_are_ignored_and_a_wrong_one_of_ours_refuses_the_note() {
 }
 
 #[test]
+fn a_signature_that_is_repeated_counts_once() {
+    let me = signer("a.example/log", 1);
+    let mut note = me.sign("hello\n".into()).unwrap();
+    let one = note.clone();
+    for _ in 0..90 {
+        note.add(one.signatures()[0].clone());
+    }
+    assert_eq!(me.key().verify(&note), Ok(()));
+    assert_eq!(note.signed_by(me.key()), one);
+}
+
+#[test]
 fn a_cosignature_says_when_the_newest_was_made_and_never_before_the_epoch() {
     let (log, witness) = (signer("a.example/log", 1), signer("b.example/log", 2));
     let mut note = log.sign("hello\n".into()).unwrap();

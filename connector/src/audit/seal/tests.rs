@@ -53,8 +53,7 @@ async fn fill(log: &Log, entries: u64) {
 async fn cosign(log: &Log, by: &LogSigner) {
     let signed = log.signed(log.sealed_size().await.unwrap()).await.unwrap();
     let cosignature = by.cosign(signed.note(), now()).unwrap();
-    let size = signed.checkpoint().size;
-    log.add_cosignature(size, by.key(), cosignature).await.unwrap();
+    log.add_cosignature(&signed, by.key(), cosignature).await.unwrap();
 }
 
 async fn convinces(log: &Log, index: u64) -> u64 {
@@ -68,6 +67,7 @@ async fn convinces(log: &Log, index: u64) -> u64 {
 #[tokio::test]
 async fn every_entry_is_proved_in_every_tree_and_the_whole_verifies() {
     let log = log();
+    let mut roots = vec![(0, Digest::EMPTY)];
     assert_eq!((log.seal().await.unwrap(), log.checkpoint().await.unwrap()), (0, None));
     for (more, size) in [(1, 1), (254, 255), (1, 256), (1, 257), (400, 657)] {
         fill(&log, more).await;
@@ -78,20 +78,17 @@ async fn every_entry_is_proved_in_every_tree_and_the_whole_verifies() {
         }
         let verified = log.verify().await.unwrap();
         assert_eq!((verified.entries, verified.sealed), (size, size));
+        roots.push((size, log.newest().await.unwrap().unwrap().checkpoint().root));
     }
     let verified = log.verify().await.unwrap();
-    assert_eq!((verified.checkpoints, verified.tiles, verified.cosignatures), (5, 4, 0));
+    assert_eq!((verified.checkpoints, verified.tiles, verified.cosignatures), (1, 4, 0));
     let mut frontier = Frontier::new();
     for (_, bytes) in log.raw_entries(0, 1000).await.unwrap() {
         frontier.append(leaf_hash(&bytes));
     }
     assert_eq!(verified.root, frontier.root().to_string());
-    for old in [0, 1, 255, 256, 257, 657] {
+    for (old, older) in roots {
         let proof = log.consistency(old, 657).await.unwrap();
-        let older = match old {
-            0 => Digest::EMPTY,
-            _ => log.signed(old).await.unwrap().checkpoint().root,
-        };
         assert!(
             merkle::verify_consistency(old, &older, 657, &frontier.root(), &proof),
             "{old}"
@@ -150,7 +147,52 @@ async fn a_restart_goes_on_from_the_tiles() {
     }
     let log = Log::new(store, sealer());
     assert_eq!(log.seal().await.unwrap(), 1001);
-    assert_eq!(log.verify().await.unwrap().checkpoints, 3);
+    assert_eq!(log.verify().await.unwrap().checkpoints, 1);
+}
+
+#[tokio::test]
+async fn of_older_checkpoints_only_those_that_were_cosigned_are_kept() {
+    let log = log();
+    let mut asked = None;
+    for size in 1..=6 {
+        fill(&log, 1).await;
+        log.seal().await.unwrap();
+        match size {
+            2 => cosign(&log, &witness(5)).await,
+            4 => asked = log.newest().await.unwrap(),
+            _ => {}
+        }
+    }
+    let kept = async |size| log.signed(size).await.is_ok();
+    let mut sizes = Vec::new();
+    for size in 1..=6 {
+        sizes.push(kept(size).await);
+    }
+    assert_eq!(sizes, [false, true, false, false, false, true]);
+    // A witness that took its time still counts: its checkpoint comes back with its signature.
+    let asked = asked.unwrap();
+    let cosignature = witness(6).cosign(asked.note(), now()).unwrap();
+    log.add_cosignature(&asked, witness(6).key(), cosignature)
+        .await
+        .unwrap();
+    assert!(kept(4).await);
+    assert_eq!(convinces(&log, 3).await, 4);
+    assert_eq!(convinces(&log, 0).await, 4);
+    let verified = log.verify().await.unwrap();
+    assert_eq!((verified.checkpoints, verified.cosignatures), (3, 2));
+}
+
+#[tokio::test]
+async fn a_proof_under_a_checkpoint_that_was_superseded_still_convinces() {
+    let log = log();
+    fill(&log, 300).await;
+    log.seal().await.unwrap();
+    let checkpoint = log.covering(7).await.unwrap();
+    fill(&log, 300).await;
+    log.seal().await.unwrap();
+    let text = log.proof_under(7, &checkpoint).await.unwrap().to_text();
+    let verified = verify(&text, &log.entry(7).await.unwrap().unwrap(), sealer().key()).unwrap();
+    assert_eq!(verified.checkpoint().checkpoint().size, 300);
 }
 
 /// A store that fails at some commit and at every later one, as a crash does.
@@ -285,7 +327,9 @@ async fn a_wrong_cosignature_is_not_kept() {
     log.seal().await.unwrap();
     let signed = log.signed(10).await.unwrap();
     let cosignature = witness(5).cosign(signed.note(), now()).unwrap();
-    let other = log.add_cosignature(10, witness(6).key(), cosignature.clone()).await;
+    let other = log
+        .add_cosignature(&signed, witness(6).key(), cosignature.clone())
+        .await;
     assert!(matches!(
         other,
         Err(AuditError::Cosignature {
@@ -294,7 +338,7 @@ async fn a_wrong_cosignature_is_not_kept() {
         })
     ));
     let of_other_text = witness(5).cosign(&sealer().sign("x\n".into()).unwrap(), now()).unwrap();
-    let other = log.add_cosignature(10, witness(5).key(), of_other_text).await;
+    let other = log.add_cosignature(&signed, witness(5).key(), of_other_text).await;
     assert!(matches!(
         other,
         Err(AuditError::Cosignature {
@@ -302,19 +346,21 @@ async fn a_wrong_cosignature_is_not_kept() {
             ..
         })
     ));
+    let foreign = SignedCheckpoint::sign(&witness(7), 10, Digest::EMPTY).unwrap();
     assert!(matches!(
-        log.add_cosignature(9, witness(5).key(), cosignature).await,
-        Err(AuditError::Missing(9))
+        log.add_cosignature(&foreign, witness(5).key(), cosignature).await,
+        Err(AuditError::Checkpoint { size: 10, .. })
     ));
     assert!(log.cosignatures(10).await.unwrap().is_empty());
 }
 
-/// A log of 600 entries in two checkpoints, the second one cosigned, with one write made behind its back.
+/// A log of 600 entries in two checkpoints, both cosigned, with one write made behind its back.
 async fn tampered(write: Write) -> Result<super::super::Verification, AuditError> {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let log = Log::new(store.clone(), sealer());
     fill(&log, 300).await;
     log.seal().await.unwrap();
+    cosign(&log, &witness(5)).await;
     fill(&log, 300).await;
     log.seal().await.unwrap();
     cosign(&log, &witness(5)).await;
@@ -351,7 +397,7 @@ async fn whatever_is_changed_on_disk_is_named() {
             .to_string()
     };
     let cosigned = [cosigned_key(600).as_slice(), b"w5.example/log"].concat();
-    let cases: [(&str, Write, Expected); 17] = [
+    let cases: [(&str, Write, Expected); 18] = [
         ("an entry", put(ENTRIES, number_key(0), b"{}"), |e| {
             matches!(e, AuditError::Tile(Tile { level: 0, index: 0 }))
         }),
@@ -402,15 +448,7 @@ async fn whatever_is_changed_on_disk_is_named() {
         (
             "a checkpoint over more than there is",
             put(CHECKPOINTS, number_key(700), own(700).as_bytes()),
-            |e| {
-                matches!(
-                    e,
-                    AuditError::Truncated {
-                        sealed: 700,
-                        found: 605
-                    }
-                )
-            },
+            |e| matches!(e, AuditError::NotNewest(700)),
         ),
         (
             "no newest checkpoint",
@@ -420,8 +458,11 @@ async fn whatever_is_changed_on_disk_is_named() {
         (
             "another newest checkpoint",
             put(NEWEST, Vec::new(), &number_key(300)),
-            |e| matches!(e, AuditError::Missing(300)),
+            |e| matches!(e, AuditError::NotNewest(600)),
         ),
+        ("no newest", Write::Delete(NEWEST, Vec::new()), |e| {
+            matches!(e, AuditError::NotNewest(300))
+        }),
         (
             "a cosignature",
             put(
@@ -460,6 +501,78 @@ async fn a_log_that_was_changed_behind_its_back_is_not_sealed_on() {
         Log::new(store, sealer()).seal().await,
         Err(AuditError::Unreadable(10))
     ));
+}
+
+#[tokio::test]
+async fn a_log_whose_end_is_gone_is_named() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let log = Log::new(store.clone(), sealer());
+    fill(&log, 10).await;
+    log.seal().await.unwrap();
+    let mut batch = Batch::new();
+    for number in 7..10 {
+        batch.delete(ENTRIES, number_key(number));
+    }
+    store.commit(batch).await.unwrap();
+    assert!(matches!(
+        log.verify().await,
+        Err(AuditError::Truncated { sealed: 10, .. })
+    ));
+}
+
+/// Whoever can write to the store and has no key makes a log of his own, tiles and all, and waits for the next start to have it signed.
+#[tokio::test]
+async fn a_log_that_was_made_without_the_key_is_not_sealed_on() {
+    let forger = LogSigner::new(sealer().key().name(), SigningKey::from_seed(&[9; 32]).unwrap()).unwrap();
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let log = Log::new(store.clone(), forger.clone());
+    fill(&log, 300).await;
+    log.seal().await.unwrap();
+    let log = Log::new(store.clone(), sealer());
+    fill(&log, 1).await;
+    assert!(matches!(
+        log.seal().await,
+        Err(AuditError::Checkpoint { size: 300, .. })
+    ));
+    // Nor does he get far by hiding which checkpoint is the newest.
+    let mut batch = Batch::new();
+    batch.delete(NEWEST, []);
+    store.commit(batch).await.unwrap();
+    assert!(matches!(log.seal().await, Err(AuditError::NotNewest(300))));
+    let mut batch = Batch::new();
+    batch.put(NEWEST, [], 300_u64.to_be_bytes());
+    batch.delete(CHECKPOINTS, number_key(300));
+    store.commit(batch).await.unwrap();
+    assert!(matches!(log.seal().await, Err(AuditError::Missing(300))));
+}
+
+#[tokio::test]
+async fn a_new_address_and_a_key_that_is_known_from_before_break_nothing() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let of = |address: &str, secret: u8| LogSigner::of(address, &HmacKey::new(&[secret; 32])).unwrap();
+    let signers = [
+        of("https://a.example", 3),
+        of("https://b.example", 3),
+        of("https://b.example", 4),
+    ];
+    let past = vec![signers[1].key().clone()];
+    for (signer, past, size) in [
+        (&signers[0], &Vec::new(), 5),
+        (&signers[1], &Vec::new(), 10),
+        (&signers[2], &past, 15),
+        (&signers[2], &past, 20),
+    ] {
+        let log = Log::new(store.clone(), signer.clone()).signed_before_by(past.clone());
+        fill(&log, 5).await;
+        assert_eq!(log.seal().await.unwrap(), size);
+        cosign(&log, &witness(5)).await;
+        if size == 10 {
+            let other = Log::new(store.clone(), signers[2].clone());
+            assert!(matches!(other.verify().await, Err(AuditError::Checkpoint { .. })));
+        }
+    }
+    let log = Log::new(store, signers[2].clone()).signed_before_by(past);
+    assert_eq!(log.verify().await.unwrap().checkpoints, 4);
 }
 
 #[tokio::test]

@@ -170,6 +170,54 @@ async fn who_claims_the_origin_of_another_has_a_history_of_his_own() {
 }
 
 #[tokio::test]
+async fn another_peer_that_publishes_the_same_key_begins_no_second_history() {
+    let mut rig = Rig::new();
+    rig.add(&submission(&rig.log, 0, 8, 0)).await.unwrap();
+    let (owner, accomplice) = (
+        rig.keys[0].clone(),
+        ("did:web:b.example".to_owned(), rig.log.key().clone()),
+    );
+    for keys in [
+        vec![owner.clone(), accomplice.clone()],
+        vec![accomplice.clone(), owner.clone()],
+        vec![accomplice.clone()],
+    ] {
+        rig.keys = keys;
+        let fork = rig.add(&submission(&rig.log, 0, 20, 7)).await;
+        assert_eq!(fork, Err(Refusal::OtherSize(8)));
+        let fork = rig.add(&submission(&rig.log, 8, 20, 7)).await;
+        assert_eq!(fork, Err(Refusal::Inconsistent));
+    }
+    // The accomplice has cosigned checkpoints of a log of its own under this origin: the two do not become one.
+    let own = signer("a.example/log", 9);
+    rig.keys = vec![(accomplice.0.clone(), own.key().clone())];
+    rig.add(&submission(&own, 0, 30, 7)).await.unwrap();
+    rig.keys = vec![owner.clone(), accomplice];
+    for old in [8, 30] {
+        let fork = rig.add(&submission(&rig.log, old, 40, 7)).await;
+        assert_eq!(fork, Err(Refusal::Contested));
+    }
+    rig.keys = vec![owner];
+    assert!(rig.add(&submission(&rig.log, 8, 9, 0)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_is_known_is_cosigned_again_without_a_commit() {
+    let rig = Rig::new();
+    rig.add(&submission(&rig.log, 0, 8, 0)).await.unwrap();
+    let place = format!("did:web:a.example\0{}", rig.log.key().name());
+    let version = async || {
+        let item = rig.witness.store.get(WITNESSED, place.as_bytes()).await.unwrap();
+        item.unwrap().version
+    };
+    let before = version().await;
+    for _ in 0..3 {
+        assert!(rig.add(&submission(&rig.log, 8, 8, 0)).await.is_ok());
+    }
+    assert_eq!(version().await, before);
+}
+
+#[tokio::test]
 async fn a_new_key_of_the_same_owner_does_not_begin_a_new_history() {
     let mut rig = Rig::new();
     rig.add(&submission(&rig.log, 0, 8, 0)).await.unwrap();

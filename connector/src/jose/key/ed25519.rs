@@ -1,21 +1,13 @@
 //! Ed25519 keys as bare bytes (RFC 8032 §5.1.5), for formats that know neither JWK nor PKCS#8: signed notes.
 
-use super::{KeyError, Point, SigningKey, VerifyingKey};
-use crate::jose::base64url;
-use base64::{Engine, prelude::BASE64_STANDARD};
+use super::{Algorithm, KeyError, Point, SigningKey, VerifyingKey};
+use crate::jose::{base64url, pkcs8};
 use serde_json::json;
-
-/// What stands before the seed in PKCS#8 (RFC 8410 §7).
-const PKCS8_HEAD: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
 
 impl SigningKey {
     /// The Ed25519 key pair of a seed: 32 bytes that nobody else knows. The same seed gives the same key.
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, KeyError> {
-        let der = [PKCS8_HEAD.as_slice(), seed].concat();
-        let body = BASE64_STANDARD.encode(der);
-        Self::from_pem(format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n").as_bytes())
+        Self::from_der(&pkcs8::wrap(Algorithm::EdDsa, seed))
     }
 }
 

@@ -309,14 +309,19 @@ impl Memberships {
         Ok(Some(token))
     }
 
+    fn all(&self, now: Timestamp) -> impl Iterator<Item = Arc<Member>> {
+        let known: Vec<ParticipantId> = self.state().members.keys().cloned().collect();
+        known.into_iter().filter_map(move |did| self.member(&did, now))
+    }
+
+    /// The members that are known now, as peers.
+    pub fn peers(&self, now: Timestamp) -> impl Iterator<Item = Arc<Peer>> {
+        self.all(now).map(|member| member.peer.clone())
+    }
+
     /// The members that are known now, by DID.
     pub fn members(&self, now: Timestamp) -> Vec<MemberView> {
-        let known: Vec<ParticipantId> = self.state().members.keys().cloned().collect();
-        let mut views: Vec<MemberView> = known
-            .iter()
-            .filter_map(|did| self.member(did, now))
-            .map(|member| member.view())
-            .collect();
+        let mut views: Vec<MemberView> = self.all(now).map(|member| member.view()).collect();
         views.sort_by(|one, other| one.did.cmp(&other.did));
         views
     }
