@@ -433,9 +433,7 @@ impl Trust {
     ) -> Result<Verified<Bytes>, TrustError> {
         let checked = unverified.check(self.me().as_str(), binding, now)?;
         let key = self.resolver.key(&sender, checked.kid(), now).await?;
-        if let Some(memberships) = &self.memberships
-            && memberships.is_revoked(&key.thumbprint(), now)
-        {
+        if self.is_revoked(&key.thumbprint(), now) {
             return Err(TrustError::RevokedKey);
         }
         let opened = checked.verify(&key, &body)?;

@@ -133,6 +133,10 @@ fn did_web_maps_to_its_document() {
 #[test]
 fn did_web_that_would_reach_elsewhere_is_refused() {
     for bad in [
+        "did:web:a.example:b#c",
+        "did:web:a.example:b?c",
+        "did:web:a.example:b:%2e%2e:c",
+        "did:web:a.example:%2E%2E",
         "did:key:z6Mk",
         "did:web:a.example%2Fx",
         "did:web:a@b.example",
