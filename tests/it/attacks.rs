@@ -113,7 +113,9 @@ async fn repel(group: &str, target: &Connector, peer: &Peer, attacks: Vec<Attack
             let from = before[0]["auditEntries"].as_u64().unwrap_or_default();
             let recorded = target.get(&format!("/v1/audit/entries?from={from}")).await;
             let name = &attack.name;
-            failed.push(format!("{name}: changed\n{before}\nto\n{after}\nand recorded {recorded}"));
+            failed.push(format!(
+                "{name}: changed\n{before}\nto\n{after}\nand recorded {recorded}"
+            ));
         }
     }
     assert!(

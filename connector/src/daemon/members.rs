@@ -28,7 +28,7 @@ pub(super) async fn memberships(
         .map_err(|error| DaemonError::Setting(error.to_string()))?;
     let (me, client, resolver, log) = (config.did.clone(), client.clone(), resolver.clone(), log.clone());
     Ok(Some(Arc::new(
-        Memberships::load(settings, me, client, resolver, log).await?,
+        Memberships::load(settings, me, client, resolver, log, clock::now()).await?,
     )))
 }
 

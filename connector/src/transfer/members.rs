@@ -59,7 +59,8 @@ impl Transfers {
                     tracing::info!(pid = %record.core.pid, peer = %record.core.peer, "its claims have changed; the stream is opened again");
                     self.halt(&record);
                 }
-                Ok(_) => {}
+                // Who could not be asked now, because strangers take all turns, loses nothing by that.
+                Ok(_) | Err(TrustError::NotAMember(NotAMember::Busy)) => {}
                 Err(TrustError::NotAMember(why)) if why.is_final() => self.end(&record, &why, now).await,
                 Err(_) => self.halt(&record),
             }

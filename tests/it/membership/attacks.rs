@@ -195,6 +195,7 @@ async fn an_issuer_issues_what_the_list_lets_it_and_nothing_else() {
 fn status_list(signer: &Signer, address: &str, encoded: Option<&str>) -> String {
     let mut claims = StatusList::claims(&address.parse().unwrap(), signer.did(), &Bits::clear()).unwrap();
     claims.insert("@context".into(), json!([CONTEXT]));
+    claims.insert("validFrom".into(), json!(clock::now()));
     if let Some(encoded) = encoded {
         claims["credentialSubject"]["encodedList"] = encoded.into();
     }
@@ -228,9 +229,10 @@ async fn status_lists_that_are_not_the_issuers_or_are_bombs_admit_nobody() {
         ("oversized", "x".repeat(200_000)),
     ] {
         write(&list);
-        // One that it knows from before would count until its end; a start begins without any.
+        // One that it knows from before would count until its end; without its store it knows none.
         let lycee = realm.world.get_mut("lycee");
         lycee.stop();
+        fs::remove_dir_all(lycee.dir.join("store")).unwrap();
         lycee.start().await;
         let (code, answer) = catalog(realm.get("agence"), realm.get("lycee")).await;
         assert_eq!(code, 502, "{name}: {answer}");

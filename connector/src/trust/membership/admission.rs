@@ -24,6 +24,14 @@ impl Memberships {
         if let Some(member) = self.at_hand(did, now)? {
             return Ok(member);
         }
+        match self.renewed(did, now).await {
+            // Anybody can keep all turns taken by naming strangers. What a member showed before counts until it is its turn.
+            Err(NotAMember::Busy) => self.member(did, now).ok_or(NotAMember::Busy),
+            other => other,
+        }
+    }
+
+    async fn renewed(&self, did: &ParticipantId, now: Timestamp) -> Result<Arc<Member>, NotAMember> {
         let turn = self.lookups.enter(did).await?;
         // Whoever had the turn before may have found out.
         if let Some(member) = self.at_hand(did, now)? {
@@ -56,7 +64,7 @@ impl Memberships {
     }
 
     /// What is known without asking anybody; nothing where it is time to ask.
-    fn at_hand(&self, did: &ParticipantId, now: Timestamp) -> Result<Option<Arc<Member>>, NotAMember> {
+    pub(super) fn at_hand(&self, did: &ParticipantId, now: Timestamp) -> Result<Option<Arc<Member>>, NotAMember> {
         let signed = self.list(now)?;
         if signed.list.revoked_members.contains(did) {
             return Err(NotAMember::Removed);
@@ -71,7 +79,7 @@ impl Memberships {
         }
     }
 
-    fn know(&self, member: Member) -> Arc<Member> {
+    pub(super) fn know(&self, member: Member) -> Arc<Member> {
         let member = Arc::new(member);
         self.lookups.forgive(&member.peer.did);
         self.state_mut().members.insert(member.peer.did.clone(), member.clone());
@@ -105,19 +113,15 @@ impl Memberships {
         let token = self.get(address, MAX_PRESENTATION).await.map_err(refusal)?;
         let presented = presentation::open(&token, did.as_str(), document, self.me.as_str(), now)
             .map_err(|error| NotAMember::Refused(error.to_string()))?;
-        let (mut held, mut first) = (Vec::new(), None);
+        let (mut held, mut reasons) = (Vec::new(), Vec::new());
         for credential in presented {
             match self.accept(&credential, did, now).await {
                 Ok(credential) => held.push(credential),
-                Err(why) => drop(first.get_or_insert(why)),
+                Err(why) => reasons.push(why),
             }
         }
         let counting: Vec<&Held> = held.iter().collect();
-        let member = Member::of(peer, &held, &counting, now).ok_or_else(|| match first {
-            None => NotAMember::Refused("it presents no membership credential".to_owned()),
-            Some(why) if why.is_final() => NotAMember::Refused(format!("its credential does not count: {why}")),
-            Some(why) => NotAMember::Unreachable(why.to_string()),
-        })?;
+        let member = Member::of(peer, &held, &counting, now).ok_or_else(|| why_none_counts(reasons))?;
         let kept = self.resolver.keep(stranger, now).await;
         kept.map_err(|error| refusal(error.into()))?;
         Ok(member)
@@ -132,12 +136,14 @@ impl Memberships {
     ) -> Result<Held, Unaccepted> {
         let (credential, jkt) = self.verified(token, now).await?;
         let held = Held::read(&credential, jkt, subject.as_str())?;
+        let signed = self.list(now).map_err(RefreshError::from)?;
         for entry in &held.status {
-            if !self.state().statuses.contains_key(&entry.list) {
-                self.renew_status(&entry.list, &held.issuer, now).await?;
+            let known = self.state().statuses.get(&entry.list).cloned();
+            if !known.is_some_and(|known| known.counts(&signed.list, now)) {
+                let renewed = self.renew_status(&entry.list, &held.issuer, now).await;
+                renewed.map_err(|error| Unaccepted::Status(entry.list.to_string(), error))?;
             }
         }
-        let signed = self.list(now).map_err(RefreshError::from)?;
         self.judge(&held, &signed.list, now)?;
         Ok(held)
     }
@@ -148,6 +154,8 @@ impl Memberships {
 pub(super) enum Unaccepted {
     #[error(transparent)]
     Fetched(#[from] RefreshError),
+    #[error("its status list {0} is not to be had: {1}")]
+    Status(String, RefreshError),
     #[error(transparent)]
     Discounted(#[from] Discounted),
 }
@@ -156,9 +164,20 @@ impl Unaccepted {
     pub(super) fn is_final(&self) -> bool {
         match self {
             Self::Fetched(error) => error.is_final(),
-            Self::Discounted(Discounted::NoStatus(_)) => false,
-            Self::Discounted(_) => true,
+            // Whatever is wrong with the list, it is not the credential's fault.
+            Self::Status(..) => false,
+            Self::Discounted(error) => error.is_final(),
         }
+    }
+}
+
+/// Why nothing that somebody showed makes it a member. As long as one of the reasons may pass, that is the one.
+pub(super) fn why_none_counts(reasons: Vec<Unaccepted>) -> NotAMember {
+    let passing = reasons.iter().position(|why| !why.is_final());
+    match reasons.into_iter().nth(passing.unwrap_or_default()) {
+        None => NotAMember::Refused("it presents no membership credential".to_owned()),
+        Some(why) if passing.is_some() => NotAMember::Unreachable(why.to_string()),
+        Some(why) => NotAMember::Refused(format!("its credential does not count: {why}")),
     }
 }
 
