@@ -399,7 +399,8 @@ pub(super) fn period<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Durat
     deserializer.deserialize_str(Visitor)
 }
 
-fn parse_period(text: &str) -> Option<Duration> {
+/// A whole number and its unit.
+pub(crate) fn parse_period(text: &str) -> Option<Duration> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(unit)?;
     let number: u64 = number.parse().ok()?;
