@@ -22,7 +22,7 @@ use crate::{
         did::{self, DidError},
         membership::{
             LIST_FILE,
-            held::{MEMBERSHIP, ROLE},
+            held::{MEMBERSHIP, ROLE, ROLE_CLAIMS},
             list::{Issuer, ListError, MAX_VALIDITY, Signed, TrustList},
             status::{StatusEntry, StatusError, StatusList},
         },
@@ -187,6 +187,13 @@ impl Authority {
         {
             return Err(invalid(format!(
                 "{name:?} is not a name for a claim: a letter, then letters, digits, - and _"
+            )));
+        }
+        let unread = |name: &&String| wanted.r#type == ROLE && !ROLE_CLAIMS.contains(&name.as_str());
+        if let Some(name) = wanted.claims.keys().find(unread) {
+            return Err(invalid(format!(
+                "{name:?} belongs into a membership credential: of a role credential nobody reads more than {}",
+                ROLE_CLAIMS.join(" and ")
             )));
         }
         did::document_url(&wanted.subject)?;

@@ -318,5 +318,13 @@ fn a_claim_needs_a_name_that_policies_can_ask_for() {
             "{name:?}"
         );
     }
+    let mut role = wanted(SUBJECT);
+    role.r#type = ROLE;
+    assert!(
+        matches!(authority.issue(&role, now()), Err(AuthorityError::Invalid(why)) if why.contains("legalName")),
+        "nobody would read it"
+    );
     assert_eq!(authority.register().next_index, 0, "no bit was taken");
+    role.claims.remove("legalName");
+    assert!(authority.issue(&role, now()).is_ok());
 }

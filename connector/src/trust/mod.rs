@@ -19,7 +19,7 @@ pub use history::History;
 pub use keys::{KeyState, Keyring, Keys, OwnKey};
 pub use logs::PublishedLog;
 pub use membership::{Memberships, NotAMember};
-pub use parties::Party;
+pub use parties::{Party, Standings};
 pub use pins::{Pin, Pins};
 pub use plain::{Identity, Token};
 pub use resolver::{Resolver, ResolverSettings};

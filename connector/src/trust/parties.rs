@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{dsp::ParticipantId, jose::Digest};
 use policy::{Claims, Timestamp};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
+
+/// Whether each of some participants is one to deal with now, and why not.
+pub type Standings = HashMap<ParticipantId, Result<(), TrustError>>;
 
 /// A participant, and what is verified about it: what policies are asked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,15 @@ impl Trust {
         match (self.peers.get(did), &self.memberships) {
             (Some(peer), _) => Ok(peer.clone()),
             (None, Some(memberships)) => Ok(memberships.admit(did, now).await?.peer.clone()),
+            (None, None) => Err(TrustError::UnknownPeer),
+        }
+    }
+
+    /// Whether a participant is one to deal with, as far as that is known without asking anybody.
+    pub fn standing(&self, did: &ParticipantId, now: Timestamp) -> Result<(), TrustError> {
+        match (self.peers.get(did), &self.memberships) {
+            (Some(_), _) => Ok(()),
+            (None, Some(memberships)) => Ok(memberships.standing(did, now)?),
             (None, None) => Err(TrustError::UnknownPeer),
         }
     }

@@ -123,7 +123,7 @@ impl Memberships {
 
     /// Fetches the status list of an issuer that is on the trust list.
     pub(super) async fn renew_status(&self, url: &Url, issuer: &str, now: Timestamp) -> Result<(), RefreshError> {
-        let token = self.get(url, credential::MAX_CREDENTIAL).await?;
+        let token = self.get(url, credential::MAX_CREDENTIAL, self.settings.reach).await?;
         let (credential, jkt) = self.verified(&token, now).await?;
         if credential.issuer() != issuer || !credential.types().iter().any(|name| name == LIST_CREDENTIAL) {
             return Err(StatusError::WrongList.into());

@@ -168,6 +168,8 @@ struct State {
     seen: Option<Seen>,
     problem: Option<String>,
     members: HashMap<ParticipantId, Arc<Member>>,
+    /// Why somebody with whom something was agreed or done is a member no more.
+    out: HashMap<ParticipantId, NotAMember>,
     /// Keys of issuers by their id.
     keys: HashMap<String, IssuerKey>,
     statuses: HashMap<Url, Arc<KnownStatus>>,

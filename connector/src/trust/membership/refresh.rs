@@ -10,7 +10,7 @@ use crate::{
     audit::{Entry, Kind},
     dsp::ParticipantId,
     jose::{CredentialError, Digest, VerifyingKey, token},
-    net::{NetError, Request},
+    net::{NetError, Reach, Request},
     store::{Batch, Store, StoreError, Table},
     trust::did::DidError,
 };
@@ -128,7 +128,9 @@ impl Memberships {
     }
 
     async fn renew_list(&self, now: Timestamp) -> Result<(), RefreshError> {
-        let token = self.get(&self.settings.list, token::MAX_LEN).await?;
+        let token = self
+            .get(&self.settings.list, token::MAX_LEN, self.settings.reach)
+            .await?;
         let authority = self.stranger(&self.settings.authority);
         let document = self.resolver.document(&authority, now).await?;
         let open = |document| Signed::open(&token, &self.settings.authority, &self.settings.root, document);
@@ -270,6 +272,7 @@ impl Memberships {
         if self.state_mut().members.remove(did).is_none() {
             return;
         }
+        self.note_out(did, why);
         tracing::warn!(member = %did, reason = %why, "no longer a member");
         let entry = Entry::new(Kind::MemberRemoved)
             .with("member", did.as_str())
@@ -280,13 +283,13 @@ impl Memberships {
     }
 
     /// Fetches a text of at most `limit` bytes.
-    pub(super) async fn get(&self, url: &Url, limit: usize) -> Result<String, RefreshError> {
+    pub(super) async fn get(&self, url: &Url, limit: usize, reach: Reach) -> Result<String, RefreshError> {
         let request = Request {
             method: Method::GET,
             url: url.clone(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
-            reach: self.settings.reach,
+            reach,
         };
         let answer = tokio::time::timeout(PATIENCE, self.client.send_within(request, limit)).await;
         let response = answer.map_err(|_| RefreshError::Late(url.to_string()))??;

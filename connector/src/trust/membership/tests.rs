@@ -322,3 +322,37 @@ async fn who_was_expelled_meanwhile_is_not_brought_back_by_an_older_judgement() 
     assert_eq!(memberships.replace(&known, Err(NotAMember::Removed)), None);
     assert!(memberships.member(&did(MEMBER), now()).is_some());
 }
+
+#[tokio::test]
+async fn why_somebody_is_out_is_known_until_it_is_in_again() {
+    let memberships = with(
+        signed(2, |_| {}),
+        &[credential(MEMBERSHIP, "A", "2026-12-31T00:00:00Z")],
+    )
+    .await;
+    let standing = |seconds| memberships.standing(&did(MEMBER), now().plus(Duration::from_secs(seconds)));
+    let known = memberships.member(&did(MEMBER), now()).unwrap();
+    assert_eq!(
+        (standing(0), standing(3_600)),
+        (Ok(()), Ok(())),
+        "also when it is time to ask it again"
+    );
+    let why = NotAMember::Refused("its credential was revoked".into());
+    memberships.expel(&did(MEMBER), &why, now()).await;
+    // Longer than a refusal is remembered.
+    assert_eq!((standing(0), standing(3_600)), (Err(why.clone()), Err(why)));
+    memberships.know(Member::clone(&known));
+    assert_eq!(standing(0), Ok(()));
+    let stranger = did("did:web:nobody.example");
+    assert_eq!(
+        memberships.standing(&stranger, now()),
+        Ok(()),
+        "who is not known may be one"
+    );
+    memberships.note_out(&stranger, &NotAMember::Unreachable(String::new()));
+    assert_eq!(
+        memberships.standing(&stranger, now()),
+        Ok(()),
+        "what may pass is not remembered"
+    );
+}
