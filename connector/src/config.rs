@@ -9,6 +9,7 @@ mod membership;
 mod sample;
 
 pub use check::{Problem, Severity};
+pub(crate) use file::parse_period;
 pub use gaia_x::{Certificates, GaiaX};
 pub use keys::{Key, KeyFile};
 pub use membership::Membership;

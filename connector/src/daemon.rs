@@ -347,7 +347,7 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     watch(&tasks, "the search for witnesses", witnesses.run());
     let dispatcher = Arc::new(Dispatcher {
         peers,
-        contracts,
+        contracts: contracts.clone(),
         transfers: transfers.clone(),
         log: log.clone(),
         queue,
@@ -372,7 +372,14 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     });
     watch(&tasks, "the pushes", pusher.run());
     if let Some(memberships) = memberships {
-        tasks.spawn(members::keep(memberships, transfers.clone(), stop.clone()));
+        let (trust, transfers) = (trust.clone(), transfers.clone());
+        let keeper = members::Keeper {
+            memberships,
+            trust,
+            contracts,
+            transfers,
+        };
+        tasks.spawn(keeper.run(stop.clone()));
     }
     tasks.spawn(seal(log.clone(), stop.clone()));
     tasks.spawn(sweep(store.clone(), stop.clone()));

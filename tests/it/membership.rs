@@ -277,6 +277,7 @@ async fn membership_that_ends_stops_the_stream_within_the_refresh_on_both_sides(
     let agreement = agence.negotiate(lycee).await;
     let pid = agence.transfer(&agreement).await;
     received_at_least(agence, &pid, 50).await;
+    assert!(lycee.get("/v1/agreements").await["agreements"][0]["withoutForce"].is_null());
     let theirs = text(&agence.get(&format!("/v1/transfers/{pid}")).await, "peerPid");
 
     let begun = Instant::now();
@@ -294,6 +295,8 @@ async fn membership_that_ends_stops_the_stream_within_the_refresh_on_both_sides(
     agence.transfer_until(&pid, "TERMINATED").await;
 
     // Nothing more is agreed with it, and what was agreed has no force.
+    let force = lycee.get("/v1/agreements").await["agreements"][0]["withoutForce"].clone();
+    assert!(force.to_string().contains("removed it from its members"), "{force}");
     let (status, answer) = catalog(agence, lycee).await;
     assert_eq!(status, 502, "{answer}");
     assert!(answer.to_string().contains("401"), "{answer}");
@@ -340,15 +343,97 @@ async fn membership_survives_a_restart_without_the_authority_until_the_list_expi
     lycee.start().await;
     let membership = lycee.get("/v1/status").await["membership"].clone();
     assert_eq!(
-        (&membership["admits"], &membership["sequence"]),
-        (&json!(true), &sequence),
+        (
+            &membership["admits"],
+            &membership["sequence"],
+            &membership["ownCredentials"]
+        ),
+        (&json!(true), &sequence, &json!(1)),
         "{membership}"
     );
+    // Nor is the authority needed to find out that somebody is a member: issuer and status are known from before.
+    let (status, answer) = catalog(realm.get("agence"), realm.get("lycee")).await;
+    assert_eq!(status, 200, "{answer}");
     until("the failed refresh is shown", async || {
         let shown = realm.get("lycee").get("/v1/status").await["membership"].clone();
         shown["problem"]
             .is_string()
             .then(|| assert_eq!(shown["admits"], true, "{shown}"))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_revoked_signs_no_more_of_a_stream_that_runs() {
+    let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 20_000).await;
+    let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
+    publish(lycee, 20_000, 20, offer()).await;
+    lycee.consent(20, &agence.did).await;
+    let agreement = agence.negotiate(lycee).await;
+    let pid = agence.transfer(&agreement).await;
+    received_at_least(agence, &pid, 50).await;
+    let key = connector_tests::peer::Peer::of(lycee)
+        .signer
+        .key()
+        .verifying_key()
+        .thumbprint();
+    realm.authority.run("trust-list", &["--revoke-key", &key.to_string()]);
+    let records = async || agence.get(&format!("/v1/transfers/{pid}")).await["progress"]["records"].clone();
+    until("nothing more comes in", async || {
+        let before = records().await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        (records().await == before).then_some(())
+    })
+    .await;
+    let shown = agence.get(&format!("/v1/transfers/{pid}")).await;
+    assert_ne!(shown["stateName"], "COMPLETED", "{shown}");
+    assert!(agence.log().contains("revoked"), "{}", agence.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_negotiation_with_a_removed_member_ends_on_both_sides() {
+    let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 0).await;
+    let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
+    publish(lycee, 10, 10, offer()).await;
+    let terms = json!({"peer": lycee.did, "offer": "records", "manual": true});
+    let ours = text(&agence.post("/v1/negotiations", &terms).await, "pid");
+    let state = async |of: &Connector, pid: &str, state: &str| {
+        until(&format!("{}: {state}", of.name), async || {
+            let shown = of.get(&format!("/v1/negotiations/{pid}")).await;
+            (shown["stateName"] == state).then_some(shown)
+        })
+        .await
+    };
+    let theirs = text(&state(agence, &ours, "AGREED").await, "peerPid");
+    realm.authority.run("revoke", &[&agence.did]);
+    let ended = state(lycee, &theirs, "TERMINATED").await;
+    assert!(ended["explanation"].to_string().contains("not-a-member"), "{ended}");
+    state(agence, &ours, "TERMINATED").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configured_peer_that_is_a_member_has_the_claims_of_one() {
+    let mut realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 0).await;
+    let peer = realm.get("agence").did.clone();
+    let lycee = realm.world.get_mut("lycee");
+    lycee.stop();
+    configure(lycee, |config| {
+        config + &format!("\n[[peer]]\nname = \"agence\"\ndid = \"{peer}\"\nallow_private = true\n")
+    });
+    lycee.start().await;
+    let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
+    publish(lycee, 10, 10, for_role("Orientation")).await;
+    until("its role is known without its having called", async || {
+        let members = lycee.get("/v1/peers").await["members"].clone();
+        (members[0]["did"] == peer.as_str()).then_some(())
+    })
+    .await;
+    assert_eq!(datasets(&catalog(agence, lycee).await.1), 1);
+    // Its claims end with its membership, and it is a peer all the same.
+    realm.authority.run("revoke", &[&peer]);
+    until("its role is gone", async || {
+        let (status, shown) = catalog(agence, lycee).await;
+        (status == 200 && datasets(&shown) == 0).then_some(())
     })
     .await;
 }

@@ -24,6 +24,14 @@ fn failed(path: &Path, cause: &std::io::Error) -> AuthorityError {
     }
 }
 
+/// A file of the folder, whoever holds it.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, AuthorityError> {
+    fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => AuthorityError::Missing(path.to_owned()),
+        _ => failed(path, &error),
+    })
+}
+
 impl Folder {
     /// Makes a folder, or takes an empty one.
     pub(super) fn make(path: &Path) -> Result<Self, AuthorityError> {
@@ -66,11 +74,7 @@ impl Folder {
     }
 
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, AuthorityError> {
-        let path = self.path.join(name);
-        fs::read(&path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => AuthorityError::Missing(path),
-            _ => failed(&path, &error),
-        })
+        read(&self.path.join(name))
     }
 
     /// Puts a file in place whole: whoever reads it sees the old one or the new one, after a crash too.

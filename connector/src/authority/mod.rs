@@ -22,7 +22,7 @@ use crate::{
         did::{self, DidError},
         membership::{
             LIST_FILE,
-            held::{MEMBERSHIP, ROLE},
+            held::{MEMBERSHIP, ROLE, ROLE_CLAIMS},
             list::{Issuer, ListError, MAX_VALIDITY, Signed, TrustList},
             status::{StatusEntry, StatusError, StatusList},
         },
@@ -144,11 +144,9 @@ impl Authority {
             revoked_jkts: Vec::new(),
             rulebook: None,
             minimum_protocol: dsp::VERSION.to_owned(),
-            witnesses: Vec::new(),
         };
         let mut authority = Self { folder, register };
         authority.publish_document(&root, &issuer)?;
-        authority.publish_statuses(now)?;
         authority.publish_list(MAX_VALIDITY, now)?;
         Ok(authority)
     }
@@ -156,19 +154,7 @@ impl Authority {
     /// Opens an authority that was made before.
     pub fn open(dir: &Path) -> Result<Self, AuthorityError> {
         let folder = Folder::open(dir)?;
-        let unreadable = |error: &dyn std::fmt::Display| AuthorityError::Register(error.to_string());
-        let value = dsp::json::parse_within(
-            &folder.read(REGISTER)?,
-            dsp::json::Limits {
-                bytes: usize::MAX,
-                depth: 8,
-            },
-        )
-        .map_err(|error| unreadable(&error))?;
-        let register: Register = serde_json::from_value(value).map_err(|error| unreadable(&error))?;
-        if register.v != 1 {
-            return Err(unreadable(&"it is of another version"));
-        }
+        let register = register(dir)?;
         Ok(Self { folder, register })
     }
 
@@ -203,6 +189,13 @@ impl Authority {
                 "{name:?} is not a name for a claim: a letter, then letters, digits, - and _"
             )));
         }
+        let unread = |name: &&String| wanted.r#type == ROLE && !ROLE_CLAIMS.contains(&name.as_str());
+        if let Some(name) = wanted.claims.keys().find(unread) {
+            return Err(invalid(format!(
+                "{name:?} belongs into a membership credential: of a role credential nobody reads more than {}",
+                ROLE_CLAIMS.join(" and ")
+            )));
+        }
         did::document_url(&wanted.subject)?;
         let id = format!("urn:uuid:{}", uuid(now).map_err(JoseError::from)?);
         let issued = Issued {
@@ -220,14 +213,14 @@ impl Authority {
         self.save()?;
         let (list, place) = Register::place(issued.index);
         if place == 0 {
-            self.publish_statuses(now)?;
+            self.publish_all(self.statuses(now)?)?;
         }
         let claims = json!({
             "@context": [CONTEXT, OWN_TERMS],
             "id": issued.id, "type": ["VerifiableCredential", issued.r#type], "issuer": self.register.did,
             "validFrom": issued.issued, "validUntil": issued.valid_until,
             "credentialSubject": self.subject(wanted),
-            "credentialStatus": StatusEntry::write(&self.address(&format!("status/{list}.jwt"))?, place),
+            "credentialStatus": StatusEntry::write(&self.register.address(&format!("status/{list}.jwt"))?, place),
         });
         let token = credential::issue(&self.issuer()?, Form::Credential, &claims)?;
         Ok((issued, token))
@@ -275,17 +268,24 @@ impl Authority {
             return Err(AuthorityError::Unknown(id_or_subject.to_owned()));
         }
         let count = self.register.revoke(id_or_subject, reason, now);
-        let removed = subject.is_some_and(|subject| self.register.revoked_members.insert(subject));
-        self.save()?;
-        self.publish_statuses(now)?;
-        if removed {
-            self.publish_list(MAX_VALIDITY, now)?;
+        match subject {
+            // Again for who was removed before: the list may not have been published then.
+            Some(subject) => {
+                self.register.revoked_members.insert(subject);
+                self.publish_list(MAX_VALIDITY, now)?;
+            }
+            None => {
+                let statuses = self.statuses(now)?;
+                self.save()?;
+                self.publish_all(statuses)?;
+            }
         }
         Ok(count)
     }
 
-    /// Signs and publishes the next trust list, valid for this long, and the status lists anew. The number is remembered before the list
-    /// is published: after a crash in between, the next list has the number after it.
+    /// Signs and publishes the next trust list, valid for this long, and the status lists anew. All is signed before anything changes:
+    /// where a key is missing, nothing does. The number is remembered before the list is published: after a crash in between, the next
+    /// list has the number after it.
     pub fn publish_list(&mut self, valid: Duration, now: Timestamp) -> Result<Signed, AuthorityError> {
         let register = &self.register;
         let list = TrustList {
@@ -296,35 +296,44 @@ impl Authority {
             next_update: whole_second(now).plus(valid),
             previous: register.list.as_ref().map(|seen| seen.digest),
             issuers: register.issuers.clone(),
-            revoked_members: register.revoked_members.clone(),
+            revoked_members: register.removed(now),
             revoked_jkts: register.revoked_jkts.clone(),
             rulebook: register.rulebook,
             minimum_protocol: register.minimum_protocol.clone(),
-            witnesses: register.witnesses.clone(),
         };
         let root = Signer::new(&format!("{}#root", register.did), self.key(ROOT_KEY)?)?;
         let signed = Signed::seal(list, &root)?;
+        let statuses = self.statuses(now)?;
         self.register.list = Some(signed.seen());
         self.save()?;
         self.publish(LIST_FILE, signed.token.as_bytes())?;
-        self.publish_statuses(now)?;
+        self.publish_all(statuses)?;
         Ok(signed)
     }
 
-    /// A status list counts as long as a trust list may: whoever renews one renews the other.
-    fn publish_statuses(&self, now: Timestamp) -> Result<(), AuthorityError> {
+    /// The status lists as they are to be published, by their names. They count as long as a trust list may: whoever renews one renews
+    /// the others.
+    fn statuses(&self, now: Timestamp) -> Result<Vec<(String, String)>, AuthorityError> {
         let issuer = self.issuer()?;
-        for number in 1..=self.register.status_lists() {
+        let status = |number| {
             let name = format!("status/{number}.jwt");
             let bits = self.register.bits(number)?;
-            let mut claims = StatusList::claims(&self.address(&name)?, self.register.did.as_str(), &bits)?;
+            let mut claims = StatusList::claims(&self.register.address(&name)?, self.register.did.as_str(), &bits)?;
             claims.insert("@context".into(), json!([CONTEXT]));
             claims.insert("validFrom".into(), json!(whole_second(now)));
             claims.insert("validUntil".into(), json!(whole_second(now).plus(MAX_VALIDITY)));
-            let token = credential::issue(&issuer, Form::Credential, &Value::Object(claims))?;
-            self.publish(&name, token.as_bytes())?;
-        }
-        Ok(())
+            Ok((
+                name,
+                credential::issue(&issuer, Form::Credential, &Value::Object(claims))?,
+            ))
+        };
+        (1..=self.register.status_lists()).map(status).collect()
+    }
+
+    fn publish_all(&self, files: Vec<(String, String)>) -> Result<(), AuthorityError> {
+        files
+            .iter()
+            .try_for_each(|(name, token)| self.publish(name, token.as_bytes()))
     }
 
     /// The issuer key is for credentials; the root key is in the document to be found, and for nothing: the pin makes it the root.
@@ -337,7 +346,7 @@ impl Authority {
             "id": did,
             "verificationMethod": [method("root", root), method("issuer", issuer)],
             "assertionMethod": [kid], "authentication": [kid], "capabilityInvocation": [kid],
-            "service": [{"id": format!("{did}#trust-list"), "type": "DasesTrustList", "serviceEndpoint": self.address(LIST_FILE)?}],
+            "service": [{"id": format!("{did}#trust-list"), "type": "DasesTrustList", "serviceEndpoint": self.register.address(LIST_FILE)?}],
         });
         self.publish("did.json", format!("{document:#}\n").as_bytes())
     }
@@ -362,27 +371,37 @@ impl Authority {
             self.key(ISSUER_KEY)?,
         )?)
     }
+}
 
-    fn address(&self, name: &str) -> Result<Url, AuthorityError> {
-        let url = format!("{}/{name}", self.register.url.as_str().trim_end_matches('/'));
-        Url::parse(&url).map_err(|error| AuthorityError::Invalid(format!("{url}: {error}")))
+/// The register of a folder. It is replaced whole: reading it waits for no command, and needs no right to write.
+fn register(dir: &Path) -> Result<Register, AuthorityError> {
+    let unreadable = |error: &dyn std::fmt::Display| AuthorityError::Register(error.to_string());
+    let limits = dsp::json::Limits {
+        bytes: usize::MAX,
+        depth: 8,
+    };
+    let value = dsp::json::parse_within(&folder::read(&dir.join(REGISTER))?, limits);
+    let register: Register =
+        serde_json::from_value(value.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
+    match register.v {
+        1 => Ok(register),
+        _ => Err(unreadable(&"it is of another version")),
     }
 }
 
 /// What a daemon publishes for an authority: paths below a root address, and the files behind them.
 pub fn published(dir: &Path, root: &Url) -> Result<BTreeMap<String, PathBuf>, AuthorityError> {
-    let authority = Authority::open(dir)?;
-    let register = authority.register();
+    let register = register(dir)?;
     let public = dir.join(PUBLIC);
     let mut files = BTreeMap::new();
     let document = did::document_url(&register.did)?;
-    let beside = [(document, "did.json"), (authority.address(LIST_FILE)?, LIST_FILE)];
+    let beside = [(document, "did.json"), (register.address(LIST_FILE)?, LIST_FILE)];
     for (url, name) in beside {
         if url.origin() == root.origin() {
             files.insert(url.path().to_owned(), public.join(name));
         }
     }
-    let statuses = authority.address("status")?;
+    let statuses = register.address("status")?;
     if statuses.origin() == root.origin() {
         files.insert(statuses.path().to_owned(), public.join("status"));
     }

@@ -1,11 +1,13 @@
 //! What the authority remembers: every credential that it issued, and what its next trust list says. Changing a member changes what is
 //! on operators' disks.
 
+use super::AuthorityError;
 use crate::{
     dsp::ParticipantId,
     jose::Digest,
     trust::membership::{
-        list::{Issuer, RevokedKey, Seen},
+        held::MEMBERSHIP,
+        list::{Issuer, MAX_VALIDITY, RevokedKey, Seen},
         status::{Bits, MIN_BITS, StatusError},
     },
 };
@@ -40,8 +42,6 @@ pub struct Register {
     pub rulebook: Option<Digest>,
     /// The oldest protocol version that members speak.
     pub minimum_protocol: String,
-    /// Verifier keys of witnesses.
-    pub witnesses: Vec<String>,
 }
 
 /// A credential that was issued.
@@ -82,6 +82,27 @@ impl Register {
     /// How many status lists there are: at least one.
     pub fn status_lists(&self) -> usize {
         self.next_index.saturating_sub(1) / MIN_BITS + 1
+    }
+
+    /// Under which address a file of `public/` is published.
+    pub fn address(&self, name: &str) -> Result<Url, AuthorityError> {
+        let url = format!("{}/{name}", self.url.as_str().trim_end_matches('/'));
+        Url::parse(&url).map_err(|error| AuthorityError::Invalid(format!("{url}: {error}")))
+    }
+
+    /// Whom the trust list has to name as removed: who has no credential that could still count is no member anyway, and a list has no
+    /// room for everybody who ever left. What other issuers have issued, and until when, is not known here.
+    pub fn removed(&self, now: Timestamp) -> BTreeSet<ParticipantId> {
+        let others = |issuer: &Issuer| issuer.did != self.did && issuer.types.contains(MEMBERSHIP);
+        if self.issuers.iter().any(others) {
+            return self.revoked_members.clone();
+        }
+        // Clocks differ, and lists from before are in use for a while.
+        let could_count = |issued: &&Issued| now < issued.valid_until.plus(MAX_VALIDITY);
+        let credentials = self.credentials.iter().filter(could_count);
+        let subjects: BTreeSet<&ParticipantId> = credentials.map(|issued| &issued.subject).collect();
+        let removed = self.revoked_members.iter();
+        removed.filter(|member| subjects.contains(member)).cloned().collect()
     }
 
     /// In which list, counted from 1, and at which place a bit stands.

@@ -57,6 +57,7 @@ fn published_list(dir: &Path, authority: &Authority) -> Signed {
         &document(dir),
     )
     .unwrap()
+    .0
 }
 
 fn bits(dir: &Path) -> Vec<usize> {
@@ -176,6 +177,75 @@ fn revoking_one_credential_sets_its_bit_and_revoking_a_subject_removes_it() {
 }
 
 #[test]
+fn a_removal_happens_whole_or_not_at_all_and_is_published_when_it_is_repeated() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut authority = made(dir.path());
+    authority.issue(&wanted(SUBJECT), now()).unwrap();
+    drop(authority);
+    let (here, away) = (dir.path().join(ROOT_KEY), dir.path().join("away.pem"));
+    let before = fs::read(dir.path().join(REGISTER)).unwrap();
+    fs::rename(&here, &away).unwrap();
+    let mut authority = Authority::open(dir.path()).unwrap();
+    assert!(matches!(
+        authority.revoke(SUBJECT, None, now()),
+        Err(AuthorityError::Missing(_))
+    ));
+    drop(authority);
+    assert_eq!(fs::read(dir.path().join(REGISTER)).unwrap(), before);
+    assert_eq!(bits(dir.path()), [0; 0]);
+
+    fs::rename(&away, &here).unwrap();
+    let mut authority = Authority::open(dir.path()).unwrap();
+    authority.revoke(SUBJECT, None, now()).unwrap();
+    // As if the power had gone before the list was there: whoever repeats it gets what it asks for.
+    fs::write(dir.path().join(PUBLIC).join(LIST_FILE), "gone").unwrap();
+    assert_eq!(authority.revoke(SUBJECT, None, now()).unwrap(), 0);
+    let list = published_list(dir.path(), &authority).list;
+    assert!(list.revoked_members.contains(&SUBJECT.parse().unwrap()));
+}
+
+#[test]
+fn who_was_removed_leaves_the_list_when_nothing_that_it_holds_could_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut authority = made(dir.path());
+    let member: ParticipantId = SUBJECT.parse().unwrap();
+    authority.issue(&wanted(SUBJECT), now()).unwrap();
+    authority.revoke(SUBJECT, None, now()).unwrap();
+    let named = |authority: &mut Authority, days: u64| {
+        let later = now().plus(Duration::from_secs(days * 86_400));
+        let list = authority.publish_list(MAX_VALIDITY, later).unwrap().list;
+        list.revoked_members.contains(&member)
+    };
+    // The credential counts for a day, and clocks and lists of before get a week.
+    assert!(named(&mut authority, 7) && !named(&mut authority, 9));
+    let asked = authority.issue(&wanted(SUBJECT), now());
+    assert!(
+        matches!(asked, Err(AuthorityError::Invalid(_))),
+        "it is removed all the same"
+    );
+    let another = Issuer {
+        did: "did:web:academie.example".parse().unwrap(),
+        types: [MEMBERSHIP.to_owned()].into(),
+        valid_from: None,
+        valid_until: None,
+        jkts: BTreeSet::new(),
+    };
+    authority.register_mut().issuers.push(another);
+    assert!(named(&mut authority, 9), "another issuer may have issued something");
+}
+
+#[test]
+fn what_is_published_is_read_while_a_command_holds_the_folder_and_without_the_right_to_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = made(dir.path());
+    let root = Url::parse("https://a.example").unwrap();
+    fs::remove_file(dir.path().join(".lock")).unwrap();
+    assert_eq!(published(dir.path(), &root).unwrap().len(), 3);
+    assert!(!dir.path().join(".lock").exists());
+    drop(held);
+}
+
+#[test]
 fn every_list_names_the_one_before_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut authority = made(dir.path());
@@ -248,5 +318,13 @@ fn a_claim_needs_a_name_that_policies_can_ask_for() {
             "{name:?}"
         );
     }
+    let mut role = wanted(SUBJECT);
+    role.r#type = ROLE;
+    assert!(
+        matches!(authority.issue(&role, now()), Err(AuthorityError::Invalid(why)) if why.contains("legalName")),
+        "nobody would read it"
+    );
     assert_eq!(authority.register().next_index, 0, "no bit was taken");
+    role.claims.remove("legalName");
+    assert!(authority.issue(&role, now()).is_ok());
 }

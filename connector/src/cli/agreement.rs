@@ -109,7 +109,7 @@ impl Agreement {
     }
 }
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 8] = [
     ("ID", &["id", "@id"]),
     ("ROLE", &["role"]),
     ("PROVIDER", &["provider"]),
@@ -117,6 +117,7 @@ const COLUMNS: [Column; 7] = [
     ("DATASET", &["dataset"]),
     ("SIGNED", &["signed"]),
     ("BY", &["signedBy"]),
+    ("WITHOUT FORCE", &["withoutForce"]),
 ];
 
 async fn get(context: &Context, id: &str) -> Outcome<Value> {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     authority::{Authority as Governance, AuthorityError, PUBLIC, Wanted},
-    clock,
+    clock, config,
     dsp::ParticipantId,
     jose::{Digest, sha256},
     trust::membership::{
@@ -155,9 +155,6 @@ struct Renewal {
     /// The oldest version of the Dataspace Protocol that members speak
     #[arg(long, value_name = "VERSION")]
     minimum_protocol: Option<String>,
-    /// The verifier key of a witness of audit logs (C2SP signed note)
-    #[arg(long, value_name = "KEY")]
-    add_witness: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -185,21 +182,10 @@ fn claim(text: &str) -> Result<(String, String), String> {
 }
 
 fn period(text: &str) -> Result<Duration, String> {
-    let expected = || "expected a number of days or hours, such as 365d or 12h".to_owned();
-    let (number, unit) = text
-        .split_at_checked(text.len().saturating_sub(1))
-        .ok_or_else(expected)?;
-    let number: u64 = number.parse().map_err(|_| expected())?;
-    let seconds = match unit {
-        "d" => 86_400,
-        "h" => 3_600,
-        "s" => 1,
-        _ => return Err(expected()),
-    };
-    let period = number
-        .checked_mul(seconds)
-        .filter(|seconds| (1..=3_660 * 86_400).contains(seconds));
-    period.map(Duration::from_secs).ok_or_else(expected)
+    let possible = Duration::from_secs(1)..=Duration::from_secs(3_660 * 86_400);
+    config::parse_period(text)
+        .filter(|period| possible.contains(period))
+        .ok_or_else(|| "expected a number of days or hours, such as 365d or 12h".to_owned())
 }
 
 fn issuer(text: &str) -> Result<Issuer, String> {
@@ -383,7 +369,6 @@ impl Renewal {
         if let Some(version) = self.minimum_protocol {
             register.minimum_protocol = version;
         }
-        register.witnesses.extend(self.add_witness);
         let signed = authority.publish_list(self.valid, now)?;
         context.out.details(&json!(signed.list))
     }

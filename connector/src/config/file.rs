@@ -407,7 +407,8 @@ pub(super) fn log_keys<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
     keys.collect()
 }
 
-fn parse_period(text: &str) -> Option<Duration> {
+/// A whole number and its unit.
+pub(crate) fn parse_period(text: &str) -> Option<Duration> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(unit)?;
     let number: u64 = number.parse().ok()?;

@@ -6,7 +6,10 @@ use crate::{
     dsp::ParticipantId,
     jose::{Digest, credential},
     net::Reach,
-    trust::{did, membership},
+    trust::{
+        did,
+        membership::{self, list::MAX_VALIDITY},
+    },
 };
 use serde::Deserialize;
 use std::{
@@ -122,6 +125,14 @@ pub(super) fn problems(config: &Config) -> Vec<(&'static str, String, String)> {
         if membership.refresh.is_zero() {
             let remedy = "choose a value above zero, or remove the line for the default";
             found.push(("membership.refresh", "is zero".to_owned(), remedy.to_owned()));
+        }
+        if membership.refresh > MAX_VALIDITY {
+            let remedy = "choose less than that, such as \"5m\"";
+            found.push((
+                "membership.refresh",
+                "is longer than any trust list counts (7 days)".to_owned(),
+                remedy.to_owned(),
+            ));
         }
         for path in &membership.credentials {
             if let Err(error) = read(path) {

@@ -443,6 +443,21 @@ fn membership_needs_an_authority_and_its_root_and_has_defaults_for_the_rest() {
 }
 
 #[test]
+fn a_refresh_that_no_list_lasts_for_is_found_before_serving() {
+    let problems = |refresh: &str| {
+        let section =
+            format!("[membership]\nauthority = \"did:web:a.example\"\nroot = \"{JKT}\"\nrefresh = {refresh:?}\n");
+        let found = parse(&format!("{LEAST}{section}")).unwrap().check();
+        found
+            .iter()
+            .filter(|problem| problem.setting == "membership.refresh")
+            .count()
+    };
+    assert_eq!((problems("0s"), problems("8d"), problems("169h")), (1, 1, 1));
+    assert_eq!((problems("7d"), problems("5m")), (0, 0));
+}
+
+#[test]
 fn an_authority_is_published_from_a_folder() {
     let config = parse(&format!("{LEAST}[authority]\ndir = \"gov\"\n")).unwrap();
     assert_eq!(config.authority.as_deref(), Some(Path::new("/etc/x/gov")));

@@ -238,8 +238,13 @@ pub(super) fn accept(
     now: Timestamp,
 ) -> Result<(), ContractError> {
     let own = trust.party(trust.me(), now);
-    decide::agreement(negotiation, agreement, &own, now)?;
-    basis.check(&Basis::of(&own, trust, now))?;
+    let fits =
+        decide::agreement(negotiation, agreement, &own, now).and_then(|()| basis.check(&Basis::of(&own, trust, now)));
+    match fits {
+        // What it is compared with may be missing for the moment, and this refusal would be for good.
+        Err(_) if !trust.knows_itself(now) => return Err(ContractError::NotJudged),
+        fits => fits?,
+    }
     negotiation.basis = basis;
     negotiation.agreement = Some(agreement.clone());
     let Some(keys) = keys else {

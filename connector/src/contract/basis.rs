@@ -14,7 +14,7 @@ pub const CLAIMS_HEADER: &str = "x-dases-claims";
 /// The header with the hash over the rulebook.
 pub const RULEBOOK_HEADER: &str = "x-dases-rulebook";
 
-/// Hashes over claims and rulebook; none for a consumer that is no member.
+/// Hashes over claims and rulebook; none for a consumer that the provider does not know as a member.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
     /// Over the consumer's claim set (RFC 8785, SHA-256).
@@ -57,8 +57,8 @@ impl Basis {
         .flatten()
     }
 
-    /// A consumer signs no claims about itself but its own, and no rulebook but the one that it knows. A provider that names none is one
-    /// that has this consumer in its configuration.
+    /// A consumer signs no claims about itself but its own, and no rulebook but the one that it knows. A provider that names none has it in
+    /// its configuration and does not know it as a member, or not yet.
     pub(super) fn check(&self, own: &Self) -> Result<(), ContractError> {
         let differs = |what: &str| ContractError::AgreementDiffers(format!("it rests on {what}"));
         if self.claims.is_some() && self.claims != own.claims {

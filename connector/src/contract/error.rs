@@ -30,6 +30,9 @@ pub enum ContractError {
     /// The agreement is not what was negotiated.
     #[error("the agreement is not what was negotiated: {0}")]
     AgreementDiffers(String),
+    /// What the agreement says about us cannot be compared with our credentials yet.
+    #[error("this connector's own credentials were not judged yet; try again")]
+    NotJudged,
     /// A signature over the agreement is missing or wrong.
     #[error("the agreement's signature: {0}")]
     AgreementSignature(String),
@@ -62,7 +65,7 @@ impl Verdict for ContractError {
             | Self::AgreementSignature(_)
             | Self::Callback(_)
             | Self::Invalid(_) => true,
-            Self::Did(_) | Self::Signing(_) | Self::Trust(_) => false,
+            Self::Did(_) | Self::NotJudged | Self::Signing(_) | Self::Trust(_) => false,
         }
     }
 }

@@ -152,7 +152,7 @@ impl Contracts {
         let incoming = incoming(&call, theirs, now);
         // Keys are fetched before the decision: decisions wait for nothing. A peer that does not sign has none.
         let keys = match call.message.signed_with().is_some() {
-            true => Some(self.trust.resolver().document(sender, now).await?),
+            true => Some(self.trust.keys_of(sender, now).await?),
             false => None,
         };
         let (_, answer) = self

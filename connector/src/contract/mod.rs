@@ -10,6 +10,7 @@ mod commands;
 mod decide;
 mod error;
 mod export;
+mod members;
 mod messages;
 pub mod page;
 mod record;

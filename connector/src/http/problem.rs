@@ -163,9 +163,11 @@ impl From<TrustError> for Problem {
             TrustError::SignatureMissing => unauthorized("signature-missing"),
             TrustError::UnknownPeer => unauthorized("unknown-peer"),
             TrustError::NotAMember(NotAMember::Busy) => Self::unavailable("busy", error.to_string()),
+            // Its signature was not looked at yet: whoever asks could have any address tried, and would read here what was found.
             TrustError::NotAMember(cause) => {
                 tracing::info!(%cause, "a caller is no member");
-                unauthorized("not-a-member")
+                let text = format!("the sender is neither a known peer nor a member: {}", cause.outline());
+                Self::new(StatusCode::UNAUTHORIZED, "not-a-member", text)
             }
             TrustError::RevokedKey => unauthorized("revoked-key"),
             TrustError::Unauthorized => unauthorized("unauthorized"),
@@ -229,6 +231,7 @@ impl From<ContractError> for Problem {
             ContractError::Policy(error) => Self::bad_request("policy-not-understood", error.to_string()),
             ContractError::NotPermitted(_) => Self::bad_request("not-permitted", error.to_string()),
             ContractError::AgreementDiffers(_) => Self::bad_request("agreement-differs", error.to_string()),
+            ContractError::NotJudged => Self::unavailable("not-yet", error.to_string()),
             ContractError::AgreementSignature(_) => Self::bad_request("agreement-signature", error.to_string()),
             ContractError::Callback(_) => Self::bad_request("callback", error.to_string()),
             ContractError::Invalid(_) => Self::bad_request("invalid", error.to_string()),

@@ -21,12 +21,13 @@ const MAX_FILE: u64 = 256 * 1024;
 
 /// Our credentials, in a presentation for anyone.
 pub(super) async fn presentation(State(app): State<Arc<App>>) -> Response {
-    let memberships = app.trust.memberships();
-    let shown = memberships.map(|memberships| memberships.present(&app.trust.signer(), (app.clock)()));
-    match shown {
-        Some(Ok(Some(token))) => with_type(token.into(), "application/vp+jwt"),
-        Some(Err(error)) => Problem::internal(&error).into_response(),
-        Some(Ok(None)) | None => Problem::not_found("presentation").into_response(),
+    let Some(memberships) = app.trust.memberships() else {
+        return Problem::not_found("presentation").into_response();
+    };
+    match memberships.present(&app.trust.signer(), (app.clock)()).await {
+        Ok(Some(token)) => with_type(token.into(), "application/vp+jwt"),
+        Ok(None) => Problem::not_found("presentation").into_response(),
+        Err(error) => Problem::unsigned(&error).into_response(),
     }
 }
 

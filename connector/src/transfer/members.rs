@@ -2,13 +2,13 @@
 
 use super::{TransferError, TransferRecord, Transfers};
 use crate::{
-    dsp::{Pid, message::Explanation},
+    dsp::{ParticipantId, Pid, message::Explanation},
     jose::Digest,
-    trust::{NotAMember, Party, TrustError, membership::held},
+    trust::{NotAMember, Party, Standings, TrustError, membership::held},
 };
 use policy::Timestamp;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -43,28 +43,32 @@ impl Claims {
 }
 
 impl Transfers {
+    /// With whom something runs.
+    pub async fn parties(&self) -> Result<HashSet<ParticipantId>, TransferError> {
+        let records = self.list().await?.into_iter();
+        let running = records.filter(|record| !record.core.position.is_terminal());
+        Ok(running.map(|record| record.core.peer).collect())
+    }
+
     /// Ends transfers with participants that are members no more; stops the streams of those whose membership cannot be established now,
     /// and of those whose claims have changed. What was only stopped is taken up again, and decided again, by who receives it.
-    pub async fn keep_to_members(&self, now: Timestamp) -> Result<(), TransferError> {
-        let trust = &self.parts.trust;
+    pub async fn keep_to(&self, standings: &Standings, now: Timestamp) -> Result<(), TransferError> {
         for record in self.list().await? {
+            let (pid, peer) = (&record.core.pid, &record.core.peer);
             if record.core.position.is_terminal() {
-                self.claims.forget(&record.core.pid);
+                self.claims.forget(pid);
                 self.halt(&record);
                 continue;
             }
-            match trust.meet(&record.core.peer, now).await {
-                Ok(_)
-                    if self
-                        .claims
-                        .changed(&record.core.pid, &trust.party(&record.core.peer, now)) =>
-                {
-                    tracing::info!(pid = %record.core.pid, peer = %record.core.peer, "its claims have changed; the stream is opened again");
+            match standings.get(peer) {
+                Some(Ok(())) if self.claims.changed(pid, &self.parts.trust.party(peer, now)) => {
+                    tracing::info!(%pid, %peer, "its claims have changed; the stream is opened again");
                     self.halt(&record);
                 }
-                Ok(_) => {}
-                Err(TrustError::NotAMember(why)) if why.is_final() => self.end(&record, &why, now).await,
-                Err(_) => self.halt(&record),
+                // Who could not be asked now, because strangers take all turns, loses nothing by that.
+                Some(Ok(()) | Err(TrustError::NotAMember(NotAMember::Busy))) | None => {}
+                Some(Err(TrustError::NotAMember(why))) if why.is_final() => self.end(&record, why, now).await,
+                Some(Err(_)) => self.halt(&record),
             }
         }
         Ok(())

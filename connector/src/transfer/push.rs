@@ -135,7 +135,7 @@ impl Transfers {
     ) -> Result<(), TransferError> {
         let trust = &self.parts.trust;
         let keys = match trust.addressee(&record.core.peer).filter(|peer| trust.is_held(peer)) {
-            Some(peer) => trust.resolver().newest(&peer, now).await.ok(),
+            Some(peer) => trust.newest_keys_of(&peer, now).await.ok(),
             None => None,
         };
         self.ledger

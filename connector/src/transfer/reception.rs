@@ -188,20 +188,22 @@ impl Transfers {
             let raw = tokio::task::spawn_blocking(move || Raw::open(&path)).await;
             return Ok(Sink::Raw(raw.map_err(|_| PlaneError::Incomplete)??));
         }
-        let document = trust
-            .resolver()
-            .newest(&peer, now)
-            .await
-            .map_err(|error| invalid(error.to_string()))?;
+        let document = trust.resolver().newest(&peer, now).await;
+        let document = document.map_err(|error| invalid(error.to_string()))?;
         let transfer = record
             .core
             .peer_pid
             .clone()
             .ok_or_else(|| invalid("the provider has no process id".into()))?;
+        let (trust, clock) = (trust.clone(), self.parts.clock);
         let expected = Expected {
             transfer,
             agreement: record.agreement.to_string(),
-            key: Arc::new(move |kid| document.key(kid).cloned()),
+            // Streams may last: a key that is revoked meanwhile signs no line more.
+            key: Arc::new(move |kid| {
+                let key = document.key(kid);
+                key.filter(|key| !trust.is_revoked(&key.thumbprint(), clock())).cloned()
+            }),
         };
         let from = record.progress.clone();
         let incoming = tokio::task::spawn_blocking(move || Incoming::open(&path, &from, expected)).await;

@@ -4,7 +4,7 @@ use super::logs::{self, PublishedLog};
 use crate::{
     audit::LogKey,
     dsp::{self, ParticipantId},
-    jose::{CredentialKey, VerifyingKey, key::KeyError},
+    jose::{CredentialKey, Digest, VerifyingKey, key::KeyError},
     net::NetError,
     store::StoreError,
 };
@@ -78,13 +78,15 @@ pub fn document_url(did: &ParticipantId) -> Result<Url, DidError> {
         path.join("/")
     };
     let url = Url::parse(&format!("https://{host}/{path}/did.json")).map_err(|_| refuse())?;
-    // What the text says must be what the parser understood: no user info, query or extra path smuggled into the host.
+    // What the text says must be what the parser understood: no user info, query or extra path smuggled into the host, no part that
+    // climbs or cuts the end off.
     let understood = match (url.host_str(), url.port()) {
         (Some(name), Some(port)) => format!("{name}:{port}"),
         (Some(name), None) => name.to_owned(),
         (None, _) => return Err(refuse()),
     };
-    if !understood.eq_ignore_ascii_case(host.trim_end_matches(":443")) || url.query().is_some() {
+    let whole = url.path() == format!("/{path}/did.json") && url.query().is_none() && url.fragment().is_none();
+    if !whole || !understood.eq_ignore_ascii_case(host.trim_end_matches(":443")) {
         return Err(refuse());
     }
     Ok(url)
@@ -210,6 +212,19 @@ impl Document {
             root,
             presentation,
             log: PublishedLog::read(value),
+        })
+    }
+
+    /// The document without these keys; none if it has none of them.
+    pub fn without(&self, hidden: impl Fn(&Digest) -> bool) -> Option<Self> {
+        let (gone, methods): (Vec<Method>, _) = self
+            .methods
+            .iter()
+            .cloned()
+            .partition(|method| hidden(&method.key.thumbprint()));
+        (!gone.is_empty()).then(|| Self {
+            methods,
+            ..self.clone()
         })
     }
 

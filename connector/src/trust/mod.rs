@@ -19,7 +19,7 @@ pub use history::History;
 pub use keys::{KeyState, Keyring, Keys, OwnKey};
 pub use logs::PublishedLog;
 pub use membership::{Memberships, NotAMember};
-pub use parties::Party;
+pub use parties::{Party, Standings};
 pub use pins::{Pin, Pins};
 pub use plain::{Identity, Token};
 pub use resolver::{Resolver, ResolverSettings};
@@ -430,9 +430,7 @@ impl Trust {
     ) -> Result<Verified<Bytes>, TrustError> {
         let checked = unverified.check(self.me().as_str(), binding, now)?;
         let key = self.resolver.key(&sender, checked.kid(), now).await?;
-        if let Some(memberships) = &self.memberships
-            && memberships.is_revoked(&key.thumbprint(), now)
-        {
+        if self.is_revoked(&key.thumbprint(), now) {
             return Err(TrustError::RevokedKey);
         }
         let opened = checked.verify(&key, &body)?;

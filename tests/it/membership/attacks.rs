@@ -1,7 +1,7 @@
 //! What a forger, a former authority, another issuer or a false member tries. Of every attack is asked that nobody becomes a peer by it,
 //! and that the connector says why.
 
-use super::{Authority, Realm, SOON, catalog, copy, holder::Holder, until};
+use super::{Authority, Realm, SOON, catalog, configure, copy, holder::Holder, until};
 use connector::{
     clock,
     jose::{
@@ -9,11 +9,15 @@ use connector::{
         credential::{self, CONTEXT, Form},
     },
     trust::membership::{
+        held::MEMBERSHIP,
         presentation,
         status::{Bits, StatusList},
     },
 };
-use connector_tests::{harness::Connector, peer::catalog_request};
+use connector_tests::{
+    harness::{Connector, free},
+    peer::catalog_request,
+};
 use policy::Timestamp;
 use serde_json::{Value, json};
 use std::{fs, path::Path, slice, time::Duration};
@@ -195,6 +199,7 @@ async fn an_issuer_issues_what_the_list_lets_it_and_nothing_else() {
 fn status_list(signer: &Signer, address: &str, encoded: Option<&str>) -> String {
     let mut claims = StatusList::claims(&address.parse().unwrap(), signer.did(), &Bits::clear()).unwrap();
     claims.insert("@context".into(), json!([CONTEXT]));
+    claims.insert("validFrom".into(), json!(clock::now()));
     if let Some(encoded) = encoded {
         claims["credentialSubject"]["encodedList"] = encoded.into();
     }
@@ -228,9 +233,10 @@ async fn status_lists_that_are_not_the_issuers_or_are_bombs_admit_nobody() {
         ("oversized", "x".repeat(200_000)),
     ] {
         write(&list);
-        // One that it knows from before would count until its end; a start begins without any.
+        // One that it knows from before would count until its end; without its store it knows none.
         let lycee = realm.world.get_mut("lycee");
         lycee.stop();
+        fs::remove_dir_all(lycee.dir.join("store")).unwrap();
         lycee.start().await;
         let (code, answer) = catalog(realm.get("agence"), realm.get("lycee")).await;
         assert_eq!(code, 502, "{name}: {answer}");
@@ -342,6 +348,11 @@ async fn a_false_holder_is_no_member_and_costs_no_endless_requests() {
             reply.body
         );
         assert!(!reply.signed, "{name}");
+        let told = reply.body.to_string();
+        assert!(
+            !told.contains("localhost"),
+            "{name}: what was found is told to anybody: {told}"
+        );
     }
     holder.publish("/vp.jwt", &show(&[own], None));
     holder.publish("/.well-known/did.json", &did);
@@ -360,4 +371,75 @@ async fn a_false_holder_is_no_member_and_costs_no_endless_requests() {
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     let reply = holder.peer.say(lycee, "/catalog/request", &catalog_request()).await;
     assert_eq!(reply.status, 401, "{}", reply.body);
+}
+
+/// A membership credential of this subject whose status would be in a list at this address.
+fn with_status(signer: &Signer, subject: &str, list: &str) -> String {
+    let claims = json!({
+        "@context": [CONTEXT], "type": ["VerifiableCredential", MEMBERSHIP], "issuer": signer.did(),
+        "credentialSubject": {"id": subject},
+        "credentialStatus": {
+            "type": "BitstringStatusListEntry", "statusPurpose": "revocation", "statusListIndex": "1", "statusListCredential": list,
+        },
+    });
+    credential::issue(signer, Form::Credential, &claims).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_lists_lead_to_no_place_that_is_forbidden_and_nowhere_by_a_redirect() {
+    let mut realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 0).await;
+    realm.world.get_mut("agence").stop();
+    let canary = free();
+    canary.set_nonblocking(true).unwrap();
+    let port = canary.local_addr().unwrap().port();
+    let own = key(&realm.authority.dir.join("issuer.pem"));
+    let issuer = Signer::new(&format!("{}#issuer", realm.authority.did), own).unwrap();
+    let holder = Holder::start(realm.get("agence")).await;
+    let did = holder.peer.did.clone();
+    let show = |lists: &[String]| {
+        let credentials: Vec<String> = lists.iter().map(|list| with_status(&issuer, &did, list)).collect();
+        let token = presentation::make(&holder.peer.signer, &credentials, None, clock::now()).unwrap();
+        holder.publish("/vp.jwt", &token);
+    };
+
+    // By a redirect of a place that may be asked.
+    holder.redirect("/status.jwt", &format!("https://localhost:{port}/status.jwt"));
+    show(&[format!("{}/status.jwt", holder.peer.root)]);
+    let reply = holder
+        .peer
+        .say(realm.get("lycee"), "/catalog/request", &catalog_request())
+        .await;
+    assert_eq!((reply.status, reply.code()), (401, "not-a-member"), "{}", reply.body);
+    assert_eq!(holder.asked("/status.jwt"), 1);
+
+    // Where the configuration allows no private addresses. The holder itself is one that it lets be reached, and the list is known from
+    // before; whoever presents a credential chooses none of the addresses in it, but an issuer may have been careless.
+    let lycee = realm.world.get_mut("lycee");
+    lycee.stop();
+    configure(lycee, |config| {
+        assert!(config.contains("allow_private = true"));
+        config.replace("allow_private = true", "allow_private = false")
+            + &format!("\n[[peer]]\nname = \"agence\"\ndid = \"{did}\"\nallow_private = true\n")
+    });
+    show(&[
+        format!("https://localhost:{port}/"),
+        format!("https://127.0.0.1:{port}/"),
+        format!("https://[::ffff:127.0.0.1]:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("https://user:secret@localhost:{port}/"),
+        "https://10.0.0.1/".to_owned(),
+        "https://169.254.169.254/latest/meta-data".to_owned(),
+        "file:///etc/passwd".to_owned(),
+    ]);
+    let before = holder.asked("/vp.jwt");
+    lycee.start().await;
+    until("the lycee has looked at all of them, and asks again", async || {
+        (holder.asked("/vp.jwt") >= before + 2).then_some(())
+    })
+    .await;
+    let lycee = realm.get("lycee");
+    assert_eq!(lycee.get("/v1/peers").await["members"], json!([]));
+    assert!(canary.accept().is_err(), "somebody has called where nobody may");
+    let reply = holder.peer.say(lycee, "/catalog/request", &catalog_request()).await;
+    assert_eq!(reply.status, 200, "it is a peer all the same: {}", reply.body);
 }

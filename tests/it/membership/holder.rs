@@ -13,12 +13,19 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-type Pages = Arc<Mutex<HashMap<String, String>>>;
+type Pages = Arc<Mutex<HashMap<String, Page>>>;
+
+#[derive(Clone)]
+enum Page {
+    Text(String),
+    Redirect(String),
+}
 
 /// The participant in place of a connector that does not run.
 pub(super) struct Holder {
     pub(super) peer: Peer,
     pages: Pages,
+    asked: Arc<Mutex<Vec<String>>>,
     stop: CancellationToken,
 }
 
@@ -34,16 +41,13 @@ impl Holder {
             .await
             .expect("the port is free");
         let (pages, stop) = (Pages::default(), CancellationToken::new());
-        let found = pages.clone();
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let (found, noted) = (pages.clone(), asked.clone());
         let routes = Router::new().fallback(move |request: Request| {
-            let page = found.lock().unwrap().get(request.uri().path()).cloned();
-            async move {
-                let mut response = Response::new(Body::from(page.clone().unwrap_or_default()));
-                if page.is_none() {
-                    *response.status_mut() = StatusCode::NOT_FOUND;
-                }
-                response
-            }
+            let path = request.uri().path().to_owned();
+            let page = found.lock().unwrap().get(&path).cloned();
+            noted.lock().unwrap().push(path);
+            async move { answer(page) }
         });
         let limits = Limits {
             drain: Duration::ZERO,
@@ -53,6 +57,7 @@ impl Holder {
         let holder = Self {
             peer: Peer::of(of),
             pages,
+            asked,
             stop,
         };
         holder.publish("/.well-known/did.json", &holder.document().to_string());
@@ -61,7 +66,21 @@ impl Holder {
 
     /// Shows a text under a path from now on.
     pub(super) fn publish(&self, path: &str, text: &str) {
-        self.pages.lock().unwrap().insert(path.to_owned(), text.to_owned());
+        self.put(path, Page::Text(text.to_owned()));
+    }
+
+    /// Leads from a path to elsewhere from now on.
+    pub(super) fn redirect(&self, path: &str, to: &str) {
+        self.put(path, Page::Redirect(to.to_owned()));
+    }
+
+    fn put(&self, path: &str, page: Page) {
+        self.pages.lock().unwrap().insert(path.to_owned(), page);
+    }
+
+    /// How often a path was asked for.
+    pub(super) fn asked(&self, path: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|asked| *asked == path).count()
     }
 
     /// A DID document that leads to `/vp.jwt`.
@@ -74,6 +93,19 @@ impl Holder {
             "service": [{"id": format!("{did}#vp"), "type": "LinkedVerifiablePresentation", "serviceEndpoint": format!("{}/vp.jwt", self.peer.root)}],
         })
     }
+}
+
+fn answer(page: Option<Page>) -> Response {
+    let response = Response::builder();
+    let response = match page {
+        Some(Page::Text(text)) => response.body(Body::from(text)),
+        Some(Page::Redirect(to)) => response
+            .status(StatusCode::FOUND)
+            .header("location", to)
+            .body(Body::empty()),
+        None => response.status(StatusCode::NOT_FOUND).body(Body::empty()),
+    };
+    response.expect("a response")
 }
 
 impl Drop for Holder {

@@ -14,7 +14,7 @@ use crate::{
     },
     http::{App, problem::Problem},
     process::{ProcessError, Protocol},
-    trust::Peer,
+    trust::{Peer, Trust},
 };
 use axum::extract::State;
 use http::StatusCode;
@@ -394,14 +394,18 @@ pub(super) struct Agreement {
     signatures: usize,
     /// The same in words: `both parties`, or `one party` where the peer cannot sign.
     signed_by: &'static str,
+    /// Why nothing can be done under it: the other party is out, as far as is known. None where it has force.
+    #[schema(required)]
+    without_force: Option<String>,
     /// The agreement as the protocol writes it, verbatim.
     #[schema(value_type = Object)]
     agreement: Value,
 }
 
-impl From<StoredAgreement> for Agreement {
-    fn from(stored: StoredAgreement) -> Self {
+impl Agreement {
+    fn of(stored: StoredAgreement, trust: &Trust, now: Timestamp) -> Self {
         let signatures = stored.signatures();
+        let standing = trust.standing(stored.other_party(), now);
         Self {
             id: stored.id,
             dataset: stored.dataset,
@@ -412,6 +416,7 @@ impl From<StoredAgreement> for Agreement {
             signed: stored.signed,
             signatures,
             signed_by: if stored.one_party { "one party" } else { "both parties" },
+            without_force: standing.err().map(|error| error.to_string()),
             agreement: stored.agreement,
         }
     }
@@ -425,9 +430,10 @@ pub(super) struct Agreements {
 /// All agreements
 #[utoipa::path(get, path = "/v1/agreements", tag = "agreements", responses((status = OK, body = Agreements)))]
 pub(super) async fn agreements(State(app): Ctx) -> Outcome<Agreements> {
-    let all = app.contracts.agreements().list().await?;
+    let all = app.contracts.agreements().list().await?.into_iter();
+    let now = (app.clock)();
     ok(Agreements {
-        agreements: all.into_iter().map(Agreement::from).collect(),
+        agreements: all.map(|stored| Agreement::of(stored, &app.trust, now)).collect(),
     })
 }
 

@@ -54,6 +54,19 @@ fn a_key_is_good_for_what_the_document_lists_it_for_and_nothing_else() {
     assert_eq!(found.presentation.unwrap().as_str(), "https://a.example/vp.jwt");
 }
 
+#[test]
+fn a_hidden_key_is_good_for_nothing_and_was_never_there() {
+    let mut document = document();
+    let other = crate::jose::testing::rfc8037_jwk();
+    document["verificationMethod"][0]["publicKeyJwk"] = other.clone();
+    let found = read(&document).unwrap();
+    let jkt = VerifyingKey::from_jwk(&other).unwrap().thumbprint();
+    let without = found.without(|key| *key == jkt).unwrap();
+    let (gone, kept) = (format!("{DID}#both"), format!("{DID}#asserts"));
+    assert!(without.key(&gone).is_none() && without.ever(&gone).is_none() && without.key(&kept).is_some());
+    assert!(without.without(|key| *key == jkt).is_none(), "there is nothing to hide");
+}
+
 /// EDC compares with a regular expression in which a dot is any character; identities are equal or not.
 #[test]
 fn a_name_that_only_looks_like_it_is_another() {
@@ -133,6 +146,10 @@ fn did_web_maps_to_its_document() {
 #[test]
 fn did_web_that_would_reach_elsewhere_is_refused() {
     for bad in [
+        "did:web:a.example:b#c",
+        "did:web:a.example:b?c",
+        "did:web:a.example:b:%2e%2e:c",
+        "did:web:a.example:%2E%2E",
         "did:key:z6Mk",
         "did:web:a.example%2Fx",
         "did:web:a@b.example",

@@ -16,6 +16,9 @@ pub const MEMBERSHIP: &str = "MembershipCredential";
 /// The credential that says what a member does.
 pub const ROLE: &str = "RoleCredential";
 
+/// What a role credential says of its subject. Who it is, and the rest, is for the issuer of its membership to say.
+pub const ROLE_CLAIMS: [&str; 2] = ["role", "purposesAllowed"];
+
 /// Most values of one claim that are looked at.
 const MAX_VALUES: usize = 64;
 
@@ -53,6 +56,13 @@ pub enum Discounted {
     NoStatus(String),
 }
 
+impl Discounted {
+    /// Whether this is about the credential and not about the moment.
+    pub const fn is_final(&self) -> bool {
+        !matches!(self, Self::NoStatus(_))
+    }
+}
+
 /// A credential of a holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
@@ -82,19 +92,24 @@ impl Held {
             Some(Value::Array(one)) => one.first().and_then(Value::as_object),
             other => other.and_then(Value::as_object),
         };
+        let types: BTreeSet<String> = credential
+            .types()
+            .iter()
+            .filter(|name| *name != "VerifiableCredential")
+            .cloned()
+            .collect();
+        let mut claims = said.map(claims).unwrap_or_default();
+        if types.iter().eq([ROLE]) {
+            claims.retain(|name, _| ROLE_CLAIMS.contains(&name.as_str()));
+        }
         Ok(Self {
             issuer: credential.issuer().to_owned(),
             jkt,
-            types: credential
-                .types()
-                .iter()
-                .filter(|name| *name != "VerifiableCredential")
-                .cloned()
-                .collect(),
+            types,
             valid_from: credential.valid_from(),
             valid_until: credential.valid_until(),
             status: StatusEntry::all(credential.claims())?,
-            claims: said.map(claims).unwrap_or_default(),
+            claims,
         })
     }
 
@@ -113,13 +128,14 @@ impl Held {
         let issuer = list
             .issuer(&self.issuer, now)
             .ok_or_else(|| Discounted::Issuer(self.issuer.clone()))?;
-        if self.types.is_disjoint(&issuer.types) {
+        // All of them: one that it may not issue would make of its credential what the list does not let it make.
+        if self.types.is_empty() || !self.types.is_subset(&issuer.types) {
             return Err(Discounted::Type {
                 issuer: self.issuer.clone(),
                 types: self.types.iter().cloned().collect::<Vec<_>>().join(", "),
             });
         }
-        if list.is_revoked(&self.jkt, now) || !(issuer.jkts.is_empty() || issuer.jkts.contains(&self.jkt)) {
+        if !list.counts(issuer, &self.jkt, now) {
             return Err(Discounted::Key(self.jkt));
         }
         if self.valid_from.is_some_and(|from| from > now.plus(SKEW))

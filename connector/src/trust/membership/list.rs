@@ -51,9 +51,6 @@ pub struct TrustList {
     pub rulebook: Option<Digest>,
     /// The oldest version of the Dataspace Protocol that members speak.
     pub minimum_protocol: String,
-    /// Keys of witnesses of audit logs, as C2SP signed notes write verifier keys.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub witnesses: Vec<String>,
 }
 
 /// Someone who may issue credentials.
@@ -81,7 +78,8 @@ pub struct Issuer {
 pub struct RevokedKey {
     /// Its thumbprint (RFC 7638).
     pub jkt: Digest,
-    /// From this time on. What it signed before, and what proves that it did, is not affected.
+    /// From this time on. Nothing new is taken that it signs, and no credential or status list that it signed counts any more; agreements
+    /// and receipts that were taken before, and what proves them, are not affected.
     pub not_after: Timestamp,
 }
 
@@ -140,11 +138,17 @@ pub struct Signed {
 
 impl Signed {
     /// Verifies a list with the key that the authority's document holds under its key id and whose thumbprint is `root`. The pin alone
-    /// makes it the root key: the document need not list it for any other purpose.
-    pub fn open(token: &str, authority: &ParticipantId, root: &Digest, document: &Document) -> Result<Self, ListError> {
+    /// makes it the root key: the document need not list it for any other purpose. Returns the key too.
+    pub fn open(
+        token: &str,
+        authority: &ParticipantId,
+        root: &Digest,
+        document: &Document,
+    ) -> Result<(Self, VerifyingKey), ListError> {
         let kid = token::kid(token)?;
         let key = document.method(&kid).and_then(CredentialKey::for_messages);
-        Self::open_with(token, authority, root, key.ok_or(ListError::WrongRoot)?)
+        let key = key.ok_or(ListError::WrongRoot)?.clone();
+        Ok((Self::open_with(token, authority, root, &key)?, key))
     }
 
     /// As [`Signed::open`], with the key at hand.
@@ -260,6 +264,11 @@ impl TrustList {
                 && issuer.valid_from.is_none_or(|from| from <= now)
                 && issuer.valid_until.is_none_or(|until| now < until)
         })
+    }
+
+    /// Whether what this issuer signs with this key counts: the list names no other keys alone, and the key was not revoked.
+    pub fn counts(&self, issuer: &Issuer, jkt: &Digest, now: Timestamp) -> bool {
+        (issuer.jkts.is_empty() || issuer.jkts.contains(jkt)) && !self.is_revoked(jkt, now)
     }
 
     /// Whether a key counts no more.

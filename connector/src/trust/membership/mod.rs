@@ -1,15 +1,18 @@
 //! Membership: a governance authority's trust list and the credentials of its issuers decide who becomes a peer, instead of lists kept by
-//! hand. `list`, `status`, `held` and `presentation` are pure; `refresh` and `admission` fetch; `lookups` bounds what strangers cost.
+//! hand. `list`, `status`, `held` and `presentation` are pure; `refresh`, `issuers` and `admission` fetch; `lookups` bounds what strangers
+//! cost; `shown` is what we present ourselves.
 //!
 //! Nothing is polled but on the timer of the refresh. A refresh that fails keeps the last list until its `nextUpdate`; after that nobody
 //! is a member until there is a new one.
 
 mod admission;
 pub mod held;
+mod issuers;
 pub mod list;
 mod lookups;
 pub mod presentation;
 mod refresh;
+mod shown;
 pub mod status;
 
 use super::{Identity, Peer, Resolver, Signatures};
@@ -22,14 +25,16 @@ use crate::{
     trust::did::{self, DidError},
 };
 use held::{Discounted, Held, MEMBERSHIP};
+use issuers::{IssuerKey, KnownStatus};
 use list::{Seen, Signed};
 use lookups::Lookups;
 use policy::{Claims, Timestamp};
 use serde::Serialize;
-use status::{StatusEntry, StatusList};
+use shown::Shown;
+use status::StatusEntry;
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 use url::Url;
@@ -86,6 +91,17 @@ impl NotAMember {
     /// Whether this is about the participant and not about the moment.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Removed | Self::Refused(_))
+    }
+
+    /// As much of it as anybody may know who claims to be the participant: nothing of what was found where its DID leads to.
+    pub const fn outline(&self) -> &'static str {
+        match self {
+            Self::NoList(_) => "there is no trust list that counts here now",
+            Self::Unreachable(_) => "what shows its membership cannot be fetched",
+            Self::Busy => "too many participants are being looked up; try again",
+            Self::Removed => "the authority has removed it from its members",
+            Self::Refused(_) => "what it shows does not make it a member",
+        }
     }
 }
 
@@ -152,22 +168,13 @@ struct State {
     seen: Option<Seen>,
     problem: Option<String>,
     members: HashMap<ParticipantId, Arc<Member>>,
+    /// Why somebody with whom something was agreed or done is a member no more.
+    out: HashMap<ParticipantId, NotAMember>,
+    /// Keys of issuers by their id.
+    keys: HashMap<String, IssuerKey>,
     statuses: HashMap<Url, Arc<KnownStatus>>,
-    /// Our own credentials that count, by their place in the configuration.
-    own: BTreeMap<usize, Held>,
-}
-
-/// A status list as it was last fetched.
-struct KnownStatus {
-    list: StatusList,
-    until: Option<Timestamp>,
-}
-
-/// Our own presentation, with the key and the time that it was signed with.
-struct Shown {
-    token: String,
-    kid: String,
-    made: Timestamp,
+    /// Our own credentials that were judged, by their place in the configuration; none for one that does not count.
+    own: BTreeMap<usize, Option<Held>>,
 }
 
 /// The members of one authority.
@@ -180,17 +187,18 @@ pub struct Memberships {
     state: RwLock<State>,
     lookups: Lookups,
     refreshing: tokio::sync::Mutex<()>,
-    shown: Mutex<Option<Shown>>,
+    shown: Shown,
 }
 
 impl Memberships {
-    /// With the list that was kept last; [`Memberships::refresh`] fetches a new one.
+    /// With what was kept last; [`Memberships::refresh`] fetches what is new.
     pub async fn load(
         settings: Settings,
         me: ParticipantId,
         client: Arc<Client>,
         resolver: Arc<Resolver>,
         log: Arc<Log>,
+        now: Timestamp,
     ) -> Result<Self, StoreError> {
         let kept = refresh::kept(&**log.store(), &settings).await?;
         let state = State {
@@ -198,7 +206,7 @@ impl Memberships {
             list: kept.map(Arc::new),
             ..State::default()
         };
-        Ok(Self {
+        let memberships = Self {
             lookups: Lookups::new(settings.refresh),
             settings,
             me,
@@ -207,8 +215,10 @@ impl Memberships {
             log,
             state: RwLock::new(state),
             refreshing: tokio::sync::Mutex::default(),
-            shown: Mutex::default(),
-        })
+            shown: Shown::default(),
+        };
+        memberships.recall(now).await?;
+        Ok(memberships)
     }
 
     fn state(&self) -> std::sync::RwLockReadGuard<'_, State> {
@@ -265,13 +275,18 @@ impl Memberships {
     pub fn claims(&self, did: &ParticipantId, now: Timestamp) -> Claims {
         if *did == self.me {
             return match self.list(now) {
-                Ok(_) => held::together(self.state().own.values()),
+                Ok(_) => held::together(self.state().own.values().flatten()),
                 Err(_) => Claims::new(),
             };
         }
         self.member(did, now)
             .map(|member| member.claims.clone())
             .unwrap_or_default()
+    }
+
+    /// Whether our own credentials were all judged: before that, what is verified about ourselves is not known.
+    pub fn knows_itself(&self, now: Timestamp) -> bool {
+        self.list(now).is_ok() && self.state().own.len() == self.settings.credentials.len()
     }
 
     /// The rulebook that counts now.
@@ -288,25 +303,12 @@ impl Memberships {
             .is_some_and(|signed| signed.list.is_revoked(jkt, now))
     }
 
-    /// Our credentials for anyone. Made anew when half its time has passed: asking for it often costs no signature.
-    pub fn present(&self, signer: &Signer, now: Timestamp) -> Result<Option<String>, JoseError> {
-        if self.settings.credentials.is_empty() {
-            return Ok(None);
+    /// Our credentials for anyone; none where we have none.
+    pub async fn present(&self, signer: &Signer, now: Timestamp) -> Result<Option<String>, JoseError> {
+        match self.settings.credentials.as_slice() {
+            [] => Ok(None),
+            credentials => self.shown.get(signer, credentials, now).await.map(Some),
         }
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let lasts = |shown: &&Shown| {
-            shown.kid == signer.kid() && shown.made <= now && now.since(shown.made) < presentation::LIFETIME / 2
-        };
-        if let Some(shown) = shown.as_ref().filter(lasts) {
-            return Ok(Some(shown.token.clone()));
-        }
-        let token = presentation::make(signer, &self.settings.credentials, None, now)?;
-        *shown = Some(Shown {
-            token: token.clone(),
-            kid: signer.kid().to_owned(),
-            made: now,
-        });
-        Ok(Some(token))
     }
 
     fn all(&self, now: Timestamp) -> impl Iterator<Item = Arc<Member>> {
@@ -340,7 +342,7 @@ impl Memberships {
                 .clone()
                 .or_else(|| admits.as_ref().err().map(ToString::to_string)),
             admits: admits.is_ok(),
-            own_credentials: state.own.len(),
+            own_credentials: state.own.values().flatten().count(),
             members,
         }
     }
@@ -352,7 +354,7 @@ impl Memberships {
             let known = state
                 .statuses
                 .get(&entry.list)
-                .filter(|known| known.until.is_none_or(|until| now < until))
+                .filter(|known| known.counts(list, now))
                 .ok_or_else(|| Discounted::NoStatus(entry.list.to_string()))?;
             Ok(known.list.is_set(entry, &held.issuer)?)
         })

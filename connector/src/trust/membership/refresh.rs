@@ -1,21 +1,18 @@
 //! What the timer does: the trust list and the status lists are fetched again, and everybody is judged anew by what they say.
 
 use super::{
-    KnownStatus, Member, Memberships, NotAMember, Settings,
+    Member, Memberships, NotAMember, Settings,
+    admission::why_none_counts,
     list::{ListError, Seen, Signed},
-    status::{LIST_CREDENTIAL, StatusError, StatusList},
+    status::StatusError,
 };
 use crate::{
     audit::{Entry, Kind},
     dsp::ParticipantId,
-    jose::{
-        CredentialError, CredentialKey, Digest, VerifyingKey,
-        credential::{self, Credential, Form},
-        token,
-    },
-    net::{NetError, Request},
+    jose::{CredentialError, Digest, VerifyingKey, token},
+    net::{NetError, Reach, Request},
     store::{Batch, Store, StoreError, Table},
-    trust::did::{DidError, Use},
+    trust::did::DidError,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -62,8 +59,8 @@ pub(super) enum RefreshError {
     Issuer(String),
     #[error("the key {0} is not one that its owner's DID document lists for assertions")]
     Key(String),
-    #[error("the key {0} was revoked by the authority")]
-    RevokedKey(Digest),
+    #[error("the key {0} does not count: the trust list names others, or it was revoked by the authority")]
+    UncountedKey(Digest),
     #[error(transparent)]
     Bits(#[from] StatusError),
     #[error(transparent)]
@@ -131,11 +128,13 @@ impl Memberships {
     }
 
     async fn renew_list(&self, now: Timestamp) -> Result<(), RefreshError> {
-        let token = self.get(&self.settings.list, token::MAX_LEN).await?;
+        let token = self
+            .get(&self.settings.list, token::MAX_LEN, self.settings.reach)
+            .await?;
         let authority = self.stranger(&self.settings.authority);
         let document = self.resolver.document(&authority, now).await?;
         let open = |document| Signed::open(&token, &self.settings.authority, &self.settings.root, document);
-        let signed = match open(&document) {
+        let (signed, key) = match open(&document) {
             // The root key may stand in a newer document than the one that is at hand.
             Err(ListError::WrongRoot) => open(&*self.resolver.newest(&authority, now).await?)?,
             other => other?,
@@ -143,7 +142,6 @@ impl Memberships {
         let seen = self.state().seen.clone();
         if signed.follows(seen.as_ref())? {
             signed.list.check_time(now)?;
-            let key = document_key(&signed, &*self.resolver.document(&authority, now).await?)?;
             self.keep(&signed, &key, now).await?;
         }
         signed.list.check_time(now)?;
@@ -171,18 +169,20 @@ impl Memberships {
         Ok(())
     }
 
-    /// Reads our own credentials as everybody else will.
+    /// Reads our own credentials as everybody else will. What cannot be found out now stays as it was.
     async fn renew_own(&self, now: Timestamp) {
         for (place, token) in self.settings.credentials.iter().enumerate() {
-            match self.accept(token, &self.me, now).await {
-                Ok(held) => drop(self.state_mut().own.insert(place, held)),
+            let judged = match self.accept(token, &self.me, now).await {
+                Ok(held) => Some(held),
                 Err(error) => {
                     tracing::warn!(%error, "one of our own credentials does not count");
-                    if error.is_final() {
-                        self.state_mut().own.remove(&place);
+                    if !error.is_final() {
+                        continue;
                     }
+                    None
                 }
-            }
+            };
+            self.state_mut().own.insert(place, judged);
         }
     }
 
@@ -193,7 +193,7 @@ impl Memberships {
                 .members
                 .values()
                 .flat_map(|member| &member.credentials)
-                .chain(state.own.values());
+                .chain(state.own.values().flatten());
             held.flat_map(|held| {
                 held.status
                     .iter()
@@ -201,9 +201,10 @@ impl Memberships {
             })
             .collect()
         };
-        self.state_mut()
-            .statuses
-            .retain(|url, _| wanted.iter().any(|(list, _)| list == url));
+        let needed = |url: &Url| wanted.iter().any(|(list, _)| list == url);
+        if let Err(error) = self.forget_statuses(needed, now).await {
+            tracing::error!(%error, "old status lists could not be forgotten");
+        }
         for (url, issuer) in wanted {
             if let Err(error) = self.renew_status(&url, &issuer, now).await {
                 tracing::warn!(list = %url, %error, "a status list was not renewed");
@@ -211,73 +212,42 @@ impl Memberships {
         }
     }
 
-    /// Fetches the status list of an issuer that is on the trust list.
-    pub(super) async fn renew_status(&self, url: &Url, issuer: &str, now: Timestamp) -> Result<(), RefreshError> {
-        let token = self.get(url, credential::MAX_CREDENTIAL).await?;
-        let (credential, _) = self.verified(&token, now).await?;
-        if credential.issuer() != issuer || !credential.types().iter().any(|name| name == LIST_CREDENTIAL) {
-            return Err(StatusError::WrongList.into());
-        }
-        let known = KnownStatus {
-            list: StatusList::read(&credential, url)?,
-            until: credential.valid_until(),
-        };
-        self.state_mut().statuses.insert(url.clone(), Arc::new(known));
-        Ok(())
-    }
-
-    /// A credential whose issuer is on the trust list, verified with a key that its DID document lists for assertions.
-    pub(super) async fn verified(&self, token: &str, now: Timestamp) -> Result<(Credential, Digest), RefreshError> {
-        let signed = self.list(now)?;
-        let kid = credential::kid(token).map_err(CredentialError::from)?;
-        let issuer = kid.split('#').next().unwrap_or_default();
-        // Only whoever is on the list makes us fetch its document.
-        let listed = signed
-            .list
-            .issuer(issuer, now)
-            .ok_or_else(|| RefreshError::Issuer(issuer.to_owned()))?;
-        let key = self.issuer_key(&listed.did, &kid, now).await?;
-        let jkt = key.thumbprint();
-        if signed.list.is_revoked(&jkt, now) {
-            return Err(RefreshError::RevokedKey(jkt));
-        }
-        let credential = credential::verify(token, Form::Credential, &key, now)?;
-        Ok((credential, jkt))
-    }
-
-    async fn issuer_key(
-        &self,
-        issuer: &ParticipantId,
-        kid: &str,
-        now: Timestamp,
-    ) -> Result<CredentialKey, RefreshError> {
-        let issuer = self.stranger(issuer);
-        let document = self.resolver.document(&issuer, now).await?;
-        if let Some(key) = document.key_for(kid, Use::Assertion) {
-            return Ok(key.clone());
-        }
-        let document = self.resolver.newest(&issuer, now).await?;
-        let key = document.key_for(kid, Use::Assertion);
-        key.cloned().ok_or_else(|| RefreshError::Key(kid.to_owned()))
-    }
-
     /// Judges everybody again; who is a member no more is told nothing here, but finds out.
     async fn judge_all(&self, now: Timestamp) {
         let Ok(signed) = self.list(now) else { return };
         let members: Vec<Arc<Member>> = self.state().members.values().cloned().collect();
         for member in members {
-            let did = member.peer.did.clone();
-            match self.judged(&member, &signed, now) {
-                Ok(again) => drop(self.state_mut().members.insert(did, Arc::new(again))),
-                Err(why) => self.expel(&did, &why, now).await,
+            let judged = self.judged(&member, &signed, now);
+            if let Some(why) = self.replace(&member, judged) {
+                self.expel(&member.peer.did, &why, now).await;
             }
         }
         let own = self.state().own.clone();
         for (place, held) in own {
-            if let Err(error) = self.judge(&held, &signed.list, now) {
-                tracing::warn!(%error, "one of our own credentials does not count any more");
-                self.state_mut().own.remove(&place);
+            let Some(Err(error)) = held.map(|held| self.judge(&held, &signed.list, now)) else {
+                continue;
+            };
+            tracing::warn!(%error, "one of our own credentials does not count any more");
+            let mut state = self.state_mut();
+            match error.is_final() {
+                true => drop(state.own.insert(place, None)),
+                false => drop(state.own.remove(&place)),
             }
+        }
+    }
+
+    /// Puts a member that was judged again in its own place. Meanwhile it may have been found to be none, or have shown other credentials:
+    /// that is newer. Says why it is to be expelled, if it is.
+    pub(super) fn replace(&self, member: &Arc<Member>, judged: Result<Member, NotAMember>) -> Option<NotAMember> {
+        let mut state = self.state_mut();
+        let known = state.members.get_mut(&member.peer.did);
+        let known = known.filter(|known| Arc::ptr_eq(known, member))?;
+        match judged {
+            Ok(again) => {
+                *known = Arc::new(again);
+                None
+            }
+            Err(why) => Some(why),
         }
     }
 
@@ -285,17 +255,15 @@ impl Memberships {
         if signed.list.revoked_members.contains(&member.peer.did) {
             return Err(NotAMember::Removed);
         }
-        let (mut counting, mut first) = (Vec::new(), None);
+        let (mut counting, mut reasons) = (Vec::new(), Vec::new());
         for held in &member.credentials {
             match self.judge(held, &signed.list, now) {
                 Ok(()) => counting.push(held),
-                Err(why) => drop(first.get_or_insert(why)),
+                Err(why) => reasons.push(why.into()),
             }
         }
-        Member::of(member.peer.clone(), &member.credentials, &counting, member.presented).ok_or_else(|| {
-            let why = first.map_or_else(|| "it has no membership credential".to_owned(), |why| why.to_string());
-            NotAMember::Refused(format!("its membership credential does not count: {why}"))
-        })
+        Member::of(member.peer.clone(), &member.credentials, &counting, member.presented)
+            .ok_or_else(|| why_none_counts(reasons))
     }
 
     /// Notes that a participant is a member no more.
@@ -304,6 +272,7 @@ impl Memberships {
         if self.state_mut().members.remove(did).is_none() {
             return;
         }
+        self.note_out(did, why);
         tracing::warn!(member = %did, reason = %why, "no longer a member");
         let entry = Entry::new(Kind::MemberRemoved)
             .with("member", did.as_str())
@@ -314,13 +283,13 @@ impl Memberships {
     }
 
     /// Fetches a text of at most `limit` bytes.
-    pub(super) async fn get(&self, url: &Url, limit: usize) -> Result<String, RefreshError> {
+    pub(super) async fn get(&self, url: &Url, limit: usize, reach: Reach) -> Result<String, RefreshError> {
         let request = Request {
             method: Method::GET,
             url: url.clone(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
-            reach: self.settings.reach,
+            reach,
         };
         let answer = tokio::time::timeout(PATIENCE, self.client.send_within(request, limit)).await;
         let response = answer.map_err(|_| RefreshError::Late(url.to_string()))??;
@@ -330,11 +299,4 @@ impl Memberships {
         let text = std::str::from_utf8(&response.body).map_err(|_| RefreshError::NotText(url.to_string()))?;
         Ok(text.trim_end().to_owned())
     }
-}
-
-/// The key that signed a list that was opened with this document.
-fn document_key(signed: &Signed, document: &crate::trust::did::Document) -> Result<VerifyingKey, ListError> {
-    let kid = token::kid(&signed.token)?;
-    let key = document.method(&kid).and_then(CredentialKey::for_messages);
-    key.cloned().ok_or(ListError::WrongRoot)
 }

@@ -1,7 +1,9 @@
 //! Bitstring Status Lists (W3C Bitstring Status List 1.0): one bit for each credential of an issuer, set when it was revoked. Pure.
 
+use super::list::MAX_VALIDITY;
 use crate::jose::{Credential, base64url};
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
+use policy::Timestamp;
 use serde_json::{Map, Value, json};
 use std::io::{Read, Write};
 use url::Url;
@@ -36,6 +38,15 @@ pub enum StatusError {
     /// Too few or too many.
     #[error("the status list has fewer than {MIN_BITS} bits, or more than {} bytes", MAX_BYTES)]
     Size,
+    /// It does not say how new it is.
+    #[error("the status list does not say from when it counts (validFrom)")]
+    Undated,
+    /// An older list than one that was seen before.
+    #[error("the status list is older than one that was seen before: it was rolled back")]
+    RolledBack,
+    /// It counts no more.
+    #[error("the status list counts no more")]
+    Expired,
     /// Beyond the end.
     #[error("the index is beyond the end of the status list")]
     Index,
@@ -157,6 +168,10 @@ pub struct StatusList {
     issuer: String,
     purpose: String,
     bits: Bits,
+    /// From when it counts.
+    from: Timestamp,
+    /// Until when.
+    until: Timestamp,
 }
 
 impl StatusList {
@@ -169,11 +184,42 @@ impl StatusList {
         if !is_list || credential.id() != Some(address.as_str()) || text("type")? != LIST {
             return Err(StatusError::WrongList);
         }
+        let from = credential.valid_from().ok_or(StatusError::Undated)?;
+        // Whoever keeps a newer one back gains no more than that with a trust list.
+        let longest = from.plus(MAX_VALIDITY);
         Ok(Self {
             issuer: credential.issuer().to_owned(),
             purpose: text("statusPurpose")?.to_owned(),
             bits: Bits::decode(text("encodedList")?)?,
+            from,
+            until: credential.valid_until().map_or(longest, |until| until.min(longest)),
         })
+    }
+
+    /// Whose it is.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Whether it may take the place of what was seen before, now.
+    pub fn follows(&self, seen: Option<&Self>, now: Timestamp) -> Result<(), StatusError> {
+        if seen.is_some_and(|seen| self.from < seen.from) {
+            return Err(StatusError::RolledBack);
+        }
+        if !self.counts(now) {
+            return Err(StatusError::Expired);
+        }
+        Ok(())
+    }
+
+    /// Whether it counts still.
+    pub fn counts(&self, now: Timestamp) -> bool {
+        now < self.until
+    }
+
+    /// Whether a list that is older than this one could still count.
+    pub fn is_needed(&self, now: Timestamp) -> bool {
+        now < self.from.plus(MAX_VALIDITY)
     }
 
     /// Whether the credential with this entry, of this issuer, was revoked.

@@ -1,12 +1,17 @@
 use super::*;
 use crate::{
     audit::LogSigner,
-    jose::{HmacKey, VerifyingKey, sha256, testing},
+    jose::{
+        HmacKey, SigningKey, VerifyingKey,
+        key::{External, ExternalError},
+        sha256, testing,
+    },
     net,
     store::{MemoryStore, Store},
     trust::{History, ResolverSettings},
 };
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const AUTHORITY: &str = "did:web:lycee.example";
 const MEMBER: &str = "did:web:edtech.example";
@@ -15,19 +20,19 @@ fn did(text: &str) -> ParticipantId {
     text.parse().unwrap()
 }
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     at("2026-06-02T00:00:00Z")
 }
 
-fn root() -> VerifyingKey {
+pub(super) fn root() -> VerifyingKey {
     testing::rfc8037_public()
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         authority: did(AUTHORITY),
         root: root().thumbprint(),
@@ -39,7 +44,7 @@ fn settings() -> Settings {
     }
 }
 
-fn signed(sequence: u64, change: impl FnOnce(&mut Value)) -> Signed {
+pub(super) fn signed(sequence: u64, change: impl FnOnce(&mut Value)) -> Signed {
     let mut list = json!({
         "v": 1, "authority": AUTHORITY, "sequence": sequence, "issued": "2026-06-01T00:00:00Z", "nextUpdate": "2026-06-08T00:00:00Z",
         "previous": sha256(b"before"), "issuers": [{"did": "did:web:issuer.example", "types": [MEMBERSHIP, held::ROLE]}],
@@ -61,14 +66,14 @@ fn credential(kind: &str, role: &str, until: &str) -> Held {
     }
 }
 
-async fn loaded(store: &Arc<MemoryStore>, settings: Settings) -> Result<Memberships, StoreError> {
+pub(super) async fn loaded(store: &Arc<MemoryStore>, settings: Settings) -> Result<Memberships, StoreError> {
     let signer = LogSigner::of("https://ft.example", &HmacKey::new(&[4; 32])).unwrap();
     let store: Arc<dyn Store> = store.clone();
     let log = Arc::new(Log::new(store, signer));
     let client = Arc::new(Client::new(net::Settings::default()));
     let history = History::new(log.clone());
     let resolver = Arc::new(Resolver::new(client.clone(), ResolverSettings::default(), history));
-    Memberships::load(settings, did("did:web:ft.example"), client, resolver, log).await
+    Memberships::load(settings, did("did:web:ft.example"), client, resolver, log, now()).await
 }
 
 /// With this list, and one member who presented these credentials.
@@ -219,18 +224,135 @@ async fn a_key_that_was_revoked_stays_so_when_the_list_has_expired() {
 async fn our_own_presentation_is_signed_once_in_a_while_and_anew_with_another_key() {
     let mut own = settings();
     let store = Arc::new(MemoryStore::new());
-    assert_eq!(
-        loaded(&store, own.clone())
-            .await
-            .unwrap()
-            .present(&testing::consumer(), now()),
-        Ok(None)
-    );
+    let without = loaded(&store, own.clone()).await.unwrap();
+    assert_eq!(without.present(&testing::consumer(), now()).await, Ok(None));
     own.credentials = vec!["a.b.c".into()];
     let memberships = loaded(&store, own).await.unwrap();
-    let shown = |signer: &Signer, now| memberships.present(signer, now).unwrap().unwrap();
-    let first = shown(&testing::consumer(), now());
-    assert_eq!(shown(&testing::consumer(), now().plus(Duration::from_secs(299))), first);
-    assert_ne!(shown(&testing::consumer(), now().plus(Duration::from_secs(300))), first);
-    assert_ne!(shown(&testing::provider(), now().plus(Duration::from_secs(300))), first);
+    let shown = async |signer: &Signer, now| memberships.present(signer, now).await.unwrap().unwrap();
+    let first = shown(&testing::consumer(), now()).await;
+    let later = |seconds| now().plus(Duration::from_secs(seconds));
+    assert_eq!(shown(&testing::consumer(), later(299)).await, first);
+    assert_ne!(shown(&testing::consumer(), later(300)).await, first);
+    assert_ne!(shown(&testing::provider(), later(300)).await, first);
+}
+
+#[tokio::test]
+async fn a_signer_that_fails_is_not_asked_again_at_once() {
+    struct Failing(Arc<AtomicUsize>);
+    impl External for Failing {
+        fn sign(&self, _: &[u8]) -> Result<[u8; 64], ExternalError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(ExternalError::TimedOut)
+        }
+    }
+    let own = Settings {
+        credentials: vec!["a.b.c".into()],
+        ..settings()
+    };
+    let memberships = loaded(&Arc::new(MemoryStore::new()), own).await.unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let key = SigningKey::external(testing::rfc8037_public(), Failing(asked.clone()));
+    let signer = Signer::new("did:web:ft.example#hsm", key).unwrap();
+    for _ in 0..10 {
+        assert!(matches!(
+            memberships.present(&signer, now()).await,
+            Err(JoseError::SignerFailed(_))
+        ));
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    assert!(
+        memberships.present(&testing::consumer(), now()).await.is_ok(),
+        "another key may work"
+    );
+}
+
+#[tokio::test]
+async fn strangers_who_take_all_lookups_shut_no_member_out() {
+    let memberships = with(
+        signed(2, |_| {}),
+        &[credential(MEMBERSHIP, "A", "2026-12-31T00:00:00Z")],
+    )
+    .await;
+    let mut taken = Vec::new();
+    loop {
+        let stranger = did(&format!("did:web:s{}.example", taken.len()));
+        let turn = memberships.lookups.enter(&stranger).await.unwrap();
+        match memberships.lookups.begin(turn, now()) {
+            Ok(permit) => taken.push(permit),
+            Err(_) => break,
+        }
+    }
+    let due = now().plus(Duration::from_secs(300));
+    assert!(
+        memberships.at_hand(&did(MEMBER), due).unwrap().is_none(),
+        "it is time to ask it again"
+    );
+    assert!(memberships.admit(&did(MEMBER), due).await.is_ok());
+    let stranger = did("did:web:nobody.example");
+    assert!(matches!(memberships.admit(&stranger, due).await, Err(NotAMember::Busy)));
+}
+
+#[tokio::test]
+async fn a_status_list_that_is_not_to_be_had_says_nothing_for_good() {
+    let mut member = credential(MEMBERSHIP, "A", "2026-12-31T00:00:00Z");
+    let list = Url::parse("https://127.0.0.1/status/1.jwt").unwrap();
+    let entry = json!({"credentialStatus": StatusEntry::write(&list, 7)});
+    member.status = StatusEntry::all(entry.as_object().unwrap()).unwrap();
+    let ended = credential(held::ROLE, "B", "2026-06-01T00:00:00Z");
+    let memberships = with(signed(2, |_| {}), &[ended, member]).await;
+    memberships.refresh(now()).await;
+    let why = memberships.admit(&did(MEMBER), now()).await.unwrap_err();
+    assert!(!why.is_final() && why.to_string().contains("status list"), "{why}");
+}
+
+#[tokio::test]
+async fn who_was_expelled_meanwhile_is_not_brought_back_by_an_older_judgement() {
+    let memberships = with(
+        signed(2, |_| {}),
+        &[credential(MEMBERSHIP, "A", "2026-12-31T00:00:00Z")],
+    )
+    .await;
+    let known = memberships.member(&did(MEMBER), now()).unwrap();
+    let again = || Ok(Member::clone(&known));
+    memberships.expel(&did(MEMBER), &NotAMember::Removed, now()).await;
+    assert_eq!(memberships.replace(&known, again()), None);
+    assert!(memberships.member(&did(MEMBER), now()).is_none());
+    // Nor is who has shown something newer expelled for what it showed before.
+    memberships.know(Member::clone(&known));
+    assert_eq!(memberships.replace(&known, Err(NotAMember::Removed)), None);
+    assert!(memberships.member(&did(MEMBER), now()).is_some());
+}
+
+#[tokio::test]
+async fn why_somebody_is_out_is_known_until_it_is_in_again() {
+    let memberships = with(
+        signed(2, |_| {}),
+        &[credential(MEMBERSHIP, "A", "2026-12-31T00:00:00Z")],
+    )
+    .await;
+    let standing = |seconds| memberships.standing(&did(MEMBER), now().plus(Duration::from_secs(seconds)));
+    let known = memberships.member(&did(MEMBER), now()).unwrap();
+    assert_eq!(
+        (standing(0), standing(3_600)),
+        (Ok(()), Ok(())),
+        "also when it is time to ask it again"
+    );
+    let why = NotAMember::Refused("its credential was revoked".into());
+    memberships.expel(&did(MEMBER), &why, now()).await;
+    // Longer than a refusal is remembered.
+    assert_eq!((standing(0), standing(3_600)), (Err(why.clone()), Err(why)));
+    memberships.know(Member::clone(&known));
+    assert_eq!(standing(0), Ok(()));
+    let stranger = did("did:web:nobody.example");
+    assert_eq!(
+        memberships.standing(&stranger, now()),
+        Ok(()),
+        "who is not known may be one"
+    );
+    memberships.note_out(&stranger, &NotAMember::Unreachable(String::new()));
+    assert_eq!(
+        memberships.standing(&stranger, now()),
+        Ok(()),
+        "what may pass is not remembered"
+    );
 }

@@ -119,6 +119,37 @@ fn it_counts_under_the_list_and_under_no_other() {
 }
 
 #[test]
+fn an_issuer_issues_nothing_beyond_its_types_in_whatever_company() {
+    let role = list(json!([{"did": ISSUER, "types": [ROLE]}]));
+    for types in [
+        json!(["VerifiableCredential", ROLE, MEMBERSHIP]),
+        json!(["VerifiableCredential", MEMBERSHIP]),
+        json!(["VerifiableCredential"]),
+        json!(["VerifiableCredential", ROLE, "Other"]),
+    ] {
+        let mut claims = claims_json();
+        claims["type"] = types;
+        let judged = held(&claims).unwrap().judge(&role, now(), clear);
+        assert!(
+            matches!(judged, Err(Discounted::Type { .. })),
+            "{}: {judged:?}",
+            claims["type"]
+        );
+    }
+    let mut claims = claims_json();
+    claims["type"] = json!(["VerifiableCredential", ROLE]);
+    assert_eq!(held(&claims).unwrap().judge(&role, now(), clear), Ok(()));
+}
+
+#[test]
+fn a_role_credential_says_what_its_subject_does_and_not_who_it_is() {
+    let mut claims = claims_json();
+    claims["type"] = json!(["VerifiableCredential", ROLE]);
+    let names: Vec<String> = held(&claims).unwrap().claims.into_keys().collect();
+    assert_eq!(names, ["purposesAllowed", "role"]);
+}
+
+#[test]
 fn it_counts_in_its_time_and_while_its_bit_is_clear() {
     let held = held(&claims_json()).unwrap();
     let at = |time: &str| held.judge(&good_list(), time.parse().unwrap(), clear);

@@ -104,7 +104,7 @@ fn the_root_key_is_found_in_the_document_by_its_id_and_needs_no_purpose_there() 
     let token = sealed(&list());
     assert!(Signed::open(&token, &did, &pin(), &document("#k7")).is_ok());
     assert_eq!(
-        Signed::open(&token, &did, &pin(), &document("#k8")),
+        Signed::open(&token, &did, &pin(), &document("#k8")).map(drop),
         Err(ListError::WrongRoot)
     );
 }
@@ -146,7 +146,6 @@ fn every_member_that_breaks_its_rule_refuses_the_list() {
         ("/minimumProtocol", json!("2025")),
         ("/minimumProtocol", Value::Null),
         ("/rulebook", json!("x")),
-        ("/witnesses", json!("x")),
         ("/surprise", json!(1)),
     ] {
         let refused = opened(&with(list(), pointer, value.clone()));

@@ -18,6 +18,7 @@ fn now() -> Timestamp {
 fn claims(signer: &Signer, bits: &Bits) -> Value {
     let mut claims = StatusList::claims(&address(), signer.did(), bits).unwrap();
     claims.insert("@context".into(), json!([CONTEXT]));
+    claims.insert("validFrom".into(), json!(now()));
     Value::Object(claims)
 }
 
@@ -164,6 +165,32 @@ fn a_list_of_another_issuer_address_purpose_or_type_says_nothing() {
             "{pointer}"
         );
     }
+}
+
+#[test]
+fn a_list_counts_for_a_week_at_most_and_gives_way_to_newer_ones_only() {
+    let signer = testing::consumer();
+    let read = |from: Option<&str>, until: Option<&str>| {
+        let mut claims = claims(&signer, &Bits::clear());
+        claims["validFrom"] = json!(from);
+        claims["validUntil"] = json!(until);
+        claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        StatusList::read(&verified(&signer, &claims), &address())
+    };
+    assert_eq!(read(None, Some("2026-06-02T00:00:00Z")), Err(StatusError::Undated));
+    let at = |text: &str| text.parse().unwrap();
+    let (old, new) = (
+        read(Some("2026-05-31T00:00:00Z"), None).unwrap(),
+        read(Some("2026-06-01T00:00:00Z"), Some("2026-06-02T00:00:00Z")).unwrap(),
+    );
+    assert!(old.counts(at("2026-06-06T23:59:59Z")) && !old.counts(at("2026-06-07T00:00:00Z")));
+    assert!(new.counts(at("2026-06-01T23:59:59Z")) && !new.counts(at("2026-06-02T00:00:00Z")));
+    assert_eq!(new.follows(Some(&old), now()), Ok(()));
+    assert_eq!(new.follows(Some(&new), now()), Ok(()));
+    assert_eq!(old.follows(Some(&new), now()), Err(StatusError::RolledBack));
+    assert_eq!(new.follows(None, at("2026-06-02T00:00:00Z")), Err(StatusError::Expired));
+    // The newer one is over, and still keeps the older one out as long as that would count.
+    assert!(new.is_needed(at("2026-06-07T23:59:59Z")) && !new.is_needed(at("2026-06-08T00:00:00Z")));
 }
 
 #[test]
