@@ -1,7 +1,7 @@
 //! Empties the outbox: one message at a time and process, in order, until it is acknowledged or refused (R1). A commit wakes it; between
 //! attempts it sleeps, longer each time.
 
-use super::{PeerError, Peers, Question};
+use super::{PeerError, Peers, Question, permits::Permits};
 use crate::{
     audit::Log,
     contract::{ContractError, Contracts},
@@ -18,7 +18,6 @@ use http::Method;
 use policy::Timestamp;
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// How often a refusal that may be about the moment is tried again before it counts: a peer that cannot sign answers 404 and 409 while
@@ -27,6 +26,8 @@ const PATIENCE: u32 = 6;
 
 /// How many messages are on their way at once.
 const IN_FLIGHT: usize = 64;
+/// How many of them to one peer.
+const TO_EACH: usize = 16;
 
 /// Runs until it is told to stop.
 pub struct Dispatcher {
@@ -60,7 +61,7 @@ impl Dispatcher {
         for (protocol, pid) in outbox::waiting(&**self.log.store()).await? {
             self.queue.wake(protocol, &pid);
         }
-        let permits = Arc::new(Semaphore::new(IN_FLIGHT));
+        let permits = Arc::new(Permits::new(IN_FLIGHT, TO_EACH));
         follow(&self.queue, &self.shutdown, |_, pid| {
             let (this, permits) = (self.clone(), permits.clone());
             async move {
@@ -74,7 +75,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    async fn empty(&self, pid: &Pid, permits: &Semaphore) -> Result<(), StoreError> {
+    async fn empty(&self, pid: &Pid, permits: &Permits) -> Result<(), StoreError> {
         let (mut wait, mut tries) = (self.retry.0, 0);
         while let Some(entry) = outbox::next(&**self.log.store(), pid).await? {
             // Even a sleep of no time lasts until the timer's next millisecond.
@@ -85,7 +86,7 @@ impl Dispatcher {
                 }
             }
             let permit = tokio::select! {
-                permit = permits.acquire() => permit,
+                permit = permits.to(&entry.peer) => permit,
                 () = self.shutdown.cancelled() => return Ok(()),
             };
             let attempt = tokio::select! {

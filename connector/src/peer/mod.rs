@@ -2,6 +2,7 @@
 //! (catalogs, states). Signs, retries, checks the answers' signatures. Holds no state of its own.
 
 mod dispatch;
+mod permits;
 mod witnesses;
 
 pub use dispatch::Dispatcher;

@@ -30,7 +30,8 @@ pub async fn follow<W: Future<Output = bool> + Send + 'static>(
             }
             let (work, busy, queue) = (work(protocol, pid.clone()), busy.clone(), queue.clone());
             tracker.spawn(async move {
-                let again = work.await;
+                // A panic ends this attempt and leaves the process free for the next.
+                let again = tokio::spawn(work).await.unwrap_or(false);
                 let woken = busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
                 if again || woken == Some(true) {
                     queue.wake(protocol, &pid);

@@ -219,7 +219,16 @@ pub(crate) async fn a_refused_append_takes_no_number<F: Fixture>() {
 
 pub(crate) async fn a_long_numbered_table_is_read_from_anywhere<F: Fixture>() {
     const COUNT: u64 = 1_000;
-    let value = |n: u64| vec![(n % 251) as u8; if n % 97 == 0 { MAX_VALUE } else { n as usize % 500 }];
+    let value = |n: u64| {
+        vec![
+            (n % 251) as u8;
+            if n.is_multiple_of(97) {
+                MAX_VALUE
+            } else {
+                n as usize % 500
+            }
+        ]
+    };
     let (home, mut store) = fresh::<F>().await;
     for start in (0..COUNT).step_by(50) {
         let mut batch = Batch::new();

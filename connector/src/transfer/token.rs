@@ -1,5 +1,5 @@
-//! Tokens of data requests: self-contained, bound to one transfer and one serial number, so that nothing secret is stored for them and
-//! raising the serial revokes the old ones.
+//! Tokens of data requests: self-contained, bound to one transfer and one serial number, so that nothing is looked up for them and
+//! raising the serial revokes the old ones. The message that carries one is kept as evidence, token and all.
 
 use crate::{
     dsp::Pid,
