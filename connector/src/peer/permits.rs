@@ -8,21 +8,21 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The room for requests.
-pub struct Permits {
+pub(super) struct Permits {
     all: Arc<Semaphore>,
     each: usize,
     peers: Mutex<HashMap<ParticipantId, Arc<Semaphore>>>,
 }
 
 /// Room for one request, until it is dropped.
-pub struct Permit {
+pub(super) struct Permit {
     _of_all: OwnedSemaphorePermit,
     _of_peer: OwnedSemaphorePermit,
 }
 
 impl Permits {
     /// Room for `all` requests at once, `each` of them to one peer.
-    pub fn new(all: usize, each: usize) -> Self {
+    pub(super) fn new(all: usize, each: usize) -> Self {
         Self {
             all: Arc::new(Semaphore::new(all)),
             each,
@@ -31,7 +31,7 @@ impl Permits {
     }
 
     /// Waits for room; the peer's own first, so that whoever waits for it takes none of the others'. None never comes: nothing closes it.
-    pub async fn to(&self, peer: &ParticipantId) -> Option<Permit> {
+    pub(super) async fn to(&self, peer: &ParticipantId) -> Option<Permit> {
         let of_peer = self.of(peer).acquire_owned().await.ok()?;
         let of_all = self.all.clone().acquire_owned().await.ok()?;
         Some(Permit {
