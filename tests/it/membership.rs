@@ -365,7 +365,7 @@ async fn membership_survives_a_restart_without_the_authority_until_the_list_expi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_revoked_signs_no_more_of_a_stream_that_runs() {
-    let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 20_000).await;
+    let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 60_000).await;
     let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
     publish(lycee, 20_000, 20, offer()).await;
     lycee.consent(20, &agence.did).await;
@@ -378,16 +378,12 @@ async fn a_key_that_is_revoked_signs_no_more_of_a_stream_that_runs() {
         .verifying_key()
         .thumbprint();
     realm.authority.run("trust-list", &["--revoke-key", &key.to_string()]);
-    let records = async || agence.get(&format!("/v1/transfers/{pid}")).await["progress"]["records"].clone();
-    until("nothing more comes in", async || {
-        let before = records().await;
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        (records().await == before).then_some(())
+    until("a line with the revoked key is refused", async || {
+        agence.log().contains("no key is known under this key id").then_some(())
     })
     .await;
     let shown = agence.get(&format!("/v1/transfers/{pid}")).await;
     assert_ne!(shown["stateName"], "COMPLETED", "{shown}");
-    assert!(agence.log().contains("revoked"), "{}", agence.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

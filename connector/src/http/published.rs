@@ -27,7 +27,7 @@ pub(super) async fn presentation(State(app): State<Arc<App>>) -> Response {
     match memberships.present(&app.trust.signer(), (app.clock)()).await {
         Ok(Some(token)) => with_type(token.into(), "application/vp+jwt"),
         Ok(None) => Problem::not_found("presentation").into_response(),
-        Err(error) => Problem::unsigned(&error).into_response(),
+        Err(_) => Problem::unavailable("signer-failed", "nothing can be signed now; try again later").into_response(),
     }
 }
 

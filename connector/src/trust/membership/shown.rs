@@ -45,6 +45,9 @@ impl Shown {
             return token;
         }
         let token = presentation::make(signer, credentials, None, now);
+        if let Err(error) = &token {
+            tracing::error!(%error, "our presentation cannot be signed");
+        }
         let made = Made {
             token: token.clone(),
             kid: signer.kid().to_owned(),
