@@ -151,13 +151,17 @@ impl Sources<'_> {
         let mut number = 0;
         for (pid, exhibits) in exchanged {
             let mut after = None;
-            for (_, exhibit) in exhibits {
+            let counted = draft.manifest.processes.iter().find(|process| process.pid == pid);
+            if counted.and_then(|process| process.exhibits) < u64::try_from(exhibits.len()).ok() {
+                return Ok(None);
+            }
+            for (place, exhibit) in exhibits {
                 number += 1;
                 let reply = match exhibit.about.sent {
                     Some(sent) => archive::reply(&**self.log.store(), &pid, sent).await?,
                     None => None,
                 };
-                let mut item = draft.add(&pid, number, exhibit, reply);
+                let mut item = draft.add((&pid, place), number, exhibit, reply);
                 let patterns = recorded::of_item(&item, |name| draft.bytes(name))?;
                 let Some(entries) = found.link(&patterns, after) else {
                     return Ok(None);
@@ -325,6 +329,7 @@ fn process<K: Kind>(record: &K) -> Process {
         pid: core.pid.clone(),
         peer_pid: core.peer_pid.clone(),
         state: core.state_name(),
+        exhibits: Some(core.archived),
     }
 }
 
@@ -493,8 +498,8 @@ impl Draft {
         name
     }
 
-    /// Adds the files of one exhibit.
-    fn add(&mut self, pid: &Pid, number: usize, exhibit: Exhibit, reply: Option<Reply>) -> Item {
+    /// Adds the files of one exhibit: the `place`-th of its process, the `number`-th of the bundle.
+    fn add(&mut self, (pid, place): (&Pid, u64), number: usize, exhibit: Exhibit, reply: Option<Reply>) -> Item {
         let about = exhibit.about;
         let kind = &about.kind;
         let (stem, extension) = match about.form {
@@ -522,6 +527,7 @@ impl Draft {
         let headers = about.headers.into_iter().filter(|(name, _)| name != SIGNATURE_HEADER);
         Item {
             process: pid.clone(),
+            number: Some(place),
             form: about.form,
             direction: about.direction,
             kind: about.kind,

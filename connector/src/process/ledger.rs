@@ -161,7 +161,7 @@ impl<K: Kind> Ledger<K> {
         batch.insert(K::TABLE, core.pid.as_str(), encode(record)?);
         batch.insert(K::INDEX, index_key(&core.peer, core.role, theirs), encode(&core.pid)?);
         batch.put(SEEN, message.key.opening(&core.pid), encode(answer)?);
-        turn.entries.insert(0, received(record, message));
+        turn.entries.insert(0, received(record, message).archived(0));
         turn.exhibits.insert(0, (0, message.exhibit.clone()));
         match self.finish(batch, None, record, turn, now).await {
             Err(ProcessError::Store(StoreError::Conflict { guard })) if Some(guard) == spent => {
@@ -367,8 +367,9 @@ fn step<K: Kind, E: Verdict>(
     core.head = message.body;
     core.updated = now;
     let mut turn = Turn::default();
-    turn.record(received(&record, message));
-    turn.exhibit(&mut record, message.exhibit.clone());
+    let entry = received(&record, message);
+    let number = turn.exhibit(&mut record, message.exhibit.clone());
+    turn.record(entry.archived(number));
     let state = record.core().state_name();
     let extra = decide(&mut record, &mut turn)?;
     let answer = Answer {
