@@ -252,6 +252,28 @@ fn evidence_that_the_exporter_has_changed_and_signed_is_refused_and_the_part_nam
             bundle.drop_exhibit(name, true)
         });
     }
+    for name in [&receipt, &end] {
+        attacks += attack("a receipt or a line left out", "", &|bundle| {
+            bundle.drop_exhibit(name, false)
+        });
+        attacks += attack(
+            "a receipt or a line left out, and the rest counted again",
+            "",
+            &|bundle| {
+                bundle.drop_exhibit(name, false);
+                bundle.count_again();
+            },
+        );
+    }
+    attacks += attack("another number of exhibits", "manifest.json", &|bundle| {
+        bundle.manifest_edit(|manifest| manifest["processes"][0]["exhibits"] = json!(100))
+    });
+    attacks += attack("no number of exhibits", "", &|bundle| {
+        bundle.manifest_edit(|manifest| {
+            manifest["processes"][0].as_object_mut().unwrap().remove("exhibits");
+            manifest["exhibits"][0].as_object_mut().unwrap().remove("number");
+        })
+    });
     attacks += attack("two messages in another order", "messages/", &|bundle| {
         bundle.manifest_edit(|manifest| {
             manifest["exhibits"].as_array_mut().unwrap().swap(1, 2);

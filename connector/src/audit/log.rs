@@ -95,6 +95,15 @@ impl Entry {
         self
     }
 
+    /// Adds the number that something recorded by this entry has in the archive of its process, so that nothing can be left out of it unseen.
+    pub fn archived(mut self, number: u64) -> Self {
+        let numbers = self.members.entry("exhibits").or_insert_with(|| json!([]));
+        if let Value::Array(numbers) = numbers {
+            numbers.push(number.into());
+        }
+        self
+    }
+
     /// Adds the hash of the object that this entry is about.
     pub fn of(self, name: &str, digest: &Digest) -> Self {
         self.with(name, digest.to_string())

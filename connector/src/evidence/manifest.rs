@@ -79,6 +79,9 @@ pub struct Process {
     pub peer_pid: Option<Pid>,
     /// Its last state.
     pub state: String,
+    /// How many things of it the exporter has in its archive: all of them are exhibits. None in a bundle of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exhibits: Option<u64>,
 }
 
 /// A DID document as it was seen.
@@ -101,6 +104,9 @@ pub struct Version {
 pub struct Item {
     /// The exporter's id of its process.
     pub process: Pid,
+    /// Its number among what was kept of its process, from 0. None in a bundle of an older version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
     /// What it is.
     pub form: Form,
     /// Which way it went, as the exporter sees it.

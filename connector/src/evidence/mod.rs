@@ -9,6 +9,7 @@ mod checks;
 mod collect;
 mod container;
 mod exchanged;
+mod found;
 mod manifest;
 mod recorded;
 mod released;

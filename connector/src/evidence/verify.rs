@@ -7,7 +7,7 @@ use super::{
     agreed::{self, SignedBy},
     checks::{Bundle, Keys},
     exchanged::{self, Messages},
-    manifest::{AGREEMENT, CHECKPOINT, MANIFEST, PAGE, SIGNATURE},
+    manifest::{AGREEMENT, CHECKPOINT, Item, MANIFEST, PAGE, SIGNATURE},
     recorded::{self, Pattern, fits},
     released::{self, Release},
 };
@@ -104,6 +104,7 @@ pub fn verify(bytes: &[u8], pins: &[Pin]) -> Result<Report, Flaw> {
     let (entries, log) = logged(&bundle, &keys)?;
     documents(&bundle, &entries)?;
     links(&bundle, &entries)?;
+    whole(&bundle, &entries)?;
     let messages = exchanged::check(&bundle, &keys)?;
     let agreement = agreed::check(&bundle, &keys)?;
     if agreement != SignedBy::Nobody {
@@ -281,6 +282,48 @@ fn links(bundle: &Bundle, entries: &Entries) -> Result<(), Flaw> {
         )),
         None => Ok(()),
     }
+}
+
+/// Nothing that was kept of a process is left out: each has its number there, by its entry in the log, and there are as many as were kept.
+/// Entries of an older version have no numbers.
+fn whole(bundle: &Bundle, entries: &Entries) -> Result<(), Flaw> {
+    let manifest = &bundle.manifest;
+    let recorded = |item: &Item| {
+        let entries = item.entries.iter().filter_map(|number| entries.get(number));
+        entries.filter_map(|entry| entry.get("exhibits")).next()
+    };
+    for process in &manifest.processes {
+        let mut missing = 0;
+        for item in manifest.exhibits.iter().filter(|item| item.process == process.pid) {
+            let numbers = recorded(item);
+            if numbers.is_none() && item.number.is_none() && process.exhibits.is_none() {
+                continue;
+            }
+            if item.number != Some(missing) {
+                let problem = format!("number {missing} of what was kept of its process does not stand before it");
+                return Err(Flaw::of(item.body.as_str(), problem));
+            }
+            let numbers = numbers.map(|numbers| numbers.as_array().is_some_and(|all| all.contains(&json!(missing))));
+            if numbers == Some(false) {
+                return Err(Flaw::of(item.body.as_str(), "the log recorded it under another number"));
+            }
+            missing += 1;
+        }
+        let of_process = |entry: &&Value| entry.get("process") == Some(&json!(process.pid));
+        let numbers = entries
+            .values()
+            .filter(of_process)
+            .filter_map(|entry| entry.get("exhibits")?.as_array());
+        let is_short = numbers
+            .flatten()
+            .filter_map(Value::as_u64)
+            .any(|number| number >= missing);
+        if is_short || process.exhibits.is_some_and(|count| count != missing) {
+            let problem = format!("of what was kept of {}, number {missing} is missing", process.pid);
+            return Err(Flaw::of(MANIFEST, problem));
+        }
+    }
+    Ok(())
 }
 
 /// The log recorded the very document.

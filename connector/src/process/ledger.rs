@@ -170,7 +170,8 @@ impl<K: Kind> Ledger<K> {
         batch.insert(K::TABLE, core.pid.as_str(), encode(record)?);
         batch.insert(K::INDEX, index_key(&core.peer, core.role, theirs), encode(&core.pid)?);
         batch.put(SEEN, message.key.opening(&core.pid), encode(answer)?);
-        turn.entries.insert(0, received(Recorded::MessageIn, record, message));
+        let entry = received(Recorded::MessageIn, record, message);
+        turn.entries.insert(0, entry.archived(0));
         turn.exhibits.insert(0, (0, message.exhibit.clone()));
         match self.finish(batch, None, record, turn, now).await {
             Err(ProcessError::Store(StoreError::Conflict { guard })) if Some(guard) == spent => {
@@ -381,8 +382,9 @@ fn step<K: Kind, E: Verdict>(
     core.head = message.body;
     core.updated = now;
     let mut turn = Turn::default();
-    turn.record(received(Recorded::MessageIn, &record, message));
-    turn.exhibit(&mut record, message.exhibit.clone());
+    let entry = received(Recorded::MessageIn, &record, message);
+    let number = turn.exhibit(&mut record, message.exhibit.clone());
+    turn.record(entry.archived(number));
     let state = record.core().state_name();
     let extra = decide(&mut record, &mut turn)?;
     let answer = Answer {

@@ -85,11 +85,13 @@ impl Turn {
         &mut self.batch
     }
 
-    /// Keeps something that was exchanged in the archive of the process.
-    pub fn exhibit<K: Kind>(&mut self, record: &mut K, exhibit: Exhibit) {
+    /// Keeps something that was exchanged in the archive of the process; returns its number there.
+    pub fn exhibit<K: Kind>(&mut self, record: &mut K, exhibit: Exhibit) -> u64 {
         let core = record.core_mut();
-        self.exhibits.push((core.archived, exhibit));
+        let number = core.archived;
+        self.exhibits.push((number, exhibit));
         core.archived += 1;
+        number
     }
 
     /// Queues a message whose step the record's position already holds as pending.
@@ -116,14 +118,15 @@ impl Turn {
             ..About::new(Direction::Out, Form::Message, draft.kind, &outgoing.peer, now)
         };
         let body = outgoing.body.clone().into();
+        let number = self.exhibit(record, Exhibit { about, body });
         self.record(
             Entry::new(Recorded::MessageOut)
                 .with("process", outgoing.pid.as_str())
                 .with("peer", outgoing.peer.as_str())
                 .with("message", draft.kind)
-                .of("body", &jose::sha256(outgoing.body.as_bytes())),
+                .of("body", &jose::sha256(outgoing.body.as_bytes()))
+                .archived(number),
         );
-        self.exhibit(record, Exhibit { about, body });
         self.outgoing.push(outgoing);
     }
 }

@@ -171,8 +171,7 @@ impl Transfers {
             (TransferMessage::Completion, _) => {
                 if let Some(receipt) = call.receipt {
                     let digest = record.take_receipt(receipt, keys)?;
-                    record.keep_receipt(turn, receipt, now);
-                    turn.record(record.receipt_entry(&digest));
+                    record.record_receipt(turn, receipt, &digest, now);
                 }
                 Ok(None)
             }

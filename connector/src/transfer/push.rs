@@ -142,8 +142,7 @@ impl Transfers {
             .change(&record.core.pid, now, |record: &mut TransferRecord, turn| {
                 if let (Some(receipt), Some(_)) = (receipt, &keys) {
                     let digest = record.take_receipt(receipt, keys.as_deref())?;
-                    record.keep_receipt(turn, receipt, now);
-                    turn.record(record.receipt_entry(&digest));
+                    record.record_receipt(turn, receipt, &digest, now);
                 }
                 record.pushed = true;
                 if record.held {

@@ -139,13 +139,6 @@ impl TransferRecord {
             .collect()
     }
 
-    /// What the audit log notes of a receipt.
-    pub(super) fn receipt_entry(&self, digest: &Digest) -> Entry {
-        Entry::new(Recorded::Receipt)
-            .with("process", self.core.pid.as_str())
-            .of("object", digest)
-    }
-
     pub(super) fn take_address(&mut self, address: &DataAddress) -> Result<(), TransferError> {
         if address.endpoint.is_none() {
             return Err(TransferError::Invalid("the dataAddress has no endpoint".into()));
@@ -170,8 +163,8 @@ impl TransferRecord {
         lines.into_iter().fold(entry, |entry, (name, line)| {
             let Some(line) = line else { return entry };
             let entry = entry.of(name, &jose::sha256(&line));
-            turn.exhibit(self, Exhibit::of(direction, Form::Line, name, &peer, line, now));
-            entry
+            let number = turn.exhibit(self, Exhibit::of(direction, Form::Line, name, &peer, line, now));
+            entry.archived(number)
         })
     }
 
@@ -180,20 +173,31 @@ impl TransferRecord {
         let line = |line: &Option<String>| line.as_ref().map(|line| Bytes::copy_from_slice(line.as_bytes()));
         let lines = [("begin", line(&self.progress.begin)), ("end", line(&self.progress.end))];
         let entry = self.keep_lines(turn, lines, entry, now);
-        if let Some(receipt) = self.receipt.clone() {
-            self.keep_receipt(turn, &receipt, now);
+        match self.receipt.clone() {
+            Some(receipt) => entry.archived(self.keep_receipt(turn, &receipt, now)),
+            None => entry,
         }
-        entry
+    }
+
+    /// Provider: keeps a receipt that came, and records it.
+    pub(super) fn record_receipt(&mut self, turn: &mut Turn, receipt: &str, digest: &Digest, now: Timestamp) {
+        let number = self.keep_receipt(turn, receipt, now);
+        turn.record(
+            Entry::new(Recorded::Receipt)
+                .with("process", self.core.pid.as_str())
+                .of("object", digest)
+                .archived(number),
+        );
     }
 
     /// Keeps a receipt in the archive, whether it came or was signed here.
-    pub(super) fn keep_receipt(&mut self, turn: &mut Turn, receipt: &str, now: Timestamp) {
+    fn keep_receipt(&mut self, turn: &mut Turn, receipt: &str, now: Timestamp) -> u64 {
         let direction = match self.core.role {
             Role::Provider => Direction::In,
             Role::Consumer => Direction::Out,
         };
         let (peer, body) = (self.core.peer.clone(), Bytes::copy_from_slice(receipt.as_bytes()));
-        turn.exhibit(self, Exhibit::of(direction, Form::Receipt, "receipt", &peer, body, now));
+        turn.exhibit(self, Exhibit::of(direction, Form::Receipt, "receipt", &peer, body, now))
     }
 
     pub(super) fn released(&mut self, report: &Report) {

@@ -255,6 +255,21 @@ impl Bundle {
         self.set("manifest.json", canonical::signable(&manifest).unwrap());
     }
 
+    /// Numbers the exhibits of each process as if none had ever been left out.
+    pub fn count_again(&mut self) {
+        self.manifest_edit(|manifest| {
+            let mut counts = std::collections::BTreeMap::<String, u64>::new();
+            for item in manifest["exhibits"].as_array_mut().unwrap() {
+                let count = counts.entry(item["process"].as_str().unwrap().to_owned()).or_default();
+                item["number"] = json!(*count);
+                *count += 1;
+            }
+            for process in manifest["processes"].as_array_mut().unwrap() {
+                process["exhibits"] = json!(counts[process["pid"].as_str().unwrap()]);
+            }
+        });
+    }
+
     /// Leaves out the DID documents of a party.
     pub fn drop_documents(&mut self, of: &Signer) {
         let mut manifest = self.manifest();
