@@ -9,7 +9,7 @@ mod membership;
 mod sample;
 
 pub use check::{Problem, Severity};
-pub use gaia_x::{Certificates, GaiaX};
+pub use gaia_x::GaiaX;
 pub use keys::{Key, KeyFile};
 pub use membership::Membership;
 pub use sample::{SAMPLE, Setting, fill};

@@ -235,10 +235,9 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
     let certificates = config
         .certificates(&keyring.active().key().public_jwk())
         .map_err(|error| DaemonError::Setting(error.to_string()))?;
-    own.certified = certificates.as_ref().map(|certificates| certificates.certified.clone());
     let trust = Arc::new(Trust::new(
         own,
-        trust::Keys::new(keyring),
+        trust::Keys::new(keyring, certificates),
         Pins::load(log.clone()).await?,
         peers(config)?,
         memberships.clone(),
@@ -315,7 +314,6 @@ async fn start(config: &Config) -> Result<Running, DaemonError> {
         received: config.received.clone(),
         authority: members::published(config)?,
         witness: Witness::new(store.clone(), sealer),
-        certificates: certificates.map(|certificates| certificates.pem.into()),
         root,
         limits: limits(config),
         streams: Arc::new(Semaphore::new(config.limits.streams)),

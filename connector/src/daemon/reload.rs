@@ -1,4 +1,5 @@
-//! What a running daemon takes anew on SIGHUP: its certificate, its keys, its log level. Whatever cannot be used leaves the old in place.
+//! What a running daemon takes anew on SIGHUP: its certificate, its keys with what certifies them, its log level. Whatever cannot be used
+//! leaves the old in place; certificates of the signing key that do not fit it leave it without any, so that they hold up no rotation.
 
 use super::{DaemonError, Running};
 use crate::{
@@ -44,8 +45,13 @@ async fn reload_keys(running: &Running, config: &Config) -> Result<(), DaemonErr
         ));
     }
     let keyring = keyring(config)?;
+    let certified = config.certificates(&keyring.active().key().public_jwk());
+    let certified = certified.unwrap_or_else(|error| {
+        tracing::error!(%error, "the signing key is published without certificates");
+        None
+    });
     tell(&running.log, &keyring).await?;
-    running.trust.keys().replace(keyring);
+    running.trust.keys().replace(keyring, certified);
     running
         .trust
         .note_document(clock::now())
