@@ -213,7 +213,7 @@ fn at<'a>(app: &'a App, address: &Url) -> Result<&'a Arc<Peer>, Problem> {
 }
 
 fn transferable(dataset: &ListedDataset) -> Result<(), Problem> {
-    if dataset.formats.iter().any(|format| FORMATS.contains(&format.as_str())) {
+    if dataset.is_transferable() {
         return Ok(());
     }
     Err(Problem::new(
