@@ -31,7 +31,10 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(rename_all = "camelCase")]
 pub(super) struct Negotiation {
     #[serde(flatten)]
-    process: Process<NegotiationState>,
+    process: Process,
+    /// The state that both sides know; null before the first message is acknowledged.
+    #[schema(required)]
+    state: Option<NegotiationState>,
     /// What is negotiated about.
     dataset: DatasetId,
     /// The terms on the table.
@@ -52,6 +55,7 @@ impl From<NegotiationRecord> for Negotiation {
     fn from(record: NegotiationRecord) -> Self {
         let (agreement_id, held) = (record.agreement_id(), record.is_held());
         Self {
+            state: record.core.position.state,
             process: record.core.into(),
             dataset: record.dataset,
             offer: record.offer,

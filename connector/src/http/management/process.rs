@@ -9,10 +9,10 @@ use policy::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A process between us and one other party.
+/// A process between us and one other party; its state, which each kind has its own of, stands beside it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Process<S> {
+pub(super) struct Process {
     /// Our id of it.
     pid: Pid,
     /// The other party.
@@ -22,9 +22,6 @@ pub(super) struct Process<S> {
     peer_pid: Option<Pid>,
     /// Our part.
     role: Role,
-    /// The state that both sides know; null before the first message is acknowledged.
-    #[schema(required)]
-    state: Option<S>,
     /// The state for people.
     pub(super) state_name: String,
     /// Steps of ours that are not acknowledged yet, oldest first.
@@ -38,7 +35,7 @@ pub(super) struct Process<S> {
     pub(super) explanation: Option<Explanation>,
 }
 
-impl<M: Machine> From<Core<M>> for Process<M::State> {
+impl<M: Machine> From<Core<M>> for Process {
     fn from(core: Core<M>) -> Self {
         let (state_name, pending) = (core.state_name(), core.pending());
         Self {
@@ -46,7 +43,6 @@ impl<M: Machine> From<Core<M>> for Process<M::State> {
             peer: core.peer,
             peer_pid: core.peer_pid,
             role: core.role,
-            state: core.position.state,
             state_name,
             pending,
             created: core.created,

@@ -28,7 +28,10 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(rename_all = "camelCase")]
 pub(super) struct Transfer {
     #[serde(flatten)]
-    process: Process<TransferState>,
+    process: Process,
+    /// The state that both sides know; null before the first message is acknowledged.
+    #[schema(required)]
+    state: Option<TransferState>,
     /// Under which agreement.
     agreement: AgreementId,
     /// Of which dataset.
@@ -69,6 +72,7 @@ fn shown(app: &App, record: TransferRecord) -> Transfer {
     };
     let counts = live.filter(|counts| counts.records > stored.records).unwrap_or(stored);
     Transfer {
+        state: record.core.position.state,
         process: record.core.into(),
         agreement: record.agreement,
         dataset: record.dataset,
