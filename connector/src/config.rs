@@ -10,7 +10,7 @@ mod sample;
 
 pub use check::{Problem, Severity};
 pub(crate) use file::parse_period;
-pub use gaia_x::{Certificates, GaiaX};
+pub use gaia_x::GaiaX;
 pub use keys::{Key, KeyFile};
 pub use membership::Membership;
 pub use sample::{SAMPLE, Setting, fill};

@@ -1,28 +1,25 @@
-//! The composition root: builds all rooms, supervises what runs, reloads, stops gracefully. Decides nothing.
+//! The composition root: has all rooms built, supervises what runs, reloads, stops gracefully. Decides nothing.
 
+mod build;
 mod members;
 mod reload;
 
 use crate::{
-    audit::{AuditError, Log, LogSigner, Witness},
-    catalog::Catalog,
+    audit::{AuditError, Log},
     clock,
     config::{self, Config, Management, TlsVersion},
-    consent::{Consents, Pseudonyms},
-    contract::{self, Contracts},
-    dsp,
     http::{self, App, management, server, tls},
-    jose::{self, HmacKey},
-    net::{Client, NetError},
-    peer::{Dispatcher, Peers, Witnesses},
-    plane::CursorKey,
-    process::{Events, Queue},
-    store::{SledStore, Store, StoreError},
+    jose,
+    net::NetError,
+    peer::{Dispatcher, Witnesses},
+    store::{Store, StoreError},
     telemetry,
-    transfer::{self, Keys, Puller, Pusher, TokenKey, Transfers},
-    trust::{self, History, Pins, Resolver, Trust, did, spent},
+    transfer::{Puller, Pusher, Transfers},
+    trust::{Trust, spent},
 };
+use build::Ground;
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -30,7 +27,6 @@ use std::{
 use tokio::{
     net::{TcpListener, UnixListener},
     signal::unix::{Signal, SignalKind, signal},
-    sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -76,6 +72,10 @@ pub enum DaemonError {
     /// Signals cannot be received.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
+}
+
+fn setting(error: impl std::fmt::Display) -> DaemonError {
+    DaemonError::Setting(error.to_string())
 }
 
 fn file(path: &Path, cause: &dyn std::fmt::Display) -> DaemonError {
@@ -174,225 +174,88 @@ fn limits(config: &Config) -> http::Limits {
     }
 }
 
-/// Keys for separate uses, all made from the one secret file.
-fn derive(secret: &HmacKey, label: &str) -> HmacKey {
-    HmacKey::new(secret.tag(label.as_bytes()).as_bytes())
-}
-
-fn secret(path: &Path) -> Result<HmacKey, DaemonError> {
-    let bytes = std::fs::read(path).map_err(|error| file(path, &error))?;
-    if bytes.len() < 32 {
-        return Err(file(path, &"a secret of at least 32 bytes is expected"));
-    }
-    Ok(HmacKey::new(&bytes))
-}
-
-/// Makes a folder that only this user may enter; one that exists keeps the permissions that its owner gave it.
-fn private_folder(path: &Path) -> Result<(), DaemonError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let mut folder = std::fs::DirBuilder::new();
-    folder.recursive(true).mode(0o700);
-    folder.create(path).map_err(|error| file(path, &error))
-}
-
-fn peers(config: &Config) -> Result<Vec<trust::Peer>, DaemonError> {
-    let load = |peer: &config::Peer| peer.load().map_err(|error| DaemonError::Setting(error.to_string()));
-    config.peers.iter().map(load).collect()
-}
-
 async fn start(config: &Config) -> Result<Running, DaemonError> {
-    let keyring = reload::keyring(config)?;
-    let secret = secret(&config.secret)?;
     let tls = match &config.tls {
         Some(tls) => Some(Arc::new(tls::Tls::load(tls_settings(tls))?)),
         None => None,
     };
-    private_folder(&config.received)?;
-    private_folder(&config.store)?;
-    let public = TcpListener::bind(config.listen)
-        .await
-        .map_err(|cause| DaemonError::Listen {
-            address: config.listen.to_string(),
-            cause,
-        })?;
-    let store: Arc<dyn Store> = Arc::new(SledStore::open(&config.store)?);
-    let client = Arc::new(Client::new(config.net.clone()));
-    client.check()?;
-
-    let root = config.root();
-    let sealer = LogSigner::of(&root, &secret).map_err(|error| DaemonError::Setting(format!("public_url: {error}")))?;
-    let log = Log::new(store.clone(), sealer.clone()).signed_before_by(config.audit.past_keys.clone());
-    let log = Arc::new(log);
-    reload::tell(&log, &keyring).await?;
-    let mut own = did::Own::empty(config.did.clone(), root.as_str());
-    own.log = Some(sealer.key().clone());
-    own.services.extend(members::presentation(config, &root));
-    let resolver = Arc::new(Resolver::new(
-        client.clone(),
-        config.resolver,
-        History::new(log.clone()),
-    ));
-    let memberships = members::memberships(config, &client, &resolver, &log).await?;
-    let certificates = config
-        .certificates(&keyring.active().key().public_jwk())
-        .map_err(|error| DaemonError::Setting(error.to_string()))?;
-    own.certified = certificates.as_ref().map(|certificates| certificates.certified.clone());
-    let trust = Arc::new(Trust::new(
-        own,
-        trust::Keys::new(keyring),
-        Pins::load(log.clone()).await?,
-        peers(config)?,
-        memberships.clone(),
-        resolver,
-    ));
-    trust
-        .note_document(clock::now())
-        .await
-        .map_err(|error| DaemonError::Setting(error.to_string()))?;
-    // Every event's commit has entries in the log: numbers from there on are greater than all that were given before.
-    let (queue, events) = (Arc::new(Queue::default()), Arc::new(Events::new(log.count().await?)));
-    let url = |text: &str| {
-        text.parse()
-            .map_err(|error| DaemonError::Setting(format!("public_url: {error}")))
-    };
-    let base: url::Url = url(&format!("{root}{}", dsp::PATH))?;
-    let catalog = Arc::new(Catalog::new(log.clone(), config.did.clone()));
-    let contracts = Contracts::load(contract::Parts {
-        log: log.clone(),
-        queue: queue.clone(),
-        events: events.clone(),
-        catalog: catalog.clone(),
-        trust: trust.clone(),
-        base: base.clone(),
-        decisions: config.decisions,
-        most_open: config.limits.processes_per_peer,
-    });
-    let contracts = Arc::new(contracts.await?);
-    let consents = Arc::new(
-        Consents::load(
-            log.clone(),
-            trust.clone(),
-            derive(&secret, "audit"),
-            Pseudonyms::new(derive(&secret, "pseudonym")),
-        )
-        .await?,
-    );
-    let keys = Keys {
-        tokens: TokenKey::new(derive(&secret, "token")),
-        cursors: Arc::new(
-            CursorKey::new(secret.tag(b"cursor").as_bytes())
-                .ok_or_else(|| DaemonError::Setting("no cursor key could be made".into()))?,
-        ),
-    };
-    let transfers = Transfers::load(transfer::Parts {
-        log: log.clone(),
-        queue: queue.clone(),
-        events: events.clone(),
-        catalog: catalog.clone(),
-        agreements: contracts.agreements().clone(),
-        consents: consents.clone(),
-        trust: trust.clone(),
-        keys,
-        base,
-        root: url(&root)?,
-        token_lifetime: config.token_lifetime,
-        stream_bytes_per_second: config.limits.stream_bytes_per_second,
-        received: config.received.clone(),
-        decisions: config.decisions,
-        most_open: config.limits.processes_per_peer,
-        clock: clock::now,
-    });
-    let transfers = Arc::new(transfers.await?);
-    let peers = Arc::new(Peers::new(client.clone(), trust.clone(), clock::now));
-    let stop = CancellationToken::new();
-    let app = Arc::new(App {
-        trust: trust.clone(),
-        catalog,
-        contracts: contracts.clone(),
-        transfers: transfers.clone(),
-        consents,
-        peers: peers.clone(),
-        log: log.clone(),
-        received: config.received.clone(),
-        authority: members::published(config)?,
-        witness: Witness::new(store.clone(), sealer),
-        certificates: certificates.map(|certificates| certificates.pem.into()),
-        root,
-        limits: limits(config),
-        streams: Arc::new(Semaphore::new(config.limits.streams)),
-        bodies: http::room_for_bodies(&limits(config)),
-        shutdown: stop.clone(),
-        started: clock::now(),
-        clock: clock::now,
-    });
-
-    let tasks = TaskTracker::new();
-    let routes = http::dsp::routes(app.clone());
-    tasks.spawn(server::serve_public(
-        public,
-        tls.clone(),
-        routes,
-        limits(config),
-        stop.clone(),
-    ));
-    let socket = serve_management(config, app, &tasks, &stop).await?;
-    let retry = (config.retry.first, config.retry.longest);
-    let witnesses = Arc::new(Witnesses {
-        peers: peers.clone(),
-        events,
-        log: log.clone(),
-        interval: config.audit.witness_interval,
-        shutdown: stop.clone(),
-    });
-    watch(&tasks, "the search for witnesses", witnesses.run());
-    let dispatcher = Arc::new(Dispatcher {
-        peers,
-        contracts: contracts.clone(),
-        transfers: transfers.clone(),
-        log: log.clone(),
-        queue,
-        retry,
-        shutdown: stop.clone(),
-        clock: clock::now,
-    });
-    watch(&tasks, "the outbox dispatcher", dispatcher.run());
-    let puller = Arc::new(Puller {
-        transfers: transfers.clone(),
-        client: client.clone(),
-        retry,
-        shutdown: stop.clone(),
-    });
-    watch(&tasks, "the receptions", puller.run());
-    let pusher = Arc::new(Pusher {
-        transfers: transfers.clone(),
-        client,
-        retry,
-        silence: config.limits.body_timeout,
-        shutdown: stop.clone(),
-    });
-    watch(&tasks, "the pushes", pusher.run());
-    if let Some(memberships) = memberships {
-        let (trust, transfers) = (trust.clone(), transfers.clone());
-        let keeper = members::Keeper {
-            memberships,
-            trust,
-            contracts,
-            transfers,
-        };
-        tasks.spawn(keeper.run(stop.clone()));
-    }
-    tasks.spawn(seal(log.clone(), stop.clone()));
-    tasks.spawn(sweep(store.clone(), stop.clone()));
+    let public = listen(config.listen).await?;
+    let ground = Ground::lay(config)?;
+    let trust = build::identity(config, &ground).await?;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let app = build::services(config, &ground, trust.clone(), stop.clone()).await?;
+    let (routes, limits) = (http::dsp::routes(app.clone()), limits(config));
+    tasks.spawn(server::serve_public(public, tls.clone(), routes, limits, stop.clone()));
+    let socket = serve_management(config, app.clone(), &tasks, &stop).await?;
+    spawn(config, &ground, &app, &tasks, &stop);
     Ok(Running {
-        transfers,
+        transfers: app.transfers.clone(),
+        log: ground.log,
+        store: ground.store,
         tls,
-        log,
         trust,
-        store,
         tasks,
         stop,
         socket,
     })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
+    let failed = |cause| DaemonError::Listen {
+        address: address.to_string(),
+        cause,
+    };
+    TcpListener::bind(address).await.map_err(failed)
+}
+
+/// Starts what runs beside the listeners.
+fn spawn(config: &Config, ground: &Ground, app: &App, tasks: &TaskTracker, stop: &CancellationToken) {
+    let retry = (config.retry.first, config.retry.longest);
+    let witnesses = Arc::new(Witnesses {
+        peers: app.peers.clone(),
+        events: app.transfers.events().clone(),
+        log: ground.log.clone(),
+        interval: config.audit.witness_interval,
+        shutdown: stop.clone(),
+    });
+    watch(tasks, "the search for witnesses", witnesses.run());
+    let dispatcher = Arc::new(Dispatcher {
+        peers: app.peers.clone(),
+        contracts: app.contracts.clone(),
+        transfers: app.transfers.clone(),
+        log: ground.log.clone(),
+        queue: ground.queue.clone(),
+        retry,
+        shutdown: stop.clone(),
+        clock: clock::now,
+    });
+    watch(tasks, "the outbox dispatcher", dispatcher.run());
+    let puller = Arc::new(Puller {
+        transfers: app.transfers.clone(),
+        client: ground.client.clone(),
+        retry,
+        shutdown: stop.clone(),
+    });
+    watch(tasks, "the receptions", puller.run());
+    let pusher = Arc::new(Pusher {
+        transfers: app.transfers.clone(),
+        client: ground.client.clone(),
+        retry,
+        silence: config.limits.body_timeout,
+        shutdown: stop.clone(),
+    });
+    watch(tasks, "the pushes", pusher.run());
+    if let Some(memberships) = app.trust.memberships() {
+        let keeper = members::Keeper {
+            memberships: memberships.clone(),
+            trust: app.trust.clone(),
+            contracts: app.contracts.clone(),
+            transfers: app.transfers.clone(),
+        };
+        tasks.spawn(keeper.run(stop.clone()));
+    }
+    tasks.spawn(seal(ground.log.clone(), stop.clone()));
+    tasks.spawn(sweep(ground.store.clone(), stop.clone()));
 }
 
 /// Runs a task that should not end before the daemon does, and says so when it fails.
@@ -423,20 +286,10 @@ async fn serve_management(
             Ok(Some(path.clone()))
         }
         Management::Loopback { listen, token } => {
-            if !listen.ip().is_loopback() {
-                return Err(DaemonError::Setting(format!(
-                    "management.listen {listen} is not a loopback address"
-                )));
-            }
-            let text = std::fs::read_to_string(token).map_err(|error| file(token, &error))?;
-            if text.trim().len() < 32 {
-                return Err(file(token, &"a token of at least 32 characters is expected"));
-            }
-            let listener = TcpListener::bind(listen).await.map_err(|cause| DaemonError::Listen {
-                address: listen.to_string(),
-                cause,
-            })?;
-            let routes = management::routes(app, Some(jose::sha256(text.trim().as_bytes())));
+            // The configuration takes no other address than a loopback one.
+            let token = config::read_token(token).map_err(setting)?;
+            let routes = management::routes(app, Some(jose::sha256(token.as_bytes())));
+            let listener = self::listen(*listen).await?;
             tasks.spawn(server::serve_loopback(listener, routes, limits, stop.clone()));
             Ok(None)
         }

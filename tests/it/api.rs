@@ -98,6 +98,12 @@ async fn the_document_names_every_route_and_every_answer() {
         let inside = pointer.strip_prefix('#').unwrap();
         assert!(document.pointer(inside).is_some(), "{pointer} leads nowhere");
     }
+    for process in ["Negotiation", "Transfer"] {
+        let own = &document["components"]["schemas"][process]["allOf"][1];
+        let state = own["properties"]["state"]["oneOf"].as_array().unwrap();
+        assert!(state.contains(&json!({"type": "null"})), "unknown at first: {own}");
+        assert!(own["required"].as_array().unwrap().contains(&json!("state")));
+    }
     let paths = documented(&document);
     assert!(paths.len() >= 20, "{paths:?}");
     for (path, methods) in &paths {

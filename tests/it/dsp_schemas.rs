@@ -425,7 +425,7 @@ fn read_example(name: &str, body: &Value) {
         }
         "dataset" => {
             let around = json!({"@context": [CONTEXT], "@type": "Catalog", "participantId": "did:web:p.example", "dataset": body});
-            assert!(catalog::read(&around).unwrap().datasets[0].can_pull());
+            assert!(catalog::read(&around).unwrap().datasets[0].is_transferable());
         }
         "catalog-error" | "contract-negotiation-error" | "transfer-error" => {
             let why = message::read_error(body);

@@ -1,5 +1,7 @@
 //! GAIA-X by the commands alone: a self-description, its certificates as the daemon serves them, and the check of it by name.
 
+use crate::scenes::until;
+use connector::jose::{Algorithm, SigningKey};
 use connector_tests::{
     harness::{Connector, World},
     peer::Peer,
@@ -188,4 +190,52 @@ fn certificates_of_another_key_are_not_published() {
         !checked.status.success() && said.contains("gaia_x.certificates"),
         "{said}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificates_are_read_again_and_unfit_ones_hold_up_no_rotation() {
+    let mut world = World::init(&["school", "work"]);
+    let school = world.get_mut("school");
+    certified(school, "localhost");
+    let config = fs::read_to_string(school.config()).unwrap();
+    fs::write(school.config(), naming_certificates(&config)).unwrap();
+    school.start().await;
+    let (school, visitor) = (world.get("school"), Peer::of(world.get("work")));
+    let document = format!("{}/.well-known/did.json", school.root());
+    let address = format!("{}/.well-known/x509CertificateChain.pem", school.root());
+    // The JWK as it is published now, and the certificates that are served.
+    let shown = async || {
+        let (_, bytes) = visitor.fetch(&document, None).await;
+        let document: Value = serde_json::from_slice(&bytes).unwrap();
+        let (status, chain) = visitor.fetch(&address, None).await;
+        let jwk = document["verificationMethod"][0]["publicKeyJwk"].clone();
+        (jwk, (status == 200).then(|| chain.to_vec()))
+    };
+    let certified_anew = async || {
+        let (chain, _) = certified(school, "localhost");
+        school.signal("HUP");
+        until("the new certificates are served", async || {
+            let (jwk, served) = shown().await;
+            (served == Some(fs::read(&chain).unwrap())).then_some(jwk)
+        })
+        .await
+    };
+    assert_eq!(certified_anew().await["x5u"], address);
+
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    fs::write(school.dir.join("signing-key.pem"), key.to_pem().unwrap()).unwrap();
+    school.signal("HUP");
+    let (jwk, served) = until("the new key is published", async || {
+        let (jwk, served) = shown().await;
+        (jwk["x"] == key.public_jwk()["x"]).then_some((jwk, served))
+    })
+    .await;
+    assert_eq!((&jwk["x5u"], &jwk["x5c"], served), (&Value::Null, &Value::Null, None));
+    assert!(
+        school
+            .log()
+            .contains("the signing key is published without certificates")
+    );
+    let jwk = certified_anew().await;
+    assert_eq!((&jwk["x"], &jwk["x5u"]), (&key.public_jwk()["x"], &json!(address)));
 }

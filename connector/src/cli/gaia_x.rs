@@ -84,7 +84,7 @@ struct SelfDescription {
 /// Check credentials and presentations; needs no daemon and no network
 ///
 /// In this order, up to the first failure: envelope, type and algorithm; issuer; DID document; key and its purpose; certificates, if the key
-/// names any or some are given; time; then what the credentials say of each other (ids, holder, registration number, digests of a label).
+/// names any or some are given; time; then what the credentials say of each other (ids, holder, registration number, issuer and digests of a label).
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector gaia-x verify presentation.jwt --did-document did.json --chain chain.pem --anchors anchors.pem

@@ -13,7 +13,7 @@ use clap::Args;
 use serde_json::json;
 use std::io::{self, Write};
 
-/// Run the daemon until SIGTERM or SIGINT; SIGHUP reads certificates, keys and log level again
+/// Run the daemon until SIGTERM or SIGINT; SIGHUP reads certificates, keys with theirs, and log level again
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector serve

@@ -340,17 +340,6 @@ fn development(config: &Config, findings: &mut Findings) {
 fn peers(config: &Config, findings: &mut Findings) {
     let (mut seen, mut tokens) = (HashSet::new(), HashSet::new());
     for peer in &config.peers {
-        if let PeerIdentity::StaticToken(path) = &peer.identity
-            && let Ok(token) = read_token(path)
-            && !tokens.insert(token)
-        {
-            let found = format!("{} has the token of another peer", peer.did);
-            findings.error(
-                "peer.token",
-                found,
-                "give each peer a token of its own: it tells them apart",
-            );
-        }
         if peer.did == config.did {
             findings.error(
                 "peer",
@@ -358,15 +347,25 @@ fn peers(config: &Config, findings: &mut Findings) {
                 "remove that section",
             );
         }
-        if let PeerIdentity::StaticToken(token) = &peer.identity
-            && findings.file("peer.token", token, true)
-            && let Err(error) = read_token(token)
+        if let PeerIdentity::StaticToken(path) = &peer.identity
+            && findings.file("peer.token", path, true)
         {
-            findings.error(
-                "peer.token",
-                error.to_string(),
-                "write a new token into the file, on both sides",
-            );
+            match read_token(path) {
+                Ok(token) => {
+                    if !tokens.insert(token) {
+                        findings.error(
+                            "peer.token",
+                            format!("{} has the token of another peer", peer.did),
+                            "give each peer a token of its own: it tells them apart",
+                        );
+                    }
+                }
+                Err(error) => findings.error(
+                    "peer.token",
+                    error.to_string(),
+                    "write a new token into the file, on both sides",
+                ),
+            }
         }
         let name = peer.name.as_deref().filter(|name| *name != peer.did.as_str());
         for name in [Some(peer.did.as_str()), name].into_iter().flatten() {

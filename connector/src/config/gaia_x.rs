@@ -17,17 +17,9 @@ pub struct GaiaX {
     pub certificates: Option<PathBuf>,
 }
 
-/// Certificates to publish: as they are served, and as the DID document names them.
-pub struct Certificates {
-    /// The file.
-    pub pem: Vec<u8>,
-    /// What stands beside the key.
-    pub certified: Certified,
-}
-
 impl Config {
     /// The certificates of our key with this public JWK; none where none are configured.
-    pub fn certificates(&self, jwk: &Value) -> Result<Option<Certificates>, ConfigError> {
+    pub fn certificates(&self, jwk: &Value) -> Result<Option<Certified>, ConfigError> {
         let Some(path) = &self.gaia_x.certificates else {
             return Ok(None);
         };
@@ -41,11 +33,11 @@ impl Config {
         })?;
         let chain = Chain::from_pem(&pem, "the file").map_err(|error| refuse(error.to_string()))?;
         chain.holds(jwk).map_err(|error| refuse(error.to_string()))?;
-        let certified = Certified {
+        Ok(Some(Certified {
             jwk: jwk.clone(),
             x5u: format!("{}{CHAIN_PATH}", self.root()),
             x5c: chain.to_x5c(),
-        };
-        Ok(Some(Certificates { pem, certified }))
+            pem: pem.into(),
+        }))
     }
 }

@@ -23,7 +23,7 @@ async fn consents() -> Consents {
     let key = OwnKey::signing(&format!("{did}#k7"), KeyState::Active, testing::rfc8037_private()).unwrap();
     let trust = Arc::new(Trust::new(
         did::Own::empty(did.clone(), "https://lycee.example"),
-        Keys::new(Keyring::new(&did, vec![key]).unwrap()),
+        Keys::new(Keyring::new(&did, vec![key]).unwrap(), None),
         Pins::load(log.clone()).await.unwrap(),
         Vec::new(),
         None,

@@ -1,6 +1,7 @@
-//! What a running daemon takes anew on SIGHUP: its certificate, its keys, its log level. Whatever cannot be used leaves the old in place.
+//! What a running daemon takes anew on SIGHUP: its certificate, its keys with what certifies them, its log level. Whatever cannot be used
+//! leaves the old in place; certificates of the signing key that do not fit it leave it without any, so that they hold up no rotation.
 
-use super::{DaemonError, Running};
+use super::{DaemonError, Running, setting};
 use crate::{
     audit::Log,
     clock,
@@ -36,28 +37,25 @@ pub(super) async fn reload(running: &Running, log_level: &telemetry::Handle, pat
 /// Takes the keys that the configuration names now, after the audit log was told of them.
 async fn reload_keys(running: &Running, config: &Config) -> Result<(), DaemonError> {
     if let Some(fault) = config.check().into_iter().find(|problem| problem.is_about_keys()) {
-        return Err(DaemonError::Setting(fault.to_string()));
+        return Err(setting(fault));
     }
     if config.did != *running.trust.me() {
-        return Err(DaemonError::Setting(
-            "a running daemon cannot become another participant".into(),
-        ));
+        return Err(setting("a running daemon cannot become another participant"));
     }
     let keyring = keyring(config)?;
+    let certified = config.certificates(&keyring.active().key().public_jwk());
+    let certified = certified.unwrap_or_else(|error| {
+        tracing::error!(%error, "the signing key is published without certificates");
+        None
+    });
     tell(&running.log, &keyring).await?;
-    running.trust.keys().replace(keyring);
-    running
-        .trust
-        .note_document(clock::now())
-        .await
-        .map_err(|error| DaemonError::Setting(error.to_string()))
+    running.trust.keys().replace(keyring, certified);
+    running.trust.note_document(clock::now()).await.map_err(setting)
 }
 
 /// The keys that the configuration names.
 pub(super) fn keyring(config: &Config) -> Result<Keyring, DaemonError> {
-    config
-        .keyring()
-        .map_err(|error| DaemonError::Setting(error.to_string()))
+    config.keyring().map_err(setting)
 }
 
 /// Tells the audit log what changed about our keys.

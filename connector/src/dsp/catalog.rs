@@ -1,7 +1,7 @@
 //! Catalog requests and answers (DSP 2025-1 §5): DCAT as the protocol narrows it.
 
 use super::{
-    CONTEXT, DatasetId, FORMAT_HTTP_PULL, MessageError, OfferId, ParticipantId,
+    CONTEXT, DatasetId, FORMATS, MessageError, OfferId, ParticipantId,
     reader::{Reader, invalid},
 };
 use serde::{Deserialize, Serialize};
@@ -164,9 +164,9 @@ impl ListedDataset {
             .find(|offer| offer.get("@id").and_then(Value::as_str) == Some(id.as_str()))
     }
 
-    /// Whether we can pull it.
-    pub fn can_pull(&self) -> bool {
-        self.formats.iter().any(|format| format == FORMAT_HTTP_PULL)
+    /// Whether it is offered in a format that we know.
+    pub fn is_transferable(&self) -> bool {
+        self.formats.iter().any(|format| FORMATS.contains(&format.as_str()))
     }
 }
 

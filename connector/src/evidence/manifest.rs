@@ -170,7 +170,7 @@ impl Manifest {
         files.sort_by(|(a, _), (b, _)| a.cmp(b));
         self.files = files
             .iter()
-            .map(|(name, bytes)| (name.clone(), hex(&sha256(bytes))))
+            .map(|(name, bytes)| (name.clone(), sha256(bytes).to_hex()))
             .collect();
         let bytes = canonical::signable(&json!(self))?;
         let claims = json!({"type": TYPE, "exporter": self.exporter, "agreement": self.agreement, "at": self.created,
@@ -226,7 +226,7 @@ impl Manifest {
             return Err(Flaw::of(SIGNATURE, "something comes after it"));
         }
         for (name, bytes) in files {
-            if self.files.get(name).is_some_and(|hash| *hash != hex(&sha256(bytes))) {
+            if self.files.get(name).is_some_and(|hash| *hash != sha256(bytes).to_hex()) {
                 return Err(Flaw::of(name, "its hash is not the one in the manifest"));
             }
         }
@@ -260,8 +260,4 @@ pub(super) fn claims_fit(claims: &Value, manifest: &Manifest) -> bool {
         && text("exporter") == Some(manifest.exporter.as_str())
         && text("agreement") == Some(manifest.agreement.as_str())
         && text("at") == Some(manifest.created.to_string().as_str())
-}
-
-fn hex(digest: &Digest) -> String {
-    digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -268,11 +268,7 @@ fn labelled(world: &World, by: &Signer, edit: impl Fn(String) -> String) -> Vec<
         .iter()
         .map(|(name, token)| {
             let claims = claims_of(token);
-            let digest: String = sha256(token.as_bytes())
-                .as_bytes()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let digest = sha256(token.as_bytes()).to_hex();
             let digest = if *name == "legal-person" { edit(digest) } else { digest };
             json!({"id": claims["id"], "type": claims["type"][1], "gx:digestSRI": format!("sha256-{digest}")})
         })

@@ -15,7 +15,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use policy::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
 /// Most credentials that one presentation may carry.
 const MAX_CREDENTIALS: usize = 32;
@@ -286,13 +286,8 @@ fn label(one: &Read, all: &[Read]) -> Result<(), GaiaXError> {
 /// `sha256-` over the compact JWT: in hexadecimal, as clearing houses write it, or in base64, as Subresource Integrity says.
 fn is_digest_of(stated: &str, token: &str) -> bool {
     let digest = jose::sha256(token.as_bytes());
-    let mut hexadecimal = String::new();
-    for byte in digest.as_bytes() {
-        // Writing to a String cannot fail.
-        let _ = write!(hexadecimal, "{byte:02x}");
-    }
     let stated = stated.strip_prefix("sha256-");
-    stated.is_some_and(|stated| stated == hexadecimal || stated == BASE64_STANDARD.encode(digest.as_bytes()))
+    stated.is_some_and(|stated| stated == digest.to_hex() || stated == BASE64_STANDARD.encode(digest.as_bytes()))
 }
 
 /// A registration number that whoever has it signed itself.

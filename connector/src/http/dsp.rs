@@ -94,11 +94,12 @@ async fn did_document(State(app): State<Arc<App>>) -> Response {
 
 /// The certificates that the key in the DID document names (RFC 8555 §9.1 for the media type).
 async fn certificates(State(app): State<Arc<App>>) -> Response {
-    let Some(pem) = app.certificates.clone() else {
+    let keys = app.trust.keys().all();
+    let Some(certified) = &keys.certified else {
         let problem = Problem::not_found("certificate");
         return plain(problem.status, &problem.dsp("Error", None));
     };
-    let mut response = Response::new(Body::from(pem));
+    let mut response = Response::new(Body::from(certified.pem.clone()));
     let kind = HeaderValue::from_static("application/pem-certificate-chain");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response

@@ -93,8 +93,6 @@ pub struct App {
     pub root: String,
     /// Files of a governance authority that anyone may read, by path; a folder holds status lists.
     pub authority: BTreeMap<String, PathBuf>,
-    /// The certificates of our signing key, as PEM, if it has any.
-    pub certificates: Option<Bytes>,
     /// Limits.
     pub limits: Limits,
     /// Outgoing streams that may still be opened.

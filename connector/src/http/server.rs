@@ -193,17 +193,7 @@ async fn connection<S>(
     });
     let io = TokioIo::new(stream);
     let result = if http2 {
-        let mut builder = conn::http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .keep_alive_interval(limits.header_timeout)
-            .keep_alive_timeout(limits.header_timeout)
-            .max_concurrent_streams(128)
-            .max_header_list_size(32 * 1024)
-            .max_send_buf_size(256 * 1024)
-            .initial_stream_window_size(1024 * 1024)
-            .initial_connection_window_size(2 * 1024 * 1024);
-        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+        let mut connection = std::pin::pin!(http2_builder(limits).serve_connection(io, service));
         tokio::select! {
             result = connection.as_mut() => result,
             () = reset.cancelled() => return,
@@ -214,13 +204,7 @@ async fn connection<S>(
             }
         }
     } else {
-        let mut builder = conn::http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_headers(64)
-            .max_buf_size(128 * 1024);
-        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+        let mut connection = std::pin::pin!(http1_builder(limits).serve_connection(io, service));
         tokio::select! {
             result = connection.as_mut() => result,
             () = reset.cancelled() => return,
@@ -233,6 +217,30 @@ async fn connection<S>(
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended with an error");
     }
+}
+
+fn http2_builder(limits: &Limits) -> conn::http2::Builder<TokioExecutor> {
+    let mut builder = conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.header_timeout)
+        .keep_alive_timeout(limits.header_timeout)
+        .max_concurrent_streams(128)
+        .max_header_list_size(32 * 1024)
+        .max_send_buf_size(256 * 1024)
+        .initial_stream_window_size(1024 * 1024)
+        .initial_connection_window_size(2 * 1024 * 1024);
+    builder
+}
+
+fn http1_builder(limits: &Limits) -> conn::http1::Builder {
+    let mut builder = conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(64)
+        .max_buf_size(128 * 1024);
+    builder
 }
 
 /// Ends when no request has come in time. HTTP/2 has pings only once the client has sent its preface, and no other limit before.

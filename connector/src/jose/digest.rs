@@ -74,6 +74,13 @@ impl fmt::Debug for Digest {
     }
 }
 
+impl Digest {
+    /// In hexadecimal, for what is written so elsewhere.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
 impl FromStr for Digest {
     type Err = DigestError;
 

@@ -3,13 +3,14 @@
 use crate::{
     catalog::DatasetError,
     contract::ContractError,
-    dsp::{FORMATS, MessageError},
+    dsp::{FORMATS, MessageError, message::read_error},
     jose::JoseError,
     plane::PlaneError,
     process::{ProcessError, Verdict},
     store::StoreError,
     trust::TrustError,
 };
+use http::StatusCode;
 
 /// Why a transfer did not take a step. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,17 @@ pub enum TransferError {
     /// The stream of this transfer was opened many times in a short time.
     #[error("the stream of this transfer was opened too often; try again later")]
     TooOften,
+}
+
+impl TransferError {
+    /// The other side's refusal of a stream, with the reason that its body gives.
+    pub(super) fn refused(status: StatusCode, body: &[u8]) -> Self {
+        let said = serde_json::from_slice(body).map(|value| read_error(&value));
+        Self::Plane(PlaneError::Refused {
+            status: status.as_u16(),
+            reason: said.unwrap_or_default().reasons.join("; "),
+        })
+    }
 }
 
 impl Verdict for TransferError {

@@ -5,12 +5,12 @@ use super::{Counts, TransferError, TransferRecord, Transfers};
 use crate::{
     dsp::{
         Pid, Role,
-        message::{DataAddress, Explanation, TransferMessage},
+        message::{DataAddress, Explanation},
         transfer::State,
     },
     net::{Client, Request},
-    plane::{PlaneError, incoming::Progress},
-    process::{Protocol, Turn, follow},
+    plane::PlaneError,
+    process::{Protocol, follow},
     trust::Peer,
 };
 use bytes::Bytes;
@@ -169,7 +169,8 @@ impl Puller {
             .transfers
             .take_in(&record.core.pid, sink, stream, stop, counts)
             .await?;
-        self.complete(&record, &progress).await
+        self.transfers.arrived(&record, &progress).await?;
+        Ok(())
     }
 
     async fn open(
@@ -204,36 +205,7 @@ impl Puller {
                 break;
             }
         }
-        let reason = serde_json::from_slice(&said)
-            .map(|value| crate::dsp::message::read_error(&value))
-            .unwrap_or_default();
-        Err(PlaneError::Refused {
-            status: status.as_u16(),
-            reason: reason.reasons.join("; "),
-        }
-        .into())
-    }
-
-    /// Signs the receipt and says that the transfer is complete, unless the operator decides about that.
-    async fn complete(&self, record: &TransferRecord, progress: &Progress) -> Result<(), TransferError> {
-        let now = crate::clock::now();
-        let (receipt, entry) = self.transfers.receipt(record, progress, now)?;
-        self.transfers
-            .ledger
-            .change(&record.core.pid, now, |record: &mut TransferRecord, turn: &mut Turn| {
-                // In the same commit: a reception that is complete is also said to be.
-                record.progress = progress.clone();
-                record.receipt = receipt.clone();
-                record.core.explanation = None;
-                let entry = record.keep_reception(turn, entry.clone(), now);
-                turn.record(entry);
-                if record.held {
-                    return Ok(());
-                }
-                record.send(turn, &TransferMessage::Completion, record.receipt_header(), now)
-            })
-            .await?;
-        Ok(())
+        Err(TransferError::refused(status, &said))
     }
 }
 

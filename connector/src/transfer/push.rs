@@ -108,14 +108,7 @@ impl Pusher {
             () = self.shutdown.cancelled() => return Err(PlaneError::Stopped.into()),
         };
         if !answer.status.is_success() {
-            let said = serde_json::from_slice(&answer.body)
-                .map(|value| crate::dsp::message::read_error(&value))
-                .unwrap_or_default();
-            return Err(PlaneError::Refused {
-                status: answer.status.as_u16(),
-                reason: said.reasons.join("; "),
-            }
-            .into());
+            return Err(TransferError::refused(answer.status, &answer.body));
         }
         // The receipt is compared with what left, once that is recorded.
         let _ = ended.await;

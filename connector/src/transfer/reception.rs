@@ -3,7 +3,7 @@
 use super::{TransferError, TransferRecord, Transfers};
 use crate::{
     audit::{Entry, Kind as Recorded},
-    dsp::{Pid, Role, transfer::State},
+    dsp::{Pid, Role, message::TransferMessage, transfer::State},
     jose::{self, token},
     plane::{
         PlaneError,
@@ -261,7 +261,7 @@ impl Transfers {
     }
 
     /// The receipt for everything that came, if it can be signed for, and what the audit log notes about it.
-    pub(super) fn receipt(
+    fn receipt(
         &self,
         record: &TransferRecord,
         progress: &Progress,
@@ -336,22 +336,30 @@ impl Transfers {
         }
         .await;
         self.live.leave(pid);
-        let progress = taken?;
+        self.arrived(&record, &taken?).await
+    }
+
+    /// Keeps a complete reception with our receipt for it, which is returned. Of a pull it is said in the same commit that the transfer is
+    /// complete, unless the operator decides about that; of a push the provider says so.
+    pub(super) async fn arrived(
+        &self,
+        record: &TransferRecord,
+        progress: &Progress,
+    ) -> Result<Option<String>, TransferError> {
         let now = (self.parts.clock)();
-        let (receipt, entry) = self.receipt(&record, &progress, now)?;
+        let (receipt, entry) = self.receipt(record, progress, now)?;
         self.ledger
-            .change(
-                pid,
-                now,
-                |record: &mut TransferRecord, turn: &mut Turn| -> Result<(), TransferError> {
-                    record.progress = progress.clone();
-                    record.receipt = receipt.clone();
-                    record.core.explanation = None;
-                    let entry = record.keep_reception(turn, entry.clone(), now);
-                    turn.record(entry);
-                    Ok(())
-                },
-            )
+            .change(&record.core.pid, now, |record: &mut TransferRecord, turn: &mut Turn| {
+                record.progress = progress.clone();
+                record.receipt = receipt.clone();
+                record.core.explanation = None;
+                let entry = record.keep_reception(turn, entry.clone(), now);
+                turn.record(entry);
+                if record.is_push() || record.held {
+                    return Ok(());
+                }
+                record.send(turn, &TransferMessage::Completion, record.receipt_header(), now)
+            })
             .await?;
         Ok(receipt)
     }

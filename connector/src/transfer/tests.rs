@@ -101,7 +101,7 @@ fn trust(log: &Arc<Log>, pins: Pins) -> Arc<Trust> {
     let client = Arc::new(Client::new(net::Settings::default()));
     Arc::new(Trust::new(
         did::Own::empty(me.clone(), "https://lycee.example"),
-        crate::trust::Keys::new(Keyring::new(&me, vec![key]).unwrap()),
+        crate::trust::Keys::new(Keyring::new(&me, vec![key]).unwrap(), None),
         pins,
         vec![peer],
         None,

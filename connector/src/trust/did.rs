@@ -8,6 +8,7 @@ use crate::{
     net::NetError,
     store::StoreError,
 };
+use bytes::Bytes;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use url::Url;
@@ -291,6 +292,8 @@ pub struct Certified {
     pub x5u: String,
     /// The certificates themselves.
     pub x5c: Value,
+    /// The same as PEM, as they are served.
+    pub pem: Bytes,
 }
 
 impl Certified {

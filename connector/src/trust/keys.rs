@@ -4,7 +4,7 @@
 //! nothing new is signed with it, but what was sent with it is still accepted, and an agreement that names it is still signed with it.
 //! At last that one is `retired`: it stays in the document to prove what it signed, and messages signed with it are not accepted.
 
-use super::did::{Published, Uses};
+use super::did::{Certified, Published, Uses};
 use crate::{
     audit::{Entry, Kind, Log},
     dsp::ParticipantId,
@@ -187,18 +187,32 @@ impl Keyring {
     }
 }
 
+/// Our keys, and the certificates that speak for the one that signs, if any do.
+#[derive(Clone, Debug)]
+pub struct KeySet {
+    /// The keys.
+    pub ring: Arc<Keyring>,
+    /// The certificates.
+    pub certified: Option<Certified>,
+}
+
 /// The keys of a running daemon, which a reload replaces all at once.
-pub struct Keys(RwLock<Arc<Keyring>>);
+pub struct Keys(RwLock<Arc<KeySet>>);
 
 impl Keys {
     /// The keys at the start.
-    pub fn new(keyring: Keyring) -> Self {
-        Self(RwLock::new(Arc::new(keyring)))
+    pub fn new(ring: Keyring, certified: Option<Certified>) -> Self {
+        Self(RwLock::new(Arc::new(KeySet::new(ring, certified))))
+    }
+
+    /// The keys of now with their certificates.
+    pub fn all(&self) -> Arc<KeySet> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The keys of now. Whoever does several things with them takes them once.
     pub fn current(&self) -> Arc<Keyring> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.all().ring.clone()
     }
 
     /// The key that signs now.
@@ -206,9 +220,16 @@ impl Keys {
         self.current().active().clone()
     }
 
-    /// Takes other keys from now on.
-    pub fn replace(&self, keyring: Keyring) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+    /// Takes other keys and certificates from now on.
+    pub fn replace(&self, ring: Keyring, certified: Option<Certified>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(KeySet::new(ring, certified));
+    }
+}
+
+impl KeySet {
+    fn new(ring: Keyring, certified: Option<Certified>) -> Self {
+        let ring = Arc::new(ring);
+        Self { ring, certified }
     }
 }
 

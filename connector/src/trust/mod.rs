@@ -216,7 +216,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Puts the parts together. `own` is our document without the keys that sign messages: those are of the keyring.
+    /// Puts the parts together. `own` is our document without the keys that sign messages and their certificates: those are in `keys`.
     pub fn new(
         own: did::Own,
         keys: Keys,
@@ -243,8 +243,9 @@ impl Trust {
 
     /// Our DID document as it is now.
     pub fn document(&self) -> Value {
-        let mut own = self.own.clone();
-        own.keys.splice(0..0, self.keys.current().published());
+        let (mut own, keys) = (self.own.clone(), self.keys.all());
+        own.keys.splice(0..0, keys.ring.published());
+        own.certified = keys.certified.clone();
         own.document()
     }
 

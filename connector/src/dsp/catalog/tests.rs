@@ -26,7 +26,7 @@ fn a_catalog_is_read() {
         panic!("one dataset")
     };
     assert_eq!((found.id.as_str(), found.title.as_deref()), ("d1", Some("Skills")));
-    assert!(found.can_pull());
+    assert!(found.is_transferable());
     assert_eq!(found.offer(&"o1".parse().unwrap()), dataset()["hasPolicy"].get(0));
     assert_eq!(found.offer(&"o2".parse().unwrap()), None);
 }

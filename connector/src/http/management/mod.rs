@@ -11,6 +11,7 @@ mod log;
 mod negotiations;
 mod offers;
 mod peers;
+mod process;
 mod reply;
 mod status;
 mod transfers;

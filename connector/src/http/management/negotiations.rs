@@ -3,17 +3,18 @@
 use super::{
     Command, Ctx,
     idempotency::Opening,
+    process::{self, Process},
     reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
 };
 use crate::{
     catalog::Mode,
     contract::{self, AgreementExport, ContractError, NegotiationRecord, Proposed, StoredAgreement, Wanted},
     dsp::{
-        AgreementId, DatasetId, FORMATS, ParticipantId, Pid, Role, catalog::ListedDataset, message::Explanation,
+        AgreementId, DatasetId, FORMATS, ParticipantId, Pid, Role, catalog::ListedDataset,
         negotiation::State as NegotiationState,
     },
     http::{App, problem::Problem},
-    process::{ProcessError, Protocol},
+    process::Protocol,
     trust::{Peer, Trust},
 };
 use axum::extract::State;
@@ -29,22 +30,11 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Negotiation {
-    /// Our id of it.
-    pid: Pid,
-    /// The other party.
-    peer: ParticipantId,
-    /// Its id of it, once known.
-    #[schema(required)]
-    peer_pid: Option<Pid>,
-    /// Our part.
-    role: Role,
+    #[serde(flatten)]
+    process: Process,
     /// The state that both sides know; null before the first message is acknowledged.
     #[schema(required)]
     state: Option<NegotiationState>,
-    /// The state for people.
-    state_name: String,
-    /// Steps of ours that are not acknowledged yet, oldest first.
-    pending: Vec<String>,
     /// What is negotiated about.
     dataset: DatasetId,
     /// The terms on the table.
@@ -59,37 +49,20 @@ pub(super) struct Negotiation {
     /// The agreement, once there is one.
     #[schema(required)]
     agreement_id: Option<AgreementId>,
-    #[schema(value_type = String, format = DateTime)]
-    created: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated: Timestamp,
-    /// Why it ended, or what the peer refused last.
-    #[schema(required)]
-    explanation: Option<Explanation>,
 }
 
 impl From<NegotiationRecord> for Negotiation {
     fn from(record: NegotiationRecord) -> Self {
-        let (state_name, pending) = (record.core.state_name(), record.core.pending());
-        let agreement_id = record.agreement_id();
-        let held = record.is_held();
+        let (agreement_id, held) = (record.agreement_id(), record.is_held());
         Self {
-            pid: record.core.pid,
-            peer: record.core.peer,
-            peer_pid: record.core.peer_pid,
-            role: record.core.role,
             state: record.core.position.state,
-            state_name,
-            pending,
+            process: record.core.into(),
             dataset: record.dataset,
             offer: record.offer,
             offer_by: record.offer_by,
             manual: record.decisions.negotiations == Mode::Manual,
             held,
             agreement_id,
-            created: record.core.created,
-            updated: record.core.updated,
-            explanation: record.core.explanation,
         }
     }
 }
@@ -147,13 +120,11 @@ pub(super) async fn negotiate(
     created(app.contracts.request(wanted, (app.clock)()).await?.into())
 }
 
-/// What an earlier try with the same key has opened.
 async fn opened(app: &App, pid: &Pid) -> Result<Option<NegotiationRecord>, Problem> {
-    match app.contracts.get(pid).await {
-        Ok(record) => Ok(Some(record)),
-        Err(ContractError::Process(ProcessError::NotFound)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    process::opened(app.contracts.get(pid).await, |error| match error {
+        ContractError::Process(cause) => Some(cause),
+        _ => None,
+    })
 }
 
 async fn wanted(app: &App, pid: Pid, asked: Negotiate) -> Result<Wanted, Problem> {
@@ -213,7 +184,7 @@ fn at<'a>(app: &'a App, address: &Url) -> Result<&'a Arc<Peer>, Problem> {
 }
 
 fn transferable(dataset: &ListedDataset) -> Result<(), Problem> {
-    if dataset.formats.iter().any(|format| FORMATS.contains(&format.as_str())) {
+    if dataset.is_transferable() {
         return Ok(());
     }
     Err(Problem::new(

@@ -3,15 +3,13 @@
 use super::{
     Command, Ctx,
     idempotency::Opening,
+    process::{self, Process},
     reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
 };
 use crate::{
-    dsp::{
-        AgreementId, DatasetId, FORMAT_HTTP_PULL, ParticipantId, Pid, Role, message::Explanation,
-        transfer::State as TransferState,
-    },
+    dsp::{AgreementId, DatasetId, FORMAT_HTTP_PULL, Pid, transfer::State as TransferState},
     http::{App, problem::Problem},
-    process::{ProcessError, Protocol, Stirs},
+    process::{Protocol, Stirs},
     transfer::{self, Released, TransferError, TransferRecord},
 };
 use axum::{extract::State, response::Response};
@@ -19,7 +17,6 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
-use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -30,15 +27,11 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Transfer {
-    /// Our id of it.
-    pid: Pid,
-    /// The other party.
-    peer: ParticipantId,
-    /// Its id of it, once known.
+    #[serde(flatten)]
+    process: Process,
+    /// The state that both sides know; null before the first message is acknowledged.
     #[schema(required)]
-    peer_pid: Option<Pid>,
-    /// Our part.
-    role: Role,
+    state: Option<TransferState>,
     /// Under which agreement.
     agreement: AgreementId,
     /// Of which dataset.
@@ -47,13 +40,6 @@ pub(super) struct Transfer {
     format: String,
     /// The operator decides about every step.
     manual: bool,
-    /// The state that both sides know; null before the first message is acknowledged.
-    #[schema(required)]
-    state: Option<TransferState>,
-    /// The state for people.
-    state_name: String,
-    /// Steps of ours that are not acknowledged yet, oldest first.
-    pending: Vec<String>,
     /// Consumer: what has come.
     progress: Received,
     /// Provider: what has left.
@@ -62,13 +48,6 @@ pub(super) struct Transfer {
     /// The consumer's signed receipt.
     #[schema(required)]
     receipt: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    created: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated: Timestamp,
-    /// Why it ended, was suspended, or what the peer refused last.
-    #[schema(required)]
-    explanation: Option<Explanation>,
 }
 
 /// How far a reception is.
@@ -92,19 +71,13 @@ fn shown(app: &App, record: TransferRecord) -> Transfer {
         bytes: record.progress.bytes,
     };
     let counts = live.filter(|counts| counts.records > stored.records).unwrap_or(stored);
-    let (state_name, pending) = (record.core.state_name(), record.core.pending());
     Transfer {
-        pid: record.core.pid,
-        peer: record.core.peer,
-        peer_pid: record.core.peer_pid,
-        role: record.core.role,
+        state: record.core.position.state,
+        process: record.core.into(),
         agreement: record.agreement,
         dataset: record.dataset,
         format: record.format,
         manual: record.held,
-        state: record.core.position.state,
-        state_name,
-        pending,
         progress: Received {
             records: counts.records,
             bytes: counts.bytes,
@@ -113,9 +86,6 @@ fn shown(app: &App, record: TransferRecord) -> Transfer {
         },
         release: record.release,
         receipt: record.receipt,
-        created: record.core.created,
-        updated: record.core.updated,
-        explanation: record.core.explanation,
     }
 }
 
@@ -154,11 +124,12 @@ pub(super) async fn transfer_start(
     Opening(pid): Opening,
     Body(wanted): Body<StartTransfer>,
 ) -> Outcome<Transfer> {
-    // What an earlier try with the same key has opened.
-    match app.transfers.get(&pid).await {
-        Ok(record) => return created(shown(&app, record)),
-        Err(TransferError::Process(ProcessError::NotFound)) => {}
-        Err(error) => return Err(error.into()),
+    let opened = process::opened(app.transfers.get(&pid).await, |error| match error {
+        TransferError::Process(cause) => Some(cause),
+        _ => None,
+    });
+    if let Some(record) = opened? {
+        return created(shown(&app, record));
     }
     let stored = app
         .contracts
@@ -251,11 +222,11 @@ struct ProgressLine {
 fn progress(app: &App, record: TransferRecord) -> ProgressLine {
     let ended = record.core.position.is_terminal();
     let shown = shown(app, record);
-    let why = shown.explanation.filter(|_| !shown.progress.complete);
+    let why = shown.process.explanation.filter(|_| !shown.progress.complete);
     ProgressLine {
         records: shown.progress.records,
         bytes: shown.progress.bytes,
-        state: shown.state_name,
+        state: shown.process.state_name,
         complete: shown.progress.complete,
         error: why.map(|why| why.reasons.join("; ")),
         ended,

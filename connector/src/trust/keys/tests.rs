@@ -146,9 +146,12 @@ async fn the_log_is_told_once_of_every_change() {
 
 #[test]
 fn a_reload_takes_effect_for_whoever_asks_next() {
-    let keys = Keys::new(keyring(vec![key("k1", KeyState::Active)]).unwrap());
+    let keys = Keys::new(keyring(vec![key("k1", KeyState::Active)]).unwrap(), None);
     let before = keys.signer();
-    keys.replace(keyring(vec![key("k1", KeyState::Previous), key("k2", KeyState::Active)]).unwrap());
+    keys.replace(
+        keyring(vec![key("k1", KeyState::Previous), key("k2", KeyState::Active)]).unwrap(),
+        None,
+    );
     assert_eq!(
         (before.kid(), keys.signer().kid()),
         (kid("k1").as_str(), kid("k2").as_str())
