@@ -84,7 +84,7 @@ async fn exchange(consumer: &Connector, provider: &Connector) -> String {
 }
 
 fn quick(config: String) -> String {
-    with(brisk(config, 40_000), "resolver", "retry = \"50ms\"")
+    with(brisk(config, 40_000), "resolver", "retry = \"1ms\"")
 }
 
 #[tokio::test(flavor = "multi_thread")]

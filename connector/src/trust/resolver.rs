@@ -19,7 +19,7 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::Mutex;
 
@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 pub struct ResolverSettings {
     /// A cached document is used this long without asking again.
     pub fresh: Duration,
-    /// An unknown key id, or a fetch that failed, makes us ask again, but not more often than this.
+    /// An unknown key id makes us ask again, but not more often than this.
     pub retry: Duration,
 }
 
@@ -57,6 +57,19 @@ impl Stranger {
     }
 }
 
+/// A fetch that failed. Its host is left alone for as long again as it took: whoever names a peer whose host swallows requests must not
+/// keep us waiting all the time, and one that refuses at once may be back the next moment.
+struct Failed {
+    at: Timestamp,
+    took: Duration,
+}
+
+impl Failed {
+    fn rests(&self, now: Timestamp) -> bool {
+        self.at <= now && now.since(self.at) < self.took * 2
+    }
+}
+
 #[derive(Clone)]
 struct Cached {
     document: Arc<Document>,
@@ -77,8 +90,8 @@ pub struct Resolver {
 /// whoever does not answer hold up everybody.
 #[derive(Default)]
 struct Turn {
-    /// When the last fetch failed, if it did.
-    failed: Mutex<Option<Timestamp>>,
+    /// The last fetch, if it failed.
+    failed: Mutex<Option<Failed>>,
     failures: AtomicU64,
 }
 
@@ -172,14 +185,17 @@ impl Resolver {
         if let Some(document) = self.cached(&peer.did, now, age) {
             return Ok(document);
         }
-        // Those who waited for a fetch that failed do not each wait for one more, and neither do those who come a moment later: whoever
-        // names a peer whose host is down must not make us knock there each time.
-        let recently = failed.is_some_and(|failed| failed <= now && now.since(failed) < self.settings.retry);
-        if recently || turn.failures.load(Ordering::Relaxed) != failures {
+        // Those who waited for a fetch that failed do not each wait for one more, and neither do those who come a moment later.
+        let rests = failed.as_ref().is_some_and(|failed| failed.rests(now));
+        if rests || turn.failures.load(Ordering::Relaxed) != failures {
             return Err(DidError::JustFailed);
         }
+        let begun = Instant::now();
         let fetched = self.fetch_now(peer, now).await;
-        *failed = fetched.is_err().then_some(now);
+        *failed = fetched.is_err().then(|| Failed {
+            at: now,
+            took: begun.elapsed(),
+        });
         if fetched.is_err() {
             turn.failures.fetch_add(1, Ordering::Relaxed);
         }
@@ -245,15 +261,16 @@ mod tests {
         trust::{Identity, Signatures},
     };
 
-    #[tokio::test]
-    async fn a_host_that_just_failed_is_not_asked_again_for_a_while() {
+    /// A resolver that waits for `timeout`, and a peer at this address.
+    fn at(address: &str, timeout: Duration) -> (Resolver, Peer) {
         let signer = LogSigner::new("a.example/log", SigningKey::from_seed(&[1; 32]).unwrap()).unwrap();
         let log = Arc::new(Log::new(Arc::new(MemoryStore::new()), signer));
-        let settings = ResolverSettings::default();
-        let client = Arc::new(Client::new(net::Settings::default()));
-        let resolver = Resolver::new(client, settings, History::new(log));
+        let client = Arc::new(Client::new(net::Settings {
+            timeout,
+            ..net::Settings::default()
+        }));
         let peer = Peer {
-            did: "did:web:127.0.0.1%3A1".parse().unwrap(),
+            did: format!("did:web:{}", address.replace(':', "%3A")).parse().unwrap(),
             name: None,
             identity: Identity::DspJws,
             signatures: Signatures::Required,
@@ -263,18 +280,40 @@ mod tests {
                 http: false,
             },
         };
+        (
+            Resolver::new(client, ResolverSettings::default(), History::new(log)),
+            peer,
+        )
+    }
+
+    async fn just_failed(resolver: &Resolver, peer: &Peer, now: Timestamp) -> bool {
+        matches!(resolver.document(peer, now).await, Err(DidError::JustFailed))
+    }
+
+    #[tokio::test]
+    async fn a_host_that_swallowed_a_request_is_left_alone_for_as_long_as_that_took() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let timeout = Duration::from_millis(300);
+        let (resolver, peer) = at(&silent.local_addr().unwrap().to_string(), timeout);
         let begun = Timestamp::from_seconds(1_700_000_000);
-        let just_failed = async |now| matches!(resolver.document(&peer, now).await, Err(DidError::JustFailed));
-        assert!(!just_failed(begun).await, "nobody has asked before");
-        assert!(just_failed(begun).await);
-        assert!(matches!(
-            resolver.key(&peer, "did:web:127.0.0.1%3A1#k1", begun).await,
-            Err(DidError::JustFailed)
-        ));
-        assert!(!just_failed(begun.plus(settings.retry)).await, "it may be back");
+        assert!(!just_failed(&resolver, &peer, begun).await, "nobody has asked before");
+        assert!(just_failed(&resolver, &peer, begun.plus(timeout)).await);
+        let kid = format!("{}#k1", peer.did);
+        let key = resolver.key(&peer, &kid, begun.plus(timeout)).await;
+        assert!(matches!(key, Err(DidError::JustFailed)));
+        let later = begun.plus(Duration::from_secs(60));
+        assert!(!just_failed(&resolver, &peer, later).await, "it may be back");
         assert!(
-            !just_failed(begun).await,
-            "a clock that is set back does not make it last longer"
+            !just_failed(&resolver, &peer, begun).await,
+            "a clock that is set back makes it no longer"
         );
+    }
+
+    #[tokio::test]
+    async fn a_host_that_refused_at_once_is_asked_again_a_moment_later() {
+        let (resolver, peer) = at("127.0.0.1:1", Duration::from_secs(20));
+        let begun = Timestamp::from_seconds(1_700_000_000);
+        assert!(!just_failed(&resolver, &peer, begun).await);
+        assert!(!just_failed(&resolver, &peer, begun.plus(Duration::from_secs(5))).await);
     }
 }
