@@ -208,6 +208,30 @@ async fn a_repeated_request_gets_the_same_answer_and_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn terms_that_are_no_object_are_refused_whatever_the_step_makes_of_them() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    for step in ["terminate", "accept", "counter"] {
+        let path = format!("/v1/negotiations/urn:uuid:none/{step}");
+        for (terms, status) in [
+            (json!(-5), StatusCode::BAD_REQUEST),
+            (json!("x"), StatusCode::BAD_REQUEST),
+            (json!([]), StatusCode::BAD_REQUEST),
+            (json!({}), StatusCode::NOT_FOUND),
+            (json!(null), StatusCode::NOT_FOUND),
+        ] {
+            let got = keyed(
+                school,
+                &format!("{step}{terms}").replace(['"', '{'], ""),
+                &path,
+                &json!({"terms": terms}),
+            );
+            assert_eq!(got.await.status, status, "{step} {terms}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_cannot_be_one_is_refused() {
     let world = World::start(&["school"]).await;
     let school = world.get("school");

@@ -6,12 +6,13 @@ use super::{
     log::number,
     note::{LogKey, Signature},
     proof::Proof,
-    tiles::{self, Edge, Reader, Row, TILES, Tile, WIDTH},
+    tiles::{self, Edge, PARTIAL, Reader, Row, Tile, WIDTH},
 };
 use crate::{
     jose::Digest,
     store::{Batch, StoreError, Table},
 };
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// Signed checkpoints by tree size (big-endian).
 pub(super) const CHECKPOINTS: Table = Table(2);
@@ -32,7 +33,7 @@ impl Log {
     /// Signs the root over everything logged so far, if anything is new; returns the size that is now sealed.
     ///
     /// The tiles go into the same commit as the checkpoint. Only when much is new do full tiles go ahead in commits of their own, so that
-    /// memory stays flat; a crash in between leaves tiles that the next seal writes again, the same.
+    /// memory stays flat; a crash in between leaves tiles that the next seal finds there.
     pub async fn seal(&self) -> Result<u64, AuditError> {
         let mut kept = self.edge.lock().await;
         let mut edge = match kept.take() {
@@ -43,7 +44,7 @@ impl Log {
         while self.append_page(&mut edge, u64::MAX, &mut full).await? > 0 {
             if full.len() >= STEP {
                 let mut batch = Batch::new();
-                put(&mut batch, full.drain(..));
+                self.put_full(&mut batch, full.drain(..)).await?;
                 self.store.commit(batch).await?;
             }
         }
@@ -52,8 +53,10 @@ impl Log {
             let signed = SignedCheckpoint::sign(&self.signer, size, edge.root())
                 .map_err(|cause| AuditError::Checkpoint { size, cause })?;
             let mut batch = Batch::new();
-            put(&mut batch, full.into_iter());
-            put(&mut batch, edge.partial().map(|(tile, row)| (tile, row.to_vec())));
+            self.put_full(&mut batch, full.into_iter()).await?;
+            for (tile, row) in edge.partial() {
+                batch.put(PARTIAL, tile.key(), tiles::bytes(row));
+            }
             batch.put(CHECKPOINTS, size.to_be_bytes(), signed.note().to_string());
             batch.put(NEWEST, [], size.to_be_bytes());
             // One that nobody cosigned proves nothing that the new one does not: the tiles prove every older tree.
@@ -65,6 +68,27 @@ impl Log {
         }
         *kept = Some(edge);
         Ok(size)
+    }
+
+    /// Adds tiles that have become full to a batch, unless a seal that did not come to its end has left them.
+    async fn put_full(&self, batch: &mut Batch, rows: impl Iterator<Item = Row> + Send) -> Result<(), AuditError> {
+        let mut next = BTreeMap::new();
+        for (tile, hashes) in rows {
+            let next = match next.entry(tile.level) {
+                Entry::Occupied(next) => next.into_mut(),
+                Entry::Vacant(next) => next.insert(self.store.appended(tile.full()).await?),
+            };
+            if tile.index > *next {
+                // Those before it are gone.
+                return Err(AuditError::Tile(tile));
+            }
+            if tile.index == *next {
+                batch.append(tile.full(), tiles::bytes(&hashes));
+                batch.delete(PARTIAL, tile.key());
+                *next += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Appends the hashes of up to a page of entries that the edge has not yet, none beyond `until`; tiles that become full go to `full`.
@@ -276,12 +300,6 @@ impl Log {
 
 /// Most witnesses whose cosignatures of one checkpoint are handed out.
 const MAX_WITNESSES: usize = 64;
-
-fn put(batch: &mut Batch, rows: impl Iterator<Item = Row>) {
-    for (tile, hashes) in rows {
-        batch.put(TILES, tile.key(), tiles::bytes(&hashes));
-    }
-}
 
 pub(super) fn read_checkpoint(size: u64, value: &[u8]) -> Result<SignedCheckpoint, AuditError> {
     let text = std::str::from_utf8(value).ok();

@@ -3,6 +3,7 @@
 //!
 //! The hashes of a tile never change, they only become more: the tile of a smaller tree is the beginning of the same tile of a larger
 //! one. So each tile is one item (8 KiB at most), a partial one too, and what was written for a tree that was never signed is harmless.
+//! Full tiles are numbered rows: they become full in order and stay as they are.
 
 use super::merkle;
 use crate::{
@@ -11,8 +12,10 @@ use crate::{
 };
 use std::{collections::HashMap, mem, ops::Range};
 
-/// Tiles by level and index.
-pub(super) const TILES: Table = Table(16);
+/// Tiles that are not full, by level and index.
+pub(super) const PARTIAL: Table = Table(16);
+/// The tables of full tiles, by index, begin here: one for each level. A tree of 2^64 leaves has eight.
+const FULL: Table = Table(0xF0);
 /// Hashes in a full tile.
 pub const WIDTH: u64 = 256;
 /// Levels of the tree in one tile.
@@ -36,7 +39,12 @@ impl Tile {
         row.saturating_sub(start).min(WIDTH)
     }
 
-    /// The key under which it is stored; tiles of one level are neighbours.
+    /// The table of its level that it is in when it is full.
+    pub(super) const fn full(self) -> Table {
+        Table(FULL.0.saturating_add(self.level))
+    }
+
+    /// The key under which it is stored while it is not full.
     pub(super) fn key(self) -> [u8; 9] {
         let mut key = [self.level; 9];
         for (to, from) in key.iter_mut().skip(1).zip(self.index.to_be_bytes()) {
@@ -90,6 +98,21 @@ pub(super) fn hashes(bytes: &[u8]) -> Option<Vec<Digest>> {
     let (hashes, left_over) = bytes.as_chunks::<{ Digest::LEN }>();
     let fits = left_over.is_empty() && hashes.len() <= index_of(WIDTH);
     fits.then(|| hashes.iter().copied().map(Digest::from_bytes).collect())
+}
+
+/// The hashes of a tile as far as they are stored.
+pub(super) async fn stored(store: &dyn Store, tile: Tile) -> Result<Option<Vec<Digest>>, StoreError> {
+    let index = tile.index.to_be_bytes();
+    let full = || store.get(tile.full(), &index);
+    let item = match full().await? {
+        Some(item) => Some(item),
+        None => match store.get(PARTIAL, &tile.key()).await? {
+            Some(item) => Some(item),
+            // It may have become full between the two looks.
+            None => full().await?,
+        },
+    };
+    Ok(item.and_then(|item| hashes(&item.value)))
 }
 
 /// A tile as it is stored and served.
@@ -221,8 +244,7 @@ impl<'a> Reader<'a> {
     pub(super) async fn tile(&mut self, tile: Tile) -> Result<&[Digest], TileError> {
         let width = index_of(tile.width_in(self.size));
         if !self.read.contains_key(&tile) {
-            let item = self.store.get(TILES, &tile.key()).await?;
-            let mut row = item.and_then(|item| hashes(&item.value)).unwrap_or_default();
+            let mut row = stored(self.store, tile).await?.unwrap_or_default();
             row.truncate(width);
             self.read.insert(tile, row);
         }

@@ -5,7 +5,7 @@ use super::{
     log::{PAGE, number},
     note::NoteError,
     seal::{CHECKPOINTS, COSIGNATURES, cosigned_key, read_checkpoint, read_cosignature},
-    tiles::{self, Edge, TILES, Tile, TileError},
+    tiles::{self, Edge, Tile, TileError},
 };
 use crate::{
     jose::Digest,
@@ -170,9 +170,7 @@ impl Log {
 
     /// Compares a stored tile with what it should begin with.
     async fn same(&self, tile: Tile, row: &[Digest]) -> Result<(), AuditError> {
-        let item = self.store.get(TILES, &tile.key()).await?;
-        let stored = item.and_then(|item| tiles::hashes(&item.value));
-        match stored {
+        match tiles::stored(&*self.store, tile).await? {
             Some(stored) if stored.starts_with(row) => Ok(()),
             _ => Err(AuditError::Tile(tile)),
         }

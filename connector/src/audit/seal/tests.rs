@@ -413,16 +413,18 @@ async fn whatever_is_changed_on_disk_is_named() {
         ("a missing end", Write::Delete(ENTRIES, number_key(604)), |e| {
             matches!(e, AuditError::Gap(604))
         }),
-        ("a full tile", put(TILES, tile(0, 1).key().to_vec(), &[0; 8192]), |e| {
+        ("a full tile", put(tile(0, 1).full(), number_key(1), &[0; 8192]), |e| {
             matches!(e, AuditError::Tile(Tile { level: 0, index: 1 }))
         }),
-        ("a partial tile", put(TILES, tile(1, 0).key().to_vec(), &[0; 64]), |e| {
-            matches!(e, AuditError::Tile(Tile { level: 1, index: 0 }))
-        }),
-        ("a short tile", put(TILES, tile(0, 2).key().to_vec(), &[0; 32]), |e| {
+        (
+            "a partial tile",
+            put(PARTIAL, tile(1, 0).key().to_vec(), &[0; 64]),
+            |e| matches!(e, AuditError::Tile(Tile { level: 1, index: 0 })),
+        ),
+        ("a short tile", put(PARTIAL, tile(0, 2).key().to_vec(), &[0; 32]), |e| {
             matches!(e, AuditError::Tile(Tile { level: 0, index: 2 }))
         }),
-        ("a missing tile", Write::Delete(TILES, tile(0, 0).key().to_vec()), |e| {
+        ("a missing tile", Write::Delete(tile(0, 0).full(), number_key(0)), |e| {
             matches!(e, AuditError::Tile(Tile { level: 0, index: 0 }))
         }),
         (
@@ -488,7 +490,7 @@ async fn a_log_that_was_changed_behind_its_back_is_not_sealed_on() {
     fill(&log, 10).await;
     log.seal().await.unwrap();
     let mut batch = Batch::new();
-    batch.put(TILES, Tile { level: 0, index: 0 }.key(), [0; 320]);
+    batch.put(PARTIAL, Tile { level: 0, index: 0 }.key(), [0; 320]);
     store.commit(batch).await.unwrap();
     let log = Log::new(store.clone(), sealer());
     fill(&log, 1).await;

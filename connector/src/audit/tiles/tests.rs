@@ -15,12 +15,11 @@ async fn filled(size: u64) -> MemoryStore {
         edge.append(leaf(number), &mut full);
     }
     let mut batch = Batch::new();
-    for (tile, row) in full
-        .iter()
-        .map(|(tile, row)| (*tile, row.as_slice()))
-        .chain(edge.partial())
-    {
-        batch.put(TILES, tile.key(), bytes(row));
+    for (tile, row) in &full {
+        batch.append(tile.full(), bytes(row));
+    }
+    for (tile, row) in edge.partial() {
+        batch.put(PARTIAL, tile.key(), bytes(row));
     }
     store.commit(batch).await.unwrap();
     store
@@ -243,17 +242,21 @@ async fn a_truncated_missing_or_misshapen_tile_is_named_and_gives_no_proof() {
         Tile { level: 1, index: 0 },
     ];
     for (tile, index) in damaged.into_iter().zip([5, 0, 599]) {
+        let (table, key) = match tile.width_in(size) {
+            WIDTH => (tile.full(), tile.index.to_be_bytes().to_vec()),
+            _ => (PARTIAL, tile.key().to_vec()),
+        };
         let whole = {
             let store = filled(size).await;
-            store.get(TILES, &tile.key()).await.unwrap().unwrap().value
+            store.get(table, &key).await.unwrap().unwrap().value
         };
         let cuts = [0, 1, 31, 32, whole.len() - 33, whole.len() - 32, whole.len() - 1];
         for cut in cuts.into_iter().map(Some).chain([None]) {
             let store = filled(size).await;
             let mut batch = Batch::new();
             match cut {
-                Some(cut) => batch.put(TILES, tile.key(), &whole[..cut]),
-                None => batch.delete(TILES, tile.key()),
+                Some(cut) => batch.put(table, key.clone(), &whole[..cut]),
+                None => batch.delete(table, key.clone()),
             };
             store.commit(batch).await.unwrap();
             let mut reader = Reader::new(&store, size);

@@ -134,7 +134,7 @@ struct Command {
     #[serde(default)]
     reason: Option<String>,
     /// Terms instead of those on the table.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "reply::object")]
     #[schema(value_type = Option<Object>)]
     terms: Option<Value>,
 }

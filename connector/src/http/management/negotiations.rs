@@ -4,7 +4,7 @@ use super::{
     Command, Ctx,
     idempotency::Opening,
     process::{self, Process},
-    reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
+    reply::{self, Body, Outcome, Path, Query, Refusal, created, id, ok},
 };
 use crate::{
     catalog::Mode,
@@ -98,7 +98,7 @@ pub(super) struct Negotiate {
     #[serde(default)]
     dataset: Option<DatasetId>,
     /// Terms to ask for instead of the offered ones.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "reply::object")]
     #[schema(value_type = Option<Object>)]
     terms: Option<Value>,
     /// Hold every step for the operator.
@@ -211,7 +211,7 @@ pub(super) struct Propose {
     #[schema(value_type = Option<String>, format = "uri")]
     address: Option<Url>,
     /// Terms to propose instead of the published ones.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "reply::object")]
     #[schema(value_type = Option<Object>)]
     terms: Option<Value>,
     /// Hold every step for the operator.

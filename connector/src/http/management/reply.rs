@@ -11,7 +11,8 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -136,6 +137,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
         expect_json(&parts.headers)?;
         parse(&bytes).map(Self)
     }
+}
+
+/// A member of a body that is an object, where there is one: whatever a command makes of it, nothing else is taken.
+pub(super) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Ok(Option::<Map<String, Value>>::deserialize(deserializer)?.map(Value::Object))
 }
 
 /// Reads the whole body of a request.
