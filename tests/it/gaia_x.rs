@@ -203,13 +203,20 @@ async fn certificates_are_read_again_and_unfit_ones_hold_up_no_rotation() {
     let (school, visitor) = (world.get("school"), Peer::of(world.get("work")));
     let document = format!("{}/.well-known/did.json", school.root());
     let address = format!("{}/.well-known/x509CertificateChain.pem", school.root());
-    // The JWK as it is published now, and the certificates that are served.
-    let shown = async || {
-        let (_, bytes) = visitor.fetch(&document, None).await;
-        let document: Value = serde_json::from_slice(&bytes).unwrap();
+    let chain = async || {
         let (status, chain) = visitor.fetch(&address, None).await;
-        let jwk = document["verificationMethod"][0]["publicKeyJwk"].clone();
-        (jwk, (status == 200).then(|| chain.to_vec()))
+        (status == 200).then(|| chain.to_vec())
+    };
+    // The JWK as it is published now, and the certificates that are served: of one moment, though they are asked for one after the other.
+    let shown = async || {
+        loop {
+            let served = chain().await;
+            let (_, bytes) = visitor.fetch(&document, None).await;
+            if chain().await == served {
+                let document: Value = serde_json::from_slice(&bytes).unwrap();
+                break (document["verificationMethod"][0]["publicKeyJwk"].clone(), served);
+            }
+        }
     };
     let certified_anew = async || {
         let (chain, _) = certified(school, "localhost");
