@@ -267,15 +267,26 @@ async fn members_cosign_each_others_logs() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn membership_that_ends_stops_the_stream_within_the_refresh_on_both_sides() {
-    let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 20_000).await;
+/// `agence` receives from `lycee`, at this pace, and has some records: the agreement, and the transfer as it calls it.
+async fn streaming(bytes_per_second: u64) -> (Realm, String, String) {
+    let realm = Realm::start(
+        &[("lycee", &["DataProvider"]), ("agence", &["Orientation"])],
+        bytes_per_second,
+    )
+    .await;
     let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
     publish(lycee, 20_000, 20, offer()).await;
     lycee.consent(20, &agence.did).await;
     let agreement = agence.negotiate(lycee).await;
     let pid = agence.transfer(&agreement).await;
     received_at_least(agence, &pid, 50).await;
+    (realm, agreement, pid)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn membership_that_ends_stops_the_stream_within_the_refresh_on_both_sides() {
+    let (realm, agreement, pid) = streaming(20_000).await;
+    let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
     assert!(lycee.get("/v1/agreements").await["agreements"][0]["withoutForce"].is_null());
     let theirs = text(&agence.get(&format!("/v1/transfers/{pid}")).await, "peerPid");
 
@@ -312,13 +323,8 @@ async fn membership_that_ends_stops_the_stream_within_the_refresh_on_both_sides(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_a_member_no_more_is_not_read_from() {
-    let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 20_000).await;
+    let (realm, _, pid) = streaming(20_000).await;
     let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
-    publish(lycee, 20_000, 20, offer()).await;
-    lycee.consent(20, &agence.did).await;
-    let agreement = agence.negotiate(lycee).await;
-    let pid = agence.transfer(&agreement).await;
-    received_at_least(agence, &pid, 50).await;
     // Only its credential is revoked: the bit in the status list.
     let id = realm.authority.run("list", &[])["credentials"][0].clone();
     assert_eq!(id["subject"], lycee.did.as_str());
@@ -364,13 +370,8 @@ async fn membership_survives_a_restart_without_the_authority_until_the_list_expi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_revoked_signs_no_more_of_a_stream_that_runs() {
-    let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 60_000).await;
+    let (realm, _, pid) = streaming(60_000).await;
     let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
-    publish(lycee, 20_000, 20, offer()).await;
-    lycee.consent(20, &agence.did).await;
-    let agreement = agence.negotiate(lycee).await;
-    let pid = agence.transfer(&agreement).await;
-    received_at_least(agence, &pid, 50).await;
     let key = connector_tests::peer::Peer::of(lycee)
         .signer
         .key()

@@ -110,13 +110,7 @@ impl Transfers {
             incoming.renews_in = Some(State::Started);
         }
         let keys = match call.receipt {
-            Some(_) => self
-                .parts
-                .trust
-                .resolver()
-                .document(call.message.sender(), now)
-                .await
-                .ok(),
+            Some(_) => self.parts.trust.keys_of(call.message.sender(), now).await.ok(),
             None => None,
         };
         let (record, answer) = self
