@@ -141,7 +141,7 @@ struct Renewal {
     #[arg(long, value_name = "DID")]
     remove_issuer: Vec<ParticipantId>,
     /// A key that counts no more, by its thumbprint, from now on or from a time on
-    #[arg(long, value_name = "JKT[=TIME]", value_parser = revoked_key)]
+    #[arg(long, allow_hyphen_values = true, value_name = "JKT[=TIME]", value_parser = revoked_key)]
     revoke_key: Vec<(Digest, Option<Timestamp>)>,
     /// A participant that is a member no more, whoever issued its credentials
     #[arg(long, value_name = "DID")]

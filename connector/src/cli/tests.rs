@@ -87,6 +87,15 @@ fn global_options_stand_before_or_after_the_command() {
     }
 }
 
+/// One thumbprint in sixty-four begins like an option.
+#[test]
+fn a_thumbprint_that_begins_with_a_dash_is_one() {
+    let jkt = format!("-{}", "A".repeat(42));
+    let line = ["connector", "authority", "trust-list", "--revoke-key", &jkt];
+    assert!(Cli::try_parse_from(line).is_ok());
+    assert!(Cli::try_parse_from(&line[..4]).is_err(), "the value is still required");
+}
+
 #[test]
 fn options_that_contradict_each_other_are_refused() {
     for line in [
