@@ -17,6 +17,7 @@ mod meaning;
 mod model;
 mod narrower;
 mod normal;
+pub mod odrl;
 mod parse;
 mod plan;
 mod premises;

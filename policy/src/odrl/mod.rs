@@ -1,0 +1,11 @@
+//! ODRL 2.2 as the Information Model has it, beyond what the Dataspace Protocol lets pass: parties and assets of each rule, refinements, duties
+//! with consequences, prohibitions with remedies, collections, any left operand. What this connector enforces is [`crate::Policy`], a
+//! restriction of this; here policies of any origin are read, evaluated and compared. Nothing here knows Turtle or report graphs.
+
+mod model;
+mod value;
+
+pub use model::{
+    Asset, Comparison, Conflict, Constraint, Deed, Duty, Party, Permission, Policy, Prohibition, Statement,
+};
+pub use value::{Decimal, Duration, Instant, Value, ValueError};
