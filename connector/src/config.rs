@@ -15,7 +15,7 @@ pub use keys::{Key, KeyFile};
 pub use membership::Membership;
 pub use sample::{SAMPLE, Setting, fill};
 
-use crate::{audit::LogKey, catalog::Decisions, dsp::ParticipantId, net, net::local::Endpoint, trust};
+use crate::{audit::LogKey, catalog::{self, Decisions}, dsp::ParticipantId, net, net::local::Endpoint, trust};
 use serde::Deserialize;
 use std::{
     fs, io,
@@ -70,6 +70,8 @@ pub struct Config {
     pub authority: Option<PathBuf>,
     /// What GAIA-X asks of a participant.
     pub gaia_x: GaiaX,
+    /// Events that constraints may refer to, with their times.
+    pub policy_events: Vec<catalog::Event>,
     /// The participants that this connector talks to.
     pub peers: Vec<Peer>,
 }

@@ -19,4 +19,5 @@ mod operations;
 mod scenes;
 mod store_crash;
 mod store_speed;
+mod usage;
 mod witnesses;

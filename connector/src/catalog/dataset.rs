@@ -1,6 +1,6 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
-use super::{Category, DatasetDecisions, permitted, read_policy, shape::shape};
+use super::{Category, DatasetDecisions, facts, permitted, read_policy, shape::shape};
 use crate::{
     dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
     trust::Party,
@@ -8,7 +8,10 @@ use crate::{
 use policy::{Malformed, Reason, Stage, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 use utoipa::ToSchema;
 
 /// Why a dataset cannot be published.
@@ -73,6 +76,9 @@ pub struct NewDataset {
     /// The ODRL offer; `@id` and `@type` are added when they are missing.
     #[schema(value_type = Object)]
     pub offer: Value,
+    /// What constraints may ask about the dataset: names for `language`, `version`, `artifactState`, `legalBasis`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, BTreeSet<String>>,
     /// What the operator decides for this dataset differently from the configuration.
     #[serde(default, skip_serializing_if = "DatasetDecisions::is_default")]
     pub decisions: DatasetDecisions,
@@ -98,6 +104,9 @@ pub struct Dataset {
     /// The offer as the catalog shows it.
     #[schema(value_type = Object)]
     pub offer: Value,
+    /// What constraints may ask about it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, BTreeSet<String>>,
     /// What the operator decides for it differently from the configuration.
     #[serde(default, skip_serializing_if = "DatasetDecisions::is_default")]
     pub decisions: DatasetDecisions,
@@ -139,6 +148,7 @@ impl Dataset {
             member: "categories".into(),
             problem: error.to_string(),
         })?;
+        facts::check(&new.facts)?;
         let (offer_id, offer) = complete(new.offer, &new.id)?;
         let policy = read_policy(&offer)?;
         policy.check(Stage::Publish).map_err(DatasetError::NotUnderstood)?;
@@ -150,6 +160,7 @@ impl Dataset {
             categories: new.categories,
             offer_id,
             offer,
+            facts: new.facts,
             decisions: new.decisions,
             published: now,
         })

@@ -2,10 +2,12 @@
 
 mod dataset;
 mod decisions;
+mod facts;
 pub mod shape;
 
 pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
 pub use decisions::{CounterOffers, DatasetDecisions, Decisions, Mode, OtherTerms};
+pub use facts::{Event, facts, of_transfer};
 pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table},
     trust::Party,
 };
-use policy::{Action, Decision, Facts, Policy, Reason, Stage, Timestamp};
+use policy::{Decision, Policy, Reason, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -137,11 +139,6 @@ impl Catalog {
         dataset.visible_to(peer, now).map_err(|_| CatalogError::NotFound)?;
         Ok(dataset.listed())
     }
-}
-
-/// What is known of the consumer before any record is looked at.
-pub fn facts(recipient: &Party, now: Timestamp) -> Facts {
-    Facts::new(now, recipient.did.as_str(), Action::Use).with_claims(recipient.claims.clone())
 }
 
 /// Checks a policy for one stage with what is known of the consumer.

@@ -3,7 +3,7 @@
 use super::{Audit, Config, Fault, GaiaX, Limits, Log, Management, PeerIdentity, Retry, Tls, keys, membership};
 use crate::{
     audit::LogKey,
-    catalog::Decisions,
+    catalog::{self, Decisions},
     dsp::ParticipantId,
     net::{self, Reach},
     telemetry,
@@ -60,6 +60,8 @@ struct File {
     authority: Option<membership::Published>,
     #[serde(default)]
     gaia_x: GaiaX,
+    #[serde(default, rename = "event")]
+    policy_events: Vec<catalog::Event>,
     #[serde(default, rename = "peer")]
     peers: Vec<Peer>,
 }
@@ -261,6 +263,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
         gaia_x: GaiaX {
             certificates: file.gaia_x.certificates.map(at),
         },
+        policy_events: file.policy_events,
         peers: peers(file.peers, folder)?,
     })
 }

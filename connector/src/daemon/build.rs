@@ -161,6 +161,7 @@ async fn transfers(config: &Config, ground: &Ground, rooms: &Rooms) -> Result<Tr
         token_lifetime: config.token_lifetime,
         stream_bytes_per_second: config.limits.stream_bytes_per_second,
         received: config.received.clone(),
+        policy_events: config.policy_events.clone(),
         decisions: config.decisions,
         most_open: config.limits.processes_per_peer,
         clock: clock::now,

@@ -251,7 +251,7 @@ impl From<TransferError> for Problem {
             TransferError::UnknownAgreement(_) => Self::bad_request("unknown-agreement", text),
             TransferError::UnknownDataset => Self::bad_request("unknown-dataset", text),
             TransferError::UnknownFormat(_) => Self::bad_request("unknown-format", text),
-            TransferError::NotPermitted(_) => Self::bad_request("not-permitted", text),
+            TransferError::NotPermitted(_) | TransferError::UsedUp(_) => Self::bad_request("not-permitted", text),
             TransferError::Callback(_) => Self::bad_request("callback", text),
             TransferError::Invalid(_) => Self::bad_request("invalid", text),
             TransferError::Receipt(_) => Self::bad_request("receipt", text),

@@ -33,6 +33,9 @@ pub enum TransferError {
     /// The agreement's policy does not allow it now.
     #[error("the agreement does not allow this: {0}")]
     NotPermitted(String),
+    /// The agreement is used up.
+    #[error("the agreement is used up: {0}")]
+    UsedUp(&'static str),
     /// An address is not one that we would call back.
     #[error("callbackAddress: {0}")]
     Callback(String),
@@ -88,6 +91,7 @@ impl Verdict for TransferError {
             | Self::UnknownDataset
             | Self::UnknownFormat(_)
             | Self::NotPermitted(_)
+            | Self::UsedUp(_)
             | Self::Callback(_)
             | Self::Invalid(_)
             | Self::Receipt(_) => true,

@@ -49,8 +49,8 @@ impl Transfers {
             return self.asked_before(&pid, &incoming).await;
         }
         net::guard::check(callback, sender.reach).map_err(|why| TransferError::Callback(why.to_string()))?;
-        let (stored, held) = self.asked_for(agreement, format, &sender.did, now).await?;
         let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
+        let (stored, held) = self.asked_for(&pid, agreement, format, &sender.did, now).await?;
         let mut core = Core::new(pid, sender.did.clone(), Role::Provider, callback.clone(), now);
         core.opened_by(&incoming)?;
         let mut record = TransferRecord::new(core, &stored, format, held);
@@ -78,6 +78,7 @@ impl Transfers {
     /// The agreement under which this consumer may have the data in this format now, and whether the operator decides about the start.
     async fn asked_for(
         &self,
+        pid: &Pid,
         agreement: &AgreementId,
         format: &str,
         consumer: &ParticipantId,
@@ -87,7 +88,7 @@ impl Transfers {
         if stored.consumer != *consumer {
             return Err(TransferError::UnknownAgreement(agreement.to_string()));
         }
-        self.plan(&stored, now)?;
+        self.plan((pid, format), &stored, now).await?;
         let dataset = self.parts.catalog.get(&stored.dataset).await?;
         let dataset = dataset.ok_or(TransferError::UnknownDataset)?;
         if !dataset.formats().contains(&format) {

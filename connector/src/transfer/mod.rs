@@ -1,6 +1,7 @@
 //! Transfer processes: the control side of the data plane, in both roles. Sends nothing itself; opens and stops streams.
 
 mod error;
+mod hours;
 mod members;
 mod messages;
 mod openings;
@@ -10,6 +11,7 @@ mod reception;
 mod record;
 mod streams;
 mod token;
+mod usage;
 
 pub use error::TransferError;
 pub use messages::Call;
@@ -21,7 +23,7 @@ pub use token::TokenKey;
 
 use crate::{
     audit::Log,
-    catalog::{Catalog, Decisions, Mode},
+    catalog::{self, Catalog, Decisions, Mode},
     consent::Consents,
     contract::Agreements,
     dsp::{
@@ -78,6 +80,8 @@ pub struct Parts {
     pub stream_bytes_per_second: u64,
     /// Where received records go.
     pub received: PathBuf,
+    /// The operator's register of events.
+    pub policy_events: Vec<catalog::Event>,
     /// What is decided here and what waits for the operator.
     pub decisions: Decisions,
     /// How many transfers may be open with one peer before it opens no more.
@@ -95,6 +99,7 @@ pub struct Transfers {
     live: Live,
     claims: members::Claims,
     openings: openings::Openings,
+    usage: usage::Usage,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
 }
@@ -103,6 +108,7 @@ impl Transfers {
     /// The service over the log's store.
     pub async fn load(parts: Parts) -> Result<Self, StoreError> {
         let (log, queue, events) = (parts.log.clone(), parts.queue.clone(), parts.events.clone());
+        let usage = usage::Usage::new(log.clone());
         Ok(Self {
             ledger: Ledger::over(log, queue, events, parts.most_open).await?,
             parts,
@@ -111,6 +117,7 @@ impl Transfers {
             live: Live::default(),
             claims: members::Claims::default(),
             openings: openings::Openings::default(),
+            usage,
             ends: TaskTracker::new(),
         })
     }

@@ -1,6 +1,6 @@
 //! Opening and ending the provider's streams: from a token to a running pipeline, and what it released.
 
-use super::{TransferError, TransferRecord, Transfers};
+use super::{TransferError, TransferRecord, Transfers, hours::Hours, usage::Limits};
 use crate::{
     audit::{Entry, Kind as Recorded},
     catalog::{self, SourceSpec, read_policy, shape},
@@ -16,10 +16,10 @@ use crate::{
     process::ProcessError,
     trust::membership::held,
 };
-use policy::{Stage, Timestamp};
+use policy::{Facts, Policy, Stage, Timestamp};
 use serde_json::json;
 use std::sync::Arc;
-use tokio::task::JoinHandle;
+use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -34,13 +34,38 @@ impl Transfers {
             .ok_or_else(unknown)
     }
 
-    /// Folds everything that is known into what remains to be asked for each record.
-    pub(super) fn plan(&self, stored: &StoredAgreement, now: Timestamp) -> Result<policy::Plan, TransferError> {
+    /// Folds everything that is known into what remains to be asked for each record of one transfer.
+    pub(super) async fn plan(
+        &self,
+        (pid, format): (&Pid, &str),
+        stored: &StoredAgreement,
+        now: Timestamp,
+    ) -> Result<policy::Plan, TransferError> {
         let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(crate::catalog::list(&reasons));
-        let policy = read_policy(&stored.agreement)?;
+        let (policy, facts) = self.question((pid, format), stored, now).await?;
         policy.check(Stage::Transfer).map_err(refuse)?;
+        policy.plan(&facts).map_err(refuse)
+    }
+
+    /// What was agreed, and all that is known for one of its transfers.
+    pub(super) async fn question(
+        &self,
+        (pid, format): (&Pid, &str),
+        stored: &StoredAgreement,
+        now: Timestamp,
+    ) -> Result<(Policy, Facts), TransferError> {
+        let policy = read_policy(&stored.agreement)?;
         let consumer = self.parts.trust.party(&stored.consumer, now);
-        policy.plan(&catalog::facts(&consumer, now)).map_err(refuse)
+        let usage = self.usage.before(&stored.id, pid).await?;
+        let facts = catalog::facts(&consumer, now).with_usage(usage);
+        let dataset = self.parts.catalog.get(&stored.dataset).await?;
+        let facts = catalog::of_transfer(facts, &dataset.ok_or(TransferError::UnknownDataset)?, format, &self.parts.policy_events);
+        // An agreement that does not say when it was made cannot be held to a time since then.
+        let agreed = policy.timestamp().and_then(|text| text.parse::<Timestamp>().ok());
+        Ok((policy, match agreed {
+            Some(agreed) => facts.with_agreed(agreed),
+            None => facts,
+        }))
     }
 
     /// Where the data of a transfer are fetched from us or sent to us, with a new token; the old one is good no more.
@@ -107,7 +132,8 @@ impl Transfers {
         let rules = Arc::new(self.rules(record, &stored, now).await?);
         let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
-        let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(rules, owned.as_deref()))
+        let opened = rules.clone();
+        let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(opened, owned.as_deref()))
             .await
             .map_err(|_| PlaneError::Incomplete)??;
         self.openings.take(pid, now)?;
@@ -117,15 +143,29 @@ impl Transfers {
             .with("peer", record.core.peer.as_str())
             .with("agreement", record.agreement.as_str())
             .with("from", from);
-        self.parts
-            .log
-            .commit(crate::store::Batch::new(), entry, Vec::new(), now)
-            .await?;
+        let limits = Limits {
+            transfers: rules.plan.count_limit,
+            open: rules.plan.metered_limit,
+        };
+        let piece = self.usage.open(&stored.id, pid, limits, &entry, now).await?;
+        let hours = Hours {
+            pid: pid.clone(),
+            format: record.format.clone(),
+            agreement: stored.id,
+            until: rules.plan.valid_until,
+            limits,
+            piece,
+        };
         let gate = Arc::new(Gate::new(from, names, reset));
         let index = self.parts.consents.index().clone();
-        let (body, report) = outgoing::start(pid.clone(), index, gate, pipeline, self.parts.stream_bytes_per_second);
+        let (body, report) =
+            outgoing::start(pid.clone(), index, gate.clone(), pipeline, self.parts.stream_bytes_per_second);
+        let (over, is_over) = oneshot::channel::<()>();
+        let watched = async { is_over.await.unwrap_or_default() };
+        self.ends.spawn(self.clone().watch(hours, gate, watched));
         let (service, of) = (self.clone(), pid.clone());
         let ended = self.ends.spawn(async move {
+            let _over = over;
             if let Ok(report) = report.await
                 && let Err(error) = service.released(&of, &report).await
             {
@@ -158,7 +198,7 @@ impl Transfers {
         stored: &StoredAgreement,
         now: Timestamp,
     ) -> Result<Rules, TransferError> {
-        let plan = self.plan(stored, now)?;
+        let plan = self.plan((&record.core.pid, &record.format), stored, now).await?;
         let dataset = self
             .parts
             .catalog

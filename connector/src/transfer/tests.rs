@@ -180,6 +180,7 @@ async fn services(store: Arc<Waiting>, folder: &Path) -> Arc<Transfers> {
         stream_bytes_per_second: 0,
         received: folder.join("received"),
         decisions,
+        policy_events: Vec::new(),
         most_open: 10,
         clock: now,
     };

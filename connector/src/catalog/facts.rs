@@ -1,0 +1,168 @@
+//! What is known when a policy is asked: about a consumer from its verified claims, about a dataset from its description, about a transfer
+//! from what it is, about events from the operator's register. Where nothing is known nothing is said, and the policy refuses.
+
+use super::{Dataset, DatasetError};
+use crate::{dsp::FORMAT_HTTP_PUSH, trust::Party};
+use policy::{Action, EventState, Facts, LeftOperand, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An event of the operator's register, to which constraints on `odrl:event` refer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// Its IRI.
+    pub id: String,
+    /// When it begins; without this it has begun.
+    pub from: Option<Timestamp>,
+    /// When it ends; without this it goes on.
+    pub until: Option<Timestamp>,
+}
+
+impl Event {
+    fn state(&self, now: Timestamp) -> EventState {
+        if self.from.is_some_and(|from| now < from) {
+            EventState::Upcoming
+        } else if self.until.is_some_and(|until| now >= until) {
+            EventState::Over
+        } else {
+            EventState::Ongoing
+        }
+    }
+}
+
+/// The operands that a verified claim of the same name attests.
+const ATTESTED: [LeftOperand; 7] = [
+    LeftOperand::Spatial,
+    LeftOperand::Industry,
+    LeftOperand::Application,
+    LeftOperand::Role,
+    LeftOperand::Assurance,
+    LeftOperand::SecurityLevel,
+    LeftOperand::State,
+];
+
+/// The operands that the description of a dataset may speak about.
+const DESCRIBED: [LeftOperand; 4] = [
+    LeftOperand::Language,
+    LeftOperand::Version,
+    LeftOperand::ArtifactState,
+    LeftOperand::LegalBasis,
+];
+
+/// How records are written on the wire.
+const FILE_FORMATS: [&str; 2] = ["application/x-ndjson", "https://www.iana.org/assignments/media-types/application/x-ndjson"];
+
+/// What this connector does to every record that leaves (`artifactState`).
+const DONE_TO_RECORDS: [&str; 2] = ["pseudonymised", "pseudonymized"];
+
+/// What is known of the consumer before any record is looked at.
+pub fn facts(recipient: &Party, now: Timestamp) -> Facts {
+    let facts = Facts::new(now, recipient.did.as_str(), Action::Use)
+        .with_claims(recipient.claims.clone())
+        .with_named(LeftOperand::SystemDevice, [recipient.did.as_str()]);
+    ATTESTED.into_iter().fold(facts, |facts, operand| {
+        let Some(values) = recipient.claims.get(operand.name()) else {
+            return facts;
+        };
+        match operand {
+            LeftOperand::Spatial => facts.with_named(operand, values.iter().flat_map(|place| containing(place))),
+            _ => facts.with_named(operand, values),
+        }
+    })
+}
+
+/// The same with what is known once a transfer of a dataset starts.
+pub fn of_transfer(facts: Facts, dataset: &Dataset, format: &str, events: &[Event]) -> Facts {
+    let now = facts.now;
+    let channel = if format == FORMAT_HTTP_PUSH { "push" } else { "pull" };
+    let states = dataset.described(LeftOperand::ArtifactState);
+    let facts = facts
+        .with_named(LeftOperand::DeliveryChannel, [format, channel])
+        .with_named(LeftOperand::FileFormat, FILE_FORMATS)
+        .with_named(LeftOperand::ArtifactState, states.chain(DONE_TO_RECORDS));
+    let facts = [LeftOperand::Language, LeftOperand::Version, LeftOperand::LegalBasis]
+        .into_iter()
+        .filter(|operand| dataset.described(*operand).next().is_some())
+        .fold(facts, |facts, operand| facts.with_named(operand, dataset.described(operand)));
+    events
+        .iter()
+        .fold(facts, |facts, event| facts.with_event(&event.id, event.state(now)))
+}
+
+/// A place and all that contain it, as far as codes say so: NUTS codes begin with the code of what contains them, subdivisions of ISO 3166-2
+/// with that of their country.
+fn containing(place: &str) -> Vec<&str> {
+    let upper = |part: &str| part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let country = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_uppercase());
+    if let Some((nation, part)) = place.split_once('-')
+        && country(nation)
+        && upper(part)
+    {
+        return vec![place, nation];
+    }
+    match place.get(..2) {
+        Some(nation) if country(nation) && upper(place) && place.len() <= 5 => {
+            (2..=place.len()).rev().filter_map(|end| place.get(..end)).collect()
+        }
+        _ => vec![place],
+    }
+}
+
+impl Dataset {
+    fn described(&self, operand: LeftOperand) -> impl Iterator<Item = &str> {
+        self.facts.get(operand.name()).into_iter().flatten().map(String::as_str)
+    }
+}
+
+/// Whether a description names only operands that it may speak about, each with a name at least.
+pub(super) fn check(described: &BTreeMap<String, BTreeSet<String>>) -> Result<(), DatasetError> {
+    for (name, values) in described {
+        let problem = if !DESCRIBED.iter().any(|operand| operand.name() == name) {
+            let known: Vec<&str> = DESCRIBED.iter().map(|operand| operand.name()).collect();
+            format!("{name:?} is none of {}", known.join(", "))
+        } else if values.is_empty() || values.iter().any(|value| value.trim() != value || value.is_empty()) {
+            format!("{name} needs names without white space around them")
+        } else {
+            continue;
+        };
+        return Err(DatasetError::Invalid {
+            member: "facts".into(),
+            problem,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_lies_in_what_its_code_says() {
+        assert_eq!(containing("FR101"), ["FR101", "FR10", "FR1", "FR"]);
+        assert_eq!(containing("FR-75"), ["FR-75", "FR"]);
+        for alone in ["FR", "https://sws.geonames.org/3017382/", "France", "fr10", "É1"] {
+            assert_eq!(containing(alone), [alone]);
+        }
+    }
+
+    #[test]
+    fn an_event_is_to_come_going_on_or_over() {
+        let at = Timestamp::from_seconds;
+        let event = |from, until| Event {
+            id: "urn:event:exams".into(),
+            from,
+            until,
+        };
+        let exams = event(Some(at(10)), Some(at(20)));
+        let states = [9, 10, 19, 20].map(|second| exams.state(at(second)));
+        assert_eq!(states, [
+            EventState::Upcoming,
+            EventState::Ongoing,
+            EventState::Ongoing,
+            EventState::Over
+        ]);
+        assert_eq!(event(None, None).state(at(0)), EventState::Ongoing);
+    }
+}

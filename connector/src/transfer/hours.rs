@@ -1,0 +1,138 @@
+//! Streams end when their time is over: at the end of what the plan permits, and when the open time that the agreement allows is used up. By
+//! a timer of each stream, so that one that waits for its receiver ends as well; what is decided per chunk does not depend on it.
+
+use super::{Transfers, usage::Limits};
+use crate::{
+    consent::Gate,
+    dsp::{AgreementId, Pid, message::Explanation},
+};
+use policy::{Decision, Stage, Timestamp};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+
+/// The wall clock is looked at this often at least: it may be set while a stream waits.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What one stream may use.
+pub(super) struct Hours {
+    pub(super) pid: Pid,
+    pub(super) format: String,
+    pub(super) agreement: AgreementId,
+    /// The last millisecond in which the plan permits it.
+    pub(super) until: Option<Timestamp>,
+    pub(super) limits: Limits,
+    /// The open time that is reserved.
+    pub(super) piece: Option<Duration>,
+}
+
+impl Transfers {
+    /// Watches a stream until it has `ended`, closes its gate when its time is over, and gives back the open time that it did not use.
+    pub(super) async fn watch(self: Arc<Self>, hours: Hours, gate: Arc<Gate>, ended: impl Future<Output = ()>) {
+        let begun = Instant::now();
+        tokio::pin!(ended);
+        let mut reserved = hours.piece;
+        loop {
+            let over = async {
+                match reserved {
+                    Some(reserved) => tokio::time::sleep_until(begun + reserved).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = &mut ended => break,
+                () = passed(hours.until, self.parts.clock) => {
+                    gate.close();
+                    self.end_of_time(&hours).await;
+                    break;
+                }
+                () = over => match self.longer(&hours).await {
+                    Some(piece) => reserved = reserved.map(|reserved| reserved + piece),
+                    None => {
+                        gate.close();
+                        self.end_of_time(&hours).await;
+                        break;
+                    }
+                },
+            }
+        }
+        let unused = reserved.map(|reserved| reserved.saturating_sub(begun.elapsed()));
+        if let Some(unused) = unused.filter(|unused| !unused.is_zero())
+            && let Err(error) = self.usage.give_back(&hours.agreement, unused).await
+        {
+            tracing::error!(pid = %hours.pid, %error, "open time that was not used could not be given back");
+        }
+    }
+
+    async fn longer(&self, hours: &Hours) -> Option<Duration> {
+        self.usage.go_on(&hours.agreement, hours.limits.open?).await.ok()
+    }
+
+    /// A transfer that its agreement will never permit again is terminated; one that it may permit later only has no stream.
+    async fn end_of_time(&self, hours: &Hours) {
+        let now = (self.parts.clock)();
+        let pid = &hours.pid;
+        match self.permits_later(hours, now).await {
+            Ok(Decision::Permit { .. }) => tracing::info!(%pid, "the stream was stopped; the agreement does not permit it now"),
+            Ok(Decision::Deny(reasons)) => {
+                let why = reasons.first().map_or_else(String::new, ToString::to_string);
+                let code = reasons.first().map_or("POL-05", |reason| reason.code.as_str());
+                match self.terminate(pid, Explanation::new(code, why.clone()), now).await {
+                    Ok(_) => tracing::info!(%pid, why, "terminated: the agreement permits no more"),
+                    Err(error) => tracing::debug!(%pid, %error, "not terminated"),
+                }
+            }
+            Err(error) => tracing::warn!(%pid, %error, "whether the agreement permits more is not known; the stream stays stopped"),
+        }
+    }
+
+    async fn permits_later(
+        &self,
+        hours: &Hours,
+        now: Timestamp,
+    ) -> Result<Decision, super::TransferError> {
+        let stored = self.agreement(&hours.agreement, crate::dsp::Role::Provider).await?;
+        let (policy, facts) = self.question((&hours.pid, &hours.format), &stored, now).await?;
+        Ok(policy.decide(Stage::Negotiation, &facts))
+    }
+}
+
+/// Returns when the clock has passed `until`, or as much time as that would take has gone by: a clock that is set back keeps no stream open.
+async fn passed(until: Option<Timestamp>, clock: fn() -> Timestamp) {
+    let Some(until) = until else {
+        return std::future::pending().await;
+    };
+    let end = Instant::now() + until.since(clock()) + Duration::from_millis(1);
+    while clock() <= until && Instant::now() < end {
+        let left = until.since(clock()) + Duration::from_millis(1);
+        tokio::time::sleep_until(end.min(Instant::now() + left.min(LOOK))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    static SET: AtomicI64 = AtomicI64::new(1_000_000);
+
+    fn set() -> Timestamp {
+        Timestamp::from_millis(SET.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_neither_prolongs_the_time_nor_hides_its_end() {
+        // It stands still: the time ends when it has gone by.
+        let begun = Instant::now();
+        passed(Some(Timestamp::from_millis(1_030_000)), set).await;
+        assert_eq!(begun.elapsed().as_secs(), 30);
+        // It is set forward: seen at the next look.
+        let begun = Instant::now();
+        let waiting = tokio::spawn(passed(Some(Timestamp::from_millis(2_000_000)), set));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        SET.store(3_000_000, Ordering::SeqCst);
+        waiting.await.unwrap();
+        assert!(begun.elapsed() <= Duration::from_secs(11));
+        // It is past already.
+        passed(Some(Timestamp::from_millis(2_999_999)), set).await;
+    }
+}

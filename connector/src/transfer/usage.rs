@@ -1,0 +1,276 @@
+//! How much of an agreement was used: transfers and the time that streams were open. What is counted is reserved in a commit before the use
+//! and what is left over is given back after it, so that a crash never lets more be used than was agreed.
+
+use super::TransferError;
+use crate::{
+    audit::{Entry, Log},
+    dsp::{AgreementId, Pid},
+    jose,
+    process::{decode, encode},
+    store::{Batch, Guard, StoreError, Table, Version},
+};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{sync::Arc, time::Duration};
+
+/// What was used of each agreement.
+const USED: Table = Table(65);
+/// Which of an agreement's transfers has been counted, and as which.
+const COUNTED: Table = Table(66);
+/// Open time is reserved in pieces of this length: what a crash can cost.
+const PIECE: Duration = Duration::from_secs(60);
+/// How often a change is decided again because another stream was quicker.
+const ATTEMPTS: usize = 64;
+
+/// What was used of one agreement.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Used {
+    transfers: u64,
+    open_millis: u64,
+    last_transfer: Option<Timestamp>,
+}
+
+/// One transfer that has been counted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Counted {
+    number: u64,
+    /// When the one before it began.
+    previous: Option<Timestamp>,
+}
+
+/// What an agreement leaves to use, as the plan has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// How many transfers there may ever be.
+    pub(super) transfers: Option<u64>,
+    /// How long all streams together may be open.
+    pub(super) open: Option<Duration>,
+}
+
+/// Counts for all agreements of one connector.
+pub(super) struct Usage {
+    log: Arc<Log>,
+}
+
+impl Usage {
+    pub(super) fn new(log: Arc<Log>) -> Self {
+        Self { log }
+    }
+
+    /// What was used of an agreement apart from this transfer's own place in the count.
+    pub(super) async fn before(&self, agreement: &AgreementId, pid: &Pid) -> Result<policy::Usage, StoreError> {
+        let (used, _) = self.read::<Used>(USED, &key(agreement, None)).await?;
+        let (counted, _) = self.read::<Counted>(COUNTED, &key(agreement, Some(pid))).await?;
+        let used = used.unwrap_or_default();
+        let (transfers, last_transfer) = match counted {
+            Some(counted) => (counted.number.saturating_sub(1), counted.previous),
+            None => (used.transfers, used.last_transfer),
+        };
+        Ok(policy::Usage {
+            transfers,
+            metered: Duration::from_millis(used.open_millis),
+            last_transfer,
+        })
+    }
+
+    /// Takes a transfer's place in the count, unless it has one, and a first piece of open time where that is limited; both in the commit of
+    /// `entry`. Returns the piece.
+    pub(super) async fn open(
+        &self,
+        agreement: &AgreementId,
+        pid: &Pid,
+        limits: Limits,
+        entry: &Entry,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, TransferError> {
+        for _ in 0..ATTEMPTS {
+            let (used, version) = self.read::<Used>(USED, &key(agreement, None)).await?;
+            let (counted, _) = self.read::<Counted>(COUNTED, &key(agreement, Some(pid))).await?;
+            let (mut used, mut batch) = (used.unwrap_or_default(), Batch::new());
+            if counted.is_none() {
+                if limits.transfers.is_some_and(|most| used.transfers >= most) {
+                    return Err(TransferError::UsedUp("all transfers that the agreement allows were made"));
+                }
+                used.transfers += 1;
+                let counted = Counted {
+                    number: used.transfers,
+                    previous: used.last_transfer.replace(now),
+                };
+                batch.insert(COUNTED, key(agreement, Some(pid)), encode(&counted)?);
+            }
+            let piece = limits.open.map(|most| used.reserve(most)).transpose()?;
+            write(&mut batch, agreement, &used, version)?;
+            match self.log.commit(batch, entry.clone(), Vec::new(), now).await {
+                Ok(_) => return Ok(piece),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(crate::process::ProcessError::Busy.into())
+    }
+
+    /// Reserves one more piece of open time.
+    pub(super) async fn go_on(&self, agreement: &AgreementId, most: Duration) -> Result<Duration, TransferError> {
+        self.change(agreement, |used| used.reserve(most)).await
+    }
+
+    /// Gives back what was reserved and not used.
+    pub(super) async fn give_back(&self, agreement: &AgreementId, unused: Duration) -> Result<(), TransferError> {
+        self.change(agreement, |used| {
+            used.open_millis = used.open_millis.saturating_sub(millis(unused));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn change<T>(
+        &self,
+        agreement: &AgreementId,
+        change: impl Fn(&mut Used) -> Result<T, TransferError>,
+    ) -> Result<T, TransferError> {
+        for _ in 0..ATTEMPTS {
+            let (used, version) = self.read::<Used>(USED, &key(agreement, None)).await?;
+            let (mut used, mut batch) = (used.unwrap_or_default(), Batch::new());
+            let changed = change(&mut used)?;
+            write(&mut batch, agreement, &used, version)?;
+            match self.log.store().commit(batch).await {
+                Ok(_) => return Ok(changed),
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(crate::process::ProcessError::Busy.into())
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &[u8],
+    ) -> Result<(Option<T>, Option<Version>), StoreError> {
+        let Some(item) = self.log.store().get(table, key).await? else {
+            return Ok((None, None));
+        };
+        Ok((Some(decode(&item.value)?), Some(item.version)))
+    }
+}
+
+impl Used {
+    fn reserve(&mut self, most: Duration) -> Result<Duration, TransferError> {
+        let left = millis(most).saturating_sub(self.open_millis).min(millis(PIECE));
+        if left == 0 {
+            return Err(TransferError::UsedUp("all the time that the agreement allows was used"));
+        }
+        self.open_millis += left;
+        Ok(Duration::from_millis(left))
+    }
+}
+
+fn write(batch: &mut Batch, agreement: &AgreementId, used: &Used, version: Option<Version>) -> Result<(), StoreError> {
+    let key = key(agreement, None);
+    batch.require(USED, key.clone(), version.map_or(Guard::Absent, Guard::At));
+    batch.put(USED, key, encode(used)?);
+    Ok(())
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Ids of peers are up to 512 bytes long; their hashes are short.
+fn key(agreement: &AgreementId, pid: Option<&Pid>) -> Vec<u8> {
+    let mut key = jose::sha256(agreement.as_str().as_bytes()).as_bytes().to_vec();
+    if let Some(pid) = pid {
+        key.extend_from_slice(jose::sha256(pid.as_str().as_bytes()).as_bytes());
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audit::{Kind, LogSigner},
+        jose::HmacKey,
+        store::{MemoryStore, Store},
+    };
+
+    fn now() -> Timestamp {
+        Timestamp::from_seconds(1_767_225_600)
+    }
+
+    fn counts(store: &Arc<MemoryStore>) -> Usage {
+        let signer = LogSigner::of("https://lycee.example", &HmacKey::new(&[4; 32])).unwrap();
+        Usage::new(Arc::new(Log::new(store.clone() as Arc<dyn Store>, signer)))
+    }
+
+    fn agreement() -> AgreementId {
+        "urn:uuid:agreement".parse().unwrap()
+    }
+
+    fn transfer(number: usize) -> Pid {
+        format!("urn:uuid:{number}").parse().unwrap()
+    }
+
+    async fn open(usage: &Usage, number: usize, limits: Limits) -> Result<Option<Duration>, TransferError> {
+        let entry = Entry::new(Kind::StreamOpened);
+        usage.open(&agreement(), &transfer(number), limits, &entry, now()).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn as_many_transfers_as_agreed_are_opened_however_many_ask_at_once() {
+        let usage = Arc::new(counts(&Arc::default()));
+        let limits = Limits {
+            transfers: Some(5),
+            open: None,
+        };
+        let asked: Vec<_> = (0..32)
+            .map(|number| {
+                let usage = usage.clone();
+                tokio::spawn(async move { open(&usage, number, limits).await.is_ok() })
+            })
+            .collect();
+        let mut opened = Vec::new();
+        for (number, one) in asked.into_iter().enumerate() {
+            if one.await.unwrap() {
+                opened.push(number);
+            }
+        }
+        assert_eq!(opened.len(), 5);
+        // One that has its place is opened again, as often as it likes; the others stay outside.
+        for number in 0..32 {
+            assert_eq!(open(&usage, number, limits).await.is_ok(), opened.contains(&number));
+        }
+        let before = usage.before(&agreement(), &transfer(99)).await.unwrap();
+        assert_eq!((before.transfers, before.last_transfer), (5, Some(now())));
+        let mut places = Vec::new();
+        for number in opened {
+            places.push(usage.before(&agreement(), &transfer(number)).await.unwrap().transfers);
+        }
+        places.sort_unstable();
+        assert_eq!(places, [0, 1, 2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn open_time_is_taken_before_it_is_used_and_what_is_over_is_given_back() {
+        let store = Arc::<MemoryStore>::default();
+        let usage = counts(&store);
+        let most = Duration::from_secs(100);
+        let limits = Limits {
+            transfers: None,
+            open: Some(most),
+        };
+        assert_eq!(open(&usage, 1, limits).await.unwrap(), Some(PIECE));
+        // A crash here: another start over the same store finds the piece taken.
+        let usage = counts(&store);
+        assert_eq!(open(&usage, 2, limits).await.unwrap(), Some(most - PIECE));
+        assert!(matches!(open(&usage, 3, limits).await, Err(TransferError::UsedUp(_))));
+        assert!(matches!(usage.go_on(&agreement(), most).await, Err(TransferError::UsedUp(_))));
+        usage.give_back(&agreement(), Duration::from_secs(10)).await.unwrap();
+        assert_eq!(usage.go_on(&agreement(), most).await.unwrap(), Duration::from_secs(10));
+        let before = usage.before(&agreement(), &transfer(3)).await.unwrap();
+        // The third was refused, so it has no place in the count.
+        assert_eq!((before.metered, before.transfers), (most, 2));
+    }
+}

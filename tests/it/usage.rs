@@ -1,0 +1,121 @@
+//! What an agreement limits: how many transfers, how long in all, until when; counted and timed by real daemons, through crashes as well.
+
+use crate::scenes::{brisk, until};
+use connector::clock::now;
+use connector_tests::harness::{Connector, World, dataset, offer, text};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// An offer with one more constraint.
+fn limited(left: &str, operator: &str, right: &Value) -> Value {
+    let mut offer = offer();
+    let constraints = offer["permission"][0]["constraint"].as_array_mut().unwrap();
+    constraints.push(json!({"leftOperand": left, "operator": operator, "rightOperand": right}));
+    offer
+}
+
+fn integer(value: u64) -> Value {
+    json!({"@value": value.to_string(), "@type": "xsd:integer"})
+}
+
+fn duration(value: &str) -> Value {
+    json!({"@value": value, "@type": "xsd:duration"})
+}
+
+/// A school that offers `learners` × 50 records under these terms, and an agreement about them.
+async fn agreed(world: &World, terms: Value, learners: u64) -> (&Connector, &Connector, String) {
+    let (school, work) = (world.get("school"), world.get("work"));
+    let file = school.publish(learners * 50, learners).await;
+    school.consent(learners, &work.did).await;
+    school.post("/v1/datasets", &dataset("limited", &file, terms)).await;
+    let body = json!({"peer": school.did, "offer": "limited"});
+    let opened = work.post("/v1/negotiations", &body).await;
+    let ended = work
+        .get(&format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid")))
+        .await;
+    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
+    (school, work, text(&ended, "agreementId"))
+}
+
+/// Asks for the data and waits for the end; returns the state and why.
+async fn outcome(work: &Connector, agreement: &str) -> (String, String, String) {
+    let pid = work.transfer(agreement).await;
+    let ended = until("the transfer ends", async || {
+        let shown = work.get(&format!("/v1/transfers/{pid}")).await;
+        let state = text(&shown, "stateName");
+        ["COMPLETED", "TERMINATED"].contains(&state.as_str()).then_some(shown)
+    })
+    .await;
+    (pid, text(&ended, "stateName"), ended["explanation"].to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_for_three_transfers_gives_three_and_a_kill_gives_none_back() {
+    let mut world = World::start(&["school", "work"]).await;
+    let terms = limited("count", "lteq", &integer(3));
+    let agreement = agreed(&world, terms, 4).await.2;
+    for _ in 0..2 {
+        let (_, state, why) = outcome(world.get("work"), &agreement).await;
+        assert_eq!(state, "COMPLETED", "{why}");
+    }
+    world.get_mut("school").kill();
+    world.get_mut("school").start().await;
+    let (_, state, why) = outcome(world.get("work"), &agreement).await;
+    assert_eq!(state, "COMPLETED", "{why}");
+    let (_, state, why) = outcome(world.get("work"), &agreement).await;
+    assert_eq!(state, "TERMINATED");
+    assert!(why.contains("count"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_two_requests_at_once_never_get_more_transfers_than_agreed() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work, agreement) = agreed(&world, limited("count", "lteq", &integer(5)), 4).await;
+    let mut asked = Vec::new();
+    for _ in 0..32 {
+        let body = json!({"agreement": agreement});
+        asked.push(work.call(http::Method::POST, "/v1/transfers", Some(&body)).await);
+    }
+    let streams = until("all have been decided", async || {
+        let all = school.get("/v1/transfers").await;
+        let all = all["transfers"].as_array().cloned().unwrap_or_default();
+        let complete = all.iter().filter(|one| one["stateName"] == "COMPLETED").count();
+        (complete >= 5).then_some(all)
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let all = school.get("/v1/transfers").await;
+    let released = |one: &&Value| one["release"]["sent"].as_u64().is_some_and(|sent| sent > 0);
+    let count = all["transfers"].as_array().unwrap().iter().filter(released).count();
+    assert_eq!(count, 5, "{} asked, {} known", asked.len(), streams.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_the_open_time_is_used_up_whether_its_receiver_reads_or_not() {
+    let world = World::start_with(&["school", "work"], |_, config| brisk(config, 40_000)).await;
+    let (school, work, agreement) = agreed(&world, limited("meteredTime", "lteq", &duration("PT2S")), 100).await;
+    let begun = Instant::now();
+    let (_, state, why) = outcome(work, &agreement).await;
+    assert_eq!(state, "TERMINATED", "{why}");
+    assert!(begun.elapsed() >= Duration::from_secs(2), "it was cut off early");
+    let shown = school.get("/v1/transfers").await;
+    let release = &shown["transfers"][0]["release"];
+    assert_eq!(release["complete"], false, "{release}");
+    assert!(release["sent"].as_u64().is_some_and(|sent| sent > 0), "{release}");
+    // Nothing is left for another transfer.
+    let (_, state, why) = outcome(work, &agreement).await;
+    assert_eq!(state, "TERMINATED", "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_since_the_agreement_ends_a_running_stream_by_the_clock() {
+    let world = World::start_with(&["school", "work"], |_, config| brisk(config, 40_000)).await;
+    let (school, work, agreement) = agreed(&world, limited("elapsedTime", "lteq", &duration("PT4S")), 100).await;
+    let shown = work.get(&format!("/v1/agreements/{agreement}")).await;
+    let (_, state, why) = outcome(work, &agreement).await;
+    assert_eq!(state, "TERMINATED", "{why} {shown}");
+    let released = school.get("/v1/transfers").await;
+    let release = &released["transfers"][0]["release"];
+    assert_eq!(release["complete"], false, "{release}");
+    assert!(release["sent"].as_u64().is_some_and(|sent| sent > 0), "{release} at {}", now());
+}
