@@ -22,6 +22,7 @@ mod parse;
 mod plan;
 mod premises;
 mod reason;
+mod record;
 mod residual;
 mod timestamp;
 pub mod vocabulary;
@@ -39,6 +40,7 @@ pub use model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, 
 pub use narrower::{Wider, within};
 pub use parse::{MAX_DEPTH, MAX_NODES, Malformed};
 pub use plan::{Carried, Plan};
-pub use reason::{Code, Reason};
+pub use reason::{Code, Fix, Language, Reason};
+pub use record::RecordFacts;
 pub use timestamp::{Timestamp, TimestampError};
 pub use vocabulary::{Action, Category, LeftOperand, Operator, canonical_name, is_claim};

@@ -5,6 +5,7 @@ use crate::{
     evaluate::{Facts, Stage},
     model::{Constraint, Duty, Policy, Rule},
     reason::{Code, Reason},
+    record::RecordFacts,
     residual::Question,
     timestamp::Timestamp,
     vocabulary::{Action, Category, canonical_name},
@@ -103,6 +104,24 @@ impl Plan {
     /// True when the plan permits a use for this purpose.
     pub fn allows_purpose(&self, purpose: &str) -> bool {
         self.any_purpose() || self.purposes.contains(&canonical_name(purpose))
+    }
+
+    /// Whether a record may leave, for each of the plan's purposes. Permits only what [`Policy::decide`] at [`Stage::Record`] permits for the
+    /// same facts, as long as the plan is open ([`Plan::open_at`]).
+    ///
+    /// # Errors
+    /// `CNS-01` when consent would help, `CNS-09` when a guardian's would, `CST-02` when a fact is missing, otherwise `CST-01`.
+    pub fn permits(&self, record: &RecordFacts) -> Result<(), Code> {
+        let consented = record.consent == Some(true);
+        if self.consent_required && !consented {
+            return Err(Code::ConsentNone);
+        }
+        match (&self.categories, record.category) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(Code::ConstraintUnknown),
+            (Some(allowed), Some(category)) if allowed.iter().any(|one| one == category.name()) => Ok(()),
+            (Some(_), Some(_)) => Err(Code::ConstraintFalse),
+        }
     }
 
     /// Whether the plan holds at `now`. To be asked at least once per batch, and by a timer at [`Plan::valid_until`].
