@@ -11,6 +11,7 @@
 mod check;
 mod compare;
 mod evaluate;
+mod facts;
 mod instants;
 mod intersect;
 mod meaning;
@@ -21,6 +22,7 @@ pub mod odrl;
 mod parse;
 mod plan;
 mod premises;
+mod program;
 mod reason;
 mod record;
 mod residual;
@@ -34,7 +36,8 @@ mod properties;
 mod testing;
 
 pub use compare::{Difference, same_terms};
-pub use evaluate::{Claims, Decision, Facts, Stage, Truth};
+pub use evaluate::{Decision, Stage, Truth};
+pub use facts::{Claims, EventState, Facts, Usage};
 pub use intersect::{MAX_PERMISSIONS, NoCommonTerms, intersect};
 pub use model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value};
 pub use narrower::{Wider, within};
