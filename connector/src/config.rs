@@ -15,7 +15,14 @@ pub use keys::{Key, KeyFile};
 pub use membership::Membership;
 pub use sample::{SAMPLE, Setting, fill};
 
-use crate::{audit::LogKey, catalog::{self, Decisions}, dsp::ParticipantId, net, net::local::Endpoint, trust};
+use crate::{
+    audit::LogKey,
+    catalog::{self, Decisions},
+    dsp::ParticipantId,
+    net,
+    net::local::Endpoint,
+    trust,
+};
 use serde::Deserialize;
 use std::{
     fs, io,

@@ -117,5 +117,9 @@ async fn time_since_the_agreement_ends_a_running_stream_by_the_clock() {
     let released = school.get("/v1/transfers").await;
     let release = &released["transfers"][0]["release"];
     assert_eq!(release["complete"], false, "{release}");
-    assert!(release["sent"].as_u64().is_some_and(|sent| sent > 0), "{release} at {}", now());
+    assert!(
+        release["sent"].as_u64().is_some_and(|sent| sent > 0),
+        "{release} at {}",
+        now()
+    );
 }

@@ -51,7 +51,10 @@ const DESCRIBED: [LeftOperand; 4] = [
 ];
 
 /// How records are written on the wire.
-const FILE_FORMATS: [&str; 2] = ["application/x-ndjson", "https://www.iana.org/assignments/media-types/application/x-ndjson"];
+const FILE_FORMATS: [&str; 2] = [
+    "application/x-ndjson",
+    "https://www.iana.org/assignments/media-types/application/x-ndjson",
+];
 
 /// What this connector does to every record that leaves (`artifactState`).
 const DONE_TO_RECORDS: [&str; 2] = ["pseudonymised", "pseudonymized"];
@@ -84,7 +87,9 @@ pub fn of_transfer(facts: Facts, dataset: &Dataset, format: &str, events: &[Even
     let facts = [LeftOperand::Language, LeftOperand::Version, LeftOperand::LegalBasis]
         .into_iter()
         .filter(|operand| dataset.described(*operand).next().is_some())
-        .fold(facts, |facts, operand| facts.with_named(operand, dataset.described(operand)));
+        .fold(facts, |facts, operand| {
+            facts.with_named(operand, dataset.described(operand))
+        });
     events
         .iter()
         .fold(facts, |facts, event| facts.with_event(&event.id, event.state(now)))
@@ -93,7 +98,10 @@ pub fn of_transfer(facts: Facts, dataset: &Dataset, format: &str, events: &[Even
 /// A place and all that contain it, as far as codes say so: NUTS codes begin with the code of what contains them, subdivisions of ISO 3166-2
 /// with that of their country.
 fn containing(place: &str) -> Vec<&str> {
-    let upper = |part: &str| part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let upper = |part: &str| {
+        part.bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
     let country = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_uppercase());
     if let Some((nation, part)) = place.split_once('-')
         && country(nation)
@@ -157,12 +165,15 @@ mod tests {
         };
         let exams = event(Some(at(10)), Some(at(20)));
         let states = [9, 10, 19, 20].map(|second| exams.state(at(second)));
-        assert_eq!(states, [
-            EventState::Upcoming,
-            EventState::Ongoing,
-            EventState::Ongoing,
-            EventState::Over
-        ]);
+        assert_eq!(
+            states,
+            [
+                EventState::Upcoming,
+                EventState::Ongoing,
+                EventState::Ongoing,
+                EventState::Over
+            ]
+        );
         assert_eq!(event(None, None).state(at(0)), EventState::Ongoing);
     }
 }

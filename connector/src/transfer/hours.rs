@@ -72,7 +72,9 @@ impl Transfers {
         let now = (self.parts.clock)();
         let pid = &hours.pid;
         match self.permits_later(hours, now).await {
-            Ok(Decision::Permit { .. }) => tracing::info!(%pid, "the stream was stopped; the agreement does not permit it now"),
+            Ok(Decision::Permit { .. }) => {
+                tracing::info!(%pid, "the stream was stopped; the agreement does not permit it now")
+            }
             Ok(Decision::Deny(reasons)) => {
                 let why = reasons.first().map_or_else(String::new, ToString::to_string);
                 let code = reasons.first().map_or("POL-05", |reason| reason.code.as_str());
@@ -81,18 +83,16 @@ impl Transfers {
                     Err(error) => tracing::debug!(%pid, %error, "not terminated"),
                 }
             }
-            Err(error) => tracing::warn!(%pid, %error, "whether the agreement permits more is not known; the stream stays stopped"),
+            Err(error) => {
+                tracing::warn!(%pid, %error, "whether the agreement permits more is not known; the stream stays stopped")
+            }
         }
     }
 
-    async fn permits_later(
-        &self,
-        hours: &Hours,
-        now: Timestamp,
-    ) -> Result<Decision, super::TransferError> {
+    async fn permits_later(&self, hours: &Hours, now: Timestamp) -> Result<Decision, super::TransferError> {
         let stored = self.agreement(&hours.agreement, crate::dsp::Role::Provider).await?;
-        let (policy, facts) = self.question((&hours.pid, &hours.format), &stored, now).await?;
-        Ok(policy.decide(Stage::Negotiation, &facts))
+        let asked = self.question((&hours.pid, &hours.format), &stored, now).await?;
+        Ok(asked.policy.decide(Stage::Negotiation, &asked.facts))
     }
 }
 

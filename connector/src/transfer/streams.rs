@@ -16,12 +16,20 @@ use crate::{
     process::ProcessError,
     trust::membership::held,
 };
-use policy::{Facts, Policy, Stage, Timestamp};
+use policy::{Facts, Plan, Policy, Stage, Timestamp};
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+/// A policy with all that is known when it is asked.
+pub(super) struct Asked {
+    pub(super) policy: Policy,
+    pub(super) facts: Facts,
+    /// How long streams of the agreement were open.
+    used: Duration,
+}
 
 impl Transfers {
     pub(super) async fn agreement(&self, id: &AgreementId, role: Role) -> Result<StoredAgreement, TransferError> {
@@ -34,38 +42,48 @@ impl Transfers {
             .ok_or_else(unknown)
     }
 
-    /// Folds everything that is known into what remains to be asked for each record of one transfer.
+    /// Folds everything that is known into what remains to be asked for each record of one transfer, and into what it may use.
     pub(super) async fn plan(
         &self,
-        (pid, format): (&Pid, &str),
+        transfer: (&Pid, &str),
         stored: &StoredAgreement,
         now: Timestamp,
-    ) -> Result<policy::Plan, TransferError> {
-        let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(crate::catalog::list(&reasons));
-        let (policy, facts) = self.question((pid, format), stored, now).await?;
-        policy.check(Stage::Transfer).map_err(refuse)?;
-        policy.plan(&facts).map_err(refuse)
+    ) -> Result<(Plan, Limits), TransferError> {
+        let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(catalog::list(&reasons));
+        let asked = self.question(transfer, stored, now).await?;
+        asked.policy.check(Stage::Transfer).map_err(refuse)?;
+        let plan = asked.policy.plan(&asked.facts).map_err(refuse)?;
+        let limits = Limits {
+            transfers: plan.count_limit,
+            open: plan.metered_left.map(|left| asked.used + left),
+        };
+        Ok((plan, limits))
     }
 
-    /// What was agreed, and all that is known for one of its transfers.
+    /// What was agreed, and all that is known for one of its transfers, given by its id and format.
     pub(super) async fn question(
         &self,
         (pid, format): (&Pid, &str),
         stored: &StoredAgreement,
         now: Timestamp,
-    ) -> Result<(Policy, Facts), TransferError> {
+    ) -> Result<Asked, TransferError> {
         let policy = read_policy(&stored.agreement)?;
         let consumer = self.parts.trust.party(&stored.consumer, now);
+        let dataset = self.parts.catalog.get(&stored.dataset).await?;
+        let dataset = dataset.ok_or(TransferError::UnknownDataset)?;
         let usage = self.usage.before(&stored.id, pid).await?;
         let facts = catalog::facts(&consumer, now).with_usage(usage);
-        let dataset = self.parts.catalog.get(&stored.dataset).await?;
-        let facts = catalog::of_transfer(facts, &dataset.ok_or(TransferError::UnknownDataset)?, format, &self.parts.policy_events);
+        let facts = catalog::of_transfer(facts, &dataset, format, &self.parts.policy_events);
         // An agreement that does not say when it was made cannot be held to a time since then.
         let agreed = policy.timestamp().and_then(|text| text.parse::<Timestamp>().ok());
-        Ok((policy, match agreed {
-            Some(agreed) => facts.with_agreed(agreed),
-            None => facts,
-        }))
+        Ok(Asked {
+            facts: match agreed {
+                Some(agreed) => facts.with_agreed(agreed),
+                None => facts,
+            },
+            policy,
+            used: usage.metered,
+        })
     }
 
     /// Where the data of a transfer are fetched from us or sent to us, with a new token; the old one is good no more.
@@ -129,7 +147,8 @@ impl Transfers {
         // An agreement has no force while its consumer is not one that we talk to.
         self.parts.trust.meet(&stored.consumer, now).await?;
         let claims = self.claims.note(pid, &self.parts.trust.party(&stored.consumer, now));
-        let rules = Arc::new(self.rules(record, &stored, now).await?);
+        let (rules, limits) = self.rules(record, &stored, now).await?;
+        let rules = Arc::new(rules);
         let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
         let opened = rules.clone();
@@ -143,10 +162,6 @@ impl Transfers {
             .with("peer", record.core.peer.as_str())
             .with("agreement", record.agreement.as_str())
             .with("from", from);
-        let limits = Limits {
-            transfers: rules.plan.count_limit,
-            open: rules.plan.metered_limit,
-        };
         let piece = self.usage.open(&stored.id, pid, limits, &entry, now).await?;
         let hours = Hours {
             pid: pid.clone(),
@@ -158,8 +173,13 @@ impl Transfers {
         };
         let gate = Arc::new(Gate::new(from, names, reset));
         let index = self.parts.consents.index().clone();
-        let (body, report) =
-            outgoing::start(pid.clone(), index, gate.clone(), pipeline, self.parts.stream_bytes_per_second);
+        let (body, report) = outgoing::start(
+            pid.clone(),
+            index,
+            gate.clone(),
+            pipeline,
+            self.parts.stream_bytes_per_second,
+        );
         let (over, is_over) = oneshot::channel::<()>();
         let watched = async { is_over.await.unwrap_or_default() };
         self.ends.spawn(self.clone().watch(hours, gate, watched));
@@ -197,8 +217,8 @@ impl Transfers {
         record: &TransferRecord,
         stored: &StoredAgreement,
         now: Timestamp,
-    ) -> Result<Rules, TransferError> {
-        let plan = self.plan((&record.core.pid, &record.format), stored, now).await?;
+    ) -> Result<(Rules, Limits), TransferError> {
+        let (plan, limits) = self.plan((&record.core.pid, &record.format), stored, now).await?;
         let dataset = self
             .parts
             .catalog
@@ -219,7 +239,7 @@ impl Transfers {
         let shape = shape::shape(&dataset.subject, &dataset.categories, |name| index.category(name).ok())
             .map_err(|error| not_permitted(&error))?;
         let SourceSpec::File { path } = dataset.source;
-        Ok(Rules {
+        let rules = Rules {
             transfer: record.core.pid.clone(),
             agreement: stored.id.clone(),
             dataset: dataset.id,
@@ -232,7 +252,8 @@ impl Transfers {
             cursors: self.parts.keys.cursors.clone(),
             plan,
             clock: self.parts.clock,
-        })
+        };
+        Ok((rules, limits))
     }
 
     pub(super) fn signer(&self) -> Arc<Signer> {

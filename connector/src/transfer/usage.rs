@@ -91,7 +91,9 @@ impl Usage {
             let (mut used, mut batch) = (used.unwrap_or_default(), Batch::new());
             if counted.is_none() {
                 if limits.transfers.is_some_and(|most| used.transfers >= most) {
-                    return Err(TransferError::UsedUp("all transfers that the agreement allows were made"));
+                    return Err(TransferError::UsedUp(
+                        "all transfers that the agreement allows were made",
+                    ));
                 }
                 used.transfers += 1;
                 let counted = Counted {
@@ -266,7 +268,10 @@ mod tests {
         let usage = counts(&store);
         assert_eq!(open(&usage, 2, limits).await.unwrap(), Some(most - PIECE));
         assert!(matches!(open(&usage, 3, limits).await, Err(TransferError::UsedUp(_))));
-        assert!(matches!(usage.go_on(&agreement(), most).await, Err(TransferError::UsedUp(_))));
+        assert!(matches!(
+            usage.go_on(&agreement(), most).await,
+            Err(TransferError::UsedUp(_))
+        ));
         usage.give_back(&agreement(), Duration::from_secs(10)).await.unwrap();
         assert_eq!(usage.go_on(&agreement(), most).await.unwrap(), Duration::from_secs(10));
         let before = usage.before(&agreement(), &transfer(3)).await.unwrap();
