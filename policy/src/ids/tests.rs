@@ -101,7 +101,7 @@ fn examples() -> Vec<Example> {
             "spatial",
             "isPartOf",
             json!(["EU"]),
-            facts().with_named(L::Spatial, ["FR-75", "FR", "EU"]),
+            named(L::Spatial, "FR-75").with_containers(L::Spatial, ["FR", "EU"]),
             named(L::Spatial, "US"),
         ),
         promised(
