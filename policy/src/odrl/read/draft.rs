@@ -57,7 +57,11 @@ impl Draft {
             (false, false) => Needs::Nobody,
         };
         let draft = Self {
-            id: node.id.clone().ok_or_else(|| Problem::NoUid.at(""))?,
+            id: match &node.id {
+                Some(id) => id.clone(),
+                None if reading.lenient => node.id_or_place(),
+                None => return Err(Problem::NoUid.at("")),
+            },
             parents: node.names("inheritFrom")?,
             profiles: profiles(&node, reading)?,
             conflicts: conflict(&node)?.into_iter().collect(),

@@ -172,7 +172,7 @@ impl<'a> Document<'a> {
             _ => return Err(Problem::Expected("an object").at(pointer)),
         };
         let node = Node::read(object, pointer, kind, self.reading.lenient)?;
-        node.check_type(kind)?;
+        node.check_type(kind, self.reading.lenient)?;
         Ok(node)
     }
 }
@@ -221,7 +221,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    fn check_type(&self, kind: Kind) -> Result<()> {
+    fn check_type(&self, kind: Kind, lenient: bool) -> Result<()> {
         for (written, at) in self.names("@type")? {
             // A type of another vocabulary says nothing about the place of a node here.
             let Some(local) = ODRL.local_or_bare(&written) else {
@@ -231,12 +231,12 @@ impl<'a> Node<'a> {
                 continue;
             }
             let other_rule = kind.is_rule() && matches!(local, "Permission" | "Prohibition" | "Duty");
-            return Err(if other_rule {
-                Problem::TwoRuleClasses(self.id.clone().unwrap_or(written))
-            } else {
-                Problem::WrongType(written)
+            if other_rule {
+                return Err(Problem::TwoRuleClasses(self.id.clone().unwrap_or(written)).at(&at));
             }
-            .at(&at));
+            if !lenient {
+                return Err(Problem::WrongType(written).at(&at));
+            }
         }
         Ok(())
     }
