@@ -2,10 +2,11 @@
 //! Nothing here decides; how facts are compared lives in `evaluate`.
 
 use crate::{
-    evaluate::{Stage, Truth},
+    evaluate::Stage,
     odrl::Decimal,
     record::RecordFacts,
     timestamp::Timestamp,
+    truth::Truth,
     vocabulary::{Action, Category, LeftOperand, canonical_name},
 };
 use std::{

@@ -31,6 +31,7 @@ mod reason;
 mod record;
 mod residual;
 mod timestamp;
+mod truth;
 pub mod vocabulary;
 mod write;
 
@@ -40,7 +41,7 @@ mod properties;
 mod testing;
 
 pub use compare::{Difference, same_terms};
-pub use evaluate::{Decision, Stage, Truth};
+pub use evaluate::{Decision, Stage};
 pub use explain::{Explanation, Standing, explain};
 pub use facts::{Claims, EventState, Facts, Usage};
 pub use ids::{Class, classes};
@@ -53,4 +54,5 @@ pub use plan::{Carried, Plan};
 pub use reason::{Code, Fix, Language, Reason};
 pub use record::RecordFacts;
 pub use timestamp::{Timestamp, TimestampError};
+pub use truth::Truth;
 pub use vocabulary::{Action, Category, LeftOperand, Operator, canonical_name, is_claim};

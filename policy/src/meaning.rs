@@ -1,5 +1,5 @@
 //! What one comparison means: the operators that the profile allows each left operand, and the typed test that results. A comparison that is
-//! not understood here never reaches a decision. Values are read in `values`; truth values live in `evaluate`.
+//! not understood here never reaches a decision. Values are read in `values`; truth values live in `truth`.
 
 mod values;
 
