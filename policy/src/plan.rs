@@ -2,7 +2,7 @@
 //! [`Policy::plan`] and by nothing else; how a plan is applied to records is the data plane's affair.
 
 use crate::{
-    evaluate::{Stage, Truth},
+    evaluate::Stage,
     facts::{Facts, Moment},
     model::{Constraint, Duty, Policy, Rule},
     program::Program,
@@ -10,6 +10,7 @@ use crate::{
     record::RecordFacts,
     residual::Question,
     timestamp::Timestamp,
+    truth::Truth,
     vocabulary::{Action, Category, canonical_name},
 };
 use serde::{Serialize, Serializer};

@@ -3,11 +3,12 @@
 //! missing fact fares no better here than there.
 
 use crate::{
-    evaluate::{Truth, World},
+    evaluate::World,
     meaning::{Relation, Test},
     model::{Connective, Constraint, Rule},
     reason::Code,
     record::RecordFacts,
+    truth::Truth,
     vocabulary::{Category, LeftOperand},
 };
 

@@ -3,7 +3,7 @@
 //! apart, so that the result agrees with it by construction. Plans are made of this in `plan`.
 
 use crate::{
-    evaluate::{Missing, Purpose, Stage, Truth, World, explain_atomic},
+    evaluate::{Missing, Purpose, Stage, World, explain_atomic},
     facts::{Consumer, Facts, Moment},
     meaning::{Held, Meter, Test},
     model::{Atomic, Policy, Rule},
@@ -12,6 +12,7 @@ use crate::{
     reason::{Code, Reason, quoted},
     record::RecordFacts,
     timestamp::Timestamp,
+    truth::Truth,
     vocabulary::{Action, Category, LeftOperand},
 };
 use std::{

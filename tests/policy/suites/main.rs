@@ -8,4 +8,7 @@
     reason = "tests say what is wrong by failing"
 )]
 
+mod logs;
+mod odrl;
 mod shared;
+mod turtle;
