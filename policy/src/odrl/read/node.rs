@@ -303,6 +303,17 @@ fn name_of(written: &str) -> &str {
         .unwrap_or(written)
 }
 
+/// Whether a node has rules, which makes it a policy.
+pub(super) fn holds_rules(node: &Json) -> bool {
+    let rules = |written: &String| {
+        matches!(
+            name_of(written),
+            "permission" | "prohibition" | "obligation" | "inheritFrom"
+        )
+    };
+    node.as_object().is_some_and(|object| object.keys().any(rules))
+}
+
 /// The values of a member: one, an array, a `@list` or a `@set`.
 fn flat<'a>(value: &'a Json, pointer: &str) -> Result<Vec<(&'a Json, String)>> {
     let items = |items: &'a [Json], pointer: &str| -> Vec<(&'a Json, String)> {

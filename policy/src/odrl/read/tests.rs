@@ -307,6 +307,29 @@ fn refinements_belong_to_actions_and_collections() {
 }
 
 #[test]
+fn a_policy_may_stand_in_a_graph() {
+    let duty = json!({"@id": "urn:pay", "action": "compensate"});
+    let alone = permission(json!({"duty": {"@id": "urn:pay"}}));
+    let graph = json!([duty, alone]);
+    let whole = read(&json!({"@context": "http://www.w3.org/ns/odrl.jsonld", "@graph": graph})).unwrap();
+    assert_eq!(
+        whole.permissions[0].duties[0].statement.action.as_ref().unwrap().action,
+        odrl("compensate")
+    );
+    assert_eq!(read(&graph).unwrap().permissions.len(), 1);
+    assert_eq!(refusal(&json!([duty])).1, Problem::Expected("one policy"));
+    assert_eq!(
+        refusal(&json!({"@graph": [alone, alone]})),
+        ("/@graph".to_owned(), Problem::Expected("one policy"))
+    );
+    let broken = permission(json!({"action": null}));
+    assert_eq!(
+        refusal(&json!({"@graph": [duty, broken]})),
+        ("/@graph/1/permission".to_owned(), Problem::NoAction)
+    );
+}
+
+#[test]
 fn a_node_may_be_written_elsewhere_in_the_document() {
     let duty = json!({"@id": "urn:pay", "action": "compensate"});
     let json = policy(json!({"permission": [
