@@ -58,12 +58,14 @@ impl Draft {
             (false, true) => Needs::Assigner,
             (false, false) => Needs::Nobody,
         };
+        let id = match &node.id {
+            Some(id) => id.clone(),
+            None if reading.lenient => String::new(),
+            None => return Err(Problem::NoUid.at(&pointer)),
+        };
+        document.policy.clone_from(&id);
         let draft = Self {
-            id: match &node.id {
-                Some(id) => id.clone(),
-                None if reading.lenient => node.id_or_place(),
-                None => return Err(Problem::NoUid.at(&pointer)),
-            },
+            id,
             parents: node.names("inheritFrom")?,
             profiles: profiles(&node, reading)?,
             conflicts: conflict(&node)?.into_iter().collect(),
@@ -135,18 +137,6 @@ impl Draft {
             rule.says.constraints.extend(passed_on.iter().cloned());
         }
         for mut parent in parents {
-            for rule in parent
-                .permissions
-                .iter_mut()
-                .chain(&mut parent.prohibitions)
-                .chain(&mut parent.obligations)
-            {
-                // Two documents may each have a rule at one place; a name made of a place must not make them one.
-                if !rule.named {
-                    rule.id = format!("{}{}", parent.id, rule.id);
-                    rule.named = true;
-                }
-            }
             share(&mut self.shared, &parent.shared);
             self.permissions.append(&mut parent.permissions);
             self.prohibitions.append(&mut parent.prohibitions);

@@ -79,6 +79,14 @@ fn what_a_policy_may_cost_is_bounded() {
         refusal(&permission(json!({"target": many(60), "duty": duties}))).1,
         Problem::TooManyAtomic
     );
+    let refined: Vec<Value> = (0..900)
+        .map(|n| json!({"leftOperand": "urn:l", "operator": "eq", "rightOperand": n}))
+        .collect();
+    let informed = json!({"source": "urn:b", "refinement": refined});
+    assert_eq!(
+        refusal(&permission(json!({"target": many(40), "informedParty": informed}))).1,
+        Problem::TooManyAtomic
+    );
     let mut deep = json!({"leftOperand": "count", "operator": "lt", "rightOperand": 1});
     for _ in 0..crate::MAX_DEPTH {
         deep = json!({"and": [deep]});

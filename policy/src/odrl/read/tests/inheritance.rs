@@ -65,7 +65,9 @@ fn rules_and_shared_properties_come_from_any_depth() {
     let prohibition = &policy.prohibitions[0].statement;
     assert_eq!(prohibition.assignee.as_ref().unwrap().names, ["urn:me"]);
     assert_eq!(constraints(prohibition), ["urn:house-hours"]);
+    // Names that are made of places in two documents are two names.
     assert_eq!(prohibition.id, "urn:house#/prohibition");
+    assert_eq!(permission.id, "urn:child#/permission");
 }
 
 #[test]
