@@ -134,31 +134,17 @@ impl Instant {
     }
 }
 
-/// Reads an `xsd:date`, `xsd:gYearMonth` or `xsd:gYear`, as the interval `[start, end)` that it is. `form` shows how long it is.
-fn date(text: &str, form: &str) -> Option<(Instant, Instant, bool)> {
-    let (date, rest) = text.split_at_checked(form.len())?;
+/// Reads an `xsd:date`, as the interval `[start, end)` that it is.
+fn date(text: &str) -> Option<(Instant, Instant, bool)> {
+    let (date, rest) = text.split_at_checked("2026-06-30".len())?;
     let (clock, offset, zoned) = split_zone(rest)?;
     if !clock.is_empty() {
         return None;
     }
-    let first = day(&format!(
-        "{date}{}",
-        "-01".repeat(("2026-06-30".len() - form.len()) / "-01".len())
-    ))?;
-    let after = match form.len() {
-        4 => Date::from_calendar_date(first.year() + 1, Month::January, 1).ok()?,
-        7 if first.month() == Month::December => Date::from_calendar_date(first.year() + 1, Month::January, 1).ok()?,
-        7 => Date::from_calendar_date(first.year(), first.month().next(), 1).ok()?,
-        _ => first.next_day()?,
-    };
-    let at = |day: Date| {
-        Instant(
-            PrimitiveDateTime::new(day, Time::MIDNIGHT)
-                .assume_offset(offset)
-                .unix_timestamp_nanos(),
-        )
-    };
-    Some((at(first), at(after), zoned))
+    let start = PrimitiveDateTime::new(day(date)?, Time::MIDNIGHT)
+        .assume_offset(offset)
+        .unix_timestamp_nanos();
+    Some((Instant(start), Instant(start + DAY), zoned))
 }
 
 /// The clock, the offset, and whether one was written.
@@ -177,6 +163,14 @@ fn split_zone(text: &str) -> Option<(&str, UtcOffset, bool)> {
     }
     let sign = if zone.starts_with('-') { -1 } else { 1 };
     Some((clock, UtcOffset::from_hms(sign * hours, sign * minutes, 0).ok()?, true))
+}
+
+/// Reads an `xsd:gYearMonth` or an `xsd:gYear` as an interval: from its first day to the last one.
+fn days(text: &str, length: usize, first: &str, last: &str) -> Option<(Instant, Instant, bool)> {
+    let (named, zone) = text.split_at_checked(length)?;
+    let at = |day: &str| date(&format!("{named}{day}{zone}"));
+    let ((start, _, zoned), (_, end, _)) = (at(first)?, at(last)?);
+    Some((start, end, zoned))
 }
 
 fn two(text: &str) -> Option<u8> {
@@ -291,16 +285,19 @@ impl Value {
     /// [`ValueError`] when the datatype is known and the text is no value of it.
     pub fn literal(text: &str, datatype: Option<&str>) -> Result<Self, ValueError> {
         let kind = datatype.and_then(|datatype| datatype.strip_prefix(XSD).or_else(|| datatype.strip_prefix("xsd:")));
-        let span = |text, form| date(text, form).map(|(start, end, zoned)| Self::Day(start, end, zoned));
+        let span = |span: Option<_>| span.map(|(start, end, zoned)| Self::Day(start, end, zoned));
         let read = match kind {
             Some(
                 "integer" | "int" | "long" | "short" | "byte" | "decimal" | "double" | "float" | "nonNegativeInteger"
                 | "positiveInteger" | "unsignedInt" | "unsignedLong",
             ) => Decimal::read(text).map(Self::Number),
             Some("dateTime" | "dateTimeStamp") => Instant::read(text).map(|(at, zoned)| Self::Instant(at, zoned)),
-            Some("date") => span(text, "2026-06-30"),
-            Some("gYearMonth") => span(text, "2026-06"),
-            Some("gYear") => span(text, "2026"),
+            Some("date") => date(text).map(|(start, end, zoned)| Self::Day(start, end, zoned)),
+            Some("gYear") => span(days(text, "2026".len(), "-01-01", "-12-31")),
+            Some("gYearMonth") => {
+                let until = |last| days(text, "2026-06".len(), "-01", last);
+                span(["-31", "-30", "-29", "-28"].into_iter().find_map(until))
+            }
             Some("duration" | "dayTimeDuration" | "yearMonthDuration") => Duration::read(text).map(Self::Duration),
             Some("boolean") => match text {
                 "true" | "1" => Some(Self::Boolean(true)),

@@ -257,8 +257,10 @@ fn a_sequence_came_true_in_its_order() {
 #[test]
 fn an_event_is_judged_by_the_clock() {
     let during = json!({"leftOperand": "event", "operator": "eq", "rightOperand": {"@id": "urn:fair"}});
-    let mut world = World::default();
-    world.now = Some(Instant(15));
+    let mut world = World {
+        now: Some(Instant(15)),
+        ..World::default()
+    };
     assert_eq!(truth_of(during.clone(), &world), Truth::Unknown);
     world
         .events

@@ -229,7 +229,7 @@ fn a_prohibition_stands_above_a_permission_until_it_is_remedied() {
     let (policy, print) = (with(json!({})), event(5, "urn:a", "print", &[]));
     let pay = |at, amount| event(at, "urn:a", "compensate", &[(Of::Action, "payAmount", amount)]);
     let erase = |at| event(at, "urn:a", "delete", &[]);
-    assert_eq!(breaches(&policy, &[print.clone()]), "0 against not");
+    assert_eq!(breaches(&policy, std::slice::from_ref(&print)), "0 against not");
     assert_eq!(breaches(&policy, &[print.clone(), pay(6, "50"), erase(7)]), "");
     assert_eq!(
         breaches(&policy, &[print.clone(), pay(6, "49"), erase(7)]),
@@ -240,7 +240,10 @@ fn a_prohibition_stands_above_a_permission_until_it_is_remedied() {
         breaches(&policy, &[pay(4, "50"), erase(7), print.clone()]),
         "2 against not"
     );
-    assert_eq!(breaches(&with(json!({"conflict": "perm"})), &[print.clone()]), "");
+    assert_eq!(
+        breaches(&with(json!({"conflict": "perm"})), std::slice::from_ref(&print)),
+        ""
+    );
     assert_eq!(
         breaches(
             &with(json!({"conflict": "perm", "permission": {"action": "read"}})),

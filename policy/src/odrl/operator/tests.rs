@@ -96,6 +96,9 @@ fn a_day_is_an_interval() {
     assert_eq!(row(&time("2024-02-13T00:00:00Z"), &day), GREATER);
     assert_eq!(row(&day, &day), EQUAL);
     assert_eq!(row(&day, &xsd("2024-02", "gYearMonth")), EQUAL);
+    assert_eq!(row(&xsd("2024-02-29", "date"), &xsd("2024-02", "gYearMonth")), EQUAL);
+    assert_eq!(row(&xsd("2024-03-01", "date"), &xsd("2024-02", "gYearMonth")), GREATER);
+    assert_eq!(row(&time("2024-12-31T23:59:59Z"), &xsd("2024", "gYear")), EQUAL);
     assert_eq!(row(&day, &xsd("2025", "gYear")), LESS);
     // Where in the day the left value lies is not said.
     assert_eq!(row(&day, &time("2024-02-12T12:00:00Z")), OPEN);

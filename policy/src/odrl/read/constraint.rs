@@ -50,7 +50,7 @@ fn constraint<'a>(document: &mut Document<'a>, node: &Node<'a>, depth: usize) ->
                 return Err(Problem::NoPart.at(&node.pointer));
             }
             Ok(Constraint::Logical {
-                id: node.id_or_place(),
+                id: node.id_in(document),
                 connective: *connective,
                 parts,
             })
@@ -94,7 +94,7 @@ fn comparison<'a>(document: &mut Document<'a>, node: &Node<'a>) -> Result<Compar
         .transpose()?;
     let unit = node.one_of("unit")?.map(|(unit, _)| unit);
     Ok(Comparison {
-        id: node.id_or_place(),
+        id: node.id_in(document),
         left,
         operator,
         right,

@@ -3,7 +3,7 @@
 
 use super::{
     Problem, Profiles, Reading, Unreadable,
-    node::{Document, Kind, Node},
+    node::{Document, Kind, Node, holds_rules},
     rule::{Compact, Shared, rules},
 };
 use crate::{
@@ -47,7 +47,8 @@ enum Needs {
 impl Draft {
     pub(super) fn read(json: &Json, reading: &Reading<'_>) -> Result<Self> {
         let mut document = Document::new(json, reading);
-        let node = document.node(json, "", Kind::Policy)?;
+        let (top, pointer) = top(json)?;
+        let node = document.node(top, &pointer, Kind::Policy)?;
         if let Some((by, at)) = node.names("isReplacedBy")?.into_iter().next() {
             return Err(Problem::Replaced(by).at(&at));
         }
@@ -57,12 +58,14 @@ impl Draft {
             (false, true) => Needs::Assigner,
             (false, false) => Needs::Nobody,
         };
+        let id = match &node.id {
+            Some(id) => id.clone(),
+            None if reading.lenient => String::new(),
+            None => return Err(Problem::NoUid.at(&pointer)),
+        };
+        document.policy.clone_from(&id);
         let draft = Self {
-            id: match &node.id {
-                Some(id) => id.clone(),
-                None if reading.lenient => node.id_or_place(),
-                None => return Err(Problem::NoUid.at("")),
-            },
+            id,
             parents: node.names("inheritFrom")?,
             profiles: profiles(&node, reading)?,
             conflicts: conflict(&node)?.into_iter().collect(),
@@ -134,18 +137,6 @@ impl Draft {
             rule.says.constraints.extend(passed_on.iter().cloned());
         }
         for mut parent in parents {
-            for rule in parent
-                .permissions
-                .iter_mut()
-                .chain(&mut parent.prohibitions)
-                .chain(&mut parent.obligations)
-            {
-                // Two documents may each have a rule at one place; a name made of a place must not make them one.
-                if !rule.named {
-                    rule.id = format!("{}{}", parent.id, rule.id);
-                    rule.named = true;
-                }
-            }
             share(&mut self.shared, &parent.shared);
             self.permissions.append(&mut parent.permissions);
             self.prohibitions.append(&mut parent.prohibitions);
@@ -202,6 +193,29 @@ impl Draft {
             return Err(Problem::NoRule.at(""));
         }
         Ok(policy)
+    }
+}
+
+/// The one policy of a document: itself, or the one node with rules of an array or a `@graph`.
+fn top(json: &Json) -> Result<(&Json, String)> {
+    let (nodes, pointer) = match json {
+        Json::Array(nodes) => (nodes, ""),
+        Json::Object(document) => match document.get("@graph") {
+            Some(Json::Array(nodes)) if document.keys().all(|key| matches!(key.as_str(), "@graph" | "@context")) => {
+                (nodes, "/@graph")
+            }
+            _ => return Ok((json, String::new())),
+        },
+        _ => return Ok((json, String::new())),
+    };
+    let places = nodes
+        .iter()
+        .enumerate()
+        .map(|(place, node)| (node, format!("{pointer}/{place}")));
+    let mut policies = places.filter(|(node, _)| holds_rules(node));
+    match (policies.next(), policies.next()) {
+        (Some(policy), None) => Ok(policy),
+        _ => Err(Problem::Expected("one policy").at(pointer)),
     }
 }
 

@@ -112,6 +112,8 @@ impl Kind {
 /// A document: what it says of each `@id`, and how much of it has been read.
 pub(super) struct Document<'a> {
     pub(super) reading: &'a Reading<'a>,
+    /// The policy, of whose name and their place the names of nodes without `uid` are made.
+    pub(super) policy: String,
     by_id: HashMap<&'a str, &'a Map<String, Json>>,
     nodes: usize,
 }
@@ -137,6 +139,7 @@ impl<'a> Document<'a> {
         }
         Self {
             reading,
+            policy: String::new(),
             by_id,
             nodes: 0,
         }
@@ -249,9 +252,10 @@ impl<'a> Node<'a> {
             .any(|(written, _)| ODRL.local_or_bare(written) == Some(kind)))
     }
 
-    /// Its own name, or one made of its place.
-    pub(super) fn id_or_place(&self) -> String {
-        self.id.clone().unwrap_or_else(|| format!("#{}", self.pointer))
+    /// Its own name, or one made of its place in the document.
+    pub(super) fn id_in(&self, document: &Document<'_>) -> String {
+        let made = || format!("{}#{}", document.policy, self.pointer);
+        self.id.clone().unwrap_or_else(made)
     }
 
     /// Whether the member is written at all.
@@ -301,6 +305,17 @@ fn name_of(written: &str) -> &str {
     ODRL.local(written)
         .filter(|local| !local.starts_with('@'))
         .unwrap_or(written)
+}
+
+/// Whether a node has rules, which makes it a policy.
+pub(super) fn holds_rules(node: &Json) -> bool {
+    let rules = |written: &String| {
+        matches!(
+            name_of(written),
+            "permission" | "prohibition" | "obligation" | "inheritFrom"
+        )
+    };
+    node.as_object().is_some_and(|object| object.keys().any(rules))
 }
 
 /// The values of a member: one, an array, a `@list` or a `@set`.

@@ -27,8 +27,6 @@ pub(super) struct Shared {
 pub(super) struct Compact {
     pub(super) pointer: String,
     pub(super) id: String,
-    /// Whether it has a `uid` of its own.
-    pub(super) named: bool,
     pub(super) says: Shared,
     pub(super) below: Vec<Self>,
 }
@@ -61,26 +59,19 @@ impl Shared {
 
     /// The most that one atomic rule of this holds.
     pub(super) fn weight(&self) -> usize {
-        let refined = |constraints: &[Constraint]| constraints.iter().map(size).sum::<usize>();
-        let most = |entities: &[Entity]| {
-            entities
-                .iter()
-                .map(|entity| refined(&entity.refinements))
-                .max()
-                .unwrap_or(0)
-        };
+        let sum = |constraints: &[Constraint]| constraints.iter().map(size).sum::<usize>();
+        let entity = |entity: &Entity| entity.names.len() + sum(&entity.refinements);
+        let most = |entities: &[Entity]| entities.iter().map(entity).max().unwrap_or(0);
         let action = self
             .actions
             .iter()
-            .map(|deed| refined(&deed.refinements))
+            .map(|deed| sum(&deed.refinements))
             .max()
             .unwrap_or(0);
-        1 + refined(&self.constraints)
-            + self.functions.len()
-            + action
-            + most(&self.targets)
-            + most(&self.assigners)
-            + most(&self.assignees)
+        let functions: usize = self.functions.iter().map(|(_, party)| 1 + entity(party)).sum();
+        let parties = most(&self.assigners) + most(&self.assignees);
+        let output = self.output.as_ref().map_or(0, entity);
+        1 + sum(&self.constraints) + action + most(&self.targets) + parties + functions + output
     }
 }
 
@@ -115,8 +106,7 @@ fn compact<'a>(document: &mut Document<'a>, node: &Node<'a>, below: Vec<Compact>
     document.count(1, &node.pointer)?;
     Ok(Compact {
         pointer: node.pointer.clone(),
-        id: node.id_or_place(),
-        named: node.id.is_some(),
+        id: node.id_in(document),
         says: Shared::read(document, node)?,
         below,
     })
