@@ -3,7 +3,7 @@
 
 use super::concepts::Name;
 use crate::{
-    evaluate::Truth,
+    Truth,
     vocabulary::{Action, Category, DASES, ODRL, canonical_name},
 };
 

@@ -2,7 +2,7 @@
 //! that nothing is known about is equal to itself, and everything else about it is unknown.
 
 use super::codes::{self, Scheme};
-use crate::{evaluate::Truth, vocabulary::canonical_name};
+use crate::{Truth, vocabulary::canonical_name};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// As many concepts are looked at on the way up or down from one.

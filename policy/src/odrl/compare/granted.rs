@@ -18,11 +18,6 @@ impl Granted<'_> {
     pub(super) fn units(&self) -> Vec<&Unit> {
         self.own.iter().chain(self.spared.iter()).collect()
     }
-
-    /// Without what prohibitions ask.
-    pub(super) fn own(&self) -> &[Unit] {
-        &self.own
-    }
 }
 
 /// What the policy grants.

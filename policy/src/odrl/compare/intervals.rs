@@ -54,11 +54,6 @@ impl Intervals {
         self.0.is_empty()
     }
 
-    /// How many spans there are: what an operation on them costs.
-    pub(super) const fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(super) fn union(sets: impl IntoIterator<Item = Self>) -> Self {
         let mut spans: Vec<Span> = sets.into_iter().flat_map(|set| set.0).collect();
         spans.sort_unstable();

@@ -4,7 +4,7 @@
 use super::{
     answer::Why,
     intervals::{Cut, Intervals},
-    space::{Outcome, Pick, Region},
+    space::{Outcome, Pick, Region, Regions},
     test::{self, Axis, Place, Scale},
 };
 use crate::odrl::Instant;
@@ -113,8 +113,6 @@ impl Grid {
         Intervals::union(tried).intersect(times)
     }
 }
-
-type Regions = BTreeMap<Axis, Result<Region, Why>>;
 
 fn world(left: &str) -> Axis {
     Axis {

@@ -6,7 +6,7 @@ use super::{
     concepts::{Concepts, Name},
     test::How,
 };
-use crate::evaluate::Truth;
+use crate::Truth;
 use std::collections::BTreeSet;
 
 /// A test on names and whether it is to hold.
@@ -26,14 +26,6 @@ pub(super) enum Left {
     Passes(BTreeSet<Name>),
     /// Nothing says.
     Unknown,
-}
-
-const fn not(truth: Truth) -> Truth {
-    match truth {
-        Truth::True => Truth::False,
-        Truth::Unknown => Truth::Unknown,
-        Truth::False => Truth::True,
-    }
 }
 
 fn all(mut parts: impl Iterator<Item = Truth>) -> Truth {
@@ -79,7 +71,7 @@ impl Ask<'_> {
         match (self.holds, asked) {
             (true, asked) => asked,
             (false, Truth::Unknown) if self.how == How::Any && known() => Truth::True,
-            (false, asked) => not(asked),
+            (false, asked) => !asked,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether two statements say the same, whatever their ids and the order of their conditions.
 
 use super::{codes, test::written};
-use crate::odrl::{Constraint, Statement};
+use crate::odrl::{Constraint, Entity, Statement};
 
 fn sorted(constraints: &[Constraint]) -> Vec<String> {
     let mut all: Vec<String> = constraints.iter().map(written).collect();
@@ -19,17 +19,13 @@ pub(super) fn same_action(one: &Statement, other: &Statement) -> bool {
 /// The same in everything that matters to who has to keep it.
 pub(super) fn same_statement(one: &Statement, other: &Statement) -> bool {
     let refined = |statement: &Statement| statement.action.as_ref().map(|deed| sorted(&deed.refinements));
-    let target = |statement: &Statement| {
-        let asset = statement.target.as_ref();
-        asset.map(|asset| (asset.id.clone(), sorted(&asset.refinements)))
-    };
-    let assignee = |statement: &Statement| {
-        let party = statement.assignee.as_ref();
-        party.map(|party| (party.id.clone(), sorted(&party.refinements)))
+    let entity = |entity: &Option<Entity>| {
+        let entity = entity.as_ref()?;
+        Some((entity.names.clone(), sorted(&entity.refinements)))
     };
     same_action(one, other)
         && refined(one) == refined(other)
-        && target(one) == target(other)
-        && assignee(one) == assignee(other)
+        && entity(&one.target) == entity(&other.target)
+        && entity(&one.assignee) == entity(&other.assignee)
         && sorted(&one.constraints) == sorted(&other.constraints)
 }

@@ -8,7 +8,7 @@ use super::{
     laws,
     names::{self, Ask, Left},
     test::{self, Axis, Scale, Test},
-    units::ORDER,
+    units::{ORDER, Unit},
 };
 use crate::odrl::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +40,9 @@ pub(super) enum Region {
     /// The request does not say.
     NotStated,
 }
+
+/// What is left of each operand, or why that is not known.
+pub(super) type Regions = BTreeMap<Axis, Result<Region, Why>>;
 
 /// One value for an operand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +132,15 @@ impl<'a> Space<'a> {
         }
     }
 
+    /// The same units where it is enough that they are not known to fail. What is done, to what and by whom is always said.
+    pub(super) fn not_failing(&self, units: &[Unit]) -> Vec<Unit> {
+        let mut units = units.to_vec();
+        for literal in units.iter_mut().flat_map(|unit| unit.areas.iter_mut().flatten()) {
+            literal.stated = self.axis(*literal).is_some_and(|axis| axis.left.is_empty());
+        }
+        units
+    }
+
     pub(super) fn axis(&self, literal: Literal) -> Option<&Axis> {
         self.axes.get(literal.axis)
     }
@@ -138,11 +150,7 @@ impl<'a> Space<'a> {
     }
 
     /// What is left of each operand, without what joins operands; the first that is empty ends it.
-    pub(super) fn regions(
-        &self,
-        area: &[Literal],
-        budget: &mut Budget,
-    ) -> Result<Option<BTreeMap<Axis, Result<Region, Why>>>, Why> {
+    pub(super) fn regions(&self, area: &[Literal], budget: &mut Budget) -> Result<Option<Regions>, Why> {
         budget.spend(area.len() + 1)?;
         let mut sorted = area.to_vec();
         sorted.sort_unstable();
@@ -154,7 +162,7 @@ impl<'a> Space<'a> {
             };
             let tests: BTreeSet<&Test> = group.iter().filter_map(|literal| self.test(*literal)).collect();
             let stated = group.iter().any(|literal| literal.stated);
-            if tests.iter().any(|test| tests.contains(&test.denied())) {
+            if stated && tests.iter().any(|test| tests.contains(&test.denied())) {
                 return Ok(None);
             }
             match self.region(axis, &tests, stated, budget) {

@@ -9,9 +9,9 @@ use super::{
     test::{Axis, How, Place, Test},
 };
 use crate::{
-    evaluate::Truth,
+    Truth,
     model::Connective,
-    odrl::{Asset, Constraint, Deed, Party, Statement, model::Comparison},
+    odrl::{Constraint, Deed, Entity, Statement, model::Comparison},
 };
 
 /// As many ways as one condition is written out into.
@@ -143,11 +143,15 @@ impl Space<'_> {
         if let Some(Deed { action, .. }) = &statement.action {
             named.push((Place::Action, Test::names(How::Below, [codes::action(action)])));
         }
-        if let Some(Asset { id, also, .. }) = &statement.target {
-            named.push((Place::Target, self.identity("target", id, also)));
+        if let Some(Entity { names, .. }) = statement.target.as_ref().filter(|target| !target.names.is_empty()) {
+            named.push((Place::Target, self.identity("target", names)));
         }
-        if let Some(Party { id, also, .. }) = &statement.assignee {
-            named.push((Place::Assignee, self.identity("assignee", id, also)));
+        if let Some(Entity { names, .. }) = statement
+            .assignee
+            .as_ref()
+            .filter(|assignee| !assignee.names.is_empty())
+        {
+            named.push((Place::Assignee, self.identity("assignee", names)));
         }
         named
             .into_iter()
@@ -156,9 +160,11 @@ impl Space<'_> {
     }
 
     /// The thing itself, or what is said to be a part or member of it.
-    fn identity(&self, left: &str, id: &str, also: &[String]) -> Test {
-        let names = std::iter::once(id).chain(also.iter().map(String::as_str));
-        Test::names(How::Below, names.map(|id| self.concepts.name(left, id, false)))
+    fn identity(&self, left: &str, names: &[String]) -> Test {
+        Test::names(
+            How::Below,
+            names.iter().map(|name| self.concepts.name(left, name, false)),
+        )
     }
 
     pub(super) fn unit(&mut self, id: &str, place: Place, test: Test) -> Unit {

@@ -9,7 +9,7 @@ use super::{
     units::Unit,
 };
 use crate::{
-    evaluate::Truth,
+    Truth,
     odrl::{Conflict, Duty, Policy, Statement},
 };
 
@@ -99,18 +99,23 @@ fn duty_unclear(ids: &str) -> Why {
     }
 }
 
-/// Whether anything that is granted lies in a prohibition.
+/// Whether anything that is granted lies in a prohibition, or is not certain to lie outside it because it leaves something unsaid.
 fn prohibited(space: &mut Space<'_>, one: &Granted<'_>, against: &Statement, budget: &mut Budget) -> Within {
     let units = match space.units(against) {
         Ok(units) => units,
         Err(why) => return Within::Unknown(why),
     };
-    let all: Vec<&Unit> = one.units().into_iter().chain(&units).collect();
-    match space.search(&all, budget) {
-        Outcome::Empty => Within::Yes,
-        Outcome::Unknown(why) => Within::Unknown(why),
-        Outcome::Inhabited(picks) => no(Request::of(&picks), format!("{} prohibits it", against.id)),
+    let unfailing = space.not_failing(&units);
+    let mut verdict = Within::Yes;
+    for units in [&units, &unfailing] {
+        let all: Vec<&Unit> = one.units().into_iter().chain(units).collect();
+        match space.search(&all, budget) {
+            Outcome::Empty => {}
+            Outcome::Unknown(why) => verdict = Within::Unknown(why),
+            Outcome::Inhabited(picks) => return no(Request::of(&picks), format!("{} prohibits it", against.id)),
+        }
     }
+    verdict
 }
 
 /// Whether who keeps one duty keeps the other: certain where they say the same, and not so where they ask for different actions.

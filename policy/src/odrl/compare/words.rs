@@ -18,7 +18,7 @@ pub(super) fn value(value: &Value) -> String {
         Value::Instant(at, zoned) => instant(*at, *zoned),
         Value::Day(start, _, zoned) => {
             let text = instant(*start, *zoned);
-            text.split_once('T').map_or(text.clone(), |(day, _)| day.to_owned())
+            text.split('T').next().unwrap_or(&text).to_owned()
         }
         Value::Duration(length) => duration(*length),
         Value::Boolean(flag) => flag.to_string(),
