@@ -34,35 +34,34 @@ pub use concepts::Concepts;
 pub use report::{Comparison, report};
 
 use super::{Conflict, Policy};
+use granted::Granted;
 use search::Work;
 use space::Space;
+use std::collections::BTreeSet;
+use units::Unit;
 
 /// The first answer that there is such a request; else the first that nothing says; else all that stands in the way.
-fn first_possible(answers: impl Iterator<Item = Answer>) -> Answer {
-    let (mut reasons, mut unknown) = (Vec::new(), None);
-    for answer in answers {
-        match answer {
+fn first_possible<'u>(space: &Space<'_>, ways: impl Iterator<Item = Vec<&'u Unit>>) -> Answer {
+    let mut work = Work::question();
+    let (mut reasons, mut seen, mut unknown) = (Vec::new(), BTreeSet::new(), None);
+    for units in ways {
+        match space.answer(&units, &mut work) {
             Answer::Possible(request) => return Answer::Possible(request),
             Answer::Unknown(why) => drop(unknown.get_or_insert(why)),
-            Answer::Impossible(ids) => reasons.extend(ids),
+            Answer::Impossible(ids) => reasons.extend(ids.into_iter().filter(|id| seen.insert(id.clone()))),
+        }
+        if work.search.is_spent() {
+            return Answer::Unknown(unknown.unwrap_or(Why::TooLarge));
         }
     }
-    let mut seen = Vec::new();
-    reasons.retain(|id: &String| {
-        !seen.contains(id) && {
-            seen.push(id.clone());
-            true
-        }
-    });
     unknown.map_or(Answer::Impossible(reasons), Answer::Unknown)
 }
 
 /// Whether the policy permits anything.
 pub fn satisfiable(policy: &Policy, concepts: &Concepts) -> Answer {
     let mut space = Space::new(concepts);
-    let mut work = Work::question();
     match granted::all(&mut space, policy) {
-        Ok(granted) => first_possible(granted.iter().map(|one| space.answer(&one.units(), &mut work))),
+        Ok(granted) => first_possible(&space, granted.iter().map(Granted::units)),
         Err(why) => Answer::Unknown(why),
     }
 }
@@ -70,18 +69,14 @@ pub fn satisfiable(policy: &Policy, concepts: &Concepts) -> Answer {
 /// Whether there is a request that both policies permit. Operands of which only one speaks are free in the other.
 pub fn compatible(a: &Policy, b: &Policy, concepts: &Concepts) -> Answer {
     let mut space = Space::new(concepts);
-    let mut work = Work::question();
     let (first, second) = match (granted::all(&mut space, a), granted::all(&mut space, b)) {
         (Ok(first), Ok(second)) => (first, second),
         (Err(why), _) | (_, Err(why)) => return Answer::Unknown(why),
     };
     let pairs = first
         .iter()
-        .flat_map(|one| second.iter().map(move |other| (one, other)));
-    first_possible(pairs.map(|(one, other)| {
-        let units = [one.units(), other.units()].concat();
-        space.answer(&units, &mut work)
-    }))
+        .flat_map(|one| second.iter().map(move |other| [one.units(), other.units()].concat()));
+    first_possible(&space, pairs)
 }
 
 /// Where a permission and a prohibition of the policy meet, and which rules never apply.

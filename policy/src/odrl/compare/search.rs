@@ -6,6 +6,8 @@ use super::{
     units::{MAX_AREAS, Unit},
 };
 
+use std::collections::BTreeSet;
+
 /// Conditions looked at for one question.
 const WORK: usize = 2_000_000;
 /// Conditions looked at to make the conflicting sets of one question smaller.
@@ -89,7 +91,12 @@ impl Space<'_> {
         match self.search(units, &mut work.search) {
             Outcome::Inhabited(found) => Answer::Possible(Request::of(&found)),
             Outcome::Unknown(why) => Answer::Unknown(why),
-            Outcome::Empty => Answer::Impossible(ids(&self.core(units, &mut work.core))),
+            Outcome::Empty => {
+                let core = self.core(units, &mut work.core);
+                let needed: BTreeSet<*const Unit> = core.into_iter().map(std::ptr::from_ref).collect();
+                let needed = units.iter().filter(|unit| needed.contains(&std::ptr::from_ref(**unit)));
+                Answer::Impossible(ids(needed))
+            }
         }
     }
 
@@ -169,12 +176,10 @@ struct Ways {
 }
 
 /// Ids without repetitions, in their order.
-fn ids(units: &[&Unit]) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
-    for unit in units {
-        if !ids.contains(&unit.id) {
-            ids.push(unit.id.clone());
-        }
-    }
-    ids
+fn ids<'u>(units: impl Iterator<Item = &'u &'u Unit>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    units
+        .map(|unit| unit.id.clone())
+        .filter(|id| seen.insert(id.clone()))
+        .collect()
 }

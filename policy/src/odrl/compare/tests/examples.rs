@@ -205,7 +205,7 @@ fn actions_meet_by_hierarchy_synonym_and_implication() {
     assert!(!meets(&policy("read", "give"), &concepts));
     assert_eq!(
         contradiction(&policy("display", "play"), &concepts).dead,
-        [("p".to_owned(), vec!["q".to_owned(), "p".to_owned()])]
+        [("p".to_owned(), vec!["p".to_owned(), "q".to_owned()])]
     );
 }
 
