@@ -8,4 +8,8 @@
     reason = "tests say what is wrong by failing"
 )]
 
+mod differential;
+mod generate;
+mod mutants;
+mod reference;
 mod shared;
