@@ -59,7 +59,7 @@ pub(crate) fn decided(policy: &Policy, world: &World) -> bool {
 }
 
 /// The plan's answer for one record, the way a data plane applies it.
-fn allowed(plan: &Plan, world: &World) -> bool {
+pub(crate) fn allowed(plan: &Plan, world: &World) -> bool {
     let facts = facts(world);
     let purpose = facts
         .purpose

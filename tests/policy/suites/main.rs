@@ -11,5 +11,6 @@
 mod differential;
 mod generate;
 mod mutants;
+mod properties;
 mod reference;
 mod shared;
