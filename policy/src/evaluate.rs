@@ -7,50 +7,13 @@ use crate::{
     reason::{Code, Reason, quoted},
     residual,
     timestamp::Timestamp,
+    truth::Truth,
     vocabulary::{Action, Category, HANDING_OVER, canonical_name},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is verified about a participant: the values of each claim. A claim that is not there is not known.
 pub type Claims = BTreeMap<String, BTreeSet<String>>;
-
-/// True, false, or not known. The order False < Unknown < True makes `and` the minimum and `or` the maximum (strong
-/// Kleene logic).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Truth {
-    /// Does not hold.
-    False,
-    /// A fact is missing.
-    Unknown,
-    /// Holds.
-    True,
-}
-
-impl Truth {
-    /// Exactly one True with all others False is True; two True are False; none True and none Unknown is False; anything
-    /// else is Unknown.
-    fn exactly_one(parts: impl Iterator<Item = Self>) -> Self {
-        let (mut holding, mut unknown) = (0_usize, false);
-        for part in parts {
-            match part {
-                Self::True => holding += 1,
-                Self::Unknown => unknown = true,
-                Self::False => {}
-            }
-        }
-        match (holding, unknown) {
-            (2.., _) | (0, false) => Self::False,
-            (1, false) => Self::True,
-            (_, true) => Self::Unknown,
-        }
-    }
-}
-
-impl From<bool> for Truth {
-    fn from(holds: bool) -> Self {
-        if holds { Self::True } else { Self::False }
-    }
-}
 
 /// The points in an exchange at which a policy is asked. Which facts exist, and which are still open:
 ///

@@ -24,6 +24,7 @@ mod premises;
 mod reason;
 mod residual;
 mod timestamp;
+mod truth;
 pub mod vocabulary;
 mod write;
 
@@ -33,7 +34,7 @@ mod properties;
 mod testing;
 
 pub use compare::{Difference, same_terms};
-pub use evaluate::{Claims, Decision, Facts, Stage, Truth};
+pub use evaluate::{Claims, Decision, Facts, Stage};
 pub use intersect::{MAX_PERMISSIONS, NoCommonTerms, intersect};
 pub use model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value};
 pub use narrower::{Wider, within};
@@ -41,4 +42,5 @@ pub use parse::{MAX_DEPTH, MAX_NODES, Malformed};
 pub use plan::{Carried, Plan};
 pub use reason::{Code, Reason};
 pub use timestamp::{Timestamp, TimestampError};
+pub use truth::Truth;
 pub use vocabulary::{Action, Category, LeftOperand, Operator, canonical_name, is_claim};

@@ -1,5 +1,5 @@
 //! What one comparison means: the table of operators that each left operand allows, and the typed test that results.
-//! A comparison that is not understood here never reaches a decision. Truth values live in `evaluate`.
+//! A comparison that is not understood here never reaches a decision. Truth values live in `truth`.
 
 use crate::{
     model::{Term, Value},

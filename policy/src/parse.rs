@@ -231,13 +231,13 @@ fn unknown_member(name: &str, what: &str) -> String {
     }
 }
 
-fn is_prose(written: &str) -> bool {
+pub(crate) fn is_prose(written: &str) -> bool {
     PROSE
         .iter()
         .any(|(namespace, names)| namespace.local(written).is_some_and(|local| names.contains(&local)))
 }
 
-fn child(pointer: &str, member: &str) -> String {
+pub(crate) fn child(pointer: &str, member: &str) -> String {
     format!("{pointer}/{}", member.replace('~', "~0").replace('/', "~1"))
 }
 

@@ -3,12 +3,13 @@
 //! apart, so that the result agrees with it by construction. Plans are made of this in `plan`.
 
 use crate::{
-    evaluate::{Consumer, Facts, Missing, Purpose, Stage, Truth, World, explain_atomic},
+    evaluate::{Consumer, Facts, Missing, Purpose, Stage, World, explain_atomic},
     meaning::Test,
     model::{Atomic, Policy, Rule},
     plan::Carried,
     reason::{Code, Reason, quoted},
     timestamp::Timestamp,
+    truth::Truth,
     vocabulary::{Action, Category},
 };
 use std::{

@@ -3,9 +3,9 @@
 //! restriction of this; here policies of any origin are read, evaluated and compared. Nothing here knows Turtle or report graphs.
 
 mod model;
+mod read;
 mod value;
 
-pub use model::{
-    Asset, Comparison, Conflict, Constraint, Deed, Duty, Party, Permission, Policy, Prohibition, Statement,
-};
+pub use model::{Comparison, Conflict, Constraint, Deed, Duty, Entity, Permission, Policy, Prohibition, Statement};
+pub use read::{Problem, Profiles, Reading, Unreadable};
 pub use value::{Decimal, Duration, Instant, Value, ValueError};

@@ -41,11 +41,15 @@ pub struct Statement {
     /// What is done; none only where a reader was told to let that pass.
     pub action: Option<Deed>,
     /// What it is done to; none means anything.
-    pub target: Option<Asset>,
+    pub target: Option<Entity>,
     /// Who says so.
-    pub assigner: Option<Party>,
+    pub assigner: Option<Entity>,
     /// To whom it is said; none means anybody.
-    pub assignee: Option<Party>,
+    pub assignee: Option<Entity>,
+    /// Further parties by their function, such as `odrl:informedParty`. They are named and decide nothing.
+    pub functions: Vec<(String, Entity)>,
+    /// What the action makes. It is named and decides nothing.
+    pub output: Option<Entity>,
     /// When it applies; all of them.
     pub constraints: Vec<Constraint>,
 }
@@ -86,24 +90,11 @@ pub struct Deed {
     pub refinements: Vec<Constraint>,
 }
 
-/// A party, or those members of a collection of which the refinements hold.
+/// A party or an asset, or those members of a collection of which the refinements hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Party {
-    /// `uid` of a party; `source` of a collection where it has one, or else its `uid`.
-    pub id: String,
-    /// Further names of the same: the node's own IRI beside its `source`.
-    pub also: Vec<String>,
-    /// What must hold of the member.
-    pub refinements: Vec<Constraint>,
-}
-
-/// An asset, or those members of a collection of which the refinements hold; same shape as [`Party`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Asset {
-    /// `uid` of an asset; `source` of a collection where it has one, or else its `uid`.
-    pub id: String,
-    /// Further names of the same: the node's own IRI beside its `source`.
-    pub also: Vec<String>,
+pub struct Entity {
+    /// Its `source` and its `uid`, where it has them. Without a name it is any party or asset of which the refinements hold.
+    pub names: Vec<String>,
     /// What must hold of the member.
     pub refinements: Vec<Constraint>,
 }
@@ -139,4 +130,14 @@ pub struct Comparison {
     pub unit: Option<String>,
     /// What of the left operand was used up before (ODRL 2.2 §2.5.1 `status`).
     pub status: Option<Value>,
+}
+
+impl Constraint {
+    /// Its `uid`, or the one that was made for it.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Atomic(comparison) => &comparison.id,
+            Self::Logical { id, .. } => id,
+        }
+    }
 }

@@ -1,0 +1,342 @@
+//! A policy between reading and being atomic: what it says for all its rules, its compact rules, what it inherits from. Written out rule by
+//! rule at the end (ODRL 2.2 §2.7, §2.8).
+
+use super::{
+    Problem, Profiles, Reading, Unreadable,
+    node::{Document, Kind, Node},
+    rule::{Compact, Shared, rules},
+};
+use crate::{
+    odrl::{Conflict, Duty, Permission, Policy, Prohibition, Statement},
+    parse::MAX_NODES,
+    vocabulary::ODRL,
+};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+type Result<T> = std::result::Result<T, Unreadable>;
+
+/// How many atomic rules, constraints and values a compact policy may stand for.
+pub(super) const MAX_ATOMIC: usize = 10 * MAX_NODES;
+
+/// A policy as it was written, and after merging what it inherits.
+pub(super) struct Draft {
+    pub(super) id: String,
+    /// What it inherits from, with the pointers of the names.
+    pub(super) parents: Vec<(String, String)>,
+    profiles: Vec<String>,
+    conflicts: Vec<Conflict>,
+    needs: Needs,
+    shared: Shared,
+    permissions: Vec<Compact>,
+    prohibitions: Vec<Compact>,
+    obligations: Vec<Compact>,
+}
+
+/// Which parties each rule must have in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Needs {
+    Nobody,
+    Assigner,
+    Both,
+}
+
+impl Draft {
+    pub(super) fn read(json: &Json, reading: &Reading<'_>) -> Result<Self> {
+        let mut document = Document::new(json, reading);
+        let node = document.node(json, "", Kind::Policy)?;
+        if let Some((by, at)) = node.names("isReplacedBy")?.into_iter().next() {
+            return Err(Problem::Replaced(by).at(&at));
+        }
+        let needs = match (node.is_a("Agreement")?, node.is_a("Offer")?) {
+            _ if reading.lenient => Needs::Nobody,
+            (true, _) => Needs::Both,
+            (false, true) => Needs::Assigner,
+            (false, false) => Needs::Nobody,
+        };
+        let draft = Self {
+            id: node.id.clone().ok_or_else(|| Problem::NoUid.at(""))?,
+            parents: node.names("inheritFrom")?,
+            profiles: profiles(&node, reading)?,
+            conflicts: conflict(&node)?.into_iter().collect(),
+            needs,
+            shared: Shared::read(&mut document, &node)?,
+            permissions: rules(&mut document, &node, "permission", Kind::Permission)?,
+            prohibitions: rules(&mut document, &node, "prohibition", Kind::Prohibition)?,
+            obligations: rules(&mut document, &node, "obligation", Kind::Duty)?,
+        };
+        draft.check_classes()?;
+        Ok(draft)
+    }
+
+    /// One node is of one class of rules.
+    fn check_classes(&self) -> Result<()> {
+        let mut classes = BTreeMap::new();
+        let lists = [
+            (Kind::Permission, &self.permissions),
+            (Kind::Prohibition, &self.prohibitions),
+            (Kind::Duty, &self.obligations),
+        ];
+        for (class, rules) in lists {
+            for rule in rules {
+                let below = rule
+                    .below
+                    .iter()
+                    .flat_map(|duty| std::iter::once(duty).chain(&duty.below));
+                let duties = below.map(|duty| (Kind::Duty, duty));
+                for (class, rule) in std::iter::once((class, rule)).chain(duties) {
+                    if *classes.entry(rule.id.as_str()).or_insert(class) != class {
+                        return Err(Problem::TwoRuleClasses(rule.id.clone()).at(&rule.pointer));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what a parent says. Each keeps its own rules as it shares its own properties with them; where it says nothing of a
+    /// property, the other's fills the gap. Constraints are passed on to the child's rules, and never from a child to the rules of its
+    /// parent: they would narrow a prohibition that is not the child's.
+    pub(super) fn merge(&mut self, parent: Self) -> std::result::Result<(), Problem> {
+        let mut parent = parent;
+        for rule in parent
+            .permissions
+            .iter_mut()
+            .chain(&mut parent.prohibitions)
+            .chain(&mut parent.obligations)
+        {
+            // Two documents may each have a rule at one place; a name made of a place must not make them one.
+            if !rule.named {
+                rule.id = format!("{}{}", parent.id, rule.id);
+            }
+            share(&mut rule.says, &parent.shared);
+            rule.says.constraints.extend(parent.shared.constraints.iter().cloned());
+        }
+        for rule in self
+            .permissions
+            .iter_mut()
+            .chain(&mut self.prohibitions)
+            .chain(&mut self.obligations)
+        {
+            share(&mut rule.says, &self.shared);
+            rule.says.constraints.extend(parent.shared.constraints.iter().cloned());
+        }
+        let own = std::mem::take(&mut self.shared.constraints);
+        for rule in self
+            .permissions
+            .iter_mut()
+            .chain(&mut self.prohibitions)
+            .chain(&mut self.obligations)
+        {
+            rule.says.constraints.extend(own.iter().cloned());
+        }
+        share(&mut self.shared, &parent.shared);
+        self.permissions.append(&mut parent.permissions);
+        self.prohibitions.append(&mut parent.prohibitions);
+        self.obligations.append(&mut parent.obligations);
+        self.profiles.append(&mut parent.profiles);
+        self.conflicts.append(&mut parent.conflicts);
+        self.needs = self.needs.max(parent.needs);
+        self.check_classes().map_err(|error| error.problem)
+    }
+
+    /// Shares what the policy says with its rules, and writes them out one by one.
+    pub(super) fn into_policy(self, reading: &Reading<'_>) -> Result<Policy> {
+        let mut atomic = Atomic {
+            shared: self.shared,
+            lenient: reading.lenient,
+            needs: self.needs,
+            written: 0,
+        };
+        let mut policy = Policy {
+            id: self.id,
+            profiles: self.profiles,
+            conflict: merged(&self.conflicts),
+            ..Policy::default()
+        };
+        for rule in self.permissions {
+            let (duties, below) = atomic.duties(&rule.below)?;
+            for statement in atomic.statements(&rule, below, true)? {
+                policy.permissions.push(Permission {
+                    statement,
+                    duties: duties.clone(),
+                });
+            }
+        }
+        for rule in self.prohibitions {
+            let (remedies, below) = atomic.nested(&rule.below)?;
+            for statement in atomic.statements(&rule, below, true)? {
+                policy.prohibitions.push(Prohibition {
+                    statement,
+                    remedies: remedies.clone(),
+                });
+            }
+        }
+        for rule in self.obligations {
+            let (consequences, below) = atomic.nested(&rule.below)?;
+            for statement in atomic.statements(&rule, below, false)? {
+                policy.obligations.push(Duty {
+                    statement,
+                    consequences: consequences.clone(),
+                });
+            }
+        }
+        if policy.permissions.is_empty() && policy.prohibitions.is_empty() && policy.obligations.is_empty() {
+            return Err(Problem::NoRule.at(""));
+        }
+        Ok(policy)
+    }
+}
+
+/// Fills what `says` leaves open; constraints apart.
+fn share(says: &mut Shared, from: &Shared) {
+    fn fill<T: Clone>(own: &mut Vec<T>, from: &[T]) {
+        if own.is_empty() {
+            own.extend_from_slice(from);
+        }
+    }
+    fill(&mut says.actions, &from.actions);
+    fill(&mut says.targets, &from.targets);
+    fill(&mut says.assigners, &from.assigners);
+    fill(&mut says.assignees, &from.assignees);
+    fill(&mut says.functions, &from.functions);
+    says.output = says.output.take().or_else(|| from.output.clone());
+}
+
+fn profiles(node: &Node<'_>, reading: &Reading<'_>) -> Result<Vec<String>> {
+    let mut named = Vec::new();
+    for (profile, at) in node.names("profile")? {
+        match reading.profiles {
+            Profiles::Known(known) if !known.contains(&profile.as_str()) => {
+                return Err(Problem::UnknownProfile(profile).at(&at));
+            }
+            _ => named.push(profile),
+        }
+    }
+    Ok(named)
+}
+
+fn conflict(node: &Node<'_>) -> Result<Option<Conflict>> {
+    let mut found = None;
+    for (written, at) in node.names("conflict")? {
+        let conflict = match ODRL.local_or_bare(&written) {
+            Some("perm") => Conflict::Perm,
+            Some("prohibit") => Conflict::Prohibit,
+            Some("invalid") => Conflict::Invalid,
+            _ => return Err(Problem::UnknownConflict(written).at(&at)),
+        };
+        if found.replace(conflict).is_some_and(|before| before != conflict) {
+            return Err(Problem::TwoConflicts.at(&at));
+        }
+    }
+    Ok(found)
+}
+
+/// Several different strategies after a merge make any conflict void the policy (ODRL 2.2 §2.10).
+fn merged(conflicts: &[Conflict]) -> Conflict {
+    match conflicts {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => *first,
+        _ => Conflict::Invalid,
+    }
+}
+
+/// Writes out compact rules, and counts what comes of it.
+struct Atomic {
+    shared: Shared,
+    lenient: bool,
+    needs: Needs,
+    written: usize,
+}
+
+impl Atomic {
+    /// The atomic rules of a compact one: every action with every target, every assigner and every assignee.
+    /// `below` is the size of the duties that each of them carries.
+    fn statements(&mut self, rule: &Compact, below: usize, targeted: bool) -> Result<Vec<Statement>> {
+        let mut says = rule.says.clone();
+        share(&mut says, &self.shared);
+        says.constraints.extend(self.shared.constraints.iter().cloned());
+        if targeted && says.targets.is_empty() && !self.lenient {
+            return Err(Problem::NoTarget.at(&rule.pointer));
+        }
+        if self.needs >= Needs::Assigner && says.assigners.is_empty() {
+            return Err(Problem::NoParty("assigner").at(&rule.pointer));
+        }
+        if self.needs == Needs::Both && says.assignees.is_empty() {
+            return Err(Problem::NoParty("assignee").at(&rule.pointer));
+        }
+        self.write_out(rule, &says, below)
+    }
+
+    fn write_out(&mut self, rule: &Compact, says: &Shared, below: usize) -> Result<Vec<Statement>> {
+        if says.actions.is_empty() && !self.lenient {
+            return Err(Problem::NoAction.at(&rule.pointer));
+        }
+        let counts = [
+            says.actions.len(),
+            says.targets.len(),
+            says.assigners.len(),
+            says.assignees.len(),
+        ];
+        let product = counts
+            .into_iter()
+            .fold(1, |product: usize, count| product.saturating_mul(count.max(1)));
+        self.written = self
+            .written
+            .saturating_add(product.saturating_mul(says.weight() + below));
+        if self.written > MAX_ATOMIC {
+            return Err(Problem::TooManyAtomic.at(&rule.pointer));
+        }
+        let mut statements = Vec::new();
+        for action in each(&says.actions) {
+            for target in each(&says.targets) {
+                for assigner in each(&says.assigners) {
+                    for assignee in each(&says.assignees) {
+                        statements.push(Statement {
+                            id: rule.id.clone(),
+                            action: action.cloned(),
+                            target: target.cloned(),
+                            assigner: assigner.cloned(),
+                            assignee: assignee.cloned(),
+                            functions: says.functions.clone(),
+                            output: says.output.clone(),
+                            constraints: says.constraints.clone(),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(statements)
+    }
+
+    /// Remedies or consequences, and their size. What is below a rule shares nothing with the policy: whom and what it concerns, it says
+    /// itself, or it is open.
+    fn nested(&mut self, duties: &[Compact]) -> Result<(Vec<Statement>, usize)> {
+        let before = self.written;
+        let mut statements = Vec::new();
+        for duty in duties {
+            statements.extend(self.write_out(duty, &duty.says, 0)?);
+        }
+        Ok((statements, self.written - before))
+    }
+
+    fn duties(&mut self, duties: &[Compact]) -> Result<(Vec<Duty>, usize)> {
+        let before = self.written;
+        let mut read = Vec::new();
+        for duty in duties {
+            let (consequences, below) = self.nested(&duty.below)?;
+            for statement in self.write_out(duty, &duty.says, below)? {
+                let consequences = consequences.clone();
+                read.push(Duty {
+                    statement,
+                    consequences,
+                });
+            }
+        }
+        Ok((read, self.written - before))
+    }
+}
+
+/// The values, or one that is absent.
+fn each<T>(values: &[T]) -> impl Iterator<Item = Option<&T>> + Clone {
+    values.iter().map(Some).chain(values.is_empty().then_some(None))
+}
