@@ -322,7 +322,7 @@ fn smaller(case: &Case) -> Vec<Case> {
     all
 }
 
-pub(crate) fn smaller_json(value: &Value) -> Vec<Value> {
+fn smaller_json(value: &Value) -> Vec<Value> {
     let mut all = Vec::new();
     match value {
         Value::Array(items) => {

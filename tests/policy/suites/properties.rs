@@ -3,7 +3,7 @@
 
 use crate::{
     differential::{allowed, decided, facts, seed, triples},
-    generate::{Case, RECORDS, Random, case, constraint, policy, prohibition, record, smaller_json},
+    generate::{Case, RECORDS, Random, case, constraint, policy, prohibition, record},
     reference::World,
 };
 use policy::{Policy, intersect, same_terms, within};
@@ -254,16 +254,35 @@ fn varied(random: &mut Random, policy: &Value) -> Value {
                     add_constraint(rule, added);
                 }
             }
-            _ => {
-                let smaller = smaller_json(&next);
-                next = smaller.get(random.below(smaller.len())).unwrap_or(&next).clone();
-            }
+            _ => without_one(random, &mut next),
         }
         if Policy::parse(&next).is_ok() {
             varied = next;
         }
     }
     varied
+}
+
+/// Leaves out one rule, constraint, part or alternative, wherever it stands.
+fn without_one(random: &mut Random, node: &mut Value) {
+    match node {
+        Value::Array(items) if !items.is_empty() => {
+            let place = random.below(items.len());
+            if random.one_in(2) || items[place].is_string() {
+                items.remove(place);
+            } else {
+                without_one(random, &mut items[place]);
+            }
+        }
+        Value::Object(members) if !members.is_empty() => {
+            let nodes: Vec<&mut Value> = members.values_mut().filter(|member| !member.is_string()).collect();
+            let place = random.below(nodes.len());
+            if let Some(member) = nodes.into_iter().nth(place) {
+                without_one(random, member);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Many records under several requests.
