@@ -47,6 +47,10 @@ impl Decimal {
         }
         let mut units: i128 = format!("0{whole}{part}").parse().ok()?;
         let mut scale = i32::try_from(part.len()).ok()?.checked_sub(exponent)?;
+        // Zero stays zero wherever its point stands: the exponent of a stranger must not say how long this takes.
+        if units == 0 {
+            scale = scale.max(0);
+        }
         while scale < 0 {
             units = units.checked_mul(10)?;
             scale += 1;
@@ -317,6 +321,7 @@ mod tests {
             assert_eq!(Decimal::read(bad).map(|number| number.to_string()), None, "{bad}");
         }
         assert!(Decimal::read("999999999999999999e18").is_none());
+        assert_eq!(Decimal::read("0e2147483647"), Decimal::read("0"));
         assert_eq!(Decimal::read("-0.50").unwrap().to_string(), "-0.5");
     }
 
