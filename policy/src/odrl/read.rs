@@ -9,6 +9,7 @@ mod node;
 mod rule;
 
 pub use error::{Problem, Unreadable};
+pub(super) use node::left_operand;
 
 use super::Policy;
 use draft::Draft;
@@ -90,6 +91,7 @@ fn inherit(
     line: &mut Vec<String>,
     seen: &mut BTreeSet<String>,
 ) -> Result<(), Unreadable> {
+    let mut parents = Vec::new();
     for (iri, pointer) in std::mem::take(&mut draft.parents) {
         if line.contains(&iri) {
             return Err(Problem::InheritsItself(iri).at(&pointer));
@@ -108,9 +110,9 @@ fn inherit(
         line.push(iri);
         inherit(&mut from, reading, parent, line, seen)?;
         line.pop();
-        draft.merge(from).map_err(|problem| problem.at(&pointer))?;
+        parents.push(from);
     }
-    Ok(())
+    draft.merge(parents).map_err(|problem| problem.at(""))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{
     rule::{Compact, Shared, rules},
 };
 use crate::{
-    odrl::{Conflict, Duty, Permission, Policy, Prohibition, Statement},
+    odrl::{Conflict, Constraint, Duty, Permission, Policy, Prohibition, Statement},
     parse::MAX_NODES,
     vocabulary::ODRL,
 };
@@ -28,6 +28,8 @@ pub(super) struct Draft {
     conflicts: Vec<Conflict>,
     needs: Needs,
     shared: Shared,
+    /// Its own constraints and those of its ancestors, which hold for the rules of its children as well.
+    passed_on: Vec<Constraint>,
     permissions: Vec<Compact>,
     prohibitions: Vec<Compact>,
     obligations: Vec<Compact>,
@@ -61,6 +63,7 @@ impl Draft {
             conflicts: conflict(&node)?.into_iter().collect(),
             needs,
             shared: Shared::read(&mut document, &node)?,
+            passed_on: Vec::new(),
             permissions: rules(&mut document, &node, "permission", Kind::Permission)?,
             prohibitions: rules(&mut document, &node, "prohibition", Kind::Prohibition)?,
             obligations: rules(&mut document, &node, "obligation", Kind::Duty)?,
@@ -94,49 +97,48 @@ impl Draft {
         Ok(())
     }
 
-    /// Takes over what a parent says. Each keeps its own rules as it shares its own properties with them; where it says nothing of a
-    /// property, the other's fills the gap. Constraints are passed on to the child's rules, and never from a child to the rules of its
-    /// parent: they would narrow a prohibition that is not the child's.
-    pub(super) fn merge(&mut self, parent: Self) -> std::result::Result<(), Problem> {
-        let mut parent = parent;
-        for rule in parent
+    /// Takes over what the parents say, each of them merged already. Each policy's own rules have its own properties; where it says nothing
+    /// of a property, the others' fill the gap. Constraints are passed on to the rules of a child, and never from a child to the rules of
+    /// its parent or from one parent to another: they would narrow a prohibition of somebody else.
+    pub(super) fn merge(&mut self, parents: Vec<Self>) -> std::result::Result<(), Problem> {
+        self.passed_on = std::mem::take(&mut self.shared.constraints);
+        let inherited = parents.iter().flat_map(|parent| parent.passed_on.iter().cloned());
+        self.passed_on.extend(inherited);
+        let rules = self.permissions.len() + self.prohibitions.len() + self.obligations.len();
+        if rules.saturating_mul(self.passed_on.len()) > MAX_ATOMIC {
+            return Err(Problem::TooManyAtomic);
+        }
+        let (shared, passed_on) = (&self.shared, &self.passed_on);
+        for rule in self
             .permissions
             .iter_mut()
-            .chain(&mut parent.prohibitions)
-            .chain(&mut parent.obligations)
+            .chain(&mut self.prohibitions)
+            .chain(&mut self.obligations)
         {
-            // Two documents may each have a rule at one place; a name made of a place must not make them one.
-            if !rule.named {
-                rule.id = format!("{}{}", parent.id, rule.id);
+            share(&mut rule.says, shared);
+            rule.says.constraints.extend(passed_on.iter().cloned());
+        }
+        for mut parent in parents {
+            for rule in parent
+                .permissions
+                .iter_mut()
+                .chain(&mut parent.prohibitions)
+                .chain(&mut parent.obligations)
+            {
+                // Two documents may each have a rule at one place; a name made of a place must not make them one.
+                if !rule.named {
+                    rule.id = format!("{}{}", parent.id, rule.id);
+                    rule.named = true;
+                }
             }
-            share(&mut rule.says, &parent.shared);
-            rule.says.constraints.extend(parent.shared.constraints.iter().cloned());
+            share(&mut self.shared, &parent.shared);
+            self.permissions.append(&mut parent.permissions);
+            self.prohibitions.append(&mut parent.prohibitions);
+            self.obligations.append(&mut parent.obligations);
+            self.profiles.append(&mut parent.profiles);
+            self.conflicts.append(&mut parent.conflicts);
+            self.needs = self.needs.max(parent.needs);
         }
-        for rule in self
-            .permissions
-            .iter_mut()
-            .chain(&mut self.prohibitions)
-            .chain(&mut self.obligations)
-        {
-            share(&mut rule.says, &self.shared);
-            rule.says.constraints.extend(parent.shared.constraints.iter().cloned());
-        }
-        let own = std::mem::take(&mut self.shared.constraints);
-        for rule in self
-            .permissions
-            .iter_mut()
-            .chain(&mut self.prohibitions)
-            .chain(&mut self.obligations)
-        {
-            rule.says.constraints.extend(own.iter().cloned());
-        }
-        share(&mut self.shared, &parent.shared);
-        self.permissions.append(&mut parent.permissions);
-        self.prohibitions.append(&mut parent.prohibitions);
-        self.obligations.append(&mut parent.obligations);
-        self.profiles.append(&mut parent.profiles);
-        self.conflicts.append(&mut parent.conflicts);
-        self.needs = self.needs.max(parent.needs);
         self.check_classes().map_err(|error| error.problem)
     }
 

@@ -366,7 +366,7 @@ pub(super) fn term(text: &str) -> String {
 }
 
 /// As [`term`]; our own left operands may stand bare as well.
-pub(super) fn left_operand(text: &str) -> String {
+pub(in crate::odrl) fn left_operand(text: &str) -> String {
     match LeftOperand::read(text) {
         Some(known) => known.iri(),
         None if membership_claim(text).is_some() && !text.contains(':') => format!("{}{text}", DASES.iri),

@@ -59,7 +59,7 @@ impl Shared {
         })
     }
 
-    /// How many constraints one atomic rule of this has.
+    /// The most that one atomic rule of this holds.
     pub(super) fn weight(&self) -> usize {
         let refined = |constraints: &[Constraint]| constraints.iter().map(size).sum::<usize>();
         let most = |entities: &[Entity]| {
@@ -75,7 +75,12 @@ impl Shared {
             .map(|deed| refined(&deed.refinements))
             .max()
             .unwrap_or(0);
-        1 + refined(&self.constraints) + action + most(&self.targets) + most(&self.assigners) + most(&self.assignees)
+        1 + refined(&self.constraints)
+            + self.functions.len()
+            + action
+            + most(&self.targets)
+            + most(&self.assigners)
+            + most(&self.assignees)
     }
 }
 
@@ -145,6 +150,7 @@ fn below_duty<'a>(document: &mut Document<'a>, duty: &Node<'a>, allowed: bool, o
 
 /// `use`, `{"@id"}`, or `{"rdf:value", "refinement"}`.
 fn action<'a>(document: &mut Document<'a>, value: &'a Json, pointer: &str) -> Result<Deed> {
+    document.count(1, pointer)?;
     if let Json::String(text) = value {
         return match text.as_str() {
             "" => Err(Problem::NoAction.at(pointer)),
@@ -174,6 +180,7 @@ fn entities<'a>(document: &mut Document<'a>, node: &Node<'a>, member: &str) -> R
 
 /// A name, or a node with `uid` or `source` and refinements.
 fn entity<'a>(document: &mut Document<'a>, value: &'a Json, pointer: &str) -> Result<Entity> {
+    document.count(1, pointer)?;
     if let Json::String(text) = value
         && !document.describes(text)
     {
