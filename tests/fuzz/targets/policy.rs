@@ -60,7 +60,8 @@ fn keeps_to(plan: &Plan, policy: &Policy) {
         }
         let purpose = plan.purposes.first().map_or("urn:any", String::as_str);
         assert!(plan.open_at(now).is_ok() && plan.allows_purpose(purpose));
-        let mut record = Facts { now, ..facts() };
+        let mut record = facts();
+        record.now = now;
         record.purpose = Some(purpose.to_owned());
         record.category = Some(category);
         record.consent = Some(plan.consent_required);
