@@ -53,6 +53,9 @@ fn check_rule(rule: &Rule, reasons: &mut Vec<Reason>) {
     for duty in &rule.duties {
         check_duty(duty, Action::is_promise, reasons);
     }
+    for remedy in &rule.remedies {
+        check_duty(remedy, Action::is_obligation, reasons);
+    }
 }
 
 fn check_duty(duty: &Duty, supported: fn(Action) -> bool, reasons: &mut Vec<Reason>) {
@@ -78,6 +81,9 @@ fn check_duty(duty: &Duty, supported: fn(Action) -> bool, reasons: &mut Vec<Reas
         }
     }
     check_constraints(&duty.constraints, reasons);
+    for consequence in &duty.consequences {
+        check_duty(consequence, Action::is_obligation, reasons);
+    }
 }
 
 fn check_constraints(constraints: &[Constraint], reasons: &mut Vec<Reason>) {

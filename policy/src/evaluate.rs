@@ -1,30 +1,35 @@
 //! Decides: rules against facts, in three-valued logic that collapses towards refusal. The reference for every other way
 //! to evaluate a policy. What remains open at transfer start is worked out in `residual`, and held in `plan`.
 
+mod comparison;
+
 use crate::{
-    meaning::{Holding, Order, Relation, Span, Test},
+    facts::{Consumer, Facts, Moment, Request, Verified},
+    meaning::{Held, Meter, Order, Test},
     model::{Atomic, Connective, Constraint, Kind, Policy, Rule, Term},
     reason::{Code, Reason, quoted},
+    record::RecordFacts,
     residual,
     timestamp::Timestamp,
     truth::Truth,
-    vocabulary::{Action, Category, HANDING_OVER, canonical_name},
+    vocabulary::{Action, HANDING_OVER, canonical_name},
 };
-use std::collections::{BTreeMap, BTreeSet};
-
-/// What is verified about a participant: the values of each claim. A claim that is not there is not known.
-pub type Claims = BTreeMap<String, BTreeSet<String>>;
+use std::collections::BTreeSet;
 
 /// The points in an exchange at which a policy is asked. Which facts exist, and which are still open:
 ///
-/// | stage | `dateTime` | `recipient`, `dases:membership.…` | `purpose`, `dases:consent`, `dases:dataCategory` |
-/// |---|---|---|---|
-/// | Publish | now or later | any | open |
-/// | Catalog, Negotiation | now or later | known | open |
-/// | Transfer | now | known | open, and kept in the plan |
-/// | Record | now | known | known, or unknown and then refused |
+/// | stage | `dateTime` | `recipient`, claims | facts of the agreement and the transfer | `purpose` and facts of the record |
+/// |---|---|---|---|---|
+/// | Publish | now or later | any | as far as known, else open | open |
+/// | Catalog, Negotiation | now or later | known | as far as known, else open | open |
+/// | Transfer | now | known | known, or refused | open, and kept in the plan |
+/// | Record | now | known | known, or refused | known, or unknown and then refused |
 ///
-/// "Open" facts are decided per record; an open fact refuses only if no value of it could ever permit. "Now or later":
+/// Facts of the agreement and the transfer are all those that the profile gives the stages "transfer, record": times counted from the
+/// agreement, what was used, places, formats, attested and declared names. Facts of the record are its category, the learner's consent,
+/// whether the learner is a minor and whether a guardian has consented.
+///
+/// "Open" facts are decided later; an open fact refuses only if no value of it could ever permit. "Now or later":
 /// what has expired for good is refused, what is not in force yet may be shown and negotiated; its transfer must wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
@@ -38,77 +43,6 @@ pub enum Stage {
     Transfer,
     /// One record is about to leave. The reference that a plan must agree with.
     Record,
-}
-
-/// What is known about the world when a policy is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Facts {
-    /// The trusted clock.
-    pub now: Timestamp,
-    /// The verified identity (DID) of the consumer; compared character by character.
-    pub recipient: String,
-    /// What is verified about the consumer. A claim that is missing here refuses whatever asks for it.
-    pub claims: Claims,
-    /// What the consumer asks to do.
-    pub action: Action,
-    /// The purpose of the use; looked at in [`Stage::Record`] only.
-    pub purpose: Option<String>,
-    /// The category of the record; looked at in [`Stage::Record`] only.
-    pub category: Option<Category>,
-    /// Whether the learner has given consent; looked at in [`Stage::Record`] only.
-    pub consent: Option<bool>,
-}
-
-impl Facts {
-    /// Facts that are known before any record is looked at.
-    pub fn new(now: Timestamp, recipient: impl Into<String>, action: Action) -> Self {
-        Self {
-            now,
-            recipient: recipient.into(),
-            claims: Claims::new(),
-            action,
-            purpose: None,
-            category: None,
-            consent: None,
-        }
-    }
-
-    /// The same with what is verified about the consumer.
-    pub fn with_claims(self, claims: Claims) -> Self {
-        Self { claims, ..self }
-    }
-
-    pub(crate) fn consumer(&self) -> Consumer<'_> {
-        Consumer {
-            recipient: &self.recipient,
-            claims: Some(&self.claims),
-        }
-    }
-}
-
-/// For whom a policy is asked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Consumer<'a> {
-    pub(crate) recipient: &'a str,
-    /// `None` before there is anybody: at publication.
-    pub(crate) claims: Option<&'a Claims>,
-}
-
-impl<'a> Consumer<'a> {
-    /// Its claims, or what is assumed of nobody in particular.
-    pub(crate) fn verified(self, assumed: Truth) -> Verified<'a> {
-        self.claims.map_or(Verified::Assumed(assumed), Verified::Claims)
-    }
-}
-
-/// What comparisons of claims are judged by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Verified<'a> {
-    /// These claims and no others.
-    Claims(&'a Claims),
-    /// Every such comparison has this truth.
-    Assumed(Truth),
 }
 
 /// The answer to one question.
@@ -145,12 +79,32 @@ impl Decision {
 /// What one evaluation sees. `None` is a fact that is missing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct World<'a> {
-    pub(crate) now: i64,
+    pub(crate) moment: Moment,
     pub(crate) recipient: &'a str,
     pub(crate) verified: Verified<'a>,
+    pub(crate) request: &'a Request,
+    /// What a comparison is taken for whose fact about the transfer is missing.
+    pub(crate) missing: Truth,
+    /// Whether it can be asked of each record if the learner is a minor.
+    pub(crate) tells_minors: bool,
     pub(crate) purpose: Option<Purpose<'a>>,
-    pub(crate) category: Option<Category>,
-    pub(crate) consent: Option<bool>,
+    pub(crate) record: RecordFacts,
+}
+
+impl<'a> World<'a> {
+    /// What is known before any record is looked at. `assumed` is what facts are taken for that may still come.
+    pub(crate) fn before_records(moment: Moment, consumer: Consumer<'a>, assumed: Truth) -> Self {
+        Self {
+            moment,
+            recipient: consumer.recipient,
+            verified: consumer.verified(assumed),
+            request: consumer.request,
+            missing: consumer.missing(assumed),
+            tells_minors: consumer.tells_minors(),
+            purpose: None,
+            record: RecordFacts::default(),
+        }
+    }
 }
 
 /// What a missing fact means for an explanation.
@@ -214,12 +168,9 @@ impl Policy {
     fn decide_record(&self, facts: &Facts) -> Result<(), Vec<Reason>> {
         let purpose = facts.purpose.as_deref().map(canonical_name);
         let world = World {
-            now: facts.now.millis(),
-            recipient: &facts.recipient,
-            verified: Verified::Claims(&facts.claims),
             purpose: purpose.as_deref().map(Purpose::Named),
-            category: facts.category,
-            consent: facts.consent,
+            record: facts.record(),
+            ..World::before_records(Moment::of(facts), facts.consumer(Stage::Record), Truth::Unknown)
         };
         let permitted = self
             .covering(facts.action)
@@ -322,65 +273,10 @@ impl Constraint {
 
 impl Atomic {
     pub(crate) fn truth(&self, world: &World<'_>) -> Truth {
-        let Ok(test) = &self.test else { return Truth::Unknown };
-        match test {
-            Test::Time { order, spans } => Truth::from(on_clock(*order, spans, world.now)),
-            Test::Recipient { relation, names } => in_names(*relation, names, world.recipient),
-            Test::Purpose { relation, names } => match world.purpose {
-                None => Truth::Unknown,
-                Some(Purpose::Named(name)) => in_names(*relation, names, name),
-                Some(Purpose::Other) => outside(*relation),
-            },
-            Test::Consent { given } => world.consent.map_or(Truth::Unknown, |fact| Truth::from(fact == *given)),
-            Test::Category { relation, members } => match (world.category, relation) {
-                (None, _) => Truth::Unknown,
-                (Some(category), Relation::AnyOf | Relation::Below) => Truth::from(members.contains(&category)),
-                (Some(category), Relation::NoneOf) => Truth::from(!members.contains(&category)),
-            },
-            Test::Membership { claim, holding, values } => match world.verified {
-                Verified::Assumed(truth) => truth,
-                Verified::Claims(claims) => claims
-                    .get(claim)
-                    .map_or(Truth::Unknown, |held| held_by(*holding, values, held)),
-            },
+        match &self.test {
+            Ok(test) => test.truth(world),
+            Err(_) => Truth::Unknown,
         }
-    }
-}
-
-fn on_clock(order: Order, spans: &[Span], now: i64) -> bool {
-    let any = |holds: fn(&Span, i64) -> bool| spans.iter().any(|span| holds(span, now));
-    match order {
-        Order::Before => any(|span, now| now < span.start),
-        Order::BeforeOrIn => any(|span, now| now < span.end),
-        Order::After => any(|span, now| now >= span.end),
-        Order::AfterOrIn => any(|span, now| now >= span.start),
-        Order::In => any(|span, now| span.start <= now && now < span.end),
-        Order::NotIn => !any(|span, now| span.start <= now && now < span.end),
-    }
-}
-
-fn in_names(relation: Relation, names: &BTreeSet<String>, name: &str) -> Truth {
-    if names.contains(name) {
-        Truth::from(relation != Relation::NoneOf)
-    } else {
-        outside(relation)
-    }
-}
-
-fn held_by(holding: Holding, wanted: &BTreeSet<String>, held: &BTreeSet<String>) -> Truth {
-    Truth::from(match holding {
-        Holding::Any => !wanted.is_disjoint(held),
-        Holding::All => wanted.is_subset(held),
-        Holding::None => wanted.is_disjoint(held),
-    })
-}
-
-/// For a name that is not listed. Whether it lies *below* a listed one is not known: no hierarchy is loaded.
-fn outside(relation: Relation) -> Truth {
-    match relation {
-        Relation::AnyOf => Truth::False,
-        Relation::NoneOf => Truth::True,
-        Relation::Below => Truth::Unknown,
     }
 }
 
@@ -412,13 +308,13 @@ fn explain_constraint(constraint: &Constraint, world: &World<'_>, least: Truth, 
 pub(crate) fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
     let wanted = quoted(&atomic.to_string());
     match (atomic.truth(world), &atomic.test) {
-        (Truth::False, Ok(Test::Time { order, .. })) => {
+        (Truth::False, Ok(Test::Time { order, .. } | Test::Since { order, .. })) => {
             let state = match order {
                 Order::Before | Order::BeforeOrIn => "expired",
                 Order::After | Order::AfterOrIn => "not in force yet",
                 Order::In | Order::NotIn => "not in force at this time",
             };
-            let now = Timestamp::from_millis(world.now);
+            let now = Timestamp::from_millis(world.moment.now);
             Reason::new(
                 Code::OutsideTime,
                 &atomic.pointer,
@@ -429,7 +325,25 @@ pub(crate) fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
             let text = format!("{wanted} is required, and the recipient is {}", quoted(world.recipient));
             Reason::new(Code::ConstraintFalse, &atomic.pointer, text)
         }
-        (Truth::Unknown, Ok(Test::Membership { claim, .. })) => {
+        (
+            Truth::False,
+            Ok(Test::Used {
+                meter: Meter::Transfers,
+                order: Order::Before | Order::BeforeOrIn,
+                ..
+            }),
+        ) => {
+            let transfer = world.moment.transfer.unwrap_or_default();
+            let text = format!("{wanted} is required, and this is transfer number {transfer}");
+            Reason::new(Code::CountExhausted, &atomic.pointer, text)
+        }
+        (
+            Truth::Unknown,
+            Ok(Test::Held {
+                what: Held::Claim(claim),
+                ..
+            }),
+        ) => {
             let text = format!("{wanted} is required, and no verified credential of the consumer says its {claim}");
             Reason::new(Code::ConstraintUnknown, &atomic.pointer, text)
         }

@@ -3,7 +3,7 @@
 
 use crate::{
     evaluate::Stage,
-    meaning::{Holding, Order, Relation, Test, understand},
+    meaning::{Comparison, Holding, Order, Relation, Test, understand},
     model::{Atomic, Connective, Constraint, Duty, Policy, Rule},
     narrower::{covers, place, same_profiles},
     normal::{Normal, NormalRule},
@@ -206,12 +206,12 @@ impl Atomic {
     /// True when each right operand by itself makes the comparison true.
     fn offers_alternatives(&self) -> bool {
         match &self.test {
-            Ok(Test::Time { order, .. }) => *order == Order::In,
+            Ok(Test::Time { order, .. } | Test::Used { order, .. } | Test::Amount { order, .. }) => *order == Order::In,
             Ok(Test::Purpose { relation, .. } | Test::Recipient { relation, .. } | Test::Category { relation, .. }) => {
                 *relation == Relation::AnyOf
             }
-            Ok(Test::Membership { holding, .. }) => *holding == Holding::Any,
-            Ok(Test::Consent { .. }) | Err(_) => false,
+            Ok(Test::Held { holding, .. }) => *holding == Holding::Any,
+            Ok(Test::Consent { .. } | Test::Flag { .. } | Test::Since { .. } | Test::Event { .. }) | Err(_) => false,
         }
     }
 
@@ -222,9 +222,15 @@ impl Atomic {
             .filter_map(|place| self.right.get(*place))
             .cloned()
             .collect();
-        understand(&self.pointer, &self.left, self.claim.as_deref(), &self.operator, &right)
-            .ok()
-            .filter(|_| !right.is_empty())
+        let written = Comparison {
+            pointer: &self.pointer,
+            left: &self.left,
+            claim: self.claim.as_deref(),
+            operator: &self.operator,
+            right: &right,
+            unit: self.unit.as_deref(),
+        };
+        understand(&written).ok().filter(|_| !right.is_empty())
     }
 }
 

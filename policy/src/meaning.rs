@@ -1,21 +1,42 @@
-//! What one comparison means: the table of operators that each left operand allows, and the typed test that results.
-//! A comparison that is not understood here never reaches a decision. Truth values live in `truth`.
+//! What one comparison means: the operators that the profile allows each left operand, and the typed test that results. A comparison that is
+//! not understood here never reaches a decision. Values are read in `values`; truth values live in `truth`.
+
+mod values;
 
 use crate::{
+    facts::Request,
     model::{Term, Value},
+    odrl::Decimal,
     reason::{Code, Reason, quoted},
     timestamp::Timestamp,
-    vocabulary::{Category, LeftOperand, Operator, XSD, canonical_name, is_consent_given},
+    vocabulary::{Category, LeftOperand, Operator, canonical_name},
 };
 use std::collections::BTreeSet;
-
-const DAY_MILLIS: i64 = 86_400_000;
 
 /// A comparison that is understood: its operator and its right operands, typed by the left operand.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Test {
     /// On the clock.
     Time { order: Order, spans: Vec<Span> },
+    /// On the clock, counted from the agreement or from the transfer before.
+    Since {
+        operand: LeftOperand,
+        order: Order,
+        length: Length,
+    },
+    /// On what is used up: the number of transfers, or milliseconds of open streams.
+    Used {
+        meter: Meter,
+        order: Order,
+        spans: Vec<Span>,
+    },
+    /// On an amount; the unit must be the same.
+    Amount {
+        operand: LeftOperand,
+        order: Order,
+        numbers: BTreeSet<Decimal>,
+        unit: Option<String>,
+    },
     /// On the purpose of the use, by canonical name.
     Purpose {
         relation: Relation,
@@ -33,23 +54,67 @@ pub(crate) enum Test {
         relation: Relation,
         members: BTreeSet<Category>,
     },
-    /// On a verified claim about the consumer's membership. A claim may have several values.
-    Membership {
-        claim: String,
+    /// On whether the learner is a minor, or a guardian has consented.
+    Flag { operand: LeftOperand, set: bool },
+    /// On names that the consumer, the dataset or the transfer has. It may have several.
+    Held {
+        what: Held,
         holding: Holding,
         values: BTreeSet<String>,
     },
+    /// On where the use stands beside an event.
+    Event { order: Order, name: String },
 }
 
-/// A value on the clock in milliseconds since 1970: `[start, end)`. An instant is one millisecond long, an `xsd:date` a
-/// day, so that `eq` on a date means "falls in it" (policy.md §1.5).
+/// What is used up while an agreement is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Meter {
+    Transfers,
+    OpenTime,
+}
+
+/// What has the names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Held {
+    /// A verified claim, by its key in [`crate::Claims`].
+    Claim(String),
+    /// An operand of the transfer.
+    Named(LeftOperand),
+}
+
+/// A value on a line of whole numbers: `[start, end)`. On the clock, milliseconds since 1970: an instant is one millisecond long, an `xsd:date`
+/// a day, so that `eq` on a date means "falls in it" (policy.md §1.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span {
     pub(crate) start: i64,
     pub(crate) end: i64,
 }
 
-/// Comparisons on the clock.
+impl Span {
+    pub(crate) const fn at(start: i64) -> Self {
+        Self {
+            start,
+            end: start.saturating_add(1),
+        }
+    }
+}
+
+/// A length of time on the calendar: months first, then the rest. Never negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Length {
+    pub(crate) months: u32,
+    pub(crate) millis: i64,
+}
+
+impl Length {
+    /// The instant that lies this far after `from`.
+    pub(crate) fn after(self, from: Timestamp) -> i64 {
+        let millis = from.plus_months(self.months).millis().saturating_add(self.millis);
+        Timestamp::from_millis(millis).millis()
+    }
+}
+
+/// Comparisons on a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Order {
     Before,
@@ -80,28 +145,37 @@ pub(crate) enum Holding {
     All,
     /// None of them is among the claim's: `neq`, `isNoneOf`.
     None,
+    /// One of the claim's is one of them or below one of them: `isA`, `isPartOf`.
+    Below,
+}
+
+/// A comparison as it was written, before it is understood.
+pub(crate) struct Comparison<'a> {
+    pub(crate) pointer: &'a str,
+    pub(crate) left: &'a Term<LeftOperand>,
+    pub(crate) claim: Option<&'a str>,
+    pub(crate) operator: &'a Term<Operator>,
+    pub(crate) right: &'a [Value],
+    pub(crate) unit: Option<&'a str>,
 }
 
 /// Types one comparison, or names every term in it that is not understood.
-pub(crate) fn understand(
-    pointer: &str,
-    left: &Term<LeftOperand>,
-    claim: Option<&str>,
-    operator: &Term<Operator>,
-    right: &[Value],
-) -> Result<Test, Vec<Reason>> {
+pub(crate) fn understand(written: &Comparison<'_>) -> Result<Test, Vec<Reason>> {
     let mut unknown = Vec::new();
-    if let Term::Unknown(text) = left {
-        let text = format!("the left operand {} is not understood", quoted(text));
-        unknown.push(Reason::new(Code::NotUnderstood, format!("{pointer}/leftOperand"), text));
+    let mut name = |what: &str, member: &str, text: &str| {
+        let text = format!("the {what} {} is not understood", quoted(text));
+        let pointer = format!("{}/{member}", written.pointer);
+        unknown.push(Reason::new(Code::NotUnderstood, pointer, text));
+    };
+    if let Term::Unknown(text) = written.left {
+        name("left operand", "leftOperand", text);
     }
-    if let Term::Unknown(text) = operator {
-        let text = format!("the operator {} is not understood", quoted(text));
-        unknown.push(Reason::new(Code::NotUnderstood, format!("{pointer}/operator"), text));
+    if let Term::Unknown(text) = written.operator {
+        name("operator", "operator", text);
     }
-    match (left, operator) {
-        (Term::Known(left), Term::Known(operator)) => {
-            typed(*left, claim, *operator, right).map_err(|fault| vec![fault.at(pointer, *left, *operator)])
+    match (written.left.known(), written.operator.known()) {
+        (Some(left), Some(operator)) => {
+            typed(left, operator, written).map_err(|fault| vec![fault.at(written.pointer, left, operator)])
         }
         _ => Err(unknown),
     }
@@ -132,58 +206,93 @@ impl Fault {
     }
 }
 
-fn typed(left: LeftOperand, claim: Option<&str>, operator: Operator, right: &[Value]) -> Result<Test, Fault> {
+fn typed(left: LeftOperand, operator: Operator, written: &Comparison<'_>) -> Result<Test, Fault> {
+    if !left.operand().operators.contains(&operator) {
+        return Err(Fault::Operator);
+    }
+    let right = written.right;
+    if !takes_set(operator) && right.len() != 1 {
+        return Err(Fault::OneValue);
+    }
+    let order = || order(operator).ok_or(Fault::Operator);
+    let relation = || relation(operator).ok_or(Fault::Operator);
     match left {
-        LeftOperand::DateTime => {
-            let order = order(operator).ok_or(Fault::Operator)?;
-            single_unless_set(operator, right)?;
-            Ok(Test::Time {
-                order,
-                spans: right.iter().map(span).collect::<Result<_, _>>()?,
-            })
-        }
-        LeftOperand::Purpose => {
-            let relation = match operator {
-                Operator::IsA => Relation::Below,
-                other => membership(other).ok_or(Fault::Operator)?,
+        LeftOperand::DateTime => Ok(Test::Time {
+            order: order()?,
+            spans: all(right, values::span)?,
+        }),
+        LeftOperand::ElapsedTime | LeftOperand::DelayPeriod | LeftOperand::TimeInterval => Ok(Test::Since {
+            operand: left,
+            order: since(left, operator).ok_or(Fault::Operator)?,
+            length: one(right, values::length)?,
+        }),
+        LeftOperand::MeteredTime => Ok(Test::Used {
+            meter: Meter::OpenTime,
+            order: since(left, operator).ok_or(Fault::Operator)?,
+            spans: all(right, values::stretch)?,
+        }),
+        LeftOperand::Count => Ok(Test::Used {
+            meter: Meter::Transfers,
+            order: order()?,
+            spans: all(right, values::count)?,
+        }),
+        LeftOperand::PayAmount | LeftOperand::MinGroupSize => Ok(Test::Amount {
+            operand: left,
+            order: order()?,
+            numbers: all(right, values::number)?,
+            unit: written.unit.map(canonical_name),
+        }),
+        LeftOperand::Purpose => Ok(Test::Purpose {
+            relation: relation()?,
+            names: all(right, |value| values::name(value).map(canonical_name))?,
+        }),
+        LeftOperand::Recipient => Ok(Test::Recipient {
+            relation: relation()?,
+            names: all(right, |value| values::name(value).map(str::to_owned))?,
+        }),
+        LeftOperand::DataCategory => Ok(Test::Category {
+            relation: relation()?,
+            members: all(right, values::category)?,
+        }),
+        LeftOperand::Consent => one(right, values::given).map(|()| Test::Consent {
+            given: operator == Operator::Eq,
+        }),
+        LeftOperand::Minor | LeftOperand::GuardianConsent => Ok(Test::Flag {
+            operand: left,
+            set: one(right, values::boolean)? == (operator == Operator::Eq),
+        }),
+        LeftOperand::Event => Ok(Test::Event {
+            order: order()?,
+            name: one(right, |value| values::name(value).map(canonical_name))?,
+        }),
+        LeftOperand::Membership | LeftOperand::Credential => {
+            let claim = written.claim.unwrap_or_default();
+            let key = match left {
+                LeftOperand::Membership => claim.to_owned(),
+                _ => format!("{left}.{claim}"),
             };
-            single_unless_set(operator, right)?;
-            let names = right
-                .iter()
-                .map(|value| name(value).map(canonical_name))
-                .collect::<Result<_, _>>()?;
-            Ok(Test::Purpose { relation, names })
-        }
-        LeftOperand::Recipient => {
-            let relation = membership(operator).ok_or(Fault::Operator)?;
-            single_unless_set(operator, right)?;
-            let names = right
-                .iter()
-                .map(|value| name(value).map(str::to_owned))
-                .collect::<Result<_, _>>()?;
-            Ok(Test::Recipient { relation, names })
-        }
-        LeftOperand::DataCategory => {
-            let relation = membership(operator).ok_or(Fault::Operator)?;
-            single_unless_set(operator, right)?;
-            Ok(Test::Category {
-                relation,
-                members: right.iter().map(category).collect::<Result<_, _>>()?,
+            Ok(Test::Held {
+                what: Held::Claim(key),
+                holding: holding(operator).ok_or(Fault::Operator)?,
+                values: all(right, |value| values::name(value).map(str::to_owned))?,
             })
         }
-        LeftOperand::Consent => consent(operator, right),
-        LeftOperand::Membership => {
-            let holding = holding(operator).ok_or(Fault::Operator)?;
-            if matches!(operator, Operator::Eq | Operator::Neq) && right.len() != 1 {
-                return Err(Fault::OneValue);
-            }
-            let values = right
-                .iter()
-                .map(|value| name(value).map(str::to_owned))
-                .collect::<Result<_, _>>()?;
-            let claim = claim.unwrap_or_default().to_owned();
-            Ok(Test::Membership { claim, holding, values })
-        }
+        named => Ok(Test::Held {
+            what: Held::Named(named),
+            holding: holding(operator).ok_or(Fault::Operator)?,
+            values: all(right, |value| values::name(value).map(canonical_name))?,
+        }),
+    }
+}
+
+fn all<T, C: FromIterator<T>>(right: &[Value], read: impl FnMut(&Value) -> Result<T, Fault>) -> Result<C, Fault> {
+    right.iter().map(read).collect()
+}
+
+fn one<T>(right: &[Value], read: impl FnOnce(&Value) -> Result<T, Fault>) -> Result<T, Fault> {
+    match right {
+        [value] => read(value),
+        _ => Err(Fault::OneValue),
     }
 }
 
@@ -199,16 +308,29 @@ fn order(operator: Operator) -> Option<Order> {
     }
 }
 
-fn membership(operator: Operator) -> Option<Relation> {
+/// A length of time is hardly ever met to the millisecond. The profile reads `eq` as what policies mean by it: use within the time, or use
+/// once the time has passed.
+fn since(left: LeftOperand, operator: Operator) -> Option<Order> {
+    let waits = matches!(left, LeftOperand::DelayPeriod | LeftOperand::TimeInterval);
+    match operator {
+        Operator::Eq if waits => Some(Order::AfterOrIn),
+        Operator::Eq => Some(Order::BeforeOrIn),
+        Operator::Neq if waits => Some(Order::Before),
+        Operator::Neq => Some(Order::After),
+        other => order(other).filter(|order| !matches!(order, Order::In | Order::NotIn)),
+    }
+}
+
+fn relation(operator: Operator) -> Option<Relation> {
     match operator {
         Operator::Eq | Operator::IsAnyOf => Some(Relation::AnyOf),
         Operator::Neq | Operator::IsNoneOf => Some(Relation::NoneOf),
+        Operator::IsA => Some(Relation::Below),
         Operator::Lt
         | Operator::Lteq
         | Operator::Gt
         | Operator::Gteq
         | Operator::IsAllOf
-        | Operator::IsA
         | Operator::HasPart
         | Operator::IsPartOf => None,
     }
@@ -217,128 +339,75 @@ fn membership(operator: Operator) -> Option<Relation> {
 fn holding(operator: Operator) -> Option<Holding> {
     match operator {
         Operator::IsAllOf | Operator::HasPart => Some(Holding::All),
-        other => membership(other).map(|relation| match relation {
+        Operator::IsA | Operator::IsPartOf => Some(Holding::Below),
+        other => relation(other).map(|relation| match relation {
             Relation::NoneOf => Holding::None,
             Relation::AnyOf | Relation::Below => Holding::Any,
         }),
     }
 }
 
-/// Every left operand of this cut but the claims of a member has one value, so `eq` with a list would be a comparison of sets that never holds
-/// (policy.md §1.5): the author meant something else.
-fn single_unless_set(operator: Operator, right: &[Value]) -> Result<(), Fault> {
-    let takes_set = matches!(operator, Operator::IsAnyOf | Operator::IsNoneOf | Operator::IsA);
-    if takes_set || right.len() == 1 {
-        Ok(())
-    } else {
-        Err(Fault::OneValue)
-    }
+/// The others compare one value: `eq` with a list would be a comparison of sets that hardly ever holds (policy.md §1.5): the author meant
+/// something else.
+const fn takes_set(operator: Operator) -> bool {
+    matches!(
+        operator,
+        Operator::IsAnyOf
+            | Operator::IsNoneOf
+            | Operator::IsAllOf
+            | Operator::IsA
+            | Operator::IsPartOf
+            | Operator::HasPart
+    )
 }
 
-fn consent(operator: Operator, right: &[Value]) -> Result<Test, Fault> {
-    let given = match operator {
-        Operator::Eq => true,
-        Operator::Neq => false,
-        _ => return Err(Fault::Operator),
-    };
-    let [value] = right else { return Err(Fault::OneValue) };
-    if is_consent_given(name(value)?) {
-        Ok(Test::Consent { given })
-    } else {
-        Err(Fault::Value(format!(
-            "consent can only be compared with \"given\", not with {}",
-            quoted(&value.text)
-        )))
-    }
+/// From when a length of time is counted: `None` when that is not known.
+pub(crate) enum Anchor {
+    At(Timestamp),
+    /// There was no transfer before, so any length of time has passed.
+    Never,
 }
 
-/// The text of a value that names something: a plain string, an IRI, or a typed string.
-fn name(value: &Value) -> Result<&str, Fault> {
-    let datatype = value.datatype.as_deref();
-    let fits = match datatype {
-        None | Some("@id") => true,
-        Some(datatype) => matches!(XSD.local(datatype), Some("string" | "anyURI")),
-    };
-    if !fits {
-        return Err(Fault::Value(format!(
-            "a name is expected, not a value of type {}",
-            quoted(datatype.unwrap_or_default())
-        )));
-    }
-    // Names are compared character by character, so white space around one would make it match nothing.
-    if value.text.is_empty() || value.text.trim() != value.text {
-        return Err(Fault::Value(format!(
-            "a name without white space around it is expected, not {}",
-            quoted(&value.text)
-        )));
-    }
-    Ok(&value.text)
-}
-
-fn category(value: &Value) -> Result<Category, Fault> {
-    let text = name(value)?;
-    Category::read(text).ok_or_else(|| {
-        let known: Vec<&str> = Category::ALL.iter().map(|category| category.name()).collect();
-        Fault::Value(format!(
-            "the data category {} is not known; known are {}",
-            quoted(text),
-            known.join(", ")
-        ))
-    })
-}
-
-/// Reads an `xsd:dateTime` (seconds may be missing, as in the examples of DSP 2025-1) or an `xsd:date`. A time zone is
-/// required: without one the comparison is uncertain by 14 hours either way.
-fn span(value: &Value) -> Result<Span, Fault> {
-    let fault = |wanted: &str| Fault::Value(format!("{wanted} is expected, not {}", quoted(&value.text)));
-    let text = value.text.as_str();
-    match value.datatype.as_deref().map(|datatype| XSD.local(datatype)) {
-        None => instant(text)
-            .or_else(|| day(text))
-            .ok_or_else(|| fault("a date-time or date with a time zone, such as 2026-06-30T22:00:00Z or 2026-06-30Z,")),
-        Some(Some("dateTime" | "dateTimeStamp")) => {
-            instant(text).ok_or_else(|| fault("a date-time with a time zone, such as 2026-06-30T22:00:00Z,"))
+impl Anchor {
+    pub(crate) fn of(operand: LeftOperand, request: &Request) -> Option<Self> {
+        match operand {
+            LeftOperand::TimeInterval => {
+                let last = request.usage?.last_transfer;
+                Some(last.map_or(Self::Never, Self::At))
+            }
+            _ => request.agreed.map(Self::At),
         }
-        Some(Some("date")) => day(text).ok_or_else(|| fault("a date with a time zone, such as 2026-06-30Z,")),
-        Some(_) => Err(fault("a value of type xsd:dateTime or xsd:date")),
     }
-}
-
-fn instant(text: &str) -> Option<Span> {
-    let with_seconds = || {
-        let (head, zone) = text.split_at_checked("2026-06-30T22:00".len())?;
-        zone.starts_with(['Z', '+', '-'])
-            .then(|| format!("{head}:00{zone}"))?
-            .parse::<Timestamp>()
-            .ok()
-    };
-    let start = text.parse::<Timestamp>().ok().or_else(with_seconds)?.millis();
-    Some(Span {
-        start,
-        end: start.saturating_add(1),
-    })
-}
-
-fn day(text: &str) -> Option<Span> {
-    let (date, zone) = text.split_at_checked("2026-06-30".len())?;
-    let start = format!("{date}T00:00:00{zone}").parse::<Timestamp>().ok()?.millis();
-    Some(Span {
-        start,
-        end: start.saturating_add(DAY_MILLIS),
-    })
 }
 
 impl Test {
-    /// The instants at which a test on the clock may change its truth; empty for other tests.
-    pub(crate) fn bounds(&self) -> Vec<i64> {
-        let Self::Time { order, spans } = self else {
-            return Vec::new();
-        };
+    /// The values of a line at which a test on it may change its truth; empty for other tests.
+    fn changes(order: Order, spans: &[Span]) -> Vec<i64> {
         let ends = |span: &Span| match order {
             Order::Before | Order::AfterOrIn => vec![span.start],
             Order::BeforeOrIn | Order::After => vec![span.end],
             Order::In | Order::NotIn => vec![span.start, span.end],
         };
         spans.iter().flat_map(ends).collect()
+    }
+
+    /// The instants at which a test on the clock may change its truth; empty for other tests.
+    pub(crate) fn instants(&self, request: &Request) -> Vec<i64> {
+        match self {
+            Self::Time { order, spans } => Self::changes(*order, spans),
+            Self::Since { operand, order, length } => match Anchor::of(*operand, request) {
+                Some(Anchor::At(from)) => Self::changes(*order, &[Span::at(length.after(from))]),
+                Some(Anchor::Never) | None => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    /// The readings of a meter at which a test on it may change its truth; empty for other tests.
+    pub(crate) fn readings(&self, wanted: Meter) -> Vec<i64> {
+        match self {
+            Self::Used { meter, order, spans } if *meter == wanted => Self::changes(*order, spans),
+            _ => Vec::new(),
+        }
     }
 }

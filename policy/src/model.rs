@@ -61,10 +61,11 @@ pub struct Value {
 pub struct Atomic {
     pub(crate) pointer: String,
     pub(crate) left: Term<LeftOperand>,
-    /// Which claim about a member the left operand names.
+    /// Which claim the left operand names.
     pub(crate) claim: Option<String>,
     pub(crate) operator: Term<Operator>,
     pub(crate) right: Vec<Value>,
+    pub(crate) unit: Option<String>,
     pub(crate) test: Result<Test, Vec<Reason>>,
 }
 
@@ -82,6 +83,11 @@ impl Atomic {
     /// With what.
     pub fn right(&self) -> &[Value] {
         &self.right
+    }
+
+    /// The unit of an amount.
+    pub fn unit(&self) -> Option<&str> {
+        self.unit.as_deref()
     }
 
     /// The left operand as it is named to people, with its claim.
@@ -160,8 +166,12 @@ impl fmt::Display for Atomic {
         write!(f, "{} {} ", self.left_name(), self.operator)?;
         let texts: Vec<&str> = self.right.iter().map(|value| value.text.as_str()).collect();
         match texts.as_slice() {
-            [one] => f.write_str(one),
-            many => write!(f, "[{}]", many.join(", ")),
+            [one] => f.write_str(one)?,
+            many => write!(f, "[{}]", many.join(", "))?,
+        }
+        match &self.unit {
+            Some(unit) => write!(f, " {unit}"),
+            None => Ok(()),
         }
     }
 }
@@ -187,6 +197,8 @@ pub struct Duty {
     pub action: Term<Action>,
     /// When it must be done; all of them.
     pub constraints: Vec<Constraint>,
+    /// What must be done as well when it was not (ODRL 2.2 §2.6.6); a consequence has none itself.
+    pub consequences: Vec<Self>,
 }
 
 /// A permission or a prohibition.
@@ -200,6 +212,8 @@ pub struct Rule {
     pub constraints: Vec<Constraint>,
     /// Conditions of a permission; always empty in a prohibition.
     pub duties: Vec<Duty>,
+    /// What must be done when a prohibition was violated (ODRL 2.2 §2.6.7); always empty in a permission. A remedy has no consequences.
+    pub remedies: Vec<Duty>,
 }
 
 /// A parsed policy. Only [`Policy::parse`] makes one, so its shape can be relied upon.

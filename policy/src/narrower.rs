@@ -175,6 +175,7 @@ fn prohibits(own: &Rule, offered: &Rule) -> bool {
             .constraints
             .iter()
             .all(|constraint| premises.imply(&Normal::from(constraint)))
+        && lacking(&offered.remedies, &own.remedies).is_none()
 }
 
 fn normals(constraints: &[Constraint]) -> Vec<Normal> {

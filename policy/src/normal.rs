@@ -2,7 +2,7 @@
 //! with what is decided by its users, `compare`, `narrower` and `intersect`.
 
 use crate::{
-    meaning::Test,
+    meaning::{Span, Test},
     model::{Atomic, Connective, Constraint, Duty, Rule, Value},
 };
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ pub(crate) enum Normal {
     /// A comparison that is understood.
     Test(Test),
     /// Not understood: the same only if written the same.
-    Verbatim(String, String, Vec<Value>),
+    Verbatim(String, String, Vec<Value>, Option<String>),
     Logical(Connective, Vec<Self>),
 }
 
@@ -22,6 +22,7 @@ pub(crate) enum Normal {
 pub(crate) struct NormalRule {
     pub(crate) action: String,
     pub(crate) constraints: BTreeSet<Normal>,
+    /// Duties of a permission, remedies of a prohibition, consequences of a duty.
     pub(crate) duties: BTreeSet<Self>,
 }
 
@@ -30,7 +31,7 @@ impl From<&Rule> for NormalRule {
         Self {
             action: rule.action.to_string(),
             constraints: rule.constraints.iter().map(Normal::from).collect(),
-            duties: rule.duties.iter().map(Self::from).collect(),
+            duties: rule.duties.iter().chain(&rule.remedies).map(Self::from).collect(),
         }
     }
 }
@@ -40,7 +41,7 @@ impl From<&Duty> for NormalRule {
         Self {
             action: duty.action.to_string(),
             constraints: duty.constraints.iter().map(Normal::from).collect(),
-            duties: BTreeSet::new(),
+            duties: duty.consequences.iter().map(Self::from).collect(),
         }
     }
 }
@@ -68,7 +69,12 @@ impl From<&Atomic> for Normal {
     fn from(atomic: &Atomic) -> Self {
         match &atomic.test {
             Ok(test) => Self::from(test.clone()),
-            Err(_) => Self::Verbatim(atomic.left_name(), atomic.operator.to_string(), atomic.right.clone()),
+            Err(_) => Self::Verbatim(
+                atomic.left_name(),
+                atomic.operator.to_string(),
+                atomic.right.clone(),
+                atomic.unit.clone(),
+            ),
         }
     }
 }
@@ -76,12 +82,22 @@ impl From<&Atomic> for Normal {
 impl From<Test> for Normal {
     fn from(test: Test) -> Self {
         match test {
-            Test::Time { order, mut spans } => {
-                spans.sort_unstable();
-                spans.dedup();
-                Self::Test(Test::Time { order, spans })
-            }
+            Test::Time { order, spans } => Self::Test(Test::Time {
+                order,
+                spans: once_each(spans),
+            }),
+            Test::Used { meter, order, spans } => Self::Test(Test::Used {
+                meter,
+                order,
+                spans: once_each(spans),
+            }),
             other => Self::Test(other),
         }
     }
+}
+
+fn once_each(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_unstable();
+    spans.dedup();
+    spans
 }

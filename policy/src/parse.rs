@@ -7,14 +7,15 @@
 //! - A member that this module does not know is refused at every level, because whatever it says would be ignored. The
 //!   exception is prose at the top of the policy (`dct:title`, `rdfs:label` and the like), and `@context`: terms are read
 //!   by their names, as the DSP JSON schemas do, never through a context supplied by a peer.
-//! - What ODRL defines and DSP leaves out (`inheritFrom`, `refinement`, `remedy`, `consequence`, `unit`, a target on a
-//!   rule, ...) is refused by name. `conflict` may only say `prohibit`, which is how this crate always decides.
+//! - What ODRL defines and DSP leaves out (`inheritFrom`, `refinement`, a target on a rule, ...) is refused by name, except where it is
+//!   understood: the `consequence` of a duty and the `remedy` of a prohibition (neither may have a consequence itself, ODRL 2.2 §2.6.6 and
+//!   §2.6.7), and the `unit` of an amount. `conflict` may only say `prohibit`, which is how this crate always decides.
 
 use crate::{
-    meaning::understand,
+    meaning::{Comparison, understand},
     model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value},
     reason::quoted,
-    vocabulary::{Action, LeftOperand, Namespace, ODRL, Operator, XSD, membership_claim},
+    vocabulary::{Action, LeftOperand, Namespace, ODRL, Operator, ValueType, XSD},
 };
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -49,7 +50,10 @@ const POLICY_MEMBERS: &[&str] = &[
     "prohibition",
     "obligation",
 ];
-const RULE_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint"];
+/// Of a consequence or a remedy.
+const LAST_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint"];
+const DUTY_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint", "consequence"];
+const PROHIBITION_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint", "remedy"];
 const PERMISSION_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint", "duty"];
 const CONSTRAINT_MEMBERS: &[&str] = &[
     "@type",
@@ -58,6 +62,7 @@ const CONSTRAINT_MEMBERS: &[&str] = &[
     "leftOperand",
     "operator",
     "rightOperand",
+    "unit",
     "and",
     "or",
     "xone",
@@ -306,8 +311,8 @@ impl Reader {
             assignee: owned("assignee")?,
             timestamp: owned("timestamp")?,
             permissions: self.rules(&members, "permission", PERMISSION_MEMBERS, &["Permission", "Rule"])?,
-            prohibitions: self.rules(&members, "prohibition", RULE_MEMBERS, &["Prohibition", "Rule"])?,
-            obligations: self.duties(&members, "obligation")?,
+            prohibitions: self.rules(&members, "prohibition", PROHIBITION_MEMBERS, &["Prohibition", "Rule"])?,
+            obligations: self.duties(&members, "obligation", DUTY_MEMBERS)?,
         };
         if policy.permissions.is_empty() && policy.prohibitions.is_empty() {
             return malformed("", "a policy needs a permission or a prohibition (DSP 2025-1)");
@@ -325,23 +330,30 @@ impl Reader {
             rules.push(Rule {
                 action: action(&rule)?,
                 constraints: self.constraints(&rule, "constraint", 0)?,
-                duties: self.duties(&rule, "duty")?,
+                duties: self.duties(&rule, "duty", DUTY_MEMBERS)?,
+                remedies: self.duties(&rule, "remedy", LAST_MEMBERS)?,
                 pointer,
             });
         }
         Ok(rules)
     }
 
-    fn duties(&mut self, members: &Members<'_>, name: &str) -> Result<Vec<Duty>> {
+    fn duties(&mut self, members: &Members<'_>, name: &str, known: &[&str]) -> Result<Vec<Duty>> {
         let mut duties = Vec::new();
         for (value, pointer) in members.many(name) {
             self.count(&pointer)?;
-            let duty = Members::read(value, &pointer, RULE_MEMBERS, "a duty")?;
+            let what = if matches!(name, "remedy" | "consequence") {
+                name
+            } else {
+                "duty"
+            };
+            let duty = Members::read(value, &pointer, known, &format!("a {what}"))?;
             duty.expect_type(&["Duty", "Obligation", "Rule"])?;
             duty.id()?;
             duties.push(Duty {
                 action: action(&duty)?,
                 constraints: self.constraints(&duty, "constraint", 0)?,
+                consequences: self.duties(&duty, "consequence", LAST_MEMBERS)?,
                 pointer,
             });
         }
@@ -364,7 +376,7 @@ impl Reader {
         let members = Members::read(value, &pointer, CONSTRAINT_MEMBERS, "a constraint")?;
         members.expect_type(&["Constraint", "AtomicConstraint", "LogicalConstraint"])?;
         members.id()?;
-        let atomic = ["leftOperand", "operator", "rightOperand"]
+        let atomic = ["leftOperand", "operator", "rightOperand", "unit"]
             .iter()
             .any(|name| members.get(name).is_some());
         let logical: Vec<_> = Connective::ALL
@@ -393,8 +405,10 @@ impl Reader {
 
     fn atomic(&mut self, members: &Members<'_>, pointer: String) -> Result<Constraint> {
         let written = members.required_name("leftOperand")?;
-        let claim = membership_claim(written).map(str::to_owned);
-        let left = term(written, left_operand);
+        let (left, claim) = match LeftOperand::with_claim(written) {
+            Some((known, claim)) => (Term::Known(known), claim.map(str::to_owned)),
+            None => (Term::Unknown(written.to_owned()), None),
+        };
         let operator = term(members.required_name("operator")?, Operator::read);
         let mut right = Vec::new();
         for (value, at) in members.many("rightOperand") {
@@ -404,23 +418,35 @@ impl Reader {
         if right.is_empty() {
             return malformed(&pointer, "rightOperand is missing or empty");
         }
-        let test = understand(&pointer, &left, claim.as_deref(), &operator, &right);
+        let unit = unit(members, &left)?;
+        let test = understand(&Comparison {
+            pointer: &pointer,
+            left: &left,
+            claim: claim.as_deref(),
+            operator: &operator,
+            right: &right,
+            unit: unit.as_deref(),
+        });
         Ok(Constraint::Atomic(Atomic {
             pointer,
             left,
             claim,
             operator,
             right,
+            unit,
             test,
         }))
     }
 }
 
-/// Membership as such is nothing that could be compared: it is always one claim.
-fn left_operand(text: &str) -> Option<LeftOperand> {
-    match membership_claim(text) {
-        Some(_) => Some(LeftOperand::Membership),
-        None => LeftOperand::read(text).filter(|known| *known != LeftOperand::Membership),
+/// Only an amount has a unit.
+fn unit(members: &Members<'_>, left: &Term<LeftOperand>) -> Result<Option<String>> {
+    let amount = |known: LeftOperand| known.operand().values == ValueType::Amount;
+    match members.get("unit") {
+        Some((_, pointer)) if !left.known().is_some_and(amount) => {
+            malformed(pointer, unknown_member("unit", "this constraint"))
+        }
+        _ => Ok(members.name("unit")?.map(str::to_owned)),
     }
 }
 

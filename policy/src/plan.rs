@@ -2,14 +2,19 @@
 //! [`Policy::plan`] and by nothing else; how a plan is applied to records is the data plane's affair.
 
 use crate::{
-    evaluate::{Facts, Stage},
+    evaluate::Stage,
+    facts::{Facts, Moment},
     model::{Constraint, Duty, Policy, Rule},
+    program::Program,
     reason::{Code, Reason},
+    record::RecordFacts,
     residual::Question,
     timestamp::Timestamp,
+    truth::Truth,
     vocabulary::{Action, Category, canonical_name},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::{collections::BTreeSet, time::Duration};
 
 /// A duty, or a prohibition of something that only the consumer can do: written in the policy, understood, and not
 /// enforceable from here. It needs the consumer.
@@ -21,40 +26,55 @@ pub struct Carried {
     pub when: Vec<String>,
     /// JSON pointer of the duty or prohibition.
     pub pointer: String,
+    /// What must be done as well when it was not done: the consequences of a duty, the remedies of a prohibition.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub otherwise: Vec<Self>,
 }
 
 impl Carried {
-    fn new(action: Option<Action>, constraints: &[Constraint], pointer: &str) -> Option<Self> {
+    fn new(action: Option<Action>, constraints: &[Constraint], pointer: &str, otherwise: &[Duty]) -> Option<Self> {
         let mut when: Vec<String> = constraints.iter().map(ToString::to_string).collect();
         when.sort_unstable();
         Some(Self {
             action: action?,
             when,
             pointer: pointer.to_owned(),
+            otherwise: Self::of_duties(otherwise),
         })
     }
 
     /// The duties of a rule or a policy, sorted. Unknown actions were refused by [`Policy::check`].
     pub(crate) fn of_duties(duties: &[Duty]) -> Vec<Self> {
-        let carried = |duty: &Duty| Self::new(duty.action.known(), &duty.constraints, &duty.pointer);
+        let carried = |duty: &Duty| {
+            Self::new(
+                duty.action.known(),
+                &duty.constraints,
+                &duty.pointer,
+                &duty.consequences,
+            )
+        };
         let mut all: Vec<Self> = duties.iter().filter_map(carried).collect();
         all.sort_unstable();
         all
     }
 
     fn of_rule(rule: &Rule) -> Option<Self> {
-        Self::new(rule.action.known(), &rule.constraints, &rule.pointer)
+        Self::new(rule.action.known(), &rule.constraints, &rule.pointer, &rule.remedies)
     }
 
     /// What is said, without where it is said.
-    pub(crate) fn key(&self) -> (Action, &[String]) {
-        (self.action, &self.when)
-    }
-
-    pub(crate) fn key_owned(&self) -> (Action, Vec<String>) {
-        (self.action, self.when.clone())
+    pub(crate) fn said(&self) -> Said {
+        let otherwise = self
+            .otherwise
+            .iter()
+            .map(|one| (one.action, one.when.clone()))
+            .collect();
+        (self.action, self.when.clone(), otherwise)
     }
 }
+
+/// Action, constraints, and what must be done otherwise.
+pub(crate) type Said = (Action, Vec<String>, Vec<(Action, Vec<String>)>);
 
 /// What is left to look at per record. Everything else has been decided, for one policy, recipient and action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,18 +89,39 @@ pub struct Plan {
     /// The purposes to which the policy binds the use, as [`canonical_name`] writes them, sorted. The learner's consent
     /// must cover each of them. Empty means that the policy binds the use to no purpose: see [`Plan::any_purpose`].
     pub purposes: Vec<String>,
-    /// The data categories that may leave, sorted; `None` when the policy does not restrict them.
+    /// The data categories that may leave with the learner's consent, sorted; `None` when the policy does not restrict them. Whether a
+    /// record may leave is for [`Plan::permits`] to say: what the policy ties to minors does not show here.
     pub categories: Option<Vec<String>>,
-    /// True when each record needs the learner's consent because the policy says so.
+    /// True when records of these categories need the learner's consent because the policy says so; of some categories alone, perhaps.
     pub consent_required: bool,
     /// First instant at which the plan holds; `None` when it always did.
     pub valid_from: Option<Timestamp>,
     /// Last millisecond in which the plan holds; `None` when it has no end. After it a new plan may be asked for.
     pub valid_until: Option<Timestamp>,
+    /// How long the streams of the agreement may still be open, all together, from the usage on that the plan was made with; `None` when the
+    /// policy does not limit it.
+    #[serde(
+        rename = "metered_left_millis",
+        serialize_with = "millis",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub metered_left: Option<Duration>,
+    /// How many transfers may ever be started under this agreement, this one included; `None` when the policy does not limit it. Whoever
+    /// starts one reserves it first, durably, while fewer than this were started before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count_limit: Option<u64>,
     /// Duties of the permissions and obligations of the policy that the consumer has to fulfil.
     pub duties: Vec<Carried>,
     /// Prohibitions of actions that are the consumer's alone, such as `distribute`.
     pub declared: Vec<Carried>,
+    /// What each record is asked.
+    #[serde(skip)]
+    pub(crate) program: Program,
+}
+
+fn millis<S: Serializer>(left: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+        .serialize(serializer)
 }
 
 impl Plan {
@@ -105,6 +146,29 @@ impl Plan {
         self.any_purpose() || self.purposes.contains(&canonical_name(purpose))
     }
 
+    /// Whether a record may leave, for each of the plan's purposes. Permits only what [`Policy::decide`] at [`Stage::Record`] permits for the
+    /// same facts, as long as the plan is open ([`Plan::open_at`]).
+    ///
+    /// # Errors
+    /// `CNS-01` when consent would help, `CNS-09` when a guardian's would, `CST-02` when a fact is missing, otherwise `CST-01`.
+    pub fn permits(&self, record: &RecordFacts) -> Result<(), Code> {
+        if self.program.permits(record) {
+            Ok(())
+        } else {
+            Err(self.program.why_not(record))
+        }
+    }
+
+    /// The same, worked out operation by operation instead of looked up: what the answers were made from, for whoever checks or measures.
+    pub fn permits_by_operations(&self, record: &RecordFacts) -> bool {
+        self.program.run(record) == Truth::True
+    }
+
+    /// How many operations the plan holds; at most 256.
+    pub fn operations(&self) -> usize {
+        self.program.len()
+    }
+
     /// Whether the plan holds at `now`. To be asked at least once per batch, and by a timer at [`Plan::valid_until`].
     ///
     /// # Errors
@@ -127,23 +191,23 @@ impl Plan {
 }
 
 impl Policy {
-    /// Folds everything known at the start of a transfer. Looks at `now`, `recipient`, `claims` and `action` only. The plan never
+    /// Folds everything known at the start of a transfer: all facts but those of a record and the purpose. The plan never
     /// permits what [`Policy::decide`] at [`Stage::Record`] would refuse.
     ///
     /// # Errors
     /// Whatever [`Policy::decide`] at [`Stage::Transfer`] refuses, for the same reasons; and `POL-08` when the condition
-    /// that remains ties purpose, category and consent together, so that no plan can hold it.
+    /// that remains differs from purpose to purpose, or is too long, so that no plan can hold it.
     pub fn plan(&self, facts: &Facts) -> Result<Plan, Vec<Reason>> {
         self.check(Stage::Transfer)?;
         self.right_party(Stage::Transfer, facts)?;
-        let question = Question::new(self, facts.action)?;
-        let now = facts.now.millis();
-        let residual = question.residual(now, facts.consumer())?;
-        let (valid_from, valid_until) = question.window(now, facts.consumer(), &residual);
+        let question = Question::new(self, facts, Stage::Transfer)?;
+        let (moment, consumer) = (Moment::of(facts), facts.consumer(Stage::Transfer));
+        let residual = question.residual(moment, consumer)?;
+        let window = question.window(moment, consumer, &residual);
         let mut duties = residual.duties;
         duties.extend(Carried::of_duties(&self.obligations));
         let declared = self.prohibitions.iter().filter(|rule| !rule.forbids(facts.action));
-        let names = |categories: std::collections::BTreeSet<Category>| {
+        let names = |categories: BTreeSet<Category>| {
             categories
                 .into_iter()
                 .map(|category| category.name().to_owned())
@@ -156,10 +220,13 @@ impl Policy {
             purposes: residual.purposes.into_iter().flatten().collect(),
             categories: residual.categories.map(names),
             consent_required: residual.consent_required,
-            valid_from,
-            valid_until,
+            valid_from: window.from,
+            valid_until: window.until,
+            metered_left: window.metered_left,
+            count_limit: window.last_transfer,
             duties,
             declared: declared.filter_map(Carried::of_rule).collect(),
+            program: residual.program,
         })
     }
 }

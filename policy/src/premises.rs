@@ -4,10 +4,10 @@
 
 use crate::{
     instants::Instants,
-    meaning::{Holding, Relation, Test},
+    meaning::{Held, Holding, Length, Meter, Order, Relation, Test},
     model::Connective,
     normal::Normal,
-    vocabulary::Category,
+    vocabulary::{Category, LeftOperand},
 };
 use std::collections::BTreeSet;
 
@@ -20,6 +20,8 @@ pub(crate) struct Premises<'a> {
     recipient: Option<Names<'a>>,
     category: Option<BTreeSet<Category>>,
     consent: Option<BTreeSet<bool>>,
+    transfers: Option<Instants>,
+    open_time: Option<Instants>,
     /// The alternatives of each `or`.
     choices: Vec<Vec<Self>>,
 }
@@ -126,8 +128,15 @@ impl<'a> Premises<'a> {
                     &one & &two
                 });
             }
-            // Each stands by itself: a claim with several values is not narrowed by what is said about one of them.
-            Test::Membership { .. } => {}
+            Test::Used { meter, order, spans } => {
+                let said = match meter {
+                    Meter::Transfers => &mut self.transfers,
+                    Meter::OpenTime => &mut self.open_time,
+                };
+                narrow(said, Instants::of(*order, spans), |one, two| one.and(&two));
+            }
+            // Each stands by itself: names of which there may be several are not narrowed by what is said about one of them.
+            Test::Held { .. } | Test::Since { .. } | Test::Amount { .. } | Test::Flag { .. } | Test::Event { .. } => {}
             Test::Consent { given } => {
                 narrow(&mut self.consent, BTreeSet::from([*given]), |one, two| &one & &two);
             }
@@ -180,19 +189,74 @@ impl<'a> Premises<'a> {
                 self.category.as_ref().is_some_and(|members| members.is_subset(&wanted))
             }
             Test::Consent { given } => self.consent.as_ref().is_some_and(|said| !said.contains(&!given)),
-            Test::Membership { claim, holding, values } => self.say_held(claim, *holding, values),
+            Test::Used { meter, order, spans } => {
+                let wanted = Instants::of(*order, spans);
+                self.used(*meter).is_some_and(|said| said.within(&wanted))
+            }
+            Test::Held { what, holding, values } => self.say_held(what, *holding, values),
+            Test::Since { operand, order, length } => self.say_since(*operand, *order, *length),
+            Test::Amount { .. } => self.say_amount(wanted),
+            // Only the same says the same, and that was looked for among what is stated.
+            Test::Flag { .. } | Test::Event { .. } => false,
         }
     }
 
     /// One of few values is one of more; whoever holds all or none of many holds all or none of fewer.
-    fn say_held(&self, wanted: &str, how: Holding, more: &BTreeSet<String>) -> bool {
+    fn say_held(&self, wanted: &Held, how: Holding, more: &BTreeSet<String>) -> bool {
         self.stated.iter().any(|stated| match stated {
-            Normal::Test(Test::Membership { claim, holding, values }) if claim == wanted && *holding == how => {
-                match how {
-                    Holding::Any => values.is_subset(more),
-                    Holding::All | Holding::None => more.is_subset(values),
-                }
+            Normal::Test(Test::Held { what, holding, values }) if what == wanted && *holding == how => match how {
+                Holding::Any | Holding::Below => values.is_subset(more),
+                Holding::All | Holding::None => more.is_subset(values),
+            },
+            _ => false,
+        })
+    }
+
+    fn used(&self, meter: Meter) -> Option<&Instants> {
+        match meter {
+            Meter::Transfers => self.transfers.as_ref(),
+            Meter::OpenTime => self.open_time.as_ref(),
+        }
+    }
+
+    /// Within a shorter time is within a longer one; after a longer one, after a shorter one. Months and the rest are not converted.
+    fn say_since(&self, wanted: LeftOperand, how: Order, limit: Length) -> bool {
+        self.stated.iter().any(|stated| match stated {
+            Normal::Test(Test::Since { operand, order, length }) if *operand == wanted && *order == how => {
+                let (shorter, longer) = match how {
+                    Order::Before | Order::BeforeOrIn => (*length, limit),
+                    Order::After | Order::AfterOrIn => (limit, *length),
+                    Order::In | Order::NotIn => return false,
+                };
+                shorter.months <= longer.months && shorter.millis <= longer.millis
             }
+            _ => false,
+        })
+    }
+
+    /// At most less is at most more; at least more is at least less, in the same unit.
+    fn say_amount(&self, wanted: &Test) -> bool {
+        let Test::Amount {
+            operand: wanted,
+            order: how,
+            numbers: limit,
+            unit: currency,
+        } = wanted
+        else {
+            return false;
+        };
+        self.stated.iter().any(|stated| match stated {
+            Normal::Test(Test::Amount {
+                operand,
+                order,
+                numbers,
+                unit,
+            }) if operand == wanted && order == how && unit == currency => match how {
+                Order::Before | Order::BeforeOrIn => numbers.last() <= limit.last(),
+                Order::After | Order::AfterOrIn => numbers.first() >= limit.first(),
+                Order::In => numbers.is_subset(limit),
+                Order::NotIn => limit.is_subset(numbers),
+            },
             _ => false,
         })
     }
@@ -224,7 +288,14 @@ impl<'a> Premises<'a> {
             (Some(one), Some(two)) => !one.is_disjoint(two),
             _ => true,
         };
-        time && category && overlap(&self.purpose, &both.purpose) && overlap(&self.recipient, &both.recipient)
+        let used = match test {
+            Test::Used { meter, .. } => match (self.used(*meter), both.used(*meter)) {
+                (Some(one), Some(two)) => !one.and(two).is_empty(),
+                _ => true,
+            },
+            _ => true,
+        };
+        time && used && category && overlap(&self.purpose, &both.purpose) && overlap(&self.recipient, &both.recipient)
     }
 
     /// The left operand for which the premises leave no value.
@@ -232,6 +303,11 @@ impl<'a> Premises<'a> {
         let none = |names: &Option<Names<'_>>| matches!(names, Some(Names::Only(names)) if names.is_empty());
         [
             (self.time.as_ref().is_some_and(Instants::is_empty), "time"),
+            (
+                self.transfers.as_ref().is_some_and(Instants::is_empty),
+                "number of transfers",
+            ),
+            (self.open_time.as_ref().is_some_and(Instants::is_empty), "time of use"),
             (none(&self.purpose), "purpose"),
             (none(&self.recipient), "recipient"),
             (self.category.as_ref().is_some_and(BTreeSet::is_empty), "data category"),

@@ -227,8 +227,10 @@ proptest! {
         let record = Facts { action: start.action, claims: start.claims.clone(), ..record };
         let (Some(purpose), Some(category), Some(consent)) = (&record.purpose, record.category, record.consent) else { return Ok(()) };
         for now in [start.now, record.now].into_iter().chain(plan.valid_from).chain(plan.valid_until) {
-            let open = plan.open_at(now).is_ok() && plan.allows_purpose(purpose) && plan.allows_category(category.name());
-            if open && (consent || !plan.consent_required) {
+            let open = plan.open_at(now).is_ok() && plan.allows_purpose(purpose);
+            let by_parts = plan.allows_category(category.name()) && (consent || !plan.consent_required);
+            prop_assert!(!by_parts || plan.permits(&record.record()).is_ok() || record.minor.is_none(), "{plan:?}");
+            if open && plan.permits(&record.record()).is_ok() {
                 let decision = policy.decide(Stage::Record, &Facts { now, ..record.clone() });
                 prop_assert!(decision.permits(), "{plan:?} {decision:?}");
             }
@@ -243,7 +245,7 @@ proptest! {
         else { return Ok(()) };
         if policy.decide(Stage::Record, &record).permits() {
             prop_assert!(plan.open_at(record.now).is_ok() && plan.allows_purpose(purpose));
-            prop_assert!(plan.allows_category(category.name()) && (consent || !plan.consent_required));
+            prop_assert_eq!(plan.permits(&record.record()), Ok(()));
         }
     }
 

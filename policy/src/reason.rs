@@ -1,12 +1,65 @@
-//! Why something was refused: one table of stable codes, and the reason that carries one. Nothing here decides.
+//! Why something was refused: one table of stable codes, who can mend each, and its text in French and English; and the reason that carries
+//! one. Nothing here decides.
 
 use crate::parse::Malformed;
 use serde::{Serialize, Serializer};
 use std::fmt;
 
+/// A language in which something is told to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Language {
+    /// French; where nothing else is asked for.
+    #[default]
+    French,
+    /// English.
+    English,
+}
+
+impl Language {
+    /// The tag of BCP 47: `fr` or `en`.
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::French => "fr",
+            Self::English => "en",
+        }
+    }
+
+    /// Reads `fr` or `en`, with or without a region.
+    pub fn read(tag: &str) -> Option<Self> {
+        match tag.split('-').next()? {
+            "fr" => Some(Self::French),
+            "en" => Some(Self::English),
+            _ => None,
+        }
+    }
+
+    /// The text in this language.
+    pub const fn say<'a>(self, french: &'a str, english: &'a str) -> &'a str {
+        match self {
+            Self::French => french,
+            Self::English => english,
+        }
+    }
+}
+
+/// Who can make a refusal go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fix {
+    /// The person whom the record is about, by a consent.
+    Learner,
+    /// Whoever asks for the data.
+    Consumer,
+    /// Whoever holds the data.
+    Provider,
+    /// Nobody: it is over, or it is meant to be so.
+    Nobody,
+}
+
 macro_rules! codes {
-    ($($variant:ident = $code:literal $meaning:literal),+ $(,)?) => {
-        /// A stable, documented refusal code. A code is never reused for another meaning.
+    ($($variant:ident = $code:literal $fix:ident $meaning:literal / $french:literal),+ $(,)?) => {
+        /// A stable, documented refusal code. A code is never reused for another meaning. `POL` is about the policy, `CST` about a
+        /// constraint, `DUT` about a duty, `CNS` about a learner's consent, `AGG` about an aggregate, `SYS` about this connector.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code { $(#[doc = concat!("`", $code, "`: ", $meaning, ".")] $variant),+ }
 
@@ -21,31 +74,96 @@ macro_rules! codes {
 
             /// What the code means, in one English clause.
             pub const fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => $meaning),+ }
+                self.text(Language::English)
+            }
+
+            /// What the code means, in one clause.
+            pub const fn text(self, language: Language) -> &'static str {
+                match self { $(Self::$variant => language.say($french, $meaning)),+ }
+            }
+
+            /// Who can make the refusal go away.
+            pub const fn fix(self) -> Fix {
+                match self { $(Self::$variant => Fix::$fix),+ }
+            }
+
+            /// Reads a code as it is written in answers and logs.
+            pub fn read(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
             }
         }
     };
 }
 
 codes! {
-    NoPermission = "POL-01" "no permission covers the action",
-    Prohibited = "POL-02" "a prohibition forbids the action, or may do so",
-    Conflict = "POL-03" "the prohibitions leave nothing of what the permissions give",
-    NotUnderstood = "POL-04" "a profile, action, operator or left operand is not understood",
-    OutsideTime = "POL-05" "not in force yet, or expired",
-    Superseded = "POL-06" "replaced by a newer policy (reserved)",
-    Malformed = "POL-07" "not a policy in the JSON form of the Dataspace Protocol",
-    NotPlannable = "POL-08" "the condition that remains per record cannot be held by a transfer plan",
-    TooComplex = "POL-09" "too many different values to be decided within the work limit",
-    WrongKind = "POL-10" "only an agreement can be enforced, an offer is a proposal",
-    WrongParty = "POL-11" "the agreement was made with another party",
-    ConstraintFalse = "CST-01" "a constraint does not hold",
-    ConstraintUnknown = "CST-02" "a constraint cannot be judged because a fact is missing",
-    OperatorUnfit = "CST-03" "the operator makes no sense for the left operand",
-    ValueUnfit = "CST-04" "the right operand is not a value of the left operand's type",
-    Unsatisfiable = "CST-05" "no purpose, data category and consent can satisfy the constraints together",
-    DutyBeforehand = "DUT-01" "a duty must be fulfilled before the use, and this connector cannot establish that",
-    DutyNotUnderstood = "DUT-02" "an action that is not supported as a duty",
+    NoPermission = "POL-01" Provider "no permission covers the action"
+        / "aucune permission ne couvre l’action",
+    Prohibited = "POL-02" Nobody "a prohibition forbids the action, or may do so"
+        / "une interdiction exclut l’action, ou pourrait l’exclure",
+    Conflict = "POL-03" Provider "the prohibitions leave nothing of what the permissions give"
+        / "les interdictions ne laissent rien de ce que les permissions accordent",
+    NotUnderstood = "POL-04" Provider "a profile, action, operator or left operand is not understood"
+        / "un profil, une action, un opérateur ou un critère n’est pas compris",
+    OutsideTime = "POL-05" Nobody "not in force yet, or expired"
+        / "pas encore en vigueur, ou expiré",
+    Superseded = "POL-06" Nobody "replaced by a newer policy (reserved)"
+        / "remplacé par une politique plus récente (réservé)",
+    Malformed = "POL-07" Provider "not a policy in the JSON form of the Dataspace Protocol"
+        / "ce n’est pas une politique au format JSON du Dataspace Protocol",
+    NotPlannable = "POL-08" Provider "the condition that remains per record cannot be held by a transfer plan"
+        / "un plan de transfert ne peut pas tenir la condition qui reste à vérifier pour chaque enregistrement",
+    TooComplex = "POL-09" Provider "too many different values to be decided within the work limit"
+        / "trop de valeurs différentes pour décider dans la limite de travail",
+    WrongKind = "POL-10" Provider "only an agreement can be enforced, an offer is a proposal"
+        / "seul un accord s’applique ; une offre n’est qu’une proposition",
+    WrongParty = "POL-11" Consumer "the agreement was made with another party"
+        / "l’accord a été conclu avec une autre partie",
+    ConstraintFalse = "CST-01" Consumer "a constraint does not hold"
+        / "une condition n’est pas remplie",
+    ConstraintUnknown = "CST-02" Consumer "a constraint cannot be judged because a fact is missing"
+        / "une condition ne peut pas être vérifiée : une information manque",
+    OperatorUnfit = "CST-03" Provider "the operator makes no sense for the left operand"
+        / "l’opérateur n’a pas de sens pour ce critère",
+    ValueUnfit = "CST-04" Provider "the right operand is not a value of the left operand's type"
+        / "la valeur comparée n’est pas du type de ce critère",
+    Unsatisfiable = "CST-05" Provider "no purpose, data category and consent can satisfy the constraints together"
+        / "aucune finalité, catégorie de données et aucun consentement ne remplissent ensemble les conditions",
+    DutyBeforehand = "DUT-01" Provider "a duty must be fulfilled before the use, and this connector cannot establish that"
+        / "une obligation doit être remplie avant l’usage, et ce connecteur ne peut pas l’établir",
+    DutyNotUnderstood = "DUT-02" Provider "an action that is not supported as a duty"
+        / "cette action n’est pas prise en charge comme obligation",
+    ConsentNone = "CNS-01" Learner "there is no consent of the learner"
+        / "la personne n’a pas donné de consentement",
+    ConsentRequested = "CNS-02" Learner "consent was asked for and not answered yet"
+        / "le consentement est demandé, et la réponse n’est pas encore donnée",
+    ConsentRefused = "CNS-03" Learner "the learner refused consent"
+        / "la personne a refusé son consentement",
+    ConsentWithdrawn = "CNS-04" Learner "the learner withdrew the consent"
+        / "la personne a retiré son consentement",
+    ConsentExpired = "CNS-05" Learner "the consent has expired"
+        / "le consentement a expiré",
+    ConsentPurpose = "CNS-06" Learner "the consent does not cover every purpose of the agreement"
+        / "le consentement ne couvre pas toutes les finalités de l’accord",
+    ConsentRecipient = "CNS-07" Learner "the consent is for other recipients"
+        / "le consentement vaut pour d’autres destinataires",
+    ConsentCategory = "CNS-08" Learner "the consent does not cover this data category or dataset"
+        / "le consentement ne couvre pas cette catégorie ou ce jeu de données",
+    GuardianMissing = "CNS-09" Learner "the learner is a minor and the consent of a guardian is missing"
+        / "la personne est mineure et le consentement d’un représentant légal manque",
+    ConsentUnconfirmed = "CNS-10" Provider "the latest state of consents is not confirmed here"
+        / "le dernier état des consentements n’est pas confirmé ici",
+    GroupTooSmall = "AGG-01" Nobody "the group is smaller than the smallest that may be shown"
+        / "le groupe est plus petit que le minimum publiable",
+    Differencing = "AGG-02" Nobody "together with an earlier answer it would single out a few people"
+        / "avec une réponse précédente, quelques personnes seraient isolées",
+    Dominance = "AGG-03" Nobody "one or two people make up most of the total"
+        / "une ou deux personnes font l’essentiel du total",
+    CountExhausted = "SYS-01" Nobody "as many transfers were started as the agreement permits"
+        / "le nombre de transferts permis par l’accord est atteint",
+    AuditUnavailable = "SYS-02" Provider "the audit log cannot be written"
+        / "le journal d’audit ne peut pas être écrit",
+    ClockUntrusted = "SYS-03" Provider "the clock is not to be trusted"
+        / "l’horloge n’est pas fiable",
 }
 
 impl fmt::Display for Code {
@@ -120,7 +238,10 @@ mod tests {
     fn every_code_is_written_once_and_has_a_meaning() {
         let codes: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(codes.len(), Code::ALL.len());
-        assert!(Code::ALL.iter().all(|code| !code.meaning().is_empty()));
+        for code in Code::ALL {
+            assert!(!code.meaning().is_empty() && code.text(Language::French) != code.meaning());
+            assert_eq!(Code::read(code.as_str()), Some(*code));
+        }
     }
 
     #[test]

@@ -1,28 +1,33 @@
-//! What a policy leaves open once clock, recipient and action are known: which purposes, data categories and consent
-//! states it permits. Worked out by asking the reference evaluation about every combination that the policy can tell
+//! What a policy leaves open once everything is known but the record: which purposes it permits, and what it asks of each record. Worked out
+//! by asking the reference evaluation about every combination that the policy can tell
 //! apart, so that the result agrees with it by construction. Plans are made of this in `plan`.
 
 use crate::{
-    evaluate::{Consumer, Facts, Missing, Purpose, Stage, World, explain_atomic},
-    meaning::Test,
+    evaluate::{Missing, Purpose, Stage, World, explain_atomic},
+    facts::{Consumer, Facts, Moment},
+    meaning::{Held, Meter, Test},
     model::{Atomic, Policy, Rule},
     plan::Carried,
+    program::{Condition, MAX_OPS, Program},
     reason::{Code, Reason, quoted},
+    record::RecordFacts,
     timestamp::Timestamp,
     truth::Truth,
-    vocabulary::{Action, Category},
+    vocabulary::{Action, Category, LeftOperand},
 };
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
 };
 
+mod window;
+
 /// How many single comparisons one question may cost. A policy of a peer must not buy seconds of our time.
 const MAX_WORK: usize = 2_000_000;
 
 type Reasons = Vec<Reason>;
 
-/// Everything about a policy and an asked action that does not depend on time or recipient.
+/// Everything about a policy and an asked action that does not depend on the moment or the recipient.
 pub(crate) struct Question<'a> {
     policy: &'a Policy,
     action: Action,
@@ -30,22 +35,29 @@ pub(crate) struct Question<'a> {
     prohibitions: Vec<&'a Rule>,
     /// The purposes that the policy can tell apart: each one it names, and any other.
     purposes: Vec<Purpose<'a>>,
+    /// The records that it can tell apart.
+    records: Vec<RecordFacts>,
     names_categories: bool,
     recipients: BTreeSet<&'a str>,
-    /// The instants at which some comparison with the clock changes, in milliseconds.
-    bounds: BTreeSet<i64>,
+    /// Where some comparison changes: with the clock (milliseconds), with the number of the transfer, and with the time of use.
+    instants: BTreeSet<i64>,
+    transfers: BTreeSet<i64>,
+    open_times: BTreeSet<i64>,
     /// How many times the whole grid may be worked out.
     steps: usize,
 }
 
-/// What is permitted per record, as independent choices: any of the purposes, with any of the categories.
+/// What is permitted: any of the purposes, for each record that the program lets pass.
 #[derive(Debug, Clone)]
 pub(crate) struct Residual {
     /// `None`: any purpose.
     pub(crate) purposes: Option<BTreeSet<String>>,
-    /// `None`: the policy says nothing about categories.
+    /// Of which records may leave when the learner consents; `None`: the policy says nothing about categories.
     pub(crate) categories: Option<BTreeSet<Category>>,
+    /// Some record of these categories needs consent.
     pub(crate) consent_required: bool,
+    /// What each record is asked.
+    pub(crate) program: Program,
     /// Conditions of the permissions, sorted.
     pub(crate) duties: Vec<Carried>,
 }
@@ -53,97 +65,116 @@ pub(crate) struct Residual {
 impl Residual {
     /// What makes two residuals the same: everything but the places in the document where the duties stand.
     fn key(&self) -> impl Ord + '_ {
-        let duties: Vec<_> = self.duties.iter().map(Carried::key).collect();
+        let duties: Vec<_> = self.duties.iter().map(Carried::said).collect();
         (
             self.consent_required,
             self.purposes.as_ref(),
             self.categories.as_ref(),
             duties,
+            &self.program,
         )
     }
 }
 
-/// One point of the grid: a purpose (index into [`Question::purposes`]), a category, and whether consent was given.
-type Cell = (usize, Category, bool);
+/// One point of the grid: a purpose (index into [`Question::purposes`]) and a record.
+type Cell = (usize, RecordFacts);
 
 impl<'a> Question<'a> {
-    pub(crate) fn new(policy: &'a Policy, action: Action) -> Result<Self, Reasons> {
-        let permissions: Vec<&Rule> = policy.covering(action).collect();
-        let prohibitions: Vec<&Rule> = policy.forbidding(action).collect();
-        let (mut named, mut recipients, mut bounds) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let (mut names_categories, mut comparisons) = (false, 1_usize);
-        let mut look = |atomic: &'a Atomic| {
-            comparisons += 1;
-            match &atomic.test {
-                Ok(Test::Purpose { names, .. }) => named.extend(names.iter().map(String::as_str)),
-                Ok(Test::Recipient { names, .. }) => recipients.extend(names.iter().map(String::as_str)),
-                Ok(Test::Category { .. }) => names_categories = true,
-                Ok(test @ Test::Time { .. }) => bounds.extend(test.bounds()),
-                Ok(Test::Consent { .. } | Test::Membership { .. }) | Err(_) => {}
-            }
+    pub(crate) fn new(policy: &'a Policy, facts: &Facts, stage: Stage) -> Result<Self, Reasons> {
+        let consumer = facts.consumer(stage);
+        let permissions: Vec<&Rule> = policy.covering(facts.action).collect();
+        let prohibitions: Vec<&Rule> = policy.forbidding(facts.action).collect();
+        let mut named = BTreeSet::new();
+        let mut question = Self {
+            policy,
+            action: facts.action,
+            permissions,
+            prohibitions,
+            purposes: Vec::new(),
+            records: Vec::new(),
+            names_categories: false,
+            recipients: BTreeSet::new(),
+            instants: BTreeSet::new(),
+            transfers: BTreeSet::new(),
+            open_times: BTreeSet::new(),
+            steps: 0,
         };
-        for rule in permissions.iter().chain(&prohibitions) {
-            rule.constraints
-                .iter()
-                .for_each(|constraint| constraint.each_atomic(&mut look));
-        }
-        let purposes: Vec<Purpose> = named.into_iter().map(Purpose::Named).chain([Purpose::Other]).collect();
-        let cost = purposes
-            .len()
-            .saturating_mul(Category::ALL.len() * 2)
-            .saturating_mul(comparisons);
-        let steps = MAX_WORK / cost;
-        if steps == 0 {
+        let mut flags = BTreeSet::new();
+        let comparisons = 1 + question.each_test(&mut |test| match test {
+            Test::Purpose { names, .. } => named.extend(names.iter().map(String::as_str)),
+            Test::Flag { operand, .. } if consumer.tells_minors() => {
+                flags.insert(*operand);
+            }
+            _ => {}
+        });
+        question.note(consumer);
+        question.purposes = named.into_iter().map(Purpose::Named).chain([Purpose::Other]).collect();
+        question.records = records(&flags);
+        let cells = question.purposes.len().saturating_mul(question.records.len());
+        question.steps = MAX_WORK / cells.saturating_mul(comparisons);
+        if question.steps == 0 {
             return Err(vec![too_complex(
                 "the policy names too many purposes under too many constraints",
             )]);
         }
-        Ok(Self {
-            policy,
-            action,
-            permissions,
-            prohibitions,
-            purposes,
-            names_categories,
-            recipients,
-            bounds,
-            steps,
-        })
+        Ok(question)
+    }
+
+    /// Shows every comparison that is understood; returns how many comparisons there are.
+    fn each_test(&self, visit: &mut impl FnMut(&'a Test)) -> usize {
+        let mut comparisons = 0;
+        let mut look = |atomic: &'a Atomic| {
+            comparisons += 1;
+            if let Ok(test) = &atomic.test {
+                visit(test);
+            }
+        };
+        for rule in self.permissions.iter().chain(&self.prohibitions) {
+            for constraint in &rule.constraints {
+                constraint.each_atomic(&mut look);
+            }
+        }
+        comparisons
+    }
+
+    /// Notes who and what is named, and where comparisons change.
+    fn note(&mut self, consumer: Consumer<'_>) {
+        let mut names_categories = false;
+        let (mut recipients, mut instants) = (BTreeSet::new(), BTreeSet::new());
+        let (mut transfers, mut open_times) = (BTreeSet::new(), BTreeSet::new());
+        self.each_test(&mut |test| {
+            match test {
+                Test::Recipient { names, .. } => recipients.extend(names.iter().map(String::as_str)),
+                Test::Category { .. } => names_categories = true,
+                _ => {}
+            }
+            instants.extend(test.instants(consumer.request));
+            transfers.extend(test.readings(Meter::Transfers));
+            open_times.extend(test.readings(Meter::OpenTime));
+        });
+        self.names_categories = names_categories;
+        self.recipients = recipients;
+        self.instants = instants;
+        self.transfers = transfers;
+        self.open_times = open_times;
     }
 
     fn cells(&self) -> impl Iterator<Item = Cell> + '_ {
-        (0..self.purposes.len()).flat_map(|purpose| {
-            Category::ALL
-                .iter()
-                .flat_map(move |category| [(purpose, *category, false), (purpose, *category, true)])
-        })
+        (0..self.purposes.len()).flat_map(|purpose| self.records.iter().map(move |record| (purpose, *record)))
     }
 
     /// For each permission that permits anything: the cells that it permits and no prohibition may forbid.
-    /// Of nobody in particular the claims are assumed that help most.
-    fn grants(&self, now: i64, consumer: Consumer<'_>) -> Vec<(&'a Rule, BTreeSet<Cell>)> {
-        let open = World {
-            now,
-            recipient: consumer.recipient,
-            verified: consumer.verified(Truth::True),
-            purpose: None,
-            category: None,
-            consent: None,
-        };
+    /// Of nobody in particular the claims are assumed that help most, and so are the facts that may still come.
+    fn grants(&self, moment: Moment, consumer: Consumer<'_>) -> Vec<(&'a Rule, BTreeSet<Cell>)> {
         let mut grants: Vec<_> = self.permissions.iter().map(|rule| (*rule, BTreeSet::new())).collect();
         for cell in self.cells() {
-            let (purpose, category, consent) = cell;
-            let purpose = self.purposes.get(purpose).copied();
-            let world = World {
-                purpose,
-                category: Some(category),
-                consent: Some(consent),
-                ..open
+            let (purpose, record) = cell;
+            let at = |assumed| World {
+                purpose: self.purposes.get(purpose).copied(),
+                record,
+                ..World::before_records(moment, consumer, assumed)
             };
-            let against = World {
-                verified: consumer.verified(Truth::False),
-                ..world
-            };
+            let (world, against) = (at(Truth::True), at(Truth::False));
             if self
                 .prohibitions
                 .iter()
@@ -161,30 +192,30 @@ impl<'a> Question<'a> {
         grants
     }
 
-    /// What remains open at `now` for `recipient`.
+    /// What remains open at a moment for a consumer.
     ///
-    /// The permissions together, if their union is a free choice of purpose, category and consent, and if they carry the
-    /// same duties. Otherwise the one permission that gives most by itself; ties are broken by content, never by the
+    /// The permissions together, if their union lets pass the same records for each purpose, and if they carry the same duties. Otherwise the one permission that gives most by itself; ties are broken by content, never by the
     /// order of rules, which JSON-LD does not keep. Never more than the policy permits.
-    pub(crate) fn residual(&self, now: i64, consumer: Consumer<'_>) -> Result<Residual, Reasons> {
-        let grants = self.grants(now, consumer);
+    pub(crate) fn residual(&self, moment: Moment, consumer: Consumer<'_>) -> Result<Residual, Reasons> {
+        let grants = self.grants(moment, consumer);
         if grants.is_empty() {
-            return Err(self.why_nothing(now, consumer));
+            return Err(self.why_nothing(moment, consumer));
         }
         let duties: BTreeMap<_, _> = grants
             .iter()
             .map(|(rule, _)| Carried::of_duties(&rule.duties))
-            .map(|duties| (duties.iter().map(Carried::key_owned).collect::<Vec<_>>(), duties))
+            .map(|duties| (duties.iter().map(Carried::said).collect::<Vec<_>>(), duties))
             .collect();
         if let (1, Some(duties)) = (duties.len(), duties.into_values().next()) {
             let union: BTreeSet<Cell> = grants.iter().flat_map(|(_, cells)| cells).copied().collect();
-            if let Ok(residual) = self.as_product(&union, duties) {
+            let rules: Vec<&Rule> = grants.iter().map(|(rule, _)| *rule).collect();
+            if let Ok(residual) = self.as_choice(&rules, &union, duties, (moment, consumer)) {
                 return Ok(residual);
             }
         }
         let (mut candidates, mut reasons) = (Vec::new(), Vec::new());
         for (rule, cells) in grants {
-            match self.as_product(&cells, Carried::of_duties(&rule.duties)) {
+            match self.as_choice(&[rule], &cells, Carried::of_duties(&rule.duties), (moment, consumer)) {
                 Ok(residual) => candidates.push((cells.len(), residual)),
                 Err(text) => reasons.push(Reason::new(Code::NotPlannable, &rule.pointer, text)),
             }
@@ -202,19 +233,29 @@ impl<'a> Question<'a> {
             .ok_or(reasons)
     }
 
-    /// The cells as independent choices, or why they are not independent.
-    fn as_product(&self, cells: &BTreeSet<Cell>, duties: Vec<Carried>) -> Result<Residual, String> {
+    /// The cells as a choice of purposes and a program for each record, or why there is none.
+    fn as_choice(
+        &self,
+        rules: &[&Rule],
+        cells: &BTreeSet<Cell>,
+        duties: Vec<Carried>,
+        at: (Moment, Consumer<'_>),
+    ) -> Result<Residual, String> {
         let purposes: BTreeSet<usize> = cells.iter().map(|cell| cell.0).collect();
-        let categories: BTreeSet<Category> = cells.iter().map(|cell| cell.1).collect();
-        let consents: BTreeSet<bool> = cells.iter().map(|cell| cell.2).collect();
-        if purposes.len() * categories.len() * consents.len() != cells.len() {
+        let records: BTreeSet<RecordFacts> = cells.iter().map(|cell| cell.1).collect();
+        if purposes.len() * records.len() != cells.len() {
             return Err(
-                "which data may be used depends on the purpose or on the consent in a way that a transfer cannot \
-                        hold; split the permission into policies of their own"
+                "which data may be used depends on the purpose in a way that a transfer cannot hold; split the \
+                        permission into policies of their own"
                     .to_owned(),
             );
         }
-        if !consents.contains(&true) {
+        let consented: BTreeSet<RecordFacts> = records
+            .iter()
+            .filter(|record| record.consent == Some(true))
+            .copied()
+            .collect();
+        if consented.is_empty() {
             return Err("only data without consent may be used, which a transfer cannot hold".to_owned());
         }
         let named: BTreeSet<String> = purposes.iter().filter_map(|index| self.purpose_name(*index)).collect();
@@ -222,11 +263,43 @@ impl<'a> Question<'a> {
         if any_other && purposes.len() < self.purposes.len() {
             return Err("every purpose but some may be used; a transfer needs the permitted purposes named".to_owned());
         }
+        let freely = |record: &RecordFacts| {
+            records.contains(&RecordFacts {
+                consent: Some(false),
+                ..*record
+            })
+        };
+        let consent_required = !consented.iter().all(freely);
+        let program = self.program(rules, &purposes, at)?;
+        let categories = consented.into_iter().filter_map(|record| record.category).collect();
         Ok(Residual {
             purposes: (!any_other).then_some(named),
             categories: self.names_categories.then_some(categories),
-            consent_required: !consents.contains(&false),
+            consent_required,
+            program,
             duties,
+        })
+    }
+
+    /// What each record is asked, so that it may leave for every one of the purposes.
+    fn program(
+        &self,
+        rules: &[&Rule],
+        purposes: &BTreeSet<usize>,
+        (moment, consumer): (Moment, Consumer<'_>),
+    ) -> Result<Program, String> {
+        let conditions: BTreeSet<Condition> = purposes
+            .iter()
+            .map(|index| {
+                let at = |assumed| World {
+                    purpose: self.purposes.get(*index).copied(),
+                    ..World::before_records(moment, consumer, assumed)
+                };
+                Condition::of(rules, &at(Truth::True), &self.prohibitions, &at(Truth::False))
+            })
+            .collect();
+        Program::of(&Condition::all(conditions)).ok_or_else(|| {
+            format!("more than {MAX_OPS} comparisons remain for each record, which a transfer cannot hold")
         })
     }
 
@@ -238,20 +311,13 @@ impl<'a> Question<'a> {
     }
 
     /// Why no cell is permitted: what is known refuses, or what is open contradicts itself.
-    fn why_nothing(&self, now: i64, consumer: Consumer<'_>) -> Reasons {
-        let open = World {
-            now,
-            recipient: consumer.recipient,
-            verified: consumer.verified(Truth::Unknown),
-            purpose: None,
-            category: None,
-            consent: None,
-        };
+    fn why_nothing(&self, moment: Moment, consumer: Consumer<'_>) -> Reasons {
+        let open = World::before_records(moment, consumer, Truth::Unknown);
         let reasons = self.policy.explain(self.action, &open, Missing::IsOpen);
         if !reasons.is_empty() {
             return reasons;
         }
-        let unproven = self.unproven(&open);
+        let unproven = self.unproven(&open, consumer);
         if !unproven.is_empty() {
             return unproven;
         }
@@ -276,12 +342,27 @@ impl<'a> Question<'a> {
         self.permissions.iter().map(contradiction).collect()
     }
 
-    /// The claims that a permission needs and nobody vouches for. Other facts may still be found per record, these may not.
-    fn unproven(&self, open: &World<'_>) -> Reasons {
+    /// The facts that a permission needs and that are missing: claims that nobody vouches for, and what should be known of the transfer.
+    /// Other facts may still be found per record, these may not.
+    fn unproven(&self, open: &World<'_>, consumer: Consumer<'_>) -> Reasons {
+        let due = |test: &Test| match test {
+            Test::Held {
+                what: Held::Claim(_), ..
+            } => true,
+            Test::Held { .. } | Test::Since { .. } | Test::Used { .. } | Test::Amount { .. } | Test::Event { .. } => {
+                !consumer.open
+            }
+            Test::Flag { .. } => !consumer.tells_minors(),
+            Test::Time { .. }
+            | Test::Purpose { .. }
+            | Test::Recipient { .. }
+            | Test::Consent { .. }
+            | Test::Category { .. } => false,
+        };
         let mut reasons = BTreeSet::new();
         for constraint in self.permissions.iter().flat_map(|rule| &rule.constraints) {
             constraint.each_atomic(&mut |atomic| {
-                if matches!(atomic.test, Ok(Test::Membership { .. })) && atomic.truth(open) == Truth::Unknown {
+                if atomic.test.as_ref().is_ok_and(due) && atomic.truth(open) == Truth::Unknown {
                     reasons.insert(explain_atomic(atomic, open));
                 }
             });
@@ -295,76 +376,76 @@ impl<'a> Question<'a> {
             std::ops::Bound::Excluded(now),
             std::ops::Bound::Included(Timestamp::MAX.millis()),
         );
-        let later = (now < Timestamp::MAX.millis()).then(|| self.bounds.range(later).copied());
+        let later = (now < Timestamp::MAX.millis()).then(|| self.instants.range(later).copied());
         std::iter::once(now).chain(later.into_iter().flatten())
     }
+}
 
-    /// The longest time around `now` in which `residual` stays the same: first and last millisecond, `None` where it
-    /// has no end. When the work limit ends the search early, the window is narrower than it could be, never wider.
-    pub(crate) fn window(
-        &self,
-        now: i64,
-        consumer: Consumer<'_>,
-        residual: &Residual,
-    ) -> (Option<Timestamp>, Option<Timestamp>) {
-        let mut steps = self.steps;
-        let mut same_at = |instant: i64| {
-            steps = steps.saturating_sub(1);
-            steps > 0
-                && self
-                    .residual(instant, consumer)
-                    .is_ok_and(|other| other.key() == residual.key())
-        };
-        let until = self.instants_from(now).skip(1).find(|bound| !same_at(*bound));
-        let from = self
-            .bounds
-            .range(..=now)
-            .rev()
-            .copied()
-            .find(|bound| !same_at(bound.saturating_sub(1)));
-        (
-            from.map(Timestamp::from_millis),
-            until.map(|bound| Timestamp::from_millis(bound.saturating_sub(1))),
-        )
+/// The records that can be told apart by category, consent and these flags.
+fn records(flags: &BTreeSet<LeftOperand>) -> Vec<RecordFacts> {
+    let both = |named: bool| {
+        if named {
+            vec![Some(false), Some(true)]
+        } else {
+            vec![None]
+        }
+    };
+    let mut records = Vec::new();
+    for category in Category::ALL {
+        for consent in both(true) {
+            for minor in both(flags.contains(&LeftOperand::Minor)) {
+                for guardian_consent in both(flags.contains(&LeftOperand::GuardianConsent)) {
+                    records.push(RecordFacts {
+                        category: Some(*category),
+                        consent,
+                        minor,
+                        guardian_consent,
+                    });
+                }
+            }
+        }
     }
+    records
 }
 
 fn too_complex(text: &str) -> Reason {
     Reason::new(Code::TooComplex, "", text)
 }
 
-/// Whether anything is permitted at this instant.
+/// Whether anything is permitted at this moment.
 pub(crate) fn permitting_now(policy: &Policy, facts: &Facts) -> Result<(), Reasons> {
-    let question = Question::new(policy, facts.action)?;
-    let now = facts.now.millis();
-    if question.grants(now, facts.consumer()).is_empty() {
-        Err(question.why_nothing(now, facts.consumer()))
+    let question = Question::new(policy, facts, Stage::Transfer)?;
+    let (moment, consumer) = (Moment::of(facts), facts.consumer(Stage::Transfer));
+    if question.grants(moment, consumer).is_empty() {
+        Err(question.why_nothing(moment, consumer))
     } else {
         Ok(())
     }
 }
 
-/// The first instant, now or later, at which anything is permitted.
+/// The first instant, now or later, at which anything is permitted to whoever looks at the catalog.
 pub(crate) fn first_permitting(policy: &Policy, facts: &Facts) -> Result<Timestamp, Reasons> {
-    let question = Question::new(policy, facts.action)?;
-    let now = facts.now.millis();
-    for (step, instant) in question.instants_from(now).enumerate() {
+    let question = Question::new(policy, facts, Stage::Catalog)?;
+    let (moment, consumer) = (Moment::of(facts), facts.consumer(Stage::Catalog));
+    for (step, now) in question.instants_from(moment.now).enumerate() {
         if step >= question.steps {
             return Err(vec![too_complex("the policy changes too often over time")]);
         }
-        if !question.grants(instant, facts.consumer()).is_empty() {
-            return Ok(Timestamp::from_millis(instant));
+        if !question.grants(Moment { now, ..moment }, consumer).is_empty() {
+            return Ok(Timestamp::from_millis(now));
         }
     }
-    Err(question.why_nothing(now, facts.consumer()))
+    Err(question.why_nothing(moment, consumer))
 }
 
 /// The first instant, now or later, at which a plan can be made; at publication, for anybody.
 pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> Result<Timestamp, Reasons> {
-    let question = Question::new(policy, facts.action)?;
+    let question = Question::new(policy, facts, stage)?;
+    let moment = Moment::of(facts);
     let nobody = |recipient| Consumer {
         recipient,
         claims: None,
+        ..facts.consumer(stage)
     };
     let consumers: Vec<Consumer<'_>> = match stage {
         // The empty name stands for somebody whom the policy does not mention.
@@ -372,10 +453,10 @@ pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> R
             .chain(question.recipients.iter().copied())
             .map(nobody)
             .collect(),
-        _ => vec![facts.consumer()],
+        _ => vec![facts.consumer(stage)],
     };
     let (mut first_refusal, mut not_plannable, mut step) = (None, None, 0);
-    for instant in question.instants_from(facts.now.millis()) {
+    for now in question.instants_from(moment.now) {
         for consumer in &consumers {
             if step >= question.steps {
                 return Err(vec![too_complex(
@@ -383,8 +464,8 @@ pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> R
                 )]);
             }
             step += 1;
-            match question.residual(instant, *consumer) {
-                Ok(_) => return Ok(Timestamp::from_millis(instant)),
+            match question.residual(Moment { now, ..moment }, *consumer) {
+                Ok(_) => return Ok(Timestamp::from_millis(now)),
                 Err(reasons) if reasons.iter().any(|reason| reason.code == Code::NotPlannable) => {
                     not_plannable.get_or_insert(reasons);
                 }

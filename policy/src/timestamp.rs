@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, str::FromStr, time::Duration};
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{Date, Month, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC with a `Z` (DSP 2025-1: agreement timestamps).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,21 @@ impl Timestamp {
             self.0
                 .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
         )
+    }
+
+    /// This instant so many calendar months later, in UTC; the last day of a month that is too short (`P1M` from 31 January is the last of
+    /// February). Stops at [`Timestamp::MAX`].
+    pub fn plus_months(self, months: u32) -> Self {
+        let moved = || {
+            let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()?;
+            let month = i64::from(at.year()) * 12 + i64::from(u8::from(at.month())) - 1 + i64::from(months);
+            let year = i32::try_from(month.div_euclid(12)).ok()?;
+            let month = Month::try_from(u8::try_from(month.rem_euclid(12) + 1).ok()?).ok()?;
+            let day = at.day().min(month.length(year));
+            let date = Date::from_calendar_date(year, month, day).ok()?;
+            i64::try_from(at.replace_date(date).unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+        };
+        moved().map_or(Self::MAX, Self::from_millis)
     }
 
     /// This instant moved into the past; stops at [`Timestamp::MIN`].
@@ -132,5 +147,16 @@ mod tests {
         assert_eq!(Timestamp::MAX.plus(Duration::MAX), Timestamp::MAX);
         assert_eq!(Timestamp::MIN.minus(Duration::MAX), Timestamp::MIN);
         assert_eq!(Timestamp::MIN.since(Timestamp::MAX), Duration::ZERO);
+    }
+
+    #[test]
+    fn months_are_counted_on_the_calendar_and_end_with_a_short_month() {
+        let plus = |text: &str, months| text.parse::<Timestamp>().unwrap().plus_months(months).to_string();
+        assert_eq!(plus("2026-01-31T12:00:00Z", 1), "2026-02-28T12:00:00Z");
+        assert_eq!(plus("2028-01-31T12:00:00Z", 1), "2028-02-29T12:00:00Z");
+        assert_eq!(plus("2028-02-29T00:00:00.5Z", 12), "2029-02-28T00:00:00.5Z");
+        assert_eq!(plus("2026-12-15T00:00:00Z", 1), "2027-01-15T00:00:00Z");
+        assert_eq!(plus("2026-06-15T00:00:00Z", 0), "2026-06-15T00:00:00Z");
+        assert_eq!(Timestamp::MAX.plus_months(u32::MAX), Timestamp::MAX);
     }
 }

@@ -1,8 +1,12 @@
-//! Every term that this crate understands, in one place: actions and their hierarchy, operators, left operands, data
-//! categories, profiles. A term that is not in these tables is unknown, and unknown denies.
+//! Every term that this crate understands, in one place: actions and their hierarchy, operators, data categories, profiles, and in `operand`
+//! the left operands. A term that is not in these tables is unknown, and unknown denies.
 //!
 //! Each term is read in three spellings: bare (`use`), prefixed (`odrl:use`, `dases:consent`) and as a full IRI. The
 //! DSP 2025-1 context maps almost no ODRL term (`reference/dsp.md` §1.5), so peers send all three.
+
+mod operand;
+
+pub use operand::{Enforcement, Known, LeftOperand, Operand, Privacy, ValueType, is_claim};
 
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -36,6 +40,41 @@ pub const XSD: Namespace = Namespace {
     prefix: "xsd",
     iri: "http://www.w3.org/2001/XMLSchema#",
 };
+
+/// Data Privacy Vocabulary: categories of personal data.
+pub const PD: Namespace = Namespace {
+    prefix: "pd",
+    iri: "https://w3id.org/dpv/pd#",
+};
+/// Data Privacy Vocabulary: its concepts as ODRL operands.
+pub const DPV_ODRL: Namespace = Namespace {
+    prefix: "dpv-odrl",
+    iri: "https://w3id.org/dpv/mappings/odrl#",
+};
+/// Data Privacy Vocabulary: legal bases of the GDPR.
+pub const EU_GDPR: Namespace = Namespace {
+    prefix: "eu-gdpr",
+    iri: "https://w3id.org/dpv/legal/eu/gdpr#",
+};
+/// Codes of the International Data Spaces.
+pub const IDSC: Namespace = Namespace {
+    prefix: "idsc",
+    iri: "https://w3id.org/idsa/code/",
+};
+/// Creative Commons.
+pub const CC: Namespace = Namespace {
+    prefix: "cc",
+    iri: "http://creativecommons.org/ns#",
+};
+
+/// Every namespace whose prefix is read without a context.
+pub const NAMESPACES: &[Namespace] = &[ODRL, DASES, DPV, XSD, PD, DPV_ODRL, EU_GDPR, IDSC, CC];
+
+/// The full IRI of a prefixed name; anything else as it stands.
+pub(crate) fn expand(text: &str) -> String {
+    let local = |namespace: &Namespace| Some(format!("{}{}", namespace.iri, namespace.local(text)?));
+    NAMESPACES.iter().find_map(local).unwrap_or_else(|| text.to_owned())
+}
 
 /// Profiles that may be named in a policy. Each adds no terms beyond the tables below.
 pub const PROFILES: &[&str] = &[
@@ -78,7 +117,7 @@ macro_rules! terms {
                 match self { $(Self::$variant => $namespace),+ }
             }
 
-            /// Further spellings with the same meaning: bare ones live in the same namespace, others stand as they are.
+            /// Further spellings with the same meaning: bare ones live in the same namespace, others are prefixed names.
             pub const fn synonyms(self) -> &'static [&'static str] {
                 match self { $(Self::$variant => &[$($($also),+)?]),+ }
             }
@@ -92,7 +131,11 @@ macro_rules! terms {
             pub fn read(text: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|term| {
                     let local = term.namespace().local_or_bare(text);
-                    local == Some(term.name()) || term.synonyms().iter().any(|also| local == Some(*also) || text == *also)
+                    local == Some(term.name())
+                        || term
+                            .synonyms()
+                            .iter()
+                            .any(|also| local == Some(*also) || also.contains(':') && expand(text) == expand(also))
                 })
             }
         }
@@ -110,6 +153,7 @@ macro_rules! terms {
         }
     };
 }
+use terms;
 
 terms! {
     /// What may be done with the data (ODRL 2.2 §2.3 and Common Vocabulary §4). Deprecated names are read as the term
@@ -123,7 +167,7 @@ terms! {
         Anonymize = ODRL "anonymize",
         Archive = ODRL "archive",
         Attribute = ODRL "attribute",
-        Commercialize = ODRL "commercialize" or "cc:CommercialUse" "http://creativecommons.org/ns#CommercialUse",
+        Commercialize = ODRL "commercialize" or "cc:CommercialUse",
         Compensate = ODRL "compensate" or "pay",
         ConcurrentUse = ODRL "concurrentUse",
         Delete = ODRL "delete",
@@ -139,6 +183,7 @@ terms! {
         Include = ODRL "include",
         Index = ODRL "index",
         Inform = ODRL "inform",
+        Log = DASES "log" or "idsc:LOG" "idsc:log" "ids:log",
         Modify = ODRL "modify" or "append" "appendTo" "write" "writeTo",
         Move = ODRL "move",
         NextPolicy = ODRL "nextPolicy",
@@ -150,7 +195,7 @@ terms! {
         Reproduce = ODRL "reproduce" or "copy",
         ReviewPolicy = ODRL "reviewPolicy",
         Sell = ODRL "sell",
-        Share = ODRL "share" or "cc:Sharing" "http://creativecommons.org/ns#Sharing",
+        Share = ODRL "share" or "cc:Sharing",
         Stream = ODRL "stream",
         Synchronize = ODRL "synchronize",
         Transform = ODRL "transform" or "export",
@@ -179,50 +224,17 @@ terms! {
 }
 
 terms! {
-    /// What a constraint looks at.
-    LeftOperand {
-        DateTime = ODRL "dateTime",
-        Purpose = ODRL "purpose",
-        Recipient = ODRL "recipient",
-        Consent = DASES "consent",
-        DataCategory = DASES "dataCategory",
-        Membership = DASES "membership",
-    }
-}
-
-/// Longest name of a claim, in bytes.
-const MAX_CLAIM: usize = 64;
-
-/// The claim that a left operand such as `dases:membership.role` names, in any of the three spellings.
-pub(crate) fn membership_claim(left: &str) -> Option<&str> {
-    let claim = DASES
-        .local_or_bare(left)?
-        .strip_prefix(LeftOperand::Membership.name())?
-        .strip_prefix('.')?;
-    is_claim(claim).then_some(claim)
-}
-
-/// Whether a claim about a member can be asked for under this name: a letter, then letters, digits, `-` and `_`.
-pub fn is_claim(name: &str) -> bool {
-    name.len() <= MAX_CLAIM
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-}
-
-terms! {
     /// The category of a skills record: the unit of a learner's consent. The list is closed, so that a misspelt category
     /// in a prohibition is refused instead of matching nothing.
     Category {
-        Identity = DASES "identity",
-        Results = DASES "results",
+        Identity = DASES "identity" or "pd:Identifying",
+        Results = DASES "results" or "pd:ProfessionalEvaluation" "pd:PerformanceAtWork",
         Skills = DASES "skills",
-        Certificates = DASES "certificates",
+        Certificates = DASES "certificates" or "pd:EducationQualification" "pd:ProfessionalCertification",
         ActivityTraces = DASES "activity-traces",
-        Experience = DASES "experience",
+        Experience = DASES "experience" or "pd:WorkHistory" "pd:EducationExperience" "pd:EducationTraining" "pd:ProfessionalTraining",
         Provenance = DASES "provenance",
-        SpecialNeeds = DASES "special-needs",
+        SpecialNeeds = DASES "special-needs" or "pd:Disability",
     }
 }
 
@@ -251,7 +263,7 @@ impl Action {
     pub(crate) const fn is_promise(self) -> bool {
         matches!(
             self,
-            Self::Delete | Self::Inform | Self::Attribute | Self::NextPolicy | Self::AcceptTracking
+            Self::Delete | Self::Inform | Self::Attribute | Self::NextPolicy | Self::AcceptTracking | Self::Log
         )
     }
 
@@ -270,7 +282,7 @@ impl Action {
 }
 
 /// The one spelling under which purposes are compared: our own terms bare (`orientation` for `dases:orientation` and for
-/// its IRI), terms of DPV and ODRL as full IRIs, everything else as it stands. Consent records must be read through this
+/// its IRI), prefixed names of [`NAMESPACES`] as full IRIs, everything else as it stands. Consent records must be read through this
 /// same function before their purposes are compared with [`crate::Plan::purposes`].
 pub fn canonical_name(text: &str) -> String {
     if let Some(local) = DASES.local(text) {
@@ -281,12 +293,7 @@ pub fn canonical_name(text: &str) -> String {
             local.to_owned()
         };
     }
-    for namespace in [DPV, ODRL] {
-        if let Some(local) = namespace.local(text) {
-            return format!("{}{local}", namespace.iri);
-        }
-    }
-    text.to_owned()
+    expand(text)
 }
 
 /// True for the one consent state that a policy may ask for.
@@ -311,7 +318,7 @@ mod tests {
         }
         for action in Action::ALL {
             assert!(
-                spellings(ODRL, action.name())
+                spellings(action.namespace(), action.name())
                     .iter()
                     .all(|text| Action::read(text) == Some(*action))
             );

@@ -58,11 +58,14 @@ pub(crate) fn rule(action: Json, constraints: Vec<Json>, duties: Vec<Json>) -> J
 
 /// A whole rule or duty.
 pub(crate) fn whole_rule(node: &Json) -> Json {
-    rule(
-        action(node),
-        nodes(node, "constraint").into_iter().map(constraint).collect(),
-        nodes(node, "duty").into_iter().map(whole_rule).collect(),
-    )
+    let all = |name: &str, write: fn(&Json) -> Json| nodes(node, name).into_iter().map(write).collect();
+    let mut written = rule(action(node), all("constraint", constraint), all("duty", whole_rule));
+    if let Some(object) = written.as_object_mut() {
+        for name in ["remedy", "consequence"] {
+            put(object, name, all(name, whole_rule));
+        }
+    }
+    written
 }
 
 /// A whole constraint.
@@ -75,6 +78,9 @@ pub(crate) fn constraint(node: &Json) -> Json {
     }
     if let Some(right) = member(node, "rightOperand") {
         object.insert("rightOperand".to_owned(), right.clone());
+    }
+    if let Some(unit) = name(node, "unit") {
+        object.insert("unit".to_owned(), unit);
     }
     for connective in Connective::ALL {
         let parts = nodes(node, connective.name()).into_iter().map(constraint);

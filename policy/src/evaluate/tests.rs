@@ -2,6 +2,7 @@ use super::*;
 use crate::testing::{
     CONSUMER, agreement, agreement_json, at, constraint, facts, facts_at, named, permitting, prohibiting,
 };
+use crate::{Category, Claims};
 use serde_json::{Value, json};
 
 const T: &str = "2026-06-15T12:00:00Z";
@@ -21,13 +22,13 @@ fn truth_of(constraint: Value, world: &World<'_>) -> Truth {
 }
 
 fn world() -> World<'static> {
+    // Leaked, so that every test may vary a world of its own.
+    let facts: &'static Facts = Box::leak(Box::new(facts_at(T)));
     World {
-        now: at(T).millis(),
-        recipient: CONSUMER,
         verified: Verified::Assumed(Truth::Unknown),
         purpose: Some(Purpose::Named("orientation")),
-        category: Some(Category::Skills),
-        consent: Some(true),
+        record: RecordFacts::consented(Category::Skills),
+        ..World::before_records(Moment::of(facts), facts.consumer(Stage::Record), Truth::Unknown)
     }
 }
 
@@ -94,8 +95,7 @@ fn clock_operators_read_a_date_as_the_whole_day() {
 fn name_operators_compare_membership_and_miss_nothing_when_the_fact_is_missing() {
     let missing = World {
         purpose: None,
-        category: None,
-        consent: None,
+        record: RecordFacts::default(),
         ..world()
     };
     let operands = [
@@ -243,7 +243,13 @@ fn a_purpose_below_another_is_unknown_without_a_hierarchy() {
 
 #[test]
 fn consent_is_given_or_not_or_unknown() {
-    let with = |consent| World { consent, ..world() };
+    let with = |consent| World {
+        record: RecordFacts {
+            consent,
+            ..world().record
+        },
+        ..world()
+    };
     for spelling in [
         "given",
         "dases:given",
@@ -271,22 +277,32 @@ fn consent_is_given_or_not_or_unknown() {
 
 #[test]
 fn every_pair_of_operand_and_operator_is_either_typed_or_refused_by_name() {
-    use crate::vocabulary::{LeftOperand as L, Operator as O};
-    let membership = [O::Eq, O::Neq, O::IsAnyOf, O::IsNoneOf];
+    use crate::vocabulary::{LeftOperand as L, Operator as O, ValueType as V};
+    let name = [O::Eq, O::Neq, O::IsAnyOf, O::IsNoneOf];
+    let order = [O::Lt, O::Lteq, O::Gt, O::Gteq];
     for left in L::ALL {
-        let (value, allowed): (&str, Vec<O>) = match left {
-            L::DateTime => (T, [membership.as_slice(), &[O::Lt, O::Lteq, O::Gt, O::Gteq]].concat()),
-            L::Purpose => ("orientation", [membership.as_slice(), &[O::IsA]].concat()),
-            L::Recipient => (CONSUMER, membership.to_vec()),
-            L::Consent => ("given", vec![O::Eq, O::Neq]),
-            L::DataCategory => ("skills", membership.to_vec()),
-            L::Membership => (
-                "DataProvider",
-                [membership.as_slice(), &[O::IsAllOf, O::HasPart]].concat(),
+        let (value, allowed): (&str, Vec<O>) = match (left, left.operand().values) {
+            (L::Consent, _) => ("given", vec![O::Eq, O::Neq]),
+            (L::DataCategory, _) => ("skills", name.to_vec()),
+            (L::Event, _) => ("dases:fair", [&[O::Eq, O::Neq], order.as_slice()].concat()),
+            (L::Membership | L::Credential, _) => {
+                ("DataProvider", [name.as_slice(), &[O::IsAllOf, O::HasPart]].concat())
+            }
+            (_, V::Instant) => (T, [name, order].concat()),
+            (_, V::Number | V::Amount) => ("10", [name, order].concat()),
+            (_, V::Duration) => ("P3M", [&[O::Eq, O::Neq], order.as_slice()].concat()),
+            (_, V::Stretch) => ("PT10H", [&[O::Eq, O::Neq], order.as_slice()].concat()),
+            (_, V::NameHierarchy) => ("orientation", [name.as_slice(), &[O::IsA]].concat()),
+            (_, V::Name) => (CONSUMER, name.to_vec()),
+            (_, V::Names) => (
+                "x",
+                [name.as_slice(), &[O::IsAllOf, O::HasPart, O::IsA, O::IsPartOf]].concat(),
             ),
+            (_, V::Boolean) => ("true", vec![O::Eq, O::Neq]),
         };
         let written = match left {
             L::Membership => "membership.role",
+            L::Credential => "credential.Diploma.level",
             other => other.name(),
         };
         for operator in O::ALL {
@@ -463,10 +479,10 @@ fn one_unknown_term_of_each_kind_denies_every_stage_and_is_named() {
             "ex:resell",
         ),
         (
-            rule(json!({"action": "use", "constraint": [constraint("spatial", "eq", json!("EU"))]})),
+            rule(json!({"action": "use", "constraint": [constraint("odrl:virtualLocation", "eq", json!("EU"))]})),
             "POL-04",
             "/permission/1/constraint/0/leftOperand",
-            "spatial",
+            "virtualLocation",
         ),
         (
             rule(json!({"action": "use", "constraint": [constraint("dateTime", "term-lteq", json!(T))]})),
@@ -505,10 +521,10 @@ fn one_unknown_term_of_each_kind_denies_every_stage_and_is_named() {
             "obtainConsent",
         ),
         (
-            json!({"permission": [{"action": "use"}], "obligation": [{"action": "delete", "constraint": [constraint("elapsedTime", "lteq", json!("P30D"))]}]}),
+            json!({"permission": [{"action": "use"}], "obligation": [{"action": "delete", "constraint": [constraint("resolution", "lteq", json!("P30D"))]}]}),
             "POL-04",
             "/obligation/0/constraint/0/leftOperand",
-            "elapsedTime",
+            "resolution",
         ),
     ];
     for (members, code, pointer, word) in cases {

@@ -163,13 +163,13 @@ fn profiles_must_agree_and_every_term_must_be_understood() {
         fault(&profiled, &of(json!([]))).2,
         "the policies name different profiles"
     );
-    let region = of(json!([constraint("spatial", "eq", json!("FR"))]));
+    let region = of(json!([constraint("virtualLocation", "eq", json!("FR"))]));
     let (pointer, in_asked, text) = fault(&of(json!([])), &region);
     assert_eq!(
         (pointer.as_str(), in_asked),
         ("/permission/0/constraint/0/leftOperand", false)
     );
-    assert_eq!(text, "the left operand \"spatial\" is not understood");
+    assert_eq!(text, "the left operand \"virtualLocation\" is not understood");
     assert!(intersect(&region, &region).is_ok());
 }
 

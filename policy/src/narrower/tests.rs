@@ -229,7 +229,7 @@ fn obligations_and_duties_are_carried_by_the_same_only() {
 
 #[test]
 fn a_term_that_is_not_understood_is_within_the_same_term_only() {
-    let region = |name: &str| constraint("spatial", "eq", json!(name));
+    let region = |name: &str| constraint("virtualLocation", "eq", json!(name));
     let asked = |list: Value| agreement(json!({"permission": [{"action": "use", "constraint": list}]}));
     let offered = asked(json!([region("FR"), until("2026-12-31Z")]));
     assert_eq!(
@@ -242,7 +242,7 @@ fn a_term_that_is_not_understood_is_within_the_same_term_only() {
             &asked(json!([
                 region("FR"),
                 until("2026-12-31Z"),
-                constraint("industry", "eq", json!("x"))
+                constraint("media", "eq", json!("x"))
             ])),
             &offered
         )

@@ -49,18 +49,18 @@ fn every_policy_in_the_examples_of_the_specification_is_read_and_its_unknown_ter
         .iter()
         .map(|(name, unknown)| (name.as_str(), unknown.as_slice()))
         .collect();
-    // `spatial` in the catalog; a test profile and the operands `partner`, `constraint1`, `constraint2` in the last.
+    // A test profile and the operands `partner`, `constraint1`, `constraint2` in the last.
     assert_eq!(
         read,
         [
-            ("catalog.json", [1_usize].as_slice()),
+            ("catalog.json", [0_usize].as_slice()),
             ("contract-agreement-message-full.json", &[1 + 2 + 2 + 1 + 2 + 2 + 3]),
             ("contract-agreement-message.json", &[0]),
             ("contract-offer-message.json", &[0]),
             ("contract-offer-message_initial.json", &[0]),
             ("contract-request-message.json", &[0]),
             ("contract-request-message_initial.json", &[0]),
-            ("dataset.json", &[1]),
+            ("dataset.json", &[0]),
         ]
     );
 }
@@ -210,8 +210,8 @@ fn an_unknown_member_is_refused_at_every_level_with_its_pointer() {
             "/permission/0/a~1b~0c",
         ),
         (
-            with_rule(json!({"action": "use", "duty": [with(json!({"action": "delete"}), "consequence")]})),
-            "/permission/0/duty/0/consequence",
+            with_rule(json!({"action": "use", "duty": [with(json!({"action": "delete"}), "refinement")]})),
+            "/permission/0/duty/0/refinement",
         ),
         (rule(with(atom.clone(), "unit")), "/permission/0/constraint/0/unit"),
         (
@@ -223,8 +223,26 @@ fn an_unknown_member_is_refused_at_every_level_with_its_pointer() {
             "/permission/0/constraint/0/status",
         ),
         (
-            json!({"@id": "x", "prohibition": [{"action": "use", "remedy": []}]}),
-            "/prohibition/0/remedy",
+            with_rule(json!({"action": "use", "remedy": []})),
+            "/permission/0/remedy",
+        ),
+        (
+            json!({"@id": "x", "prohibition": [{"action": "use", "remedy": [{"action": "delete", "consequence": []}]}]}),
+            "/prohibition/0/remedy/0/consequence",
+        ),
+        (
+            json!({"@id": "x", "prohibition": [{"action": "use", "consequence": []}]}),
+            "/prohibition/0/consequence",
+        ),
+        (
+            with_rule(
+                json!({"action": "use", "duty": [{"action": "inform", "consequence": {"action": "delete", "consequence": []}}]}),
+            ),
+            "/permission/0/duty/0/consequence/consequence",
+        ),
+        (
+            with_rule(json!({"action": "use", "duty": [{"action": "inform", "remedy": []}]})),
+            "/permission/0/duty/0/remedy",
         ),
         (
             json!({"@id": "x", "prohibition": [{"action": "use", "duty": []}]}),

@@ -188,7 +188,6 @@ fn a_mix_of_time_and_category_is_held_by_a_shorter_window() {
 #[test]
 fn what_no_plan_can_hold_is_refused_and_named_and_never_negotiated() {
     let cases = [
-        json!({"or": [given(), category("eq", json!("skills"))]}),
         json!({"xone": [constraint("purpose", "eq", json!("a")), category("eq", json!("skills"))]}),
         constraint("purpose", "isNoneOf", json!(["dpv:Marketing"])),
         constraint("purpose", "neq", json!("dpv:Marketing")),
@@ -205,6 +204,33 @@ fn what_no_plan_can_hold_is_refused_and_named_and_never_negotiated() {
                 && !policy.decide(Stage::Publish, &facts()).permits()
         );
     }
+}
+
+#[test]
+fn a_condition_that_ties_category_and_consent_together_is_held_by_the_plan() {
+    let plan = plan(&permitting(json!({"or": [given(), category("eq", json!("skills"))]})));
+    let record = |category, consent| {
+        let record = RecordFacts {
+            category,
+            consent,
+            ..RecordFacts::default()
+        };
+        assert_eq!(plan.permits(&record).is_ok(), plan.permits_by_operations(&record));
+        plan.permits(&record)
+    };
+    let (skills, results) = (Some(Category::Skills), Some(Category::Results));
+    for consent in [None, Some(false), Some(true)] {
+        assert_eq!(record(skills, consent), Ok(()));
+        let expected = if consent == Some(true) {
+            Ok(())
+        } else {
+            Err(Code::ConsentNone)
+        };
+        assert_eq!(record(results, consent), expected);
+        assert_eq!(record(None, consent), expected);
+    }
+    // Who looks at the parts alone lets through less, never more.
+    assert!(plan.consent_required && plan.allows_category("skills") && plan.allows_category("results"));
 }
 
 #[test]

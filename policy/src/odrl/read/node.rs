@@ -4,7 +4,7 @@
 use super::{Problem, Reading, Unreadable};
 use crate::{
     parse::{MAX_NODES, child, is_prose},
-    vocabulary::{DASES, DPV, LeftOperand, ODRL, XSD, membership_claim},
+    vocabulary::{DASES, DPV, LeftOperand, ODRL, XSD},
 };
 use serde_json::{Map, Value as Json};
 use std::collections::{BTreeMap, HashMap};
@@ -369,7 +369,7 @@ pub(super) fn term(text: &str) -> String {
 pub(in crate::odrl) fn left_operand(text: &str) -> String {
     match LeftOperand::read(text) {
         Some(known) => known.iri(),
-        None if membership_claim(text).is_some() && !text.contains(':') => format!("{}{text}", DASES.iri),
+        None if LeftOperand::with_claim(text).is_some() && !text.contains(':') => format!("{}{text}", DASES.iri),
         None => term(text),
     }
 }

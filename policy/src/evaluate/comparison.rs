@@ -1,0 +1,147 @@
+//! The truth of one comparison: a typed test against what one evaluation sees. Rules are judged in `evaluate`.
+
+use super::{Purpose, Truth, World};
+use crate::{
+    facts::{EventState, Verified},
+    meaning::{Anchor, Held, Holding, Meter, Order, Relation, Span, Test},
+    odrl::Decimal,
+    vocabulary::{LeftOperand, ODRL},
+};
+use std::collections::BTreeSet;
+
+impl Test {
+    pub(crate) fn truth(&self, world: &World<'_>) -> Truth {
+        let fact = |fact: Option<bool>| fact.map_or(Truth::Unknown, Truth::from);
+        match self {
+            Self::Time { order, spans } => Truth::from(on_line(*order, spans, world.moment.now)),
+            Self::Since { operand, order, length } => match Anchor::of(*operand, world.request) {
+                None => world.missing,
+                Some(Anchor::Never) => Truth::from(matches!(order, Order::After | Order::AfterOrIn | Order::NotIn)),
+                Some(Anchor::At(from)) => {
+                    Truth::from(on_line(*order, &[Span::at(length.after(from))], world.moment.now))
+                }
+            },
+            Self::Used { meter, order, spans } => {
+                let reading = match meter {
+                    Meter::Transfers => world.moment.transfer,
+                    Meter::OpenTime => world.moment.metered,
+                };
+                reading.map_or(world.missing, |reading| Truth::from(on_line(*order, spans, reading)))
+            }
+            Self::Amount {
+                operand,
+                order,
+                numbers,
+                unit,
+            } => match world.request.numbers.get(operand) {
+                None => world.missing,
+                Some((_, other)) if other != unit => Truth::Unknown,
+                Some((number, _)) => Truth::from(compares(*order, numbers, *number)),
+            },
+            Self::Recipient { relation, names } => in_names(*relation, names, world.recipient),
+            Self::Purpose { relation, names } => match world.purpose {
+                None => Truth::Unknown,
+                Some(Purpose::Named(name)) => in_names(*relation, names, name),
+                Some(Purpose::Other) => outside(*relation),
+            },
+            Self::Consent { given } => fact(world.record.consent.map(|fact| fact == *given)),
+            Self::Flag { operand, set } => {
+                let flag = match operand {
+                    LeftOperand::Minor => world.record.minor,
+                    _ => world.record.guardian_consent,
+                };
+                fact(flag.map(|flag| flag == *set))
+            }
+            Self::Category { relation, members } => {
+                let among = |category| members.contains(&category) != (*relation == Relation::NoneOf);
+                fact(world.record.category.map(among))
+            }
+            Self::Held { what, holding, values } => held(what, *holding, values, world),
+            Self::Event { order, name } => match event(name, world) {
+                None => world.missing,
+                Some(state) => Truth::from(beside(*order, state)),
+            },
+        }
+    }
+}
+
+fn on_line(order: Order, spans: &[Span], at: i64) -> bool {
+    let any = |holds: fn(&Span, i64) -> bool| spans.iter().any(|span| holds(span, at));
+    match order {
+        Order::Before => any(|span, at| at < span.start),
+        Order::BeforeOrIn => any(|span, at| at < span.end),
+        Order::After => any(|span, at| at >= span.end),
+        Order::AfterOrIn => any(|span, at| at >= span.start),
+        Order::In => any(|span, at| span.start <= at && at < span.end),
+        Order::NotIn => !any(|span, at| span.start <= at && at < span.end),
+    }
+}
+
+fn compares(order: Order, numbers: &BTreeSet<Decimal>, number: Decimal) -> bool {
+    match order {
+        Order::Before => numbers.iter().any(|limit| number < *limit),
+        Order::BeforeOrIn => numbers.iter().any(|limit| number <= *limit),
+        Order::After => numbers.iter().any(|limit| number > *limit),
+        Order::AfterOrIn => numbers.iter().any(|limit| number >= *limit),
+        Order::In => numbers.contains(&number),
+        Order::NotIn => !numbers.contains(&number),
+    }
+}
+
+/// Where the use stands beside an event. The use itself (`odrl:policyUsage`) goes on once a transfer starts.
+fn event(name: &str, world: &World<'_>) -> Option<EventState> {
+    if ODRL.local(name) == Some("policyUsage") {
+        return Some(EventState::Ongoing);
+    }
+    world.request.events.get(name).copied()
+}
+
+/// `lt` is before the event, `eq` during, `gt` after (ODRL 2.2, Common Vocabulary §4.4 `event`).
+fn beside(order: Order, event: EventState) -> bool {
+    match order {
+        Order::Before => event == EventState::Upcoming,
+        Order::BeforeOrIn => event != EventState::Over,
+        Order::After => event == EventState::Over,
+        Order::AfterOrIn => event != EventState::Upcoming,
+        Order::In => event == EventState::Ongoing,
+        Order::NotIn => event != EventState::Ongoing,
+    }
+}
+
+fn in_names(relation: Relation, names: &BTreeSet<String>, name: &str) -> Truth {
+    if names.contains(name) {
+        Truth::from(relation != Relation::NoneOf)
+    } else {
+        outside(relation)
+    }
+}
+
+fn held(what: &Held, holding: Holding, wanted: &BTreeSet<String>, world: &World<'_>) -> Truth {
+    let held = match what {
+        Held::Claim(claim) => match world.verified {
+            Verified::Assumed(truth) => return truth,
+            Verified::Claims(claims) => claims.get(claim),
+        },
+        Held::Named(operand) => match world.request.named.get(operand) {
+            None => return world.missing,
+            named => named,
+        },
+    };
+    let Some(held) = held else { return Truth::Unknown };
+    match holding {
+        Holding::Any => Truth::from(!wanted.is_disjoint(held)),
+        Holding::All => Truth::from(wanted.is_subset(held)),
+        Holding::None => Truth::from(wanted.is_disjoint(held)),
+        Holding::Below if wanted.is_disjoint(held) => Truth::Unknown,
+        Holding::Below => Truth::True,
+    }
+}
+
+/// For a name that is not listed. Whether it lies *below* a listed one is not known: no hierarchy is loaded.
+fn outside(relation: Relation) -> Truth {
+    match relation {
+        Relation::AnyOf => Truth::False,
+        Relation::NoneOf => Truth::True,
+        Relation::Below => Truth::Unknown,
+    }
+}

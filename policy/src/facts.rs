@@ -1,0 +1,231 @@
+//! What is known about the world when a policy is asked: facts come in here, and every one that is missing refuses whatever asks for it.
+//! Nothing here decides; how facts are compared lives in `evaluate`.
+
+use crate::{
+    evaluate::Stage,
+    odrl::Decimal,
+    record::RecordFacts,
+    timestamp::Timestamp,
+    truth::Truth,
+    vocabulary::{Action, Category, LeftOperand, canonical_name},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// What is verified about a participant: the values of each claim, and under `credential.TYPE.CLAIM` those of other credentials that it
+/// presented. A claim that is not there is not known.
+pub type Claims = BTreeMap<String, BTreeSet<String>>;
+
+/// What was used of an agreement before the transfer in question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// How many transfers were started before.
+    pub transfers: u64,
+    /// How long streams were open, all together.
+    pub metered: Duration,
+    /// When the transfer before was started; `None` when there was none.
+    pub last_transfer: Option<Timestamp>,
+}
+
+/// Where the use stands beside an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventState {
+    /// The event is to come.
+    Upcoming,
+    /// It is going on.
+    Ongoing,
+    /// It is over.
+    Over,
+}
+
+/// What is known about the world when a policy is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// The trusted clock.
+    pub now: Timestamp,
+    /// The verified identity (DID) of the consumer; compared character by character.
+    pub recipient: String,
+    /// What is verified about the consumer. A claim that is missing here refuses whatever asks for it.
+    pub claims: Claims,
+    /// What the consumer asks to do.
+    pub action: Action,
+    /// The purpose of the use; looked at in [`Stage::Record`] only.
+    pub purpose: Option<String>,
+    /// The category of the record; looked at in [`Stage::Record`] only.
+    pub category: Option<Category>,
+    /// Whether the learner has given consent; looked at in [`Stage::Record`] only.
+    pub consent: Option<bool>,
+    /// Whether the learner is a minor; looked at in [`Stage::Record`] only.
+    pub minor: Option<bool>,
+    /// Whether a guardian has consented; looked at in [`Stage::Record`] only.
+    pub guardian_consent: Option<bool>,
+    pub(crate) request: Request,
+}
+
+/// Facts about the agreement and the transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Request {
+    pub(crate) agreed: Option<Timestamp>,
+    pub(crate) usage: Option<Usage>,
+    pub(crate) named: BTreeMap<LeftOperand, BTreeSet<String>>,
+    pub(crate) numbers: BTreeMap<LeftOperand, (Decimal, Option<String>)>,
+    pub(crate) events: BTreeMap<String, EventState>,
+    /// Whoever applies the plan tells for each record whether the learner is a minor and whether a guardian has consented.
+    pub(crate) tells_minors: bool,
+}
+
+impl Facts {
+    /// Facts that are known before any record is looked at.
+    pub fn new(now: Timestamp, recipient: impl Into<String>, action: Action) -> Self {
+        Self {
+            now,
+            recipient: recipient.into(),
+            claims: Claims::new(),
+            action,
+            purpose: None,
+            category: None,
+            consent: None,
+            minor: None,
+            guardian_consent: None,
+            request: Request::default(),
+        }
+    }
+
+    /// The same with what is verified about the consumer.
+    pub fn with_claims(self, claims: Claims) -> Self {
+        Self { claims, ..self }
+    }
+
+    /// The same with the moment of the agreement: `elapsedTime` and `delayPeriod` are counted from it.
+    pub fn with_agreed(mut self, agreed: Timestamp) -> Self {
+        self.request.agreed = Some(agreed);
+        self
+    }
+
+    /// The same with what was used before this transfer: `count`, `meteredTime` and `timeInterval` are judged by it.
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.request.usage = Some(usage);
+        self
+    }
+
+    /// The same with all names that an operand has, in any accepted spelling: attested or declared ones, or those of the dataset and the
+    /// transfer. For a hierarchy (`spatial`), name also what contains them. Names of [`LeftOperand::Event`] are events that go on now.
+    pub fn with_named<T: Into<String>>(mut self, operand: LeftOperand, names: impl IntoIterator<Item = T>) -> Self {
+        let names = names.into_iter().map(|name| canonical_name(&name.into()));
+        if operand == LeftOperand::Event {
+            let ongoing = names.map(|name| (name, EventState::Ongoing));
+            self.request.events.extend(ongoing);
+        } else {
+            self.request.named.insert(operand, names.collect());
+        }
+        self
+    }
+
+    /// The same with where the use stands beside an event.
+    pub fn with_event(mut self, name: &str, state: EventState) -> Self {
+        self.request.events.insert(canonical_name(name), state);
+        self
+    }
+
+    /// The same with the number that an operand has, without a unit.
+    pub fn with_number(mut self, operand: LeftOperand, number: Decimal) -> Self {
+        self.request.numbers.insert(operand, (number, None));
+        self
+    }
+
+    /// The same with the amount that an operand has, in a unit.
+    pub fn with_amount(mut self, operand: LeftOperand, number: Decimal, unit: &str) -> Self {
+        self.request
+            .numbers
+            .insert(operand, (number, Some(canonical_name(unit))));
+        self
+    }
+
+    /// The same, and whoever applies the plan promises to ask [`crate::Plan::permits`] about each record, telling whether the learner is a
+    /// minor and whether a guardian has consented. Without this promise a policy that asks for it permits nothing at [`Stage::Transfer`].
+    pub fn with_minors_told(mut self) -> Self {
+        self.request.tells_minors = true;
+        self
+    }
+
+    /// What is known about the record.
+    pub(crate) fn record(&self) -> RecordFacts {
+        RecordFacts {
+            category: self.category,
+            consent: self.consent,
+            minor: self.minor,
+            guardian_consent: self.guardian_consent,
+        }
+    }
+
+    /// The consumer at a stage.
+    pub(crate) fn consumer(&self, stage: Stage) -> Consumer<'_> {
+        Consumer {
+            recipient: &self.recipient,
+            claims: Some(&self.claims),
+            request: &self.request,
+            open: !matches!(stage, Stage::Transfer | Stage::Record),
+        }
+    }
+}
+
+/// A place on everything that moves while an agreement is used: the clock in milliseconds since 1970, the number of the transfer, and for how
+/// many milliseconds streams were open. `None` is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) now: i64,
+    pub(crate) transfer: Option<i64>,
+    pub(crate) metered: Option<i64>,
+}
+
+impl Moment {
+    pub(crate) fn of(facts: &Facts) -> Self {
+        let usage = facts.request.usage;
+        let clip = |number: u128| i64::try_from(number).unwrap_or(i64::MAX);
+        Self {
+            now: facts.now.millis(),
+            transfer: usage.map(|usage| clip(u128::from(usage.transfers) + 1)),
+            metered: usage.map(|usage| clip(usage.metered.as_millis())),
+        }
+    }
+}
+
+/// For whom a policy is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Consumer<'a> {
+    pub(crate) recipient: &'a str,
+    /// `None` before there is anybody: at publication.
+    pub(crate) claims: Option<&'a Claims>,
+    pub(crate) request: &'a Request,
+    /// Facts about the transfer that are missing may still come.
+    pub(crate) open: bool,
+}
+
+impl<'a> Consumer<'a> {
+    /// Its claims, or what is assumed of nobody in particular.
+    pub(crate) fn verified(self, assumed: Truth) -> Verified<'a> {
+        self.claims.map_or(Verified::Assumed(assumed), Verified::Claims)
+    }
+
+    /// What a comparison is taken for whose fact may still come; unknown once it should be there.
+    pub(crate) fn missing(self, assumed: Truth) -> Truth {
+        if self.open { assumed } else { Truth::Unknown }
+    }
+
+    /// Whether it may be asked of each record if the learner is a minor.
+    pub(crate) fn tells_minors(self) -> bool {
+        self.open || self.request.tells_minors
+    }
+}
+
+/// What comparisons of claims are judged by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Verified<'a> {
+    /// These claims and no others.
+    Claims(&'a Claims),
+    /// Every such comparison has this truth.
+    Assumed(Truth),
+}
