@@ -71,6 +71,7 @@ pub(crate) struct Request {
     pub(crate) agreed: Option<Timestamp>,
     pub(crate) usage: Option<Usage>,
     pub(crate) named: BTreeMap<LeftOperand, BTreeSet<String>>,
+    pub(crate) containers: BTreeMap<LeftOperand, BTreeSet<String>>,
     pub(crate) numbers: BTreeMap<LeftOperand, (Decimal, Option<String>)>,
     pub(crate) events: BTreeMap<String, EventState>,
     /// Whoever applies the plan tells for each record whether the learner is a minor and whether a guardian has consented.
@@ -112,7 +113,7 @@ impl Facts {
     }
 
     /// The same with all names that an operand has, in any accepted spelling: attested or declared ones, or those of the dataset and the
-    /// transfer. For a hierarchy (`spatial`), name also what contains them. Names of [`LeftOperand::Event`] are events that go on now.
+    /// transfer. What contains them is told apart ([`Facts::with_containers`]). Names of [`LeftOperand::Event`] are events that go on now.
     pub fn with_named<T: Into<String>>(mut self, operand: LeftOperand, names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(|name| canonical_name(&name.into()));
         if operand == LeftOperand::Event {
@@ -121,6 +122,18 @@ impl Facts {
         } else {
             self.request.named.insert(operand, names.collect());
         }
+        self
+    }
+
+    /// The same with all that contains the names of an operand, such as the country of a place. Only `isA` and `isPartOf` look there: `eq`,
+    /// `isAnyOf` and `isNoneOf` mean the name itself, and `hasPart` looks the other way (policy.md §1.5, decision 1).
+    pub fn with_containers<T: Into<String>>(
+        mut self,
+        operand: LeftOperand,
+        names: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let names = names.into_iter().map(|name| canonical_name(&name.into()));
+        self.request.containers.insert(operand, names.collect());
         self
     }
 

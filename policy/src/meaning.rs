@@ -141,12 +141,14 @@ pub(crate) enum Relation {
 pub(crate) enum Holding {
     /// At least one of them is among the claim's: `eq`, `isAnyOf`.
     Any,
-    /// All of them are among the claim's: `isAllOf`, `hasPart`.
+    /// All of them are among the claim's: `isAllOf`, and `hasPart` of a claim.
     All,
     /// None of them is among the claim's: `neq`, `isNoneOf`.
     None,
-    /// One of the claim's is one of them or below one of them: `isA`, `isPartOf`.
+    /// One of the names held is one of them or below one of them: `isA`, `isPartOf`.
     Below,
+    /// All of them are among the names held or below these: `hasPart`. No hierarchy is loaded downwards, so what is not named is not known.
+    Above,
 }
 
 /// A comparison as it was written, before it is understood.
@@ -279,7 +281,10 @@ fn typed(left: LeftOperand, operator: Operator, written: &Comparison<'_>) -> Res
         }
         named => Ok(Test::Held {
             what: Held::Named(named),
-            holding: holding(operator).ok_or(Fault::Operator)?,
+            holding: match operator {
+                Operator::HasPart => Holding::Above,
+                other => holding(other).ok_or(Fault::Operator)?,
+            },
             values: all(right, |value| values::name(value).map(canonical_name))?,
         }),
     }

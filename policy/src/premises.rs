@@ -206,7 +206,7 @@ impl<'a> Premises<'a> {
         self.stated.iter().any(|stated| match stated {
             Normal::Test(Test::Held { what, holding, values }) if what == wanted && *holding == how => match how {
                 Holding::Any | Holding::Below => values.is_subset(more),
-                Holding::All | Holding::None => more.is_subset(values),
+                Holding::All | Holding::Above | Holding::None => more.is_subset(values),
             },
             _ => false,
         })

@@ -132,8 +132,20 @@ fn held(what: &Held, holding: Holding, wanted: &BTreeSet<String>, world: &World<
         Holding::Any => Truth::from(!wanted.is_disjoint(held)),
         Holding::All => Truth::from(wanted.is_subset(held)),
         Holding::None => Truth::from(wanted.is_disjoint(held)),
-        Holding::Below if wanted.is_disjoint(held) => Truth::Unknown,
-        Holding::Below => Truth::True,
+        Holding::Above if wanted.is_subset(held) => Truth::True,
+        Holding::Below if !wanted.is_disjoint(held) || contained(what, wanted, world) => Truth::True,
+        Holding::Above | Holding::Below => Truth::Unknown,
+    }
+}
+
+/// Whether one of the wanted names is known to contain what is held.
+fn contained(what: &Held, wanted: &BTreeSet<String>, world: &World<'_>) -> bool {
+    match what {
+        Held::Claim(_) => false,
+        Held::Named(operand) => {
+            let containers = world.request.containers.get(operand);
+            containers.is_some_and(|containers| !wanted.is_disjoint(containers))
+        }
     }
 }
 

@@ -234,7 +234,7 @@ operands! {
         "transfers started under the agreement, this one included", "number of transfers" / "nombre de transferts";
     Spatial = ODRL "spatial" or "idsc:ABSOLUTE_SPATIAL_POSITION" "idsc:SPATIAL" =>
         Names NAMES, Transfer Partner Attested,
-        "places of use that the consumer attests or declares (ISO 3166, NUTS), with all that contain them", "place of use" / "lieu d’usage";
+        "places of use that the consumer attests or declares (ISO 3166, NUTS); isPartOf looks at all that contain them too", "place of use" / "lieu d’usage";
     Event = ODRL "event" or "idsc:EVENT" =>
         Name EVENT, Transfer Partner Enforced,
         "the provider's register of events: to come, going on or over; odrl:policyUsage is the use itself", "event" / "événement";

@@ -5,11 +5,20 @@
 use crate::{
     generate::{Case, RECORDS, Random, case, minimal},
     mutants::MUTANTS,
-    reference::{Evaluator, Reference, World, nodes, span},
+    reference::{Evaluator, Kind, OPERANDS, Reference, World, duration, months_later, nodes, span},
 };
-use policy::{Action, Category, Claims, Facts, Plan, Policy, Stage, Timestamp};
+use policy::{
+    Action, Category, Claims, EventState, Facts, LeftOperand, Plan, Policy, RecordFacts, Stage, Timestamp, Usage,
+    odrl::Decimal,
+};
 use serde_json::Value;
-use std::{collections::BTreeSet, env, ops::AddAssign, thread, time::Instant};
+use std::{
+    collections::BTreeSet,
+    env,
+    ops::AddAssign,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// One case in so many is followed over time as well.
 const OVER_TIME: u64 = 2;
@@ -41,17 +50,67 @@ impl AddAssign for Tally {
 /// What the crate is told of a world.
 pub(crate) fn facts(world: &World) -> Facts {
     let one = |name: &str| world.known.get(name).and_then(|values| values.first());
+    let number = |name: &str| one(name).map(|text| text.parse::<u64>().unwrap());
+    let instant = |text: &String| Timestamp::from_millis(text.parse().unwrap());
     let claims: Claims = world
         .known
         .iter()
-        .filter_map(|(name, values)| Some((name.strip_prefix("membership.")?.to_owned(), values.clone())))
+        .filter_map(|(name, values)| Some((claim(name)?, values.clone())))
         .collect();
     let action = Action::read(&world.action).unwrap();
-    let mut facts = Facts::new(Timestamp::from_millis(world.now), &world.recipient, action).with_claims(claims);
+    let mut facts = Facts::new(Timestamp::from_millis(world.now), &world.recipient, action)
+        .with_claims(claims)
+        .with_minors_told();
     facts.purpose = one("purpose").cloned();
     facts.category = one("dataCategory").map(|text| Category::read(text).unwrap());
     facts.consent = one("consent").map(|text| text == "given");
+    facts.minor = one("minor").map(|text| text == "true");
+    facts.guardian_consent = one("guardianConsent").map(|text| text == "true");
+    if let Some(agreed) = one("agreed") {
+        facts = facts.with_agreed(instant(agreed));
+    }
+    if let Some(transfers) = number("count") {
+        facts = facts.with_usage(Usage {
+            transfers,
+            metered: Duration::from_millis(number("metered").unwrap()),
+            last_transfer: one("lastTransfer").filter(|text| *text != "never").map(instant),
+        });
+    }
+    for (name, values) in &world.known {
+        facts = named(facts, name, values);
+    }
     facts
+}
+
+fn claim(name: &str) -> Option<String> {
+    let member = name.strip_prefix("membership.").map(str::to_owned);
+    member.or_else(|| name.starts_with("credential.").then(|| name.to_owned()))
+}
+
+/// Names, numbers and events.
+fn named(facts: Facts, name: &str, values: &BTreeSet<String>) -> Facts {
+    let one = values.first().map_or("", String::as_str);
+    if let Some(event) = name.strip_prefix("event ") {
+        let state = match one {
+            "upcoming" => EventState::Upcoming,
+            "over" => EventState::Over,
+            _ => EventState::Ongoing,
+        };
+        return facts.with_event(event, state);
+    }
+    if let Some(contained) = name.strip_prefix("above ") {
+        return facts.with_containers(LeftOperand::read(contained).unwrap(), values);
+    }
+    let Some((_, _, kind, _)) = OPERANDS.iter().find(|operand| operand.1 == name) else {
+        return facts;
+    };
+    let operand = LeftOperand::read(name).unwrap();
+    match (kind, one.split_once(' ')) {
+        (Kind::Names, _) => facts.with_named(operand, values),
+        (Kind::Number, Some((number, unit))) => facts.with_amount(operand, Decimal::read(number).unwrap(), unit),
+        (Kind::Number, None) if name != "count" => facts.with_number(operand, Decimal::read(one).unwrap()),
+        _ => facts,
+    }
 }
 
 pub(crate) fn decided(policy: &Policy, world: &World) -> bool {
@@ -61,13 +120,34 @@ pub(crate) fn decided(policy: &Policy, world: &World) -> bool {
 /// The plan's answer for one record, the way a data plane applies it.
 pub(crate) fn allowed(plan: &Plan, world: &World) -> bool {
     let facts = facts(world);
-    let purpose = facts
-        .purpose
-        .map_or_else(|| plan.any_purpose(), |purpose| plan.allows_purpose(&purpose));
-    let category = facts
-        .category
-        .map_or_else(|| plan.categories.is_none(), |one| plan.allows_category(one.name()));
-    purpose && category && (!plan.consent_required || facts.consent == Some(true)) && plan.open_at(facts.now).is_ok()
+    let record = RecordFacts {
+        category: facts.category,
+        consent: facts.consent,
+        minor: facts.minor,
+        guardian_consent: facts.guardian_consent,
+    };
+    let permits = plan.permits(&record).is_ok();
+    assert_eq!(permits, plan.permits_by_operations(&record), "{plan:?} {record:?}");
+    let purpose = facts.purpose.is_none_or(|purpose| plan.allows_purpose(&purpose));
+    permits && purpose && plan.open_at(facts.now).is_ok()
+}
+
+/// Whether a plan made at `start` holds in `world`, where more may have been used meanwhile.
+fn open(plan: &Plan, start: &World, world: &World) -> bool {
+    let used = |world: &World, name: &str| {
+        world
+            .known
+            .get(name)
+            .map(|values| values.first().unwrap().parse::<u64>().unwrap())
+    };
+    let transfers = plan
+        .count_limit
+        .is_none_or(|limit| used(world, "count").unwrap() < limit);
+    let metered = plan.metered_left.is_none_or(|left| {
+        let more = used(world, "metered").unwrap() - used(start, "metered").unwrap();
+        u128::from(more) <= left.as_millis()
+    });
+    transfers && metered && plan.open_at(Timestamp::from_millis(world.now)).is_ok()
 }
 
 /// Every fact about the record is known.
@@ -99,11 +179,10 @@ fn compare_plan(case: &Case, plan: &Plan, world: &World) -> Result<bool, String>
         return Ok(false);
     }
     let (wanted, got) = (Reference.permits(&case.policy, world), allowed(plan, world));
-    // Beside one permission alone a plan may leave out what others give; a missing fact stops a record at the plan.
-    let may_be_narrower = nodes(&case.policy, "permission").len() > 1 || !complete(world);
+    // Beside one permission alone a plan may leave out what others give.
+    let may_be_narrower = nodes(&case.policy, "permission").len() > 1;
     match (wanted, got) {
         (true, false) if may_be_narrower => Ok(true),
-        (false, true) if !world.known.contains_key("consent") => Ok(true),
         _ if wanted == got => Ok(false),
         _ => Err(format!(
             "the reference says {wanted}, the plan {got}, of {world:?}: {plan:?}"
@@ -139,14 +218,24 @@ fn compare_plans(case: &Case) -> Result<Tally, String> {
 }
 
 /// Every instant at which a comparison with the clock may change, and those just before and after.
-fn instants(policy: &Value, all: &mut BTreeSet<i64>) {
+fn instants(policy: &Value, world: &World, all: &mut BTreeSet<i64>) {
     match policy {
-        Value::Array(items) => items.iter().for_each(|item| instants(item, all)),
-        Value::Object(members) => {
+        Value::Array(items) => items.iter().for_each(|item| instants(item, world, all)),
+        Value::Object(members) => members.values().for_each(|member| instants(member, world, all)),
+        Value::String(written) => {
             all.extend(span(policy).into_iter().flat_map(around));
-            members.values().for_each(|member| instants(member, all));
+            let Some((months, millis)) = duration(written) else {
+                return;
+            };
+            for from in ["agreed", "lastTransfer"]
+                .iter()
+                .filter_map(|name| world.known.get(*name)?.first()?.parse().ok())
+            {
+                let at = months_later(from, months) + millis;
+                all.extend(around((at, at)));
+            }
         }
-        other => all.extend(span(other).into_iter().flat_map(around)),
+        _ => {}
     }
 }
 
@@ -154,29 +243,43 @@ fn around((first, last): (i64, i64)) -> [i64; 4] {
     [first - 1, first, last, last + 1]
 }
 
-/// A plan, made anew whenever it has closed, answers at every instant as the reference does.
+/// A plan, made anew whenever it has closed, answers at every instant, and for all that is used meanwhile, as the reference does.
 fn compare_over_time(case: &Case) -> Result<Tally, String> {
     let policy = Policy::parse(&case.policy).map_err(|malformed| malformed.to_string())?;
     let (mut tally, mut all) = (Tally::default(), BTreeSet::new());
-    instants(&case.policy, &mut all);
     let Some(record) = case.worlds.iter().find(|world| complete(world)) else {
         return Ok(tally);
     };
-    let mut plan: Option<Plan> = None;
+    instants(&case.policy, record, &mut all);
+    all.insert(record.now);
+    let mut made: Option<(Plan, World)> = None;
     for now in all {
-        let world = World { now, ..record.clone() };
-        if plan
-            .as_ref()
-            .is_none_or(|plan| plan.open_at(Timestamp::from_millis(now)).is_err())
-        {
-            plan = policy.plan(&facts(&world)).ok();
-        }
-        if let Some(plan) = &plan {
-            tally.instants += 1;
-            tally.narrowed += u64::from(compare_plan(case, plan, &world)?);
+        for (more_transfers, more_metered) in [(0, 0), (1, 0), (0, 1), (1, 60_000)] {
+            let mut world = World { now, ..record.clone() };
+            add(&mut world, "count", more_transfers);
+            add(&mut world, "metered", more_metered);
+            if made.as_ref().is_none_or(|(plan, start)| !open(plan, start, &world)) {
+                made = policy.plan(&facts(&world)).ok().map(|plan| (plan, world.clone()));
+            }
+            if let Some((plan, _)) = &made {
+                tally.instants += 1;
+                tally.narrowed += u64::from(compare_plan(case, plan, &world)?);
+            }
+            // Nothing is ever used less.
+            made = made.filter(|(_, start)| {
+                start.known.get("count") == record.known.get("count")
+                    && start.known.get("metered") == record.known.get("metered")
+            });
         }
     }
     Ok(tally)
+}
+
+fn add(world: &mut World, name: &str, more: u64) {
+    if let Some(values) = world.known.get_mut(name) {
+        let sum = values.first().unwrap().parse::<u64>().unwrap() + more;
+        *values = BTreeSet::from([sum.to_string()]);
+    }
 }
 
 fn compare(number: u64, case: &Case) -> Result<Tally, String> {

@@ -1,7 +1,7 @@
 //! Random policies with the requests and records they are asked about, from a seed: well-formed within the profile, with
 //! values so near each other that both answers are common. What fails is made small here before it is shown.
 
-use crate::reference::{CATEGORIES, Kind, OPERANDS, World, span};
+use crate::reference::{CATEGORIES, Kind, OPERANDS, World, span, spelling};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,27 @@ const PURPOSES: &[&str] = &[
     "elsewhere",
 ];
 const ROLES: &[&str] = &["school", "agency", "edtech"];
-const CLAIMS: &[&str] = &["membership.role", "membership.country"];
+const CLAIMS: &[&str] = &["membership.role", "membership.country", "credential.Diploma.level"];
+const EVENTS: &[&str] = &["urn:fair", "dases:fair", "odrl:policyUsage"];
+/// Places, and other names that operands have.
+const NAMED: &[&str] = &[
+    "FR-75",
+    "FR",
+    "dases:FR",
+    "eu-gdpr:A6-1-a",
+    "https://w3id.org/dpv/legal/eu/gdpr#A6-1-a",
+];
+const LENGTHS: &[&str] = &["P1D", "PT24H", "PT12H", "P1M", "P30D", "P1M1D"];
+const STRETCHES: &[&str] = &["PT60M", "PT1H", "PT59M", "P1D"];
+const NUMBERS: &[&str] = &["2", "2.0", "3", "3.00", "4"];
+const UNITS: &[&str] = &["", "dases:euro", "euro"];
+/// When things were agreed and transferred: so long before the times below that lengths of time end among them.
+const ANCHORS: &[&str] = &[
+    "2026-06-14T12:00:00Z",
+    "2026-05-15T12:00:00Z",
+    "2026-05-31T00:00:00Z",
+    "2026-06-15T00:00:00Z",
+];
 /// Instants and days, near each other and partly the same.
 const TIMES: &[&str] = &[
     "2026-06-14T23:59:59.999Z",
@@ -205,7 +225,7 @@ pub(crate) fn constraint(random: &mut Random, depth: usize) -> Value {
 }
 
 fn comparison(random: &mut Random) -> Value {
-    let (space, name, kind, operators) = random.pick(OPERANDS);
+    let (space, name, kind, operators) = any_operand(random);
     let operator = random.pick(operators);
     let left = match kind {
         Kind::Claim => random.pick(CLAIMS),
@@ -218,6 +238,12 @@ fn comparison(random: &mut Random) -> Value {
     };
     let right = match kind {
         Kind::Clock => random.some(TIMES, most),
+        Kind::Since => random.some(LENGTHS, 1),
+        Kind::Stretch => random.some(STRETCHES, 1),
+        Kind::Number => random.some(if name == "count" { &["2", "3", "4"] } else { NUMBERS }, most),
+        Kind::Flag => random.some(&["true", "false"], 1),
+        Kind::Event => random.some(EVENTS, 1),
+        Kind::Names => random.some(NAMED, most),
         Kind::Purpose => random.some(PURPOSES, most),
         Kind::Name => random.some(&[CONSUMER, OTHER], most),
         Kind::Category => random.some(&["skills", "dases:results", "identity"], most),
@@ -225,11 +251,32 @@ fn comparison(random: &mut Random) -> Value {
         Kind::Claim => random.some(ROLES, most),
     };
     let right: Vec<Value> = right.into_iter().map(|text| typed(random, kind, text)).collect();
-    json!({
+    let mut comparison = json!({
         "leftOperand": spelled(random, space, left),
         "operator": spelled(random, "odrl", operator),
         "rightOperand": one_or_many(random, right),
-    })
+    });
+    let unit = random.pick(UNITS);
+    if name == "payAmount" && !unit.is_empty() {
+        comparison["unit"] = unit.into();
+    }
+    comparison
+}
+
+/// Any operand, and often one of those that nearly every policy names.
+fn any_operand(random: &mut Random) -> (&'static str, &'static str, Kind, &'static [&'static str]) {
+    let plain = |kind| {
+        matches!(
+            kind,
+            Kind::Clock | Kind::Purpose | Kind::Name | Kind::Category | Kind::Consent | Kind::Claim
+        )
+    };
+    loop {
+        let operand = random.pick(OPERANDS);
+        if plain(operand.2) || random.one_in(4) {
+            return operand;
+        }
+    }
 }
 
 /// A plain string, or a value with its type.
@@ -239,7 +286,12 @@ fn typed(random: &mut Random, kind: Kind, text: String) -> Value {
             let datatype = if text.contains('T') { "xsd:dateTime" } else { "xsd:date" };
             json!({"@value": text, "@type": datatype})
         }
-        Kind::Name | Kind::Purpose if random.one_in(8) => json!({"@id": text}),
+        Kind::Since | Kind::Stretch if random.one_in(4) => json!({"@value": text, "@type": "xsd:duration"}),
+        Kind::Number if random.one_in(4) => {
+            json!({"@value": text, "@type": "http://www.w3.org/2001/XMLSchema#decimal"})
+        }
+        Kind::Flag if random.one_in(4) => json!({"@value": text, "@type": "xsd:boolean"}),
+        Kind::Name | Kind::Purpose | Kind::Names | Kind::Event if random.one_in(8) => json!({"@id": text}),
         _ => text.into(),
     }
 }
@@ -248,7 +300,7 @@ fn spelled(random: &mut Random, space: &str, name: &str) -> String {
     match random.below(6) {
         0 => format!("{space}:{name}"),
         1 if space == "odrl" => format!("http://www.w3.org/ns/odrl/2/{name}"),
-        1 => format!("https://w3id.org/{space}/ns/{name}"),
+        1 if space == "dases" => format!("https://w3id.org/dases/ns/{name}"),
         _ => name.to_owned(),
     }
 }
@@ -256,10 +308,49 @@ fn spelled(random: &mut Random, space: &str, name: &str) -> String {
 /// What is known before any record is looked at.
 fn request(random: &mut Random) -> World {
     let mut known = BTreeMap::new();
+    let mut tell =
+        |name: &str, values: Vec<String>| known.insert(name.to_owned(), values.into_iter().collect::<BTreeSet<_>>());
     for claim in CLAIMS {
         if !random.one_in(6) {
-            let held: BTreeSet<String> = random.some(ROLES, 3).into_iter().collect();
-            known.insert((*claim).to_owned(), held);
+            tell(claim, random.some(ROLES, 3));
+        }
+    }
+    for (_, name, _, _) in OPERANDS.iter().filter(|(_, _, kind, _)| *kind == Kind::Names) {
+        if !random.one_in(6) {
+            tell(name, random.some(NAMED, 2));
+        }
+    }
+    if !random.one_in(6) {
+        tell("above spatial", random.some(NAMED, 2));
+    }
+    for event in EVENTS {
+        if !random.one_in(6) {
+            tell(
+                &format!("event {}", spelling(event)),
+                random.some(&["upcoming", "ongoing", "over"], 1),
+            );
+        }
+    }
+    if !random.one_in(6) {
+        tell("agreed", vec![instant(random.pick(ANCHORS))]);
+    }
+    if !random.one_in(6) {
+        tell("count", random.some(&["0", "1", "2", "3"], 1));
+        tell("metered", random.some(&["0", "3540000", "3600000", "3600001"], 1));
+        let last = random.pick(ANCHORS);
+        tell(
+            "lastTransfer",
+            vec![if random.one_in(3) {
+                "never".to_owned()
+            } else {
+                instant(last)
+            }],
+        );
+    }
+    for (name, unit) in [("minGroupSize", ""), ("payAmount", random.pick(UNITS))] {
+        if !random.one_in(6) {
+            let number = random.pick(NUMBERS);
+            tell(name, vec![format!("{number} {unit}").trim().to_owned()]);
         }
     }
     World {
@@ -270,9 +361,21 @@ fn request(random: &mut Random) -> World {
     }
 }
 
+fn instant(text: &str) -> String {
+    span(&text.into()).unwrap().0.to_string()
+}
+
 /// The request with one record; some facts about it are not known.
 pub(crate) fn record(random: &mut Random, request: &World) -> World {
     let mut world = request.clone();
+    for flag in ["minor", "guardianConsent"] {
+        if !random.one_in(12) {
+            world.known.insert(
+                flag.to_owned(),
+                BTreeSet::from([random.pick(&["true", "false"]).to_owned()]),
+            );
+        }
+    }
     let (first, last) = span(&random.pick(TIMES).into()).unwrap();
     world.now = random.pick(&[first - 1, first, first + 1, last, last + 1]);
     let consent = random.pick(&["given", "given", "absent"]);

@@ -1,6 +1,6 @@
 //! Evaluators that get exactly one thing wrong. A comparison that does not notice each of them is not worth much.
 
-use crate::reference::{Evaluator, Kind, Reference, Truth, World, nodes, spelling};
+use crate::reference::{Evaluator, Kind, Reference, Truth, World, duration, nodes, spelling};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -10,6 +10,15 @@ macro_rules! mutants {
         $(struct $name; impl Evaluator for $name { $($method)+ })+
         pub(crate) const MUTANTS: &[(&str, &dyn Evaluator)] = &[$(($text, &$name)),+];
     };
+}
+
+/// The number of transfers under a name that is not counted up.
+fn uncounted(world: &World) -> World {
+    let mut world = world.clone();
+    if let Some(count) = world.known.get("count").cloned() {
+        world.known.insert("uncounted".to_owned(), count);
+    }
+    world
 }
 
 mutants! {
@@ -106,43 +115,39 @@ mutants! {
         }
     }
     LteqIsLt: "lteq leaves its bound out" {
-        fn on_clock(&self, operator: &str, right: &[&Value], now: i64) -> bool {
-            Reference.on_clock(if operator == "lteq" { "lt" } else { operator }, right, now)
+        fn on_line(&self, operator: &str, right: &[(i64, i64)], at: i64) -> bool {
+            Reference.on_line(if operator == "lteq" { "lt" } else { operator }, right, at)
         }
     }
     LtIsLteq: "lt takes its bound in" {
-        fn on_clock(&self, operator: &str, right: &[&Value], now: i64) -> bool {
-            Reference.on_clock(if operator == "lt" { "lteq" } else { operator }, right, now)
+        fn on_line(&self, operator: &str, right: &[(i64, i64)], at: i64) -> bool {
+            Reference.on_line(if operator == "lt" { "lteq" } else { operator }, right, at)
         }
     }
     GtIsGteq: "gt takes its bound in" {
-        fn on_clock(&self, operator: &str, right: &[&Value], now: i64) -> bool {
-            Reference.on_clock(if operator == "gt" { "gteq" } else { operator }, right, now)
+        fn on_line(&self, operator: &str, right: &[(i64, i64)], at: i64) -> bool {
+            Reference.on_line(if operator == "gt" { "gteq" } else { operator }, right, at)
         }
     }
     GteqIsGt: "gteq leaves its bound out" {
-        fn on_clock(&self, operator: &str, right: &[&Value], now: i64) -> bool {
-            Reference.on_clock(if operator == "gteq" { "gt" } else { operator }, right, now)
+        fn on_line(&self, operator: &str, right: &[(i64, i64)], at: i64) -> bool {
+            Reference.on_line(if operator == "gteq" { "gt" } else { operator }, right, at)
         }
     }
     ClockIsLate: "the clock is a millisecond late" {
-        fn on_clock(&self, operator: &str, right: &[&Value], now: i64) -> bool {
-            Reference.on_clock(operator, right, now - 1)
+        fn on_line(&self, operator: &str, right: &[(i64, i64)], at: i64) -> bool {
+            Reference.on_line(operator, right, at - 1)
         }
     }
     DayIsMidnight: "a day is its first instant" {
-        fn on_clock(&self, operator: &str, right: &[&Value], now: i64) -> bool {
-            let first = |value: &&Value| {
-                let (first, _) = crate::reference::span(value).unwrap_or_default();
-                Value::from(policy::Timestamp::from_millis(first).to_string())
-            };
-            let right: Vec<Value> = right.iter().map(first).collect();
-            Reference.on_clock(operator, &right.iter().collect::<Vec<_>>(), now)
+        fn on_line(&self, operator: &str, right: &[(i64, i64)], at: i64) -> bool {
+            let first: Vec<(i64, i64)> = right.iter().map(|(first, _)| (*first, *first)).collect();
+            Reference.on_line(operator, &first, at)
         }
     }
     FirstAlternative: "only the first alternative is read" {
-        fn on_clock(&self, operator: &str, right: &[&Value], now: i64) -> bool {
-            Reference.on_clock(operator, &right[..1], now)
+        fn on_line(&self, operator: &str, right: &[(i64, i64)], at: i64) -> bool {
+            Reference.on_line(operator, &right[..1], at)
         }
     }
     NeqIsEq: "neq is read as eq" {
@@ -168,14 +173,72 @@ mutants! {
             Reference.contains(wanted, held)
         }
     }
-    IsAIsEq: "nothing lies below anything" {
-        fn compare(&self, kind: Kind, operator: &str, held: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Truth {
-            Reference.compare(kind, if operator == "isA" { "isAnyOf" } else { operator }, held, wanted)
+    NothingBelow: "nothing lies below anything" {
+        fn below(&self, held: &BTreeSet<String>, _: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Truth {
+            Truth::from(Reference.overlap(held, wanted))
+        }
+    }
+    BelowIsOverlooked: "what contains a place is overlooked" {
+        fn below(&self, held: &BTreeSet<String>, _: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Truth {
+            Reference.below(held, &BTreeSet::new(), wanted)
+        }
+    }
+    EqIsMet: "a length of time is met to the millisecond" {
+        fn within_or_over<'a>(&self, operator: &'a str, _: bool) -> &'a str {
+            operator
+        }
+    }
+    WithinIsOver: "eq of elapsed time is read as for a delay" {
+        fn within_or_over<'a>(&self, operator: &'a str, _: bool) -> &'a str {
+            Reference.within_or_over(operator, false)
+        }
+    }
+    NoFirstTransfer: "before a first transfer no time has passed" {
+        fn since(&self, name: &str, operator: &str, right: &Value, world: &World) -> Truth {
+            match self.fact("lastTransfer", world).as_deref() {
+                Some("never") if name == "timeInterval" => Truth::False,
+                _ => Reference.since(name, operator, right, world),
+            }
+        }
+    }
+    MonthsAreDays: "a month has thirty days" {
+        fn since(&self, name: &str, operator: &str, right: &Value, world: &World) -> Truth {
+            let (months, millis) = duration(crate::reference::text(right)).unwrap();
+            let days = Value::from(format!("PT{}S", months * 30 * 86_400 + millis / 1000));
+            Reference.since(name, operator, &days, world)
+        }
+    }
+    UsageIsUnasked: "the transfer that is asked about is not counted" {
+        fn number(&self, name: &str, operator: &str, node: &Value, world: &World) -> Truth {
+            Reference.number(if name == "count" { "uncounted" } else { name }, operator, node, &uncounted(world))
+        }
+    }
+    UnitIsIgnored: "units are ignored" {
+        fn number(&self, name: &str, operator: &str, node: &Value, world: &World) -> Truth {
+            let (mut node, mut world) = (node.clone(), world.clone());
+            if let Some(members) = node.as_object_mut() {
+                members.remove("unit");
+            }
+            if let Some(fact) = self.fact(name, &world) {
+                let number = fact.split(' ').next().unwrap_or_default().to_owned();
+                world.known.insert(name.to_owned(), BTreeSet::from([number]));
+            }
+            Reference.number(name, operator, &node, &world)
+        }
+    }
+    EventsAreOver: "after an event is taken for during it" {
+        fn event(&self, operator: &str, name: &str, world: &World) -> Truth {
+            Reference.event(if operator == "gt" { "gteq" } else { operator }, name, world)
+        }
+    }
+    UsageIsNoEvent: "the use itself is not known as an event" {
+        fn event(&self, operator: &str, name: &str, world: &World) -> Truth {
+            if spelling(name).ends_with("policyUsage") { Truth::Unknown } else { Reference.event(operator, name, world) }
         }
     }
     OneSpelling: "purposes are compared as they are written" {
         fn value(&self, kind: Kind, written: &str) -> String {
-            if kind == Kind::Purpose && spelling(written) != written { written.to_owned() } else { Reference.value(kind, written) }
+            if matches!(kind, Kind::Purpose | Kind::Names) { written.to_owned() } else { Reference.value(kind, written) }
         }
     }
     SameActionOnly: "a rule is about its own action alone" {

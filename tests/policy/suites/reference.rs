@@ -2,8 +2,16 @@
 //! a flat world to yes or no. Slow and obvious on purpose. It is what `differential` holds the crate against, so nothing
 //! of the crate may be used here. Each step is a method of its own, so that a mutant can get exactly one of them wrong.
 
+mod values;
+mod words;
+
+pub(crate) use values::{decimal, duration, months_later, span};
+pub(crate) use words::{CATEGORIES, Kind, OPERANDS, operand, spelling};
+
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use values::MILLIONTHS;
+use words::{ACTIONS, PROFILES, PROMISES, local, odrl, term};
 
 /// False < Unknown < True: strong Kleene logic, `and` is the least and `or` the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,121 +38,6 @@ pub(crate) struct World {
     pub(crate) known: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// How an operand is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// With instants and days.
-    Clock,
-    /// With names, character by character.
-    Name,
-    /// With names that have several spellings, and may lie below others.
-    Purpose,
-    /// With a closed list of names.
-    Category,
-    /// Given or not.
-    Consent,
-    /// Several values at once.
-    Claim,
-}
-
-const ORDERED: &[&str] = &["eq", "neq", "isAnyOf", "isNoneOf", "lt", "lteq", "gt", "gteq"];
-const NAMES: &[&str] = &["eq", "neq", "isAnyOf", "isNoneOf"];
-const CONCEPT: &[&str] = &["eq", "neq", "isAnyOf", "isNoneOf", "isA"];
-const EITHER: &[&str] = &["eq", "neq"];
-const SETS: &[&str] = &["eq", "neq", "isAnyOf", "isNoneOf", "isAllOf", "hasPart"];
-
-/// Namespace, name, kind, and the operators that fit.
-pub(crate) const OPERANDS: &[(&str, &str, Kind, &[&str])] = &[
-    ("odrl", "dateTime", Kind::Clock, ORDERED),
-    ("odrl", "purpose", Kind::Purpose, CONCEPT),
-    ("odrl", "recipient", Kind::Name, NAMES),
-    ("dases", "dataCategory", Kind::Category, NAMES),
-    ("dases", "consent", Kind::Consent, EITHER),
-    ("dases", "membership", Kind::Claim, SETS),
-];
-
-pub(crate) const CATEGORIES: &[&str] = &[
-    "identity",
-    "results",
-    "skills",
-    "certificates",
-    "activity-traces",
-    "experience",
-    "provenance",
-    "special-needs",
-];
-
-const PROFILES: &[&str] = &[
-    "https://w3id.org/dases/ns/profile",
-    "http://www.w3.org/ns/odrl/2/",
-    "http://www.w3.org/ns/odrl/2/core",
-    "https://w3id.org/dspace/2025/1/odrl-profile.jsonld",
-];
-
-/// Each action, and the next wider one.
-const ACTIONS: &[(&str, &str)] = &[
-    ("use", ""),
-    ("transfer", ""),
-    ("give", "transfer"),
-    ("sell", "transfer"),
-    ("play", "use"),
-    ("display", "play"),
-    ("reproduce", "use"),
-    ("extract", "reproduce"),
-    ("read", "use"),
-    ("stream", "use"),
-    ("derive", "use"),
-    ("distribute", "use"),
-    ("aggregate", "use"),
-    ("anonymize", "use"),
-    ("delete", "use"),
-    ("inform", "use"),
-    ("attribute", "use"),
-    ("nextPolicy", "use"),
-    ("acceptTracking", "use"),
-    ("compensate", "use"),
-    ("modify", "use"),
-];
-/// What a consumer promises for after the use.
-const PROMISES: &[&str] = &["delete", "inform", "attribute", "nextPolicy", "acceptTracking"];
-
-const SPACES: &[(&str, &str)] = &[
-    ("odrl", "http://www.w3.org/ns/odrl/2/"),
-    ("dases", "https://w3id.org/dases/ns/"),
-    ("dpv", "https://w3id.org/dpv#"),
-    ("xsd", "http://www.w3.org/2001/XMLSchema#"),
-];
-
-/// The name in `space`, from its prefixed or full form.
-fn local<'a>(space: &str, text: &'a str) -> Option<&'a str> {
-    let (prefix, iri) = SPACES.iter().find(|(prefix, _)| *prefix == space)?;
-    text.strip_prefix(iri)
-        .or_else(|| text.strip_prefix(prefix)?.strip_prefix(':'))
-}
-
-/// As `local`, or the bare name.
-fn term<'a>(space: &str, text: &'a str) -> Option<&'a str> {
-    local(space, text).or_else(|| (!text.contains(':')).then_some(text))
-}
-
-/// A term of ODRL, or what no table holds.
-fn odrl(text: &str) -> &str {
-    term("odrl", text).unwrap_or("")
-}
-
-/// The one spelling of a purpose.
-pub(crate) fn spelling(text: &str) -> String {
-    if let Some(name) = local("dases", text) {
-        return name.to_owned();
-    }
-    for (prefix, iri) in SPACES.iter().filter(|(prefix, _)| matches!(*prefix, "odrl" | "dpv")) {
-        if let Some(name) = local(prefix, text) {
-            return format!("{iri}{name}");
-        }
-    }
-    text.to_owned()
-}
-
 /// A member under its bare, prefixed or full name.
 fn member<'a>(node: &'a Value, name: &str) -> Option<&'a Value> {
     let object = node.as_object()?;
@@ -163,7 +56,7 @@ pub(crate) fn nodes<'a>(node: &'a Value, name: &str) -> Vec<&'a Value> {
 }
 
 /// A name, or a value's lexical form.
-fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     match value {
         Value::String(text) => text,
         Value::Array(one) if one.len() == 1 => text(&one[0]),
@@ -177,18 +70,6 @@ fn text(value: &Value) -> &str {
 
 fn named<'a>(node: &'a Value, name: &str) -> &'a str {
     member(node, name).map_or("", text)
-}
-
-/// The operand's name in worlds, with its kind and operators.
-pub(crate) fn operand(written: &str) -> Option<(String, Kind, &'static [&'static str])> {
-    OPERANDS.iter().find_map(|(space, name, kind, operators)| {
-        let read = term(space, written)?;
-        let claim = read
-            .strip_prefix(name)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .filter(|claim| *kind == Kind::Claim && !claim.is_empty());
-        (claim.is_some() || (read == *name && *kind != Kind::Claim)).then(|| (read.to_owned(), *kind, *operators))
-    })
 }
 
 pub(crate) trait Evaluator: Sync {
@@ -298,47 +179,152 @@ pub(crate) trait Evaluator: Sync {
         };
         let operator = odrl(named(node, "operator"));
         let right = nodes(node, "rightOperand");
-        if kind == Kind::Clock {
-            return Truth::from(self.on_clock(operator, &right, world.now));
+        match kind {
+            Kind::Clock => Truth::from(self.on_line(
+                operator,
+                &right.iter().filter_map(|value| span(value)).collect::<Vec<_>>(),
+                world.now,
+            )),
+            Kind::Since => self.since(&name, operator, right[0], world),
+            Kind::Stretch => self.metered(operator, right[0], world),
+            Kind::Number => self.number(&name, operator, node, world),
+            Kind::Event => self.event(operator, text(right[0]), world),
+            _ => self.names(&name, kind, operator, &right, world),
         }
-        let wanted: BTreeSet<String> = right.iter().map(|value| self.value(kind, text(value))).collect();
-        let held = match name.as_str() {
-            "recipient" => BTreeSet::from([world.recipient.clone()]),
-            name => match world.known.get(name) {
-                Some(values) => values.iter().map(|value| self.value(kind, value)).collect(),
-                None => return self.missing(),
-            },
+    }
+
+    /// The instant that lies so far after the agreement, or after the transfer before. Nothing is ever met to the millisecond: `eq` is
+    /// "within" of what runs out and "once over" of what must pass.
+    fn since(&self, name: &str, operator: &str, right: &Value, world: &World) -> Truth {
+        let from = if name == "timeInterval" {
+            "lastTransfer"
+        } else {
+            "agreed"
         };
-        self.compare(kind, operator, &held, &wanted)
+        let runs_out = name == "elapsedTime";
+        let order = self.within_or_over(operator, runs_out);
+        match self.fact(from, world).as_deref() {
+            None => self.missing(),
+            // There was no transfer before: any time has passed since.
+            Some("never") => Truth::from(order.starts_with('g')),
+            Some(from) => {
+                let (months, millis) = duration(text(right)).unwrap();
+                let at = months_later(from.parse().unwrap(), months) + millis;
+                Truth::from(self.on_line(order, &[(at, at)], world.now))
+            }
+        }
+    }
+
+    fn metered(&self, operator: &str, right: &Value, world: &World) -> Truth {
+        match self.fact("metered", world) {
+            None => self.missing(),
+            Some(metered) => {
+                let (_, limit) = duration(text(right)).unwrap();
+                let order = self.within_or_over(operator, true);
+                Truth::from(self.on_line(order, &[(limit, limit)], metered.parse().unwrap()))
+            }
+        }
+    }
+
+    fn within_or_over<'a>(&self, operator: &'a str, runs_out: bool) -> &'a str {
+        match operator {
+            "eq" if runs_out => "lteq",
+            "neq" if runs_out => "gt",
+            "eq" => "gteq",
+            "neq" => "lt",
+            other => other,
+        }
+    }
+
+    /// Numbers by their value; an amount in another unit is not comparable. The transfer that is asked about counts as well.
+    fn number(&self, name: &str, operator: &str, node: &Value, world: &World) -> Truth {
+        let Some(fact) = self.fact(name, world) else {
+            return self.missing();
+        };
+        let (number, unit) = fact.split_once(' ').unwrap_or((&fact, ""));
+        if spelling(unit) != spelling(named(node, "unit")) {
+            return self.missing();
+        }
+        let number = decimal(number).unwrap() + if name == "count" { MILLIONTHS } else { 0 };
+        let right: Vec<(i64, i64)> = nodes(node, "rightOperand")
+            .iter()
+            .filter_map(|value| decimal(text(value)))
+            .map(|one| (one, one))
+            .collect();
+        Truth::from(self.on_line(operator, &right, number))
+    }
+
+    /// The one value of an operand.
+    fn fact(&self, name: &str, world: &World) -> Option<String> {
+        world.known.get(name)?.first().cloned()
+    }
+
+    fn event(&self, operator: &str, name: &str, world: &World) -> Truth {
+        let state = match spelling(name).as_str() {
+            "http://www.w3.org/ns/odrl/2/policyUsage" => Some("ongoing".to_owned()),
+            name => self.fact(&format!("event {name}"), world),
+        };
+        let at = match state.as_deref() {
+            None => return self.missing(),
+            Some("upcoming") => -1,
+            Some("over") => 1,
+            Some(_) => 0,
+        };
+        Truth::from(self.on_line(operator, &[(0, 0)], at))
+    }
+
+    fn names(&self, name: &str, kind: Kind, operator: &str, right: &[&Value], world: &World) -> Truth {
+        let wanted: BTreeSet<String> = right.iter().map(|value| self.value(kind, text(value))).collect();
+        let of = |name: &str| -> Option<BTreeSet<String>> {
+            Some(
+                world
+                    .known
+                    .get(name)?
+                    .iter()
+                    .map(|value| self.value(kind, value))
+                    .collect(),
+            )
+        };
+        let held = if name == "recipient" {
+            Some(BTreeSet::from([world.recipient.clone()]))
+        } else {
+            of(name)
+        };
+        let Some(held) = held else { return self.missing() };
+        match operator {
+            "isA" | "isPartOf" => self.below(&held, &of(&format!("above {name}")).unwrap_or_default(), &wanted),
+            _ => self.compare(kind, operator, &held, &wanted),
+        }
+    }
+
+    /// Each name lies below itself and below what is known to contain it. What else it lies below is not known.
+    fn below(&self, held: &BTreeSet<String>, above: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Truth {
+        if self.overlap(held, wanted) || self.overlap(above, wanted) {
+            Truth::True
+        } else {
+            self.missing()
+        }
     }
 
     /// The form in which a value is compared.
     fn value(&self, kind: Kind, written: &str) -> String {
         match kind {
-            Kind::Purpose => spelling(written),
+            Kind::Purpose | Kind::Names => spelling(written),
             Kind::Category => term("dases", written).unwrap_or(written).to_owned(),
-            Kind::Consent => match spelling(written).as_str() {
-                "given" | "https://w3id.org/dpv#ConsentGiven" => "given".to_owned(),
-                other => other.to_owned(),
-            },
-            Kind::Clock | Kind::Name | Kind::Claim => written.to_owned(),
+            Kind::Consent if spelling(written) == "https://w3id.org/dpv#ConsentGiven" => "given".to_owned(),
+            Kind::Consent => spelling(written),
+            _ => written.to_owned(),
         }
     }
 
+    /// Of several names held one is enough for `eq`: the profile reads "has this one". What lies below a name is not known, so
+    /// neither is what it has for a part; a credential's texts have no parts but themselves.
     fn compare(&self, kind: Kind, operator: &str, held: &BTreeSet<String>, wanted: &BTreeSet<String>) -> Truth {
         match operator {
             "eq" | "isAnyOf" => Truth::from(self.overlap(held, wanted)),
             "neq" | "isNoneOf" => Truth::from(!self.overlap(held, wanted)),
-            "isAllOf" | "hasPart" => Truth::from(self.contains(held, wanted)),
-            // What lies below a purpose is not known, but it lies below itself.
-            "isA" if kind == Kind::Purpose => {
-                if self.overlap(held, wanted) {
-                    Truth::True
-                } else {
-                    self.missing()
-                }
-            }
-            _ => Truth::Unknown,
+            "hasPart" if kind == Kind::Names && !self.contains(held, wanted) => self.missing(),
+            _ => Truth::from(self.contains(held, wanted)),
         }
     }
 
@@ -350,15 +336,15 @@ pub(crate) trait Evaluator: Sync {
         wanted.iter().all(|value| held.contains(value))
     }
 
-    fn on_clock(&self, operator: &str, right: &[&Value], now: i64) -> bool {
-        let spans: Vec<(i64, i64)> = right.iter().filter_map(|value| span(value)).collect();
-        let in_one = spans.iter().any(|(first, last)| *first <= now && now <= *last);
-        let (first, last) = spans.first().copied().unwrap_or_default();
+    /// A place on a line beside stretches of it, each from its first to its last place.
+    fn on_line(&self, operator: &str, right: &[(i64, i64)], at: i64) -> bool {
+        let in_one = right.iter().any(|(first, last)| *first <= at && at <= *last);
+        let (first, last) = right.first().copied().unwrap_or_default();
         match operator {
-            "lt" => now < first,
-            "lteq" => now <= last,
-            "gt" => now > last,
-            "gteq" => now >= first,
+            "lt" => at < first,
+            "lteq" => at <= last,
+            "gt" => at > last,
+            "gteq" => at >= first,
             "eq" | "isAnyOf" => in_one,
             _ => !in_one,
         }
@@ -413,65 +399,15 @@ fn fits(kind: Kind, value: &Value) -> bool {
     let name = matches!(datatype, None | Some("string" | "anyURI"))
         && !text(value).is_empty()
         && text(value).trim() == text(value);
+    let length = || duration(text(value)).filter(|_| matches!(datatype, None | Some("duration")));
     match kind {
         Kind::Clock => span(value).is_some(),
-        Kind::Name | Kind::Purpose | Kind::Claim => name,
+        Kind::Since => length().is_some(),
+        Kind::Stretch => length().is_some_and(|(months, _)| months == 0),
+        Kind::Number => decimal(text(value)).is_some(),
+        Kind::Flag => matches!(text(value), "true" | "false"),
+        Kind::Name | Kind::Purpose | Kind::Claim | Kind::Names | Kind::Event => name,
         Kind::Category => name && CATEGORIES.contains(&Reference.value(kind, text(value)).as_str()),
         Kind::Consent => name && Reference.value(kind, text(value)) == "given",
     }
-}
-
-/// First and last millisecond of an instant or of a day; both need a time zone.
-pub(crate) fn span(value: &Value) -> Option<(i64, i64)> {
-    const DAY: i64 = 86_400_000;
-    let datatype = value.get("@type").map(text).and_then(|written| local("xsd", written));
-    let written = text(value);
-    let (date, rest) = written.split_at_checked(10)?;
-    let days = days(date)?;
-    match rest.strip_prefix('T') {
-        None if matches!(datatype, None | Some("date")) => {
-            let first = days * DAY - zone(rest)?;
-            Some((first, first + DAY - 1))
-        }
-        Some(rest) if matches!(datatype, None | Some("dateTime" | "dateTimeStamp")) => {
-            let at = rest.find(['Z', '+', '-'])?;
-            let (clock, offset) = rest.split_at(at);
-            let instant = days * DAY + time_of_day(clock)? - zone(offset)?;
-            Some((instant, instant))
-        }
-        _ => None,
-    }
-}
-
-/// `hh:mm`, `hh:mm:ss` or `hh:mm:ss.fraction`, in milliseconds.
-fn time_of_day(clock: &str) -> Option<i64> {
-    let (whole, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
-    let parts: Vec<i64> = whole.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    match parts.as_slice() {
-        [hour, minute] => Some((hour * 60 + minute) * 60_000),
-        [hour, minute, second] => Some(((hour * 60 + minute) * 60 + second) * 1000 + millis),
-        _ => None,
-    }
-}
-
-/// `Z`, `+hh:mm` or `-hh:mm`, in milliseconds.
-fn zone(offset: &str) -> Option<i64> {
-    match offset.split_at_checked(1)? {
-        ("Z", "") => Some(0),
-        ("+", rest) => time_of_day(rest),
-        ("-", rest) => time_of_day(rest).map(|millis| -millis),
-        _ => None,
-    }
-}
-
-/// `yyyy-mm-dd` as days since 1970, counted year by year and month by month.
-fn days(date: &str) -> Option<i64> {
-    let parts: Vec<i64> = date.split('-').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let [year, month, day] = parts.try_into().ok()?;
-    let leap = |year: i64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let years: i64 = (1970..year).map(|year| 365 + i64::from(leap(year))).sum();
-    let lengths = [31, 28 + i64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let months: i64 = lengths.iter().take(usize::try_from(month).ok()? - 1).sum();
-    Some(years + months + day - 1)
 }
