@@ -112,6 +112,24 @@ pub(crate) struct Case {
     pub(crate) worlds: Vec<World>,
 }
 
+impl Case {
+    /// The same without the names and events that the policy does not ask about.
+    pub(crate) fn without_unasked(mut self) -> Self {
+        let text = self.policy.to_string();
+        for world in &mut self.worlds {
+            world.known.retain(|name, _| {
+                let word = name.strip_prefix("above ").unwrap_or(name);
+                let word = word.split_once(' ').map_or(word, |(word, _)| word);
+                let named = OPERANDS
+                    .iter()
+                    .any(|(_, name, kind, _)| *name == word && matches!(kind, Kind::Names | Kind::Event));
+                !named || text.contains(word)
+            });
+        }
+        self
+    }
+}
+
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:#}", self.policy)?;
