@@ -269,3 +269,83 @@ fn permissions_that_say_the_same_are_within_each_other() {
     assert_eq!(same_terms(&one, &other), Ok(()));
     assert!(within(&one, &other).is_ok() && within(&other, &one).is_ok());
 }
+
+#[test]
+fn lengths_counts_and_amounts_are_compared_by_size() {
+    let priced = |amount: &str, unit: &str| {
+        let mut price = constraint("payAmount", "gteq", json!(amount));
+        price["unit"] = json!(unit);
+        price
+    };
+    let cases = [
+        (
+            constraint("elapsedTime", "lteq", json!("P1M")),
+            constraint("elapsedTime", "eq", json!("P3M")),
+            true,
+        ),
+        (
+            constraint("elapsedTime", "lteq", json!("P3M")),
+            constraint("elapsedTime", "lteq", json!("P1M")),
+            false,
+        ),
+        (
+            constraint("elapsedTime", "lteq", json!("P30D")),
+            constraint("elapsedTime", "lteq", json!("P1M")),
+            false,
+        ),
+        (
+            constraint("delayPeriod", "gteq", json!("P2D")),
+            constraint("delayPeriod", "gteq", json!("P1D")),
+            true,
+        ),
+        (
+            constraint("count", "lteq", json!("5")),
+            constraint("count", "lt", json!("10")),
+            true,
+        ),
+        (
+            constraint("count", "lteq", json!("10")),
+            constraint("count", "lt", json!("10")),
+            false,
+        ),
+        (
+            constraint("meteredTime", "lteq", json!("PT1H")),
+            constraint("meteredTime", "lteq", json!("PT60M")),
+            true,
+        ),
+        (priced("6", "EUR"), priced("5.50", "EUR"), true),
+        (priced("6", "EUR"), priced("5.50", "CHF"), false),
+        (
+            constraint("spatial", "eq", json!("FR")),
+            constraint("spatial", "isAnyOf", json!(["FR", "DE"])),
+            true,
+        ),
+        (
+            constraint("minor", "eq", json!("false")),
+            constraint("minor", "neq", json!("true")),
+            true,
+        ),
+        (
+            constraint("minor", "eq", json!("false")),
+            constraint("minor", "eq", json!("true")),
+            false,
+        ),
+    ];
+    for (asked, offered, expected) in cases {
+        assert_eq!(
+            keeps_to(json!([asked]), json!([offered])),
+            expected,
+            "{asked} {offered}"
+        );
+    }
+}
+
+#[test]
+fn a_prohibition_is_carried_with_its_remedies() {
+    let with = |remedies: Value| {
+        agreement(json!({"permission": [{"action": "use"}], "prohibition": [{"action": "sell", "remedy": remedies}]}))
+    };
+    let offered = with(json!([{"action": "inform"}]));
+    assert!(within(&with(json!([{"action": "inform"}, {"action": "delete"}])), &offered).is_ok());
+    assert!(within(&with(json!([])), &offered).is_err());
+}

@@ -1,3 +1,5 @@
+mod bounds;
+
 use super::*;
 use crate::testing::{agreement, at, constraint, facts, facts_at, named, permitting, prohibiting};
 use serde_json::{Value, json};

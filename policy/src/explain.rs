@@ -1,0 +1,324 @@
+//! A policy in plain French or English: what it permits, prohibits and obliges to, and of each part how far it is enforced here. Says what
+//! `check`, `lint`, `ids` and the profile say; decides nothing.
+
+mod words;
+
+use crate::{
+    evaluate::Stage,
+    ids::{Class, classes},
+    model::{Constraint, Duty, Kind, Policy, Rule},
+    reason::{Code, Fix, Language},
+    vocabulary::{Action, Enforcement},
+};
+use serde::Serialize;
+
+/// How far a part of a policy is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// By this connector, on facts that it knows itself.
+    Enforced,
+    /// By this connector, on facts that are attested.
+    Attested,
+    /// By this connector, on facts that a party declares.
+    DeclaredOnly,
+    /// Only the consumer can do it.
+    NeedsConsumer,
+    /// It is not understood, and refuses the whole policy.
+    Refused,
+}
+
+impl From<Enforcement> for Standing {
+    fn from(enforcement: Enforcement) -> Self {
+        match enforcement {
+            Enforcement::Enforced => Self::Enforced,
+            Enforcement::Attested => Self::Attested,
+            Enforcement::Declared => Self::DeclaredOnly,
+            Enforcement::NeedsConsumer => Self::NeedsConsumer,
+        }
+    }
+}
+
+impl Standing {
+    /// What it is called.
+    pub const fn text(self, language: Language) -> &'static str {
+        match self {
+            Self::Enforced => language.say("appliqué ici", "enforced here"),
+            Self::Attested => language.say("appliqué ici, sur attestation", "enforced here, on attested facts"),
+            Self::DeclaredOnly => language.say("déclaré seulement", "declared only"),
+            Self::NeedsConsumer => language.say("dépend du destinataire", "needs the consumer"),
+            Self::Refused => language.say("refusé", "refused"),
+        }
+    }
+}
+
+/// A part of a policy in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// JSON pointer into the policy.
+    pub pointer: String,
+    /// The part in words.
+    pub text: String,
+    /// How far it is kept; of a rule, the weakest of what it is made of.
+    pub standing: Standing,
+    /// Why it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// Constraints, duties, remedies and consequences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Self>,
+}
+
+/// Why the policy is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// JSON pointer into the policy.
+    pub pointer: String,
+    /// What the code means.
+    pub text: String,
+    /// What is wrong in this place, in English.
+    pub detail: String,
+    /// Who can mend it.
+    pub fix: Fix,
+}
+
+/// A warning in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// The stable code.
+    pub code: crate::LintCode,
+    /// JSON pointer into the policy.
+    pub pointer: String,
+    /// What the code means.
+    pub text: String,
+    /// The constraint that it is about.
+    pub about: String,
+}
+
+/// A usage-control class in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Recognised {
+    /// The number of the class.
+    pub number: Class,
+    /// What it is called.
+    pub name: String,
+    /// How far it is kept.
+    pub standing: Standing,
+}
+
+/// A policy in plain words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The language of the texts.
+    pub language: &'static str,
+    /// The policy's `@id`.
+    pub policy: String,
+    /// What the policy is.
+    pub kind: String,
+    /// Between whom, and about what, where it says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<String>,
+    /// Whether every term is understood; if not, nothing is permitted.
+    pub understood: bool,
+    /// What is permitted.
+    pub permissions: Vec<Part>,
+    /// What is prohibited.
+    pub prohibitions: Vec<Part>,
+    /// What must be done.
+    pub obligations: Vec<Part>,
+    /// Why the policy is refused, if it is.
+    pub refusals: Vec<Refusal>,
+    /// What its author may not have meant.
+    pub warnings: Vec<Warning>,
+    /// The usage-control classes of the International Data Spaces in it.
+    pub classes: Vec<Recognised>,
+}
+
+/// Explains a policy.
+pub fn explain(policy: &Policy, language: Language) -> Explanation {
+    let refusals: Vec<Refusal> = policy
+        .check(Stage::Publish)
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|reason| Refusal {
+            code: reason.code,
+            pointer: reason.pointer,
+            text: reason.code.text(language).to_owned(),
+            detail: reason.text,
+            fix: reason.code.fix(),
+        })
+        .collect();
+    let reader = Reader {
+        language,
+        refusals: &refusals,
+    };
+    Explanation {
+        language: language.tag(),
+        policy: policy.id().to_owned(),
+        kind: kind(policy.kind(), language).to_owned(),
+        about: about(policy, language),
+        understood: refusals.is_empty(),
+        permissions: policy.permissions.iter().map(|rule| reader.permission(rule)).collect(),
+        prohibitions: policy
+            .prohibitions
+            .iter()
+            .map(|rule| reader.prohibition(rule))
+            .collect(),
+        obligations: policy
+            .obligations
+            .iter()
+            .map(|duty| reader.duty(duty, DutyOf::Policy))
+            .collect(),
+        warnings: policy
+            .lints()
+            .into_iter()
+            .map(|lint| Warning {
+                code: lint.code,
+                pointer: lint.pointer,
+                text: lint.code.text(language).to_owned(),
+                about: lint.about,
+            })
+            .collect(),
+        classes: classes(policy)
+            .into_iter()
+            .map(|class| Recognised {
+                number: class,
+                name: class.name(language).to_owned(),
+                standing: class.enforcement().into(),
+            })
+            .collect(),
+        refusals,
+    }
+}
+
+const fn kind(kind: Kind, language: Language) -> &'static str {
+    match kind {
+        Kind::Offer => language.say(
+            "offre : une proposition, qui ne permet rien par elle-même",
+            "offer: a proposal, which permits nothing by itself",
+        ),
+        Kind::Agreement => language.say("accord", "agreement"),
+        Kind::Set => language.say("ensemble de règles", "set of rules"),
+    }
+}
+
+fn about(policy: &Policy, language: Language) -> Vec<String> {
+    let said = [
+        (language.say("Accordé par", "Granted by"), policy.assigner()),
+        (language.say("Accordé à", "Granted to"), policy.assignee()),
+        (language.say("Sur", "About"), policy.target()),
+    ];
+    let said = said
+        .into_iter()
+        .filter_map(|(what, who)| Some(format!("{what} {}", who?)));
+    said.collect()
+}
+
+/// What a duty belongs to.
+#[derive(Clone, Copy)]
+enum DutyOf {
+    Permission,
+    Policy,
+    /// It comes after something that was not done, or was done against a prohibition.
+    Failure,
+}
+
+struct Reader<'a> {
+    language: Language,
+    refusals: &'a [Refusal],
+}
+
+impl Reader<'_> {
+    fn permission(&self, rule: &Rule) -> Part {
+        let duties = rule.duties.iter().map(|duty| self.duty(duty, DutyOf::Permission));
+        let parts = self.constraints(&rule.constraints).chain(duties).collect();
+        let text = words::permits(&rule.action, self.language);
+        self.part(&rule.pointer, text, Standing::Enforced, parts)
+    }
+
+    /// What the handing over consists of is refused here; what else is prohibited, only the consumer can leave undone.
+    fn prohibition(&self, rule: &Rule) -> Part {
+        let here = rule.forbids(Action::Use);
+        let standing = if here {
+            Standing::Enforced
+        } else {
+            Standing::NeedsConsumer
+        };
+        let remedies = rule.remedies.iter().map(|duty| self.duty(duty, DutyOf::Failure));
+        let parts = self.constraints(&rule.constraints).chain(remedies).collect();
+        let text = words::prohibits(&rule.action, self.language);
+        self.part(&rule.pointer, text, standing, parts)
+    }
+
+    fn duty(&self, duty: &Duty, of: DutyOf) -> Part {
+        let standing = match duty.action.known() {
+            Some(Action::Log) => Standing::Enforced,
+            Some(Action::Inform) => Standing::DeclaredOnly,
+            _ => Standing::NeedsConsumer,
+        };
+        let text = match of {
+            DutyOf::Permission | DutyOf::Policy => words::obliges(&duty.action, self.language),
+            DutyOf::Failure => words::mends(&duty.action, self.language),
+        };
+        let consequences = duty.consequences.iter().map(|duty| self.duty(duty, DutyOf::Failure));
+        let parts = self.constraints(&duty.constraints).chain(consequences).collect();
+        self.part(&duty.pointer, text, standing, parts)
+    }
+
+    fn constraints<'s>(&'s self, constraints: &'s [Constraint]) -> impl Iterator<Item = Part> + 's {
+        constraints.iter().map(|constraint| self.constraint(constraint))
+    }
+
+    fn constraint(&self, constraint: &Constraint) -> Part {
+        match constraint {
+            Constraint::Atomic(atomic) => {
+                let known = atomic.left.known();
+                let standing = known.map_or(Standing::Refused, |left| left.operand().enforcement.into());
+                self.part(
+                    &atomic.pointer,
+                    words::comparison(atomic, self.language),
+                    standing,
+                    Vec::new(),
+                )
+            }
+            Constraint::Logical {
+                pointer,
+                connective,
+                parts,
+            } => {
+                let parts = self.constraints(parts).collect();
+                let text = words::connective(*connective, self.language).to_owned();
+                self.part(pointer, text, Standing::Enforced, parts)
+            }
+        }
+    }
+
+    /// A part that is refused itself says why; one that is made of others is kept as far as the weakest of them.
+    fn part(&self, pointer: &str, text: String, own: Standing, parts: Vec<Part>) -> Part {
+        let inside = |refused: &&Refusal| {
+            let below = refused
+                .pointer
+                .strip_prefix(pointer)
+                .and_then(|rest| rest.strip_prefix('/'));
+            below.is_some_and(|member| !member.contains('/'))
+        };
+        let code = self.refusals.iter().find(inside).map(|refusal| refusal.code);
+        let standing = if code.is_some() { Standing::Refused } else { own };
+        let weakest = parts.iter().map(|part| part.standing).fold(standing, Ord::max);
+        Part {
+            pointer: pointer.to_owned(),
+            text,
+            standing: weakest,
+            code,
+            parts,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+use super::*;
+use crate::testing::{agreement, agreement_json, constraint};
+use serde_json::{Value, json};
+
+fn texts(parts: &[Part]) -> Vec<&str> {
+    parts.iter().map(|part| part.text.as_str()).collect()
+}
+
+#[test]
+fn a_policy_is_told_in_both_languages_with_how_far_each_part_is_kept() {
+    let policy = agreement(json!({
+        "permission": [{"action": "use", "constraint": [
+            constraint("purpose", "isAnyOf", json!(["orientation"])),
+            constraint("elapsedTime", "eq", json!("P3M")),
+            {"or": [constraint("spatial", "isPartOf", json!("EU")), constraint("consent", "eq", json!("given"))]},
+        ], "duty": [{"action": "delete", "consequence": [{"action": "compensate"}]}]}],
+        "prohibition": [{"action": "sell", "remedy": [{"action": "delete"}]}],
+        "obligation": [{"action": "dases:log"}],
+    }));
+    let english = explain(&policy, Language::English);
+    assert!(english.understood && english.refusals.is_empty());
+    let permission = &english.permissions[0];
+    assert_eq!(
+        (permission.text.as_str(), permission.standing),
+        ("Permits: use the data", Standing::NeedsConsumer)
+    );
+    assert_eq!(
+        texts(&permission.parts),
+        [
+            "if purpose is one of: orientation",
+            "if time since the agreement is at most P3M",
+            "if at least one of these holds:",
+            "Obliges to: delete the data"
+        ]
+    );
+    let standings: Vec<Standing> = permission.parts.iter().map(|part| part.standing).collect();
+    assert_eq!(
+        standings,
+        [
+            Standing::DeclaredOnly,
+            Standing::Enforced,
+            Standing::Attested,
+            Standing::NeedsConsumer
+        ]
+    );
+    assert_eq!(
+        texts(&permission.parts[3].parts),
+        ["After a failure, obliges as well to: pay"]
+    );
+    assert_eq!(english.prohibitions[0].standing, Standing::NeedsConsumer);
+    assert_eq!(english.obligations[0].standing, Standing::Enforced);
+    let french = explain(&policy, Language::French);
+    assert_eq!(french.permissions[0].text, "Permet : utiliser les données");
+    assert_eq!(
+        texts(&french.permissions[0].parts[2].parts)[1],
+        "si consentement de la personne : oui"
+    );
+    let names: Vec<u8> = french.classes.iter().map(|class| class.number.number()).collect();
+    assert_eq!(names, [1, 5, 6, 10, 12, 15, 19, 20, 23]);
+}
+
+#[test]
+fn what_is_refused_is_named_in_its_place() {
+    let policy = agreement(json!({
+        "permission": [{"action": "use", "constraint": [{"and": [constraint("virtualLocation", "eq", json!("x"))]}]}],
+        "prohibition": [{"action": "frobnicate"}],
+    }));
+    let told = explain(&policy, Language::English);
+    assert!(!told.understood && told.classes.is_empty());
+    let permission = &told.permissions[0];
+    assert_eq!((permission.standing, permission.code), (Standing::Refused, None));
+    let inner = &permission.parts[0].parts[0];
+    assert_eq!(
+        (inner.standing, inner.code),
+        (Standing::Refused, Some(Code::NotUnderstood))
+    );
+    assert_eq!(told.prohibitions[0].code, Some(Code::NotUnderstood));
+    assert_eq!(told.refusals.len(), 2);
+    assert_eq!(told.refusals[0].fix, Fix::Provider);
+    let json = serde_json::to_value(&told).unwrap();
+    assert_eq!(json["refusals"][0]["code"], "POL-04");
+}
+
+#[test]
+fn every_constraint_that_can_be_read_has_words_in_both_languages() {
+    use crate::vocabulary::{LeftOperand, Operator};
+    for left in LeftOperand::ALL {
+        let written = match left {
+            LeftOperand::Membership => "membership.role",
+            LeftOperand::Credential => "credential.Diploma.level",
+            other => other.name(),
+        };
+        for operator in Operator::ALL {
+            let members: Value = json!({"permission": [{"action": "use", "constraint": [constraint(written, operator.name(), json!("value\u{1b}"))]}]});
+            let policy = crate::Policy::parse(&agreement_json(members)).unwrap();
+            let text = |language| explain(&policy, language).permissions[0].parts[0].text.clone();
+            let (french, english) = (text(Language::French), text(Language::English));
+            assert!(
+                french.starts_with("si ") && english.starts_with("if ") && !english.contains('\u{1b}'),
+                "{english}"
+            );
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What a policy says that its author may not have meant: warnings, never a reason to refuse. What is refused is said in `check`.
+
+use crate::{
+    meaning::{Order, Test},
+    model::{Atomic, Connective, Constraint, Duty, Policy, Rule},
+    reason::Language,
+    vocabulary::{LeftOperand, Operator},
+};
+use serde::{Serialize, Serializer};
+
+macro_rules! lints {
+    ($($variant:ident = $code:literal $english:literal / $french:literal),+ $(,)?) => {
+        /// A stable, documented warning. A code is never reused for another meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum LintCode { $(#[doc = concat!("`", $code, "`: ", $english, ".")] $variant),+ }
+
+        impl LintCode {
+            /// Every warning, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The code as it is written, such as `LNT-01`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// What the warning means, in one clause.
+            pub const fn text(self, language: Language) -> &'static str {
+                match self { $(Self::$variant => language.say($french, $english)),+ }
+            }
+        }
+    };
+}
+
+lints! {
+    Months = "LNT-01" "P…M counts months; minutes are written PT…M"
+        / "P…M compte des mois ; les minutes s’écrivent PT…M",
+    ExactlyOne = "LNT-02" "xone refuses as long as one of its parts is not known"
+        / "xone refuse tant qu’une de ses parties n’est pas connue",
+    Sequence = "LNT-03" "the order of an andSequence is not known here; it is judged as and"
+        / "l’ordre d’un andSequence n’est pas connu ici ; il est jugé comme and",
+    PurposesBelow = "LNT-04" "a purpose below an excluded one is not excluded"
+        / "une finalité plus précise qu’une finalité exclue n’est pas exclue",
+    NotAdvised = "LNT-05" "ODRL advises other operators for this operand"
+        / "ODRL recommande d’autres opérateurs pour ce critère",
+    CountExactly = "LNT-06" "count eq holds for one transfer alone; up to a number is written lteq"
+        / "count eq ne vaut que pour un seul transfert ; « au plus » s’écrit lteq",
+}
+
+impl Serialize for LintCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One warning, with the node of the policy that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Lint {
+    /// The stable code.
+    pub code: LintCode,
+    /// JSON pointer into the policy as it was parsed.
+    pub pointer: String,
+    /// The constraint, as it is named to people.
+    pub about: String,
+}
+
+impl Policy {
+    /// Everything that its author may not have meant, in document order.
+    pub fn lints(&self) -> Vec<Lint> {
+        let mut lints = Vec::new();
+        for rule in self.permissions.iter().chain(&self.prohibitions) {
+            of_rule(rule, &mut lints);
+        }
+        self.obligations.iter().for_each(|duty| of_duty(duty, &mut lints));
+        lints
+    }
+}
+
+fn of_rule(rule: &Rule, lints: &mut Vec<Lint>) {
+    of_constraints(&rule.constraints, lints);
+    for duty in rule.duties.iter().chain(&rule.remedies) {
+        of_duty(duty, lints);
+    }
+}
+
+fn of_duty(duty: &Duty, lints: &mut Vec<Lint>) {
+    of_constraints(&duty.constraints, lints);
+    duty.consequences.iter().for_each(|duty| of_duty(duty, lints));
+}
+
+fn of_constraints(constraints: &[Constraint], lints: &mut Vec<Lint>) {
+    for constraint in constraints {
+        let mut warn = |code| {
+            lints.push(Lint {
+                code,
+                pointer: constraint.pointer().to_owned(),
+                about: constraint.to_string(),
+            });
+        };
+        match constraint {
+            Constraint::Atomic(atomic) => of_atomic(atomic, &mut warn),
+            Constraint::Logical { connective, parts, .. } => {
+                match connective {
+                    Connective::Xone => warn(LintCode::ExactlyOne),
+                    Connective::AndSequence => warn(LintCode::Sequence),
+                    Connective::And | Connective::Or => {}
+                }
+                of_constraints(parts, lints);
+            }
+        }
+    }
+}
+
+fn of_atomic(atomic: &Atomic, warn: &mut impl FnMut(LintCode)) {
+    let (Some(left), Some(operator)) = (atomic.left.known(), atomic.operator.known()) else {
+        return;
+    };
+    let timed = matches!(
+        left,
+        LeftOperand::ElapsedTime | LeftOperand::DelayPeriod | LeftOperand::MeteredTime | LeftOperand::TimeInterval
+    );
+    if timed && atomic.right.iter().any(|value| looks_like_minutes(&value.text)) {
+        warn(LintCode::Months);
+    }
+    if left == LeftOperand::Purpose && matches!(operator, Operator::IsNoneOf | Operator::Neq) {
+        warn(LintCode::PurposesBelow);
+    }
+    if left
+        .operand()
+        .advised
+        .is_some_and(|advised| !advised.contains(&operator))
+    {
+        warn(LintCode::NotAdvised);
+    }
+    let counts_one = |test: &Test| matches!(test, Test::Used { order: Order::In, .. });
+    if left == LeftOperand::Count && atomic.test.as_ref().is_ok_and(counts_one) {
+        warn(LintCode::CountExactly);
+    }
+}
+
+/// `P60M` and the like: months alone, where minutes may have been meant.
+fn looks_like_minutes(text: &str) -> bool {
+    let months = text.strip_prefix('P').and_then(|rest| rest.strip_suffix('M'));
+    months.is_some_and(|months| !months.is_empty() && months.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{agreement, constraint, permitting};
+    use serde_json::json;
+    use std::collections::BTreeSet;
+
+    fn codes(policy: &Policy) -> Vec<&'static str> {
+        policy.lints().iter().map(|lint| lint.code.as_str()).collect()
+    }
+
+    #[test]
+    fn each_warning_is_given_for_what_it_is_about_and_not_otherwise() {
+        let cases = [
+            ("elapsedTime", "lteq", json!("P60M"), vec!["LNT-01"]),
+            ("delayPeriod", "gteq", json!("P1M"), vec!["LNT-01"]),
+            ("meteredTime", "lteq", json!("P60M"), vec!["LNT-01"]),
+            ("elapsedTime", "lteq", json!("PT60M"), vec![]),
+            ("elapsedTime", "lteq", json!("P1Y2M"), vec![]),
+            ("elapsedTime", "gt", json!("P30D"), vec!["LNT-05"]),
+            ("delayPeriod", "lteq", json!("P30D"), vec!["LNT-05"]),
+            ("timeInterval", "gteq", json!("P30D"), vec!["LNT-05"]),
+            ("timeInterval", "eq", json!("P30D"), vec![]),
+            ("purpose", "isNoneOf", json!(["dpv:Marketing"]), vec!["LNT-04"]),
+            ("purpose", "isAnyOf", json!(["dpv:Marketing"]), vec![]),
+            ("count", "eq", json!("5"), vec!["LNT-06"]),
+            ("count", "lteq", json!("5"), vec![]),
+        ];
+        for (left, operator, right, expected) in cases {
+            let policy = permitting(constraint(left, operator, right.clone()));
+            assert_eq!(codes(&policy), expected, "{left} {operator} {right}");
+        }
+        let parts = json!([constraint("consent", "eq", json!("given"))]);
+        assert_eq!(codes(&permitting(json!({"xone": parts}))), ["LNT-02"]);
+        assert_eq!(codes(&permitting(json!({"andSequence": parts}))), ["LNT-03"]);
+        assert_eq!(codes(&permitting(json!({"and": parts}))), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn warnings_are_found_wherever_a_constraint_stands() {
+        let minutes = || json!([constraint("delayPeriod", "gteq", json!("P60M"))]);
+        let policy = agreement(json!({
+            "permission": [{"action": "use", "duty": [{"action": "inform", "consequence": [{"action": "delete", "constraint": minutes()}]}]}],
+            "prohibition": [{"action": "sell", "remedy": [{"action": "delete", "constraint": minutes()}]}],
+            "obligation": [{"action": "delete", "constraint": minutes()}],
+        }));
+        let pointers: Vec<String> = policy.lints().into_iter().map(|lint| lint.pointer).collect();
+        assert_eq!(
+            pointers,
+            [
+                "/permission/0/duty/0/consequence/0/constraint/0",
+                "/prohibition/0/remedy/0/constraint/0",
+                "/obligation/0/constraint/0",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_warning_has_its_own_code_and_both_languages() {
+        let codes: BTreeSet<_> = LintCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes.len(), LintCode::ALL.len());
+        assert!(
+            LintCode::ALL
+                .iter()
+                .all(|code| code.text(Language::French) != code.text(Language::English))
+        );
+    }
+}

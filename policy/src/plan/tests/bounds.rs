@@ -1,0 +1,348 @@
+//! Lengths of time, counts and meters as bounds of a plan; facts of the transfer and of minors.
+
+use super::*;
+use crate::{EventState, Facts, LeftOperand, Usage};
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn agreed(text: &str) -> Facts {
+    facts().with_agreed(at(text))
+}
+
+fn used(transfers: u64, metered: Duration) -> Facts {
+    facts().with_usage(Usage {
+        transfers,
+        metered,
+        last_transfer: None,
+    })
+}
+
+fn since(left: &str, operator: &str, length: &str) -> Policy {
+    permitting(constraint(left, operator, json!(length)))
+}
+
+fn codes(policy: &Policy, facts: &Facts) -> Vec<&'static str> {
+    policy
+        .plan(facts)
+        .unwrap_err()
+        .iter()
+        .map(|reason| reason.code.as_str())
+        .collect()
+}
+
+#[test]
+fn elapsed_time_is_counted_from_the_agreement_on_the_calendar() {
+    let cases = [
+        ("lteq", "P1M", "2026-05-31T12:00:00Z", Some("2026-06-30T12:00:00Z")),
+        ("eq", "P1M", "2026-05-31T12:00:00Z", Some("2026-06-30T12:00:00Z")),
+        ("lt", "P1M", "2026-05-31T12:00:00Z", Some("2026-06-30T11:59:59.999Z")),
+        ("lteq", "P1M", "2026-01-31T12:00:00Z", None),
+        ("lteq", "P30D", "2026-06-01T00:00:00Z", Some("2026-07-01T00:00:00Z")),
+        ("lteq", "P1MT12H", "2026-05-31T12:00:00Z", Some("2026-07-01T00:00:00Z")),
+    ];
+    for (operator, length, from, until) in cases {
+        let policy = since("elapsedTime", operator, length);
+        match until {
+            Some(until) => {
+                let plan = policy.plan(&agreed(from)).unwrap();
+                assert_eq!(
+                    (plan.valid_from, plan.valid_until),
+                    (None, Some(at(until))),
+                    "{operator} {length}"
+                );
+            }
+            None => assert_eq!(codes(&policy, &agreed(from)), ["POL-05"], "{operator} {length}"),
+        }
+        assert_eq!(codes(&policy, &facts()), ["CST-02"], "without an anchor");
+        assert!(policy.decide(Stage::Negotiation, &facts()).permits());
+    }
+}
+
+#[test]
+fn a_delay_opens_and_an_interval_waits_for_the_transfer_before() {
+    let delay = since("delayPeriod", "gteq", "P14D");
+    let plan = delay.plan(&agreed("2026-06-01T12:00:00Z")).unwrap();
+    assert_eq!(
+        (plan.valid_from, plan.valid_until),
+        (Some(at("2026-06-15T12:00:00Z")), None)
+    );
+    assert_eq!(codes(&delay, &agreed("2026-06-01T12:00:00.001Z")), ["POL-05"]);
+
+    let interval = since("timeInterval", "eq", "P1M");
+    let last = |text: &str| {
+        facts().with_usage(Usage {
+            last_transfer: Some(at(text)),
+            ..Usage::default()
+        })
+    };
+    assert!(interval.plan(&last("2026-05-15T12:00:00Z")).is_ok());
+    assert_eq!(codes(&interval, &last("2026-05-15T12:00:00.001Z")), ["POL-05"]);
+    assert!(
+        interval.plan(&used(0, Duration::ZERO)).is_ok(),
+        "a first transfer need not wait"
+    );
+    assert_eq!(codes(&interval, &facts()), ["CST-02"]);
+}
+
+#[test]
+fn a_count_limits_how_many_transfers_may_ever_be_started() {
+    let permitted = |operator: &str, right: &str| permitting(constraint("count", operator, json!(right)));
+    let prohibited = |operator: &str, right: &str| prohibiting(constraint("count", operator, json!(right)));
+    for (policy, limit) in [
+        (permitted("lteq", "10"), 10),
+        (permitted("lt", "10"), 9),
+        (prohibited("gt", "10"), 10),
+        (prohibited("gteq", "10"), 9),
+    ] {
+        for before in [0, limit - 1] {
+            assert_eq!(policy.plan(&used(before, HOUR)).unwrap().count_limit, Some(limit));
+        }
+        assert!(!policy.decide(Stage::Transfer, &used(limit, HOUR)).permits());
+        assert!(policy.plan(&used(limit, HOUR)).is_err() && policy.plan(&facts()).is_err());
+        assert!(
+            policy.decide(Stage::Publish, &facts()).permits() && policy.decide(Stage::Negotiation, &facts()).permits()
+        );
+    }
+    assert_eq!(codes(&permitted("lteq", "10"), &used(10, HOUR)), ["SYS-01"]);
+    assert_eq!(permitted("gteq", "2").plan(&used(1, HOUR)).unwrap().count_limit, None);
+    assert!(permitted("gteq", "2").plan(&used(0, HOUR)).is_err());
+    assert_eq!(codes(&permitted("lteq", "1.5"), &used(0, HOUR)), ["CST-04"]);
+    assert_eq!(codes(&permitted("lteq", "-1"), &used(0, HOUR)), ["CST-04"]);
+}
+
+#[test]
+fn a_meter_limits_how_long_streams_may_stay_open() {
+    let within = |operator: &str, length: &str| since("meteredTime", operator, length);
+    let left = |policy: &Policy, metered| policy.plan(&used(0, metered)).map(|plan| plan.metered_left);
+    assert_eq!(left(&within("lteq", "PT10H"), HOUR), Ok(Some(9 * HOUR)));
+    assert_eq!(left(&within("eq", "PT600M"), HOUR), Ok(Some(9 * HOUR)));
+    assert_eq!(
+        left(&within("lt", "PT2H"), HOUR),
+        Ok(Some(HOUR - Duration::from_millis(1)))
+    );
+    assert_eq!(left(&within("lteq", "PT1H"), HOUR), Ok(Some(Duration::ZERO)));
+    assert!(left(&within("lt", "PT1H"), HOUR).is_err());
+    assert_eq!(
+        left(&prohibiting(constraint("meteredTime", "gt", json!("PT2H"))), HOUR),
+        Ok(Some(HOUR))
+    );
+    assert_eq!(left(&within("gteq", "PT1H"), HOUR), Ok(None));
+    // A month is no length that could be summed up.
+    assert_eq!(codes(&within("lteq", "P60M"), &used(0, HOUR)), ["CST-04"]);
+}
+
+/// Each bound alone would be too wide: an hour more, and at the same time a later date, is refused.
+#[test]
+fn bounds_hold_together() {
+    let policy = permitting(json!({"or": [
+        constraint("dateTime", "lteq", json!("2026-06-30T00:00:00Z")), constraint("meteredTime", "lteq", json!("PT2H")),
+    ]}));
+    let plan = policy.plan(&used(0, HOUR)).unwrap();
+    assert_eq!((plan.valid_until, plan.metered_left), (None, Some(HOUR)));
+    let later = Facts {
+        now: at("2026-07-01T00:00:00Z"),
+        ..used(0, HOUR)
+    };
+    assert_eq!(policy.plan(&later).unwrap().metered_left, Some(HOUR));
+}
+
+#[test]
+fn an_unusable_length_is_refused_before_anything_is_agreed() {
+    for (left, right) in [
+        ("elapsedTime", "-P1D"),
+        ("elapsedTime", "60 minutes"),
+        ("elapsedTime", "PT0.0001S"),
+        ("delayPeriod", "P"),
+        ("meteredTime", "P1Y"),
+    ] {
+        assert_eq!(
+            codes(&since(left, "lteq", right), &agreed("2026-06-01T00:00:00Z")),
+            ["CST-04"],
+            "{left} {right}"
+        );
+    }
+    let typed = json!({"@value": "P1M", "@type": "xsd:string"});
+    assert_eq!(
+        codes(&permitting(constraint("elapsedTime", "lteq", typed)), &facts()),
+        ["CST-04"]
+    );
+}
+
+#[test]
+fn names_of_the_transfer_are_compared_as_sets_in_any_spelling_and_missing_ones_refuse() {
+    let base = |operator: &str, right: Value| permitting(constraint("dpv-odrl:LegalBasis", operator, right));
+    let has = |names: &[&str]| facts().with_named(LeftOperand::LegalBasis, names.iter().copied());
+    let consent = "https://w3id.org/dpv/legal/eu/gdpr#A6-1-a";
+    assert!(base("eq", json!("eu-gdpr:A6-1-a")).plan(&has(&[consent])).is_ok());
+    assert!(
+        base("isAnyOf", json!(["eu-gdpr:A6-1-a", "eu-gdpr:A6-1-e"]))
+            .plan(&has(&["eu-gdpr:A6-1-e"]))
+            .is_ok()
+    );
+    assert_eq!(
+        codes(&base("eq", json!(consent)), &has(&["eu-gdpr:A6-1-e"])),
+        ["CST-01"]
+    );
+    assert_eq!(
+        codes(&base("isNoneOf", json!([consent])), &has(&["eu-gdpr:A6-1-a"])),
+        ["CST-01"]
+    );
+    assert_eq!(codes(&base("isAllOf", json!(["a", "b"])), &has(&["a"])), ["CST-01"]);
+    assert!(base("hasPart", json!(["a", "b"])).plan(&has(&["a", "b", "c"])).is_ok());
+    assert_eq!(
+        codes(&base("isA", json!("a")), &has(&["b"])),
+        ["CST-02"],
+        "b may be a kind of a"
+    );
+    for operator in ["eq", "neq", "isAnyOf", "isNoneOf", "isAllOf", "isPartOf"] {
+        let asked = constraint("spatial", operator, json!("FR"));
+        assert_eq!(codes(&permitting(asked.clone()), &facts()), ["CST-02"], "{operator}");
+        assert!(permitting(asked.clone()).decide(Stage::Negotiation, &facts()).permits());
+        assert!(prohibiting(asked.clone()).decide(Stage::Publish, &facts()).permits());
+        assert!(!prohibiting(asked).decide(Stage::Transfer, &facts()).permits());
+    }
+}
+
+#[test]
+fn an_amount_compares_in_its_own_unit_only() {
+    let priced = |unit: Option<&str>| {
+        let mut price = constraint("payAmount", "gteq", json!({"@value": "5.00", "@type": "xsd:decimal"}));
+        if let Some(unit) = unit {
+            price["unit"] = json!(unit);
+        }
+        permitting(price)
+    };
+    let paid = |amount: i64| facts().with_amount(LeftOperand::PayAmount, amount.into(), "iso4217:EUR");
+    assert!(priced(Some("iso4217:EUR")).plan(&paid(5)).is_ok());
+    assert_eq!(codes(&priced(Some("iso4217:EUR")), &paid(4)), ["CST-01"]);
+    assert_eq!(codes(&priced(Some("iso4217:CHF")), &paid(5)), ["CST-02"]);
+    assert_eq!(codes(&priced(None), &paid(5)), ["CST-02"]);
+    let number = facts().with_number(LeftOperand::PayAmount, 5.into());
+    assert!(priced(None).plan(&number).is_ok());
+    let group = permitting(constraint("minGroupSize", "gteq", json!("10")));
+    assert!(
+        group
+            .plan(&facts().with_number(LeftOperand::MinGroupSize, 10.into()))
+            .is_ok()
+    );
+    assert!(
+        group
+            .plan(&facts().with_number(LeftOperand::MinGroupSize, 9.into()))
+            .is_err()
+    );
+}
+
+#[test]
+fn an_event_is_before_during_or_after_the_use() {
+    let states = [EventState::Upcoming, EventState::Ongoing, EventState::Over];
+    for (operator, expected) in [
+        ("lt", [true, false, false]),
+        ("lteq", [true, true, false]),
+        ("eq", [false, true, false]),
+        ("neq", [true, false, true]),
+        ("gteq", [false, true, true]),
+        ("gt", [false, false, true]),
+    ] {
+        let policy = permitting(constraint("event", operator, json!("dases:fair")));
+        let permits = states.map(|state| policy.plan(&facts().with_event("fair", state)).is_ok());
+        assert_eq!(permits, expected, "{operator}");
+        assert_eq!(codes(&policy, &facts()), ["CST-02"]);
+        let itself = permitting(constraint("event", operator, json!("odrl:policyUsage")));
+        assert_eq!(itself.plan(&facts()).is_ok(), expected[1], "{operator}");
+    }
+}
+
+#[test]
+fn minors_need_whoever_tells_them_apart() {
+    let guarded = permitting(json!({"and": [given(), {"or": [
+        constraint("minor", "eq", json!("false")), constraint("guardianConsent", "eq", json!("true")),
+    ]}]}));
+    assert!(guarded.decide(Stage::Negotiation, &facts()).permits());
+    assert_eq!(codes(&guarded, &facts()), ["CST-02", "CST-02"]);
+    let plan = guarded.plan(&facts().with_minors_told()).unwrap();
+    let record = |minor, guardian_consent| RecordFacts {
+        minor,
+        guardian_consent,
+        ..RecordFacts::consented(Category::Skills)
+    };
+    assert_eq!(plan.permits(&record(Some(false), None)), Ok(()));
+    assert_eq!(plan.permits(&record(Some(true), Some(true))), Ok(()));
+    assert_eq!(plan.permits(&record(None, Some(true))), Ok(()));
+    assert_eq!(plan.permits(&record(Some(true), None)), Err(Code::GuardianMissing));
+    assert_eq!(plan.permits(&record(None, None)), Err(Code::GuardianMissing));
+    let refused = RecordFacts {
+        consent: Some(false),
+        ..record(Some(false), None)
+    };
+    assert_eq!(plan.permits(&refused), Err(Code::ConsentNone));
+}
+
+#[test]
+fn personal_data_of_the_privacy_vocabulary_is_read_as_categories() {
+    let policy = permitting(constraint(
+        "dpv-odrl:PersonalData",
+        "isAnyOf",
+        json!(["pd:WorkHistory", "https://w3id.org/dpv/pd#ProfessionalCertification"]),
+    ));
+    assert_eq!(plan(&policy).categories.unwrap(), ["certificates", "experience"]);
+}
+
+#[test]
+fn consequences_and_remedies_are_carried_as_promises() {
+    let policy = agreement(json!({
+        "permission": [{"action": "use", "duty": [{"action": "delete", "consequence": [{"action": "compensate"}]}]}],
+        "prohibition": [{"action": "sell", "remedy": [{"action": "inform"}]}],
+    }));
+    let plan = plan(&policy);
+    let then = |carried: &Carried| {
+        carried
+            .otherwise
+            .iter()
+            .map(|one| (one.action, one.pointer.clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        then(&plan.duties[0]),
+        [(Action::Compensate, "/permission/0/duty/0/consequence/0".to_owned())]
+    );
+    assert_eq!(
+        then(&plan.declared[0]),
+        [(Action::Inform, "/prohibition/0/remedy/0".to_owned())]
+    );
+    let with = |action: &str| {
+        agreement(
+            json!({"permission": [{"action": "use", "duty": [{"action": "delete", "consequence": [{"action": action}]}]}]}),
+        )
+    };
+    assert!(crate::same_terms(&with("inform"), &with("compensate")).is_err());
+    assert!(crate::within(&with("inform"), &with("compensate")).is_err());
+    assert_eq!(
+        named(&with("play").plan(&facts()).unwrap_err()),
+        [("DUT-02", "/permission/0/duty/0/consequence/0/action")]
+    );
+}
+
+#[test]
+fn a_credential_is_asked_for_by_type_and_claim() {
+    let policy = permitting(constraint(
+        "dases:credential.Certification.level",
+        "isAnyOf",
+        json!(["2", "3"]),
+    ));
+    let with = |key: &str| facts().with_claims([(key.to_owned(), ["3".to_owned()].into())].into());
+    assert!(policy.plan(&with("credential.Certification.level")).is_ok());
+    assert_eq!(codes(&policy, &with("level")), ["CST-02"]);
+    for left in [
+        "credential",
+        "credential.X",
+        "credential.X.",
+        "credential..x",
+        "credential.X.y.z",
+    ] {
+        let refused = permitting(constraint(left, "eq", json!("x")))
+            .check(Stage::Publish)
+            .unwrap_err();
+        assert_eq!(refused[0].code, Code::NotUnderstood, "{left}");
+    }
+}
