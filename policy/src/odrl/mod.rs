@@ -2,6 +2,7 @@
 //! with consequences, prohibitions with remedies, collections, any left operand. What this connector enforces is [`crate::Policy`], a
 //! restriction of this; here policies of any origin are read, evaluated and compared. Nothing here knows Turtle or report graphs.
 
+pub mod compare;
 mod evaluate;
 mod log;
 mod model;

@@ -130,6 +130,8 @@ pub struct Comparison {
     pub unit: Option<String>,
     /// What of the left operand was used up before (ODRL 2.2 §2.5.1 `status`).
     pub status: Option<Value>,
+    /// For a recurring `timeInterval`: one of its occurrences, from which all others follow. No term of ODRL; profiles add it.
+    pub anchor: Option<Value>,
 }
 
 impl Constraint {

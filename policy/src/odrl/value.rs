@@ -63,10 +63,18 @@ impl Decimal {
         Some(Self { units, scale })
     }
 
-    fn key(self) -> i128 {
+    /// The number in units of 10^-18, which is the finest that is read.
+    pub(crate) fn key(self) -> i128 {
         // Fewer than 18 digits stand before the point, so this never overflows.
         let missing = u32::try_from(Self::DIGITS).unwrap_or(0).saturating_sub(self.scale);
         self.units.saturating_mul(10_i128.pow(missing))
+    }
+}
+
+impl Decimal {
+    /// The number of so many units of 10^-18.
+    pub(crate) const fn from_key(key: i128) -> Self {
+        Self { units: key, scale: 18 }
     }
 }
 
@@ -139,7 +147,7 @@ impl Instant {
 }
 
 /// Reads an `xsd:date`, as the interval `[start, end)` that it is.
-fn date(text: &str) -> Option<(Instant, Instant, bool)> {
+pub(crate) fn date(text: &str) -> Option<(Instant, Instant, bool)> {
     let (date, rest) = text.split_at_checked("2026-06-30".len())?;
     let (clock, offset, zoned) = split_zone(rest)?;
     if !clock.is_empty() {

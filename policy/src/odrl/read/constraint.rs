@@ -100,6 +100,7 @@ fn comparison<'a>(document: &mut Document<'a>, node: &Node<'a>) -> Result<Compar
         right,
         unit,
         status,
+        anchor: None,
     })
 }
 

@@ -1,0 +1,238 @@
+//! Which names pass several tests on one operand. Certain is only what the vocabularies say: a name passes where each test is known to hold of
+//! it, and none does where that can be shown. An operand has one name, unless a test asks for several at once.
+
+use super::{
+    codes::Scheme,
+    concepts::{Concepts, Name},
+    test::How,
+};
+use crate::Truth;
+use std::collections::BTreeSet;
+
+/// A test on names and whether it is to hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) how: How,
+    pub(super) names: &'a BTreeSet<Name>,
+    pub(super) holds: bool,
+}
+
+/// What is left of an operand under all tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Certainly nothing.
+    Nothing,
+    /// These together pass; at least one.
+    Passes(BTreeSet<Name>),
+    /// Nothing says.
+    Unknown,
+}
+
+fn all(mut parts: impl Iterator<Item = Truth>) -> Truth {
+    parts
+        .try_fold(Truth::True, |least, part| {
+            (part != Truth::False).then_some(least.min(part))
+        })
+        .unwrap_or(Truth::False)
+}
+
+fn any(mut parts: impl Iterator<Item = Truth>) -> Truth {
+    parts
+        .try_fold(Truth::False, |most, part| {
+            (part != Truth::True).then_some(most.max(part))
+        })
+        .unwrap_or(Truth::True)
+}
+
+impl Ask<'_> {
+    /// Whether the test holds of an operand that has these names.
+    fn of(&self, found: &BTreeSet<Name>, concepts: &Concepts) -> Truth {
+        let same = |one: &Name, other: &Name| concepts.same(one, other);
+        let among = |name: &Name, names: &BTreeSet<Name>| any(names.iter().map(|other| same(name, other)));
+        let asked = match self.how {
+            How::Any => any(found.iter().map(|name| among(name, self.names))),
+            How::All => all(self.names.iter().map(|name| among(name, found))),
+            How::Exactly if found.len() == 1 => Truth::False,
+            How::Exactly => all(self
+                .names
+                .iter()
+                .map(|name| among(name, found))
+                .chain(found.iter().map(|name| among(name, self.names)))),
+            How::Below => any(found
+                .iter()
+                .flat_map(|name| self.names.iter().map(|wider| concepts.is_below(name, wider)))),
+            How::Above => all(self
+                .names
+                .iter()
+                .map(|part| any(found.iter().map(|name| concepts.is_below(part, name))))),
+        };
+        // What is excluded by its name leaves every other name that is known.
+        let known = || found.iter().chain(self.names).all(|name| concepts.knows(name));
+        match (self.holds, asked) {
+            (true, asked) => asked,
+            (false, Truth::Unknown) if self.how == How::Any && known() => Truth::True,
+            (false, asked) => !asked,
+        }
+    }
+}
+
+/// What passes all tests. `budget` goes down with the work.
+pub(super) fn solve(asks: &[Ask<'_>], concepts: &Concepts, budget: &mut usize) -> Left {
+    let several = asks
+        .iter()
+        .any(|ask| ask.holds && matches!(ask.how, How::All | How::Exactly));
+    let tries = if several {
+        sets(asks, concepts)
+    } else {
+        singles(asks, concepts)
+    };
+    let mut spend = |cost: usize| {
+        *budget = budget.saturating_sub(cost);
+        *budget > 0
+    };
+    let size: usize = asks.iter().map(|ask| ask.names.len()).sum();
+    for found in tries {
+        if !spend(size) {
+            return Left::Unknown;
+        }
+        if asks.iter().all(|ask| ask.of(&found, concepts) == Truth::True) {
+            return Left::Passes(found);
+        }
+    }
+    if !spend(size.saturating_mul(asks.len().min(64))) {
+        return Left::Unknown;
+    }
+    let nothing = if several {
+        no_set(asks, concepts)
+    } else {
+        no_single(asks, concepts)
+    };
+    if nothing { Left::Nothing } else { Left::Unknown }
+}
+
+/// The names worth trying: those that are written, what lies below or above them where that is asked for, and one that nobody wrote.
+fn singles(asks: &[Ask<'_>], concepts: &Concepts) -> Vec<BTreeSet<Name>> {
+    let mut found = BTreeSet::new();
+    for ask in asks {
+        for name in ask.names {
+            match (ask.holds, ask.how) {
+                (true, How::Below) => found.extend(concepts.all_below(name)),
+                (true, How::Above) => found.extend(concepts.above(name)),
+                _ => drop(found.insert(name.clone())),
+            }
+        }
+    }
+    // A flag has no third value.
+    let fresh = found.iter().all(|name| name.scheme != Scheme::Flag).then(|| Name {
+        scheme: Scheme::Fresh,
+        text: String::new(),
+    });
+    if fresh.is_none() {
+        found.extend(["false", "true"].map(|text| Name {
+            scheme: Scheme::Flag,
+            text: text.to_owned(),
+        }));
+    }
+    found
+        .into_iter()
+        .chain(fresh)
+        .map(|name| BTreeSet::from([name]))
+        .collect()
+}
+
+/// The one set that has to be tried: what must be in it, and then one name for each test that it does not pass yet.
+fn sets(asks: &[Ask<'_>], concepts: &Concepts) -> Vec<BTreeSet<Name>> {
+    let of = |how| asks.iter().filter(move |ask| ask.holds && ask.how == how);
+    if let Some(exactly) = of(How::Exactly).next() {
+        return vec![exactly.names.clone()];
+    }
+    let mut found: BTreeSet<Name> = of(How::All).flat_map(|ask| ask.names.iter().cloned()).collect();
+    for ask in asks.iter().filter(|ask| ask.holds) {
+        if ask.of(&found, concepts) == Truth::True {
+            continue;
+        }
+        let passes = |name: &&Name| {
+            let one = BTreeSet::from([(*name).clone()]);
+            let denied = asks.iter().filter(|ask| !ask.holds);
+            denied.into_iter().all(|ask| ask.of(&one, concepts) == Truth::True)
+        };
+        found.extend(ask.names.iter().find(passes).cloned());
+    }
+    vec![found]
+}
+
+fn no_set(asks: &[Ask<'_>], concepts: &Concepts) -> bool {
+    let positive = |how| asks.iter().filter(move |ask| ask.holds && ask.how == how);
+    if let Some(exactly) = positive(How::Exactly).next() {
+        return asks.iter().any(|ask| ask.of(exactly.names, concepts) == Truth::False);
+    }
+    let required: BTreeSet<&Name> = positive(How::All).flat_map(|ask| ask.names).collect();
+    let excluded = asks.iter().filter(|ask| !ask.holds && ask.how == How::Any);
+    let excluded: BTreeSet<&Name> = excluded.flat_map(|ask| ask.names).collect();
+    required.iter().any(|name| excluded.contains(*name))
+        || positive(How::Any).any(|ask| ask.names.iter().all(|name| excluded.contains(name)))
+}
+
+/// Whether it can be shown that no single name passes.
+fn no_single(asks: &[Ask<'_>], concepts: &Concepts) -> bool {
+    let flags = asks
+        .iter()
+        .flat_map(|ask| ask.names)
+        .all(|name| name.scheme == Scheme::Flag);
+    let choices = asks.iter().filter_map(|ask| choices(ask, concepts));
+    let choices = choices.chain(flags.then(|| ["false", "true"].map(flag).into()));
+    let shortest = choices.min_by_key(BTreeSet::len);
+    let none_of = |choices: BTreeSet<Name>| {
+        choices.into_iter().all(|name| {
+            let one = BTreeSet::from([name]);
+            asks.iter().any(|ask| ask.of(&one, concepts) == Truth::False)
+        })
+    };
+    shortest.is_some_and(none_of)
+        || asks
+            .iter()
+            .any(|one| one.holds && asks.iter().any(|other| exclude(one, other, concepts)))
+}
+
+fn flag(text: &str) -> Name {
+    Name {
+        scheme: Scheme::Flag,
+        text: text.to_owned(),
+    }
+}
+
+/// All names that a test leaves, where they can be counted.
+fn choices(ask: &Ask<'_>, concepts: &Concepts) -> Option<BTreeSet<Name>> {
+    match (ask.holds, ask.how) {
+        (true, How::Any) => Some(ask.names.clone()),
+        (true, How::Above) => {
+            let part = ask.names.iter().find(|name| concepts.complete_above(name))?;
+            Some(concepts.above(part))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a test that holds leaves nothing to another, by what is known of the names in them.
+fn exclude(one: &Ask<'_>, other: &Ask<'_>, concepts: &Concepts) -> bool {
+    let below = |name: &Name, wider: &Name, truth| concepts.is_below(name, wider) == truth;
+    match (one.how, other.how, other.holds) {
+        (How::Below, How::Below, true) => one
+            .names
+            .iter()
+            .all(|name| other.names.iter().all(|beside| concepts.disjoint(name, beside))),
+        (How::Below, How::Below, false) => one
+            .names
+            .iter()
+            .all(|name| other.names.iter().any(|wider| below(name, wider, Truth::True))),
+        (How::Below, How::Above, true) => other
+            .names
+            .iter()
+            .any(|part| one.names.iter().all(|wider| below(part, wider, Truth::False))),
+        (How::Above, How::Above, false) => other
+            .names
+            .iter()
+            .all(|part| one.names.iter().any(|name| below(part, name, Truth::True))),
+        _ => false,
+    }
+}

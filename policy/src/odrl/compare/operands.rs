@@ -1,0 +1,211 @@
+//! Two policies operand by operand, and what they have in common in words.
+
+use super::{
+    answer::{Intersection, Operand, Verdict, Why},
+    granted,
+    space::{Area, Budget, Literal, Outcome, Space},
+    test::Place,
+    units::{ORDER, Unit},
+    words,
+};
+use crate::odrl::Policy;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// As many ways are written out in words.
+const MAX_WAYS: usize = 64;
+
+type Key = (Place, String);
+
+/// The permissions of a policy, each as its units.
+fn permissions(space: &mut Space<'_>, policy: &Policy) -> Result<Vec<Vec<Unit>>, Why> {
+    policy
+        .permissions
+        .iter()
+        .map(|one| space.units(&one.statement))
+        .collect()
+}
+
+fn key(space: &Space<'_>, literal: Literal) -> Option<Key> {
+    let axis = space.axis(literal)?;
+    (axis.left != ORDER).then(|| (axis.place, axis.left.clone()))
+}
+
+fn spoken_of(space: &Space<'_>, rules: &[Vec<Unit>]) -> BTreeSet<Key> {
+    let literals = rules.iter().flatten().flat_map(|unit| unit.areas.iter().flatten());
+    literals.filter_map(|literal| key(space, *literal)).collect()
+}
+
+/// The units with nothing in them but what they say of one operand.
+fn only(space: &Space<'_>, units: &[Unit], wanted: &Key) -> Vec<Unit> {
+    let narrowed = units.iter().map(|unit| Unit {
+        id: unit.id.clone(),
+        areas: unit
+            .areas
+            .iter()
+            .map(|area| -> Area {
+                let about = area
+                    .iter()
+                    .filter(|literal| key(space, **literal).as_ref() == Some(wanted));
+                about.copied().collect()
+            })
+            .collect(),
+    });
+    // Where one way says nothing of the operand, it is free.
+    narrowed
+        .filter(|unit| unit.areas.iter().all(|area| !area.is_empty()))
+        .collect()
+}
+
+/// What two policies say of each operand that one of them speaks of.
+pub(super) fn operands(space: &mut Space<'_>, a: &Policy, b: &Policy) -> Vec<Operand> {
+    let (Ok(first), Ok(second)) = (permissions(space, a), permissions(space, b)) else {
+        return Vec::new();
+    };
+    let (mine, theirs) = (spoken_of(space, &first), spoken_of(space, &second));
+    let mut budget = Budget::question();
+    let mut found = Vec::new();
+    for wanted in mine.union(&theirs) {
+        let narrow =
+            |rules: &[Vec<Unit>]| -> Vec<Vec<Unit>> { rules.iter().map(|units| only(space, units, wanted)).collect() };
+        let (one, other) = (narrow(&first), narrow(&second));
+        found.push(Operand {
+            operand: name(wanted),
+            in_both: mine.contains(wanted) && theirs.contains(wanted),
+            overlap: overlap(space, &one, &other, &mut budget),
+            contained: contained(space, &one, &other, &mut budget),
+        });
+    }
+    found
+}
+
+fn name((place, left): &Key) -> String {
+    super::test::Axis {
+        place: *place,
+        left: left.clone(),
+        step: 0,
+    }
+    .to_string()
+}
+
+fn overlap(space: &Space<'_>, one: &[Vec<Unit>], other: &[Vec<Unit>], budget: &mut Budget) -> Verdict {
+    let pairs = one.iter().flat_map(|left| other.iter().map(move |right| (left, right)));
+    let verdicts = pairs.map(|(left, right)| {
+        let units: Vec<&Unit> = left.iter().chain(right).collect();
+        match space.search(&units, budget) {
+            Outcome::Inhabited(_) => Verdict::Compatible,
+            Outcome::Unknown(_) => Verdict::Unknown,
+            Outcome::Empty => Verdict::Conflict,
+        }
+    });
+    verdicts.max().unwrap_or(Verdict::Conflict)
+}
+
+fn contained(space: &mut Space<'_>, one: &[Vec<Unit>], other: &[Vec<Unit>], budget: &mut Budget) -> Verdict {
+    let mut outside = Vec::new();
+    for units in other {
+        let mut areas = Vec::new();
+        for unit in units {
+            match space.denied_areas(&unit.areas) {
+                Ok(ways) => areas.extend(ways),
+                Err(_) => return Verdict::Unknown,
+            }
+        }
+        outside.push(Unit {
+            id: String::new(),
+            areas,
+        });
+    }
+    let verdicts = one.iter().map(|units| {
+        let units: Vec<&Unit> = units.iter().chain(&outside).collect();
+        match space.search(&units, budget) {
+            Outcome::Inhabited(_) => Verdict::Conflict,
+            Outcome::Unknown(_) => Verdict::Unknown,
+            Outcome::Empty => Verdict::Compatible,
+        }
+    });
+    verdicts.min().unwrap_or(Verdict::Compatible)
+}
+
+/// What two policies permit in common, in words.
+pub(super) fn intersection(space: &mut Space<'_>, a: &Policy, b: &Policy) -> Intersection {
+    let (Ok(first), Ok(second)) = (granted::all(space, a), granted::all(space, b)) else {
+        return Intersection::default();
+    };
+    let mut budget = Budget::question();
+    let mut found = Ways {
+        seen: BTreeSet::new(),
+        result: Intersection {
+            ways: Vec::new(),
+            exact: true,
+        },
+    };
+    for one in &first {
+        for other in &second {
+            let units = [one.units(), other.units()].concat();
+            found.descend(space, &mut Vec::new(), &units, &mut budget);
+        }
+    }
+    found.result
+}
+
+struct Ways {
+    seen: BTreeSet<Vec<String>>,
+    result: Intersection,
+}
+
+impl Ways {
+    fn descend(&mut self, space: &Space<'_>, area: &mut Area, open: &[&Unit], budget: &mut Budget) {
+        if self.result.ways.len() >= MAX_WAYS || budget.is_spent() {
+            self.result.exact = false;
+            return;
+        }
+        // Units with one way need no step of their own.
+        let fixed = open.iter().take_while(|unit| unit.areas.len() == 1);
+        let (fixed, open) = open.split_at(fixed.count());
+        let before = area.len();
+        area.extend(fixed.iter().flat_map(|unit| unit.areas.iter().flatten().copied()));
+        match (space.solve(area, budget), open.split_first()) {
+            (Outcome::Empty, _) => {}
+            (outcome, None) => {
+                self.result.exact &= matches!(outcome, Outcome::Inhabited(_));
+                let way = in_words(space, area, budget);
+                if self.seen.insert(way.clone()) {
+                    self.result.ways.push(way);
+                }
+            }
+            (_, Some((unit, rest))) => {
+                for way in &unit.areas {
+                    let here = area.len();
+                    area.extend_from_slice(way);
+                    self.descend(space, area, rest, budget);
+                    area.truncate(here);
+                }
+            }
+        }
+        area.truncate(before);
+    }
+}
+
+/// Each operand with what is left of it: points of a line together, names test by test.
+fn in_words(space: &Space<'_>, area: &[Literal], budget: &mut Budget) -> Vec<String> {
+    let regions = space.regions(area, budget).ok().flatten().unwrap_or_default();
+    let mut by_axis: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for literal in area {
+        if let (Some(axis), Some(test)) = (space.axis(*literal), space.test(*literal)) {
+            by_axis.entry(axis).or_default().insert(words::test(test));
+        }
+    }
+    let said = by_axis.into_iter().map(|(axis, tests)| {
+        let together = regions
+            .get(axis)
+            .and_then(|region| region.as_ref().ok())
+            .and_then(words::region);
+        let text = together.unwrap_or_else(|| tests.into_iter().collect::<Vec<_>>().join(", and "));
+        if axis.left == ORDER {
+            text
+        } else {
+            format!("{axis} {text}")
+        }
+    });
+    said.collect()
+}

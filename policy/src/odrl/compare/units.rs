@@ -1,0 +1,342 @@
+//! Rules as units: conditions that all have to hold, each in one of several ways, each under the id of the constraint that it comes from. The
+//! ways of a unit are its disjunctive normal form, bounded.
+
+use super::{
+    answer::Why,
+    codes,
+    concepts::Name,
+    space::{Area, Literal, Space},
+    test::{Axis, How, Place, Test},
+};
+use crate::{
+    Truth,
+    model::Connective,
+    odrl::{Constraint, Deed, Entity, Statement, model::Comparison},
+};
+
+/// As many ways as one condition is written out into.
+pub(super) const MAX_AREAS: usize = 4_096;
+/// As many conditions as all ways of one unit hold together.
+const MAX_LITERALS: usize = 200_000;
+/// As deep as conditions are followed.
+const MAX_DEPTH: usize = 64;
+/// How operands are called that stand for the order of conditions.
+pub(super) const ORDER: &str = "(order)";
+
+/// The refinements and constraints of a rule, by what they are of.
+fn conditions(statement: &Statement) -> [(Place, &[Constraint]); 4] {
+    let action = statement.action.as_ref().map(|deed| deed.refinements.as_slice());
+    let target = statement.target.as_ref().map(|asset| asset.refinements.as_slice());
+    let assignee = statement.assignee.as_ref().map(|party| party.refinements.as_slice());
+    [
+        (Place::Action, action.unwrap_or_default()),
+        (Place::Target, target.unwrap_or_default()),
+        (Place::Assignee, assignee.unwrap_or_default()),
+        (Place::World, &statement.constraints),
+    ]
+}
+
+/// A condition that has to hold, in one of several ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unit {
+    /// Of the constraint, or of the rule whose action, target or assignee it is.
+    pub(super) id: String,
+    pub(super) areas: Vec<Area>,
+}
+
+/// All ways in which one of two conditions holds, or both.
+fn both(one: Vec<Area>, other: &[Area]) -> Result<Vec<Area>, Why> {
+    if one.len().saturating_mul(other.len()) > MAX_AREAS {
+        return Err(Why::TooLarge);
+    }
+    let size = |areas: &[Area]| areas.iter().map(Vec::len).sum::<usize>();
+    if size(&one).saturating_mul(other.len()) + size(other).saturating_mul(one.len()) > MAX_LITERALS {
+        return Err(Why::TooLarge);
+    }
+    // The usual case costs nothing for what is there already.
+    if let ([next], 1) = (other, one.len()) {
+        let mut one = one;
+        one.iter_mut().for_each(|area| area.extend_from_slice(next));
+        return Ok(one);
+    }
+    let pairs = one
+        .iter()
+        .flat_map(|left| other.iter().map(move |right| [left.as_slice(), right].concat()));
+    Ok(pairs.collect())
+}
+
+/// All ways in which one of several conditions holds.
+fn either(parts: Vec<Vec<Area>>) -> Result<Vec<Area>, Why> {
+    let areas: Vec<Area> = parts.into_iter().flatten().collect();
+    let literals: usize = areas.iter().map(Vec::len).sum();
+    if areas.len() > MAX_AREAS || literals > MAX_LITERALS {
+        return Err(Why::TooLarge);
+    }
+    Ok(areas)
+}
+
+fn every(parts: Vec<Vec<Area>>) -> Result<Vec<Area>, Why> {
+    parts
+        .into_iter()
+        .try_fold(vec![Vec::new()], |areas, part| both(areas, &part))
+}
+
+/// Where a condition stands: what it is of, and which delay of a sequence. `denying` is true where it is enough that a condition is not known to
+/// hold, as for a rule that is not to apply; under `xone` the others have to be known to fail.
+#[derive(Clone, Copy)]
+struct At {
+    place: Place,
+    step: usize,
+    depth: usize,
+    denying: bool,
+}
+
+impl At {
+    const fn new(place: Place, denying: bool) -> Self {
+        Self {
+            place,
+            step: 0,
+            depth: 0,
+            denying,
+        }
+    }
+}
+
+impl Space<'_> {
+    /// What the rule asks of a request and of the world.
+    pub(super) fn units(&mut self, statement: &Statement) -> Result<Vec<Unit>, Why> {
+        let mut units = self.named_units(statement);
+        for (place, constraints) in conditions(statement) {
+            let at = At::new(place, false);
+            constraints
+                .iter()
+                .try_for_each(|constraint| self.flatten(constraint, at, &mut units))?;
+        }
+        Ok(units)
+    }
+
+    /// One unit that holds where the rule does not apply: where that is certain, or else where it is not certain that it does.
+    pub(super) fn denied_rule(&mut self, statement: &Statement, certain: bool) -> Result<Unit, Why> {
+        let mut ways = Vec::new();
+        for unit in self.named_units(statement) {
+            let mut areas = self.denied_areas(&unit.areas)?;
+            if certain {
+                areas
+                    .iter_mut()
+                    .flatten()
+                    .for_each(|literal| *literal = Self::stated(*literal));
+            }
+            ways.push(areas);
+        }
+        for (place, constraints) in conditions(statement) {
+            ways.extend(self.each(constraints, false, At::new(place, !certain))?);
+        }
+        Ok(Unit {
+            id: statement.id.clone(),
+            areas: either(ways)?,
+        })
+    }
+
+    /// What is done, to what, by whom.
+    fn named_units(&mut self, statement: &Statement) -> Vec<Unit> {
+        let mut named = Vec::new();
+        if let Some(Deed { action, .. }) = &statement.action {
+            named.push((Place::Action, Test::names(How::Below, [codes::action(action)])));
+        }
+        if let Some(Entity { names, .. }) = statement.target.as_ref().filter(|target| !target.names.is_empty()) {
+            named.push((Place::Target, self.identity("target", names)));
+        }
+        if let Some(Entity { names, .. }) = statement
+            .assignee
+            .as_ref()
+            .filter(|assignee| !assignee.names.is_empty())
+        {
+            named.push((Place::Assignee, self.identity("assignee", names)));
+        }
+        named
+            .into_iter()
+            .map(|(place, test)| self.unit(&statement.id, place, test))
+            .collect()
+    }
+
+    /// The thing itself, or what is said to be a part or member of it.
+    fn identity(&self, left: &str, names: &[String]) -> Test {
+        Test::names(
+            How::Below,
+            names.iter().map(|name| self.concepts.name(left, name, false)),
+        )
+    }
+
+    pub(super) fn unit(&mut self, id: &str, place: Place, test: Test) -> Unit {
+        let axis = Axis {
+            place,
+            left: String::new(),
+            step: 0,
+        };
+        Unit {
+            id: id.to_owned(),
+            areas: vec![vec![self.literal(axis, test)]],
+        }
+    }
+
+    /// The parts of an `and` are units of their own, so that a conflict can be told to lie in one of them.
+    fn flatten(&mut self, constraint: &Constraint, at: At, units: &mut Vec<Unit>) -> Result<(), Why> {
+        let (id, parts) = match constraint {
+            Constraint::Atomic(comparison) => (&comparison.id, None),
+            Constraint::Logical {
+                id,
+                connective: Connective::And,
+                parts,
+            } if at.depth < MAX_DEPTH => (id, Some(parts)),
+            Constraint::Logical { id, .. } => (id, None),
+        };
+        let Some(parts) = parts else {
+            let areas = self.areas(constraint, true, at)?;
+            units.push(Unit { id: id.clone(), areas });
+            return Ok(());
+        };
+        let at = At {
+            depth: at.depth + 1,
+            ..at
+        };
+        parts.iter().try_for_each(|part| self.flatten(part, at, units))
+    }
+
+    /// All ways in which a constraint holds, or does not.
+    fn areas(&mut self, constraint: &Constraint, holds: bool, at: At) -> Result<Vec<Area>, Why> {
+        let (connective, parts) = match constraint {
+            Constraint::Atomic(comparison) => return Ok(vec![vec![self.atom(comparison, holds, at)]]),
+            Constraint::Logical { connective, parts, .. } => (*connective, parts),
+        };
+        if at.depth >= MAX_DEPTH {
+            return Err(Why::TooDeep);
+        }
+        let at = At {
+            depth: at.depth + 1,
+            ..at
+        };
+        match (connective, holds) {
+            (Connective::And, true) | (Connective::Or, false) => every(self.each(parts, holds, at)?),
+            (Connective::Or, true) | (Connective::And, false) => either(self.each(parts, holds, at)?),
+            (Connective::Xone, true) => self.exactly_one(parts, at),
+            (Connective::Xone, false) => self.not_exactly_one(parts, at),
+            (Connective::AndSequence, _) => self.in_order(parts, holds, at),
+        }
+    }
+
+    fn each(&mut self, parts: &[Constraint], holds: bool, at: At) -> Result<Vec<Vec<Area>>, Why> {
+        let mut all = Vec::new();
+        let mut size = 0;
+        for part in parts {
+            let areas = self.areas(part, holds, at)?;
+            size += areas.len();
+            if size > MAX_LITERALS {
+                return Err(Why::TooLarge);
+            }
+            all.push(areas);
+        }
+        Ok(all)
+    }
+
+    fn exactly_one(&mut self, parts: &[Constraint], at: At) -> Result<Vec<Area>, Why> {
+        if parts.len().saturating_mul(parts.len()) > MAX_LITERALS {
+            return Err(Why::TooLarge);
+        }
+        let sure = At { denying: false, ..at };
+        let (hold, fail) = (self.each(parts, true, sure)?, self.each(parts, false, sure)?);
+        let ways = hold.iter().enumerate().map(|(chosen, areas)| {
+            let others = fail.iter().enumerate().filter(|(other, _)| *other != chosen);
+            others
+                .map(|(_, areas)| areas)
+                .try_fold(areas.clone(), |areas, part| both(areas, part))
+        });
+        either(ways.collect::<Result<_, _>>()?)
+    }
+
+    fn not_exactly_one(&mut self, parts: &[Constraint], at: At) -> Result<Vec<Area>, Why> {
+        if parts.len().saturating_mul(parts.len()) > MAX_LITERALS {
+            return Err(Why::TooLarge);
+        }
+        let hold = self.each(parts, true, At { denying: false, ..at })?;
+        let mut ways = vec![every(self.each(parts, false, at)?)?];
+        for (first, one) in hold.iter().enumerate() {
+            for other in hold.iter().skip(first + 1) {
+                ways.push(both(one.clone(), other)?);
+            }
+        }
+        either(ways)
+    }
+
+    /// The parts of a sequence, each a step of it, and their order, which nothing else says.
+    fn in_order(&mut self, parts: &[Constraint], holds: bool, at: At) -> Result<Vec<Area>, Why> {
+        let mut all = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            all.push(self.areas(part, holds, At { step: number + 1, ..at })?);
+        }
+        if parts.len() > 1 {
+            let axis = Axis {
+                place: at.place,
+                left: ORDER.to_owned(),
+                step: 0,
+            };
+            let order = self.literal(axis, Test::sequence(parts));
+            let order = if holds { Some(order) } else { self.denied(order) };
+            all.extend(order.map(|order| vec![vec![order]]));
+        }
+        if holds { every(all) } else { either(all) }
+    }
+
+    fn atom(&mut self, comparison: &Comparison, holds: bool, at: At) -> Literal {
+        let left = codes::local(&comparison.left).to_owned();
+        let step = if left == "delayPeriod" { at.step } else { 0 };
+        let axis = Axis {
+            place: at.place,
+            left,
+            step,
+        };
+        let test = Test::read(comparison, self.concepts);
+        let literal = self.literal(axis, test);
+        if holds {
+            return literal;
+        }
+        match self.denied(literal) {
+            Some(denied) if at.denying => denied,
+            denied => denied.map_or(literal, Self::stated),
+        }
+    }
+
+    /// All ways in which none of some areas holds.
+    pub(super) fn denied_areas(&mut self, areas: &[Area]) -> Result<Vec<Area>, Why> {
+        let mut ways = Vec::new();
+        for area in areas {
+            let denied = area.iter().filter_map(|literal| self.denied(*literal));
+            ways.push(denied.map(|literal| vec![literal]).collect());
+        }
+        every(ways)
+    }
+
+    /// A unit that asks for this action, or one below it.
+    pub(super) fn asked(&mut self, action: &Name) -> Unit {
+        self.unit("", Place::Action, Test::names(How::Below, [action.clone()]))
+    }
+
+    /// Whether a unit is what a rule says of its action, without refinements.
+    pub(super) fn is_action(&self, unit: &Unit) -> bool {
+        let axis = unit
+            .areas
+            .first()
+            .and_then(|area| area.first())
+            .and_then(|literal| self.axis(*literal));
+        axis.is_some_and(|axis| axis.place == Place::Action && axis.left.is_empty())
+    }
+
+    /// The actions that a rule on `of` covers and that imply something that a rule on `against` covers.
+    pub(super) fn implying(&self, of: &str, against: &str) -> Vec<Name> {
+        let covers = |wide: &str, name: &Name| self.concepts.is_below(name, &codes::action(wide)) == Truth::True;
+        let implying =
+            self.concepts.implications().into_iter().filter(|(action, implied)| {
+                covers(of, action) && implied.iter().any(|implied| covers(against, implied))
+            });
+        implying.map(|(action, _)| action).collect()
+    }
+}
