@@ -5,7 +5,8 @@
 use connector::dsp::json;
 use libfuzzer_sys::fuzz_target;
 use policy::{
-    Action, Category, Decision, Facts, Plan, Policy, Reason, Stage, Timestamp, intersect, same_terms, within,
+    Action, Category, Decision, Facts, Language, Plan, Policy, Reason, RecordFacts, Stage, Timestamp, explain,
+    intersect, same_terms, within,
 };
 use serde_json::Value;
 
@@ -42,6 +43,42 @@ fn explained(reasons: &[Reason], value: &Value) {
     }
 }
 
+/// A policy in words, in both languages: every part leads to its node, and nothing that is refused is told as kept.
+fn told(policy: &Policy, value: &Value) {
+    for language in [Language::English, Language::French] {
+        let explanation = explain(policy, language);
+        assert_eq!(explanation.understood, explanation.refusals.is_empty(), "{value}");
+        assert_eq!(explanation.understood, policy.check(Stage::Publish).is_ok(), "{value}");
+        assert_eq!(explanation.permissions.len(), policy.permissions().len(), "{value}");
+        assert_eq!(explanation.prohibitions.len(), policy.prohibitions().len(), "{value}");
+        let words = [
+            explanation.permissions,
+            explanation.prohibitions,
+            explanation.obligations,
+        ]
+        .concat();
+        for part in words {
+            assert!(
+                value.pointer(&part.pointer).is_some() && !part.text.is_empty(),
+                "{part:?} in {value}"
+            );
+        }
+        assert!(
+            explanation
+                .warnings
+                .iter()
+                .all(|warning| value.pointer(&warning.pointer).is_some()),
+            "{value}"
+        );
+    }
+    for lint in policy.lints() {
+        assert!(
+            value.pointer(&lint.pointer).is_some(),
+            "{lint:?} leads nowhere in {value}"
+        );
+    }
+}
+
 /// Whatever the plan lets through, the policy permits, at the first and the last moment of the plan as well.
 fn keeps_to(plan: &Plan, policy: &Policy) {
     let start = facts();
@@ -55,18 +92,27 @@ fn keeps_to(plan: &Plan, policy: &Policy) {
         .flatten()
         .flat_map(|now| Category::ALL.iter().map(move |one| (now, *one)))
     {
-        if !plan.allows_category(category.name()) {
-            continue;
-        }
         let purpose = plan.purposes.first().map_or("urn:any", String::as_str);
         assert!(plan.open_at(now).is_ok() && plan.allows_purpose(purpose));
         let mut record = facts();
         record.now = now;
         record.purpose = Some(purpose.to_owned());
         record.category = Some(category);
-        record.consent = Some(plan.consent_required);
-        let decision = policy.decide(Stage::Record, &record);
-        assert!(decision.permits(), "{plan:?} lets {record:?} through: {decision:?}");
+        for consent in [None, Some(false), Some(true)] {
+            record.consent = consent;
+            let told = RecordFacts {
+                category: Some(category),
+                consent,
+                ..RecordFacts::default()
+            };
+            let decision = policy.decide(Stage::Record, &record);
+            let permits = plan.permits(&told).is_ok();
+            assert_eq!(permits, plan.permits_by_operations(&told), "{plan:?} {told:?}");
+            assert!(
+                !permits || decision.permits(),
+                "{plan:?} lets {record:?} through: {decision:?}"
+            );
+        }
     }
 }
 
@@ -104,6 +150,7 @@ fn read(bytes: &[u8]) -> Option<(Value, Policy)> {
         }
         Err(reasons) => explained(&reasons, &value),
     }
+    told(&policy, &value);
     assert_eq!(same_terms(&policy, &policy), Ok(()), "{value}");
     assert_eq!(within(&policy, &policy), Ok(()), "{value}");
     Some((value, policy))

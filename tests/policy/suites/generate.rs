@@ -112,6 +112,17 @@ pub(crate) struct Case {
     pub(crate) worlds: Vec<World>,
 }
 
+/// What was used of an agreement is known together or not at all.
+const USAGE: &[&str] = &["count", "metered", "lastTransfer"];
+
+impl World {
+    /// Leaves out one fact, and those that come with it.
+    pub(crate) fn forget(&mut self, name: &str) {
+        let together: &[&str] = if USAGE.contains(&name) { USAGE } else { &[name] };
+        self.known.retain(|name, _| !together.contains(&name.as_str()));
+    }
+}
+
 impl Case {
     /// The same without the names and events that the policy does not ask about.
     pub(crate) fn without_unasked(mut self) -> Self {
@@ -436,7 +447,7 @@ fn smaller(case: &Case) -> Vec<Case> {
     for place in 0..case.worlds.len() {
         for name in case.worlds[place].known.keys() {
             let mut one = case.clone();
-            one.worlds[place].known.remove(name);
+            one.worlds[place].forget(name);
             all.push(one);
         }
     }

@@ -6,13 +6,25 @@ use crate::{
     generate::{Case, RECORDS, Random, case, constraint, policy, prohibition, record},
     reference::World,
 };
-use policy::{Policy, intersect, same_terms, within};
+use policy::{
+    Policy, Stage, intersect,
+    odrl::{
+        self, Reading,
+        compare::{self, Answer, Concepts, Within},
+    },
+    same_terms, within,
+};
 use serde_json::{Value, json};
 
 /// Asks `holds` about many cases; it answers whether the case was one in which the property says anything. That must be
 /// so in the `least` per cent of them.
 fn always(name: &str, least: u64, holds: impl Fn(&mut Random) -> Result<bool, String>) {
-    let (cases, mut telling) = ((triples() / 25).min(100_000), 0);
+    always_in((triples() / 25).min(100_000), name, least, holds);
+}
+
+/// The same about so many cases.
+fn always_in(cases: u64, name: &str, least: u64, holds: impl Fn(&mut Random) -> Result<bool, String>) {
+    let mut telling = 0;
     for number in 0..cases {
         match holds(&mut Random::new(seed() ^ 0x5eed, number)) {
             Ok(said) => telling += u64::from(said),
@@ -115,7 +127,7 @@ fn add_constraint(rule: &mut Value, added: Value) {
 #[test]
 fn less_knowledge_never_permits_more() {
     always("forgetting a fact", 5, |random| {
-        let Case { policy, worlds } = case(random);
+        let Case { policy, worlds } = case(random).without_unasked();
         let policy_read = read(&policy);
         let mut tells = false;
         for world in &worlds {
@@ -123,7 +135,7 @@ fn less_knowledge_never_permits_more() {
                 continue;
             };
             let mut less = world.clone();
-            less.known.remove(name);
+            less.forget(name);
             match (decided(&policy_read, &less), decided(&policy_read, world)) {
                 (true, false) => return Err(format!("without {name} more is permitted by {policy:#}, of {world:?}")),
                 (before, after) => tells |= before != after,
@@ -358,7 +370,13 @@ fn what_two_policies_have_in_common_is_permitted_by_both() {
 #[test]
 fn less_consent_never_lets_more_records_leave() {
     always("narrowing consent", 2, |random| {
-        let Case { policy, worlds } = case(random);
+        let Case { mut policy, worlds } = case(random);
+        if random.one_in(2) {
+            let asked = json!({"leftOperand": "dases:consent", "operator": "eq", "rightOperand": "given"});
+            rules(&mut policy, "permission")
+                .iter_mut()
+                .for_each(|rule| add_constraint(rule, asked.clone()));
+        }
         let Ok(plan) = read(&policy).plan(&facts(&worlds[0])) else {
             return Ok(false);
         };
@@ -381,6 +399,60 @@ fn less_consent_never_lets_more_records_leave() {
                     (true, false) => return Err(format!("{plan:?} lets {world:?} leave without consent alone")),
                     (without, given) => told |= without != given,
                 }
+            }
+        }
+        Ok(told)
+    });
+}
+
+/// The same policy as the information model has it.
+fn modelled(policy: &Value) -> odrl::Policy {
+    odrl::Policy::read(policy, &Reading::LENIENT).unwrap_or_else(|unreadable| panic!("{unreadable}: {policy:#}"))
+}
+
+#[test]
+fn what_comparison_shows_is_so_for_every_record() {
+    let concepts = Concepts::profile();
+    // Each case asks for a search.
+    always_in((triples() / 250).min(10_000), "comparison by areas", 20, |random| {
+        let mut offered = policy(random);
+        let mut asked = if random.one_in(3) {
+            policy(random)
+        } else {
+            varied(random, &offered)
+        };
+        for policy in [&mut offered, &mut asked] {
+            policy["@type"] = "Set".into();
+        }
+        let understood = |policy: &Value| read(policy).check(Stage::Publish).is_ok();
+        if !understood(&asked) || !understood(&offered) {
+            return Ok(false);
+        }
+        let (one, other) = (modelled(&asked), modelled(&offered));
+        let worlds = sampled(random);
+        let mut told = false;
+        if compare::within(&one, &other, &concepts) == Within::Yes {
+            told = true;
+            never_more(&asked, &offered, &worlds).map_err(|fault| format!("said to be within: {fault}"))?;
+        }
+        let (first, second) = (read(&asked), read(&offered));
+        if let Answer::Impossible(why) = compare::compatible(&one, &other, &concepts) {
+            told = true;
+            if let Some(world) = worlds
+                .iter()
+                .find(|world| decided(&first, world) && decided(&second, world))
+            {
+                return Err(format!(
+                    "{asked:#}\nand\n{offered:#}\nare said to conflict ({why:?}), and both permit {world:?}"
+                ));
+            }
+        }
+        if let Answer::Impossible(why) = compare::satisfiable(&one, &concepts) {
+            told = true;
+            if let Some(world) = worlds.iter().find(|world| decided(&first, world)) {
+                return Err(format!(
+                    "{asked:#}\nis said to permit nothing ({why:?}), and permits {world:?}"
+                ));
             }
         }
         Ok(told)
