@@ -44,7 +44,10 @@ fn a_conflict_is_found_among_a_hundred_thousand_conditions() {
     let mut many = numbered(100_000, "urn:number", "gteq");
     many.push(atom("least", "urn:number", "lt", &["99999^^integer"]));
     let answer = bounded("core", || satisfiable(&permits(many), &Concepts::new()));
-    assert_eq!(answer, Answer::Impossible(vec!["c99999".to_owned(), "least".to_owned()]));
+    assert_eq!(
+        answer,
+        Answer::Impossible(vec!["c99999".to_owned(), "least".to_owned()])
+    );
 }
 
 #[test]
@@ -59,7 +62,11 @@ fn what_has_too_many_cases_is_unknown() {
     };
     // Inside of an `or` all cases are written out.
     let inner = logical("and", Connective::And, pairs(13));
-    let outer = logical("outer", Connective::Or, vec![inner, atom("c", "urn:c", "eq", &["1^^integer"])]);
+    let outer = logical(
+        "outer",
+        Connective::Or,
+        vec![inner, atom("c", "urn:c", "eq", &["1^^integer"])],
+    );
     assert_eq!(asked("and of or", &permits(vec![outer])), Verdict::Unknown);
     // Side by side they are searched, and one way is enough.
     assert_eq!(asked("search", &permits(pairs(200))), Verdict::Compatible);
@@ -67,10 +74,14 @@ fn what_has_too_many_cases_is_unknown() {
         let wide = logical("wide", connective, numbered(100_000, "urn:number", "eq"));
         assert_eq!(asked("wide", &permits(vec![wide])), Verdict::Unknown);
     }
-    let twofold = logical("two", Connective::Xone, vec![
-        logical("x", Connective::Xone, numbered(40, "urn:x", "gteq")),
-        logical("y", Connective::Xone, numbered(40, "urn:y", "gteq")),
-    ]);
+    let twofold = logical(
+        "two",
+        Connective::Xone,
+        vec![
+            logical("x", Connective::Xone, numbered(40, "urn:x", "gteq")),
+            logical("y", Connective::Xone, numbered(40, "urn:y", "gteq")),
+        ],
+    );
     asked("xone of xone", &permits(vec![twofold]));
 }
 
@@ -95,7 +106,11 @@ fn a_search_without_a_way_ends() {
 fn what_lies_too_deep_is_unknown() {
     let mut deep = atom("c", "urn:number", "eq", &["1^^integer"]);
     for level in 0..2_000 {
-        let connective = if level % 2 == 0 { Connective::Or } else { Connective::Xone };
+        let connective = if level % 2 == 0 {
+            Connective::Or
+        } else {
+            Connective::Xone
+        };
         deep = logical("deep", connective, vec![deep]);
     }
     assert_eq!(asked("deep", &permits(vec![deep])), Verdict::Unknown);
@@ -103,7 +118,9 @@ fn what_lies_too_deep_is_unknown() {
 
 #[test]
 fn many_rules_are_answered() {
-    let rules = |action: &str| (0..2_000).map(|number| rule(&format!("{action}{number}"), action, numbered(2, "urn:number", "gteq")));
+    let rules = |action: &str| {
+        (0..2_000).map(|number| rule(&format!("{action}{number}"), action, numbered(2, "urn:number", "gteq")))
+    };
     let policy = Policy {
         permissions: rules("use").map(permission).collect(),
         prohibitions: rules("transfer").map(prohibition).collect(),
