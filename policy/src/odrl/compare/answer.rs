@@ -177,6 +177,7 @@ pub enum Answer {
 
 /// How two policies, or two conditions on one operand, go together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// Nothing satisfies both, and that can be shown.
     Conflict,
@@ -247,6 +248,7 @@ pub struct Contradiction {
 
 /// What two policies say of one operand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Operand {
     /// Its name.
     pub operand: String,

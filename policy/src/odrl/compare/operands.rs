@@ -3,6 +3,7 @@
 use super::{
     answer::{Intersection, Operand, Verdict, Why},
     granted,
+    search::Work,
     space::{Area, Budget, Literal, Outcome, Space},
     test::Place,
     units::{ORDER, Unit},
@@ -30,30 +31,33 @@ fn key(space: &Space<'_>, literal: Literal) -> Option<Key> {
     (axis.left != ORDER).then(|| (axis.place, axis.left.clone()))
 }
 
-fn spoken_of(space: &Space<'_>, rules: &[Vec<Unit>]) -> BTreeSet<Key> {
-    let literals = rules.iter().flatten().flat_map(|unit| unit.areas.iter().flatten());
-    literals.filter_map(|literal| key(space, *literal)).collect()
-}
-
-/// The units with nothing in them but what they say of one operand.
-fn only(space: &Space<'_>, units: &[Unit], wanted: &Key) -> Vec<Unit> {
-    let narrowed = units.iter().map(|unit| Unit {
-        id: unit.id.clone(),
-        areas: unit
-            .areas
-            .iter()
-            .map(|area| -> Area {
-                let about = area
-                    .iter()
-                    .filter(|literal| key(space, **literal).as_ref() == Some(wanted));
-                about.copied().collect()
-            })
-            .collect(),
-    });
-    // Where one way says nothing of the operand, it is free.
-    narrowed
-        .filter(|unit| unit.areas.iter().all(|area| !area.is_empty()))
-        .collect()
+/// The units of a rule by what they say of each operand alone. Where one way of a unit says nothing of an operand, the unit leaves it free.
+fn by_operand(space: &Space<'_>, units: &[Unit]) -> BTreeMap<Key, Vec<Unit>> {
+    let mut found: BTreeMap<Key, Vec<Unit>> = BTreeMap::new();
+    for unit in units {
+        let mut ways: BTreeMap<Key, Vec<Area>> = BTreeMap::new();
+        for area in &unit.areas {
+            let mut parts: BTreeMap<Key, Area> = BTreeMap::new();
+            for literal in area {
+                if let Some(key) = key(space, *literal) {
+                    parts.entry(key).or_default().push(*literal);
+                }
+            }
+            for (key, part) in parts {
+                ways.entry(key).or_default().push(part);
+            }
+        }
+        for (key, areas) in ways {
+            let about = found.entry(key).or_default();
+            if areas.len() == unit.areas.len() {
+                about.push(Unit {
+                    id: unit.id.clone(),
+                    areas,
+                });
+            }
+        }
+    }
+    found
 }
 
 /// What two policies say of each operand that one of them speaks of.
@@ -61,21 +65,34 @@ pub(super) fn operands(space: &mut Space<'_>, a: &Policy, b: &Policy) -> Vec<Ope
     let (Ok(first), Ok(second)) = (permissions(space, a), permissions(space, b)) else {
         return Vec::new();
     };
-    let (mine, theirs) = (spoken_of(space, &first), spoken_of(space, &second));
-    let mut budget = Budget::question();
+    let split = |rules: &[Vec<Unit>]| -> Vec<BTreeMap<Key, Vec<Unit>>> {
+        rules.iter().map(|units| by_operand(space, units)).collect()
+    };
+    let (mine, theirs) = (split(&first), split(&second));
+    let spoken_of = |rules: &[BTreeMap<Key, Vec<Unit>>]| -> BTreeSet<Key> {
+        rules.iter().flat_map(|rule| rule.keys().cloned()).collect()
+    };
+    let (of_mine, of_theirs) = (spoken_of(&mine), spoken_of(&theirs));
+    let mut budget = Work::question().search;
     let mut found = Vec::new();
-    for wanted in mine.union(&theirs) {
-        let narrow =
-            |rules: &[Vec<Unit>]| -> Vec<Vec<Unit>> { rules.iter().map(|units| only(space, units, wanted)).collect() };
-        let (one, other) = (narrow(&first), narrow(&second));
+    for wanted in of_mine.union(&of_theirs) {
+        let (one, other) = (about(&mine, wanted), about(&theirs, wanted));
         found.push(Operand {
             operand: name(wanted),
-            in_both: mine.contains(wanted) && theirs.contains(wanted),
+            in_both: of_mine.contains(wanted) && of_theirs.contains(wanted),
             overlap: overlap(space, &one, &other, &mut budget),
             contained: contained(space, &one, &other, &mut budget),
         });
     }
     found
+}
+
+/// What each rule says of an operand.
+fn about<'u>(rules: &'u [BTreeMap<Key, Vec<Unit>>], wanted: &Key) -> Vec<&'u [Unit]> {
+    rules
+        .iter()
+        .map(|rule| rule.get(wanted).map_or(&[][..], Vec::as_slice))
+        .collect()
 }
 
 fn name((place, left): &Key) -> String {
@@ -87,24 +104,31 @@ fn name((place, left): &Key) -> String {
     .to_string()
 }
 
-fn overlap(space: &Space<'_>, one: &[Vec<Unit>], other: &[Vec<Unit>], budget: &mut Budget) -> Verdict {
-    let pairs = one.iter().flat_map(|left| other.iter().map(move |right| (left, right)));
-    let verdicts = pairs.map(|(left, right)| {
-        let units: Vec<&Unit> = left.iter().chain(right).collect();
-        match space.search(&units, budget) {
+fn overlap(space: &Space<'_>, one: &[&[Unit]], other: &[&[Unit]], budget: &mut Budget) -> Verdict {
+    let mut pairs = one.iter().flat_map(|left| other.iter().map(move |right| (left, right)));
+    let mut most = Verdict::Conflict;
+    while let (Some((left, right)), false) = (pairs.next(), most == Verdict::Compatible) {
+        if budget.is_spent() {
+            return Verdict::Unknown;
+        }
+        let units: Vec<&Unit> = left.iter().chain(*right).collect();
+        most = most.max(match space.search(&units, budget) {
             Outcome::Inhabited(_) => Verdict::Compatible,
             Outcome::Unknown(_) => Verdict::Unknown,
             Outcome::Empty => Verdict::Conflict,
-        }
-    });
-    verdicts.max().unwrap_or(Verdict::Conflict)
+        });
+    }
+    most
 }
 
-fn contained(space: &mut Space<'_>, one: &[Vec<Unit>], other: &[Vec<Unit>], budget: &mut Budget) -> Verdict {
+fn contained(space: &mut Space<'_>, one: &[&[Unit]], other: &[&[Unit]], budget: &mut Budget) -> Verdict {
+    if budget.is_spent() {
+        return Verdict::Unknown;
+    }
     let mut outside = Vec::new();
     for units in other {
         let mut areas = Vec::new();
-        for unit in units {
+        for unit in *units {
             match space.denied_areas(&unit.areas) {
                 Ok(ways) => areas.extend(ways),
                 Err(_) => return Verdict::Unknown,
@@ -131,7 +155,7 @@ pub(super) fn intersection(space: &mut Space<'_>, a: &Policy, b: &Policy) -> Int
     let (Ok(first), Ok(second)) = (granted::all(space, a), granted::all(space, b)) else {
         return Intersection::default();
     };
-    let mut budget = Budget::question();
+    let mut budget = Work::question().search;
     let mut found = Ways {
         seen: BTreeSet::new(),
         result: Intersection {
@@ -141,6 +165,10 @@ pub(super) fn intersection(space: &mut Space<'_>, a: &Policy, b: &Policy) -> Int
     };
     for one in &first {
         for other in &second {
+            if found.is_full(budget) {
+                found.result.exact = false;
+                return found.result;
+            }
             let units = [one.units(), other.units()].concat();
             found.descend(space, &mut Vec::new(), &units, &mut budget);
         }
@@ -154,8 +182,12 @@ struct Ways {
 }
 
 impl Ways {
+    const fn is_full(&self, budget: Budget) -> bool {
+        self.result.ways.len() >= MAX_WAYS || budget.is_spent()
+    }
+
     fn descend(&mut self, space: &Space<'_>, area: &mut Area, open: &[&Unit], budget: &mut Budget) {
-        if self.result.ways.len() >= MAX_WAYS || budget.is_spent() {
+        if self.is_full(*budget) {
             self.result.exact = false;
             return;
         }

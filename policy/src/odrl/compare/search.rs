@@ -6,20 +6,28 @@ use super::{
     units::{MAX_AREAS, Unit},
 };
 
+use std::collections::BTreeSet;
+
 /// Conditions looked at for one question.
 const WORK: usize = 2_000_000;
-/// Conditions looked at to make a conflicting set smaller.
+/// Conditions looked at to make the conflicting sets of one question smaller.
 const CORE_WORK: usize = 4_000_000;
 /// Of so many units every smaller set is tried.
 const EXACT: usize = 10;
 
-impl Budget {
-    pub(super) const fn question() -> Self {
-        Self(WORK)
-    }
+/// The work of one question.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) search: Budget,
+    core: Budget,
+}
 
-    pub(super) const fn is_spent(self) -> bool {
-        self.0 == 0
+impl Work {
+    pub(super) const fn question() -> Self {
+        Self {
+            search: Budget(WORK),
+            core: Budget(CORE_WORK),
+        }
     }
 }
 
@@ -79,29 +87,30 @@ impl Space<'_> {
     }
 
     /// Whether the units can hold together; when not, a least set of them that cannot.
-    pub(super) fn answer(&self, units: &[&Unit], budget: &mut Budget) -> Answer {
-        match self.search(units, budget) {
+    pub(super) fn answer(&self, units: &[&Unit], work: &mut Work) -> Answer {
+        match self.search(units, &mut work.search) {
             Outcome::Inhabited(found) => Answer::Possible(Request::of(&found)),
             Outcome::Unknown(why) => Answer::Unknown(why),
-            Outcome::Empty => Answer::Impossible(ids(&self.core(units))),
+            Outcome::Empty => {
+                let core = self.core(units, &mut work.core);
+                let needed: BTreeSet<*const Unit> = core.into_iter().map(std::ptr::from_ref).collect();
+                let needed = units.iter().filter(|unit| needed.contains(&std::ptr::from_ref(**unit)));
+                Answer::Impossible(ids(needed))
+            }
         }
     }
 
     /// A set of units that cannot hold together, of which none can be spared. Of few units it is one of the smallest.
-    fn core<'u>(&self, units: &[&'u Unit]) -> Vec<&'u Unit> {
-        let mut budget = Budget(CORE_WORK);
-        if let Some(single) = units
-            .iter()
-            .find(|unit| self.search(&[unit], &mut budget) == Outcome::Empty)
-        {
+    fn core<'u>(&self, units: &[&'u Unit], budget: &mut Budget) -> Vec<&'u Unit> {
+        if let Some(single) = units.iter().find(|unit| self.search(&[unit], budget) == Outcome::Empty) {
             return vec![*single];
         }
         let mut core = Vec::new();
-        self.quicken(&mut core, units, false, &mut budget);
+        self.quicken(&mut core, units, false, budget);
         if core.len() > EXACT {
             return core;
         }
-        let small = (2..core.len()).find_map(|size| self.smaller(&core, size, units, &mut budget));
+        let small = (2..core.len()).find_map(|size| self.smaller(&core, size, units, budget));
         small.unwrap_or(core)
     }
 
@@ -109,6 +118,10 @@ impl Space<'_> {
     fn quicken<'u>(&self, core: &mut Vec<&'u Unit>, units: &[&'u Unit], tried: bool, budget: &mut Budget) {
         if tried && self.search(core, budget) == Outcome::Empty {
             return;
+        }
+        // Nothing left to find out with: all may be needed.
+        if budget.is_spent() {
+            return core.extend_from_slice(units);
         }
         match units {
             [] => return,
@@ -163,12 +176,10 @@ struct Ways {
 }
 
 /// Ids without repetitions, in their order.
-fn ids(units: &[&Unit]) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::new();
-    for unit in units {
-        if !ids.contains(&unit.id) {
-            ids.push(unit.id.clone());
-        }
-    }
-    ids
+fn ids<'u>(units: impl Iterator<Item = &'u &'u Unit>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    units
+        .map(|unit| unit.id.clone())
+        .filter(|id| seen.insert(id.clone()))
+        .collect()
 }

@@ -69,6 +69,10 @@ pub(super) enum Outcome {
 pub(super) struct Budget(pub(super) usize);
 
 impl Budget {
+    pub(super) const fn is_spent(self) -> bool {
+        self.0 == 0
+    }
+
     pub(super) fn spend(&mut self, cost: usize) -> Result<(), Why> {
         self.0 = self.0.saturating_sub(cost);
         if self.0 == 0 { Err(Why::TooLarge) } else { Ok(()) }
@@ -160,11 +164,12 @@ impl<'a> Space<'a> {
             let Some(axis) = group.first().and_then(|literal| self.axis(*literal)) else {
                 continue;
             };
-            let tests: BTreeSet<&Test> = group.iter().filter_map(|literal| self.test(*literal)).collect();
             let stated = group.iter().any(|literal| literal.stated);
-            if stated && tests.iter().any(|test| tests.contains(&test.denied())) {
+            if stated && self.denies_itself(group) {
                 return Ok(None);
             }
+            let mut tests: Vec<&Test> = group.iter().filter_map(|literal| self.test(*literal)).collect();
+            tests.dedup();
             match self.region(axis, &tests, stated, budget) {
                 Ok(None) => return Ok(None),
                 Ok(Some(region)) => regions.insert(axis.clone(), Ok(region)),
@@ -172,6 +177,16 @@ impl<'a> Space<'a> {
             };
         }
         Ok(Some(regions))
+    }
+
+    /// Whether a test and its denial are both among the conditions on one operand. Of points their intersection says it.
+    fn denies_itself(&self, group: &[Literal]) -> bool {
+        let has = |number: usize| group.binary_search_by_key(&number, |literal| literal.test).is_ok();
+        group.len() > 1
+            && group.iter().any(|literal| match self.test(*literal) {
+                None | Some(Test::Line { .. }) => false,
+                Some(test) => self.test_numbers.get(&test.denied()).copied().is_some_and(has),
+            })
     }
 
     /// Whether the conditions of an area can hold together.
@@ -184,13 +199,7 @@ impl<'a> Space<'a> {
     }
 
     /// What the tests leave of one operand; nothing when they leave nothing.
-    fn region(
-        &self,
-        axis: &Axis,
-        tests: &BTreeSet<&Test>,
-        stated: bool,
-        budget: &mut Budget,
-    ) -> Result<Option<Region>, Why> {
+    fn region(&self, axis: &Axis, tests: &[&Test], stated: bool, budget: &mut Budget) -> Result<Option<Region>, Why> {
         let order = axis.left == ORDER;
         let in_order = tests.len() == 1
             && tests

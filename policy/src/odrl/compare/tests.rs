@@ -1,9 +1,12 @@
 //! What is asked of comparisons: single rules by example, all of them against an evaluation that tries every request of a small world.
 
-use super::*;
+use super::{
+    Answer, Concepts, Policy, Request, Stated, Verdict, Why, Within, compatible, contradiction, intersection, operands,
+    report, satisfiable, within,
+};
 use crate::{
     model::Connective,
-    odrl::{Comparison as Atomic, Constraint, Deed, Duty, Entity, Permission, Prohibition, Value},
+    odrl::{Comparison as Atomic, Constraint, Deed, Permission, Prohibition, Statement, Value},
     vocabulary::{ODRL, Operator},
 };
 

@@ -215,6 +215,14 @@ impl Space<'_> {
             depth: at.depth + 1,
             ..at
         };
+        // Each part has its own way to hold, or to fail.
+        let by_one = matches!(
+            (connective, holds),
+            (Connective::Or, true) | (Connective::And | Connective::AndSequence, false) | (Connective::Xone, _)
+        );
+        if by_one && parts.len() > MAX_AREAS {
+            return Err(Why::TooLarge);
+        }
         match (connective, holds) {
             (Connective::And, true) | (Connective::Or, false) => every(self.each(parts, holds, at)?),
             (Connective::Or, true) | (Connective::And, false) => either(self.each(parts, holds, at)?),

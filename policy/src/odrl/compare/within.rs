@@ -5,86 +5,135 @@ use super::{
     answer::{Request, Why, Within},
     granted::{self, Granted},
     same,
+    search::Work,
     space::{Budget, Outcome, Space},
     units::Unit,
 };
 use crate::{
     Truth,
-    odrl::{Conflict, Duty, Policy, Statement},
+    odrl::{Conflict, Duty, Permission, Policy, Prohibition},
 };
+
+/// The policy that has to permit everything: where each permission does not apply, and where each prohibition does, or is not known not to.
+struct Wide<'p> {
+    policy: &'p Policy,
+    outside: Vec<(&'p Permission, Unit)>,
+    prohibited: Vec<(&'p str, [Vec<Unit>; 2])>,
+}
+
+impl<'p> Wide<'p> {
+    fn new(space: &mut Space<'_>, policy: &'p Policy) -> Result<Self, Why> {
+        let mut outside = Vec::new();
+        for permission in &policy.permissions {
+            outside.push((permission, space.denied_rule(&permission.statement, false)?));
+        }
+        let mut prohibited = Vec::new();
+        for Prohibition { statement, .. } in policy.prohibitions.iter().filter(|_| policy.conflict != Conflict::Perm) {
+            let units = space.units(statement)?;
+            let unfailing = space.not_failing(&units);
+            prohibited.push((statement.id.as_str(), [units, unfailing]));
+        }
+        Ok(Self {
+            policy,
+            outside,
+            prohibited,
+        })
+    }
+}
 
 /// Asks it for each permission of `c`.
 pub(super) fn within(space: &mut Space<'_>, c: &Policy, o: &Policy) -> Within {
-    let mut budget = Budget::question();
-    let granted = match granted::all(space, c) {
-        Ok(granted) => granted,
-        Err(why) => return Within::Unknown(why),
+    let mut budget = Work::question().search;
+    let (granted, wide) = match (granted::all(space, c), Wide::new(space, o)) {
+        (Ok(granted), Ok(wide)) => (granted, wide),
+        (Err(why), _) | (_, Err(why)) => return Within::Unknown(why),
     };
     let mut unknown = None;
     for one in &granted {
-        match permitted(space, one, (c, o), &mut budget) {
-            Within::No { request, because } => return Within::No { request, because },
-            Within::Unknown(why) => drop(unknown.get_or_insert(why)),
-            Within::Yes => {}
+        let promised: Vec<&Duty> = one.permission.duties.iter().chain(&c.obligations).collect();
+        let parts = [
+            covered(space, one, &wide, &promised, &mut budget),
+            unprohibited(space, one, &wide, &mut budget),
+            obliged(space, one, &wide, &promised, &mut budget),
+        ];
+        for part in parts {
+            match part {
+                Within::No { request, because } => return Within::No { request, because },
+                Within::Unknown(why) => drop(unknown.get_or_insert(why)),
+                Within::Yes => {}
+            }
+        }
+        if budget.is_spent() {
+            return Within::Unknown(Why::TooLarge);
         }
     }
     unknown.map_or(Within::Yes, Within::Unknown)
 }
 
-fn permitted(space: &mut Space<'_>, one: &Granted<'_>, (c, o): (&Policy, &Policy), budget: &mut Budget) -> Within {
-    let promised: Vec<&Duty> = one.permission.duties.iter().chain(&c.obligations).collect();
-    let keeps = |duty: &Duty| {
-        promised
-            .iter()
-            .map(|other| same_duty(other, duty))
-            .max()
-            .unwrap_or(Truth::False)
-    };
-    let kept = |duties: &[Duty]| duties.iter().map(keeps).min().unwrap_or(Truth::True);
-    let obliged = o.obligations.iter().find(|duty| keeps(duty) != Truth::True);
-    let (mut outside, mut unkept, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
-    for permission in &o.permissions {
-        match kept(&permission.duties) {
-            Truth::True => match space.denied_rule(&permission.statement, false) {
-                Ok(unit) => outside.push(unit),
-                Err(why) => return Within::Unknown(why),
-            },
-            Truth::Unknown => unsure.push(permission.statement.id.as_str()),
-            Truth::False => unkept.push(permission.statement.id.as_str()),
+/// Whether what was promised keeps the duty.
+fn keeps(promised: &[&Duty], duty: &Duty) -> Truth {
+    let best = promised.iter().map(|other| same_duty(other, duty)).max();
+    best.unwrap_or(Truth::False)
+}
+
+/// Whether permissions whose duties are kept cover all that is granted.
+fn covered(space: &Space<'_>, one: &Granted<'_>, wide: &Wide<'_>, promised: &[&Duty], budget: &mut Budget) -> Within {
+    let kept = |permission: &Permission| permission.duties.iter().map(|duty| keeps(promised, duty)).min();
+    let (mut units, mut unkept, mut unsure) = (one.units(), None, false);
+    for (permission, outside) in &wide.outside {
+        match kept(permission).unwrap_or(Truth::True) {
+            Truth::True => units.push(outside),
+            Truth::Unknown => unsure = true,
+            Truth::False => drop(unkept.get_or_insert(&permission.statement.id)),
         }
     }
-    let units: Vec<&Unit> = one.units().into_iter().chain(&outside).collect();
-    let because = match unkept.first() {
-        Some(id) => format!("no permission whose duties are kept covers it; those of {id} are not kept"),
-        None => "no permission covers it".to_owned(),
-    };
-    let mut verdict = match space.search(&units, budget) {
-        Outcome::Inhabited(_) if !unsure.is_empty() => Within::Unknown(duty_unclear(&unsure.join(", "))),
-        Outcome::Inhabited(picks) => return no(Request::of(&picks), because),
-        Outcome::Unknown(why) => Within::Unknown(why),
+    match space.search(&units, budget) {
         Outcome::Empty => Within::Yes,
-    };
-    if o.conflict != Conflict::Perm {
-        for prohibition in &o.prohibitions {
-            match prohibited(space, one, &prohibition.statement, budget) {
-                Within::Yes => {}
-                Within::Unknown(why) if verdict == Within::Yes => verdict = Within::Unknown(why),
-                Within::Unknown(_) => {}
-                no => return no,
+        Outcome::Unknown(why) => Within::Unknown(why),
+        Outcome::Inhabited(_) if unsure => Within::Unknown(duty_unclear()),
+        Outcome::Inhabited(picks) => no(
+            Request::of(&picks),
+            match unkept {
+                Some(id) => format!("no permission whose duties are kept covers it; those of {id} are not kept"),
+                None => "no permission covers it".to_owned(),
+            },
+        ),
+    }
+}
+
+/// Whether nothing that is granted lies in a prohibition, or is not certain to lie outside it because it leaves something unsaid.
+fn unprohibited(space: &Space<'_>, one: &Granted<'_>, wide: &Wide<'_>, budget: &mut Budget) -> Within {
+    let mut verdict = Within::Yes;
+    for (id, readings) in &wide.prohibited {
+        for units in readings {
+            let all: Vec<&Unit> = one.units().into_iter().chain(units).collect();
+            match space.search(&all, budget) {
+                Outcome::Empty => {}
+                Outcome::Unknown(why) => verdict = Within::Unknown(why),
+                Outcome::Inhabited(picks) => return no(Request::of(&picks), format!("{id} prohibits it")),
             }
         }
+        if budget.is_spent() {
+            return Within::Unknown(Why::TooLarge);
+        }
     }
-    match obliged {
-        // Whatever it permits lacks the obligation; where it permits nothing there is nothing to lack.
-        Some(duty) => match space.search(&one.units(), budget) {
-            Outcome::Empty => verdict,
-            Outcome::Inhabited(picks) if keeps(duty) == Truth::False => no(
-                Request::of(&picks),
-                format!("the obligation {} is not kept", duty.statement.id),
-            ),
-            _ => Within::Unknown(duty_unclear(&duty.statement.id)),
-        },
-        None => verdict,
+    verdict
+}
+
+/// Whether the obligations of the whole policy are kept, unless nothing is granted.
+fn obliged(space: &Space<'_>, one: &Granted<'_>, wide: &Wide<'_>, promised: &[&Duty], budget: &mut Budget) -> Within {
+    let least = wide.policy.obligations.iter().min_by_key(|duty| keeps(promised, duty));
+    let Some(duty) = least.filter(|duty| keeps(promised, duty) != Truth::True) else {
+        return Within::Yes;
+    };
+    match space.search(&one.units(), budget) {
+        Outcome::Empty => Within::Yes,
+        Outcome::Inhabited(picks) if keeps(promised, duty) == Truth::False => no(
+            Request::of(&picks),
+            format!("the obligation {} is not kept", duty.statement.id),
+        ),
+        Outcome::Inhabited(_) => Within::Unknown(duty_unclear()),
+        Outcome::Unknown(why) => Within::Unknown(why),
     }
 }
 
@@ -92,30 +141,11 @@ const fn no(request: Request, because: String) -> Within {
     Within::No { request, because }
 }
 
-fn duty_unclear(ids: &str) -> Why {
+fn duty_unclear() -> Why {
     Why::NotUnderstood {
-        operand: ids.to_owned(),
-        why: "duties of the same action whose other terms differ are not compared".to_owned(),
+        operand: "duties".to_owned(),
+        why: "two of the same action whose other terms differ are not compared".to_owned(),
     }
-}
-
-/// Whether anything that is granted lies in a prohibition, or is not certain to lie outside it because it leaves something unsaid.
-fn prohibited(space: &mut Space<'_>, one: &Granted<'_>, against: &Statement, budget: &mut Budget) -> Within {
-    let units = match space.units(against) {
-        Ok(units) => units,
-        Err(why) => return Within::Unknown(why),
-    };
-    let unfailing = space.not_failing(&units);
-    let mut verdict = Within::Yes;
-    for units in [&units, &unfailing] {
-        let all: Vec<&Unit> = one.units().into_iter().chain(units).collect();
-        match space.search(&all, budget) {
-            Outcome::Empty => {}
-            Outcome::Unknown(why) => verdict = Within::Unknown(why),
-            Outcome::Inhabited(picks) => return no(Request::of(&picks), format!("{} prohibits it", against.id)),
-        }
-    }
-    verdict
 }
 
 /// Whether who keeps one duty keeps the other: certain where they say the same, and not so where they ask for different actions.

@@ -6,7 +6,7 @@ use std::time::{Duration as Time, Instant as Clock};
 fn bounded<T>(what: &str, ask: impl FnOnce() -> T) -> T {
     let start = Clock::now();
     let answer = ask();
-    assert!(start.elapsed() < Time::from_secs(20), "{what}: {:?}", start.elapsed());
+    assert!(start.elapsed() < Time::from_secs(60), "{what}: {:?}", start.elapsed());
     answer
 }
 
@@ -118,9 +118,9 @@ fn what_lies_too_deep_is_unknown() {
 
 #[test]
 fn many_rules_are_answered() {
-    let rules = |action: &str| {
-        (0..2_000).map(|number| rule(&format!("{action}{number}"), action, numbered(2, "urn:number", "gteq")))
-    };
+    fn rules(action: &str) -> impl Iterator<Item = Statement> {
+        (0..2_000).map(move |number| rule(&format!("{action}{number}"), action, numbered(2, "urn:number", "gteq")))
+    }
     let policy = Policy {
         permissions: rules("use").map(permission).collect(),
         prohibitions: rules("transfer").map(prohibition).collect(),

@@ -2,15 +2,20 @@
 
 use super::*;
 
+/// An operator and right operands.
+type Asked<'a> = (&'a str, &'a [&'a str]);
+
 /// The verdict on one operand: what the profile lets a value of the one be under the other.
-fn on(left: &str, one: (&str, &[&str]), other: (&str, &[&str])) -> Verdict {
-    let policy = |(operator, right): (&str, &[&str])| permits(vec![atom("c", left, operator, right)]);
+fn on(left: &str, one: Asked<'_>, other: Asked<'_>) -> Verdict {
+    let policy = |(operator, right): Asked<'_>| permits(vec![atom("c", left, operator, right)]);
     verdict(&policy(one), &policy(other), &Concepts::profile())
 }
 
 #[test]
 fn languages_are_ordered_by_their_subtags() {
-    let language = |one, other| on("language", one, other);
+    fn language(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on("language", one, other)
+    }
     assert_eq!(language(("isA", &["fr"]), ("eq", &["FR-ca"])), Verdict::Compatible);
     assert_eq!(language(("isA", &["fr"]), ("eq", &["frr"])), Verdict::Conflict);
     assert_eq!(language(("isA", &["fr"]), ("isA", &["fr-CA"])), Verdict::Compatible);
@@ -31,7 +36,9 @@ fn languages_are_ordered_by_their_subtags() {
 
 #[test]
 fn places_are_ordered_by_their_codes() {
-    let place = |one, other| on("spatial", one, other);
+    fn place(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on("spatial", one, other)
+    }
     assert_eq!(place(("isPartOf", &["FR"]), ("eq", &["FR10"])), Verdict::Compatible);
     assert_eq!(place(("isPartOf", &["FR1"]), ("isPartOf", &["FR2"])), Verdict::Conflict);
     assert_eq!(place(("isPartOf", &["FR"]), ("eq", &["DE"])), Verdict::Conflict);
@@ -52,23 +59,24 @@ fn places_are_ordered_by_their_codes() {
 
 #[test]
 fn purposes_are_apart_only_where_that_is_listed() {
-    let purpose = |one, other| on("purpose", one, other);
-    let dpv = |name: &str| format!("https://w3id.org/dpv#{name}");
-    let (research, science) = (dpv("ResearchAndDevelopment"), dpv("ScientificResearch"));
-    let (sold, free) = (dpv("CommercialResearch"), dpv("NonCommercialPurpose"));
+    fn purpose(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on("purpose", one, other)
+    }
+    let (research, science) = ("dpv:ResearchAndDevelopment", "https://w3id.org/dpv#ScientificResearch");
+    let (sold, free) = ("dpv:CommercialResearch", "dpv:NonCommercialPurpose");
     assert_eq!(
-        purpose(("isA", &[&research]), ("eq", &["dpv:ScientificResearch"])),
+        purpose(("isA", &[research]), ("eq", &["dpv:ScientificResearch"])),
         Verdict::Compatible
     );
-    assert_eq!(purpose(("eq", &[&research]), ("eq", &[&science])), Verdict::Unknown);
-    assert_eq!(purpose(("isA", &[&free]), ("eq", &[&science])), Verdict::Unknown);
-    assert_eq!(purpose(("isA", &[&free]), ("eq", &[&sold])), Verdict::Conflict);
+    assert_eq!(purpose(("eq", &[research]), ("eq", &[science])), Verdict::Unknown);
+    assert_eq!(purpose(("isA", &[free]), ("eq", &[science])), Verdict::Unknown);
+    assert_eq!(purpose(("isA", &[free]), ("eq", &[sold])), Verdict::Conflict);
     assert_eq!(
         purpose(("eq", &["dases:orientation"]), ("eq", &["orientation^^string"])),
         Verdict::Compatible
     );
     assert_eq!(
-        purpose(("eq", &["dases:orientation"]), ("eq", &[&science])),
+        purpose(("eq", &["dases:orientation"]), ("eq", &[science])),
         Verdict::Unknown
     );
     assert_eq!(purpose(("eq", &["urn:p"]), ("neq", &["urn:p"])), Verdict::Conflict);
@@ -76,7 +84,9 @@ fn purposes_are_apart_only_where_that_is_listed() {
 
 #[test]
 fn identities_are_equal_or_not() {
-    let recipient = |one, other| on("recipient", one, other);
+    fn recipient(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on("recipient", one, other)
+    }
     assert_eq!(
         recipient(("eq", &["did:web:a"]), ("eq", &["did:web:a"])),
         Verdict::Compatible
@@ -89,7 +99,9 @@ fn identities_are_equal_or_not() {
         recipient(("eq", &["https://a.example"]), ("eq", &["https://b.example"])),
         Verdict::Unknown
     );
-    let category = |one, other| on("https://w3id.org/dases/ns/dataCategory", one, other);
+    fn category(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on("https://w3id.org/dases/ns/dataCategory", one, other)
+    }
     assert_eq!(
         category(("isAnyOf", &["dases:skills"]), ("eq", &["dases:results"])),
         Verdict::Conflict
@@ -102,7 +114,9 @@ fn identities_are_equal_or_not() {
 
 #[test]
 fn several_values_at_once_are_asked_of_several() {
-    let states = |one, other| on("urn:state", one, other);
+    fn states(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on("urn:state", one, other)
+    }
     let (all, texts) = (
         &["encrypted^^string", "anonymized^^string"][..],
         &["encrypted^^string"][..],

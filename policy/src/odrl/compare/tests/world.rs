@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     Truth,
-    odrl::{Decimal, Duration},
+    odrl::{Conflict, Decimal, Duration},
 };
 use proptest::prelude::*;
 use std::{collections::BTreeMap, ops::Range};
