@@ -126,16 +126,13 @@ impl<'a> Marks<'a> {
 
     fn add_rule(&mut self, rule: &'a Rule) {
         self.add_constraints(&rule.constraints);
-        rule.duties
-            .iter()
-            .chain(&rule.remedies)
-            .for_each(|duty| self.add_duty(duty));
+        rule.duties.iter().for_each(|duty| self.add_duty(duty));
     }
 
+    /// What must be done after a failure is no class of its own.
     fn add_duty(&mut self, duty: &'a Duty) {
         self.duties.extend(duty.action.known());
         self.add_constraints(&duty.constraints);
-        duty.consequences.iter().for_each(|duty| self.add_duty(duty));
     }
 
     fn add_constraints(&mut self, constraints: &'a [Constraint]) {

@@ -42,7 +42,7 @@ mod testing;
 
 pub use compare::{Difference, same_terms};
 pub use evaluate::{Decision, Stage};
-pub use explain::{Explanation, Standing, explain};
+pub use explain::{Explanation, Part, Recognised, Refusal, Standing, Warning, explain};
 pub use facts::{Claims, EventState, Facts, Usage};
 pub use ids::{Class, classes};
 pub use intersect::{MAX_PERMISSIONS, NoCommonTerms, intersect};

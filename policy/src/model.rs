@@ -6,7 +6,7 @@ use crate::{
     reason::Reason,
     vocabulary::{Action, LeftOperand, Operator},
 };
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 /// What the policy is: a proposal, a contract, or a plain set of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -275,6 +275,21 @@ impl Policy {
     /// The prohibitions, in document order.
     pub fn prohibitions(&self) -> &[Rule] {
         &self.prohibitions
+    }
+
+    /// The left operands that its permissions and prohibitions ask for: a connector that cannot bring a value of one of them would never start a
+    /// transfer under it.
+    pub fn asks_for(&self) -> BTreeSet<LeftOperand> {
+        let mut operands = BTreeSet::new();
+        for constraint in self
+            .permissions
+            .iter()
+            .chain(&self.prohibitions)
+            .flat_map(|rule| &rule.constraints)
+        {
+            constraint.each_atomic(&mut |atomic| operands.extend(atomic.left.known()));
+        }
+        operands
     }
 
     /// The obligations of the whole policy, in document order.

@@ -11,14 +11,18 @@
 //!   understood: the `consequence` of a duty and the `remedy` of a prohibition (neither may have a consequence itself, ODRL 2.2 §2.6.6 and
 //!   §2.6.7), and the `unit` of an amount. `conflict` may only say `prohibit`, which is how this crate always decides.
 
+mod members;
+
+pub(crate) use members::{child, identifier, is_prose, one_or_many};
+
 use crate::{
     meaning::{Comparison, understand},
     model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value},
     reason::quoted,
-    vocabulary::{Action, LeftOperand, Namespace, ODRL, Operator, ValueType, XSD},
+    vocabulary::{Action, LeftOperand, ODRL, Operator, ValueType, XSD},
 };
+use members::{Members, unknown_member};
 use serde_json::{Map, Value as Json};
-use std::collections::BTreeMap;
 
 /// How deep logical constraints may nest.
 pub const MAX_DEPTH: usize = 16;
@@ -68,41 +72,6 @@ const CONSTRAINT_MEMBERS: &[&str] = &[
     "xone",
     "andSequence",
 ];
-/// Prose about a policy: kept out of the rules by the vocabularies that define it, so it may be passed over.
-const PROSE: &[(Namespace, &[&str])] = &[
-    (
-        Namespace {
-            prefix: "dct",
-            iri: "http://purl.org/dc/terms/",
-        },
-        DUBLIN_CORE,
-    ),
-    (
-        Namespace {
-            prefix: "dcterms",
-            iri: "http://purl.org/dc/terms/",
-        },
-        DUBLIN_CORE,
-    ),
-    (
-        Namespace {
-            prefix: "rdfs",
-            iri: "http://www.w3.org/2000/01/rdf-schema#",
-        },
-        &["label", "comment"],
-    ),
-];
-const DUBLIN_CORE: &[&str] = &[
-    "title",
-    "description",
-    "issued",
-    "modified",
-    "created",
-    "creator",
-    "publisher",
-    "identifier",
-];
-
 type Result<T> = std::result::Result<T, Malformed>;
 
 fn malformed<T>(pointer: &str, problem: impl Into<String>) -> Result<T> {
@@ -119,157 +88,6 @@ impl Policy {
     /// [`Malformed`] for the first node that is not in the form described at the top of this module.
     pub fn parse(value: &Json) -> Result<Self> {
         Reader { nodes: 0 }.policy(value)
-    }
-}
-
-/// The members of one JSON object under their bare names, each with its pointer.
-struct Members<'a> {
-    pointer: String,
-    by_name: BTreeMap<&'a str, (&'a Json, String)>,
-}
-
-impl<'a> Members<'a> {
-    fn read(value: &'a Json, pointer: &str, known: &[&str], what: &str) -> Result<Self> {
-        let Json::Object(object) = value else {
-            return malformed(pointer, format!("{what} must be a JSON object"));
-        };
-        let mut by_name = BTreeMap::new();
-        for (written, member) in object {
-            let at = child(pointer, written);
-            let name = ODRL
-                .local(written)
-                .filter(|local| !local.starts_with('@'))
-                .unwrap_or(written);
-            if !known.contains(&name) {
-                if what == "a policy" && is_prose(written) {
-                    continue;
-                }
-                return malformed(&at, unknown_member(name, what));
-            }
-            if by_name.insert(name, (member, at.clone())).is_some() {
-                return malformed(&at, format!("{name} is written twice"));
-            }
-        }
-        Ok(Self {
-            pointer: pointer.to_owned(),
-            by_name,
-        })
-    }
-
-    fn get(&self, name: &str) -> Option<(&'a Json, &str)> {
-        self.by_name
-            .get(name)
-            .map(|(value, pointer)| (*value, pointer.as_str()))
-    }
-
-    /// The nodes of a one-or-many member; none when it is absent.
-    fn many(&self, name: &str) -> Vec<(&'a Json, String)> {
-        match self.get(name) {
-            None => Vec::new(),
-            Some((value, pointer)) => one_or_many(value, pointer),
-        }
-    }
-
-    /// A member that names one thing: a string, `{"@id": string}`, or an array of one of these.
-    fn name(&self, name: &str) -> Result<Option<&'a str>> {
-        self.get(name)
-            .map(|(value, pointer)| identifier(value, pointer))
-            .transpose()
-    }
-
-    fn required_name(&self, name: &str) -> Result<&'a str> {
-        self.name(name)?
-            .map_or_else(|| malformed(&self.pointer, format!("{name} is missing")), Ok)
-    }
-
-    /// `@id` and `uid` are two names of one member; at most one may be given.
-    fn id(&self) -> Result<Option<&'a str>> {
-        match (self.name("@id")?, self.name("uid")?) {
-            (Some(_), Some(_)) => malformed(&self.pointer, "@id and uid are both given"),
-            (id, uid) => Ok(id.or(uid)),
-        }
-    }
-
-    /// Refuses an `@type` that contradicts the place where the object stands.
-    fn expect_type(&self, allowed: &[&str]) -> Result<()> {
-        let Some(written) = self.name("@type")? else {
-            return Ok(());
-        };
-        if ODRL
-            .local_or_bare(written)
-            .is_some_and(|local| allowed.contains(&local))
-        {
-            return Ok(());
-        }
-        malformed(
-            &child(&self.pointer, "@type"),
-            format!("{} cannot stand here", quoted(written)),
-        )
-    }
-}
-
-fn unknown_member(name: &str, what: &str) -> String {
-    match name {
-        "target" => "a rule must not carry its own target (DSP 2025-1): the policy has one target".to_owned(),
-        "assigner" | "assignee" => format!("{what} must not name its own parties: the policy names them"),
-        "duty" => format!("{what} cannot have duties"),
-        "inheritFrom"
-        | "refinement"
-        | "remedy"
-        | "consequence"
-        | "unit"
-        | "dataType"
-        | "status"
-        | "constraint"
-        | "action"
-        | "rightOperandReference"
-        | "isReplacedBy"
-        | "relation"
-        | "function"
-        | "output" => {
-            format!("{name} is not supported in {what}, and ignoring it could permit too much")
-        }
-        _ => format!(
-            "{} is not known in {what}, and ignoring it could permit too much",
-            quoted(name)
-        ),
-    }
-}
-
-pub(crate) fn is_prose(written: &str) -> bool {
-    PROSE
-        .iter()
-        .any(|(namespace, names)| namespace.local(written).is_some_and(|local| names.contains(&local)))
-}
-
-pub(crate) fn child(pointer: &str, member: &str) -> String {
-    format!("{pointer}/{}", member.replace('~', "~0").replace('/', "~1"))
-}
-
-pub(crate) fn one_or_many<'a>(value: &'a Json, pointer: &str) -> Vec<(&'a Json, String)> {
-    match value {
-        Json::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(i, item)| (item, format!("{pointer}/{i}")))
-            .collect(),
-        one => vec![(one, pointer.to_owned())],
-    }
-}
-
-pub(crate) fn identifier<'a>(value: &'a Json, pointer: &str) -> Result<&'a str> {
-    let text = match value {
-        Json::String(text) => Some(text.as_str()),
-        Json::Array(items) => match items.as_slice() {
-            [one] if !one.is_array() => return identifier(one, &format!("{pointer}/0")),
-            _ => return malformed(pointer, "exactly one is expected"),
-        },
-        Json::Object(object) if object.len() == 1 => object.get("@id").and_then(Json::as_str),
-        _ => None,
-    };
-    match text {
-        Some("") | None => malformed(pointer, "a non-empty string is expected"),
-        Some(text) => Ok(text),
     }
 }
 

@@ -18,6 +18,7 @@ mod key;
 mod negotiation;
 mod output;
 mod peer;
+mod policy;
 mod serve;
 mod shell;
 mod status;
@@ -89,6 +90,7 @@ enum Command {
     Consent(consent::Consent),
     Audit(audit::Audit),
     Peer(peer::Peer),
+    Policy(policy::Policy),
     Key(key::Key),
     Authority(authority::Authority),
     GaiaX(gaia_x::GaiaX),
@@ -194,6 +196,7 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Man(command) => command.run(context).map(done),
         Command::Openapi(command) => command.run(context).map(done),
         Command::GaiaX(command) => command.run(context).map(done),
+        Command::Policy(command) => command.run(context).map(done),
         Command::Serve(command) => on_all_cores(command.run(context)).map(done),
         Command::Demo(command) => on_all_cores(command.run(context)),
         Command::Status(command) => here(command.run(context)).map(done),

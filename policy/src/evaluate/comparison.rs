@@ -1,10 +1,11 @@
 //! The truth of one comparison: a typed test against what one evaluation sees. Rules are judged in `evaluate`.
 
-use super::{Purpose, Truth, World};
+use super::{Purpose, World};
 use crate::{
     facts::{EventState, Verified},
     meaning::{Anchor, Held, Holding, Meter, Order, Relation, Span, Test},
     odrl::Decimal,
+    truth::Truth,
     vocabulary::{LeftOperand, ODRL},
 };
 use std::collections::BTreeSet;

@@ -146,17 +146,31 @@ impl Instant {
     }
 }
 
-/// Reads an `xsd:date`, as the interval `[start, end)` that it is.
-pub(crate) fn date(text: &str) -> Option<(Instant, Instant, bool)> {
-    let (date, rest) = text.split_at_checked("2026-06-30".len())?;
+/// Reads an `xsd:date`, `xsd:gYearMonth` or `xsd:gYear`, as the interval `[start, end)` that it is. `form` shows how long it is.
+pub(crate) fn date(text: &str, form: &str) -> Option<(Instant, Instant, bool)> {
+    let (date, rest) = text.split_at_checked(form.len())?;
     let (clock, offset, zoned) = split_zone(rest)?;
     if !clock.is_empty() {
         return None;
     }
-    let start = PrimitiveDateTime::new(day(date)?, Time::MIDNIGHT)
-        .assume_offset(offset)
-        .unix_timestamp_nanos();
-    Some((Instant(start), Instant(start + DAY), zoned))
+    let first = day(&format!(
+        "{date}{}",
+        "-01".repeat(("2026-06-30".len() - form.len()) / "-01".len())
+    ))?;
+    let after = match form.len() {
+        4 => Date::from_calendar_date(first.year() + 1, Month::January, 1).ok()?,
+        7 if first.month() == Month::December => Date::from_calendar_date(first.year() + 1, Month::January, 1).ok()?,
+        7 => Date::from_calendar_date(first.year(), first.month().next(), 1).ok()?,
+        _ => first.next_day()?,
+    };
+    let at = |day: Date| {
+        Instant(
+            PrimitiveDateTime::new(day, Time::MIDNIGHT)
+                .assume_offset(offset)
+                .unix_timestamp_nanos(),
+        )
+    };
+    Some((at(first), at(after), zoned))
 }
 
 /// The clock, the offset, and whether one was written.
@@ -270,7 +284,7 @@ pub enum Value {
     Number(Decimal),
     /// A point in time; false when it was written without a zone and UTC was assumed.
     Instant(Instant, bool),
-    /// A day: its first instant and the first after it; false as above.
+    /// A day, a month or a year: its first instant and the first after it; false as above.
     Day(Instant, Instant, bool),
     /// A length of time.
     Duration(Duration),
@@ -289,13 +303,16 @@ impl Value {
     /// [`ValueError`] when the datatype is known and the text is no value of it.
     pub fn literal(text: &str, datatype: Option<&str>) -> Result<Self, ValueError> {
         let kind = datatype.and_then(|datatype| datatype.strip_prefix(XSD).or_else(|| datatype.strip_prefix("xsd:")));
+        let span = |text, form| date(text, form).map(|(start, end, zoned)| Self::Day(start, end, zoned));
         let read = match kind {
             Some(
                 "integer" | "int" | "long" | "short" | "byte" | "decimal" | "double" | "float" | "nonNegativeInteger"
                 | "positiveInteger" | "unsignedInt" | "unsignedLong",
             ) => Decimal::read(text).map(Self::Number),
             Some("dateTime" | "dateTimeStamp") => Instant::read(text).map(|(at, zoned)| Self::Instant(at, zoned)),
-            Some("date") => date(text).map(|(start, end, zoned)| Self::Day(start, end, zoned)),
+            Some("date") => span(text, "2026-06-30"),
+            Some("gYearMonth") => span(text, "2026-06"),
+            Some("gYear") => span(text, "2026"),
             Some("duration" | "dayTimeDuration" | "yearMonthDuration") => Duration::read(text).map(Self::Duration),
             Some("boolean") => match text {
                 "true" | "1" => Some(Self::Boolean(true)),

@@ -4,6 +4,7 @@ use crate::{
     testing::{agreement_json, constraint, named},
 };
 use serde_json::json;
+use std::collections::BTreeMap;
 
 fn refused(value: &Json) -> (String, String) {
     let malformed = Policy::parse(value).unwrap_err();

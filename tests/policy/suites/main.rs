@@ -11,7 +11,10 @@
 mod conflict;
 mod differential;
 mod generate;
+mod logs;
 mod mutants;
+mod odrl;
 mod properties;
 mod reference;
 mod shared;
+mod turtle;

@@ -206,7 +206,7 @@ fn typed(left: &str, value: &Value) -> Value {
     let read = match left {
         "dateTime" => Instant::read(text)
             .map(|(at, zoned)| Value::Instant(at, zoned))
-            .or_else(|| date(text).map(|(start, end, zoned)| Value::Day(start, end, zoned))),
+            .or_else(|| date(text, "2026-06-30").map(|(start, end, zoned)| Value::Day(start, end, zoned))),
         "elapsedTime" | "meteredTime" | "delayPeriod" | "timeInterval" => Duration::read(text).map(Value::Duration),
         _ if is_numeric(left) => Decimal::read(text).map(Value::Number),
         _ => None,

@@ -346,3 +346,14 @@ fn a_credential_is_asked_for_by_type_and_claim() {
         assert_eq!(refused[0].code, Code::NotUnderstood, "{left}");
     }
 }
+
+#[test]
+fn a_policy_tells_which_operands_it_asks_for() {
+    let policy = agreement(json!({
+        "permission": [{"action": "use", "constraint": [{"or": [given(), constraint("idsc:COUNT", "lteq", json!("5"))]}]}],
+        "prohibition": [{"action": "sell", "constraint": [constraint("spatial", "neq", json!("FR"))]}],
+        "obligation": [{"action": "delete", "constraint": [constraint("elapsedTime", "lteq", json!("P1M"))]}],
+    }));
+    let asked: Vec<LeftOperand> = policy.asks_for().into_iter().collect();
+    assert_eq!(asked, [LeftOperand::Consent, LeftOperand::Count, LeftOperand::Spatial]);
+}
