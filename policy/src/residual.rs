@@ -255,8 +255,11 @@ impl<'a> Question<'a> {
             .filter(|record| record.consent == Some(true))
             .copied()
             .collect();
-        if consented.is_empty() {
-            return Err("only data without consent may be used, which a transfer cannot hold".to_owned());
+        if !records
+            .iter()
+            .all(|record| with_more_consent(record).all(|more| records.contains(&more)))
+        {
+            return Err("some data may be used only without consent, which a transfer cannot hold".to_owned());
         }
         let named: BTreeSet<String> = purposes.iter().filter_map(|index| self.purpose_name(*index)).collect();
         let any_other = named.len() < purposes.len();
@@ -406,6 +409,21 @@ fn records(flags: &BTreeSet<LeftOperand>) -> Vec<RecordFacts> {
         }
     }
     records
+}
+
+/// The same record with a consent that it lacks. Whoever withdraws one must never let more leave, so a plan that permits the record permits
+/// these as well.
+fn with_more_consent(record: &RecordFacts) -> impl Iterator<Item = RecordFacts> {
+    let given = Some(true);
+    let learner = RecordFacts {
+        consent: given,
+        ..*record
+    };
+    let guardian = record.guardian_consent.map(|_| RecordFacts {
+        guardian_consent: given,
+        ..*record
+    });
+    std::iter::once(learner).chain(guardian)
 }
 
 fn too_complex(text: &str) -> Reason {

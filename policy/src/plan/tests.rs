@@ -343,3 +343,15 @@ fn a_hostile_policy_costs_bounded_work() {
         "POL-09"
     );
 }
+
+/// Whoever withdraws a consent must never let more leave.
+#[test]
+fn no_plan_lets_a_record_leave_without_consent_alone() {
+    let consented = constraint("dases:consent", "eq", json!("given"));
+    let skills = constraint("dases:dataCategory", "eq", json!("skills"));
+    let guardian = constraint("dases:guardianConsent", "neq", json!("true"));
+    for constraint in [json!({"xone": [consented, skills]}), guardian] {
+        let reasons = permitting(constraint).plan(&facts().with_minors_told()).unwrap_err();
+        assert_eq!(named(&reasons), [("POL-08", "/permission/0")]);
+    }
+}

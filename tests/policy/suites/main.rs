@@ -9,7 +9,12 @@
 )]
 
 mod conflict;
+mod differential;
+mod generate;
 mod logs;
+mod mutants;
 mod odrl;
+mod properties;
+mod reference;
 mod shared;
 mod turtle;
