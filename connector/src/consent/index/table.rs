@@ -255,12 +255,12 @@ impl Table {
         self.write(entry.learner).insert(entry);
     }
 
-    /// Changes what stands in a learner's entries that `which` names.
+    /// Changes the standing of those of a learner's consents that `which` names. An objection stays one.
     pub(super) fn set(&self, learner: Learner, standing: Standing, which: impl Fn(Uuid) -> bool) {
         let mut shard = self.write(learner);
         let mut at = shard.head(learner);
         while let Some(entry) = shard.get_mut(at) {
-            if which(entry.id) {
+            if entry.standing != Standing::Objection && which(entry.id) {
                 entry.standing = standing;
             }
             at = entry.next;
