@@ -90,6 +90,9 @@ impl CategorySet {
     /// No category.
     pub const EMPTY: Self = Self(0);
 
+    /// Every category.
+    pub const ALL: Self = Self(u64::MAX);
+
     /// The set whose members are the set bits of `bits`, category 0 in the lowest.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)

@@ -6,7 +6,9 @@ mod pseudonym;
 mod record;
 mod salts;
 
-pub use index::{Closed, Gate, Index, Question, Reader, Reason, Stale, StreamEnd};
+pub use index::{
+    Basis, BasisRule, Closed, Ended, Gate, Grant, Index, Objection, Question, Reader, Reason, Stale, StreamEnd,
+};
 pub use pseudonym::{Pairwise, Pseudonyms};
 pub use record::{Consent, ConsentId, EnteredBy, GrantError, NewConsent, Stored};
 
@@ -116,13 +118,13 @@ impl Consents {
         };
         let index = &service.index;
         process::each(&**service.log.store(), CONSENTS, |stored: Stored| {
+            let grant = Grant {
+                ended: stored.withdrawn.as_ref().map(|_| Ended::Withdrawn),
+                ..stored.consent.grant()
+            };
             index
-                .open(&stored.consent)
-                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            if stored.withdrawn.is_some() {
-                index.close(&stored.consent.subject, |id| *id == stored.consent.id);
-            }
-            Ok(())
+                .open(&grant)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))
         })
         .await?;
         Ok(service)
@@ -160,10 +162,11 @@ impl Consents {
                 })?;
                 consents.push(consent);
             }
-            self.index.reserve(&consents)?;
+            self.index
+                .reserve(consents.iter().flat_map(|consent| &consent.categories))?;
             self.record(&consents, now).await?;
             for consent in &consents {
-                self.index.open(consent)?;
+                self.index.open(&consent.grant())?;
             }
             all.extend(consents);
         }

@@ -1,11 +1,13 @@
 //! One consent as it is kept: the fields of ISO/IEC TS 27560 that this connector acts on, with DPV terms for purposes.
 
+use super::Grant;
 use crate::dsp::{DatasetId, ParticipantId};
 use crate::jose;
 use policy::{Category, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// The id of a consent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -15,6 +17,16 @@ impl ConsentId {
     /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id of this UUID.
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        Self(uuid.urn().to_string())
+    }
+
+    /// Its UUID; `None` when it is not written as a `urn:uuid:`.
+    pub fn uuid(&self) -> Option<Uuid> {
+        Uuid::parse_str(self.0.strip_prefix("urn:uuid:")?).ok()
     }
 }
 
@@ -127,6 +139,23 @@ pub struct Stored {
 const DEFAULT_VALIDITY: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3600);
 
 impl Consent {
+    /// What the live index takes in of it.
+    pub(super) fn grant(&self) -> Grant<'_> {
+        Grant {
+            id: &self.id,
+            subject: &self.subject,
+            recipients: &self.recipients,
+            purposes: &self.purposes,
+            datasets: &self.datasets,
+            categories: &self.categories,
+            from: self.given,
+            until: self.expires,
+            aggregate_only: false,
+            guardian_missing: false,
+            ended: None,
+        }
+    }
+
     pub(super) fn give(new: NewConsent, holder: ParticipantId, now: Timestamp) -> Result<Self, GrantError> {
         check(&new, now)?;
         let id = jose::uuid(now).map_err(|_| GrantError::NoRandom)?;

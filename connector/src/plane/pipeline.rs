@@ -10,7 +10,7 @@ use super::{
 use crate::{
     audit::merkle::{self, Frontier},
     catalog::Shape,
-    consent::{Index, Pairwise, Question, Reason},
+    consent::{Index, Pairwise, Question, Reader, Reason},
     dsp::{AgreementId, DatasetId, Pid},
     jose::Signer,
     plane::scan::RecordError,
@@ -23,8 +23,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Chunks are about this large: small chunks cost a frame each, large ones delay a withdrawal's effect.
 const CHUNK: usize = 64 * 1024;
-/// A piece ends after this many lines even when all of them were withheld: the consent index is held still meanwhile, and a withdrawal
-/// waits for it.
+/// A piece ends after this many lines even when all of them were withheld: it is decided under one epoch, as of one time.
 const LINES: usize = 2048;
 /// A checkpoint after so many records.
 pub const CHECKPOINT: u64 = 1024;
@@ -202,6 +201,7 @@ impl Pipeline {
 /// The first stage: reads and decides.
 pub struct Decider {
     rules: Arc<Rules>,
+    consents: Reader,
     source: FileSource,
     sent: u64,
     release: Release,
@@ -214,6 +214,7 @@ impl Decider {
     fn at(rules: Arc<Rules>, state: &State) -> Result<Self, PlaneError> {
         let source = FileSource::open(&rules.path, state.position).map_err(PlaneError::Source)?;
         Ok(Self {
+            consents: Reader::new(rules.index.clone(), rules.question.clone()),
             rules,
             source,
             sent: state.sent,
@@ -226,23 +227,24 @@ impl Decider {
 
     /// Goes back to an earlier state of the same reading: everything after it is decided again.
     pub fn rewind(&mut self, state: &State) -> Result<(), PlaneError> {
-        let fingerprint = self.source.fingerprint();
-        *self = Self::at(self.rules.clone(), state)?;
-        if self.source.fingerprint() != fingerprint {
+        let source = FileSource::open(&self.rules.path, state.position).map_err(PlaneError::Source)?;
+        let before = std::mem::replace(&mut self.source, source);
+        self.sent = state.sent;
+        self.release = state.release.clone();
+        if self.source.fingerprint() != before.fingerprint() {
             return Err(PlaneError::Cursor("the source has changed while it was read"));
         }
         Ok(())
     }
 
-    /// Decides the next piece. The consent index is held still while it is made and the time is read once.
+    /// Decides the next piece, under one consent epoch and as of one time.
     pub fn piece(&mut self) -> Result<Piece, PlaneError> {
         let mut bytes = Vec::with_capacity(CHUNK + CHUNK / 4);
         let rules = self.rules.clone();
-        let now = (rules.clock)();
+        let now = self.consents.begin((rules.clock)());
         if rules.plan.open_at(now).is_err() {
             return Err(PlaneError::Stopped);
         }
-        let consents = rules.index.read();
         let (mut then, mut taken) = (Then::Nothing, 0);
         while then == Then::Nothing && bytes.len() < CHUNK && taken < LINES {
             taken += 1;
@@ -251,7 +253,7 @@ impl Decider {
                 Some(LineOutcome::Refused(error)) => Release::withhold(&mut self.release.unusable, error as usize),
                 Some(LineOutcome::Line) => {
                     let before = self.sent;
-                    self.record(&rules, &consents, now, &mut bytes);
+                    self.record(&rules, &mut bytes);
                     // A checkpoint follows a record line, not a withheld record.
                     if self.sent > before && self.sent.is_multiple_of(CHECKPOINT) {
                         then = Then::Checkpoint;
@@ -261,7 +263,7 @@ impl Decider {
         }
         Ok(Piece {
             bytes,
-            epoch: consents.epoch,
+            epoch: self.consents.epoch(),
             position: self.source.position(),
             sent: self.sent,
             release: self.release.clone(),
@@ -269,12 +271,12 @@ impl Decider {
         })
     }
 
-    fn record(&mut self, rules: &Rules, consents: &crate::consent::Reader<'_>, now: Timestamp, out: &mut Vec<u8>) {
+    fn record(&mut self, rules: &Rules, out: &mut Vec<u8>) {
         let found = match rules.shape.find(&mut self.scratch, &self.line) {
             Ok(found) => found,
             Err(error) => return Release::withhold(&mut self.release.unusable, error as usize),
         };
-        let permitted = match consents.ask(found.subject(), &rules.question, now) {
+        let permitted = match self.consents.ask(found.subject()) {
             Ok(permitted) => permitted,
             Err(reason) => return Release::withhold(&mut self.release.consent, reason as usize),
         };

@@ -234,7 +234,13 @@ impl Transfers {
             .collect();
         let not_permitted = |error: &dyn std::fmt::Display| TransferError::NotPermitted(error.to_string());
         let question = index
-            .question(&stored.consumer, &plan.purposes, &dataset.id, &allowed)
+            .question(
+                &stored.consumer,
+                &plan.purposes,
+                &dataset.id,
+                &allowed,
+                plan.consent_required,
+            )
             .map_err(|error| not_permitted(&error))?;
         let shape = shape::shape(&dataset.subject, &dataset.categories, |name| index.category(name).ok())
             .map_err(|error| not_permitted(&error))?;

@@ -1,0 +1,173 @@
+//! The gates through which every stream's chunks pass. A gate knows the last number that passed and nothing of consents.
+
+use super::Index;
+use crate::consent::Pairwise;
+use crate::dsp::Pid;
+use serde::Serialize;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio_util::sync::CancellationToken;
+
+/// The last number of a stream at a withdrawal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamEnd {
+    /// The provider's id of the transfer.
+    pub transfer: Pid,
+    /// The learner's name in that stream.
+    pub pseudonym: String,
+    /// The last sequence number handed to TLS.
+    pub last_sequence: u64,
+}
+
+/// The epoch has changed since the chunk was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale;
+
+/// Nothing may pass any more: the transfer was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed;
+
+#[derive(Default)]
+struct Passage {
+    last: u64,
+    passed: u64,
+    closed: bool,
+}
+
+/// The point through which a stream's chunks leave.
+pub struct Gate {
+    passage: Mutex<Passage>,
+    names: Arc<Pairwise>,
+    reset: CancellationToken,
+}
+
+impl Gate {
+    /// A gate in which learners go by `names`, and whose connection is cut by cancelling `reset`.
+    pub fn new(from: u64, names: Arc<Pairwise>, reset: CancellationToken) -> Self {
+        Self {
+            passage: Mutex::new(Passage {
+                last: from,
+                ..Passage::default()
+            }),
+            names,
+            reset,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Passage> {
+        self.passage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a chunk through that was decided under `epoch` and ends with number `last`.
+    pub fn pass(&self, index: &Index, epoch: u64, last: u64) -> Result<Result<(), Stale>, Closed> {
+        let mut passage = self.lock();
+        if passage.closed {
+            return Err(Closed);
+        }
+        if index.epoch() != epoch {
+            return Ok(Err(Stale));
+        }
+        passage.last = last;
+        passage.passed += 1;
+        Ok(Ok(()))
+    }
+
+    /// Lets nothing through any more and cuts the connection. Returns the last number that passed.
+    pub fn close(&self) -> u64 {
+        let mut passage = self.lock();
+        passage.closed = true;
+        self.reset.cancel();
+        passage.last
+    }
+
+    /// The last number that passed.
+    pub fn last(&self) -> u64 {
+        self.lock().last
+    }
+}
+
+/// The gates of all running streams.
+#[derive(Default)]
+pub(super) struct Gates(Mutex<HashMap<Pid, Arc<Gate>>>);
+
+impl Gates {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Pid, Arc<Gate>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a stream's gate; an older one of the same transfer is closed.
+    pub(super) fn enter(&self, transfer: &Pid, gate: Arc<Gate>) {
+        let old = self.lock().insert(transfer.clone(), gate);
+        if let Some(old) = old {
+            old.close();
+        }
+    }
+
+    /// Forgets a stream's gate, if it is still that one.
+    pub(super) fn leave(&self, transfer: &Pid, gate: &Arc<Gate>) {
+        let mut gates = self.lock();
+        if gates.get(transfer).is_some_and(|current| Arc::ptr_eq(current, gate)) {
+            gates.remove(transfer);
+        }
+    }
+
+    /// Closes a transfer's gate, if it has one. Returns the last number that passed.
+    pub(super) fn stop(&self, transfer: &Pid) -> Option<u64> {
+        let gate = self.lock().remove(transfer)?;
+        Some(gate.close())
+    }
+
+    /// Closes every gate.
+    pub(super) fn stop_all(&self) {
+        let gates: Vec<Arc<Gate>> = self.lock().drain().map(|(_, gate)| gate).collect();
+        for gate in gates {
+            gate.close();
+        }
+    }
+
+    /// Takes every gate's lock in turn: the last number that passed each of them, by transfer. To be called after the epoch was raised:
+    /// whatever takes a gate's lock later, in a gate that is here now or in one that enters later, finds it changed.
+    pub(super) fn confirm(&self, subject: &str) -> Vec<StreamEnd> {
+        let gates = self.lock();
+        let end = |(pid, gate): (&Pid, &Arc<Gate>)| StreamEnd {
+            transfer: pid.clone(),
+            last_sequence: gate.last(),
+            pseudonym: gate.names.name(subject),
+        };
+        let mut ends: Vec<StreamEnd> = gates.iter().map(end).collect();
+        drop(gates);
+        ends.sort_by(|a, b| a.transfer.cmp(&b.transfer));
+        ends
+    }
+
+    /// The same when it is about everybody: there is no learner to name.
+    pub(super) fn confirm_all(&self) -> Vec<(Pid, u64)> {
+        let mut ends: Vec<(Pid, u64)> = self
+            .lock()
+            .iter()
+            .map(|(pid, gate)| (pid.clone(), gate.last()))
+            .collect();
+        ends.sort();
+        ends
+    }
+
+    /// How many chunks have passed each gate.
+    pub(super) fn progress(&self) -> Vec<(Arc<Gate>, u64)> {
+        self.lock()
+            .values()
+            .map(|gate| (gate.clone(), gate.lock().passed))
+            .collect()
+    }
+}
+
+/// Cuts the streams whose gates have let nothing through since.
+pub(super) fn reset_unmoved(watched: &[(Arc<Gate>, u64)]) {
+    for (gate, passed) in watched {
+        if gate.lock().passed == *passed {
+            gate.reset.cancel();
+        }
+    }
+}

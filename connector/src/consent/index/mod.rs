@@ -1,0 +1,295 @@
+//! The live index: who consented to what, asked once for each record; and the gates through which every stream's chunks pass.
+//!
+//! A chunk is decided under one epoch. A withdrawal changes the learner's entry, raises the epoch and then takes each gate's lock: a
+//! chunk that passed before is counted by the sequence number it names, a chunk that comes after finds the epoch changed and is decided
+//! again. So the withdrawal needs no answer from any stream, and there is no moment between the check and the hand-over in which it
+//! could be missed. A reader takes the epoch before it looks at any entry; what it sees may be newer than that epoch, never older.
+
+mod basis;
+mod cells;
+mod gate;
+mod question;
+mod reason;
+mod table;
+mod terms;
+
+pub use basis::{Basis, BasisRule};
+pub use gate::{Closed, Gate, Stale, StreamEnd};
+pub use question::{Question, Reader};
+pub use reason::Reason;
+
+use super::{ConsentId, GrantError};
+use crate::catalog::{Category, CategorySet};
+use crate::dsp::{DatasetId, ParticipantId, Pid};
+use basis::Rules;
+use gate::Gates;
+use policy::Timestamp;
+use std::sync::{
+    Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicU64, Ordering},
+};
+use table::{Entry, Standing, Table};
+use terms::{Scope, Terms, Vocabulary};
+
+/// How a consent ended before the index came to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It never began: the learner was asked and refused. To be known here only because no other basis counts for it then.
+    Refused,
+    /// The learner withdrew it.
+    Withdrawn,
+    /// Its end has come and has been noted.
+    Expired,
+}
+
+/// A committed consent, as the index takes it in.
+#[derive(Clone, Copy, Debug)]
+pub struct Grant<'a> {
+    /// Its id.
+    pub id: &'a ConsentId,
+    /// The learner's local identifier.
+    pub subject: &'a str,
+    /// Who may receive.
+    pub recipients: &'a [ParticipantId],
+    /// For which purposes (IRIs, in any spelling).
+    pub purposes: &'a [String],
+    /// Only these datasets; none means all of this holder's.
+    pub datasets: &'a [DatasetId],
+    /// Which data categories.
+    pub categories: &'a [String],
+    /// From when.
+    pub from: Timestamp,
+    /// Until when: the first instant at which it no longer permits.
+    pub until: Timestamp,
+    /// For numbers about groups, never for a record.
+    pub aggregate_only: bool,
+    /// The learner is a minor and the guardian's agreement, which is needed, is not there.
+    pub guardian_missing: bool,
+    /// Whether and how it has ended already.
+    pub ended: Option<Ended>,
+}
+
+/// A learner's objection to processing on another basis than consent (GDPR art. 21), as the index takes it in.
+#[derive(Clone, Copy, Debug)]
+pub struct Objection<'a> {
+    /// Its id.
+    pub id: &'a ConsentId,
+    /// The learner's local identifier.
+    pub subject: &'a str,
+    /// Towards whom; none means everybody.
+    pub recipients: &'a [ParticipantId],
+    /// Against which purposes; none means all.
+    pub purposes: &'a [String],
+    /// About which datasets; none means all.
+    pub datasets: &'a [DatasetId],
+}
+
+/// The live index and the gates of all running streams.
+#[derive(Default)]
+pub struct Index {
+    table: Table,
+    vocabulary: RwLock<Vocabulary>,
+    bases: Rules,
+    epoch: AtomicU64,
+    gates: Gates,
+}
+
+impl Index {
+    /// The current epoch.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// To be called after a change that permits less, and before the gates are asked to confirm.
+    fn raise_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    fn vocabulary(&self) -> RwLockReadGuard<'_, Vocabulary> {
+        self.vocabulary.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn vocabulary_mut(&self) -> RwLockWriteGuard<'_, Vocabulary> {
+        self.vocabulary.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes sure that data categories can be numbered, before consents that name them are committed.
+    pub fn reserve<'a>(&self, categories: impl IntoIterator<Item = &'a String>) -> Result<(), GrantError> {
+        let mut vocabulary = self.vocabulary_mut();
+        categories
+            .into_iter()
+            .try_for_each(|name| vocabulary.category(name).map(drop))
+    }
+
+    /// Takes a committed consent in.
+    pub fn open(&self, grant: &Grant<'_>) -> Result<(), GrantError> {
+        let id = grant.id.uuid().ok_or(GrantError::Invalid("id", "is no urn:uuid"))?;
+        let terms = {
+            let mut vocabulary = self.vocabulary_mut();
+            let terms = Terms {
+                recipients: Scope::only(vocabulary.recipients(grant.recipients)),
+                purposes: Scope::only(vocabulary.purposes(grant.purposes)),
+                datasets: Scope::all_unless(vocabulary.datasets(grant.datasets)),
+                categories: vocabulary.categories(grant.categories)?,
+            };
+            vocabulary.intern(terms)
+        };
+        let standing = match grant.ended {
+            None => Standing::Given,
+            Some(Ended::Refused) => Standing::Refused,
+            Some(Ended::Withdrawn) => Standing::Withdrawn,
+            Some(Ended::Expired) => Standing::Expired,
+        };
+        let learner = self.table.learner(grant.subject);
+        let mut entry = Entry::new(learner, id, terms, (grant.from, grant.until), standing);
+        entry.aggregate_only = grant.aggregate_only;
+        entry.guardian_missing = grant.guardian_missing;
+        self.table.insert(entry);
+        Ok(())
+    }
+
+    /// Closes a learner's consents that `which` names, raises the epoch, and has every gate confirm it.
+    pub fn close(&self, subject: &str, which: impl Fn(&ConsentId) -> bool) -> (u64, Vec<StreamEnd>) {
+        let learner = self.table.learner(subject);
+        self.table
+            .set(learner, Standing::Withdrawn, |id| which(&ConsentId::from_uuid(id)));
+        (self.raise_epoch(), self.gates.confirm(subject))
+    }
+
+    /// Takes an objection in, raises the epoch, and has every gate confirm it: it stops the flow at once, as a withdrawal does. It is
+    /// lifted by [`Index::forget`].
+    pub fn object(&self, objection: &Objection<'_>) -> Result<(u64, Vec<StreamEnd>), GrantError> {
+        let id = objection.id.uuid().ok_or(GrantError::Invalid("id", "is no urn:uuid"))?;
+        let terms = {
+            let mut vocabulary = self.vocabulary_mut();
+            let terms = Terms {
+                recipients: Scope::all_unless(vocabulary.recipients(objection.recipients)),
+                purposes: Scope::all_unless(vocabulary.purposes(objection.purposes)),
+                datasets: Scope::all_unless(vocabulary.datasets(objection.datasets)),
+                categories: CategorySet::ALL,
+            };
+            vocabulary.intern(terms)
+        };
+        let learner = self.table.learner(objection.subject);
+        let always = (Timestamp::MIN, Timestamp::MAX);
+        self.table
+            .insert(Entry::new(learner, id, terms, always, Standing::Objection));
+        Ok((self.raise_epoch(), self.gates.confirm(objection.subject)))
+    }
+
+    /// Takes a rule of the holder in that permits records without consent; one of the same name is replaced.
+    pub fn open_basis(&self, rule: &BasisRule<'_>) -> Result<(), GrantError> {
+        let terms = {
+            let mut vocabulary = self.vocabulary_mut();
+            Terms {
+                recipients: Scope::only(vocabulary.recipients(rule.recipients)),
+                purposes: Scope::only(vocabulary.purposes(rule.purposes)),
+                datasets: Scope::all_unless(vocabulary.datasets(rule.datasets)),
+                categories: vocabulary.categories(rule.categories)?,
+            }
+        };
+        self.bases.open(rule, terms);
+        // What it replaces may have permitted more.
+        self.raise_epoch();
+        Ok(())
+    }
+
+    /// Takes a rule out, raises the epoch and has every gate confirm it. Returns the epoch and the last number of each running stream
+    /// under that rule, by the provider's id of the transfer.
+    pub fn close_basis(&self, id: &str) -> (u64, Vec<(Pid, u64)>) {
+        self.bases.close(id);
+        (self.raise_epoch(), self.gates.confirm_all())
+    }
+
+    /// The consents of a learner that were given and neither withdrawn nor noted as expired.
+    pub fn in_force(&self, subject: &str) -> Vec<ConsentId> {
+        let mut ids = Vec::new();
+        self.table.each(self.table.learner(subject), |entry| {
+            if entry.standing == Standing::Given {
+                ids.push(ConsentId::from_uuid(entry.id));
+            }
+        });
+        ids
+    }
+
+    /// Drops those of a learner's entries that `which` names; they have ended, so no answer changes but its reason.
+    pub fn forget(&self, subject: &str, which: impl Fn(&ConsentId) -> bool) {
+        let learner = self.table.learner(subject);
+        self.table.remove(learner, |id| which(&ConsentId::from_uuid(id)));
+    }
+
+    /// When [`Index::expired`] should be asked next: no consent ends before. `None` when none is in force.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.table.next_expiry()
+    }
+
+    /// The consents whose end has come by `now`, each named once. Whether or not this is asked, a consent permits nothing from its end
+    /// on; asking also has those chunks decided again that were decided before the end and have not left yet.
+    pub fn expired(&self, now: Timestamp) -> Vec<ConsentId> {
+        let expired = self.table.expire(now);
+        if !expired.is_empty() {
+            self.raise_epoch();
+        }
+        expired.into_iter().map(ConsentId::from_uuid).collect()
+    }
+
+    /// Compiles what a stream will ask. Where `consent_required`, no other basis counts.
+    pub fn question(
+        &self,
+        recipient: &ParticipantId,
+        purposes: &[String],
+        dataset: &DatasetId,
+        categories: &[String],
+        consent_required: bool,
+    ) -> Result<Question, GrantError> {
+        let mut vocabulary = self.vocabulary_mut();
+        Ok(Question {
+            allowed: vocabulary.categories(categories)?,
+            recipient: vocabulary.name(recipient.as_str()),
+            purposes: vocabulary.purposes(purposes).into(),
+            dataset: vocabulary.name(dataset.as_str()),
+            consent_required,
+            aggregate: false,
+        })
+    }
+
+    /// The number of a data category, as consents and questions use it.
+    pub fn category(&self, name: &str) -> Result<Category, GrantError> {
+        self.vocabulary_mut().category(name)
+    }
+
+    /// Registers a stream's gate; an older one of the same transfer is closed.
+    pub fn enter(&self, transfer: &Pid, gate: Arc<Gate>) {
+        self.gates.enter(transfer, gate);
+    }
+
+    /// Forgets a stream's gate, if it is still that one.
+    pub fn leave(&self, transfer: &Pid, gate: &Arc<Gate>) {
+        self.gates.leave(transfer, gate);
+    }
+
+    /// Stops a transfer's stream, if one runs. Returns the last number that passed.
+    pub fn stop(&self, transfer: &Pid) -> Option<u64> {
+        self.gates.stop(transfer)
+    }
+
+    /// Stops every stream.
+    pub fn stop_all(&self) {
+        self.gates.stop_all();
+    }
+
+    /// How many chunks have passed each gate, for [`Index::reset_unmoved`].
+    pub(super) fn progress(&self) -> Vec<(Arc<Gate>, u64)> {
+        self.gates.progress()
+    }
+
+    /// Cuts the streams of which nothing has left since.
+    pub(super) fn reset_unmoved(&self, watched: &[(Arc<Gate>, u64)]) {
+        gate::reset_unmoved(watched);
+    }
+}
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! What a stream asks of the index: the question, compiled once, and the reader that asks it for each record without allocating.
+
+use super::{
+    Index, Reason,
+    basis::{Bases, Ground},
+    table::{Entry, Standing},
+    terms::Terms,
+};
+use crate::catalog::CategorySet;
+use policy::Timestamp;
+use std::sync::Arc;
+
+/// What a stream asks about each record, compiled once.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub(super) recipient: u32,
+    pub(super) purposes: Box<[u32]>,
+    pub(super) dataset: u32,
+    /// The categories that the agreement allows.
+    pub allowed: CategorySet,
+    /// Nothing but the learner's consent will do, whatever other lawful basis there is.
+    pub consent_required: bool,
+    /// Only numbers about groups will leave, never a record: consents for aggregates count too.
+    pub aggregate: bool,
+}
+
+/// What some terms mean to one question: worked out once for all learners who agreed to them.
+#[derive(Clone, Copy)]
+pub(super) struct Verdict {
+    /// The categories that may go out while the consent is in force; if none, the reason.
+    pub(super) permits: CategorySet,
+    reason: Reason,
+    /// The categories about which the terms say anything to this recipient, for any of the purposes.
+    touches: CategorySet,
+}
+
+impl Question {
+    pub(super) fn verdict(&self, terms: &Terms) -> Verdict {
+        let common = CategorySet::from_bits(terms.categories.bits() & self.allowed.bits());
+        let mut verdict = Verdict {
+            permits: CategorySet::EMPTY,
+            reason: Reason::None,
+            touches: CategorySet::EMPTY,
+        };
+        let recipient = terms.recipients.holds(self.recipient);
+        let dataset = terms.datasets.holds(self.dataset);
+        if recipient && dataset && self.purposes.iter().any(|purpose| terms.purposes.holds(*purpose)) {
+            verdict.touches = common;
+        }
+        if !recipient {
+            verdict.reason = Reason::Recipient;
+        } else if self.purposes.is_empty() || !self.purposes.iter().all(|purpose| terms.purposes.holds(*purpose)) {
+            // An agreement that binds to no purpose could serve any: no consent covers that.
+            verdict.reason = Reason::Purpose;
+        } else if !dataset || common == CategorySet::EMPTY {
+            verdict.reason = Reason::Category;
+        } else {
+            verdict.permits = common;
+        }
+        verdict
+    }
+}
+
+/// What a learner's entries add up to.
+struct Sum {
+    permitted: CategorySet,
+    /// Categories for which the learner was asked for consent, and there is none now.
+    asked: CategorySet,
+    /// Categories for which the learner objected to other bases.
+    objected: CategorySet,
+    nearest: Reason,
+}
+
+impl Sum {
+    const NOTHING: Self = Self {
+        permitted: CategorySet::EMPTY,
+        asked: CategorySet::EMPTY,
+        objected: CategorySet::EMPTY,
+        nearest: Reason::None,
+    };
+
+    fn add(&mut self, entry: &Entry, verdict: Verdict, now: Timestamp, aggregate: bool) {
+        let lacking = match entry.standing {
+            Standing::Objection => return self.objected = self.objected.union(verdict.touches),
+            Standing::Refused => Reason::Refused,
+            Standing::Withdrawn => Reason::Withdrawn,
+            Standing::Expired => Reason::Expired,
+            Standing::Given if now < entry.from || now >= entry.until => Reason::Expired,
+            // In force, but about something else: it says nothing against other bases.
+            Standing::Given if verdict.permits == CategorySet::EMPTY => {
+                return self.nearest = self.nearest.max(verdict.reason);
+            }
+            Standing::Given if entry.aggregate_only && !aggregate => Reason::Aggregate,
+            Standing::Given if entry.guardian_missing => Reason::Guardian,
+            Standing::Given => return self.permitted = self.permitted.union(verdict.permits),
+        };
+        self.asked = self.asked.union(verdict.touches);
+        self.nearest = self.nearest.max(lacking);
+    }
+
+    fn conclude(&self, ground: Ground) -> Result<CategorySet, Reason> {
+        let permitted = self.permitted.union(ground.without(self.asked, self.objected));
+        if permitted != CategorySet::EMPTY {
+            Ok(permitted)
+        } else if ground.is_some() && self.objected != CategorySet::EMPTY {
+            Err(Reason::Objected)
+        } else {
+            Err(self.nearest)
+        }
+    }
+}
+
+/// One stream's way of asking. Chunk by chunk: [`Reader::begin`] notes the epoch, and everything that is answered until the next call is
+/// true of that epoch or of a later one. So a chunk whose epoch still holds at the gate holds nothing that has been withdrawn.
+pub struct Reader {
+    index: Arc<Index>,
+    question: Question,
+    /// By [`super::terms::TermsId`].
+    verdicts: Vec<Verdict>,
+    bases: Bases,
+    ground: Ground,
+    now: Timestamp,
+    epoch: u64,
+    /// The learner asked about last and the answer, good until the next chunk: sources often hold a learner's records in one go.
+    last: Option<Result<CategorySet, Reason>>,
+    subject: String,
+}
+
+impl Reader {
+    /// A reader for one stream.
+    pub fn new(index: Arc<Index>, question: Question) -> Self {
+        Self {
+            index,
+            question,
+            verdicts: Vec::new(),
+            bases: Bases::default(),
+            ground: Ground::default(),
+            now: Timestamp::MIN,
+            epoch: 0,
+            last: None,
+            subject: String::new(),
+        }
+    }
+
+    /// Begins a chunk: everything asked from here on is answered as of `now`, or of the last chunk's time if the clock has gone back
+    /// since. Returns that instant.
+    pub fn begin(&mut self, now: Timestamp) -> Timestamp {
+        // The epoch first. Whoever closes something changes the table, then the epoch: what is read after this is no older than it.
+        self.epoch = self.index.epoch();
+        self.now = self.now.max(now);
+        self.last = None;
+        self.index.bases.follow(&mut self.bases, &self.question);
+        self.ground = self.bases.ground(self.now);
+        self.now
+    }
+
+    /// The epoch of the chunk.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Which of the allowed categories of this learner's records may go out now. Never an empty set.
+    pub fn ask(&mut self, subject: &str) -> Result<CategorySet, Reason> {
+        match self.last {
+            Some(answer) if self.subject == subject => answer,
+            _ => {
+                let answer = self.decide(subject);
+                self.last = Some(answer);
+                self.subject.clear();
+                self.subject.push_str(subject);
+                answer
+            }
+        }
+    }
+
+    fn decide(&mut self, subject: &str) -> Result<CategorySet, Reason> {
+        let learner = self.index.table.learner(subject);
+        loop {
+            let (mut sum, mut unknown) = (Sum::NOTHING, false);
+            self.index
+                .table
+                .each(learner, |entry| match self.verdicts.get(entry.terms as usize) {
+                    Some(verdict) => sum.add(entry, *verdict, self.now, self.question.aggregate),
+                    None => unknown = true,
+                });
+            if !unknown {
+                return sum.conclude(self.ground);
+            }
+            self.learn();
+        }
+    }
+
+    /// Works out what terms mean that were opened since.
+    fn learn(&mut self) {
+        let vocabulary = self.index.vocabulary();
+        let new = vocabulary.since(self.verdicts.len());
+        self.verdicts.extend(new.map(|terms| self.question.verdict(terms)));
+    }
+}

@@ -1,0 +1,129 @@
+//! What consents say, once for all learners who said the same: recipients, purposes, datasets and categories as numbers. Knows no
+//! learner and no time.
+
+use crate::catalog::{Category, CategorySet};
+use crate::consent::GrantError;
+use crate::dsp::{DatasetId, ParticipantId};
+use policy::canonical_name;
+use std::{collections::HashMap, sync::Arc};
+
+/// Texts as small numbers, so that comparing them for each record costs nothing.
+#[derive(Default)]
+pub(super) struct Names(HashMap<String, u32>);
+
+impl Names {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.0.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0.insert(name.to_owned(), number);
+        number
+    }
+}
+
+/// To which of several something applies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Scope {
+    /// All that there are and will be.
+    All,
+    /// These and no others, sorted.
+    Only(Box<[u32]>),
+}
+
+impl Scope {
+    pub(super) fn only(numbers: impl IntoIterator<Item = u32>) -> Self {
+        let mut numbers: Vec<u32> = numbers.into_iter().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        Self::Only(numbers.into())
+    }
+
+    /// The same, but naming none means all.
+    pub(super) fn all_unless(numbers: impl IntoIterator<Item = u32>) -> Self {
+        match Self::only(numbers) {
+            Self::Only(none) if none.is_empty() => Self::All,
+            some => some,
+        }
+    }
+
+    pub(super) fn holds(&self, number: u32) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(numbers) => numbers.binary_search(&number).is_ok(),
+        }
+    }
+}
+
+/// Everything that a consent, an objection or a basis says, but of whom and when.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Terms {
+    pub(super) recipients: Scope,
+    pub(super) purposes: Scope,
+    pub(super) datasets: Scope,
+    pub(super) categories: CategorySet,
+}
+
+/// The number of interned terms.
+pub(super) type TermsId = u32;
+
+/// All terms that were ever opened, and the numbers of what they name. Only grows: there are far fewer terms than learners, and a
+/// stream keeps what it worked out for each.
+#[derive(Default)]
+pub(super) struct Vocabulary {
+    names: Names,
+    categories: Names,
+    numbers: HashMap<Arc<Terms>, TermsId>,
+    all: Vec<Arc<Terms>>,
+}
+
+impl Vocabulary {
+    pub(super) fn category(&mut self, name: &str) -> Result<Category, GrantError> {
+        let number = self.categories.number(name);
+        u8::try_from(number)
+            .ok()
+            .and_then(Category::new)
+            .ok_or(GrantError::TooManyCategories)
+    }
+
+    pub(super) fn categories(&mut self, names: &[String]) -> Result<CategorySet, GrantError> {
+        names.iter().map(|name| self.category(name)).collect()
+    }
+
+    /// Policies and consents write purposes in several spellings; only the canonical ones are compared.
+    pub(super) fn purposes(&mut self, names: &[String]) -> Vec<u32> {
+        names
+            .iter()
+            .map(|name| self.names.number(&canonical_name(name)))
+            .collect()
+    }
+
+    pub(super) fn name(&mut self, name: &str) -> u32 {
+        self.names.number(name)
+    }
+
+    pub(super) fn recipients(&mut self, dids: &[ParticipantId]) -> Vec<u32> {
+        dids.iter().map(|did| self.names.number(did.as_str())).collect()
+    }
+
+    pub(super) fn datasets(&mut self, ids: &[DatasetId]) -> Vec<u32> {
+        ids.iter().map(|id| self.names.number(id.as_str())).collect()
+    }
+
+    pub(super) fn intern(&mut self, terms: Terms) -> TermsId {
+        if let Some(id) = self.numbers.get(&terms) {
+            return *id;
+        }
+        // More than 2^32 different terms would have filled the memory long before.
+        let id = TermsId::try_from(self.all.len()).unwrap_or(TermsId::MAX);
+        let terms = Arc::new(terms);
+        self.numbers.insert(terms.clone(), id);
+        self.all.push(terms);
+        id
+    }
+
+    /// The terms from a number on.
+    pub(super) fn since(&self, first: usize) -> impl Iterator<Item = &Terms> {
+        self.all.iter().skip(first).map(|terms| &**terms)
+    }
+}
