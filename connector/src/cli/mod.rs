@@ -222,9 +222,14 @@ fn done((): ()) -> ExitCode {
     Exit::Ok.into()
 }
 
-/// Runs a daemon's work.
+/// For 4,000 streams, and what else blocks.
+const BLOCKING_THREADS: usize = 8192;
+
+/// Runs a daemon's work. Each outgoing stream keeps two blocking threads for as long as it lives; with tokio's 512 the 257th would stand
+/// still, whatever `limits.streams` says. They are made as they are needed, so a high limit costs nothing.
 fn on_all_cores<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?
         .block_on(work)
