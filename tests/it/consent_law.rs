@@ -241,7 +241,7 @@ async fn consent_law_a_consent_ends_by_its_time_and_a_restart_notices_what_it_sl
     let mut longer = consent("l1", &work.did);
     longer["expires"] = json!(ends(4_000));
     let granted = school.post("/v1/consents", &json!([short, longer])).await;
-    let ids: Vec<String> = (0..2).map(|n| text(&granted["consents"][n]["consent"], "id")).collect();
+    let ids: Vec<String> = (0..2).map(|n| text(&granted["consents"][n], "id")).collect();
     let state = async |id: &str| text(&world.get("school").get(&format!("/v1/consents/{id}")).await, "state");
     until("the first has ended", async || {
         (state(&ids[0]).await == "expired").then_some(())

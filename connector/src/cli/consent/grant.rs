@@ -66,7 +66,7 @@ impl Grant {
         }
         context
             .out
-            .say(&format!("recorded: {}", member(&granted, &["/consents/0/consent/id"])))
+            .say(&format!("recorded: {}", member(&granted, &["/consents/0/id"])))
     }
 
     fn body(&self) -> Outcome<Value> {

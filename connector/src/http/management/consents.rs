@@ -5,7 +5,10 @@ use super::{
     reply::{Body, Outcome, Path, Query, created, id, ok},
 };
 use crate::{
-    consent::{Acknowledgement, Changed, ConsentId, Forgotten, NewConsent, NewEvent, NewShare, Stored, StreamEnd},
+    consent::{
+        Acknowledgement, Changed, Consent, ConsentId, Forgotten, NewConsent, NewEvent, NewShare, Stored, StreamEnd,
+        state,
+    },
     dsp::ParticipantId,
 };
 use axum::extract::State;
@@ -37,7 +40,15 @@ pub(super) async fn consents(State(app): Ctx, Query(query): Query<OfLearner>) ->
 pub(super) struct Granted {
     /// How many.
     granted: usize,
-    consents: Vec<Stored>,
+    consents: Vec<Entered>,
+}
+
+/// What was entered, and whether it is in force: where two must sign, the other's word may be missing.
+#[derive(Serialize, ToSchema)]
+struct Entered {
+    #[serde(flatten)]
+    consent: Consent,
+    state: state::State,
 }
 
 /// Record consents that learners gave to the holder
@@ -45,7 +56,13 @@ pub(super) struct Granted {
 /// A newer one takes the place of an older one of the same learner for the same recipient, purpose and data.
 #[utoipa::path(post, path = "/v1/consents", tag = "learners", request_body = Vec<NewConsent>, responses((status = CREATED, body = Granted)))]
 pub(super) async fn consent_grant(State(app): Ctx, Body(new): Body<Vec<NewConsent>>) -> Outcome<Granted> {
-    let consents = app.consents.grant(new, (app.clock)()).await?;
+    let entered = app.consents.grant(new, (app.clock)()).await?.into_iter();
+    let consents: Vec<Entered> = entered
+        .map(|stored| Entered {
+            consent: stored.consent,
+            state: stored.state,
+        })
+        .collect();
     created(Granted {
         granted: consents.len(),
         consents,
