@@ -6,6 +6,7 @@ mod file;
 mod gaia_x;
 mod keys;
 mod membership;
+mod privacy;
 mod sample;
 
 pub use check::{Problem, Severity};
@@ -18,6 +19,7 @@ pub use sample::{SAMPLE, Setting, fill};
 use crate::{
     audit::LogKey,
     catalog::{self, Decisions},
+    consent::Privacy,
     dsp::ParticipantId,
     net,
     net::local::Endpoint,
@@ -75,6 +77,8 @@ pub struct Config {
     pub membership: Option<Membership>,
     /// Folder of a governance authority whose public files this daemon publishes.
     pub authority: Option<PathBuf>,
+    /// What learners are told about this participant, and how long things take.
+    pub privacy: Privacy,
     /// What GAIA-X asks of a participant.
     pub gaia_x: GaiaX,
     /// Events that constraints may refer to, with their times.

@@ -5,6 +5,7 @@ mod agreement;
 mod api;
 mod audit;
 mod authority;
+mod basis;
 mod consent;
 mod dataset;
 mod demo;
@@ -16,6 +17,7 @@ mod init;
 mod input;
 mod key;
 mod negotiation;
+mod notice;
 mod output;
 mod peer;
 mod policy;
@@ -88,6 +90,8 @@ enum Command {
     Agreement(agreement::Agreement),
     Transfer(transfer::Transfer),
     Consent(consent::Consent),
+    Notice(notice::Notice),
+    Basis(basis::Basis),
     Audit(audit::Audit),
     Peer(peer::Peer),
     Policy(policy::Policy),
@@ -208,6 +212,8 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Agreement(command) => here(command.run(context)).map(done),
         Command::Transfer(command) => here(command.run(context)).map(done),
         Command::Consent(command) => here(command.run(context)).map(done),
+        Command::Notice(command) => here(command.run(context)).map(done),
+        Command::Basis(command) => here(command.run(context)).map(done),
         Command::Audit(command) => here(command.run(context)).map(done),
         Command::Peer(command) => here(command.run(context)).map(done),
         Command::Key(command) => here(command.run(context)).map(done),

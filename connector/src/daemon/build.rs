@@ -129,7 +129,7 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
         most_open: config.limits.processes_per_peer,
     });
     let (audit, pseudonyms) = (derive(secret, "audit"), Pseudonyms::new(derive(secret, "pseudonym")));
-    let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms);
+    let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms, config.privacy.clone());
     Ok(Rooms {
         contracts: Arc::new(contracts.await?),
         consents: Arc::new(consents.await?),

@@ -161,6 +161,7 @@ async fn services(store: Arc<Waiting>, folder: &Path) -> Arc<Transfers> {
         trust.clone(),
         secret.clone(),
         Pseudonyms::new(secret.clone()),
+        crate::consent::Privacy::of(trust.me(), "https://lycee.example"),
     );
     let parts = Parts {
         log,
