@@ -5,8 +5,10 @@ pub mod bare;
 pub mod edc;
 pub mod idle;
 pub mod negotiation;
+pub mod policy;
 pub mod signatures;
 pub mod stream;
+pub mod withdrawal;
 
 use serde_json::{Map, Value, json};
 use std::{

@@ -73,7 +73,7 @@ pub async fn run() {
 }
 
 /// The current token of a transfer that was started once, as the provider makes it.
-fn token(folder: &Path, pid: &str) -> String {
+pub(super) fn token(folder: &Path, pid: &str) -> String {
     let secret = fs::read(folder.join("secret.key")).expect("the provider's secret");
     let key = HmacKey::new(HmacKey::new(&secret).tag(b"token").as_bytes());
     let expires = clock::now().plus(Duration::from_secs(3600));

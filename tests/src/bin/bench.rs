@@ -1,16 +1,22 @@
 //! Prints the project's figures, one JSON object a line. `tests/bench` builds what it needs and runs it.
 #![forbid(unsafe_code)]
 
-use connector_tests::bench::{audit, edc, idle, negotiation, signatures, stream};
-use std::process::ExitCode;
+use connector_tests::bench::{audit, edc, idle, negotiation, policy, signatures, stream, withdrawal};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use std::{alloc::System, process::ExitCode};
 
-const NAMES: [&str; 9] = [
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const NAMES: [&str; 11] = [
     "signatures",
     "audit",
     "idle_memory",
     "startup",
     "negotiation",
     "stream",
+    "policy",
+    "withdrawal",
     "negotiation_vs_edc",
     "transfer_start_vs_edc",
     "negotiations_per_second",
@@ -33,6 +39,8 @@ async fn main() -> ExitCode {
             "idle_memory" => idle::memory().await,
             "startup" => idle::startup().await,
             "negotiation" => negotiation::run().await,
+            "policy" => policy::run(),
+            "withdrawal" => withdrawal::run().await,
             "negotiation_vs_edc" => edc::negotiations().await,
             "transfer_start_vs_edc" => edc::transfer_starts().await,
             "negotiations_per_second" => edc::per_second().await,

@@ -34,6 +34,8 @@ use terms::{Scope, Terms, Vocabulary};
 /// How a consent ended before the index came to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
+    /// It never began: the learner was asked and refused. To be known here only because no other basis counts for it then.
+    Refused,
     /// The learner withdrew it.
     Withdrawn,
     /// Its end has come and has been noted.
@@ -134,6 +136,7 @@ impl Index {
         };
         let standing = match grant.ended {
             None => Standing::Given,
+            Some(Ended::Refused) => Standing::Refused,
             Some(Ended::Withdrawn) => Standing::Withdrawn,
             Some(Ended::Expired) => Standing::Expired,
         };

@@ -82,6 +82,7 @@ impl Sum {
     fn add(&mut self, entry: &Entry, verdict: Verdict, now: Timestamp, aggregate: bool) {
         let lacking = match entry.standing {
             Standing::Objection => return self.objected = self.objected.union(verdict.touches),
+            Standing::Refused => Reason::Refused,
             Standing::Withdrawn => Reason::Withdrawn,
             Standing::Expired => Reason::Expired,
             Standing::Given if now < entry.from || now >= entry.until => Reason::Expired,

@@ -6,6 +6,8 @@
 pub enum Reason {
     /// There is no consent, and no other lawful basis.
     None,
+    /// It was refused.
+    Refused,
     /// It was withdrawn.
     Withdrawn,
     /// It has expired, or has not begun.
@@ -27,8 +29,9 @@ pub enum Reason {
 impl Reason {
     /// All of them, in the order of their numbers. When several consents of a learner fail, the one named last here is reported: it came
     /// nearest to permitting.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::None,
+        Self::Refused,
         Self::Withdrawn,
         Self::Expired,
         Self::Purpose,
@@ -43,6 +46,7 @@ impl Reason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::None => "consent-none",
+            Self::Refused => "consent-refused",
             Self::Withdrawn => "consent-withdrawn",
             Self::Expired => "consent-expired",
             Self::Purpose => "consent-other-purpose",

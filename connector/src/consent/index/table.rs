@@ -41,6 +41,8 @@ impl Learner {
 pub(super) enum Standing {
     /// A consent that was given.
     Given,
+    /// A consent that was asked for and refused.
+    Refused,
     /// A consent that was withdrawn.
     Withdrawn,
     /// A consent whose end has been noted.

@@ -126,8 +126,15 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
         ..Shared::new()
     };
     let elsewhere = [dataset("another")];
-    let ids: Vec<ConsentId> = (0..9).map(id).collect();
+    let ids: Vec<ConsentId> = (0..10).map(id).collect();
     let grants = [
+        (
+            Reason::Refused,
+            Grant {
+                ended: Some(Ended::Refused),
+                ..shared.grant(&ids[9], "refused")
+            },
+        ),
         (
             Reason::Withdrawn,
             Grant {
@@ -268,6 +275,14 @@ fn another_basis_permits_who_was_not_asked_and_has_not_objected() {
     assert_eq!(ask(&index, &asked, "anna", 150), Err(Reason::Withdrawn));
     index.forget("anna", |_| true);
     assert!(ask(&index, &asked, "anna", 150).is_ok());
+    let (third, ended) = (id(3), Some(Ended::Refused));
+    index
+        .open(&Grant {
+            ended,
+            ..shared.grant(&third, "ben")
+        })
+        .unwrap();
+    assert_eq!(ask(&index, &asked, "ben", 150), Err(Reason::Refused));
     index.close_basis("rule");
     assert_eq!(ask(&index, &asked, "anna", 150), Err(Reason::None));
 }
