@@ -6,7 +6,7 @@ use super::{
     state::State,
 };
 
-/// The record as the index takes it in; none for one that was never given.
+/// The record as the index takes it in; none while it is undecided.
 fn grant(stored: &Stored) -> Option<Grant<'_>> {
     let (ended, guardian_missing) = match stored.state {
         State::Given => (None, false),
@@ -14,7 +14,8 @@ fn grant(stored: &Stored) -> Option<Grant<'_>> {
         State::PendingSecond => (None, true),
         State::Expired | State::Superseded => (Some(Ended::Expired), false),
         State::Withdrawn | State::Revoked | State::Invalidated => (Some(Ended::Withdrawn), false),
-        State::Requested | State::Deferred | State::PendingLearner | State::Refused => return None,
+        State::Refused => (Some(Ended::Refused), false),
+        State::Requested | State::Deferred | State::PendingLearner => return None,
     };
     let consent = &stored.consent;
     Some(Grant {

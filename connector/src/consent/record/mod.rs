@@ -121,7 +121,8 @@ pub struct Consent {
     pub fields: Vec<String>,
     /// Only these datasets; empty means all.
     pub datasets: Vec<DatasetId>,
-    /// Only under this agreement.
+    /// The agreement under which it was asked for. Others between the same two for the same purpose and data are covered as well: the live
+    /// index does not tell them apart, so neither does the rule that one consent about the same is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub agreement: Option<AgreementId>,
@@ -202,15 +203,10 @@ impl Consent {
         let datasets = self.datasets.is_empty()
             || other.datasets.is_empty()
             || self.datasets.iter().any(|id| other.datasets.contains(id));
-        let agreements = match (&self.agreement, &other.agreement) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        };
         let named = |purpose: &String| policy::canonical_name(purpose);
         let theirs: Vec<String> = other.purposes.iter().map(named).collect();
         self.subject == other.subject
             && datasets
-            && agreements
             && self.recipients.iter().any(|did| other.recipients.contains(did))
             && self.purposes.iter().any(|purpose| theirs.contains(&named(purpose)))
     }

@@ -18,8 +18,6 @@ const MOST: usize = 64;
 const MOST_TEXT: usize = 8 * 1024;
 /// A consent that never ends is none (DPV's `EndlessDuration` is refused): this is as good as never.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
-/// Largest count that every JSON reader keeps exact.
-const LARGEST: u64 = 1 << 53;
 
 /// Why a consent is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,20 +92,20 @@ pub struct NewConsent {
     pub purposes: Vec<String>,
     /// Which data categories.
     pub categories: Vec<String>,
-    /// Only these fields, as JSON pointers; empty means all of those categories.
+    /// Only these fields: nothing here can keep to that yet, so that only an empty list is taken.
     #[serde(default)]
     pub fields: Vec<String>,
     /// Only these datasets; empty means all of this holder's.
     #[serde(default)]
     pub datasets: Vec<DatasetId>,
-    /// Only under this agreement.
+    /// The agreement under which it was asked for.
     #[serde(default)]
     pub agreement: Option<AgreementId>,
     /// When it ends; without it after twelve months.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Timestamp>,
-    /// At most so many records in all.
+    /// At most so many records: nothing here can keep to that yet, so that none is taken.
     #[serde(default)]
     pub max_count: Option<u64>,
     /// For how many days the recipient may keep them.
@@ -398,8 +396,18 @@ fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> {
             "is more than ten years from now: a consent has an end",
         ));
     }
-    if new.max_count.is_some_and(|most| most == 0 || most > LARGEST) {
-        return Err(GrantError::Invalid("maxCount", "must be between 1 and 2^53"));
+    // The live index decides by category and knows no counts: a limit that is recorded and not kept would be a broken promise.
+    if !new.fields.is_empty() {
+        return Err(GrantError::Invalid(
+            "fields",
+            "cannot be kept to here; name the data categories that may go",
+        ));
+    }
+    if new.max_count.is_some() {
+        return Err(GrantError::Invalid(
+            "maxCount",
+            "cannot be kept to here; give the consent an end instead",
+        ));
     }
     if new.signed_by.len() > 2 {
         return Err(GrantError::Invalid("signedBy", "has more than 2 members"));
@@ -435,13 +443,6 @@ fn lists(new: &NewConsent) -> Result<(), GrantError> {
     new.purposes
         .iter()
         .try_for_each(|purpose| text("purpose", purpose, 512))?;
-    let is_pointer = |field: &String| field.starts_with('/') && field.len() <= 256;
-    if !new.fields.iter().all(is_pointer) {
-        return Err(GrantError::Invalid(
-            "fields",
-            "has a member that is no JSON pointer such as /skills",
-        ));
-    }
     // A misspelt category would be recorded and then cover nothing.
     let is_category = |name: &String| Category::read(name).is_some_and(|known| known.name() == name);
     if !new.categories.iter().all(is_category) {
