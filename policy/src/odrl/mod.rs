@@ -7,6 +7,8 @@ mod evaluate;
 mod log;
 mod model;
 mod operator;
+#[cfg(test)]
+mod properties;
 mod read;
 mod report;
 mod state;

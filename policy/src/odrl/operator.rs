@@ -141,3 +141,6 @@ fn below(narrow: &Value, wide: &Value, places: impl Fn(&str, &str) -> Truth) -> 
         _ => Truth::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ pub(super) use node::left_operand;
 use super::Policy;
 use draft::Draft;
 use serde_json::Value as Json;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// How far policies may inherit from one another.
 const MAX_ANCESTORS: usize = crate::parse::MAX_DEPTH;
@@ -77,19 +77,20 @@ impl Policy {
     ) -> Result<Self, Unreadable> {
         let mut draft = Draft::read(child, reading)?;
         let mut line = vec![draft.id.clone()];
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeMap::new();
         inherit(&mut draft, reading, &mut parent, &mut line, &mut seen)?;
         draft.into_policy(reading)
     }
 }
 
-/// Merges the parents of `draft` into it. `line` leads from the child down to `draft`; what was `seen` is merged already.
+/// Merges the parents of `draft` into it. `line` leads from the child up to `draft`. The rules of what was `seen`
+/// are merged already; what it shares holds for whoever else inherits from it.
 fn inherit(
     draft: &mut Draft,
     reading: &Reading<'_>,
     parent: &mut impl FnMut(&str) -> Option<Json>,
     line: &mut Vec<String>,
-    seen: &mut BTreeSet<String>,
+    seen: &mut BTreeMap<String, Draft>,
 ) -> Result<(), Unreadable> {
     let mut parents = Vec::new();
     for (iri, pointer) in std::mem::take(&mut draft.parents) {
@@ -99,7 +100,8 @@ fn inherit(
         if line.len() > MAX_ANCESTORS {
             return Err(Problem::TooDeep.at(&pointer));
         }
-        if !seen.insert(iri.clone()) {
+        if let Some(known) = seen.get(&iri) {
+            parents.push(known.clone());
             continue;
         }
         let json = parent(&iri).ok_or_else(|| Problem::NoParent(iri.clone()).at(&pointer))?;
@@ -107,9 +109,10 @@ fn inherit(
         if from.id != iri {
             return Err(Problem::OtherParent(from.id).at(&pointer));
         }
-        line.push(iri);
+        line.push(iri.clone());
         inherit(&mut from, reading, parent, line, seen)?;
         line.pop();
+        seen.insert(iri, from.without_rules());
         parents.push(from);
     }
     draft.merge(parents).map_err(|problem| problem.at(""))

@@ -173,6 +173,14 @@ fn split_zone(text: &str) -> Option<(&str, UtcOffset, bool)> {
     Some((clock, UtcOffset::from_hms(sign * hours, sign * minutes, 0).ok()?, true))
 }
 
+/// Reads an `xsd:gYearMonth` or an `xsd:gYear` as an interval: from its first day to the last one.
+fn days(text: &str, length: usize, first: &str, last: &str) -> Option<(Instant, Instant, bool)> {
+    let (named, zone) = text.split_at_checked(length)?;
+    let at = |day: &str| date(&format!("{named}{day}{zone}"));
+    let ((start, _, zoned), (_, end, _)) = (at(first)?, at(last)?);
+    Some((start, end, zoned))
+}
+
 fn two(text: &str) -> Option<u8> {
     (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
@@ -266,7 +274,7 @@ pub enum Value {
     Number(Decimal),
     /// A point in time; false when it was written without a zone and UTC was assumed.
     Instant(Instant, bool),
-    /// A day: its first instant and the first after it; false as above.
+    /// A day, a month or a year: its first instant and the first after it; false as above.
     Day(Instant, Instant, bool),
     /// A length of time.
     Duration(Duration),
@@ -285,6 +293,7 @@ impl Value {
     /// [`ValueError`] when the datatype is known and the text is no value of it.
     pub fn literal(text: &str, datatype: Option<&str>) -> Result<Self, ValueError> {
         let kind = datatype.and_then(|datatype| datatype.strip_prefix(XSD).or_else(|| datatype.strip_prefix("xsd:")));
+        let span = |span: Option<_>| span.map(|(start, end, zoned)| Self::Day(start, end, zoned));
         let read = match kind {
             Some(
                 "integer" | "int" | "long" | "short" | "byte" | "decimal" | "double" | "float" | "nonNegativeInteger"
@@ -292,6 +301,11 @@ impl Value {
             ) => Decimal::read(text).map(Self::Number),
             Some("dateTime" | "dateTimeStamp") => Instant::read(text).map(|(at, zoned)| Self::Instant(at, zoned)),
             Some("date") => date(text).map(|(start, end, zoned)| Self::Day(start, end, zoned)),
+            Some("gYear") => span(days(text, "2026".len(), "-01-01", "-12-31")),
+            Some("gYearMonth") => {
+                let until = |last| days(text, "2026-06".len(), "-01", last);
+                span(["-31", "-30", "-29", "-28"].into_iter().find_map(until))
+            }
             Some("duration" | "dayTimeDuration" | "yearMonthDuration") => Duration::read(text).map(Self::Duration),
             Some("boolean") => match text {
                 "true" | "1" => Some(Self::Boolean(true)),

@@ -9,4 +9,7 @@
 )]
 
 mod conflict;
+mod logs;
+mod odrl;
 mod shared;
+mod turtle;

@@ -3,7 +3,7 @@
 
 use super::{
     Problem, Profiles, Reading, Unreadable,
-    node::{Document, Kind, Node},
+    node::{Document, Kind, Node, holds_rules},
     rule::{Compact, Shared, rules},
 };
 use crate::{
@@ -20,6 +20,7 @@ type Result<T> = std::result::Result<T, Unreadable>;
 pub(super) const MAX_ATOMIC: usize = 10 * MAX_NODES;
 
 /// A policy as it was written, and after merging what it inherits.
+#[derive(Clone)]
 pub(super) struct Draft {
     pub(super) id: String,
     /// What it inherits from, with the pointers of the names.
@@ -46,7 +47,8 @@ enum Needs {
 impl Draft {
     pub(super) fn read(json: &Json, reading: &Reading<'_>) -> Result<Self> {
         let mut document = Document::new(json, reading);
-        let node = document.node(json, "", Kind::Policy)?;
+        let (top, pointer) = top(json)?;
+        let node = document.node(top, &pointer, Kind::Policy)?;
         if let Some((by, at)) = node.names("isReplacedBy")?.into_iter().next() {
             return Err(Problem::Replaced(by).at(&at));
         }
@@ -57,7 +59,11 @@ impl Draft {
             (false, false) => Needs::Nobody,
         };
         let draft = Self {
-            id: node.id.clone().ok_or_else(|| Problem::NoUid.at(""))?,
+            id: match &node.id {
+                Some(id) => id.clone(),
+                None if reading.lenient => node.id_or_place(),
+                None => return Err(Problem::NoUid.at(&pointer)),
+            },
             parents: node.names("inheritFrom")?,
             profiles: profiles(&node, reading)?,
             conflicts: conflict(&node)?.into_iter().collect(),
@@ -97,6 +103,16 @@ impl Draft {
         Ok(())
     }
 
+    /// What it shares, and none of its rules.
+    pub(super) fn without_rules(&self) -> Self {
+        Self {
+            permissions: Vec::new(),
+            prohibitions: Vec::new(),
+            obligations: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// Takes over what the parents say, each of them merged already. Each policy's own rules have its own properties; where it says nothing
     /// of a property, the others' fill the gap. Constraints are passed on to the rules of a child, and never from a child to the rules of
     /// its parent or from one parent to another: they would narrow a prohibition of somebody else.
@@ -105,7 +121,7 @@ impl Draft {
         let inherited = parents.iter().flat_map(|parent| parent.passed_on.iter().cloned());
         self.passed_on.extend(inherited);
         let rules = self.permissions.len() + self.prohibitions.len() + self.obligations.len();
-        if rules.saturating_mul(self.passed_on.len()) > MAX_ATOMIC {
+        if rules.max(1).saturating_mul(self.passed_on.len()) > MAX_ATOMIC {
             return Err(Problem::TooManyAtomic);
         }
         let (shared, passed_on) = (&self.shared, &self.passed_on);
@@ -187,6 +203,29 @@ impl Draft {
             return Err(Problem::NoRule.at(""));
         }
         Ok(policy)
+    }
+}
+
+/// The one policy of a document: itself, or the one node with rules of an array or a `@graph`.
+fn top(json: &Json) -> Result<(&Json, String)> {
+    let (nodes, pointer) = match json {
+        Json::Array(nodes) => (nodes, ""),
+        Json::Object(document) => match document.get("@graph") {
+            Some(Json::Array(nodes)) if document.keys().all(|key| matches!(key.as_str(), "@graph" | "@context")) => {
+                (nodes, "/@graph")
+            }
+            _ => return Ok((json, String::new())),
+        },
+        _ => return Ok((json, String::new())),
+    };
+    let places = nodes
+        .iter()
+        .enumerate()
+        .map(|(place, node)| (node, format!("{pointer}/{place}")));
+    let mut policies = places.filter(|(node, _)| holds_rules(node));
+    match (policies.next(), policies.next()) {
+        (Some(policy), None) => Ok(policy),
+        _ => Err(Problem::Expected("one policy").at(pointer)),
     }
 }
 

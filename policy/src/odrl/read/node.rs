@@ -65,6 +65,7 @@ impl Kind {
                 "dataType",
                 "unit",
                 "status",
+                "anchor",
                 "and",
                 "or",
                 "xone",
@@ -172,7 +173,7 @@ impl<'a> Document<'a> {
             _ => return Err(Problem::Expected("an object").at(pointer)),
         };
         let node = Node::read(object, pointer, kind, self.reading.lenient)?;
-        node.check_type(kind)?;
+        node.check_type(kind, self.reading.lenient)?;
         Ok(node)
     }
 }
@@ -221,7 +222,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    fn check_type(&self, kind: Kind) -> Result<()> {
+    fn check_type(&self, kind: Kind, lenient: bool) -> Result<()> {
         for (written, at) in self.names("@type")? {
             // A type of another vocabulary says nothing about the place of a node here.
             let Some(local) = ODRL.local_or_bare(&written) else {
@@ -231,12 +232,12 @@ impl<'a> Node<'a> {
                 continue;
             }
             let other_rule = kind.is_rule() && matches!(local, "Permission" | "Prohibition" | "Duty");
-            return Err(if other_rule {
-                Problem::TwoRuleClasses(self.id.clone().unwrap_or(written))
-            } else {
-                Problem::WrongType(written)
+            if other_rule {
+                return Err(Problem::TwoRuleClasses(self.id.clone().unwrap_or(written)).at(&at));
             }
-            .at(&at));
+            if !lenient {
+                return Err(Problem::WrongType(written).at(&at));
+            }
         }
         Ok(())
     }
@@ -295,12 +296,24 @@ fn name_of(written: &str) -> &str {
         "uid" | "id" | "odrl:uid" | "http://www.w3.org/ns/odrl/2/uid" => return "@id",
         "type" | "rdf:type" | "http://www.w3.org/1999/02/22-rdf-syntax-ns#type" => return "@type",
         "rdf:value" | "http://www.w3.org/1999/02/22-rdf-syntax-ns#value" => return "value",
+        "dases:anchor" | "https://w3id.org/dases/ns/anchor" => return "anchor",
         "dct:isReplacedBy" | "dcterms:isReplacedBy" | "http://purl.org/dc/terms/isReplacedBy" => return "isReplacedBy",
         _ => {}
     }
     ODRL.local(written)
         .filter(|local| !local.starts_with('@'))
         .unwrap_or(written)
+}
+
+/// Whether a node has rules, which makes it a policy.
+pub(super) fn holds_rules(node: &Json) -> bool {
+    let rules = |written: &String| {
+        matches!(
+            name_of(written),
+            "permission" | "prohibition" | "obligation" | "inheritFrom"
+        )
+    };
+    node.as_object().is_some_and(|object| object.keys().any(rules))
 }
 
 /// The values of a member: one, an array, a `@list` or a `@set`.
