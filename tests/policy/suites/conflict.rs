@@ -25,7 +25,7 @@ const ANCHOR: [&str; 2] = [
     "https://w3id.org/dases/ns/anchor",
 ];
 
-/// The policies of a file, in the order in which they are written.
+/// The policies of a file, in the order in which they are written; none when one of them is not in the form of ODRL.
 fn policies(file: &Path) -> Vec<Policy> {
     let mut nodes: Vec<NamedOrBlankNode> = Vec::new();
     for triple in TurtleParser::new().for_slice(&fs::read(file).unwrap()) {
@@ -38,9 +38,11 @@ fn policies(file: &Path) -> Vec<Policy> {
     let policies = nodes.iter().map(|node| {
         let json = json_ld(&graph, node.as_ref()).to_string().replace(ANCHOR[0], ANCHOR[1]);
         let json: Json = serde_json::from_str(&json).unwrap();
-        Policy::read(&json, &Reading::LENIENT).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        Policy::read(&json, &Reading::LENIENT)
+            .inspect_err(|error| println!("{}: {error}", file.display()))
+            .ok()
     });
-    policies.collect()
+    policies.collect::<Option<_>>().unwrap_or_default()
 }
 
 fn text(term: TermRef<'_>) -> String {
@@ -134,8 +136,10 @@ fn pairs_of_policies_are_judged_as_others_judge_them() {
             panic!("{line}");
         };
         let policies = policies(&folder.join("policies").join(file));
-        let (a, b) = (policies.first().unwrap(), policies.last().unwrap());
-        let found = ask(relation, a, b, &concepts);
+        let found = match policies.as_slice() {
+            [] => Verdict::Unknown,
+            [a, .., b] | [a @ b] => ask(relation, a, b, &concepts),
+        };
         all += 1;
         if found.to_string() == verdict.to_lowercase() {
             right += 1;
