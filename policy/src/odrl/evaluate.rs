@@ -236,6 +236,10 @@ impl<S: State> Asked<'_, S> {
         if ODRL.local(&comparison.left) == Some("event") && left.is_none() {
             return self.event(comparison);
         }
+        // Whether now is one of the moments that recur from an anchor is not measured.
+        if comparison.anchor.is_some() {
+            return self.state.missing();
+        }
         match left {
             Some(left) => compare(left, comparison.operator, &comparison.right, self.state),
             None => self.state.missing(),

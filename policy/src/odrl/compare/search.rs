@@ -34,8 +34,8 @@ impl Work {
 impl Space<'_> {
     /// Whether all units can hold together.
     pub(super) fn search(&self, units: &[&Unit], budget: &mut Budget) -> Outcome {
-        if budget.is_spent() {
-            return Outcome::Unknown(Why::TooLarge);
+        if let Err(why) = budget.spend(units.len() + 1) {
+            return Outcome::Unknown(why);
         }
         let (fixed, mut open): (Vec<&Unit>, Vec<&Unit>) = units.iter().partition(|unit| unit.areas.len() == 1);
         let mut area: Area = fixed

@@ -2,7 +2,7 @@
 
 use super::{
     Problem, Unreadable,
-    node::{Document, Kind, Node, expand, left_operand},
+    node::{Document, Kind, Node, expand, left_operand, term},
 };
 use crate::{
     model::Connective,
@@ -93,6 +93,13 @@ fn comparison<'a>(document: &mut Document<'a>, node: &Node<'a>) -> Result<Compar
         .map(|(value, at)| typing.value(value, &at))
         .transpose()?;
     let unit = node.one_of("unit")?.map(|(unit, _)| unit);
+    let moment = Typing {
+        datatype: None,
+        left: &term("dateTime"),
+        ..typing
+    };
+    let anchor = node.one("anchor")?;
+    let anchor = anchor.map(|(value, at)| moment.value(value, &at)).transpose()?;
     Ok(Comparison {
         id: node.id_in(document),
         left,
@@ -100,7 +107,7 @@ fn comparison<'a>(document: &mut Document<'a>, node: &Node<'a>) -> Result<Compar
         right,
         unit,
         status,
-        anchor: None,
+        anchor,
     })
 }
 

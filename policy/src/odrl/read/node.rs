@@ -65,6 +65,7 @@ impl Kind {
                 "dataType",
                 "unit",
                 "status",
+                "anchor",
                 "and",
                 "or",
                 "xone",
@@ -299,6 +300,7 @@ fn name_of(written: &str) -> &str {
         "uid" | "id" | "odrl:uid" | "http://www.w3.org/ns/odrl/2/uid" => return "@id",
         "type" | "rdf:type" | "http://www.w3.org/1999/02/22-rdf-syntax-ns#type" => return "@type",
         "rdf:value" | "http://www.w3.org/1999/02/22-rdf-syntax-ns#value" => return "value",
+        "dases:anchor" | "https://w3id.org/dases/ns/anchor" => return "anchor",
         "dct:isReplacedBy" | "dcterms:isReplacedBy" | "http://purl.org/dc/terms/isReplacedBy" => return "isReplacedBy",
         _ => {}
     }
