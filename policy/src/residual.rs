@@ -7,7 +7,9 @@ use crate::{
     facts::{Consumer, Facts, Moment},
     meaning::{Held, Meter, Test},
     model::{Atomic, Policy, Rule},
+    normal::Normal,
     plan::Carried,
+    premises::Premises,
     program::{Condition, MAX_OPS, Program},
     reason::{Code, Reason, quoted},
     record::RecordFacts,
@@ -32,6 +34,8 @@ pub(crate) struct Question<'a> {
     policy: &'a Policy,
     action: Action,
     permissions: Vec<&'a Rule>,
+    /// Those of them that do not contradict themselves. While facts may still come, nothing else would tell.
+    possible: Vec<&'a Rule>,
     prohibitions: Vec<&'a Rule>,
     /// The purposes that the policy can tell apart: each one it names, and any other.
     purposes: Vec<Purpose<'a>>,
@@ -88,6 +92,11 @@ impl<'a> Question<'a> {
         let mut question = Self {
             policy,
             action: facts.action,
+            possible: permissions
+                .iter()
+                .copied()
+                .filter(|rule| !contradicts_itself(rule))
+                .collect(),
             permissions,
             prohibitions,
             purposes: Vec::new(),
@@ -166,7 +175,7 @@ impl<'a> Question<'a> {
     /// For each permission that permits anything: the cells that it permits and no prohibition may forbid.
     /// Of nobody in particular the claims are assumed that help most, and so are the facts that may still come.
     fn grants(&self, moment: Moment, consumer: Consumer<'_>) -> Vec<(&'a Rule, BTreeSet<Cell>)> {
-        let mut grants: Vec<_> = self.permissions.iter().map(|rule| (*rule, BTreeSet::new())).collect();
+        let mut grants: Vec<_> = self.possible.iter().map(|rule| (*rule, BTreeSet::new())).collect();
         for cell in self.cells() {
             let (purpose, record) = cell;
             let at = |assumed| World {
@@ -382,6 +391,11 @@ impl<'a> Question<'a> {
         let later = (now < Timestamp::MAX.millis()).then(|| self.instants.range(later).copied());
         std::iter::once(now).chain(later.into_iter().flatten())
     }
+}
+
+fn contradicts_itself(rule: &Rule) -> bool {
+    let stated: Vec<Normal> = rule.constraints.iter().map(Normal::from).collect();
+    Premises::of(&stated).contradiction().is_some()
 }
 
 /// The records that can be told apart by category, consent and these flags.

@@ -112,6 +112,14 @@ fn a_count_limits_how_many_transfers_may_ever_be_started() {
 }
 
 #[test]
+fn what_no_count_can_satisfy_is_not_published() {
+    let never =
+        permitting(json!({"and": [constraint("count", "gt", json!("5")), constraint("count", "lt", json!("5"))]}));
+    let refused = never.decide(Stage::Publish, &facts());
+    assert_eq!(named(refused.reasons()), [("CST-05", "/permission/0")]);
+}
+
+#[test]
 fn a_meter_limits_how_long_streams_may_stay_open() {
     let within = |operator: &str, length: &str| since("meteredTime", operator, length);
     let left = |policy: &Policy, metered| policy.plan(&used(0, metered)).map(|plan| plan.metered_left);
