@@ -205,6 +205,13 @@ fn a_duty_is_done_before_the_use_by_anybody_and_once_for_all() {
 }
 
 #[test]
+fn an_event_does_not_do_its_own_duty() {
+    let policy = policy(json!({"permission": {"action": "use", "duty": {"@id": "report", "action": "inform"}}}));
+    let inform = |at| event(at, "urn:a", "inform", &[]);
+    assert_eq!(breaches(&policy, &[inform(1), inform(2)]), "0 without report");
+}
+
+#[test]
 fn a_late_duty_needs_its_consequences_after_the_use() {
     let policy = with_duty(Some(json!({"@id": "erase", "action": "delete"})));
     let pay = |at| event(at, "urn:a", "compensate", &[(Of::World, "payAmount", "50")]);
