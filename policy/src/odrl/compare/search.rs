@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// Conditions looked at for one question.
 const WORK: usize = 2_000_000;
 /// Conditions looked at to make the conflicting sets of one question smaller.
-const CORE_WORK: usize = 4_000_000;
+const CORE_WORK: usize = 8_000_000;
 /// Of so many units every smaller set is tried.
 const EXACT: usize = 10;
 

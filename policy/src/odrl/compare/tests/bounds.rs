@@ -56,10 +56,9 @@ fn a_conflict_is_found_among_a_hundred_thousand_conditions() {
     let mut many = numbered(100_000, "urn:number", "gteq");
     many.push(atom("least", "urn:number", "lt", &["99999^^integer"]));
     let answer = bounded("core", || satisfiable(&permits(many), &Concepts::new()));
-    assert_eq!(
-        answer,
-        Answer::Impossible(vec!["c99999".to_owned(), "least".to_owned()])
-    );
+    let Answer::Impossible(ids) = answer else { panic!() };
+    assert_eq!(ids.len(), 2);
+    assert_eq!(ids, ["c99999", "least"]);
 }
 
 #[test]
