@@ -22,6 +22,7 @@ mod parse;
 mod plan;
 mod premises;
 mod reason;
+pub mod release;
 mod residual;
 mod timestamp;
 pub mod vocabulary;

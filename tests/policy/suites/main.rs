@@ -8,4 +8,5 @@
     reason = "tests say what is wrong by failing"
 )]
 
+mod attacker;
 mod shared;
