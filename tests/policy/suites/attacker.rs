@@ -7,7 +7,7 @@
 use policy::release::{
     GroupSize, Learner,
     anonymity::{Plan, Rows},
-    groups::{Dimension, Layout, Tally},
+    groups::{Amount, Dimension, Layout, Tally},
     hierarchy::Hierarchy,
     ledger::Ledger,
 };
@@ -154,7 +154,7 @@ impl Scenario {
             name: format!("attribute {attribute}"),
             values: (0..self.values[*attribute]).map(|value| value.to_string()).collect(),
         };
-        let layout = Layout::new(attributes.iter().map(dimension).collect(), vec![]).unwrap();
+        let layout = Layout::new(attributes.iter().map(dimension).collect(), vec!["one".into()]).unwrap();
         let mut tally = Tally::new(layout);
         for (learner, kind) in people {
             let values: Vec<String> = attributes
@@ -162,7 +162,8 @@ impl Scenario {
                 .map(|attribute| kind.value(*attribute).to_string())
                 .collect();
             let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
-            tally.add(*learner, &values, &[]).unwrap();
+            // Counts of tables this small are nearly always rounded. The sum of a one from each learner is the exact count.
+            tally.add(*learner, &values, &[Amount::new(1.0)]).unwrap();
         }
         let table = if self.off == Off::Ledger {
             tally.table(k).ok()?
@@ -176,7 +177,7 @@ impl Scenario {
             .chain(table.cells());
         Some(
             lines
-                .map(|line| format!("{:?}={} ", line.values, line.learners))
+                .map(|line| format!("{:?}={} {:?} ", line.values, line.learners, line.sums))
                 .collect(),
         )
     }
