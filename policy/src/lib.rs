@@ -29,6 +29,7 @@ pub mod profile;
 mod program;
 mod reason;
 mod record;
+pub mod release;
 mod residual;
 mod timestamp;
 mod truth;

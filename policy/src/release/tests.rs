@@ -1,0 +1,493 @@
+//! The rules of releases, each with what would break it. The attacker who tries everything is among the suites of this crate.
+
+use super::{
+    Cohort, GroupSize, Learner, MAX_LEARNERS, Place, Refused, TooMany,
+    anonymity::{Anonymous, DIVERSITY, MAX_GENERALISATIONS, Plan, PlanError, Rows},
+    groups::{Amount, Dimension, Layout, LayoutError, MAX_CELLS, Table, Tally},
+    hierarchy::{ANY, Hierarchy, HierarchyError},
+    ledger::Ledger,
+};
+use proptest::{collection::vec, prelude::*};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn k(size: u32) -> GroupSize {
+    GroupSize::new(size).unwrap()
+}
+
+fn learner(number: usize) -> Learner {
+    Learner::new(
+        (number as u128)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+            .to_be_bytes(),
+    )
+}
+
+fn dimension(name: &str, values: usize) -> Dimension {
+    Dimension {
+        name: name.into(),
+        values: (0..values).map(|value| value.to_string()).collect(),
+    }
+}
+
+fn tally(values: &[usize], measures: &[&str]) -> Tally {
+    let dimensions = values
+        .iter()
+        .enumerate()
+        .map(|(at, values)| dimension(&format!("d{at}"), *values));
+    let measures = measures.iter().map(|name| (*name).to_owned()).collect();
+    Tally::new(Layout::new(dimensions.collect(), measures).unwrap())
+}
+
+/// A table of one dimension with so many learners of each value.
+fn counted(counts: &[usize]) -> Tally {
+    let mut tally = tally(&[counts.len()], &[]);
+    let values = counts
+        .iter()
+        .enumerate()
+        .flat_map(|(value, count)| std::iter::repeat_n(value, *count));
+    for (number, value) in values.enumerate() {
+        tally.add(learner(number), &[Some(&value.to_string())], &[]).unwrap();
+    }
+    tally
+}
+
+fn sizes(table: &Table) -> Vec<(usize, u64)> {
+    table
+        .cells()
+        .map(|line| (line.values[0].1.len(), line.learners))
+        .collect()
+}
+
+#[test]
+fn a_group_size_is_never_below_the_floor() {
+    assert!(GroupSize::new(4).is_err());
+    assert_eq!(GroupSize::new(5).unwrap().get(), 5);
+    assert_eq!(GroupSize::default().get(), 10);
+    assert!(serde_json::from_str::<GroupSize>("4").is_err());
+    assert_eq!(serde_json::from_str::<GroupSize>("7").unwrap(), k(7));
+}
+
+#[test]
+fn a_small_cell_is_withheld_together_with_the_next() {
+    let table = counted(&[40, 3, 20, 30, 25, 25, 25, 25, 25, 25]).table(k(10)).unwrap();
+    let expected = [
+        (1, 40),
+        (2, 23),
+        (1, 30),
+        (1, 25),
+        (1, 25),
+        (1, 25),
+        (1, 25),
+        (1, 25),
+        (1, 25),
+    ];
+    assert_eq!(sizes(&table), expected);
+    assert_eq!(table.total().learners, 243);
+    assert!(!table.is_rounded());
+}
+
+#[test]
+fn counts_are_rounded_once_more_than_a_fifth_of_the_cells_is_withheld() {
+    let table = counted(&[41, 3, 21, 33]).table(k(10)).unwrap();
+    assert!(table.is_rounded());
+    assert_eq!(sizes(&table), [(1, 40), (2, 25), (1, 35)]);
+    assert_eq!(table.total().learners, 100);
+    assert!(!counted(&[41, 13, 21, 33]).table(k(10)).unwrap().is_rounded());
+}
+
+#[test]
+fn too_few_learners_make_no_table() {
+    assert_eq!(counted(&[4, 5]).table(k(10)).unwrap_err(), Refused::TooSmall(k(10)));
+    assert_eq!(counted(&[0, 0]).table(k(5)).unwrap_err().code(), "AGG-01");
+    assert!(counted(&[4, 6]).table(k(10)).is_ok());
+}
+
+#[test]
+fn a_learner_who_makes_up_most_of_a_sum_refuses_the_table_or_widens_the_block() {
+    let add = |tally: &mut Tally, value: &str, amounts: &[f64], from: usize| {
+        for (number, amount) in (from..).zip(amounts) {
+            tally
+                .add(learner(number), &[Some(value)], &[Amount::new(*amount)])
+                .unwrap();
+        }
+    };
+    let mut alone = tally(&[2], &["hours"]);
+    add(&mut alone, "0", &[100.0, 1.0, 1.0, 1.0, 1.0, 1.0], 0);
+    assert_eq!(alone.table(k(5)).unwrap_err(), Refused::Dominance);
+    assert_eq!(alone.table(k(5)).unwrap_err().code(), "AGG-03");
+    // Enough of others in the next cell: the two are published together.
+    add(&mut alone, "1", &[30.0; 10], 100);
+    let table = alone.table(k(5)).unwrap();
+    assert_eq!(table.cells().count(), 1);
+    assert_eq!(table.total().sums, [("hours", 405_000)]);
+    // Two with more than four fifths, neither with more than half.
+    let mut two = tally(&[1], &["hours"]);
+    add(&mut two, "0", &[45.0, 45.0, 2.0, 2.0, 2.0], 0);
+    assert_eq!(two.table(k(5)).unwrap_err(), Refused::Dominance);
+}
+
+#[test]
+fn amounts_are_finite_and_never_negative() {
+    for hostile in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.001, 1e9 + 1.0, f64::MAX] {
+        assert_eq!(Amount::new(hostile), None, "{hostile}");
+    }
+    assert!(Amount::new(0.0).is_some() && Amount::new(1e9).is_some());
+}
+
+#[test]
+fn a_learner_in_every_cell_is_in_none() {
+    let mut tally = counted(&[10, 10]);
+    for value in ["0", "1"].iter().cycle().take(1_000_000) {
+        tally.add(learner(77), &[Some(value)], &[]).unwrap();
+    }
+    let table = tally.table(k(5)).unwrap();
+    assert_eq!(sizes(&table), [(1, 10), (1, 10)]);
+    assert!(!table.cohort().contains_key(&learner(77)));
+}
+
+#[test]
+fn undeclared_and_missing_values_say_nothing() {
+    let mut tally = counted(&[10]);
+    for value in [None, Some("1"), Some(""), Some("a rare diploma of one person")] {
+        tally.add(learner(50), &[value], &[]).unwrap();
+    }
+    tally.add(learner(51), &[], &[]).unwrap();
+    tally.add(learner(52), &[Some("0")], &[Amount::new(1.0)]).unwrap();
+    assert_eq!(tally.table(k(5)).unwrap().total().learners, 10);
+}
+
+#[test]
+fn a_million_learners_are_counted_and_one_more_is_refused() {
+    let mut tally = tally(&[1000, 100], &["hours"]);
+    for number in 0..MAX_LEARNERS {
+        let (first, second) = ((number % 1000).to_string(), (number / 1000 % 100).to_string());
+        tally
+            .add(learner(number), &[Some(&first), Some(&second)], &[Amount::new(1.0)])
+            .unwrap();
+    }
+    let one_more = tally.add(learner(MAX_LEARNERS), &[Some("0"), Some("0")], &[Amount::new(1.0)]);
+    assert_eq!(one_more, Err(TooMany));
+    let table = tally.table(k(10)).unwrap();
+    assert_eq!(table.cells().count(), MAX_CELLS);
+    assert_eq!(table.total().learners, MAX_LEARNERS as u64);
+}
+
+#[test]
+fn layouts_are_bounded_and_unambiguous() {
+    let layout = |dimensions: Vec<Dimension>| Layout::new(dimensions, vec![]).unwrap_err();
+    assert_eq!(layout(vec![]), LayoutError::Empty);
+    assert_eq!(layout(vec![dimension("a", 0)]), LayoutError::Empty);
+    assert_eq!(
+        layout(vec![dimension("a", 400), dimension("b", 400)]),
+        LayoutError::TooManyCells
+    );
+    assert_eq!(
+        layout(vec![dimension("a", 2), dimension("a", 2)]),
+        LayoutError::Twice("a".into())
+    );
+}
+
+fn cohort(blocks: &[(u32, std::ops::Range<usize>)]) -> Cohort {
+    let place = |block| Place { block, content: 0 };
+    let learners = blocks
+        .iter()
+        .flat_map(|(block, range)| range.clone().map(move |number| (number, *block)));
+    learners
+        .map(|(number, block)| (learner(number), place(block)))
+        .collect()
+}
+
+#[test]
+fn a_ledger_lets_nothing_through_that_differs_by_fewer_than_a_group() {
+    let size = k(5);
+    let first = Ledger::default()
+        .admit(size, &cohort(&[(0, 0..20), (1, 20..40)]))
+        .unwrap();
+    let refused = |cohort: Cohort| first.admit(size, &cohort) == Err(Refused::Differencing(size));
+    assert!(
+        first.admit(size, &cohort(&[(7, 0..20), (3, 20..40)])).is_ok(),
+        "the same again"
+    );
+    assert!(refused(cohort(&[(0, 1..20), (1, 20..40)])), "one withdrew");
+    assert!(refused(cohort(&[(0, 0..16), (1, 20..40)])), "four withdrew");
+    assert!(
+        first.admit(size, &cohort(&[(0, 0..15), (1, 20..40)])).is_ok(),
+        "five withdrew"
+    );
+    assert!(
+        refused(cohort(&[(0, 0..18), (1, 20..37)])),
+        "five withdrew, of two blocks"
+    );
+    assert!(refused(cohort(&[(0, 0..20), (1, 20..41)])), "one joined");
+    assert!(
+        first.admit(size, &cohort(&[(0, 0..20), (1, 20..45)])).is_ok(),
+        "five joined"
+    );
+    assert!(
+        refused(cohort(&[(0, 1..20), (1, 20..40), (2, 40..41)])),
+        "one left and one came"
+    );
+    assert!(refused(cohort(&[(0, 0..19), (1, 19..40)])), "one moved");
+    let mut changed = cohort(&[(0, 0..20), (1, 20..40)]);
+    changed.get_mut(&learner(3)).unwrap().content = 1;
+    assert!(refused(changed), "one learner's hours changed");
+    assert_eq!(Refused::Differencing(size).code(), "AGG-02");
+}
+
+#[test]
+fn the_largest_group_size_ever_asked_for_holds_on() {
+    let ledger = Ledger::default().admit(k(12), &cohort(&[(0, 0..40)])).unwrap();
+    assert_eq!(ledger.group_size(k(5)), k(12));
+    let without_eleven = ledger.admit(k(5), &cohort(&[(0, 11..40)]));
+    assert_eq!(without_eleven, Err(Refused::Differencing(k(12))));
+}
+
+#[test]
+fn a_group_that_goes_with_a_learner_who_withdrew_has_k_learners() {
+    let size = k(5);
+    let first = Ledger::default().admit(size, &cohort(&[(0, 0..20)])).unwrap();
+    let mut second = cohort(&[(0, 1..20)]);
+    let held = first.hold_back(size, &second);
+    assert_eq!(held.len(), 4);
+    held.iter().for_each(|learner| {
+        second.remove(learner);
+    });
+    assert!(first.admit(size, &second).is_ok());
+    // In a small block all go.
+    let small = Ledger::default().admit(size, &cohort(&[(0, 0..8)])).unwrap();
+    assert_eq!(small.hold_back(size, &cohort(&[(0, 1..8)])).len(), 7);
+    assert!(small.hold_back(size, &cohort(&[(0, 0..8)])).is_empty());
+}
+
+#[test]
+fn a_ledger_is_read_as_it_was_written_and_nothing_else_is() {
+    let ledger = Ledger::default()
+        .admit(k(5), &cohort(&[(0, 0..20), (1, 20..40)]))
+        .unwrap();
+    let bytes = ledger.to_bytes();
+    assert_eq!(Ledger::from_bytes(&bytes).unwrap(), ledger);
+    assert_eq!(
+        Ledger::from_bytes(&Ledger::default().to_bytes()).unwrap(),
+        Ledger::default()
+    );
+    for cut in (0..bytes.len()).filter(|cut| (cut - cut.min(&5)) % 28 != 0 || *cut < 5) {
+        assert!(Ledger::from_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
+    }
+    let mut twice = bytes.clone();
+    twice.extend_from_slice(&bytes[5..33]);
+    assert!(Ledger::from_bytes(&twice).is_err());
+    let mut weak = bytes;
+    weak[4] = 2;
+    assert!(Ledger::from_bytes(&weak).is_err());
+}
+
+fn postcodes_and_ages(withheld: u8) -> Plan {
+    let hierarchies = vec![Hierarchy::Prefixes(vec![2]), Hierarchy::Bands(vec![5, 10])];
+    Plan::new(hierarchies, 1, withheld).unwrap()
+}
+
+fn rows(plan: Plan, of: impl IntoIterator<Item = (usize, String, String, &'static str)>) -> Rows {
+    let mut rows = Rows::new(plan);
+    for (number, postcode, age, level) in of {
+        rows.add(learner(number), vec![postcode, age], vec![Some(level.into())])
+            .unwrap();
+    }
+    rows
+}
+
+#[test]
+fn the_least_generalisation_that_hides_everyone_is_taken() {
+    let level = |number: usize| if number.is_multiple_of(2) { "B1" } else { "B2" };
+    let people = (0..20).map(|number| {
+        (
+            number,
+            format!("5965{}", number % 7),
+            (15 + number % 2).to_string(),
+            level(number / 2),
+        )
+    });
+    let made = rows(postcodes_and_ages(0), people.clone()).anonymise(k(5)).unwrap();
+    assert_eq!(made.levels(), [1, 0], "postcodes to 59, ages as they are");
+    assert_eq!(made.rows().len(), 20);
+    // The ages that each school class has alone need their step too.
+    let alone = people.chain([(20, "59650".into(), "19".into(), "B1")]);
+    let made = rows(postcodes_and_ages(0), alone.clone()).anonymise(k(5)).unwrap();
+    assert_eq!(made.levels(), [1, 1]);
+    // Unless that one row may be withheld.
+    let made = rows(postcodes_and_ages(5), alone).anonymise(k(5)).unwrap();
+    assert_eq!((made.levels(), made.rows().len()), (&[1, 0][..], 20));
+}
+
+#[test]
+fn a_group_of_one_sensitive_value_is_not_released() {
+    let same = (0..20).map(|number| (number, "59650".into(), "15".into(), "B1"));
+    assert_eq!(
+        rows(postcodes_and_ages(0), same).anonymise(k(5)).unwrap_err(),
+        Refused::TooSmall(k(5))
+    );
+}
+
+#[test]
+fn free_text_never_leaves_through_a_quasi_identifier() {
+    let listed = Hierarchy::Listed(BTreeMap::from([("bac".into(), vec!["secondary".into()])]));
+    for hierarchy in [Hierarchy::Bands(vec![5]), Hierarchy::Prefixes(vec![2]), listed] {
+        for level in 0..hierarchy.levels() {
+            assert_eq!(hierarchy.at("Marie Curie, 12 rue des Lilas", level), ANY);
+        }
+    }
+}
+
+#[test]
+fn hierarchies_only_get_coarser() {
+    let listed = |paths: &[(&str, &[&str])]| {
+        let path =
+            |(value, path): &(&str, &[&str])| ((*value).into(), path.iter().map(|step| (*step).into()).collect());
+        Hierarchy::Listed(paths.iter().map(path).collect()).check()
+    };
+    assert_eq!(Hierarchy::Bands(vec![5, 12]).check(), Err(HierarchyError::Bands));
+    assert_eq!(Hierarchy::Bands(vec![0]).check(), Err(HierarchyError::Bands));
+    assert_eq!(Hierarchy::Prefixes(vec![2, 3]).check(), Err(HierarchyError::Prefixes));
+    assert_eq!(
+        listed(&[("a", &["x"]), ("b", &["x", "y"])]),
+        Err(HierarchyError::Listed)
+    );
+    assert_eq!(
+        listed(&[("a", &["x", "p"]), ("b", &["x", "q"])]),
+        Err(HierarchyError::Listed)
+    );
+    assert_eq!(listed(&[]), Err(HierarchyError::Steps));
+    assert_eq!(listed(&[("a", &["x", "p"]), ("b", &["y", "p"])]), Ok(()));
+    let many = vec![Hierarchy::Bands(vec![2, 4, 8, 16, 32, 64, 128]); 4];
+    assert!(9usize.pow(4) > MAX_GENERALISATIONS);
+    assert_eq!(Plan::new(many, 0, 0), Err(PlanError::TooManyGeneralisations));
+    assert_eq!(Plan::new(vec![], 0, 50), Err(PlanError::TooManyWithheld));
+}
+
+#[test]
+fn a_million_rows_are_taken_and_one_more_is_refused() {
+    let mut rows = Rows::new(Plan::new(vec![], 0, 0).unwrap());
+    (0..MAX_LEARNERS).for_each(|number| rows.add(learner(number), vec![], vec![]).unwrap());
+    assert_eq!(
+        rows.add(learner(0), vec![], vec![]),
+        Ok(()),
+        "of a learner who is in it"
+    );
+    assert_eq!(rows.add(learner(MAX_LEARNERS), vec![], vec![]), Err(TooMany));
+}
+
+#[test]
+fn rows_that_all_differ_come_to_an_end() {
+    let level = |number: usize| if number.is_multiple_of(2) { "B1" } else { "B2" };
+    let people = (0..50_000).map(|number| {
+        (
+            number,
+            format!("{number:05}"),
+            (number % 100).to_string(),
+            level(number / 100),
+        )
+    });
+    let made = rows(postcodes_and_ages(5), people).anonymise(k(10)).unwrap();
+    assert_eq!(made.rows().len(), 50_000);
+}
+
+/// Groups of a release with their sizes and the number of sensitive values, by its rows alone.
+fn groups(made: &Anonymous) -> BTreeMap<&[String], (usize, usize)> {
+    let mut groups: BTreeMap<&[String], (usize, BTreeSet<&Option<String>>)> = BTreeMap::new();
+    for row in made.rows() {
+        let group = groups.entry(&row.quasi).or_default();
+        group.0 += 1;
+        group.1.insert(&row.sensitive[0]);
+    }
+    groups
+        .into_iter()
+        .map(|(quasi, (size, values))| (quasi, (size, values.len())))
+        .collect()
+}
+
+/// Two dimensions of four values; each number a learner, `None` withdrawn.
+fn arrangement() -> impl Strategy<Value = Vec<Option<u32>>> {
+    vec(prop::option::weighted(0.9, 0..4u32), 40)
+}
+
+proptest! {
+    #[test]
+    fn every_published_number_counts_a_group(people in vec((0..5usize, 0..4usize, 0..50u32), 0..120)) {
+        let mut tally = tally(&[5, 4], &["hours"]);
+        for (number, (first, second, hours)) in people.iter().enumerate() {
+            let values = [first.to_string(), second.to_string()];
+            tally.add(learner(number), &[Some(&values[0]), Some(&values[1])], &[Amount::new(f64::from(*hours))]).unwrap();
+        }
+        let Ok(table) = tally.table(k(5)) else { return Ok(()) };
+        prop_assert_eq!(table.cohort().len(), people.len());
+        let mut blocks: BTreeMap<u32, u64> = BTreeMap::new();
+        table.cohort().values().for_each(|place| *blocks.entry(place.block).or_default() += 1);
+        prop_assert!(blocks.values().all(|size| *size >= 5));
+        let hours: u128 = people.iter().map(|(_, _, hours)| u128::from(*hours) * 1000).sum();
+        prop_assert_eq!(table.cells().map(|line| line.sums[0].1).sum::<u128>(), hours);
+        prop_assert_eq!(table.total().sums[0].1, hours);
+        let margins: u128 = table.margins().map(|line| line.sums[0].1).sum();
+        prop_assert_eq!(margins, 2 * hours);
+        // Every margin is a union of cells.
+        for margin in table.margins() {
+            let (name, values) = margin.values[0];
+            let inside = table.cells().filter(|cell| {
+                cell.values.iter().any(|(other, cells)| *other == name && cells.iter().all(|value| values.contains(value)))
+            });
+            prop_assert_eq!(inside.map(|cell| cell.sums[0].1).sum::<u128>(), margin.sums[0].1);
+        }
+    }
+
+    #[test]
+    fn admitted_releases_never_cut_out_fewer_learners_than_a_group(
+        first in arrangement(), changes in vec(vec((0..40usize, prop::option::of(0..4u32)), 0..14), 1..5)
+    ) {
+        let (size, mut ledger) = (k(5), Ledger::default());
+        let mut now = first;
+        let mut views = vec![Vec::new(); 40];
+        for change in std::iter::once(vec![]).chain(changes) {
+            change.into_iter().for_each(|(number, place)| now[number] = place);
+            let mut cohort: Cohort = now.iter().enumerate()
+                .filter_map(|(number, block)| Some((learner(number), Place { block: (*block)?, content: 0 })))
+                .collect();
+            for learner in ledger.hold_back(size, &cohort) {
+                cohort.remove(&learner);
+            }
+            // Whoever is held back makes every release admissible.
+            ledger = ledger.admit(size, &cohort).unwrap();
+            for (number, view) in views.iter_mut().enumerate() {
+                view.push(cohort.get(&learner(number)).map(|place| place.block));
+            }
+        }
+        let mut classes: BTreeMap<&Vec<Option<u32>>, u32> = BTreeMap::new();
+        views.iter().for_each(|view| *classes.entry(view).or_default() += 1);
+        for (view, class) in classes {
+            prop_assert!(class >= 5 || view.iter().all(Option::is_none), "{} learners were seen as {:?}", class, view);
+        }
+    }
+
+    #[test]
+    fn rows_are_released_in_groups_and_the_same_whatever_order_they_came_in(
+        people in vec((0..100u32, 0..40u32, prop::bool::ANY), 1..80), withheld in 0..=20u8
+    ) {
+        let all = people.iter().enumerate().map(|(number, (postcode, age, level))| {
+            (number, format!("{:05}", 59_000 + postcode * 37), age.to_string(), if *level { "B1" } else { "B2" })
+        });
+        let made = rows(postcodes_and_ages(withheld), all.clone()).anonymise(k(5));
+        let reversed = rows(postcodes_and_ages(withheld), all.rev()).anonymise(k(5));
+        let (Ok(made), Ok(reversed)) = (made, reversed) else { return Ok(()) };
+        prop_assert_eq!(made.rows(), reversed.rows());
+        prop_assert!(groups(&made).values().all(|(size, values)| *size >= 5 && *values >= DIVERSITY));
+        prop_assert!((people.len() - made.rows().len()) * 100 <= people.len() * usize::from(withheld));
+        prop_assert_eq!(made.cohort().len(), made.rows().len());
+    }
+
+    #[test]
+    fn values_that_became_one_stay_one(left in 0..300u32, right in 0..300u32) {
+        let (left, right) = (left.to_string(), right.to_string());
+        for hierarchy in [Hierarchy::Bands(vec![5, 10, 50]), Hierarchy::Prefixes(vec![2, 1])] {
+            prop_assert_eq!(hierarchy.check(), Ok(()));
+            let equal = |level: usize| hierarchy.at(&left, level) == hierarchy.at(&right, level);
+            prop_assert!((1..hierarchy.levels()).all(|level| !equal(level - 1) || equal(level)));
+        }
+    }
+}

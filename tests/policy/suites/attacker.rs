@@ -1,0 +1,369 @@
+//! The attacker who tries everything: sees each permitted release, and each refusal, to one recipient, knows the code that made them, and
+//! holds against them every world of a few learners that the same code would have answered in the same way. A group is *isolated* when it
+//! has, in all these worlds, the same number of learners, and that is at least one and fewer than k.
+//!
+//! A group is any union of cells and of histories (who consented when): what left with a withdrawal is a group like any other.
+
+use policy::release::{
+    GroupSize, Learner,
+    anonymity::{Plan, Rows},
+    groups::{Amount, Dimension, Layout, Tally},
+    hierarchy::Hierarchy,
+    ledger::Ledger,
+};
+use std::{collections::HashMap, fmt::Write};
+
+const K: u32 = GroupSize::FLOOR;
+const REFUSED: &str = "refused";
+
+/// What is switched off.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Off {
+    Nothing,
+    Suppression,
+    ComplementarySuppression,
+    Ledger,
+}
+
+/// A table to ask for: which of the two attributes, in which order.
+#[derive(Clone, Copy, Debug)]
+enum Query {
+    First,
+    Second,
+    Both,
+    BothReversed,
+    Rows,
+}
+
+const TABLES: [Query; 4] = [Query::First, Query::Second, Query::Both, Query::BothReversed];
+
+/// A family of worlds and what is asked in each, in order.
+struct Scenario {
+    /// How many values the two attributes have.
+    values: [usize; 2],
+    /// For each kind of learner, at which times consent is valid: bit t for time t.
+    histories: Vec<u8>,
+    /// How many learners there are at most.
+    learners: usize,
+    /// What is asked, and when.
+    asked: Vec<(Query, u8)>,
+    off: Off,
+}
+
+#[derive(Default, Debug, PartialEq)]
+struct Found {
+    releases: u64,
+    pairs: u64,
+    isolated: u64,
+}
+
+struct Kind {
+    first: usize,
+    second: usize,
+    history: u8,
+}
+
+impl Scenario {
+    fn kinds(&self) -> Vec<Kind> {
+        let [rows, columns] = self.values;
+        let cells = (0..rows).flat_map(|first| (0..columns).map(move |second| (first, second)));
+        cells
+            .flat_map(|(first, second)| {
+                self.histories.iter().map(move |history| Kind {
+                    first,
+                    second,
+                    history: *history,
+                })
+            })
+            .collect()
+    }
+
+    /// Goes through all worlds and counts what stays the same in all that look alike.
+    fn attack(&self) -> Found {
+        let kinds = self.kinds();
+        let groups = self.groups(&kinds);
+        let mut found = Found::default();
+        let mut seen: HashMap<String, Vec<(u32, u32)>> = HashMap::new();
+        let mut world = vec![0u32; kinds.len()];
+        loop {
+            let (view, permitted) = self.view(&kinds, &world);
+            found.releases += permitted;
+            found.pairs += permitted * permitted.saturating_sub(1) / 2;
+            let known = seen.entry(view).or_insert_with(|| vec![(u32::MAX, 0); groups.len()]);
+            for (group, (least, most)) in groups.iter().zip(known) {
+                let size = group.iter().map(|kind| world[*kind]).sum();
+                (*least, *most) = ((*least).min(size), (*most).max(size));
+            }
+            if !next(&mut world, self.learners as u32) {
+                break;
+            }
+        }
+        let is_isolated = |(least, most): &&(u32, u32)| least == most && (1..K).contains(least);
+        found.isolated = seen.values().flatten().filter(is_isolated).count() as u64;
+        found
+    }
+
+    /// Every union of kinds. Where rows are released their second attribute is what is told of groups, so no group is made by it.
+    fn groups(&self, kinds: &[Kind]) -> Vec<Vec<usize>> {
+        let told = self.asked.iter().any(|(query, _)| matches!(query, Query::Rows));
+        let mut atoms: Vec<Vec<usize>> = Vec::new();
+        let mut names: Vec<(usize, usize, u8)> = Vec::new();
+        for (number, kind) in kinds.iter().enumerate() {
+            let name = (kind.first, if told { 0 } else { kind.second }, kind.history);
+            match names.iter().position(|known| *known == name) {
+                Some(known) => atoms[known].push(number),
+                None => {
+                    names.push(name);
+                    atoms.push(vec![number]);
+                }
+            }
+        }
+        let union = |set: usize| {
+            let inside = atoms.iter().enumerate().filter(|(atom, _)| set >> atom & 1 == 1);
+            inside.flat_map(|(_, kinds)| kinds.iter().copied()).collect()
+        };
+        (1..1usize << atoms.len()).map(union).collect()
+    }
+
+    /// What the recipient sees in this world, and how much of it was permitted.
+    fn view(&self, kinds: &[Kind], world: &[u32]) -> (String, u64) {
+        let (mut view, mut permitted, mut ledger) = (String::new(), 0, Ledger::default());
+        for (query, time) in &self.asked {
+            let consenting = kinds.iter().zip(world).enumerate();
+            let consenting = consenting.filter(|(_, (kind, _))| kind.history >> time & 1 == 1);
+            let people: Vec<(Learner, &Kind)> = consenting
+                .flat_map(|(number, (kind, count))| (0..*count).map(move |copy| (learner(number, copy), kind)))
+                .collect();
+            let answer = self.answer(*query, &people, &mut ledger);
+            permitted += u64::from(answer.is_some());
+            write!(view, "{} | ", answer.as_deref().unwrap_or(REFUSED)).unwrap();
+        }
+        (view, permitted)
+    }
+
+    fn answer(&self, query: Query, people: &[(Learner, &Kind)], ledger: &mut Ledger) -> Option<String> {
+        let k = GroupSize::new(K).unwrap();
+        if matches!(query, Query::Rows) {
+            return self.rows(people, k, ledger);
+        }
+        let attributes = query.attributes();
+        if matches!(self.off, Off::Suppression | Off::ComplementarySuppression) {
+            return Some(self.naive(attributes, people));
+        }
+        let dimension = |attribute: &usize| Dimension {
+            name: format!("attribute {attribute}"),
+            values: (0..self.values[*attribute]).map(|value| value.to_string()).collect(),
+        };
+        let layout = Layout::new(attributes.iter().map(dimension).collect(), vec!["one".into()]).unwrap();
+        let mut tally = Tally::new(layout);
+        for (learner, kind) in people {
+            let values: Vec<String> = attributes
+                .iter()
+                .map(|attribute| kind.value(*attribute).to_string())
+                .collect();
+            let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
+            // Counts of tables this small are nearly always rounded. The sum of a one from each learner is the exact count.
+            tally.add(*learner, &values, &[Amount::new(1.0)]).unwrap();
+        }
+        let table = if self.off == Off::Ledger {
+            tally.table(k).ok()?
+        } else {
+            let (table, next) = tally.release(k, ledger).ok()?;
+            *ledger = next;
+            table
+        };
+        let lines = std::iter::once(table.total())
+            .chain(table.margins())
+            .chain(table.cells());
+        Some(
+            lines
+                .map(|line| format!("{:?}={} {:?} ", line.values, line.learners, line.sums))
+                .collect(),
+        )
+    }
+
+    fn rows(&self, people: &[(Learner, &Kind)], k: GroupSize, ledger: &mut Ledger) -> Option<String> {
+        let mut rows = Rows::new(Plan::new(vec![Hierarchy::Bands(vec![])], 1, 0).unwrap());
+        for (learner, kind) in people {
+            let (quasi, sensitive) = (kind.first.to_string(), kind.second.to_string());
+            rows.add(*learner, vec![quasi], vec![Some(sensitive)]).unwrap();
+        }
+        let rows = if self.off == Off::Ledger {
+            rows.anonymise(k).ok()?
+        } else {
+            let (rows, next) = rows.release(k, ledger).ok()?;
+            *ledger = next;
+            rows
+        };
+        Some(format!("{:?}", rows.rows()))
+    }
+
+    /// Counts and totals without protection, or with the small counts taken out and nothing else.
+    fn naive(&self, attributes: &[usize], people: &[(Learner, &Kind)]) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        let mut publish = |name: String, count: usize| {
+            if self.off == Off::Suppression || count >= K as usize {
+                lines.push(format!("{name}={count}"));
+            }
+        };
+        publish("all".into(), people.len());
+        for attribute in attributes {
+            for value in 0..self.values[*attribute] {
+                let inside = people.iter().filter(|(_, kind)| kind.value(*attribute) == value);
+                publish(format!("{attribute}:{value}"), inside.count());
+            }
+        }
+        if attributes.len() > 1 {
+            for first in 0..self.values[0] {
+                for second in 0..self.values[1] {
+                    let inside = people
+                        .iter()
+                        .filter(|(_, kind)| (kind.first, kind.second) == (first, second));
+                    publish(format!("{first},{second}"), inside.count());
+                }
+            }
+        }
+        lines.join(" ")
+    }
+}
+
+impl Kind {
+    fn value(&self, attribute: usize) -> usize {
+        [self.first, self.second][attribute]
+    }
+}
+
+impl Query {
+    fn attributes(self) -> &'static [usize] {
+        match self {
+            Self::First | Self::Rows => &[0],
+            Self::Second => &[1],
+            Self::Both => &[0, 1],
+            Self::BothReversed => &[1, 0],
+        }
+    }
+}
+
+/// A learner whose hash has nothing to do with what they are, as a keyed hash.
+fn learner(kind: usize, copy: u32) -> Learner {
+    let number = (kind as u128 * 1000 + u128::from(copy) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    Learner::new((number ^ number >> 67).to_be_bytes())
+}
+
+/// The next world of at most so many learners; `false` after the last.
+fn next(world: &mut [u32], learners: u32) -> bool {
+    let mut all: u32 = world.iter().sum();
+    for count in world {
+        if all < learners {
+            *count += 1;
+            return true;
+        }
+        all -= *count;
+        *count = 0;
+    }
+    false
+}
+
+const STAYS: u8 = 0b111;
+/// Everybody stays, or withdraws after the first release, or after the second.
+const WITHDRAWALS: [u8; 3] = [STAYS, 0b001, 0b011];
+
+fn one(values: [usize; 2], learners: usize, query: Query, off: Off) -> Scenario {
+    Scenario {
+        values,
+        histories: vec![STAYS],
+        learners,
+        asked: vec![(query, 0)],
+        off,
+    }
+}
+
+fn over_time(values: [usize; 2], histories: &[u8], learners: usize, queries: &[Query], off: Off) -> Scenario {
+    Scenario {
+        values,
+        histories: histories.to_vec(),
+        learners,
+        asked: queries.iter().copied().zip(0..).collect(),
+        off,
+    }
+}
+
+#[test]
+fn the_attacker_who_sees_every_permitted_release_isolates_nobody() {
+    let mut scenarios = vec![
+        one([4, 1], 20, Query::First, Off::Nothing),
+        one([2, 3], 14, Query::Both, Off::Nothing),
+        one([3, 2], 14, Query::Both, Off::Nothing),
+        one([3, 3], 12, Query::Both, Off::Nothing),
+        over_time([3, 1], &WITHDRAWALS[..2], 12, &[Query::First; 2], Off::Nothing),
+        // Joining, leaving, and coming back.
+        over_time([2, 1], &[0b01, 0b10, 0b11], 12, &[Query::First; 2], Off::Nothing),
+        over_time([2, 1], &WITHDRAWALS, 12, &[Query::First; 3], Off::Nothing),
+        over_time([1, 1], &[1, 2, 3, 4, 5, 6, 7], 12, &[Query::First; 3], Off::Nothing),
+    ];
+    for first in TABLES {
+        for second in TABLES {
+            scenarios.push(over_time([2, 2], &WITHDRAWALS[..2], 10, &[first, second], Off::Nothing));
+            let third = [first, second, Query::Both];
+            scenarios.push(over_time([2, 2], &[STAYS], 16, &third, Off::Nothing));
+        }
+    }
+    let mut all = Found::default();
+    for scenario in scenarios {
+        let found = scenario.attack();
+        assert_eq!(
+            found.isolated, 0,
+            "{:?} {:?} {:?}",
+            scenario.values, scenario.asked, scenario.histories
+        );
+        all.releases += found.releases;
+        all.pairs += found.pairs;
+    }
+    println!(
+        "attacker: {} releases, {} pairs, {} isolated",
+        all.releases, all.pairs, all.isolated
+    );
+    assert!(
+        all.releases > 10_000 && all.pairs > 1_000,
+        "too little was permitted to mean anything: {all:?}"
+    );
+}
+
+#[test]
+fn the_attacker_isolates_nobody_in_rows_released_over_time() {
+    let rows = [Query::Rows; 3];
+    for (scenario, pairs) in [
+        (over_time([2, 2], &WITHDRAWALS[..2], 12, &rows[..2], Off::Nothing), 1000),
+        (over_time([1, 2], &WITHDRAWALS, 15, &rows, Off::Nothing), 1000),
+    ] {
+        let found = scenario.attack();
+        println!(
+            "attacker on rows: {} releases, {} pairs, {} isolated",
+            found.releases, found.pairs, found.isolated
+        );
+        assert_eq!(found.isolated, 0);
+        assert!(found.pairs > pairs);
+    }
+}
+
+#[test]
+fn the_attacker_finds_victims_as_soon_as_one_protection_is_off() {
+    let victims = [
+        one([3, 1], 12, Query::First, Off::Suppression),
+        one([3, 1], 12, Query::First, Off::ComplementarySuppression),
+        one([2, 2], 16, Query::Both, Off::ComplementarySuppression),
+        over_time([1, 1], &WITHDRAWALS[..2], 12, &[Query::First; 2], Off::Ledger),
+        over_time([2, 2], &[STAYS], 16, &[Query::Both, Query::BothReversed], Off::Ledger),
+        over_time([1, 2], &WITHDRAWALS[..2], 12, &[Query::Rows; 2], Off::Ledger),
+    ];
+    for scenario in victims {
+        let found = scenario.attack();
+        println!("attacker without {:?}: {} isolated", scenario.off, found.isolated);
+        assert!(
+            found.isolated > 0,
+            "without {:?} {:?} nobody was found",
+            scenario.off,
+            scenario.asked
+        );
+    }
+}
