@@ -6,6 +6,7 @@ mod architecture;
 mod attacks;
 mod bargain;
 mod commands;
+mod consent_exchange;
 mod consents;
 mod dsp_schemas;
 mod events;

@@ -47,6 +47,14 @@ pub enum Kind {
     ConsentGiven,
     /// A consent was withdrawn.
     ConsentWithdrawn,
+    /// A message about a learner's consents was decided.
+    ConsentMessageOut,
+    /// A peer's message about a learner's consents was accepted.
+    ConsentMessageIn,
+    /// A link between two identifiers of a learner was begun, claimed, confirmed or removed.
+    IdentityLink,
+    /// Received records of a learner were erased.
+    RecordsErased,
     /// What linked a learner to the entries about their consents was deleted.
     LearnerForgotten,
     /// A stream of records was opened.

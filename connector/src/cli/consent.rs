@@ -43,6 +43,15 @@ enum ConsentCommand {
         /// The learner's local identifier at this holder
         learner: String,
     },
+    /// Show who was told that a learner's consents have ended, and what each erased
+    #[command(after_help = "EXAMPLES:\n  connector consent told learner-17\n")]
+    Told {
+        /// The learner's local identifier at this holder
+        learner: String,
+    },
+    /// List what holders told us that we may not keep, and what was erased
+    #[command(after_help = "EXAMPLES:\n  connector consent retractions --json\n")]
+    Retractions,
     /// List consents, those that ended too
     #[command(
         after_help = "EXAMPLES:\n  connector consent list\n  connector consent list --subject learner-17 --json\n"
@@ -138,6 +147,21 @@ impl Consent {
                 context.out.say("forgotten")?;
                 context.out.details(&forgotten)
             }
+            ConsentCommand::Told { learner } => {
+                let list = context
+                    .api()?
+                    .get(&format!("/v1/consents/told?subject={}", encode(&learner)))
+                    .await?;
+                context
+                    .out
+                    .table(&list, items(&list, "told"), &TOLD, "nobody was told anything")
+            }
+            ConsentCommand::Retractions => {
+                let list = context.api()?.get("/v1/consents/retractions").await?;
+                context
+                    .out
+                    .table(&list, items(&list, "retractions"), &RETRACTIONS, "no retractions")
+            }
             ConsentCommand::List { subject } => {
                 let query = subject
                     .map(|subject| format!("?subject={}", encode(&subject)))
@@ -164,6 +188,27 @@ const COLUMNS: [Column; 7] = [
     ("CATEGORIES", &["/consent/categories", "categories"]),
     ("EXPIRES", &["/consent/expires", "expires"]),
     ("WITHDRAWN", &["/withdrawn/at", "/withdrawal/at", "withdrawn"]),
+];
+
+/// Who was told, and what came back.
+const TOLD: [Column; 7] = [
+    ("RECIPIENT", &["/notice/recipient"]),
+    ("REASON", &["/notice/reason"]),
+    ("AT", &["/notice/at"]),
+    ("MESSAGE", &["/delivery/is"]),
+    ("ANSWERED", &["/delivery/at"]),
+    ("ERASED", &["/erased/records"]),
+    ("ERASE BY", &["/notice/eraseBy"]),
+];
+
+/// What holders told us.
+const RETRACTIONS: [Column; 6] = [
+    ("HOLDER", &["holder"]),
+    ("REASON", &["reason"]),
+    ("AT", &["at"]),
+    ("ERASE BY", &["eraseBy"]),
+    ("ERASED", &["erased"]),
+    ("REOPENED", &["reopened"]),
 ];
 
 impl Grant {

@@ -15,6 +15,7 @@ mod gaia_x;
 mod init;
 mod input;
 mod key;
+mod link;
 mod negotiation;
 mod output;
 mod peer;
@@ -87,6 +88,7 @@ enum Command {
     Agreement(agreement::Agreement),
     Transfer(transfer::Transfer),
     Consent(consent::Consent),
+    Link(link::Link),
     Audit(audit::Audit),
     Peer(peer::Peer),
     Key(key::Key),
@@ -205,6 +207,7 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Agreement(command) => here(command.run(context)).map(done),
         Command::Transfer(command) => here(command.run(context)).map(done),
         Command::Consent(command) => here(command.run(context)).map(done),
+        Command::Link(command) => here(command.run(context)).map(done),
         Command::Audit(command) => here(command.run(context)).map(done),
         Command::Peer(command) => here(command.run(context)).map(done),
         Command::Key(command) => here(command.run(context)).map(done),

@@ -1,15 +1,19 @@
 //! The learners' consents: signed records on disk, a live index in memory that answers for each record of a stream, and the epoch rule
 //! that makes a withdrawal final. No data path may go around it.
 
+mod deliveries;
+pub mod exchange;
 mod index;
+pub mod links;
 mod pseudonym;
 mod record;
 mod salts;
 
+pub use deliveries::{Deliveries, Delivery, Known};
 pub use index::{
     Basis, BasisRule, Closed, Ended, Gate, Grant, Index, Objection, Question, Reader, Reason, Stale, StreamEnd,
 };
-pub use pseudonym::{Pairwise, Pseudonyms};
+pub use pseudonym::{Pairwise, Pseudonym, Pseudonyms, Tag};
 pub use record::{Consent, ConsentId, EnteredBy, GrantError, NewConsent, Stored};
 
 use crate::{
@@ -20,6 +24,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table, Version},
     trust::Trust,
 };
+use exchange::{EndReason, Ending, Notices, Scope};
 use policy::Timestamp;
 use salts::Salts;
 use serde::Serialize;
@@ -99,6 +104,8 @@ pub struct Consents {
     /// What names learners in the audit log.
     salts: Salts,
     pseudonyms: Pseudonyms,
+    /// Who is told when a consent ends.
+    notices: Arc<Notices>,
 }
 
 impl Consents {
@@ -108,6 +115,7 @@ impl Consents {
         trust: Arc<Trust>,
         audit_key: HmacKey,
         pseudonyms: Pseudonyms,
+        notices: Arc<Notices>,
     ) -> Result<Self, StoreError> {
         let service = Self {
             log,
@@ -115,6 +123,7 @@ impl Consents {
             index: Arc::new(Index::default()),
             salts: Salts::new(audit_key),
             pseudonyms,
+            notices,
         };
         let index = &service.index;
         process::each(&**service.log.store(), CONSENTS, |stored: Stored| {
@@ -233,6 +242,7 @@ impl Consents {
             return Err(ConsentError::NothingToWithdraw);
         }
         let ids: Vec<ConsentId> = affected.iter().map(|(stored, _)| stored.consent.id.clone()).collect();
+        let ended: Vec<Scope> = affected.iter().map(|(stored, _)| scope(&stored.consent)).collect();
         let (epoch, streams) = self.index.close(subject, |id| ids.contains(id));
         let mut batch = Batch::new();
         let mut entries = Vec::new();
@@ -246,10 +256,24 @@ impl Consents {
             let key = stored.consent.id.as_str().to_owned();
             batch.replace(CONSENTS, key, version, encode(&stored)?);
         }
+        let ending = Ending {
+            subject,
+            reason: EndReason::Withdrawn,
+            ended: &ended,
+            remaining: &self.scopes_in_force(subject).await?,
+            at: now,
+            epoch,
+            streams: &streams,
+        };
+        let queued = self
+            .notices
+            .tell(&self.pseudonyms, &ending, &mut batch, &mut entries, now)
+            .await?;
         let mut entries = entries.into_iter();
         if let Some(first) = entries.next() {
             self.log.commit(batch, first, entries.collect(), now).await?;
         }
+        queued.iter().for_each(|lane| self.notices.post().wake(lane));
         self.reset_stalled();
         Ok(Acknowledgement {
             subject: subject.to_owned(),
@@ -258,6 +282,17 @@ impl Consents {
             epoch,
             streams,
         })
+    }
+
+    /// What the learner's consents that are in force permit.
+    async fn scopes_in_force(&self, subject: &str) -> Result<Vec<Scope>, StoreError> {
+        let mut scopes = Vec::new();
+        for id in self.index.in_force(subject) {
+            if let Some(item) = self.log.store().get(CONSENTS, id.as_str().as_bytes()).await? {
+                scopes.push(scope(&decode::<Stored>(&item.value)?.consent));
+            }
+        }
+        Ok(scopes)
     }
 
     /// A peer that stops reading would otherwise keep what was handed over before the withdrawal waiting in our buffers.
@@ -286,6 +321,7 @@ impl Consents {
             }
             let mut batch = Batch::new();
             self.salts.delete(subject, salt, &mut batch);
+            self.notices.forget(&self.pseudonyms, subject, &mut batch).await?;
             for (id, version) in &ended {
                 batch.require(CONSENTS, id.as_str(), Guard::At(*version));
                 batch.delete(CONSENTS, id.as_str());
@@ -332,6 +368,17 @@ impl Consents {
         })
         .await?;
         Ok(all)
+    }
+}
+
+/// What a consent permits, as far as its end is told to others.
+fn scope(consent: &Consent) -> Scope {
+    Scope {
+        id: consent.id.clone(),
+        recipients: consent.recipients.clone(),
+        purposes: consent.purposes.clone(),
+        datasets: consent.datasets.clone(),
+        agreement: None,
     }
 }
 

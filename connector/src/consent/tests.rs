@@ -33,7 +33,9 @@ async fn consents() -> Consents {
             History::new(log.clone()),
         )),
     ));
-    Consents::load(log, trust, secret.clone(), Pseudonyms::new(secret))
+    let notices = Notices::load(log.clone(), trust.clone(), secret.clone(), Arc::default());
+    let notices = Arc::new(notices.await.unwrap());
+    Consents::load(log, trust, secret.clone(), Pseudonyms::new(secret), notices)
         .await
         .unwrap()
 }

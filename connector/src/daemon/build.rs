@@ -6,7 +6,11 @@ use crate::{
     catalog::Catalog,
     clock,
     config::{self, Config},
-    consent::{Consents, Pseudonyms},
+    consent::{
+        Consents, Pseudonyms,
+        exchange::{Exchange, Notices, Retractions},
+        links::Links,
+    },
     contract::{self, Contracts},
     dsp,
     http::{self, App},
@@ -108,6 +112,7 @@ struct Rooms {
     catalog: Arc<Catalog>,
     contracts: Arc<Contracts>,
     consents: Arc<Consents>,
+    exchange: Arc<Exchange>,
     /// Our public base address for DSP.
     base: Url,
 }
@@ -128,10 +133,23 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
         decisions: config.decisions,
         most_open: config.limits.processes_per_peer,
     });
+    let contracts = contracts.await?;
     let (audit, pseudonyms) = (derive(secret, "audit"), Pseudonyms::new(derive(secret, "pseudonym")));
-    let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms);
+    let places = derive(secret, "deliveries");
+    let notices = Notices::load(log.clone(), trust.clone(), places, ground.queue.clone());
+    let notices = Arc::new(notices.await?);
+    let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
+    let exchange = Exchange::new(
+        log.clone(),
+        contracts.agreements().clone(),
+        notices.clone(),
+        Arc::new(retractions.await?),
+        Arc::new(Links::new(log.clone(), notices.post().clone())),
+    );
+    let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms, notices);
     Ok(Rooms {
-        contracts: Arc::new(contracts.await?),
+        contracts: Arc::new(contracts),
+        exchange: Arc::new(exchange),
         consents: Arc::new(consents.await?),
         trust,
         events,
@@ -154,6 +172,8 @@ async fn transfers(config: &Config, ground: &Ground, rooms: &Rooms) -> Result<Tr
         catalog: rooms.catalog.clone(),
         agreements: rooms.contracts.agreements().clone(),
         consents: rooms.consents.clone(),
+        deliveries: rooms.exchange.notices().deliveries().clone(),
+        retractions: rooms.exchange.retractions().clone(),
         trust: rooms.trust.clone(),
         keys,
         base: rooms.base.clone(),
@@ -185,6 +205,7 @@ pub(super) async fn services(
         contracts: rooms.contracts,
         transfers: Arc::new(transfers),
         consents: rooms.consents,
+        exchange: rooms.exchange,
         log: ground.log.clone(),
         received: config.received.clone(),
         authority: members::published(config)?,

@@ -4,7 +4,7 @@
 use crate::{
     audit::{AuditError, witness::Refusal},
     catalog::CatalogError,
-    consent::ConsentError,
+    consent::{ConsentError, exchange::ExchangeError, links::LinkError},
     contract::ContractError,
     dsp::{
         MessageError,
@@ -285,6 +285,41 @@ impl From<ConsentError> for Problem {
             ConsentError::InForce => Self::new(StatusCode::CONFLICT, "in-force", error.to_string()),
             ConsentError::Store(error) => error.into(),
             ConsentError::Signing(error) => Self::unsigned(&error),
+        }
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        let text = error.to_string();
+        match error {
+            LinkError::Invalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-link", text),
+            LinkError::NotFound => Self::not_found("link"),
+            LinkError::Step(_) => Self::new(StatusCode::CONFLICT, "not-at-this-step", text),
+            LinkError::Busy => Self::unavailable("busy", text),
+            LinkError::Store(error) => error.into(),
+            LinkError::Random(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ExchangeError> for Problem {
+    fn from(error: ExchangeError) -> Self {
+        let text = error.to_string();
+        let refused = |status, code| Self::new(status, code, text.clone());
+        match error {
+            ExchangeError::Invalid(_) => refused(StatusCode::BAD_REQUEST, "invalid-message"),
+            ExchangeError::Unsigned => refused(StatusCode::UNAUTHORIZED, "signature-missing"),
+            ExchangeError::WrongParty(_) => refused(StatusCode::FORBIDDEN, "wrong-party"),
+            ExchangeError::NoAgreement => refused(StatusCode::FORBIDDEN, "no-agreement"),
+            ExchangeError::UnknownNotice => refused(StatusCode::NOT_FOUND, "unknown-notice"),
+            ExchangeError::Link => refused(StatusCode::NOT_FOUND, "link"),
+            ExchangeError::TooOften => refused(StatusCode::TOO_MANY_REQUESTS, "too-often"),
+            ExchangeError::Stale(_) => refused(StatusCode::GONE, "stale"),
+            ExchangeError::Replayed => refused(StatusCode::CONFLICT, "replayed"),
+            ExchangeError::Reused => refused(StatusCode::CONFLICT, "id-reused"),
+            ExchangeError::Busy => Self::unavailable("busy", text),
+            ExchangeError::Store(error) => error.into(),
         }
     }
 }

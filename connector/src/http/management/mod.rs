@@ -5,6 +5,7 @@
 mod document;
 mod events;
 mod evidence;
+mod exchange;
 mod idempotency;
 mod learners;
 mod log;
@@ -63,6 +64,12 @@ fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(learners::consent_withdraw))
         .routes(routes!(learners::consent_forget))
         .routes(routes!(learners::pseudonyms))
+        .routes(routes!(exchange::told))
+        .routes(routes!(exchange::retractions))
+        .routes(routes!(exchange::links, exchange::link_create))
+        .routes(routes!(exchange::link_redeem))
+        .routes(routes!(exchange::link_confirm))
+        .routes(routes!(exchange::link_remove))
         .routes(routes!(log::audit_entries))
         .routes(routes!(log::audit_proof))
         .routes(routes!(log::audit_checkpoint))
