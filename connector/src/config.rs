@@ -6,6 +6,7 @@ mod file;
 mod gaia_x;
 mod keys;
 mod membership;
+mod privacy;
 mod sample;
 
 pub use check::{Problem, Severity};
@@ -15,7 +16,9 @@ pub use keys::{Key, KeyFile};
 pub use membership::Membership;
 pub use sample::{SAMPLE, Setting, fill};
 
-use crate::{audit::LogKey, catalog::Decisions, dsp::ParticipantId, net, net::local::Endpoint, trust};
+use crate::{
+    audit::LogKey, catalog::Decisions, consent::Privacy, dsp::ParticipantId, net, net::local::Endpoint, trust,
+};
 use serde::Deserialize;
 use std::{
     fs, io,
@@ -70,6 +73,8 @@ pub struct Config {
     pub membership: Option<Membership>,
     /// Folder of a governance authority whose public files this daemon publishes.
     pub authority: Option<PathBuf>,
+    /// What learners are told about this participant, and how long things take.
+    pub privacy: Privacy,
     /// What GAIA-X asks of a participant.
     pub gaia_x: GaiaX,
     /// The participants that this connector talks to.

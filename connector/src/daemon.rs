@@ -1,6 +1,7 @@
 //! The composition root: has all rooms built, supervises what runs, reloads, stops gracefully. Decides nothing.
 
 mod build;
+mod expiry;
 mod members;
 mod reload;
 
@@ -262,6 +263,7 @@ fn spawn(config: &Config, ground: &Ground, app: &App, tasks: &TaskTracker, stop:
         };
         tasks.spawn(keeper.run(stop.clone()));
     }
+    tasks.spawn(expiry::run(app.consents.clone(), stop.clone()));
     tasks.spawn(seal(ground.log.clone(), stop.clone()));
     tasks.spawn(sweep(ground.store.clone(), stop.clone()));
 }

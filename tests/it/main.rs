@@ -7,6 +7,7 @@ mod attacks;
 mod bargain;
 mod commands;
 mod consent_exchange;
+mod consent_law;
 mod consents;
 mod dsp_schemas;
 mod events;

@@ -43,8 +43,20 @@ pub enum Kind {
     AgreementVoid,
     /// A dataset was published or removed.
     Dataset,
-    /// A consent was recorded.
+    /// A consent was asked for.
+    ConsentRequested,
+    /// A decision about a consent was put off.
+    ConsentDeferred,
+    /// One of two who sign a consent together has.
+    ConsentSigned,
+    /// A consent was given.
     ConsentGiven,
+    /// A consent was given again for a longer time.
+    ConsentReaffirmed,
+    /// The notice of a consent was replaced without changing its meaning.
+    ConsentNoted,
+    /// A consent was refused.
+    ConsentRefused,
     /// A consent was withdrawn.
     ConsentWithdrawn,
     /// A message about a learner's consents was decided.
@@ -55,6 +67,22 @@ pub enum Kind {
     IdentityLink,
     /// Received records of a learner were erased.
     RecordsErased,
+    /// The time of a consent was over.
+    ConsentExpired,
+    /// A consent was ended by the holder or an authority.
+    ConsentRevoked,
+    /// A consent turned out not to be valid.
+    ConsentInvalidated,
+    /// A newer consent took the place of one.
+    ConsentSuperseded,
+    /// A notice for learners was registered.
+    Notice,
+    /// Whose word counts for a learner was recorded.
+    Standing,
+    /// Another lawful basis than consent was declared, or ended.
+    Basis,
+    /// A learner objected.
+    Objection,
     /// What linked a learner to the entries about their consents was deleted.
     LearnerForgotten,
     /// A stream of records was opened.

@@ -5,6 +5,7 @@ mod agreement;
 mod api;
 mod audit;
 mod authority;
+mod basis;
 mod consent;
 mod dataset;
 mod demo;
@@ -17,6 +18,7 @@ mod input;
 mod key;
 mod link;
 mod negotiation;
+mod notice;
 mod output;
 mod peer;
 mod serve;
@@ -89,6 +91,8 @@ enum Command {
     Transfer(transfer::Transfer),
     Consent(consent::Consent),
     Link(link::Link),
+    Notice(notice::Notice),
+    Basis(basis::Basis),
     Audit(audit::Audit),
     Peer(peer::Peer),
     Key(key::Key),
@@ -208,6 +212,8 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Transfer(command) => here(command.run(context)).map(done),
         Command::Consent(command) => here(command.run(context)).map(done),
         Command::Link(command) => here(command.run(context)).map(done),
+        Command::Notice(command) => here(command.run(context)).map(done),
+        Command::Basis(command) => here(command.run(context)).map(done),
         Command::Audit(command) => here(command.run(context)).map(done),
         Command::Peer(command) => here(command.run(context)).map(done),
         Command::Key(command) => here(command.run(context)).map(done),
@@ -219,9 +225,14 @@ fn done((): ()) -> ExitCode {
     Exit::Ok.into()
 }
 
-/// Runs a daemon's work.
+/// For 4,000 streams, and what else blocks.
+const BLOCKING_THREADS: usize = 8192;
+
+/// Runs a daemon's work. Each outgoing stream keeps two blocking threads for as long as it lives; with tokio's 512 the 257th would stand
+/// still, whatever `limits.streams` says. They are made as they are needed, so a high limit costs nothing.
 fn on_all_cores<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
     tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?
         .block_on(work)

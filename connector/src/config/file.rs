@@ -1,6 +1,8 @@
 //! The file as it is written: its sections, its spelling of durations, and how it becomes a [`Config`].
 
-use super::{Audit, Config, Fault, GaiaX, Limits, Log, Management, PeerIdentity, Retry, Tls, keys, membership};
+use super::{
+    Audit, Config, Fault, GaiaX, Limits, Log, Management, PeerIdentity, Retry, Tls, keys, membership, privacy,
+};
 use crate::{
     audit::LogKey,
     catalog::Decisions,
@@ -60,6 +62,8 @@ struct File {
     audit: Audit,
     membership: Option<membership::Written>,
     authority: Option<membership::Published>,
+    #[serde(default)]
+    privacy: privacy::Written,
     #[serde(default)]
     gaia_x: GaiaX,
     #[serde(default, rename = "peer")]
@@ -233,6 +237,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
     };
     Ok(Config {
         keys,
+        privacy: file.privacy.known(&file.did, &public_url),
         public_url,
         did: file.did,
         listen: file.listen,

@@ -58,6 +58,7 @@ fn the_sample_has_every_setting() {
         "[resolver]",
         "[retry]",
         "[audit]",
+        "[privacy]",
         "[membership]",
         "[authority]",
         "[[peer]]",

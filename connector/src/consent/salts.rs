@@ -26,7 +26,8 @@ impl Salts {
         Self(key)
     }
 
-    fn place(&self, subject: &str) -> Vec<u8> {
+    /// Where what belongs to a learner stands in a table, without naming them.
+    pub(super) fn place(&self, subject: &str) -> Vec<u8> {
         self.0.tag(subject.as_bytes()).as_bytes().to_vec()
     }
 

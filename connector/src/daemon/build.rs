@@ -8,7 +8,7 @@ use crate::{
     config::{self, Config},
     consent::{
         Consents, Pseudonyms,
-        exchange::{Exchange, Notices, Retractions},
+        exchange::{self, Exchange, Notices, Retractions},
         links::Links,
     },
     contract::{self, Contracts},
@@ -139,18 +139,21 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
     let notices = Notices::load(log.clone(), trust.clone(), places, ground.queue.clone());
     let notices = Arc::new(notices.await?);
     let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
-    let exchange = Exchange::new(
-        log.clone(),
-        contracts.agreements().clone(),
-        notices.clone(),
-        Arc::new(retractions.await?),
-        Arc::new(Links::new(log.clone(), notices.post().clone())),
-    );
-    let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms, notices);
+    let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms, config.privacy.clone());
+    let consents = Arc::new(consents.await?);
+    let exchange = Exchange::new(exchange::Parts {
+        log: log.clone(),
+        trust: trust.clone(),
+        agreements: contracts.agreements().clone(),
+        consents: consents.clone(),
+        links: Arc::new(Links::new(log.clone(), notices.post().clone())),
+        notices,
+        retractions: Arc::new(retractions.await?),
+    });
     Ok(Rooms {
         contracts: Arc::new(contracts),
         exchange: Arc::new(exchange),
-        consents: Arc::new(consents.await?),
+        consents,
         trust,
         events,
         catalog,

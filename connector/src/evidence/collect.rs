@@ -13,7 +13,7 @@ use crate::{
     consent::Consents,
     contract::{self, ContractError, Contracts, StoredAgreement},
     dsp::{AgreementId, ParticipantId, Pid, Role},
-    jose::{JoseError, canonical, sha256},
+    jose::{JoseError, canonical},
     process::{
         Kind, ProcessError, Reply,
         archive::{self, Exhibit, Form},
@@ -238,11 +238,12 @@ impl Sources<'_> {
             consent.recipients.contains(&stored.consumer)
                 && (consent.datasets.is_empty() || consent.datasets.contains(&stored.dataset))
         });
-        let hash = |token: &String| sha256(token.as_bytes());
-        let hashes = all.iter().map(|kept| ConsentHashes {
-            given: hash(&kept.token),
-            withdrawn: kept.withdrawn.as_ref().map(hash),
-            entries: Vec::new(),
+        let hashes = all.iter().filter_map(|kept| {
+            Some(ConsentHashes {
+                given: kept.given_receipt?,
+                withdrawn: kept.withdrawal_receipt,
+                entries: Vec::new(),
+            })
         });
         Ok(hashes.collect())
     }

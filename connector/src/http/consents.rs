@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     consent::{
-        exchange::{Content, Erasure, Withdrawal},
+        exchange::{Content, Erasure, Receipt, Request as ConsentRequest, Withdrawal},
         links::{LinkConfirmation, LinkRequest},
     },
     http::problem::Problem,
@@ -28,6 +28,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route(Withdrawal::PATH, post(withdrawal))
         .route(Erasure::PATH, post(erasure))
+        .route(ConsentRequest::PATH, post(request))
+        .route(Receipt::PATH, post(receipt))
         .route(LinkRequest::PATH, post(link_request))
         .route(LinkConfirmation::PATH, post(link_confirmation))
 }
@@ -70,6 +72,20 @@ async fn link_request(State(app): State<Arc<App>>, request: Request) -> Response
 async fn link_confirmation(State(app): State<Arc<App>>, request: Request) -> Response {
     taken(&app, request, |app, verified| async move {
         app.exchange.link_confirmation(verified, (app.clock)()).await
+    })
+    .await
+}
+
+async fn request(State(app): State<Arc<App>>, request: Request) -> Response {
+    taken(&app, request, |app, verified| async move {
+        app.exchange.request(verified, (app.clock)()).await
+    })
+    .await
+}
+
+async fn receipt(State(app): State<Arc<App>>, request: Request) -> Response {
+    taken(&app, request, |app, verified| async move {
+        app.exchange.receipt(verified, (app.clock)()).await
     })
     .await
 }

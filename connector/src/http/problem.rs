@@ -4,7 +4,7 @@
 use crate::{
     audit::{AuditError, witness::Refusal},
     catalog::CatalogError,
-    consent::{ConsentError, exchange::ExchangeError, links::LinkError},
+    consent::{ConsentError, exchange::ExchangeError, links::LinkError, state::Illegal},
     contract::ContractError,
     dsp::{
         MessageError,
@@ -275,17 +275,52 @@ impl From<TransferError> for Problem {
 impl From<ConsentError> for Problem {
     fn from(error: ConsentError) -> Self {
         match error {
-            ConsentError::Grant(_) | ConsentError::Import { .. } => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-consent", error.to_string())
+            ConsentError::Store(error) => return error.into(),
+            ConsentError::Signing(error) => return Self::unsigned(&error),
+            ConsentError::Import { entry, cause } => {
+                let known = Self::from(*cause);
+                return Self {
+                    message: format!("entry {entry}: {}", known.message),
+                    ..known
+                };
             }
-            ConsentError::NothingToWithdraw => {
-                Self::new(StatusCode::NOT_FOUND, "nothing-to-withdraw", error.to_string())
-            }
-            ConsentError::UnknownLearner => Self::new(StatusCode::NOT_FOUND, "unknown-learner", error.to_string()),
-            ConsentError::InForce => Self::new(StatusCode::CONFLICT, "in-force", error.to_string()),
-            ConsentError::Store(error) => error.into(),
-            ConsentError::Signing(error) => Self::unsigned(&error),
+            _ => {}
         }
+        let (status, code) = consent_code(&error);
+        Self::new(status, code, error.to_string())
+    }
+}
+
+/// A status and a stable code for each way in which a consent is not recorded or changed.
+fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
+    match error {
+        ConsentError::Grant(_) | ConsentError::TooLarge | ConsentError::Import { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-consent")
+        }
+        ConsentError::InvalidNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-notice"),
+        ConsentError::Basis(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-basis"),
+        ConsentError::NoObjection => (StatusCode::CONFLICT, "no-objection"),
+        ConsentError::AlreadyObjected => (StatusCode::CONFLICT, "already-objected"),
+        ConsentError::Standing(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-standing"),
+        ConsentError::Future(_) => (StatusCode::UNPROCESSABLE_ENTITY, "in-the-future"),
+        ConsentError::Illegal(Illegal::Backwards { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "backwards"),
+        ConsentError::UnknownNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-notice"),
+        ConsentError::NothingToWithdraw => (StatusCode::NOT_FOUND, "nothing-to-withdraw"),
+        ConsentError::UnknownLearner => (StatusCode::NOT_FOUND, "unknown-learner"),
+        ConsentError::Unknown => (StatusCode::NOT_FOUND, "not-found"),
+        ConsentError::InForce | ConsentError::ObjectionInForce => (StatusCode::CONFLICT, "in-force"),
+        ConsentError::Illegal(Illegal::NotTheirs(..)) | ConsentError::NoPower(_) => (StatusCode::FORBIDDEN, "no-power"),
+        ConsentError::Illegal(Illegal::Ended(_)) => (StatusCode::CONFLICT, "ended"),
+        ConsentError::Illegal(_) => (StatusCode::CONFLICT, "illegal-step"),
+        ConsentError::Lapsed(_) => (StatusCode::CONFLICT, "lapsed"),
+        ConsentError::NoticeReplaced => (StatusCode::CONFLICT, "notice-replaced"),
+        ConsentError::NoticeExists => (StatusCode::CONFLICT, "exists"),
+        ConsentError::AlreadyAsked(_) => (StatusCode::CONFLICT, "already-asked"),
+        ConsentError::AlreadyGiven(_) => (StatusCode::CONFLICT, "already-given"),
+        ConsentError::TooManySteps => (StatusCode::CONFLICT, "too-many-steps"),
+        ConsentError::TooSoon(_) => (StatusCode::TOO_MANY_REQUESTS, "too-soon"),
+        ConsentError::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-requests"),
+        ConsentError::Store(_) | ConsentError::Signing(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }
 
@@ -313,6 +348,10 @@ impl From<ExchangeError> for Problem {
             ExchangeError::WrongParty(_) => refused(StatusCode::FORBIDDEN, "wrong-party"),
             ExchangeError::NoAgreement => refused(StatusCode::FORBIDDEN, "no-agreement"),
             ExchangeError::UnknownNotice => refused(StatusCode::NOT_FOUND, "unknown-notice"),
+            ExchangeError::Notice => refused(StatusCode::BAD_REQUEST, "notice-hash"),
+            ExchangeError::UnknownLearner => refused(StatusCode::NOT_FOUND, "unknown-learner"),
+            ExchangeError::NotCovered(_) => refused(StatusCode::FORBIDDEN, "not-covered"),
+            ExchangeError::Consent(error) => error.into(),
             ExchangeError::Link => refused(StatusCode::NOT_FOUND, "link"),
             ExchangeError::TooOften => refused(StatusCode::TOO_MANY_REQUESTS, "too-often"),
             ExchangeError::Stale(_) => refused(StatusCode::GONE, "stale"),

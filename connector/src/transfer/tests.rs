@@ -160,15 +160,14 @@ async fn services(store: Arc<Waiting>, folder: &Path) -> Arc<Transfers> {
         most_open: 10,
     });
     let notices = Notices::load(log.clone(), trust.clone(), secret.clone(), queue.clone());
-    let notices = Arc::new(notices.await.unwrap());
+    let notices = notices.await.unwrap();
     let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
-    let deliveries = notices.deliveries().clone();
     let consents = Consents::load(
         log.clone(),
         trust.clone(),
         secret.clone(),
         Pseudonyms::new(secret.clone()),
-        notices,
+        crate::consent::Privacy::of(trust.me(), "https://lycee.example"),
     );
     let parts = Parts {
         log,
@@ -177,7 +176,7 @@ async fn services(store: Arc<Waiting>, folder: &Path) -> Arc<Transfers> {
         catalog,
         agreements: contracts.await.unwrap().agreements().clone(),
         consents: Arc::new(consents.await.unwrap()),
-        deliveries,
+        deliveries: notices.deliveries().clone(),
         retractions: Arc::new(retractions.await.unwrap()),
         trust,
         keys: Keys {

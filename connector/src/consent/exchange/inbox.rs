@@ -117,6 +117,17 @@ impl Inbox {
         Ok(())
     }
 
+    /// What it means that the commit of a message failed because something had changed: its signature was used, or only something else.
+    pub(in crate::consent) async fn conflict<T: Content>(&self, message: &Message<T>) -> ExchangeError {
+        let mut batch = Batch::new();
+        message.spent().burn(&mut batch);
+        match self.0.store().commit(batch).await {
+            Err(StoreError::Conflict { .. }) => ExchangeError::Replayed,
+            Err(error) => error.into(),
+            Ok(_) => ExchangeError::Busy,
+        }
+    }
+
     /// Commits what a message leads to, with its answer.
     pub(in crate::consent) async fn close<T: Content>(
         &self,

@@ -3,31 +3,44 @@
 //!
 //! Sends nothing itself (`peer` does) and touches no record that was received (`transfer` does).
 
+mod ask;
+mod courier;
 pub(super) mod inbox;
 pub(super) mod message;
 mod notices;
 pub(super) mod post;
+mod received;
+mod requests;
 mod retractions;
 
+pub use ask::{Ask, NoticeToShow};
+pub use courier::Courier;
 pub use message::{Content, EndReason, ErasedOf, Erasure, LastOf, Withdrawal};
 pub use notices::{Confirmed, Delivered, Ending, Notices, Scope, Told};
 pub use post::Post;
+pub use received::{Asked, Receipt, Received};
+pub use requests::{NoticeText, Request};
 pub use retractions::{Filter, Place, Retraction, Retractions, Stream};
 
 use crate::{
     audit::Log,
-    consent::links::{LinkConfirmation, LinkRequest, Links},
+    consent::{
+        ConsentError, Consents,
+        links::{LinkConfirmation, LinkRequest, Links},
+    },
     contract::Agreements,
     dsp::{ParticipantId, Role},
     process::{self, Outgoing, outbox, outbox::Outcome},
     store::{Batch, StoreError},
-    trust::Verified,
+    trust::{Trust, Verified},
 };
 use bytes::Bytes;
 use inbox::Inbox;
 use policy::Timestamp;
+use received::Receipts;
+use requests::Requests;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Why a message about consents was not taken. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +66,18 @@ pub enum ExchangeError {
     /// Too much of this peer for now.
     #[error("this was asked too often; try again later")]
     TooOften,
+    /// The text is not the one that its hash names.
+    #[error("the hash of the notice is not that of its text")]
+    Notice,
+    /// Nobody is known here by that pseudonym, as far as the sender may know.
+    #[error("no learner is known under this pseudonym; link the identities first: connector link")]
+    UnknownLearner,
+    /// The agreement does not go so far.
+    #[error("the agreement does not cover this {0}")]
+    NotCovered(&'static str),
+    /// The consents here do not allow it.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
     /// Something newer is known.
     #[error("it comes too late: {0}")]
     Stale(&'static str),
@@ -77,23 +102,49 @@ pub struct Exchange {
     notices: Arc<Notices>,
     retractions: Arc<Retractions>,
     links: Arc<Links>,
+    receipts: Receipts,
+    requests: Requests,
+    trust: Arc<Trust>,
+}
+
+/// What the exchange stands on.
+pub struct Parts {
+    /// Commits and entries.
+    pub log: Arc<Log>,
+    /// Identities.
+    pub trust: Arc<Trust>,
+    /// Agreements.
+    pub agreements: Agreements,
+    /// Consents.
+    pub consents: Arc<Consents>,
+    /// Who is told of endings.
+    pub notices: Arc<Notices>,
+    /// What holders told us.
+    pub retractions: Arc<Retractions>,
+    /// Links between identities.
+    pub links: Arc<Links>,
 }
 
 impl Exchange {
-    /// Over the log's store.
-    pub fn new(
-        log: Arc<Log>,
-        agreements: Agreements,
-        notices: Arc<Notices>,
-        retractions: Arc<Retractions>,
-        links: Arc<Links>,
-    ) -> Self {
+    /// Over the log's store. From now on it tells others what changes in the consents.
+    pub fn new(parts: Parts) -> Self {
+        let courier = Courier::new(parts.notices.clone(), parts.consents.index().clone());
+        parts.consents.tell_through(Arc::new(courier));
         Self {
-            inbox: Inbox(log),
-            agreements,
-            notices,
-            retractions,
-            links,
+            inbox: Inbox(parts.log.clone()),
+            receipts: Receipts::new(parts.log, parts.trust.clone()),
+            requests: Requests {
+                consents: parts.consents,
+                trust: parts.trust.clone(),
+                agreements: parts.agreements.clone(),
+                links: parts.links.clone(),
+                recent: Mutex::default(),
+            },
+            agreements: parts.agreements,
+            notices: parts.notices,
+            retractions: parts.retractions,
+            links: parts.links,
+            trust: parts.trust,
         }
     }
 
@@ -118,9 +169,33 @@ impl Exchange {
         outbox::unqueue(&sent.pid, sent.number, &mut batch);
         self.notices.settle(sent, outcome, &mut batch, now).await?;
         self.links.settle(sent, outcome, &mut batch).await?;
+        self.receipts.settle(sent, outcome, &mut batch).await?;
         let entry = process::settled(sent, outcome);
         self.inbox.0.commit(batch, entry, Vec::new(), now).await?;
         Ok(())
+    }
+
+    /// A peer asks for a learner's consent.
+    pub async fn request(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<Request>(verified)?;
+        self.requests.take(&self.inbox, &message, now).await
+    }
+
+    /// A holder sends the receipt of a consent.
+    pub async fn receipt(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<Receipt>(verified)?;
+        self.agreed(&message.sender().did, Role::Consumer).await?;
+        self.receipts.take(&self.inbox, &message, &self.retractions, now).await
+    }
+
+    /// What holders told us of consents.
+    pub async fn received(&self) -> Result<Vec<Received>, StoreError> {
+        self.receipts.list().await
+    }
+
+    /// What we asked holders for.
+    pub async fn asked(&self) -> Result<Vec<Asked>, StoreError> {
+        self.receipts.asked().await
     }
 
     /// A peer brings the code of a link.

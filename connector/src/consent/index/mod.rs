@@ -6,6 +6,7 @@
 //! could be missed. A reader takes the epoch before it looks at any entry; what it sees may be newer than that epoch, never older.
 
 mod basis;
+mod cells;
 mod gate;
 mod question;
 mod reason;

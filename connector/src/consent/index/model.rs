@@ -1,1 +1,383 @@
+//! The index against the most obvious model of it: lists that are searched from end to end, in which everything is still a text.
 
+use super::{
+    tests::{at, did, id, texts},
+    *,
+};
+use proptest::{collection::vec, prelude::*, sample::subsequence};
+use std::collections::BTreeSet;
+
+const LEARNERS: [&str; 3] = ["anna", "ben", "chloé"];
+const RECIPIENTS: [&str; 2] = ["work", "edtech"];
+const PURPOSES: [&str; 3] = ["orientation", "research", "marketing"];
+const DATASETS: [&str; 2] = ["records", "courses"];
+const CATEGORIES: [&str; 3] = ["skills", "results", "identity"];
+
+/// What consents, objections and rules have in common.
+#[derive(Clone, Debug)]
+struct What {
+    recipients: Vec<&'static str>,
+    purposes: Vec<&'static str>,
+    datasets: Vec<&'static str>,
+    categories: Vec<&'static str>,
+    period: (i64, i64),
+    flags: (bool, bool),
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Open(&'static str, What),
+    Withdraw(&'static str, u128),
+    Object(&'static str, What),
+    Forget(&'static str, u128),
+    OpenBasis(usize, Basis, bool, What),
+    CloseBasis(usize),
+    Expire(i64),
+    Ask(i64),
+}
+
+fn what() -> impl Strategy<Value = What> {
+    let lists = (
+        subsequence(&RECIPIENTS[..], 0..=2),
+        subsequence(&PURPOSES[..], 0..=3),
+        subsequence(&DATASETS[..], 0..=1),
+        subsequence(&CATEGORIES[..], 0..=3),
+    );
+    let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    (lists, (0..12i64, 4..20i64), flags).prop_map(|((recipients, purposes, datasets, categories), period, flags)| {
+        What {
+            recipients,
+            purposes,
+            datasets,
+            categories,
+            period,
+            flags,
+        }
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let learner = || prop::sample::select(&LEARNERS[..]);
+    let basis = prop::sample::select(vec![Basis::PublicTask, Basis::LegitimateInterest, Basis::Contract]);
+    prop_oneof![
+        6 => (learner(), what()).prop_map(|(learner, what)| Step::Open(learner, what)),
+        2 => (learner(), 0..30u128).prop_map(|(learner, number)| Step::Withdraw(learner, number)),
+        1 => (learner(), what()).prop_map(|(learner, what)| Step::Object(learner, what)),
+        1 => (learner(), 0..30u128).prop_map(|(learner, number)| Step::Forget(learner, number)),
+        2 => (0..2usize, basis, any::<bool>(), what()).prop_map(|(name, basis, may, what)| Step::OpenBasis(name, basis, may, what)),
+        1 => (0..2usize).prop_map(Step::CloseBasis),
+        1 => (0..20i64).prop_map(Step::Expire),
+        4 => (0..20i64).prop_map(Step::Ask),
+    ]
+}
+
+/// What the model knows of one consent or objection.
+struct Held {
+    id: u128,
+    learner: &'static str,
+    what: What,
+    objection: bool,
+    withdrawn: bool,
+    expired: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    recipient: &'static str,
+    purposes: Vec<&'static str>,
+    dataset: &'static str,
+    categories: Vec<&'static str>,
+    consent_required: bool,
+    aggregate: bool,
+}
+
+type Set = BTreeSet<&'static str>;
+
+impl Asked {
+    fn common(&self, what: &What) -> Set {
+        let named = |name: &&&str| what.categories.contains(*name);
+        self.categories.iter().filter(named).copied().collect()
+    }
+
+    /// Why terms that are in force do not permit, or what they permit.
+    fn fit(&self, what: &What) -> Result<Set, Reason> {
+        let dataset = what.datasets.is_empty() || what.datasets.contains(&self.dataset);
+        if !what.recipients.contains(&self.recipient) {
+            Err(Reason::Recipient)
+        } else if self.purposes.is_empty() || self.purposes.iter().any(|purpose| !what.purposes.contains(purpose)) {
+            Err(Reason::Purpose)
+        } else if !dataset || self.common(what).is_empty() {
+            Err(Reason::Category)
+        } else {
+            Ok(self.common(what))
+        }
+    }
+
+    /// Whether the learner was asked about anything of this.
+    fn concerns(&self, what: &What, none_is_all: bool) -> bool {
+        let all = |list: &[&str]| none_is_all && list.is_empty();
+        (all(&what.recipients) || what.recipients.contains(&self.recipient))
+            && (what.datasets.is_empty() || what.datasets.contains(&self.dataset))
+            && self
+                .purposes
+                .iter()
+                .any(|purpose| all(&what.purposes) || what.purposes.contains(purpose))
+    }
+}
+
+#[derive(Default)]
+struct Model {
+    held: Vec<Held>,
+    rules: Vec<(usize, bool, What)>,
+    made: u128,
+}
+
+impl Model {
+    fn ask(&self, learner: &str, asked: &Asked, now: i64) -> Result<Set, Reason> {
+        let (mut permitted, mut refused, mut objected) = (Set::new(), Set::new(), Set::new());
+        let mut reasons = vec![Reason::None];
+        for held in self.held.iter().filter(|held| held.learner == learner) {
+            if held.objection {
+                if asked.concerns(&held.what, true) {
+                    objected.extend(&asked.categories);
+                }
+                continue;
+            }
+            let outside = now < held.what.period.0 || now >= held.what.period.1;
+            let fit = asked.fit(&held.what);
+            let ended = match () {
+                () if held.withdrawn => Some(Reason::Withdrawn),
+                () if held.expired || outside => Some(Reason::Expired),
+                () if fit.is_err() => None,
+                () if held.what.flags.0 && !asked.aggregate => Some(Reason::Aggregate),
+                () if held.what.flags.1 => Some(Reason::Guardian),
+                () => None,
+            };
+            match (ended, fit) {
+                (Some(reason), _) => {
+                    reasons.push(reason);
+                    if asked.concerns(&held.what, false) {
+                        refused.extend(asked.common(&held.what));
+                    }
+                }
+                (None, Ok(categories)) => permitted.extend(categories),
+                (None, Err(reason)) => reasons.push(reason),
+            }
+        }
+        let mut any = false;
+        for (_, may_object, what) in self.rules.iter().filter(|_| !asked.consent_required) {
+            if now >= what.period.0 && now < what.period.1 {
+                for category in asked.fit(what).unwrap_or_default() {
+                    any = true;
+                    if !refused.contains(category) && !(*may_object && objected.contains(category)) {
+                        permitted.insert(category);
+                    }
+                }
+            }
+        }
+        match permitted.is_empty() {
+            false => Ok(permitted),
+            true if any && !objected.is_empty() => Err(Reason::Objected),
+            true => Err(reasons.into_iter().max().unwrap()),
+        }
+    }
+}
+
+/// The index, and a reader for each question that goes on reading through all steps.
+struct Real {
+    index: Arc<Index>,
+    readers: Vec<(Asked, Reader, i64)>,
+}
+
+impl Real {
+    fn new(questions: Vec<Asked>) -> Self {
+        let index = Arc::new(Index::default());
+        let read = |asked: Asked| {
+            let question = index
+                .question(
+                    &did(asked.recipient),
+                    &texts(&asked.purposes),
+                    &asked.dataset.parse().unwrap(),
+                    &texts(&asked.categories),
+                    asked.consent_required,
+                )
+                .unwrap();
+            let aggregate = asked.aggregate;
+            (asked, Reader::new(index.clone(), Question { aggregate, ..question }), 0)
+        };
+        let readers = questions.into_iter().map(read).collect();
+        Self { index, readers }
+    }
+}
+
+fn questions() -> impl Strategy<Value = Vec<Asked>> {
+    let one = (
+        prop::sample::select(&RECIPIENTS[..]),
+        subsequence(&PURPOSES[..], 0..=2),
+        prop::sample::select(&DATASETS[..]),
+        subsequence(&CATEGORIES[..], 1..=3),
+        (prop::bool::weighted(0.2), prop::bool::weighted(0.2)),
+    );
+    let asked = one.prop_map(
+        |(recipient, purposes, dataset, categories, (consent_required, aggregate))| Asked {
+            recipient,
+            purposes,
+            dataset,
+            categories,
+            consent_required,
+            aggregate,
+        },
+    );
+    vec(asked, 1..4)
+}
+
+/// Texts in the types that the index takes.
+struct Lists {
+    recipients: Vec<ParticipantId>,
+    purposes: Vec<String>,
+    datasets: Vec<DatasetId>,
+    categories: Vec<String>,
+}
+
+impl Lists {
+    fn of(what: &What) -> Self {
+        Self {
+            recipients: what.recipients.iter().map(|name| did(name)).collect(),
+            purposes: texts(&what.purposes),
+            datasets: what.datasets.iter().map(|name| name.parse().unwrap()).collect(),
+            categories: texts(&what.categories),
+        }
+    }
+}
+
+fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, objection: bool) {
+    let (lists, id) = (Lists::of(&what), id(model.made));
+    if objection {
+        let objection = Objection {
+            id: &id,
+            subject: learner,
+            recipients: &lists.recipients,
+            purposes: &lists.purposes,
+            datasets: &lists.datasets,
+        };
+        index.object(&objection).unwrap();
+    } else {
+        let grant = Grant {
+            id: &id,
+            subject: learner,
+            recipients: &lists.recipients,
+            purposes: &lists.purposes,
+            datasets: &lists.datasets,
+            categories: &lists.categories,
+            from: at(what.period.0),
+            until: at(what.period.1),
+            aggregate_only: what.flags.0,
+            guardian_missing: what.flags.1,
+            ended: None,
+        };
+        index.open(&grant).unwrap();
+    }
+    model.held.push(Held {
+        id: model.made,
+        learner,
+        what,
+        objection,
+        withdrawn: false,
+        expired: false,
+    });
+    model.made += 1;
+}
+
+fn open_basis(index: &Index, model: &mut Model, (name, basis, may_object): (usize, Basis, bool), what: What) {
+    let lists = Lists::of(&what);
+    let rule = BasisRule {
+        id: &name.to_string(),
+        basis,
+        recipients: &lists.recipients,
+        purposes: &lists.purposes,
+        datasets: &lists.datasets,
+        categories: &lists.categories,
+        from: at(what.period.0),
+        until: at(what.period.1),
+        may_object,
+    };
+    index.open_basis(&rule).unwrap();
+    model.rules.retain(|(old, ..)| *old != name);
+    model.rules.push((name, may_object || basis != Basis::Contract, what));
+}
+
+fn expire(index: &Index, model: &mut Model, now: i64) {
+    let open = |held: &Held| !held.objection && !held.withdrawn && !held.expired;
+    let first = model
+        .held
+        .iter()
+        .filter(|held| open(held))
+        .map(|held| at(held.what.period.1))
+        .min();
+    assert!(first.is_none_or(|first| index.next_expiry().is_some_and(|next| next <= first)));
+    let mut ended = BTreeSet::new();
+    for held in model
+        .held
+        .iter_mut()
+        .filter(|held| open(held) && held.what.period.1 <= now)
+    {
+        held.expired = true;
+        ended.insert(id(held.id).to_string());
+    }
+    let told: Vec<String> = index.expired(at(now)).iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), ended.len());
+    assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), ended);
+}
+
+fn compare(real: &mut Real, model: &Model, now: i64) {
+    for (asked, reader, latest) in &mut real.readers {
+        *latest = (*latest).max(now);
+        reader.begin(at(now));
+        for learner in LEARNERS {
+            let expected = model.ask(learner, asked, *latest);
+            let expected = expected.map(|names| names.iter().map(|name| real.index.category(name).unwrap()).collect());
+            assert_eq!(reader.ask(learner), expected, "{learner}: {asked:?} at {latest}");
+        }
+    }
+}
+
+fn run(steps: Vec<Step>, questions: Vec<Asked>) {
+    let (mut real, mut model) = (Real::new(questions), Model::default());
+    for step in steps {
+        let index = real.index.clone();
+        match step {
+            Step::Open(learner, what) => open(&index, &mut model, learner, what, false),
+            Step::Object(learner, what) => open(&index, &mut model, learner, what, true),
+            Step::Withdraw(learner, number) => {
+                let named = |held: &&mut Held| held.learner == learner && held.id == number && !held.objection;
+                index.close(learner, |closed| *closed == id(number));
+                model
+                    .held
+                    .iter_mut()
+                    .filter(named)
+                    .for_each(|held| held.withdrawn = true);
+            }
+            Step::Forget(learner, number) => {
+                index.forget(learner, |dropped| *dropped == id(number));
+                model.held.retain(|held| held.learner != learner || held.id != number);
+            }
+            Step::OpenBasis(name, basis, may, what) => open_basis(&index, &mut model, (name, basis, may), what),
+            Step::CloseBasis(name) => {
+                index.close_basis(&name.to_string());
+                model.rules.retain(|(old, ..)| *old != name);
+            }
+            Step::Expire(now) => expire(&index, &mut model, now),
+            Step::Ask(now) => compare(&mut real, &model, now),
+        }
+    }
+    compare(&mut real, &model, 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn the_index_answers_as_a_list_would_that_is_searched_from_end_to_end(steps in vec(step(), 1..60), questions in questions()) {
+        run(steps, questions);
+    }
+}

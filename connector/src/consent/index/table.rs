@@ -1,12 +1,11 @@
 //! The table behind the live index: entries of 64 bytes by learner, in shards that are locked one at a time and only for a moment. Knows
 //! who and when; what a consent says is a number here.
 
-use super::terms::TermsId;
-use hashbrown::HashTable;
+use super::{cells::Cells, terms::TermsId};
 use policy::Timestamp;
-use siphasher::sip128::{Hasher128, SipHasher13};
+use siphasher::sip128::SipHasher13;
 use std::{
-    hash::{BuildHasher, Hasher, RandomState},
+    hash::{BuildHasher, RandomState},
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 use uuid::Uuid;
@@ -25,6 +24,18 @@ pub(super) struct Learner {
     low: u64,
 }
 
+impl Learner {
+    /// The part by which the shard is chosen.
+    const fn shard(self) -> usize {
+        (self.high >> 56) as usize
+    }
+
+    /// The part by which a place in the shard is found.
+    const fn cell(self) -> u32 {
+        self.low as u32
+    }
+}
+
 /// What an entry is, as far as it does not follow from the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -38,8 +49,9 @@ pub(super) enum Standing {
     Objection,
 }
 
-/// One consent, or one objection, of one learner.
+/// One consent, or one objection, of one learner. It lies in one line of the cache.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(super) struct Entry {
     learner: Learner,
     pub(super) id: Uuid,
@@ -79,7 +91,7 @@ impl Entry {
 /// The learners whose hashes begin with the same byte.
 struct Shard {
     /// Where each learner's first entry is.
-    first: HashTable<u32>,
+    first: Cells,
     entries: Vec<Entry>,
     /// The first place in `entries` that nobody uses.
     free: u32,
@@ -90,7 +102,7 @@ struct Shard {
 impl Default for Shard {
     fn default() -> Self {
         Self {
-            first: HashTable::new(),
+            first: Cells::default(),
             entries: Vec::new(),
             free: END,
             soonest: Timestamp::MAX,
@@ -108,8 +120,8 @@ impl Shard {
     }
 
     fn head(&self, learner: Learner) -> u32 {
-        let same = |at: &u32| self.get(*at).is_some_and(|entry| entry.learner == learner);
-        self.first.find(learner.low, same).copied().unwrap_or(END)
+        let same = |at| self.get(at).is_some_and(|entry| entry.learner == learner);
+        self.first.find(learner.cell(), same).unwrap_or(END)
     }
 
     /// Writes an entry where there is room, growing by an eighth: doubling would leave half of the memory unused.
@@ -144,20 +156,14 @@ impl Shard {
                     placed.next = next;
                 }
             }
-            None => {
-                let Self { first, entries, .. } = self;
-                let hash = |at: &u32| entries.get(*at as usize).map_or(0, |entry| entry.learner.low);
-                first.insert_unique(learner.low, at, hash);
-            }
+            None => self.first.insert(learner.cell(), at),
         }
     }
 
     /// Takes the entries out that `which` names, and puts the others back as they were.
     fn remove(&mut self, learner: Learner, which: impl Fn(Uuid) -> bool) {
         let head = self.head(learner);
-        if let Ok(found) = self.first.find_entry(learner.low, |first| *first == head) {
-            found.remove();
-        }
+        self.first.remove(learner.cell(), head);
         let (mut at, mut kept) = (head, Vec::new());
         while let Some(entry) = self.get(at).copied() {
             self.vacate(at);
@@ -218,9 +224,7 @@ impl Default for Table {
 
 impl Table {
     pub(super) fn learner(&self, subject: &str) -> Learner {
-        let mut hasher = SipHasher13::new_with_keys(self.key.0, self.key.1);
-        hasher.write(subject.as_bytes());
-        let hash = hasher.finish128();
+        let hash = SipHasher13::new_with_keys(self.key.0, self.key.1).hash(subject.as_bytes());
         Learner {
             high: hash.h1,
             low: hash.h2,
@@ -228,7 +232,7 @@ impl Table {
     }
 
     fn shard(&self, learner: Learner) -> &RwLock<Shard> {
-        self.shards.get((learner.high >> 56) as usize).unwrap_or(&self.last)
+        self.shards.get(learner.shard()).unwrap_or(&self.last)
     }
 
     fn read(&self, learner: Learner) -> RwLockReadGuard<'_, Shard> {
@@ -255,12 +259,12 @@ impl Table {
         self.write(entry.learner).insert(entry);
     }
 
-    /// Changes what stands in a learner's entries that `which` names.
+    /// Changes the standing of those of a learner's consents that `which` names. An objection stays one.
     pub(super) fn set(&self, learner: Learner, standing: Standing, which: impl Fn(Uuid) -> bool) {
         let mut shard = self.write(learner);
         let mut at = shard.head(learner);
         while let Some(entry) = shard.get_mut(at) {
-            if which(entry.id) {
+            if entry.standing != Standing::Objection && which(entry.id) {
                 entry.standing = standing;
             }
             at = entry.next;

@@ -1,1 +1,458 @@
+use super::*;
+use crate::consent::Pairwise;
+use crate::jose::HmacKey;
+use std::{collections::BTreeSet, sync::Mutex, thread};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+pub(super) fn at(second: i64) -> Timestamp {
+    Timestamp::from_seconds(second)
+}
+
+pub(super) fn id(number: u128) -> ConsentId {
+    ConsentId::from_uuid(Uuid::from_u128(number))
+}
+
+pub(super) fn texts(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+pub(super) fn did(name: &str) -> ParticipantId {
+    format!("did:web:{name}.example").parse().unwrap()
+}
+
+fn dataset(name: &str) -> DatasetId {
+    name.parse().unwrap()
+}
+
+/// What the consents here share; a test changes what it is about.
+struct Shared {
+    recipients: Vec<ParticipantId>,
+    purposes: Vec<String>,
+    categories: Vec<String>,
+}
+
+impl Shared {
+    fn new() -> Self {
+        Self {
+            recipients: vec![did("work")],
+            purposes: texts(&["orientation"]),
+            categories: texts(&["skills"]),
+        }
+    }
+
+    fn grant<'a>(&'a self, id: &'a ConsentId, subject: &'a str) -> Grant<'a> {
+        Grant {
+            id,
+            subject,
+            recipients: &self.recipients,
+            purposes: &self.purposes,
+            datasets: &[],
+            categories: &self.categories,
+            from: at(100),
+            until: at(200),
+            aggregate_only: false,
+            guardian_missing: false,
+            ended: None,
+        }
+    }
+
+    fn rule(&self, basis: Basis) -> BasisRule<'_> {
+        BasisRule {
+            id: "rule",
+            basis,
+            recipients: &self.recipients,
+            purposes: &self.purposes,
+            datasets: &[],
+            categories: &self.categories,
+            from: at(100),
+            until: at(200),
+            may_object: false,
+        }
+    }
+
+    fn objection<'a>(id: &'a ConsentId, subject: &'a str) -> Objection<'a> {
+        Objection {
+            id,
+            subject,
+            recipients: &[],
+            purposes: &[],
+            datasets: &[],
+        }
+    }
+}
+
+fn question(index: &Index, categories: &[&str]) -> Question {
+    let purposes = texts(&["orientation"]);
+    index
+        .question(&did("work"), &purposes, &dataset("d"), &texts(categories), false)
+        .unwrap()
+}
+
+fn ask(index: &Arc<Index>, question: &Question, subject: &str, now: i64) -> Result<CategorySet, Reason> {
+    let mut reader = Reader::new(index.clone(), question.clone());
+    reader.begin(at(now));
+    reader.ask(subject)
+}
+
+fn set(index: &Index, categories: &[&str]) -> CategorySet {
+    categories.iter().map(|name| index.category(name).unwrap()).collect()
+}
+
+#[test]
+fn consents_of_one_learner_add_up_and_each_permits_only_what_it_names() {
+    let (index, mut shared) = (Arc::new(Index::default()), Shared::new());
+    index.open(&shared.grant(&id(1), "anna")).unwrap();
+    shared.categories = texts(&["results", "experience"]);
+    index.open(&shared.grant(&id(2), "anna")).unwrap();
+    shared.recipients = vec![did("other")];
+    shared.categories = texts(&["identity"]);
+    index.open(&shared.grant(&id(3), "anna")).unwrap();
+    let asked = question(&index, &["skills", "results", "identity"]);
+    assert_eq!(
+        ask(&index, &asked, "anna", 150),
+        Ok(set(&index, &["skills", "results"]))
+    );
+    assert_eq!(ask(&index, &asked, "ben", 150), Err(Reason::None));
+    index.close("anna", |closed| *closed == id(1));
+    assert_eq!(ask(&index, &asked, "anna", 150), Ok(set(&index, &["results"])));
+}
+
+#[test]
+fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    let other = Shared {
+        purposes: texts(&["marketing"]),
+        ..Shared::new()
+    };
+    let elsewhere = [dataset("another")];
+    let ids: Vec<ConsentId> = (0..9).map(id).collect();
+    let grants = [
+        (
+            Reason::Withdrawn,
+            Grant {
+                ended: Some(Ended::Withdrawn),
+                ..shared.grant(&ids[0], "withdrawn")
+            },
+        ),
+        (
+            Reason::Expired,
+            Grant {
+                ended: Some(Ended::Expired),
+                ..shared.grant(&ids[1], "noted")
+            },
+        ),
+        (
+            Reason::Expired,
+            Grant {
+                until: at(150),
+                ..shared.grant(&ids[2], "over")
+            },
+        ),
+        (
+            Reason::Expired,
+            Grant {
+                from: at(151),
+                ..shared.grant(&ids[3], "early")
+            },
+        ),
+        (Reason::Purpose, other.grant(&ids[4], "purpose")),
+        (
+            Reason::Category,
+            Grant {
+                datasets: &elsewhere,
+                ..shared.grant(&ids[5], "dataset")
+            },
+        ),
+        (
+            Reason::Aggregate,
+            Grant {
+                aggregate_only: true,
+                ..shared.grant(&ids[6], "aggregate")
+            },
+        ),
+        (
+            Reason::Guardian,
+            Grant {
+                guardian_missing: true,
+                ..shared.grant(&ids[7], "minor")
+            },
+        ),
+    ];
+    let asked = question(&index, &["skills"]);
+    for (reason, grant) in &grants {
+        index.open(grant).unwrap();
+        assert_eq!(
+            ask(&index, &asked, grant.subject, 150),
+            Err(*reason),
+            "{}",
+            grant.subject
+        );
+    }
+    let aggregate = Question {
+        aggregate: true,
+        ..asked.clone()
+    };
+    assert!(ask(&index, &aggregate, "aggregate", 150).is_ok());
+    assert!(ask(&index, &aggregate, "minor", 150).is_err());
+    index.open(&other.grant(&ids[8], "withdrawn")).unwrap();
+    assert_eq!(ask(&index, &asked, "withdrawn", 150), Err(Reason::Purpose));
+    let unbound = index
+        .question(&did("work"), &[], &dataset("d"), &texts(&["skills"]), false)
+        .unwrap();
+    index.open(&shared.grant(&ids[0], "given")).unwrap();
+    assert_eq!(ask(&index, &unbound, "given", 150), Err(Reason::Purpose));
+}
+
+#[test]
+fn a_clock_that_goes_back_opens_nothing_again() {
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    index.open(&shared.grant(&id(1), "anna")).unwrap();
+    let mut reader = Reader::new(index.clone(), question(&index, &["skills"]));
+    assert_eq!(reader.begin(at(99)), at(99));
+    assert_eq!(reader.ask("anna"), Err(Reason::Expired), "not yet");
+    reader.begin(at(199));
+    assert!(reader.ask("anna").is_ok());
+    reader.begin(at(200));
+    assert_eq!(reader.ask("anna"), Err(Reason::Expired));
+    assert_eq!(reader.begin(at(150)), at(200));
+    assert_eq!(reader.ask("anna"), Err(Reason::Expired));
+}
+
+#[test]
+fn a_reader_learns_terms_and_bases_that_are_opened_while_it_reads() {
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    let mut reader = Reader::new(index.clone(), question(&index, &["skills"]));
+    reader.begin(at(150));
+    assert_eq!(reader.ask("anna"), Err(Reason::None));
+    index.open(&shared.grant(&id(1), "anna")).unwrap();
+    index.open_basis(&shared.rule(Basis::Contract)).unwrap();
+    assert_eq!(reader.ask("anna"), Err(Reason::None), "the same answer within a chunk");
+    reader.begin(at(150));
+    assert!(reader.ask("anna").is_ok() && reader.ask("ben").is_ok());
+    index.close_basis("rule");
+    index.close("anna", |_| true);
+    let before = reader.epoch();
+    reader.begin(at(150));
+    assert_eq!(reader.epoch(), before + 2);
+    assert_eq!(reader.ask("ben"), Err(Reason::None));
+    assert_eq!(reader.ask("anna"), Err(Reason::Withdrawn));
+}
+
+#[test]
+fn another_basis_permits_who_was_not_asked_and_has_not_objected() {
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    let asked = question(&index, &["skills"]);
+    let strict = Question {
+        consent_required: true,
+        ..asked.clone()
+    };
+    index.open_basis(&shared.rule(Basis::PublicTask)).unwrap();
+    assert!(ask(&index, &asked, "anna", 150).is_ok());
+    assert_eq!(ask(&index, &strict, "anna", 150), Err(Reason::None));
+    for outside in [99, 200] {
+        assert_eq!(ask(&index, &asked, "anna", outside), Err(Reason::None));
+    }
+    let epoch = index.epoch();
+    let raised = index.object(&Shared::objection(&id(1), "anna")).unwrap().0;
+    assert_eq!(raised, epoch + 1);
+    assert_eq!(ask(&index, &asked, "anna", 150), Err(Reason::Objected));
+    assert!(ask(&index, &asked, "ben", 150).is_ok());
+    assert!(index.in_force("anna").is_empty(), "an objection is no consent");
+    // Consent is not what she objected to.
+    index.open(&shared.grant(&id(2), "anna")).unwrap();
+    assert!(ask(&index, &asked, "anna", 150).is_ok());
+    index.close("anna", |closed| *closed == id(2));
+    // Once asked and withdrawn, no other basis takes over, even when the objection is lifted.
+    index.forget("anna", |lifted| *lifted == id(1));
+    assert_eq!(ask(&index, &asked, "anna", 150), Err(Reason::Withdrawn));
+    index.forget("anna", |_| true);
+    assert!(ask(&index, &asked, "anna", 150).is_ok());
+    index.close_basis("rule");
+    assert_eq!(ask(&index, &asked, "anna", 150), Err(Reason::None));
+}
+
+#[test]
+fn nobody_objects_to_a_contract_unless_the_holder_lets_them() {
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    let asked = question(&index, &["skills"]);
+    index.open_basis(&shared.rule(Basis::Contract)).unwrap();
+    index.object(&Shared::objection(&id(1), "anna")).unwrap();
+    assert!(ask(&index, &asked, "anna", 150).is_ok());
+    let lenient = BasisRule {
+        may_object: true,
+        ..shared.rule(Basis::Contract)
+    };
+    index.open_basis(&lenient).unwrap();
+    assert_eq!(ask(&index, &asked, "anna", 150), Err(Reason::Objected));
+}
+
+#[test]
+fn an_end_is_told_once_and_has_undelivered_chunks_decided_again() {
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    assert_eq!(index.next_expiry(), None);
+    for learner in 0..1000 {
+        let (id, subject) = (id(learner), format!("l{learner}"));
+        let until = at(200 + i64::try_from(learner).unwrap() % 10);
+        index
+            .open(&Grant {
+                until,
+                ..shared.grant(&id, &subject)
+            })
+            .unwrap();
+    }
+    index.close("l0", |_| true);
+    index.forget("l10", |_| true);
+    assert_eq!(index.next_expiry(), Some(at(200)));
+    let epoch = index.epoch();
+    assert!(index.expired(at(199)).is_empty());
+    assert_eq!(index.epoch(), epoch);
+    let ended: BTreeSet<String> = index.expired(at(200)).iter().map(ToString::to_string).collect();
+    let expected: BTreeSet<String> = (2..100).map(|k| id(k * 10).to_string()).collect();
+    assert_eq!(ended, expected);
+    assert_eq!(index.epoch(), epoch + 1);
+    assert!(index.expired(at(200)).is_empty());
+    assert_eq!(index.next_expiry(), Some(at(201)));
+    assert_eq!(index.expired(at(1000)).len(), 900);
+    assert_eq!(index.next_expiry(), None);
+    assert!(index.in_force("l500").is_empty());
+    assert_eq!(
+        ask(&index, &question(&index, &["skills"]), "l500", 150),
+        Err(Reason::Expired),
+        "whatever the clock says"
+    );
+}
+
+#[test]
+fn a_consent_without_a_uuid_or_with_one_category_too_many_is_refused_whole() {
+    let (index, mut shared) = (Arc::new(Index::default()), Shared::new());
+    shared.categories = (0..65).map(|k| format!("c{k}")).collect();
+    assert_eq!(index.reserve(&shared.categories), Err(GrantError::TooManyCategories));
+    assert_eq!(
+        index.open(&shared.grant(&id(1), "anna")),
+        Err(GrantError::TooManyCategories)
+    );
+    let odd: ConsentId = serde_json::from_str("\"consent-1\"").unwrap();
+    shared.categories = texts(&["c1"]);
+    assert!(matches!(
+        index.open(&shared.grant(&odd, "anna")),
+        Err(GrantError::Invalid("id", _))
+    ));
+    assert!(index.in_force("anna").is_empty());
+}
+
+#[test]
+fn a_hundred_thousand_learners_are_told_apart_through_growth_and_forgetting() {
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    let names: Vec<String> = (0..100_000).map(|k| format!("did:example:learner:{k}")).collect();
+    for (number, name) in names.iter().enumerate() {
+        index.open(&shared.grant(&id(number as u128), name)).unwrap();
+    }
+    for name in names.iter().step_by(3) {
+        index.forget(name, |_| true);
+    }
+    for name in names.iter().step_by(5) {
+        index.close(name, |_| true);
+    }
+    let mut reader = Reader::new(index.clone(), question(&index, &["skills"]));
+    reader.begin(at(150));
+    for (number, name) in names.iter().enumerate() {
+        let expected = match (number % 3, number % 5) {
+            (0, _) => Err(Reason::None),
+            (_, 0) => Err(Reason::Withdrawn),
+            _ => Ok(set(&index, &["skills"])),
+        };
+        assert_eq!(reader.ask(name), expected, "{name}");
+    }
+}
+
+/// A stream as the data plane makes it: chunk after chunk, decided, then through the gate, or decided again.
+fn stream(index: &Arc<Index>, gate: &Gate, names: &[String], chunks: usize) -> Vec<(u64, usize)> {
+    let mut reader = Reader::new(index.clone(), question(index, &["skills"]));
+    let (mut passed, mut sent) = (Vec::new(), 0);
+    for chunk in 0..chunks {
+        loop {
+            reader.begin(at(150));
+            let mut number = sent;
+            let mut decided = Vec::new();
+            for learner in (0..names.len()).map(|k| (k + chunk * 7) % names.len()) {
+                if reader.ask(&names[learner]).is_ok() {
+                    number += 1;
+                    decided.push((number, learner));
+                }
+            }
+            if gate.pass(index, reader.epoch(), number).unwrap().is_ok() {
+                sent = number;
+                passed.extend(decided);
+                break;
+            }
+        }
+    }
+    passed
+}
+
+#[test]
+fn while_streams_run_no_record_passes_a_gate_beyond_the_number_that_a_withdrawal_names() {
+    const STREAMS: usize = 4;
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    let names: Vec<String> = (0..60).map(|k| format!("l{k}")).collect();
+    for (number, name) in names.iter().enumerate() {
+        index.open(&shared.grant(&id(number as u128), name)).unwrap();
+    }
+    let pairwise = Arc::new(crate::consent::Pseudonyms::new(HmacKey::new(b"secret")).towards(&did("work")));
+    let pids: Vec<Pid> = (0..STREAMS)
+        .map(|k| {
+            format!("urn:uuid:00000000-0000-4000-8000-00000000000{k}")
+                .parse()
+                .unwrap()
+        })
+        .collect();
+    let gate = |_: &Pid| {
+        Arc::new(Gate::new(
+            0,
+            Arc::<Pairwise>::clone(&pairwise),
+            CancellationToken::new(),
+        ))
+    };
+    let gates: Vec<Arc<Gate>> = pids.iter().map(gate).collect();
+    let told = Mutex::new(Vec::new());
+    let passed: Vec<Vec<(u64, usize)>> = thread::scope(|scope| {
+        let running: Vec<_> = pids
+            .iter()
+            .zip(&gates)
+            .map(|(pid, gate)| {
+                index.enter(pid, gate.clone());
+                let (index, names) = (&index, &names);
+                scope.spawn(move || stream(index, gate, names, 2000))
+            })
+            .collect();
+        scope.spawn(|| {
+            for (number, name) in names.iter().enumerate().step_by(2) {
+                thread::sleep(std::time::Duration::from_millis(1));
+                let ends = index.close(name, |_| true).1;
+                told.lock().unwrap().push((number, ends));
+            }
+        });
+        running.into_iter().map(|stream| stream.join().unwrap()).collect()
+    });
+    let told = told.into_inner().unwrap();
+    assert!(
+        told.iter()
+            .any(|(_, ends)| ends.iter().any(|end| end.last_sequence > 0)),
+        "streams ran meanwhile"
+    );
+    for (learner, ends) in told {
+        for (pid, records) in pids.iter().zip(&passed) {
+            let end = ends.iter().find(|end| end.transfer == *pid).unwrap();
+            let last = records
+                .iter()
+                .filter(|(_, of)| *of == learner)
+                .map(|(number, _)| *number)
+                .max();
+            assert!(
+                last.is_none_or(|last| last <= end.last_sequence),
+                "{learner}: {last:?} {end:?}"
+            );
+        }
+    }
+}

@@ -24,13 +24,15 @@ const ALWAYS: [StatusCode; 4] = [
 ];
 
 /// What every operation that changes something may answer.
-const CHANGES: [StatusCode; 7] = [
+const CHANGES: [StatusCode; 9] = [
+    StatusCode::FORBIDDEN,
     StatusCode::NOT_FOUND,
     StatusCode::REQUEST_TIMEOUT,
     StatusCode::CONFLICT,
     StatusCode::PAYLOAD_TOO_LARGE,
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     StatusCode::UNPROCESSABLE_ENTITY,
+    StatusCode::TOO_MANY_REQUESTS,
     StatusCode::BAD_GATEWAY,
 ];
 

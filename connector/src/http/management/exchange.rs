@@ -5,7 +5,7 @@ use super::{
     reply::{Body, Outcome, Path, Query, created, ok},
 };
 use crate::consent::{
-    exchange::{Retraction, Told},
+    exchange::{Ask, Asked, Received, Retraction, Told},
     links::{Link, Offered},
 };
 use axum::extract::State;
@@ -48,6 +48,38 @@ pub(super) struct Retractions {
 pub(super) async fn retractions(State(app): Ctx) -> Outcome<Retractions> {
     ok(Retractions {
         retractions: app.exchange.retractions().list(),
+    })
+}
+
+/// Ask a holder for a learner's consent, under an agreement with it
+#[utoipa::path(post, path = "/v1/consents/ask", tag = "learners", request_body = Ask, responses((status = CREATED, body = Asked)))]
+pub(super) async fn ask(State(app): Ctx, Body(wanted): Body<Ask>) -> Outcome<Asked> {
+    created(app.exchange.ask(wanted, (app.clock)()).await?)
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct AskedList {
+    asked: Vec<Asked>,
+}
+
+/// What holders were asked for, and whether they took it
+#[utoipa::path(get, path = "/v1/consents/asked", tag = "learners", responses((status = OK, body = AskedList)))]
+pub(super) async fn asked(State(app): Ctx) -> Outcome<AskedList> {
+    ok(AskedList {
+        asked: app.exchange.asked().await?,
+    })
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReceivedList {
+    received: Vec<Received>,
+}
+
+/// Where learners' consents stand, as their holders have signed
+#[utoipa::path(get, path = "/v1/consents/received", tag = "learners", responses((status = OK, body = ReceivedList)))]
+pub(super) async fn received(State(app): Ctx) -> Outcome<ReceivedList> {
+    ok(ReceivedList {
+        received: app.exchange.received().await?,
     })
 }
 

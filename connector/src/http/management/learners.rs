@@ -1,13 +1,10 @@
-//! Consents, withdrawals, and the names under which recipients know learners.
+//! Learners: whose word counts for them, and the names under which recipients know them.
 
 use super::{
     Ctx,
-    reply::{Body, Outcome, Query, created, ok},
+    reply::{Body, Outcome, Query, ok},
 };
-use crate::{
-    consent::{Acknowledgement, Consent, Forgotten, NewConsent, Stored},
-    dsp::ParticipantId,
-};
+use crate::consent::{NewStanding, law::Standing};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -15,74 +12,23 @@ use utoipa::{IntoParams, ToSchema};
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OfLearner {
-    /// Only those of this learner, by the local identifier.
-    subject: Option<String>,
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct Consents {
-    consents: Vec<Stored>,
-}
-
-/// Consents, in force and withdrawn
-#[utoipa::path(get, path = "/v1/consents", tag = "learners", params(OfLearner), responses((status = OK, body = Consents)))]
-pub(super) async fn consents(State(app): Ctx, Query(query): Query<OfLearner>) -> Outcome<Consents> {
-    ok(Consents {
-        consents: app.consents.list(query.subject.as_deref()).await?,
-    })
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct Granted {
-    /// How many.
-    granted: usize,
-    consents: Vec<Consent>,
-}
-
-/// Record consents that learners gave to the holder
-#[utoipa::path(post, path = "/v1/consents", tag = "learners", request_body = Vec<NewConsent>, responses((status = CREATED, body = Granted)))]
-pub(super) async fn consent_grant(State(app): Ctx, Body(new): Body<Vec<NewConsent>>) -> Outcome<Granted> {
-    let consents = app.consents.grant(new, (app.clock)()).await?;
-    created(Granted {
-        granted: consents.len(),
-        consents,
-    })
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Withdraw {
-    /// The learner's local identifier.
-    subject: String,
-    /// Only what concerns this recipient; all consents without it.
-    #[serde(default)]
-    recipient: Option<ParticipantId>,
-}
-
-/// Withdraw a learner's consents
-///
-/// Answers when no running stream lets a record of the learner through any more.
-#[utoipa::path(post, path = "/v1/consents/withdraw", tag = "learners", request_body = Withdraw, responses((status = OK, body = Acknowledgement)))]
-pub(super) async fn consent_withdraw(State(app): Ctx, Body(wanted): Body<Withdraw>) -> Outcome<Acknowledgement> {
-    let recipient = wanted.recipient.as_ref();
-    ok(app.consents.withdraw(&wanted.subject, recipient, (app.clock)()).await?)
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Forget {
+pub(super) struct Whose {
     /// The learner's local identifier.
     subject: String,
 }
 
-/// Forget a learner
+/// Whose word counts for a learner
+#[utoipa::path(get, path = "/v1/learners", tag = "learners", params(Whose), responses((status = OK, body = Standing)))]
+pub(super) async fn standing(State(app): Ctx, Query(query): Query<Whose>) -> Outcome<Standing> {
+    ok(app.consents.standing(&query.subject).await?)
+}
+
+/// Record whose word counts for a learner
 ///
-/// Deletes the records of their consents, all of which must have ended, and what links them to the audit log. Its entries and proofs stay
-/// valid, but nobody can say any more whom they are about. Answers that were kept for repeated requests go within 24 hours.
-#[utoipa::path(post, path = "/v1/consents/forget", tag = "learners", request_body = Forget, responses((status = OK, body = Forgotten)))]
-pub(super) async fn consent_forget(State(app): Ctx, Body(wanted): Body<Forget>) -> Outcome<Forgotten> {
-    ok(app.consents.forget(&wanted.subject, (app.clock)()).await?)
+/// A birth date is computed with and not kept. What was recorded before is replaced.
+#[utoipa::path(post, path = "/v1/learners", tag = "learners", request_body = NewStanding, responses((status = OK, body = Standing)))]
+pub(super) async fn standing_set(State(app): Ctx, Body(new): Body<NewStanding>) -> Outcome<Standing> {
+    ok(app.consents.set_standing(&new, (app.clock)()).await?)
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -2,6 +2,8 @@
 //!
 //! A route exists by being listed in `table`, which makes its entry in the OpenAPI document in the same stroke.
 
+mod bases;
+mod consents;
 mod document;
 mod events;
 mod evidence;
@@ -10,6 +12,7 @@ mod idempotency;
 mod learners;
 mod log;
 mod negotiations;
+mod notices;
 mod offers;
 mod peers;
 mod process;
@@ -60,11 +63,25 @@ fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(transfers::transfer_records))
         .routes(routes!(transfers::transfer_command))
         .routes(routes!(events::events))
-        .routes(routes!(learners::consents, learners::consent_grant))
-        .routes(routes!(learners::consent_withdraw))
-        .routes(routes!(learners::consent_forget))
+        .routes(routes!(consents::consents, consents::consent_grant))
+        .routes(routes!(consents::consent_withdraw))
+        .routes(routes!(consents::consent_forget))
+        .routes(routes!(consents::consent))
+        .routes(routes!(consents::consent_receipts))
+        .routes(routes!(consents::consent_event))
+        .routes(routes!(consents::share))
+        .routes(routes!(consents::consent_request))
+        .routes(routes!(notices::notices, notices::notice_add))
+        .routes(routes!(notices::notice_replace))
+        .routes(routes!(bases::bases, bases::basis_declare))
+        .routes(routes!(bases::basis_end))
+        .routes(routes!(bases::objections, bases::object))
+        .routes(routes!(learners::standing, learners::standing_set))
         .routes(routes!(learners::pseudonyms))
         .routes(routes!(exchange::told))
+        .routes(routes!(exchange::ask))
+        .routes(routes!(exchange::asked))
+        .routes(routes!(exchange::received))
         .routes(routes!(exchange::retractions))
         .routes(routes!(exchange::links, exchange::link_create))
         .routes(routes!(exchange::link_redeem))

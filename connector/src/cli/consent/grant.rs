@@ -1,14 +1,17 @@
-//! `consent`: what learners allowed, entered by the holder's operator, and its withdrawal.
+//! `consent grant` and `consent import`: what learners allowed, entered by the holder's operator.
 
-use super::{
-    Context,
-    api::{Api, encode},
-    exit::{Exit, Failure, Outcome},
-    input,
-    output::{Column, items, member},
+use crate::{
+    cli::{
+        Context,
+        api::Api,
+        exit::{Exit, Failure, Outcome},
+        input,
+        output::member,
+    },
+    consent::NewConsent,
+    jose,
 };
-use crate::{consent::NewConsent, jose};
-use clap::{Args, Subcommand};
+use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -16,68 +19,13 @@ use std::path::{Path, PathBuf};
 /// How many consents go into one request: well below the size limit of a body.
 const BATCH: usize = 500;
 
-/// Record and withdraw learners' consents
-#[derive(Args)]
-#[command(
-    arg_required_else_help = true,
-    after_help = "EXAMPLES:
-  connector consent list --subject learner-17
-  connector consent withdraw --subject learner-17
-"
-)]
-pub(super) struct Consent {
-    #[command(subcommand)]
-    command: ConsentCommand,
-}
-
-#[derive(Subcommand)]
-enum ConsentCommand {
-    Grant(Grant),
-    Withdraw(Withdraw),
-    /// Delete what links a learner to the audit log, once all of their consents have ended
-    ///
-    /// The records of the consents go, and the salt of the learner's name in the log. The log's entries and proofs stay valid. This cannot
-    /// be undone: nobody can say afterwards which entries were about this learner.
-    #[command(after_help = "EXAMPLES:\n  connector consent forget learner-17\n")]
-    Forget {
-        /// The learner's local identifier at this holder
-        learner: String,
-    },
-    /// Show who was told that a learner's consents have ended, and what each erased
-    #[command(after_help = "EXAMPLES:\n  connector consent told learner-17\n")]
-    Told {
-        /// The learner's local identifier at this holder
-        learner: String,
-    },
-    /// List what holders told us that we may not keep, and what was erased
-    #[command(after_help = "EXAMPLES:\n  connector consent retractions --json\n")]
-    Retractions,
-    /// List consents, those that ended too
-    #[command(
-        after_help = "EXAMPLES:\n  connector consent list\n  connector consent list --subject learner-17 --json\n"
-    )]
-    List {
-        /// Only this learner's
-        #[arg(long)]
-        subject: Option<String>,
-    },
-    /// Record many consents: a JSON array, or one JSON object a line
-    #[command(
-        after_help = "EXAMPLES:\n  connector consent import consents.jsonl\n  connector consent import - < consents.json\n"
-    )]
-    Import {
-        /// The file; - for standard input
-        file: PathBuf,
-    },
-}
-
 /// Record a consent that a learner gave
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --method paper-form --notice-file notice.pdf --evidence file:2026/0017
   connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --dataset skills-2026 --expires 2027-01-01T00:00:00Z --method web-form --notice sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --evidence form:42
 ")]
-struct Grant {
+pub(super) struct Grant {
     /// The learner's local identifier at this holder
     #[arg(long)]
     subject: String,
@@ -110,108 +58,17 @@ struct Grant {
     evidence: String,
 }
 
-/// End a learner's consents; answers when no running stream can send that learner's records any more
-#[derive(Args)]
-#[command(after_help = "EXAMPLES:
-  connector consent withdraw --subject learner-17
-  connector consent withdraw --subject learner-17 --recipient did:web:work.example --json
-")]
-struct Withdraw {
-    /// The learner's local identifier at this holder
-    #[arg(long)]
-    subject: String,
-    /// Only towards this recipient
-    #[arg(long, value_name = "DID")]
-    recipient: Option<String>,
-}
-
-impl Consent {
-    pub(super) async fn run(self, context: &Context) -> Outcome {
-        match self.command {
-            ConsentCommand::Grant(grant) => {
-                let granted = context.api()?.post("/v1/consents", &json!([grant.body()?])).await?;
-                if context.out.json {
-                    return context.out.json(&granted);
-                }
-                context.out.say(&format!(
-                    "recorded: {}",
-                    member(&granted, &["/consents/0/consent/id", "/consents/0/id", "/consents/0"])
-                ))
-            }
-            ConsentCommand::Withdraw(withdraw) => withdraw.run(context).await,
-            ConsentCommand::Forget { learner } => {
-                let body = json!({"subject": learner});
-                let forgotten = context.api()?.post("/v1/consents/forget", &body).await;
-                let forgotten =
-                    forgotten.map_err(|failure| failure.next("see: connector consent list --subject LEARNER"))?;
-                context.out.say("forgotten")?;
-                context.out.details(&forgotten)
-            }
-            ConsentCommand::Told { learner } => {
-                let list = context
-                    .api()?
-                    .get(&format!("/v1/consents/told?subject={}", encode(&learner)))
-                    .await?;
-                context
-                    .out
-                    .table(&list, items(&list, "told"), &TOLD, "nobody was told anything")
-            }
-            ConsentCommand::Retractions => {
-                let list = context.api()?.get("/v1/consents/retractions").await?;
-                context
-                    .out
-                    .table(&list, items(&list, "retractions"), &RETRACTIONS, "no retractions")
-            }
-            ConsentCommand::List { subject } => {
-                let query = subject
-                    .map(|subject| format!("?subject={}", encode(&subject)))
-                    .unwrap_or_default();
-                let list = context.api()?.get(&format!("/v1/consents{query}")).await?;
-                context
-                    .out
-                    .table(&list, items(&list, "consents"), &COLUMNS, "no consents")
-            }
-            ConsentCommand::Import { file } => {
-                let consents = read(&file, &input::bytes(&file)?)?;
-                import(context, &context.api()?, &consents).await
-            }
-        }
-    }
-}
-
-/// A stored consent stands beside its withdrawal, or flat with it.
-const COLUMNS: [Column; 7] = [
-    ("ID", &["/consent/id", "id"]),
-    ("SUBJECT", &["/consent/subject", "subject"]),
-    ("RECIPIENTS", &["/consent/recipients", "recipients"]),
-    ("PURPOSES", &["/consent/purposes", "purposes"]),
-    ("CATEGORIES", &["/consent/categories", "categories"]),
-    ("EXPIRES", &["/consent/expires", "expires"]),
-    ("WITHDRAWN", &["/withdrawn/at", "/withdrawal/at", "withdrawn"]),
-];
-
-/// Who was told, and what came back.
-const TOLD: [Column; 7] = [
-    ("RECIPIENT", &["/notice/recipient"]),
-    ("REASON", &["/notice/reason"]),
-    ("AT", &["/notice/at"]),
-    ("MESSAGE", &["/delivery/is"]),
-    ("ANSWERED", &["/delivery/at"]),
-    ("ERASED", &["/erased/records"]),
-    ("ERASE BY", &["/notice/eraseBy"]),
-];
-
-/// What holders told us.
-const RETRACTIONS: [Column; 6] = [
-    ("HOLDER", &["holder"]),
-    ("REASON", &["reason"]),
-    ("AT", &["at"]),
-    ("ERASE BY", &["eraseBy"]),
-    ("ERASED", &["erased"]),
-    ("REOPENED", &["reopened"]),
-];
-
 impl Grant {
+    pub(super) async fn run(self, context: &Context) -> Outcome {
+        let granted = context.api()?.post("/v1/consents", &json!([self.body()?])).await?;
+        if context.out.json {
+            return context.out.json(&granted);
+        }
+        context
+            .out
+            .say(&format!("recorded: {}", member(&granted, &["/consents/0/id"])))
+    }
+
     fn body(&self) -> Outcome<Value> {
         let notice = match &self.notice_file {
             Some(file) => notice_hash(&input::bytes(file)?),
@@ -246,30 +103,10 @@ fn notice_hash(notice: &[u8]) -> String {
     format!("sha256:{hex}")
 }
 
-impl Withdraw {
-    async fn run(self, context: &Context) -> Outcome {
-        let mut body = json!({"subject": self.subject});
-        if let (Some(members), Some(recipient)) = (body.as_object_mut(), &self.recipient) {
-            members.insert("recipient".into(), recipient.as_str().into());
-        }
-        let told = context.api()?.post("/v1/consents/withdraw", &body).await?;
-        if context.out.json {
-            return context.out.json(&told);
-        }
-        let ended = items(&told, "consents").len();
-        context.out.say(&format!(
-            "withdrawn at {}: {ended} consent(s) of {} ended",
-            member(&told, &["at"]),
-            self.subject
-        ))?;
-        for stream in items(&told, "streams") {
-            let (transfer, last) = (member(stream, &["transfer"]), member(stream, &["lastSequence"]));
-            context.out.say(&format!(
-                "  no record of this learner is in transfer {transfer} beyond sequence number {last}"
-            ))?;
-        }
-        Ok(())
-    }
+/// Records what a file holds.
+pub(super) async fn import_file(context: &Context, file: &Path) -> Outcome {
+    let consents = read(file, &input::bytes(file)?)?;
+    import(context, &context.api()?, &consents).await
 }
 
 /// An array, or one object a line; what is wrong is named with its place before anything is sent.

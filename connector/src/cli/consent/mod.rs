@@ -1,0 +1,170 @@
+//! `consent`: what learners allowed or are asked for, how they decide, and the proof of it.
+
+mod decide;
+mod exchange;
+mod grant;
+mod verify;
+mod withdraw;
+
+use super::{
+    Context,
+    api::{encode, path},
+    exit::Outcome,
+    output::{Column, items},
+};
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Record, decide, prove and withdraw learners' consents
+#[derive(Args)]
+#[command(
+    arg_required_else_help = true,
+    after_help = "EXAMPLES:
+  connector consent list --subject learner-17
+  connector consent show urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11
+  connector consent withdraw --subject learner-17
+"
+)]
+pub(super) struct Consent {
+    #[command(subcommand)]
+    command: ConsentCommand,
+}
+
+#[derive(Subcommand)]
+enum ConsentCommand {
+    Grant(grant::Grant),
+    Request(decide::Request),
+    Decide(decide::Decide),
+    Share(decide::Share),
+    Object(decide::Object),
+    Learner(decide::Learner),
+    Withdraw(withdraw::Withdraw),
+    /// Delete what links a learner to the audit log, once all of their consents have ended
+    ///
+    /// The records of the consents go, and the salt of the learner's name in the log. The log's entries and proofs stay valid. This cannot
+    /// be undone: nobody can say afterwards which entries were about this learner.
+    #[command(after_help = "EXAMPLES:\n  connector consent forget learner-17\n")]
+    Forget {
+        /// The learner's local identifier at this holder
+        learner: String,
+    },
+    Ask(exchange::Ask),
+    /// List what holders were asked for, and whether they took it
+    #[command(after_help = "EXAMPLES:\n  connector consent asked\n")]
+    Asked,
+    /// List where consents stand, as their holders have signed
+    #[command(after_help = "EXAMPLES:\n  connector consent received --json\n")]
+    Received,
+    /// Show who was told that a learner's consents have ended, and what each erased
+    #[command(after_help = "EXAMPLES:\n  connector consent told learner-17\n")]
+    Told {
+        /// The learner's local identifier at this holder
+        learner: String,
+    },
+    /// List what holders told us that we may not keep, and what was erased
+    #[command(after_help = "EXAMPLES:\n  connector consent retractions --json\n")]
+    Retractions,
+    /// List consents, those that ended too
+    #[command(
+        after_help = "EXAMPLES:\n  connector consent list\n  connector consent list --subject learner-17 --json\n"
+    )]
+    List {
+        /// Only this learner's
+        #[arg(long)]
+        subject: Option<String>,
+    },
+    /// Show one consent with its events; --json also gives its record in JSON-LD
+    #[command(
+        after_help = "EXAMPLES:\n  connector consent show urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --json\n"
+    )]
+    Show {
+        /// The consent's id
+        id: String,
+    },
+    /// Print the signed receipts of a consent or an objection, one a line, the oldest first
+    #[command(
+        after_help = "EXAMPLES:\n  connector consent receipts urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 > receipts.txt\n"
+    )]
+    Receipts {
+        /// The id of the consent or the objection
+        id: String,
+    },
+    Verify(verify::Verify),
+    /// Record many consents: a JSON array, or one JSON object a line
+    #[command(
+        after_help = "EXAMPLES:\n  connector consent import consents.jsonl\n  connector consent import - < consents.json\n"
+    )]
+    Import {
+        /// The file; - for standard input
+        file: PathBuf,
+    },
+}
+
+const COLUMNS: [Column; 8] = [
+    ("ID", &["/consent/id"]),
+    ("SUBJECT", &["/consent/subject"]),
+    ("STATE", &["state"]),
+    ("RECIPIENTS", &["/consent/recipients"]),
+    ("PURPOSES", &["/consent/purposes"]),
+    ("CATEGORIES", &["/consent/categories"]),
+    ("UNTIL", &["until"]),
+    ("WITHDRAWN", &["withdrawn"]),
+];
+
+impl Consent {
+    pub(super) async fn run(self, context: &Context) -> Outcome {
+        match self.command {
+            ConsentCommand::Grant(grant) => grant.run(context).await,
+            ConsentCommand::Request(request) => request.run(context).await,
+            ConsentCommand::Decide(decide) => decide.run(context).await,
+            ConsentCommand::Share(share) => share.run(context).await,
+            ConsentCommand::Object(object) => object.run(context).await,
+            ConsentCommand::Learner(learner) => learner.run(context).await,
+            ConsentCommand::Withdraw(withdraw) => withdraw.run(context).await,
+            ConsentCommand::Verify(verify) => verify.run(context).await,
+            ConsentCommand::Ask(ask) => ask.run(context).await,
+            ConsentCommand::Asked => exchange::asked(context).await,
+            ConsentCommand::Received => exchange::received(context).await,
+            ConsentCommand::Told { learner } => exchange::told(context, &learner).await,
+            ConsentCommand::Retractions => exchange::retractions(context).await,
+            ConsentCommand::Import { file } => grant::import_file(context, &file).await,
+            ConsentCommand::Forget { learner } => {
+                let body = json!({"subject": learner});
+                let forgotten = context.api()?.post("/v1/consents/forget", &body).await;
+                let forgotten =
+                    forgotten.map_err(|failure| failure.next("see: connector consent list --subject LEARNER"))?;
+                context.out.say("forgotten")?;
+                context.out.details(&forgotten)
+            }
+            ConsentCommand::List { subject } => {
+                let query = subject
+                    .map(|subject| format!("?subject={}", encode(&subject)))
+                    .unwrap_or_default();
+                let list = context.api()?.get(&format!("/v1/consents{query}")).await?;
+                context
+                    .out
+                    .table(&list, items(&list, "consents"), &COLUMNS, "no consents")
+            }
+            ConsentCommand::Show { id } => {
+                let shown = context.api()?.get(&path(&["consents", &id])?).await?;
+                if context.out.json {
+                    return context.out.json(&shown);
+                }
+                let mut brief = shown;
+                if let Some(members) = brief.as_object_mut() {
+                    members.remove("record");
+                }
+                context.out.details(&brief)
+            }
+            ConsentCommand::Receipts { id } => {
+                let list = context.api()?.get(&path(&["consents", &id, "receipts"])?).await?;
+                if context.out.json {
+                    return context.out.json(&list);
+                }
+                let mut receipts = items(&list, "receipts").iter().filter_map(|one| one.as_str());
+                receipts.try_for_each(|receipt| context.out.line(receipt))
+            }
+        }
+    }
+}

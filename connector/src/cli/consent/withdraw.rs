@@ -1,0 +1,55 @@
+//! `consent withdraw`: the end of a learner's consents, and what is told of it.
+
+use crate::cli::{
+    Context,
+    exit::Outcome,
+    output::{items, member},
+};
+use clap::Args;
+use serde_json::{Value, json};
+
+/// End a learner's consents; answers when no running stream can send that learner's records any more
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector consent withdraw --subject learner-17
+  connector consent withdraw --subject learner-17 --recipient did:web:work.example --json
+")]
+pub(super) struct Withdraw {
+    /// The learner's local identifier at this holder
+    #[arg(long)]
+    subject: String,
+    /// Only towards this recipient
+    #[arg(long, value_name = "DID")]
+    recipient: Option<String>,
+}
+
+impl Withdraw {
+    pub(super) async fn run(self, context: &Context) -> Outcome {
+        let mut body = json!({"subject": self.subject});
+        if let (Some(members), Some(recipient)) = (body.as_object_mut(), &self.recipient) {
+            members.insert("recipient".into(), recipient.as_str().into());
+        }
+        let told = context.api()?.post("/v1/consents/withdraw", &body).await?;
+        if context.out.json {
+            return context.out.json(&told);
+        }
+        let ended = items(&told, "consents").len();
+        context.out.say(&format!(
+            "withdrawn at {}: {ended} consent(s) of {} ended",
+            member(&told, &["at"]),
+            self.subject
+        ))?;
+        say_streams(context, &told)
+    }
+}
+
+/// Says where each running stream stood when nothing more could pass.
+pub(super) fn say_streams(context: &Context, told: &Value) -> Outcome {
+    for stream in items(told, "streams") {
+        let (transfer, last) = (member(stream, &["transfer"]), member(stream, &["lastSequence"]));
+        context.out.say(&format!(
+            "  no record of this learner is in transfer {transfer} beyond sequence number {last}"
+        ))?;
+    }
+    Ok(())
+}

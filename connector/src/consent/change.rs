@@ -1,0 +1,359 @@
+//! One change: the records of some learners are read, something is decided on them, and one commit holds the records, their receipts and their
+//! audit entries. Every change of a learner writes their salt again, so that of two at once one decides anew.
+
+use super::{
+    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, Pseudonyms, RECEIPTS, STANDINGS,
+    index::StreamEnd,
+    law::Standing,
+    learner::{Kept, Learner},
+    live, notice,
+    notice::Notice,
+    receipt::{self, Slip},
+    record::{Consent, ConsentId, Context, Stored, render},
+    salts::Salts,
+    state::{Act, State},
+};
+use crate::{
+    audit::{Entry, Kind},
+    jose::{self, Digest, JoseError},
+    process::{decode, encode},
+    store::{Batch, StoreError},
+};
+use async_trait::async_trait;
+use policy::Timestamp;
+use serde_json::{Value, json};
+
+/// Longest receipt of a new record, in bytes: later ones, with more steps and the streams of a withdrawal, still have to fit.
+const LONGEST_FIRST: usize = 32 * 1024;
+/// Most streams that a receipt names; the acknowledgement names all.
+const MOST_STREAMS: usize = 64;
+
+/// Where a consent stands among its learner's.
+pub(super) fn place(salts: &Salts, stored: &Stored) -> Vec<u8> {
+    let id = stored.consent.id.as_str().as_bytes();
+    [salts.place(&stored.consent.subject).as_slice(), id].concat()
+}
+
+/// What the keys of a consent's receipts begin with.
+pub(super) fn receipts_of(id: &str) -> Vec<u8> {
+    [id.as_bytes(), b"\n"].concat()
+}
+
+/// Where one receipt stands.
+pub(super) fn receipt_place(id: &str, number: u32) -> Vec<u8> {
+    [receipts_of(id).as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// Something else that is committed together with a change, or not at all: a spent message id, an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// Guards and writes.
+    pub batch: Batch,
+    /// Their entries.
+    pub entries: Vec<Entry>,
+}
+
+/// One record that a change made or changed.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// As it is now.
+    pub stored: Stored,
+    /// The signed receipt of it.
+    pub receipt: String,
+    /// Of what a withdrawal or the like ended: the epoch, and the last numbers of all streams.
+    pub ended: Option<Ended>,
+}
+
+/// What is known when nothing more can pass.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// The epoch that every running stream has confirmed.
+    pub epoch: u64,
+    /// The last number of each.
+    pub streams: Vec<StreamEnd>,
+}
+
+/// What a change means for one learner.
+pub struct About<'a> {
+    /// The learner's local identifier.
+    pub subject: &'a str,
+    /// The records that it makes or changes.
+    pub changed: &'a [Changed],
+    /// All that is in force once it is committed.
+    pub in_force: Vec<&'a Consent>,
+    /// The names under which recipients see the learner.
+    pub pseudonyms: &'a Pseudonyms,
+}
+
+/// Who tells other participants about changes: asked for the same commit, so that none is forgotten.
+#[async_trait]
+pub trait Messenger: Send + Sync {
+    /// Adds what is to be sent to `batch`, and returns the entries of it.
+    async fn tell(&self, about: &About<'_>, batch: &mut Batch, now: Timestamp) -> Result<Vec<Entry>, StoreError>;
+
+    /// Adds the removal of what is kept about a learner who is forgotten.
+    async fn forget(&self, subject: &str, pseudonyms: &Pseudonyms, batch: &mut Batch) -> Result<(), StoreError>;
+
+    /// The commit was made: there may be something to send.
+    fn committed(&self);
+}
+
+impl Consents {
+    /// Decides something about some learners and commits it, again and again until nobody else was quicker. What ends by somebody's word is
+    /// closed before the commit; what is given is opened after it.
+    pub(super) async fn change<T>(
+        &self,
+        subjects: &[&str],
+        beside: Option<&Beside>,
+        now: Timestamp,
+        decide: impl Fn(&mut [Learner]) -> Result<T, ConsentError> + Send + Sync,
+    ) -> Result<(T, Vec<Changed>), ConsentError> {
+        for _ in 0..ATTEMPTS {
+            let mut batch = beside.map(|beside| beside.batch.clone()).unwrap_or_default();
+            // The salts first: whoever changes one of these learners after this makes the commit below conflict.
+            let store = &**self.log.store();
+            let names = self.salts.renew(store, subjects.iter().copied(), &mut batch).await?;
+            let mut learners = Vec::with_capacity(names.len());
+            let mut seen: Vec<&str> = Vec::with_capacity(subjects.len());
+            for subject in subjects {
+                if !seen.contains(subject) {
+                    seen.push(subject);
+                    learners.push(self.learner(subject).await?);
+                }
+            }
+            let decided = decide(&mut learners)?;
+            let mut changed = Vec::new();
+            let mut entries = beside.map(|beside| beside.entries.clone()).unwrap_or_default();
+            for learner in &learners {
+                let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
+                let before = changed.len();
+                self.record(learner, name, &mut batch, &mut entries, &mut changed, now)
+                    .await?;
+                let changed = changed.get(before..).unwrap_or_default();
+                entries.extend(self.tell(learner, changed, &mut batch, now).await?);
+            }
+            let mut entries = entries.into_iter();
+            let Some(first) = entries.next() else {
+                return Ok((decided, changed));
+            };
+            match self.log.commit(batch, first, entries.collect(), now).await {
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => {
+                    self.committed(&changed)?;
+                    return Ok((decided, changed));
+                }
+            }
+        }
+        Err(StoreError::Conflict { guard: 0 }.into())
+    }
+
+    /// Has others told what changes for a learner.
+    async fn tell(
+        &self,
+        learner: &Learner,
+        changed: &[Changed],
+        batch: &mut Batch,
+        now: Timestamp,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let Some(messenger) = self.messenger.get().filter(|_| !changed.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let in_force = learner.all().filter(|stored| stored.is_in_force(now));
+        let about = About {
+            subject: &learner.subject,
+            changed,
+            in_force: in_force.map(|stored| &stored.consent).collect(),
+            pseudonyms: &self.pseudonyms,
+        };
+        messenger.tell(&about, batch, now).await
+    }
+
+    /// A learner with all their records.
+    async fn learner(&self, subject: &str) -> Result<Learner, StoreError> {
+        let kept: Vec<Kept> = self
+            .of_learner(subject)
+            .await?
+            .into_iter()
+            .map(|(stored, version)| Kept {
+                stored,
+                version: Some(version),
+                changed: false,
+            })
+            .collect();
+        Ok(Learner {
+            subject: subject.to_owned(),
+            standing: self.standing(subject).await?,
+            records: kept.iter().map(|kept| kept.stored.consent.id.clone()).collect(),
+            kept,
+            grace: self.privacy.coming_of_age_grace,
+            names: self.pseudonyms.towards(self.holder()),
+        })
+    }
+
+    /// What is known of a learner that decides whose word counts.
+    pub async fn standing(&self, subject: &str) -> Result<Standing, StoreError> {
+        let item = self.log.store().get(STANDINGS, &self.salts.place(subject)).await?;
+        item.map_or_else(|| Ok(Standing::default()), |item| decode(&item.value))
+    }
+
+    /// Puts a learner's changed records into the batch, with receipts and entries. Closes first what ends by somebody's word.
+    async fn record(
+        &self,
+        learner: &Learner,
+        name: Digest,
+        batch: &mut Batch,
+        entries: &mut Vec<Entry>,
+        all: &mut Vec<Changed>,
+        now: Timestamp,
+    ) -> Result<(), ConsentError> {
+        let store = &**self.log.store();
+        let touched = || learner.kept.iter().filter(|kept| kept.changed);
+        let is_taken_back = |state| matches!(state, State::Withdrawn | State::Revoked | State::Invalidated);
+        let ends = |kept: &&Kept| is_taken_back(kept.stored.state);
+        let ids: Vec<ConsentId> = touched()
+            .filter(ends)
+            .map(|kept| kept.stored.consent.id.clone())
+            .collect();
+        for kept in touched() {
+            self.index.reserve(&kept.stored.consent.categories)?;
+        }
+        let ended = (!ids.is_empty()).then(|| {
+            let (epoch, streams) = self.index.close(&learner.subject, |id| ids.contains(id));
+            Ended { epoch, streams }
+        });
+        let checkpoint = self.log.newest().await.ok().flatten().map(|signed| {
+            let known = signed.checkpoint();
+            json!({"origin": known.origin, "size": known.size, "root": known.root.to_string()})
+        });
+        for kept in touched() {
+            let mut stored = kept.stored.clone();
+            let taken_back = is_taken_back(stored.state);
+            let ended = if taken_back { ended.clone() } else { None };
+            let notice = notice::find(store, &stored.consent.notice)
+                .await?
+                .map(|(notice, _)| notice);
+            let receipt = self.receipt(&stored, notice.as_ref(), ended.as_ref(), checkpoint.clone(), now)?;
+            if kept.version.is_none() && receipt.len() > LONGEST_FIRST {
+                return Err(ConsentError::TooLarge);
+            }
+            let digest = receipt::digest(&receipt);
+            let id = stored.consent.id.as_str().to_owned();
+            batch.insert(RECEIPTS, receipt_place(&id, stored.receipts), receipt.as_bytes());
+            stored.receipts += 1;
+            stored.receipt = Some(digest);
+            match stored.state {
+                State::Given if stored.given_receipt.is_none() => stored.given_receipt = Some(digest),
+                State::Withdrawn => stored.withdrawal_receipt = Some(digest),
+                _ => {}
+            }
+            match kept.version {
+                None => {
+                    batch.insert(CONSENTS, id.as_str(), encode(&stored)?);
+                    batch.insert(OF_LEARNER, place(&self.salts, &stored), id.as_bytes());
+                }
+                Some(version) => {
+                    batch.replace(CONSENTS, id.as_str(), version, encode(&stored)?);
+                }
+            }
+            entries.push(entry(&stored, name, &digest, ended.as_ref()));
+            all.push(Changed { stored, receipt, ended });
+        }
+        Ok(())
+    }
+
+    /// Tells the index and the clock what was committed.
+    fn committed(&self, changed: &[Changed]) -> Result<(), ConsentError> {
+        for one in changed {
+            live::follow(&self.index, &one.stored)?;
+        }
+        self.due.stir();
+        if let Some(messenger) = self.messenger.get() {
+            messenger.committed();
+        }
+        Ok(())
+    }
+
+    /// The record as others see it.
+    pub(super) fn render(&self, stored: &Stored, notice: Option<&Notice>) -> Result<Value, JoseError> {
+        // To one recipient the learner goes by the name that it knows; to several by one that none of them knows.
+        let towards = match stored.consent.recipients.as_slice() {
+            [one] => one,
+            _ => self.holder(),
+        };
+        let context = Context {
+            privacy: &self.privacy,
+            notice,
+            subject: self.pseudonyms.towards(towards).name(&stored.consent.subject),
+        };
+        render(stored, &context)
+    }
+
+    /// The signed receipt of a record's newest step.
+    fn receipt(
+        &self,
+        stored: &Stored,
+        notice: Option<&Notice>,
+        ended: Option<&Ended>,
+        checkpoint: Option<Value>,
+        now: Timestamp,
+    ) -> Result<String, ConsentError> {
+        let id = jose::uuid(now).map_err(JoseError::from)?;
+        let slip = Slip {
+            id: format!("urn:uuid:{id}"),
+            about: stored.consent.id.as_str(),
+            created: stored.last(),
+            issuer: self.holder(),
+            agreement: stored.consent.agreement.as_ref().map(|id| id.as_str()),
+            notice: &stored.consent.notice,
+            number: stored.receipts,
+            previous: stored.receipt,
+            checkpoint,
+            ended: ended.map(|ended| self.end(ended, stored.last())),
+            record: self.render(stored, notice)?,
+        };
+        slip.sign(&self.trust.signer()).map_err(|error| match error {
+            JoseError::TooLarge(_) => ConsentError::TooLarge,
+            error => error.into(),
+        })
+    }
+
+    /// What a receipt says of an end.
+    pub(super) fn end(&self, ended: &Ended, at: Timestamp) -> Value {
+        let streams: Vec<&StreamEnd> = ended.streams.iter().take(MOST_STREAMS).collect();
+        json!({
+            "epoch": ended.epoch, "streams": streams, "moreStreams": ended.streams.len().saturating_sub(MOST_STREAMS),
+            "deletedBy": at.plus(self.privacy.deletion),
+        })
+    }
+}
+
+/// What the audit log holds about one consent: hashes, none of which names the learner without the salt.
+fn entry(stored: &Stored, learner: Digest, receipt: &Digest, ended: Option<&Ended>) -> Entry {
+    let reaffirmed = stored
+        .events
+        .last()
+        .is_some_and(|event| event.fact.act == Act::Reaffirm);
+    let kind = match stored.state {
+        State::Requested => Kind::ConsentRequested,
+        State::Deferred => Kind::ConsentDeferred,
+        State::PendingSecond | State::PendingLearner => Kind::ConsentSigned,
+        State::Given if reaffirmed => Kind::ConsentReaffirmed,
+        State::Given if stored.receipts > 1 && stored.given_receipt != Some(*receipt) => Kind::ConsentNoted,
+        State::Given => Kind::ConsentGiven,
+        State::Refused => Kind::ConsentRefused,
+        State::Withdrawn => Kind::ConsentWithdrawn,
+        State::Expired => Kind::ConsentExpired,
+        State::Revoked => Kind::ConsentRevoked,
+        State::Invalidated => Kind::ConsentInvalidated,
+        State::Superseded => Kind::ConsentSuperseded,
+    };
+    let entry = Entry::new(kind)
+        .with("consent", stored.consent.id.as_str())
+        .of("subject", &learner)
+        .of("object", receipt);
+    match ended {
+        Some(ended) => entry.with("epoch", ended.epoch),
+        None => entry,
+    }
+}

@@ -1,0 +1,367 @@
+//! What is decided when a consent is asked for, given, refused or withdrawn: the rules between a learner's records, over the pure steps.
+
+use super::{
+    ConsentError, Consents,
+    change::{Beside, Changed},
+    index::StreamEnd,
+    learner::{Learner, Step},
+    not_before, notice,
+    record::{Actor, Consent, ConsentId, Draft, EnteredBy, NewConsent, NewEvent, NewRequest, NewShare, Stored},
+    state::{Act, Role, State},
+};
+use crate::dsp::ParticipantId;
+use policy::Timestamp;
+use serde::Serialize;
+use std::time::Duration;
+
+/// How many grants share one durable commit in an import.
+const IMPORT_BATCH: usize = 64;
+/// A stream that makes no progress for this long after a withdrawal is reset (design: the answer never waits on a peer).
+const STALL: Duration = Duration::from_secs(1);
+/// Requests of one participant to one learner that may wait for an answer.
+const MOST_OPEN: usize = 32;
+
+/// What a learner is told when a withdrawal is done.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Acknowledgement {
+    /// The learner's local identifier.
+    pub subject: String,
+    /// The consents that ended.
+    pub consents: Vec<ConsentId>,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The epoch that every running stream has confirmed.
+    pub epoch: u64,
+    /// The last sequence number that each running stream had handed to TLS. No record of the learner is in it beyond that number.
+    pub streams: Vec<StreamEnd>,
+}
+
+impl Consents {
+    /// Records consents that the holder's operator enters for learners. Committed first, opened after.
+    pub async fn grant(&self, new: Vec<NewConsent>, now: Timestamp) -> Result<Vec<Stored>, ConsentError> {
+        let many = new.len() > 1;
+        let mut all = Vec::with_capacity(new.len());
+        for (number, chunk) in new.chunks(IMPORT_BATCH).enumerate() {
+            let at = |offset: usize, cause: ConsentError| match many {
+                true => ConsentError::Import {
+                    entry: number * IMPORT_BATCH + offset + 1,
+                    cause: Box::new(cause),
+                },
+                false => cause,
+            };
+            let mut consents = Vec::with_capacity(chunk.len());
+            for (offset, one) in chunk.iter().enumerate() {
+                let signed_by = one.signed_by.clone();
+                let consent = self.draft(one.clone(), now).await;
+                consents.push((consent.map_err(|cause| at(offset, cause))?, signed_by));
+            }
+            let subjects: Vec<&str> = consents.iter().map(|(consent, _)| consent.subject.as_str()).collect();
+            let (ids, changed) = self
+                .change(&subjects, None, now, |learners| {
+                    let mut ids = Vec::with_capacity(consents.len());
+                    for (offset, (consent, signed_by)) in consents.iter().enumerate() {
+                        let id = enter(learners, consent, signed_by, now).map_err(|cause| at(offset, cause))?;
+                        ids.push(id);
+                    }
+                    Ok(ids)
+                })
+                .await?;
+            let mut changed: Vec<Stored> = changed.into_iter().map(|one| one.stored).collect();
+            changed.retain(|stored| ids.contains(&stored.consent.id));
+            changed.sort_by_key(|stored| ids.iter().position(|id| *id == stored.consent.id));
+            all.extend(changed);
+        }
+        Ok(all)
+    }
+
+    /// Terms that are complete, with the notice that they name if it is registered.
+    async fn draft(&self, new: impl Into<Draft>, now: Timestamp) -> Result<Consent, ConsentError> {
+        let mut consent = new.into().consent(self.holder(), self.privacy.validity, now)?;
+        let known = notice::find(&**self.log.store(), &consent.notice).await?;
+        match known {
+            Some((notice, _)) if notice.replaced.as_ref().is_some_and(|by| by.changes_meaning) => {
+                return Err(ConsentError::NoticeReplaced);
+            }
+            Some((notice, _)) => consent.notice_ref = Some(notice.reference()),
+            // What an operator enters from paper may be older than the register of notices, and is shown so.
+            None if consent.entered_by == EnteredBy::Holder => {}
+            None => return Err(ConsentError::UnknownNotice(consent.notice)),
+        }
+        Ok(consent)
+    }
+
+    /// The holder asks its learner for somebody.
+    pub async fn ask(&self, new: NewConsent, now: Timestamp) -> Result<Changed, ConsentError> {
+        let asking = Actor::of(Role::Holder, "consent-request");
+        let consent = self.draft(new, now).await?;
+        // What a learner is asked to read has to be here.
+        if consent.notice_ref.is_none() {
+            return Err(ConsentError::UnknownNotice(consent.notice));
+        }
+        self.begin(consent, asking, None, now).await
+    }
+
+    /// A participant asks a learner. `beside` is committed with it, or not at all.
+    pub async fn request(
+        &self,
+        new: NewRequest,
+        beside: Option<&Beside>,
+        now: Timestamp,
+    ) -> Result<Changed, ConsentError> {
+        let asking = Actor {
+            id: Some(new.requested_by.to_string()),
+            evidence: Some(new.evidence.clone()),
+            ..Actor::of(Role::Consumer, "consent-request")
+        };
+        let consent = self.draft(new, now).await?;
+        self.begin(consent, asking, beside, now).await
+    }
+
+    async fn begin(
+        &self,
+        consent: Consent,
+        asking: Actor,
+        beside: Option<&Beside>,
+        now: Timestamp,
+    ) -> Result<Changed, ConsentError> {
+        let pause = self.privacy.request_pause;
+        let subject = consent.subject.clone();
+        let (id, changed) = self
+            .change(&[&subject], beside, now, |learners| {
+                let learner = learners.first_mut().ok_or(ConsentError::UnknownLearner)?;
+                may_ask(learner, &consent, &asking, pause, now)?;
+                learner.begin(consent.clone(), asking.clone(), now)?;
+                Ok(consent.id.clone())
+            })
+            .await?;
+        the(changed, &id)
+    }
+
+    /// A learner shares by themselves.
+    pub async fn share(&self, new: NewShare, now: Timestamp) -> Result<Changed, ConsentError> {
+        new.actor.check()?;
+        let actor = new.actor.clone();
+        let consent = self.draft(new, now).await?;
+        let subject = consent.subject.clone();
+        let (id, changed) = self
+            .change(&[&subject], None, now, |learners| {
+                let learner = learners.first_mut().ok_or(ConsentError::UnknownLearner)?;
+                let asking = Actor::of(Role::Learner, &consent.method);
+                let at = learner.begin(consent.clone(), asking, now)?;
+                give(learner, at, &actor, now, now)?;
+                Ok(consent.id.clone())
+            })
+            .await?;
+        the(changed, &id)
+    }
+
+    /// A decision about one consent.
+    pub async fn decide(&self, id: &ConsentId, new: &NewEvent, now: Timestamp) -> Result<Changed, ConsentError> {
+        new.actor.check()?;
+        if let Some(time) = new.time.filter(|time| *time > now) {
+            return Err(ConsentError::Future(time));
+        }
+        let found = self.get(id).await?;
+        let replaced = match notice::find(&**self.log.store(), &found.consent.notice).await? {
+            Some((notice, _)) => notice.replaced.is_some_and(|by| by.changes_meaning),
+            None => false,
+        };
+        let subject = found.consent.subject;
+        let (_, changed) = self
+            .change(&[&subject], None, now, |learners| {
+                let learner = learners.first_mut().ok_or(ConsentError::Unknown)?;
+                let at = learner.find(id).ok_or(ConsentError::Unknown)?;
+                self.take(learner, at, new, replaced, now)
+            })
+            .await?;
+        if new.event.act() == Act::Withdraw {
+            self.reset_stalled();
+        }
+        the(changed, id)
+    }
+
+    fn take(
+        &self,
+        learner: &mut Learner,
+        at: usize,
+        new: &NewEvent,
+        replaced: bool,
+        now: Timestamp,
+    ) -> Result<(), ConsentError> {
+        let stored = learner.stored(at).ok_or(ConsentError::Unknown)?;
+        let (act, actor) = (new.event.act(), new.actor.clone());
+        let (last, until) = (stored.last(), stored.ends());
+        let time = match (new.time, act) {
+            (Some(time), _) => time,
+            // No clock that went backwards keeps a learner from saying no.
+            (None, Act::Withdraw | Act::Refuse) => not_before(now, last),
+            (None, _) => now,
+        };
+        if act == Act::Give && stored.state.is_open() {
+            if now >= stored.until {
+                return Err(ConsentError::Lapsed(stored.until));
+            }
+            if replaced {
+                return Err(ConsentError::NoticeReplaced);
+            }
+            return give(learner, at, &actor, time, now);
+        }
+        let step = Step::new(act, actor, time, now).because(new.event.cause(new.actor.role));
+        let step = match act {
+            Act::Reaffirm => {
+                if now >= until {
+                    return Err(ConsentError::Lapsed(until));
+                }
+                if replaced {
+                    return Err(ConsentError::NoticeReplaced);
+                }
+                step.until(now.plus(self.privacy.validity).max(until))
+            }
+            _ => step,
+        };
+        learner.step(at, step).map(drop)
+    }
+
+    /// Ends a learner's consents: all of them, or those for one recipient. The live index is closed first; the answer is given when it
+    /// is committed and every running stream has confirmed.
+    pub async fn withdraw(
+        &self,
+        subject: &str,
+        recipient: Option<&ParticipantId>,
+        now: Timestamp,
+    ) -> Result<Acknowledgement, ConsentError> {
+        let actor = Actor::of(Role::Learner, "holder");
+        let concerned = |stored: &Stored| {
+            let theirs = recipient.is_none_or(|recipient| stored.consent.recipients.contains(recipient));
+            stored.state == State::Given && theirs
+        };
+        // Whoever has nothing in force leaves no trace here, not even a salt.
+        if !self.list(Some(subject)).await?.iter().any(concerned) {
+            return Err(ConsentError::NothingToWithdraw);
+        }
+        let (_, changed) = self
+            .change(&[subject], None, now, |learners| {
+                let learner = learners.first_mut().ok_or(ConsentError::NothingToWithdraw)?;
+                let mut any = false;
+                for at in 0..learner.records.len() {
+                    let Some(stored) = learner.stored(at).filter(|stored| concerned(stored)) else {
+                        continue;
+                    };
+                    let time = not_before(now, stored.last());
+                    learner.step(at, Step::new(Act::Withdraw, actor.clone(), time, now))?;
+                    any = true;
+                }
+                if any {
+                    Ok(())
+                } else {
+                    Err(ConsentError::NothingToWithdraw)
+                }
+            })
+            .await?;
+        self.reset_stalled();
+        acknowledgement(subject, &changed, now).ok_or(ConsentError::NothingToWithdraw)
+    }
+
+    /// A peer that stops reading would otherwise keep what was handed over before the withdrawal waiting in our buffers.
+    pub(super) fn reset_stalled(&self) {
+        let watched = self.index.progress();
+        if watched.is_empty() {
+            return;
+        }
+        let index = self.index.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(STALL).await;
+            index.reset_unmoved(&watched);
+        });
+    }
+}
+
+/// What is told of the end of consents; none when nothing ended by somebody's word.
+pub(super) fn acknowledgement(subject: &str, changed: &[Changed], now: Timestamp) -> Option<Acknowledgement> {
+    let ended = changed.iter().find_map(|one| one.ended.as_ref())?;
+    let mut consents: Vec<ConsentId> = changed.iter().map(|one| one.stored.consent.id.clone()).collect();
+    consents.sort();
+    Some(Acknowledgement {
+        subject: subject.to_owned(),
+        consents,
+        at: now,
+        epoch: ended.epoch,
+        streams: ended.streams.clone(),
+    })
+}
+
+/// The one that was asked about.
+fn the(changed: Vec<Changed>, id: &ConsentId) -> Result<Changed, ConsentError> {
+    let found = changed.into_iter().find(|one| one.stored.consent.id == *id);
+    found.ok_or(ConsentError::Unknown)
+}
+
+/// Enters what a learner gave on paper or elsewhere.
+fn enter(
+    learners: &mut [Learner],
+    consent: &Consent,
+    signed_by: &[Actor],
+    now: Timestamp,
+) -> Result<ConsentId, ConsentError> {
+    let learner = learners.iter_mut().find(|learner| learner.subject == consent.subject);
+    let learner = learner.ok_or(ConsentError::UnknownLearner)?;
+    let at = learner.begin(consent.clone(), Actor::of(Role::Holder, &consent.method), now)?;
+    let on_paper = Actor {
+        evidence: Some(consent.evidence.clone()),
+        ..Actor::of(Role::Learner, &consent.method)
+    };
+    // Without other names it is the learner's own signature that the operator vouches for.
+    let alone = [on_paper];
+    let signers = if signed_by.is_empty() { &alone } else { signed_by };
+    for signer in signers {
+        give(learner, at, signer, now, now)?;
+    }
+    Ok(consent.id.clone())
+}
+
+/// Somebody says yes; once all have whose word it takes, what it takes the place of ends.
+fn give(learner: &mut Learner, at: usize, actor: &Actor, time: Timestamp, now: Timestamp) -> Result<(), ConsentError> {
+    let state = learner.step(at, Step::new(Act::Give, actor.clone(), time, now))?;
+    match state {
+        State::Given => learner.supersede(at, actor, now),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a participant may ask for this now.
+fn may_ask(
+    learner: &Learner,
+    consent: &Consent,
+    asking: &Actor,
+    pause: Duration,
+    now: Timestamp,
+) -> Result<(), ConsentError> {
+    let mut open = 0;
+    for known in learner.all() {
+        let first = known.events.first().map(|event| &event.actor);
+        let theirs = first == Some(&asking.id);
+        if theirs && known.is_waiting(now) {
+            open += 1;
+        }
+        if !known.consent.is_about_the_same_as(consent) {
+            continue;
+        }
+        if theirs && known.is_waiting(now) && known.consent.notice == consent.notice {
+            return Err(ConsentError::AlreadyAsked(known.consent.id.clone()));
+        }
+        let again = known.since().plus(pause);
+        // Who took it back has said no as well.
+        if matches!(known.state, State::Refused | State::Withdrawn) && now < again {
+            return Err(ConsentError::TooSoon(again));
+        }
+        if known.is_in_force(now) && known.consent.terms_cover(consent) {
+            return Err(ConsentError::AlreadyGiven(known.consent.id.clone()));
+        }
+    }
+    match open >= MOST_OPEN {
+        true => Err(ConsentError::TooManyRequests(open)),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,100 @@
+//! Why a consent was not recorded or changed. In each of these cases nothing changed, except that a failed withdrawal leaves access closed.
+
+use super::{
+    law::NoPower,
+    record::{ConsentId, GrantError},
+    state::Illegal,
+};
+use crate::{jose::JoseError, store::StoreError};
+use policy::Timestamp;
+
+/// Why a consent was not recorded or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsentError {
+    /// The consent is not complete or makes no sense.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    /// Entry `n` of an import (from 1) is not usable; nothing after the last full batch was recorded.
+    #[error("entry {entry}: {cause}")]
+    Import {
+        /// Its number, from 1.
+        entry: usize,
+        /// What is wrong.
+        cause: Box<ConsentError>,
+    },
+    /// Nothing is there to withdraw.
+    #[error("this learner has no consent in force here")]
+    NothingToWithdraw,
+    /// A learner is not forgotten while a consent is in force.
+    #[error("this learner has a consent in force here; withdraw it first")]
+    InForce,
+    /// Nor while an objection stands: to forget it would let go on what the learner stopped.
+    #[error("this learner's objection stands against a basis in force; end the basis first")]
+    ObjectionInForce,
+    /// Nothing here refers to this learner.
+    #[error("no consent of this learner was ever recorded here, or the learner is forgotten already")]
+    UnknownLearner,
+    /// No consent has this id.
+    #[error("there is no such consent")]
+    Unknown,
+    /// The step is not possible.
+    #[error(transparent)]
+    Illegal(#[from] Illegal),
+    /// Whoever acts has no power to.
+    #[error(transparent)]
+    NoPower(#[from] NoPower),
+    /// What is said to happen in the future has not happened.
+    #[error("the event is said to happen at {0}, which is in the future")]
+    Future(Timestamp),
+    /// The time for which it was asked for is over.
+    #[error("the time for which this consent was asked for is over since {0}")]
+    Lapsed(Timestamp),
+    /// The notice is not registered.
+    #[error("no notice with the hash {0} is registered here; add it first: connector notice add")]
+    UnknownNotice(String),
+    /// The notice was replaced by one that means something else.
+    #[error("the notice was replaced by one that means something else; ask again under the new one")]
+    NoticeReplaced,
+    /// A notice is not usable.
+    #[error("the notice is not usable: {0}")]
+    InvalidNotice(&'static str),
+    /// There is such a notice.
+    #[error("a notice with this text, or with this name, version and language, is registered already")]
+    NoticeExists,
+    /// The same is asked for already.
+    #[error("the same is asked for already: {0}")]
+    AlreadyAsked(ConsentId),
+    /// The learner has said yes to the same already.
+    #[error("the learner has given the same already: {0}")]
+    AlreadyGiven(ConsentId),
+    /// The learner has said no, and is left in peace for a while.
+    #[error("the learner has refused this; it may be asked for again from {0} on")]
+    TooSoon(Timestamp),
+    /// This participant waits for too many answers of this learner.
+    #[error("{0} requests to this learner wait for an answer, which is as many as there may be")]
+    TooManyRequests(usize),
+    /// A consent has had as many steps as it may have; it can still end.
+    #[error("this consent was changed as often as it may be; only its end is left")]
+    TooManySteps,
+    /// What is known of a learner makes no sense.
+    #[error("{0}")]
+    Standing(&'static str),
+    /// What is declared as a lawful basis makes no sense.
+    #[error("{0}")]
+    Basis(&'static str),
+    /// A contract leaves no right to object.
+    #[error("processing that a contract with the learner needs leaves no right to object (GDPR art. 21)")]
+    NoObjection,
+    /// The learner has objected already.
+    #[error("the learner has objected to this already")]
+    AlreadyObjected,
+    /// The record is too long to be signed.
+    #[error("the lists are too long for one consent")]
+    TooLarge,
+    /// The store failed. After a failed withdrawal access stays closed until the next start; withdraw again to make it last.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Signing failed.
+    #[error("signing failed: {0}")]
+    Signing(#[from] JoseError),
+}

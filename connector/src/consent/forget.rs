@@ -1,0 +1,77 @@
+//! Forgetting a learner: what links them to the audit log goes, what proves the log stays.
+
+use super::{
+    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, RECEIPTS, STANDINGS, change,
+    record::{ConsentId, Stored},
+};
+use crate::{
+    audit::{Entry, Kind},
+    store::{Batch, Guard, StoreError, Version},
+};
+use policy::Timestamp;
+use serde::Serialize;
+
+/// What is left when a learner is forgotten.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Forgotten {
+    /// How many ended consents were deleted with what linked them to the audit log.
+    pub consents: usize,
+}
+
+impl Consents {
+    /// Deletes what links a learner to the audit log: the salt of their name in it, the records of their ended consents with their receipts,
+    /// and what was known of them. The entries stay and so does every proof, but nobody can say any more whom they are about. Refused while a
+    /// consent is in force.
+    pub async fn forget(&self, subject: &str, now: Timestamp) -> Result<Forgotten, ConsentError> {
+        let store = &**self.log.store();
+        for _ in 0..ATTEMPTS {
+            // The salt first: a consent that is recorded after this renews it, and the commit below conflicts.
+            let salt = self.salts.get(store, subject).await?;
+            let salt = salt.map(|(_, version)| version);
+            let all = self.of_learner(subject).await?;
+            if all.iter().any(|(stored, _)| stored.is_in_force(now)) {
+                return Err(ConsentError::InForce);
+            }
+            if self.objects_to_something(subject, now).await? {
+                return Err(ConsentError::ObjectionInForce);
+            }
+            if all.is_empty() && salt.is_none() {
+                return Err(ConsentError::UnknownLearner);
+            }
+            let mut batch = Batch::new();
+            self.salts.delete(subject, salt, &mut batch);
+            batch.delete(STANDINGS, self.salts.place(subject));
+            let objections = self.erase_objections(subject, &mut batch).await?;
+            if let Some(messenger) = self.messenger.get() {
+                messenger.forget(subject, &self.pseudonyms, &mut batch).await?;
+            }
+            for (stored, version) in &all {
+                self.erase(stored, *version, &mut batch);
+            }
+            let entry = Entry::new(Kind::LearnerForgotten).with("consents", all.len());
+            match self.log.commit(batch, entry, Vec::new(), now).await {
+                Ok(_) => {
+                    let ids: Vec<&ConsentId> = all.iter().map(|(stored, _)| &stored.consent.id).collect();
+                    self.index
+                        .forget(subject, |id| ids.contains(&id) || objections.contains(id));
+                    return Ok(Forgotten { consents: all.len() });
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict { guard: 0 }.into())
+    }
+
+    /// Deletes one record with everything that hangs on it.
+    fn erase(&self, stored: &Stored, version: Version, batch: &mut Batch) {
+        let id = stored.consent.id.as_str();
+        batch.require(CONSENTS, id, Guard::At(version));
+        batch.delete(CONSENTS, id);
+        batch.delete(OF_LEARNER, change::place(&self.salts, stored));
+        for number in 0..stored.receipts {
+            batch.delete(RECEIPTS, change::receipt_place(id, number));
+        }
+    }
+}

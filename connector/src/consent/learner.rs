@@ -1,0 +1,219 @@
+//! A learner with all of their records while a change is decided: which steps are taken on them, by whom. Nothing is read or written here.
+
+use super::{
+    ConsentError, Pairwise,
+    law::Standing,
+    not_before,
+    record::{Actor, Cause, Consent, ConsentId, Event, Fact, Stored},
+    state::{self, Act, Role, State},
+};
+use crate::{jose::sha256, store::Version};
+use policy::Timestamp;
+use std::time::Duration;
+
+/// Steps that a record may have before only its end is left: what is stored and signed has a limit.
+const MOST_STEPS: usize = 20;
+
+/// One step to be taken.
+pub(super) struct Step {
+    act: Act,
+    actor: Actor,
+    time: Timestamp,
+    recorded: Timestamp,
+    cause: Option<Cause>,
+    until: Option<Timestamp>,
+    replaced_by: Option<ConsentId>,
+}
+
+impl Step {
+    /// A step said to be taken at `time`, which came here `now`.
+    pub(super) fn new(act: Act, actor: Actor, time: Timestamp, now: Timestamp) -> Self {
+        Self {
+            act,
+            actor,
+            time,
+            // The server's own time goes forward as well.
+            recorded: now.max(time),
+            cause: None,
+            until: None,
+            replaced_by: None,
+        }
+    }
+
+    pub(super) fn because(self, cause: impl Into<Option<Cause>>) -> Self {
+        Self {
+            cause: cause.into(),
+            ..self
+        }
+    }
+
+    pub(super) fn until(self, until: Timestamp) -> Self {
+        Self {
+            until: Some(until),
+            ..self
+        }
+    }
+
+    fn replaced_by(self, id: ConsentId) -> Self {
+        Self {
+            replaced_by: Some(id),
+            ..self
+        }
+    }
+}
+
+/// One record of a learner, and whether a change touched it.
+pub(super) struct Kept {
+    pub(super) stored: Stored,
+    /// At which it was read; none for a new one.
+    pub(super) version: Option<Version>,
+    pub(super) changed: bool,
+}
+
+/// A learner as they are while a change is decided.
+pub(super) struct Learner {
+    pub(super) subject: String,
+    pub(super) standing: Standing,
+    pub(super) records: Vec<ConsentId>,
+    pub(super) kept: Vec<Kept>,
+    /// How long what two gave goes on after the learner has come of age.
+    pub(super) grace: Duration,
+    /// Names an actor without saying who it is.
+    pub(super) names: Pairwise,
+}
+
+impl Learner {
+    /// A record by its place.
+    pub(super) fn stored(&self, at: usize) -> Option<&Stored> {
+        self.kept.get(at).map(|kept| &kept.stored)
+    }
+
+    /// All records.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Stored> {
+        self.kept.iter().map(|kept| &kept.stored)
+    }
+
+    /// The place of a record.
+    pub(super) fn find(&self, id: &ConsentId) -> Option<usize> {
+        self.records.iter().position(|known| known == id)
+    }
+
+    /// A new record, asked for by `actor`.
+    pub(super) fn begin(&mut self, consent: Consent, actor: Actor, now: Timestamp) -> Result<usize, ConsentError> {
+        let state = state::begin(Act::Request, actor.role)?;
+        let stored = Stored {
+            until: consent.expires,
+            threshold: None,
+            consent,
+            state,
+            events: Vec::new(),
+            notice_replaced: false,
+            receipts: 0,
+            receipt: None,
+            given_receipt: None,
+            withdrawal_receipt: None,
+            withdrawn: None,
+        };
+        self.records.push(stored.consent.id.clone());
+        self.kept.push(Kept {
+            stored,
+            version: None,
+            changed: true,
+        });
+        let at = self.kept.len() - 1;
+        let event = self.event(at, Step::new(Act::Request, actor, now, now), state)?;
+        if let Some(kept) = self.kept.get_mut(at) {
+            kept.stored.events.push(event);
+        }
+        Ok(at)
+    }
+
+    fn event(&self, at: usize, step: Step, state: State) -> Result<Event, ConsentError> {
+        let stored = self.stored(at).ok_or(ConsentError::Unknown)?;
+        let by = match (step.actor.role, &step.actor.id) {
+            // A participant is who it says it is, and everybody may know.
+            (Role::Consumer | Role::Authority, Some(id)) => Some(id.clone()),
+            (Role::Holder, _) => Some(stored.consent.holder.to_string()),
+            (Role::Learner, None) => Some(self.names.name(&self.subject)),
+            (_, Some(id)) => Some(self.names.name(id)),
+            (_, None) => None,
+        };
+        Ok(Event {
+            fact: Fact {
+                act: step.act,
+                state,
+                role: step.actor.role,
+                time: step.time,
+                recorded: step.recorded,
+                method: step.actor.method,
+                assurance: step.actor.assurance,
+                evidence: step.actor.evidence.as_ref().map(|text| sha256(text.as_bytes())),
+                by,
+                cause: step.cause,
+                until: step.until,
+                replaced_by: step.replaced_by,
+                previous: stored.head()?,
+            },
+            actor: step.actor.id,
+            proof: step.actor.evidence,
+        })
+    }
+
+    /// Takes a step on a record, if it is possible and whoever takes it may.
+    pub(super) fn step(&mut self, at: usize, step: Step) -> Result<State, ConsentError> {
+        let stored = self.stored(at).ok_or(ConsentError::Unknown)?;
+        let (act, role) = (step.act, step.actor.role);
+        let rule = self.standing.rule(step.time);
+        let state = state::step(stored.state, (act, role), rule, stored.last(), step.time)?;
+        if role.is_learners_side() && act != Act::Supersede {
+            self.standing.may(role, step.actor.id.as_deref(), act, step.time)?;
+        }
+        if !state.is_terminal() && stored.events.len() >= MOST_STEPS {
+            return Err(ConsentError::TooManySteps);
+        }
+        let (time, until) = (step.time, step.until);
+        let event = self.event(at, step, state)?;
+        let threshold = self.standing.threshold(time).map(|from| from.plus(self.grace));
+        if let Some(kept) = self.kept.get_mut(at) {
+            let stored = &mut kept.stored;
+            stored.until = until.unwrap_or(stored.until);
+            match act {
+                Act::Give if state == State::Given => stored.threshold = threshold,
+                Act::Reaffirm => stored.threshold = None,
+                Act::Withdraw => stored.withdrawn = Some(time),
+                _ => {}
+            }
+            stored.state = state;
+            stored.events.push(event);
+            kept.changed = true;
+        }
+        Ok(state)
+    }
+
+    /// Ends what the given consent at this place takes the place of.
+    pub(super) fn supersede(&mut self, at: usize, actor: &Actor, now: Timestamp) -> Result<(), ConsentError> {
+        let Some(newer) = self.stored(at).map(|stored| stored.consent.clone()) else {
+            return Ok(());
+        };
+        for older in 0..self.kept.len() {
+            let replaced = self.stored(older).is_some_and(|stored| {
+                older != at && stored.state == State::Given && stored.consent.is_about_the_same_as(&newer)
+            });
+            if !replaced {
+                continue;
+            }
+            let time = self.stored(older).map_or(now, |stored| not_before(now, stored.last()));
+            let step = Step::new(Act::Supersede, actor.clone(), time, now).replaced_by(newer.id.clone());
+            self.step(older, step)?;
+        }
+        Ok(())
+    }
+
+    /// Marks a record as given under a notice that was replaced since.
+    pub(super) fn flag(&mut self, at: usize) {
+        if let Some(kept) = self.kept.get_mut(at) {
+            kept.stored.notice_replaced = true;
+            kept.changed = true;
+        }
+    }
+}

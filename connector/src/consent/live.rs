@@ -1,0 +1,57 @@
+//! What the live index is told: the one place that turns a record into what permits.
+
+use super::{
+    index::{Ended, Grant, Index},
+    record::{GrantError, Stored},
+    state::State,
+};
+
+/// The record as the index takes it in; none for one that was never given.
+fn grant(stored: &Stored) -> Option<Grant<'_>> {
+    let (ended, guardian_missing) = match stored.state {
+        State::Given => (None, false),
+        // The learner has said yes: what is missing is the guardian's word, and that is the reason to name.
+        State::PendingSecond => (None, true),
+        State::Expired | State::Superseded => (Some(Ended::Expired), false),
+        State::Withdrawn | State::Revoked | State::Invalidated => (Some(Ended::Withdrawn), false),
+        State::Requested | State::Deferred | State::PendingLearner | State::Refused => return None,
+    };
+    let consent = &stored.consent;
+    Some(Grant {
+        id: &consent.id,
+        subject: &consent.subject,
+        recipients: &consent.recipients,
+        purposes: &consent.purposes,
+        datasets: &consent.datasets,
+        categories: &consent.categories,
+        from: consent.given,
+        until: stored.ends(),
+        aggregate_only: false,
+        guardian_missing,
+        ended,
+    })
+}
+
+/// Takes a record in at the start.
+pub(super) fn load(index: &Index, stored: &Stored) -> Result<(), GrantError> {
+    grant(stored).map_or(Ok(()), |grant| index.open(&grant))
+}
+
+/// Takes in what was committed, as it is from now on. What a word of the learner's ended was closed before the commit.
+pub(super) fn follow(index: &Index, stored: &Stored) -> Result<(), GrantError> {
+    let (subject, id) = (&stored.consent.subject, &stored.consent.id);
+    match stored.state {
+        // Given again, it stands there twice, and nothing is withheld in between; the first ends by its time.
+        State::Given if stored.given_receipt != stored.receipt => load(index, stored),
+        State::Expired | State::Superseded => {
+            index.close(subject, |known| known == id);
+            index.forget(subject, |known| known == id);
+            load(index, stored)
+        }
+        State::Withdrawn | State::Revoked | State::Invalidated => Ok(()),
+        _ => {
+            index.forget(subject, |known| known == id);
+            load(index, stored)
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What a new version of a notice means for the consents that were given under the old one.
+
+use super::{
+    CONSENTS, ConsentError, Consents,
+    learner::Step,
+    not_before,
+    notice::{self, NewNotice, Notice},
+    record::{Actor, Cause, Consent, ConsentId, NoticeRef, Stored},
+    state::{Act, Role, State},
+};
+use crate::{
+    audit::{Entry, Kind},
+    jose::{self, sha256},
+    process,
+    store::{Batch, StoreError},
+};
+use policy::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// What the replacement of a notice led to.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Replacement {
+    /// The newer notice.
+    pub notice: Notice,
+    /// Consents under the old one that ended, because it meant something else.
+    pub ended: usize,
+    /// How many of them are asked for anew.
+    pub requested: usize,
+    /// Consents under the old one that go on, marked.
+    pub marked: usize,
+}
+
+impl Notice {
+    pub(super) fn reference(&self) -> NoticeRef {
+        NoticeRef {
+            id: self.id.clone(),
+            version: self.version.clone(),
+            language: self.language.clone(),
+        }
+    }
+}
+
+impl Consents {
+    /// All notices.
+    pub async fn notices(&self) -> Result<Vec<Notice>, StoreError> {
+        notice::list(&**self.log.store()).await
+    }
+
+    /// Registers a notice.
+    pub async fn add_notice(&self, new: NewNotice, now: Timestamp) -> Result<Notice, ConsentError> {
+        let mut batch = Batch::new();
+        let notice = notice::add(new, now, &mut batch)?;
+        self.commit_notice(batch, notice, now).await
+    }
+
+    async fn commit_notice(&self, batch: Batch, notice: Notice, now: Timestamp) -> Result<Notice, ConsentError> {
+        if notice::is_taken(&**self.log.store(), &notice).await? {
+            return Err(ConsentError::NoticeExists);
+        }
+        let entry = Entry::new(Kind::Notice)
+            .with("notice", notice.id.as_str())
+            .with("version", notice.version.as_str())
+            .with("language", notice.language.as_str())
+            .of("text", &sha256(notice.text.as_bytes()));
+        match self.log.commit(batch, entry, Vec::new(), now).await {
+            // Somebody else has just registered it.
+            Err(StoreError::Conflict { .. }) => Err(ConsentError::NoticeExists),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(notice),
+        }
+    }
+
+    /// Registers a newer version of the notice with this hash. If it means something else, consents under the old one end and are asked for
+    /// anew; otherwise they go on and are marked. Can be repeated after a failure half-way with the same text.
+    pub async fn replace_notice(
+        &self,
+        old: &str,
+        new: NewNotice,
+        changes_meaning: bool,
+        now: Timestamp,
+    ) -> Result<Replacement, ConsentError> {
+        let store = &**self.log.store();
+        let (known, version) = notice::find(store, old)
+            .await?
+            .ok_or_else(|| ConsentError::UnknownNotice(old.to_owned()))?;
+        let mut batch = Batch::new();
+        let notice = notice::add(new, now, &mut batch)?;
+        let again = known
+            .replaced
+            .as_ref()
+            .is_some_and(|by| by.by == notice.hash && by.changes_meaning == changes_meaning);
+        let notice = if again {
+            notice
+        } else {
+            notice::replace((&known, version), &notice, changes_meaning, &mut batch)?;
+            self.commit_notice(batch, notice, now).await?
+        };
+        self.follow(&known, notice, changes_meaning, now).await
+    }
+
+    /// Has the consents under a replaced notice follow.
+    async fn follow(
+        &self,
+        old: &Notice,
+        notice: Notice,
+        changes_meaning: bool,
+        now: Timestamp,
+    ) -> Result<Replacement, ConsentError> {
+        let mut subjects = BTreeSet::new();
+        process::each(&**self.log.store(), CONSENTS, |stored: Stored| {
+            if concerned(&stored, old, changes_meaning) {
+                subjects.insert(stored.consent.subject);
+            }
+            Ok(())
+        })
+        .await?;
+        let mut done = Replacement {
+            notice: notice.clone(),
+            ended: 0,
+            requested: 0,
+            marked: 0,
+        };
+        for subject in &subjects {
+            let ids: Vec<ConsentId> = self.fresh_ids(subject, now).await?;
+            let (counts, _) = self
+                .change(&[subject], None, now, |learners| {
+                    let (mut counts, mut ids) = ([0, 0, 0], ids.iter());
+                    for learner in learners.iter_mut() {
+                        for at in 0..learner.records.len() {
+                            let found = learner
+                                .stored(at)
+                                .filter(|stored| concerned(stored, old, changes_meaning));
+                            let Some(stored) = found.cloned() else { continue };
+                            if !changes_meaning {
+                                learner.flag(at);
+                                counts[2] += 1;
+                                continue;
+                            }
+                            let time = not_before(now, stored.last());
+                            let actor = Actor::of(Role::Holder, "notice-replaced");
+                            let step = Step::new(Act::Expire, actor.clone(), time, now).because(Cause::NoticeChanged);
+                            learner.step(at, step)?;
+                            counts[0] += 1;
+                            let Some(id) = ids.next().filter(|_| now < stored.consent.expires) else {
+                                continue;
+                            };
+                            let again = Consent {
+                                id: id.clone(),
+                                given: now,
+                                notice: notice.hash.clone(),
+                                notice_ref: Some(notice.reference()),
+                                ..stored.consent
+                            };
+                            learner.begin(again, actor, now)?;
+                            counts[1] += 1;
+                        }
+                    }
+                    Ok(counts)
+                })
+                .await?;
+            done.ended += counts[0];
+            done.requested += counts[1];
+            done.marked += counts[2];
+        }
+        Ok(done)
+    }
+
+    /// As many ids as a learner has consents.
+    async fn fresh_ids(&self, subject: &str, now: Timestamp) -> Result<Vec<ConsentId>, ConsentError> {
+        let count = self.list(Some(subject)).await?.len();
+        let ids = (0..count).map(|_| jose::uuid(now).map(ConsentId::from_uuid));
+        ids.collect::<Result<_, _>>()
+            .map_err(|error| ConsentError::Signing(error.into()))
+    }
+}
+
+fn concerned(stored: &Stored, old: &Notice, changes_meaning: bool) -> bool {
+    stored.state == State::Given && stored.consent.notice == old.hash && (changes_meaning || !stored.notice_replaced)
+}

@@ -1,0 +1,288 @@
+//! Receipts: for each step of a consent a signed copy of the whole record, bound to the receipt before it. Whoever has the chain and the
+//! holder's public key can check it without asking anybody.
+
+use super::{
+    record::{ConsentId, Fact, check_27560},
+    state::{self, Rule, State},
+};
+use crate::{
+    dsp::ParticipantId,
+    jose::{Digest, JoseError, Signer, VerifyingKey, canonical, sha256, token},
+};
+use policy::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+const CONFORMS: [&str; 2] = [
+    "https://w3id.org/dpv/schema/dpv-27560#receipt",
+    "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr",
+];
+
+/// What a receipt says beside the record.
+pub(super) struct Slip<'a> {
+    /// Its own id.
+    pub(super) id: String,
+    /// The consent, or the objection.
+    pub(super) about: &'a str,
+    /// When it was made.
+    pub(super) created: Timestamp,
+    /// Who signs.
+    pub(super) issuer: &'a ParticipantId,
+    pub(super) agreement: Option<&'a str>,
+    /// Hash of the notice.
+    pub(super) notice: &'a str,
+    /// Its number in the chain, from 0.
+    pub(super) number: u32,
+    /// Hash of the receipt before it.
+    pub(super) previous: Option<Digest>,
+    /// The newest checkpoint of the audit log: what is recorded after it is recorded after that.
+    pub(super) checkpoint: Option<Value>,
+    /// Of an end: the epoch, the last numbers of the streams, and until when recipients delete.
+    pub(super) ended: Option<Value>,
+    /// The record.
+    pub(super) record: Value,
+}
+
+impl Slip<'_> {
+    /// Signs it.
+    pub(super) fn sign(&self, signer: &Signer) -> Result<String, JoseError> {
+        let claims = json!({
+            "@context": super::record::CONTEXT, "@type": "dpv:ConsentReceipt", "@id": self.id, "dct:identifier": self.id,
+            "dct:conformsTo": CONFORMS, "dct:created": self.created, "dases:issuer": self.issuer, "dases:recordId": self.about,
+            "dases:agreement": self.agreement, "dases:notice": self.notice, "dases:number": self.number,
+            "dases:previousReceipt": self.previous, "dases:checkpoint": self.checkpoint, "dases:ended": self.ended,
+            "dases:record": self.record,
+        });
+        token::sign(signer, token::Kind::Consent, &claims)
+    }
+}
+
+/// The name of a receipt in the one that follows it.
+pub fn digest(receipt: &str) -> Digest {
+    sha256(receipt.as_bytes())
+}
+
+/// Why a chain of receipts proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    /// There is none.
+    #[error("there is no receipt")]
+    Empty,
+    /// A signature is not right, or not of a key that is known.
+    #[error("receipt {0}: {1}")]
+    Signature(usize, JoseError),
+    /// A member is missing or wrong.
+    #[error("receipt {0}: {1}")]
+    Wrong(usize, String),
+}
+
+/// What a chain of receipts proves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proved {
+    /// The consent.
+    pub consent: String,
+    /// Who signed.
+    pub issuer: String,
+    /// How many receipts.
+    pub receipts: usize,
+    /// They begin with the first.
+    pub complete: bool,
+    /// Where the consent stood at the last of them.
+    pub state: State,
+    /// When that was.
+    pub at: Timestamp,
+    /// Until when it holds, if it does.
+    pub until: Timestamp,
+    /// The steps, the oldest first.
+    pub steps: Vec<Fact>,
+}
+
+/// One receipt, read.
+struct Read {
+    about: String,
+    issuer: String,
+    number: u64,
+    previous: Option<String>,
+    terms: Digest,
+    earlier: usize,
+    steps: Vec<Fact>,
+    state: State,
+    until: Timestamp,
+    created: Timestamp,
+}
+
+/// Checks a chain of receipts of one consent, the oldest first: signatures, the order, the record's fields, and that every step was possible.
+pub fn verify(receipts: &[String], keys: impl Fn(&str) -> Option<VerifyingKey>) -> Result<Proved, ReceiptError> {
+    let mut before: Option<(Read, Digest)> = None;
+    let mut chain = Chain::default();
+    let mut complete = false;
+    for (at, receipt) in receipts.iter().enumerate() {
+        let wrong = |what: &str| ReceiptError::Wrong(at, what.to_owned());
+        let claims =
+            token::verify(receipt, token::Kind::Consent, &keys).map_err(|error| ReceiptError::Signature(at, error))?;
+        let signer = claims.issuer().to_owned();
+        let read = read(&claims.into_value()).map_err(|what| ReceiptError::Wrong(at, what))?;
+        if read.issuer != signer {
+            return Err(wrong("it is not signed by its issuer"));
+        }
+        match &before {
+            None => complete = read.number == 0 && read.previous.is_none(),
+            Some((last, digest)) => follows(last, digest, &read).map_err(wrong)?,
+        }
+        let extended = chain.extend(&read, before.is_none());
+        extended.map_err(|what| ReceiptError::Wrong(at, what))?;
+        before = Some((read, digest(receipt)));
+    }
+    let (last, _) = before.ok_or(ReceiptError::Empty)?;
+    Ok(Proved {
+        consent: last.about,
+        issuer: last.issuer,
+        receipts: receipts.len(),
+        complete,
+        state: last.state,
+        at: last.created,
+        until: last.until,
+        steps: chain.steps,
+    })
+}
+
+/// What must hold between two receipts, one after the other.
+fn follows(last: &Read, digest: &Digest, next: &Read) -> Result<(), &'static str> {
+    let same = last.about == next.about && last.issuer == next.issuer && last.terms == next.terms;
+    if !same {
+        return Err("it is about another consent, or other terms, than the one before it");
+    }
+    if next.number != last.number + 1 || next.previous.as_deref() != Some(digest.to_string().as_str()) {
+        return Err("it does not follow the one before it: one is missing, repeated or out of order");
+    }
+    if next.created < last.created {
+        return Err("it was made before the one before it");
+    }
+    Ok(())
+}
+
+/// The steps that the receipts so far have shown, the first of which has this number among all.
+#[derive(Default)]
+struct Chain {
+    base: usize,
+    steps: Vec<Fact>,
+}
+
+impl Chain {
+    /// Takes the steps in that are new, each of which must be possible after the one before it; those known already must be the same.
+    fn extend(&mut self, read: &Read, first: bool) -> Result<(), String> {
+        if first {
+            // Only the newest steps are shown; what came before is bound by a hash and not seen.
+            self.base = read.earlier;
+        }
+        for (number, fact) in (read.earlier..).zip(&read.steps) {
+            let known = number.checked_sub(self.base).and_then(|at| self.steps.get(at));
+            match known {
+                Some(known) if known == fact => {}
+                Some(_) => return Err("a step is another one than in the receipt before it".into()),
+                None if number == self.base + self.steps.len() => {
+                    self.check(read, fact)?;
+                    self.steps.push(fact.clone());
+                }
+                None => return Err("steps are missing between it and the one before it".into()),
+            }
+        }
+        if self.base + self.steps.len() != read.earlier + read.steps.len() {
+            return Err("it lacks steps that the one before it has".into());
+        }
+        match self.steps.last() {
+            Some(last) if last.state == read.state => Ok(()),
+            _ => Err("its state is not where its steps lead".into()),
+        }
+    }
+
+    fn check(&self, read: &Read, fact: &Fact) -> Result<(), String> {
+        let Some(before) = self.steps.last() else {
+            if self.base > 0 {
+                return Ok(());
+            }
+            if fact.previous != read.terms {
+                return Err("its first step is not bound to the terms".into());
+            }
+            return match state::begin(fact.act, fact.role) {
+                Ok(begun) if begun == fact.state => Ok(()),
+                _ => Err("a consent cannot begin like this".into()),
+            };
+        };
+        if fact.previous != before.digest().map_err(|error| error.to_string())? {
+            return Err("a step does not follow the one before it".into());
+        }
+        if !possible(before, fact) {
+            let (act, role, state) = (fact.act, fact.role, before.state);
+            return Err(format!("no {act:?} of a {role:?} is possible when it is {state:?}"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether two had to sign is not in a receipt: a step counts if it is possible under either rule.
+fn possible(before: &Fact, fact: &Fact) -> bool {
+    let to = |rule| state::step(before.state, (fact.act, fact.role), rule, before.time, fact.time);
+    to(Rule::Alone) == Ok(fact.state) || to(Rule::Joint) == Ok(fact.state)
+}
+
+fn text(value: &Value, name: &str) -> Result<String, String> {
+    let found = value.get(name).and_then(Value::as_str);
+    found.map(str::to_owned).ok_or_else(|| format!("{name} is missing"))
+}
+
+/// The hash of the terms, computed anew.
+fn terms(record: &Value) -> Result<Digest, String> {
+    let terms = record.get("dases:terms").ok_or("dases:terms is missing")?;
+    let bytes = canonical::signable(terms).map_err(|error| error.to_string())?;
+    Ok(sha256(&bytes))
+}
+
+fn read(receipt: &Value) -> Result<Read, String> {
+    let record = receipt.get("dases:record").ok_or("dases:record is missing")?;
+    check_27560(record).map_err(|missing| {
+        let all: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        all.join("; ")
+    })?;
+    let about = text(receipt, "dases:recordId")?;
+    let issuer = text(receipt, "dases:issuer")?;
+    let _: ConsentId = about.parse().map_err(|_| "dases:recordId is no id of a consent")?;
+    if text(record, "dct:identifier")? != about {
+        return Err("its record is another one".into());
+    }
+    let controllers = record.get("dpv:hasDataController").and_then(Value::as_array);
+    let is_controller = |party: &Value| party.get("dct:identifier").and_then(Value::as_str) == Some(issuer.as_str());
+    if !controllers.is_some_and(|all| all.iter().any(is_controller)) {
+        return Err("its issuer is not the controller of the record".into());
+    }
+    let status = record.get("dpv:hasConsentStatus").and_then(Value::as_array);
+    let facts = status.into_iter().flatten().map(|event| {
+        let fact = event.get("dases:event").cloned().unwrap_or_default();
+        serde_json::from_value::<Fact>(fact).map_err(|error| format!("a step cannot be read: {error}"))
+    });
+    let time = |text: String| text.parse::<Timestamp>().map_err(|error| error.to_string());
+    let until = record.pointer("/dpv:hasDuration/0/dct:valid").and_then(Value::as_str);
+    let earlier = record.get("dases:earlierEvents").and_then(Value::as_u64);
+    Ok(Read {
+        number: receipt
+            .get("dases:number")
+            .and_then(Value::as_u64)
+            .ok_or("dases:number is missing")?,
+        previous: receipt
+            .get("dases:previousReceipt")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        terms: terms(record)?,
+        earlier: earlier
+            .and_then(|n| usize::try_from(n).ok())
+            .ok_or("dases:earlierEvents is missing")?,
+        steps: facts.collect::<Result<_, _>>()?,
+        state: serde_json::from_value(record.get("dases:state").cloned().unwrap_or_default())
+            .map_err(|_| "dases:state is missing")?,
+        until: time(until.unwrap_or_default().to_owned())?,
+        created: time(text(receipt, "dct:created")?)?,
+        about,
+        issuer,
+    })
+}

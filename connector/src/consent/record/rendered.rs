@@ -1,0 +1,341 @@
+//! A consent as others see it: a `dpv:ConsentRecord` in JSON-LD with the fields of ISO/IEC TS 27560:2023 and those that the GDPR adds, in
+//! terms of DPV 2.3. One process for each purpose; what holds for all of them stands once, at the record.
+
+use super::{Event, Stored};
+use crate::{
+    consent::{law::Country, notice::Notice, privacy::Privacy, state::Role},
+    dsp::ParticipantId,
+    jose::{Digest, JoseError, sha256},
+};
+use policy::Category;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The context of our records; its text is bundled, and is never fetched.
+pub(in crate::consent) const CONTEXT: &str = "https://w3id.org/dases/ns/consent/context/1";
+const CONTEXT_TEXT: &str = include_str!("context.json");
+/// What a record conforms to: ISO/IEC TS 27560 in DPV, the same with what the GDPR asks for, and our own additions.
+const CONFORMS: [&str; 3] = [
+    "https://w3id.org/dpv/schema/dpv-27560#record",
+    "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr",
+    "https://w3id.org/dases/ns/consent/record/1",
+];
+/// Most events in a record; older ones are counted, and bound by the hash of the first that is shown.
+const SHOWN: usize = 12;
+
+/// The text of the context.
+pub fn context() -> &'static str {
+    CONTEXT_TEXT
+}
+
+/// What a record says beside the consent itself.
+pub(in crate::consent) struct Context<'a> {
+    /// The holder.
+    pub(in crate::consent) privacy: &'a Privacy,
+    /// The notice, where it is registered.
+    pub(in crate::consent) notice: Option<&'a Notice>,
+    /// The learner's pseudonym.
+    pub(in crate::consent) subject: String,
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    #[serde(rename = "@context")]
+    context: &'static str,
+    #[serde(rename = "dases:contextHash")]
+    context_hash: Digest,
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "@id")]
+    iri: &'a str,
+    #[serde(rename = "dct:conformsTo")]
+    conforms: [&'static str; 3],
+    #[serde(rename = "dct:identifier")]
+    id: &'a str,
+    #[serde(rename = "dpv:hasDataSubject")]
+    subject: Value,
+    #[serde(rename = "dpv:hasNotice")]
+    notice: Value,
+    #[serde(rename = "dct:language")]
+    language: &'a str,
+    #[serde(rename = "dpv:hasProcess")]
+    processes: Vec<Process<'a>>,
+    #[serde(flatten)]
+    processing: Processing<'a>,
+    /// `event_type`: no other kind of consent is taken.
+    #[serde(rename = "dpv:hasConsentType")]
+    consent_type: &'static str,
+    #[serde(rename = "dpv:hasDuration")]
+    durations: Vec<Value>,
+    #[serde(rename = "dpv:hasConsentStatus")]
+    status: Vec<Value>,
+    #[serde(rename = "dases:earlierEvents")]
+    earlier: usize,
+    #[serde(rename = "dases:terms")]
+    terms: Value,
+    #[serde(rename = "dases:state")]
+    state: Value,
+    #[serde(rename = "dases:enteredBy")]
+    entered_by: Value,
+    #[serde(rename = "dases:agreement", skip_serializing_if = "Option::is_none")]
+    agreement: Option<&'a str>,
+    #[serde(rename = "dases:offer", skip_serializing_if = "Option::is_none")]
+    offer: Option<Digest>,
+}
+
+/// One purpose.
+#[derive(Serialize)]
+struct Process<'a> {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "dpv:hasPurpose")]
+    purpose: &'a str,
+    #[serde(rename = "dpv:hasLegalBasis")]
+    basis: &'static str,
+}
+
+/// What holds for all purposes: the same whatever the lawful basis.
+#[derive(Serialize)]
+pub(in crate::consent) struct Processing<'a> {
+    #[serde(rename = "dpv:hasPersonalData")]
+    data: Vec<Value>,
+    #[serde(rename = "dpv:hasDataController")]
+    controllers: Vec<Party<'a>>,
+    #[serde(rename = "dpv:hasRecipient")]
+    recipients: Vec<Party<'a>>,
+    #[serde(rename = "dpv:hasDataSource")]
+    sources: Vec<Value>,
+    #[serde(rename = "dpv:hasProcessing")]
+    processing: [&'static str; 1],
+    #[serde(rename = "dpv:hasStorageCondition")]
+    storage: Vec<Value>,
+    #[serde(rename = "dpv:hasLocation")]
+    locations: Vec<String>,
+    #[serde(rename = "dpv:hasRule")]
+    rules: Vec<Value>,
+    #[serde(rename = "dpv:hasJurisdiction")]
+    jurisdiction: String,
+    #[serde(rename = "dpv:hasApplicableLaw")]
+    law: &'static str,
+    #[serde(rename = "dpv:hasConsentControl")]
+    control: Value,
+    #[serde(rename = "dpv:hasRight")]
+    rights: &'a [String],
+    #[serde(rename = "dpv:hasAuthority")]
+    authority: Party<'a>,
+}
+
+/// A party with the fields that TS 27560 wants of each.
+#[derive(Serialize)]
+struct Party<'a> {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "dct:identifier")]
+    id: &'a str,
+    #[serde(rename = "dpv:hasName")]
+    name: &'a str,
+    #[serde(rename = "dpv:hasAddress")]
+    address: &'a str,
+    #[serde(rename = "dpv:hasContact")]
+    contact: &'a str,
+    #[serde(rename = "dpv:hasDataProtectionOfficer", skip_serializing_if = "Option::is_none")]
+    dpo: Option<&'a str>,
+}
+
+/// What is processed: of whom, from where, for whom.
+pub(in crate::consent) struct Parties<'a> {
+    pub(in crate::consent) holder: &'a ParticipantId,
+    pub(in crate::consent) recipients: &'a [ParticipantId],
+    pub(in crate::consent) categories: &'a [String],
+    pub(in crate::consent) fields: &'a [String],
+    pub(in crate::consent) datasets: Vec<&'a str>,
+    pub(in crate::consent) retention_days: u32,
+    /// How the learner ends it: a term of DPV.
+    pub(in crate::consent) control: &'static str,
+}
+
+/// What holds for all purposes of a consent or of another lawful basis.
+pub(in crate::consent) fn processing<'a>(parties: &Parties<'a>, privacy: &'a Privacy) -> Processing<'a> {
+    let location = |country: &Country| format!("loc:{country}");
+    let locations: Vec<String> = privacy.storage.iter().map(location).collect();
+    let source = |dataset: &&str| json!({"@type": "dpv:DataSource", "dct:identifier": dataset});
+    let mut sources: Vec<Value> = parties.datasets.iter().map(source).collect();
+    if sources.is_empty() {
+        sources.push(json!({"@type": "dpv:DataSource", "dct:identifier": parties.holder}));
+    }
+    Processing {
+        data: parties
+            .categories
+            .iter()
+            .map(|name| data(name, parties.fields))
+            .collect(),
+        controllers: vec![Party {
+            kind: "dpv:DataController",
+            id: parties.holder.as_str(),
+            name: &privacy.name,
+            address: &privacy.address,
+            contact: &privacy.contact,
+            dpo: Some(&privacy.dpo),
+        }],
+        // A recipient publishes who it is in its own DID document; nothing here could say it better.
+        recipients: parties.recipients.iter().map(recipient).collect(),
+        sources,
+        processing: ["dpv:DiscloseByTransmission"],
+        storage: vec![
+            json!({"@type": "dpv:StorageLocation", "dpv:hasLocation": locations.clone()}),
+            json!({"@type": "dpv:StorageDuration", "dpv:hasDuration": format!("P{}D", parties.retention_days)}),
+            json!({"@type": "dpv:StorageDeletion", "dpv:hasDuration": format!("P{}D", privacy.deletion.as_secs().div_ceil(86_400))}),
+        ],
+        rules: vec![json!({"@type": "dpv:Permission", "dpv:hasLocation": locations.clone()})],
+        locations,
+        jurisdiction: location(&privacy.country),
+        law: "eu-gdpr:GDPR",
+        control: json!({"@type": parties.control, "dpv:isExercisedAt": privacy.withdraw_at}),
+        rights: &privacy.rights,
+        authority: Party {
+            kind: "dpv:SupervisoryAuthority",
+            id: &privacy.authority.contact,
+            name: &privacy.authority.name,
+            address: &privacy.authority.contact,
+            contact: &privacy.authority.contact,
+            dpo: None,
+        },
+    }
+}
+
+fn recipient(did: &ParticipantId) -> Party<'_> {
+    let did = did.as_str();
+    Party {
+        kind: "dpv:Recipient",
+        id: did,
+        name: did,
+        address: did,
+        contact: did,
+        dpo: None,
+    }
+}
+
+/// A data category with its nearest term of DPV-PD.
+fn data(name: &str, fields: &[String]) -> Value {
+    let (kind, term) = match Category::read(name) {
+        Some(Category::Identity) => ("dpv:PersonalData", "pd:Identifying"),
+        Some(Category::Skills) => ("dpv:PersonalData", "pd:Professional"),
+        Some(Category::Certificates) => ("dpv:PersonalData", "pd:EducationQualification"),
+        Some(Category::ActivityTraces) => ("dpv:PersonalData", "pd:Behavioral"),
+        Some(Category::Experience) => ("dpv:PersonalData", "pd:WorkHistory"),
+        Some(Category::SpecialNeeds) => ("dpv:SpecialCategoryPersonalData", "pd:Disability"),
+        Some(Category::Results | Category::Provenance) | None => ("dpv:PersonalData", "pd:Education"),
+    };
+    let mut data = json!({
+        "@type": [kind, term], "dct:identifier": format!("dases:{name}"), "dpv:hasNecessity": "dpv:Optional",
+    });
+    if let (Value::Object(members), false) = (&mut data, fields.is_empty()) {
+        members.insert("dases:field".into(), json!(fields));
+    }
+    data
+}
+
+/// The record of a consent.
+pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Result<Value, JoseError> {
+    let consent = &stored.consent;
+    let explicit = consent.explicit;
+    let basis = if explicit { "eu-gdpr:A9-2-a" } else { "eu-gdpr:A6-1-a" };
+    let language = context.notice.map(|notice| notice.language.as_str());
+    let language = language.or(consent.notice_ref.as_ref().map(|known| known.language.as_str()));
+    let parties = Parties {
+        holder: &consent.holder,
+        recipients: &consent.recipients,
+        categories: &consent.categories,
+        fields: &consent.fields,
+        datasets: consent.datasets.iter().map(|id| id.as_str()).collect(),
+        retention_days: consent.retention_days.unwrap_or(context.privacy.retention_days),
+        control: "dpv:WithdrawConsent",
+    };
+    let earlier = stored.events.len().saturating_sub(SHOWN);
+    let record = Record {
+        context: CONTEXT,
+        context_hash: sha256(CONTEXT_TEXT.as_bytes()),
+        kind: "dpv:ConsentRecord",
+        iri: consent.id.as_str(),
+        conforms: CONFORMS,
+        id: consent.id.as_str(),
+        subject: json!({"@type": "dpv:DataSubject", "dct:identifier": context.subject}),
+        notice: notice(stored, context),
+        // Undetermined (ISO 639-2) where the notice is known by its hash alone.
+        language: language.unwrap_or("und"),
+        processes: consent
+            .purposes
+            .iter()
+            .map(|purpose| Process {
+                kind: "dpv:Process",
+                purpose,
+                basis,
+            })
+            .collect(),
+        processing: processing(&parties, context.privacy),
+        consent_type: match explicit {
+            true => "dpv:ExplicitlyExpressedConsent",
+            false => "dpv:ExpressedConsent",
+        },
+        durations: durations(stored),
+        status: stored.events.iter().skip(earlier).map(status).collect(),
+        earlier,
+        terms: consent.terms(),
+        state: json!(stored.state),
+        entered_by: json!(consent.entered_by),
+        agreement: consent.agreement.as_ref().map(|id| id.as_str()),
+        offer: consent.offer,
+    };
+    serde_json::to_value(record).map_err(|_| JoseError::CannotSign("a consent record is not JSON"))
+}
+
+fn notice(stored: &Stored, context: &Context<'_>) -> Value {
+    let consent = &stored.consent;
+    let mut shown = json!({
+        "@type": "dpv:ConsentNotice", "dases:hash": consent.notice, "dases:registered": consent.notice_ref.is_some(),
+        "dct:identifier": consent.notice_ref.as_ref().map_or(consent.notice.as_str(), |known| known.id.as_str()),
+    });
+    if let (Value::Object(members), Some(known)) = (&mut shown, &consent.notice_ref) {
+        members.insert("dct:hasVersion".into(), json!(known.version));
+        members.insert("dct:language".into(), json!(known.language));
+        if let Some(notice) = context.notice {
+            members.insert("dct:date".into(), json!(notice.added));
+            members.insert("foaf:page".into(), json!(notice.url));
+        }
+    }
+    shown
+}
+
+fn durations(stored: &Stored) -> Vec<Value> {
+    let mut all = vec![json!({"@type": "dpv:UntilTimeDuration", "dct:valid": stored.ends()})];
+    if let Some(most) = stored.consent.max_count {
+        all.push(json!({"@type": "dpv:FixedOccurrencesDuration", "dases:maxCount": most}));
+    }
+    all
+}
+
+/// One step: its terms of DPV, and the fact that the hashes are over.
+fn status(event: &Event) -> Value {
+    let fact = &event.fact;
+    let who = match fact.role {
+        Role::Learner => "dpv:DataSubject",
+        Role::Guardian => "dpv:ParentOfDataSubject",
+        Role::Delegate => "dpv:GuardianOfDataSubject",
+        Role::Holder => "dpv:DataController",
+        Role::Consumer => "dpv:Recipient",
+        Role::Authority => "dpv:DataProtectionAuthority",
+        Role::Clock => "dases:Schedule",
+    };
+    let term = match fact.act {
+        crate::consent::state::Act::Reaffirm => "dpv:RenewedConsentGiven",
+        _ => fact.state.dpv(),
+    };
+    let mut shown = json!({
+        "@type": term, "dpv:isIndicatedAtTime": fact.time, "dpv:hasIndicationMethod": fact.method,
+        "dpv:isIndicatedBy": {"@type": who, "dct:identifier": fact.by.as_deref().unwrap_or(who)}, "dases:event": fact,
+    });
+    if let (Value::Object(members), Some(other)) = (&mut shown, &fact.replaced_by) {
+        members.insert("dct:isReplacedBy".into(), json!(other));
+    }
+    shown
+}

@@ -1,0 +1,108 @@
+//! What the holder records about whose word counts for a learner. A birth date is computed with and never kept.
+
+use super::{
+    ConsentError, Consents, STANDINGS,
+    law::{Capacity, Country, Day, Power, Standing, sole_consent_from},
+};
+use crate::{
+    audit::{Entry, Kind},
+    jose::{Digest, JoseError, canonical, sha256},
+    process::encode,
+    store::{Batch, StoreError},
+};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+/// Most powers of one learner.
+const MOST_POWERS: usize = 16;
+
+/// What an operator records about a learner. It takes the place of what was recorded before.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewStanding {
+    /// The learner's local identifier.
+    pub subject: String,
+    /// The day of birth, `2012-04-30`: the day of sole consent is computed from it, and it is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    pub born_on: Option<String>,
+    /// Or from when the learner consents alone, if that is what is known.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub sole_consent_from: Option<Timestamp>,
+    /// Whose law decides the age, an ISO 3166 code; the holder's without it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub country: Option<Country>,
+    /// Who acts with or for the learner.
+    #[serde(default)]
+    pub powers: Vec<Power>,
+}
+
+impl NewStanding {
+    fn standing(&self, ours: Country) -> Result<Standing, ConsentError> {
+        let wrong = |what| Err(ConsentError::Standing(what));
+        if self.subject.trim().is_empty() || self.subject.len() > 512 {
+            return wrong("subject is missing or too long");
+        }
+        if self.powers.len() > MOST_POWERS {
+            return wrong("a learner has at most 16 powers recorded");
+        }
+        let text = |text: &str, most: usize| !text.trim().is_empty() && text.len() <= most;
+        for power in &self.powers {
+            if !text(&power.id, 256) || !text(&power.evidence, 1024) || power.scope.is_empty() || power.scope.len() > 3
+            {
+                return wrong("a power has an id, a scope, and evidence of where its proof is kept");
+            }
+            if power.until <= power.from {
+                return wrong("a power ends after it begins");
+            }
+        }
+        let from = match (&self.born_on, self.sole_consent_from) {
+            (Some(_), Some(_)) => return wrong("give bornOn or soleConsentFrom, not both"),
+            (Some(born), None) => {
+                let born: Day = born
+                    .parse()
+                    .map_err(|_| ConsentError::Standing("bornOn is no day such as 2012-04-30"))?;
+                Some(sole_consent_from(born, self.country.unwrap_or(ours)))
+            }
+            (None, from) => from,
+        };
+        let parental = |power: &Power| power.capacity == Capacity::ParentalAuthority;
+        if from.is_none() && self.powers.iter().any(parental) {
+            return wrong("parental authority ends at an age: give bornOn or soleConsentFrom with it");
+        }
+        Ok(Standing {
+            sole_consent_from: from,
+            powers: self.powers.clone(),
+        })
+    }
+}
+
+impl Consents {
+    /// Records whose word counts for a learner from now on. What was given before stays as it is.
+    pub async fn set_standing(&self, new: &NewStanding, now: Timestamp) -> Result<Standing, ConsentError> {
+        let standing = new.standing(self.privacy.country)?;
+        let store = &**self.log.store();
+        for _ in 0..super::ATTEMPTS {
+            let mut batch = Batch::new();
+            let subject = new.subject.as_str();
+            // Whoever decides about this learner at the same time decides again.
+            let names = self.salts.renew(store, [subject].into_iter(), &mut batch).await?;
+            batch.put(STANDINGS, self.salts.place(subject), encode(&standing)?);
+            let name = names.get(subject).copied().unwrap_or(Digest::EMPTY);
+            let kept = canonical::signable(&json!(standing)).map_err(JoseError::from)?;
+            let entry = Entry::new(Kind::Standing)
+                .of("subject", &name)
+                .of("object", &sha256(&kept));
+            match self.log.commit(batch, entry, Vec::new(), now).await {
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+                Ok(_) => return Ok(standing),
+            }
+        }
+        Err(StoreError::Conflict { guard: 0 }.into())
+    }
+}
