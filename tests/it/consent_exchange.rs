@@ -522,3 +522,190 @@ async fn what_a_hostile_peer_says_about_an_ending_is_refused_by_name_and_erases_
         assert_eq!(peer.send(school, &sent).await.code(), code, "{what}");
     }
 }
+
+/// Links the learner l1 with the recipient's job-1.
+async fn linked(holder: &Connector, recipient: &Connector) {
+    let (theirs, ours) = claimed(holder, recipient).await;
+    holder
+        .post(&format!("/v1/links/{theirs}/confirm"), &json!({"subject": "l1"}))
+        .await;
+    until("both know", async || {
+        stage(recipient, &ours).await.eq("linked").then_some(())
+    })
+    .await;
+}
+
+fn ask(agreement: &str) -> Value {
+    json!({"agreement": agreement, "subject": "job-1", "categories": ["skills", "results"], "retentionDays": 30,
+        "notice": {"id": "orientation", "version": "1", "language": "fr", "text": "Vos compétences servent à votre orientation."}})
+}
+
+/// Decides about the only consent that waits for the learner.
+async fn decided(holder: &Connector, decision: &str) -> Value {
+    let list = holder.get("/v1/consents?subject=l1").await;
+    let all = list["consents"].as_array().unwrap();
+    let waiting = all
+        .iter()
+        .find(|one| one["state"] == "requested")
+        .expect("a request waits");
+    let path = format!("/v1/consents/{}/events", text(&waiting["consent"], "id"));
+    let body = json!({"event": decision, "actor": {"role": "learner", "method": "portal"}});
+    holder.post(&path, &body).await
+}
+
+/// Waits until the recipient has a receipt of this state.
+async fn stands(recipient: &Connector, state: &str) -> Value {
+    until("the receipt has come", async || {
+        let list = recipient.get("/v1/consents/received").await;
+        list["received"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["state"] == state)
+            .cloned()
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_is_asked_for_given_used_and_withdrawn_and_both_sides_hold_the_receipts() {
+    let world = World::start_with(&["school", "work"], fast).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 4).await;
+    linked(school, work).await;
+    let agreement = work.negotiate(school).await;
+    let asked = work.post("/v1/consents/ask", &ask(&agreement)).await;
+    stands(work, "requested").await;
+    let told = work.get("/v1/consents/asked").await;
+    assert_eq!(
+        (&told["asked"][0]["id"], &told["asked"][0]["delivered"]),
+        (&asked["id"], &json!(true))
+    );
+    decided(school, "give").await;
+    let given = stands(work, "given").await;
+    assert_eq!(
+        (&given["request"], text(&given, "pseudonym")),
+        (&asked["id"], pseudonym(school, work, "l1").await)
+    );
+    let pid = work.transfer(&agreement).await;
+    work.transfer_until(&pid, "COMPLETED").await;
+    assert_eq!(account(school, work, &pid).await.len(), 10);
+    withdraw(school, "l1").await;
+    stands(work, "withdrawn").await;
+    assert_eq!(erased(school, "l1").await["erased"]["records"], 10);
+
+    // The receipt of what was given, once more: it comes too late.
+    let holder = Peer::of(school);
+    let replay = json!({
+        "@context": CONTEXT, "@type": "ConsentReceiptMessage", "@id": uuid(), "consent": given["consent"],
+        "pseudonym": given["pseudonym"], "state": "given", "at": given["at"], "until": given["until"],
+        "number": given["number"], "request": null, "digest": given["digest"], "receipt": given["receipt"],
+    });
+    let reply = holder
+        .send(work, &letter(&holder, work, "/dases/consents/receipts", &replay))
+        .await;
+    assert_eq!((reply.status, reply.code()), (410, "stale"), "{}", reply.body);
+    assert_eq!(
+        stands(work, "withdrawn").await["number"].as_u64(),
+        given["number"].as_u64().map(|n| n + 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_told_and_what_is_not_theirs_to_ask_is_refused_by_name() {
+    let world = World::start_with(&["school", "work", "edtech"], fast).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    school.publish(40, 4).await;
+    linked(school, work).await;
+    let agreement = work.negotiate(school).await;
+    let notice = "Vos compétences.";
+    let hash = format!("sha256:{}", connector::jose::sha256(notice.as_bytes()).to_hex());
+    let request = json!({
+        "@context": CONTEXT, "@type": "ConsentRequestMessage", "@id": "", "recipient": work.did, "agreement": agreement,
+        "dataset": "records", "purposes": [connector_tests::harness::PURPOSE], "categories": ["skills"],
+        "notice": {"id": "n", "version": "1", "language": "fr", "sha256": hash, "text": notice},
+        "retentionDays": null, "until": null, "learner": pseudonym(school, work, "l1").await,
+    });
+    let (ours, other) = (Peer::of(work), Peer::of(edtech));
+    let before = school.get("/v1/consents").await;
+    for (what, peer, members, status, code) in [
+        (
+            "for another recipient",
+            &ours,
+            json!({"recipient": edtech.did}),
+            403,
+            "wrong-party",
+        ),
+        ("by another for the recipient", &other, json!({}), 403, "wrong-party"),
+        (
+            "under another's agreement",
+            &other,
+            json!({"recipient": edtech.did}),
+            403,
+            "no-agreement",
+        ),
+        (
+            "for another purpose",
+            &ours,
+            json!({"purposes": ["https://w3id.org/dpv#Marketing"]}),
+            403,
+            "not-covered",
+        ),
+        (
+            "of another dataset",
+            &ours,
+            json!({"dataset": "others"}),
+            403,
+            "not-covered",
+        ),
+        (
+            "of another category",
+            &ours,
+            json!({"categories": ["identity"]}),
+            403,
+            "not-covered",
+        ),
+        (
+            "of a learner who is not linked",
+            &ours,
+            json!({"learner": pseudonym(school, work, "l2").await}),
+            404,
+            "unknown-learner",
+        ),
+        (
+            "with another text",
+            &ours,
+            json!({"notice": but(&request["notice"], json!({"text": "?"}))}),
+            400,
+            "invalid-message",
+        ),
+    ] {
+        let reply = peer
+            .send(
+                school,
+                &letter(peer, school, "/dases/consents/requests", &but(&request, members)),
+            )
+            .await;
+        assert_eq!((reply.status, reply.code()), (status, code), "{what}: {}", reply.body);
+    }
+    let mut other_hash = but(&request, json!({}));
+    other_hash["notice"]["sha256"] = format!("sha256:{}", "0".repeat(64)).into();
+    let reply = ours
+        .send(school, &letter(&ours, school, "/dases/consents/requests", &other_hash))
+        .await;
+    assert_eq!(reply.code(), "notice-hash", "{}", reply.body);
+    assert_eq!(school.get("/v1/consents").await, before, "nothing was recorded");
+
+    work.post("/v1/consents/ask", &ask(&agreement)).await;
+    stands(work, "requested").await;
+    decided(school, "refuse").await;
+    stands(work, "refused").await;
+    // The learner is left in peace.
+    work.post("/v1/consents/ask", &ask(&agreement)).await;
+    until("it is refused or waits", async || {
+        let asked = work.get("/v1/consents/asked").await;
+        let all = asked["asked"].as_array().unwrap();
+        (all.len() == 2 && all.iter().filter(|one| one["delivered"] == true).count() == 1).then_some(())
+    })
+    .await;
+}

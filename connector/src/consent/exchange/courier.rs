@@ -11,6 +11,7 @@ use crate::{
     audit::Entry,
     consent::{
         About, Changed, Consent, Index, Messenger, Pseudonym, Pseudonyms, Stored,
+        links::Links,
         state::{Role, State},
     },
     dsp::{MessageId, ParticipantId, Pid},
@@ -33,6 +34,7 @@ const LONGEST_COMMIT: Duration = Duration::from_secs(30);
 /// Sends what follows from changes of consents.
 pub struct Courier {
     notices: Arc<Notices>,
+    links: Arc<Links>,
     index: Arc<Index>,
     /// Queues of commits that are being made.
     queued: Mutex<BTreeMap<Pid, Instant>>,
@@ -76,9 +78,10 @@ fn asked(stored: &Stored) -> Option<(ParticipantId, Option<MessageId>)> {
 
 impl Courier {
     /// For changes that close and open `index`.
-    pub fn new(notices: Arc<Notices>, index: Arc<Index>) -> Self {
+    pub fn new(notices: Arc<Notices>, links: Arc<Links>, index: Arc<Index>) -> Self {
         Self {
             notices,
+            links,
             index,
             queued: Mutex::default(),
         }
@@ -175,6 +178,7 @@ impl Messenger for Courier {
     }
 
     async fn forget(&self, subject: &str, pseudonyms: &Pseudonyms, batch: &mut Batch) -> Result<(), StoreError> {
+        self.links.forget(subject, batch).await?;
         self.notices.forget(pseudonyms, subject, batch).await
     }
 

@@ -128,7 +128,8 @@ pub struct Parts {
 impl Exchange {
     /// Over the log's store. From now on it tells others what changes in the consents.
     pub fn new(parts: Parts) -> Self {
-        let courier = Courier::new(parts.notices.clone(), parts.consents.index().clone());
+        let index = parts.consents.index().clone();
+        let courier = Courier::new(parts.notices.clone(), parts.links.clone(), index);
         parts.consents.tell_through(Arc::new(courier));
         Self {
             inbox: Inbox(parts.log.clone()),
