@@ -351,6 +351,8 @@ impl From<ExchangeError> for Problem {
             ExchangeError::Notice => refused(StatusCode::BAD_REQUEST, "notice-hash"),
             ExchangeError::UnknownLearner => refused(StatusCode::NOT_FOUND, "unknown-learner"),
             ExchangeError::NotCovered(_) => refused(StatusCode::FORBIDDEN, "not-covered"),
+            // Not a matter of moments: the message is not to be sent again and again until then.
+            ExchangeError::Consent(ConsentError::TooSoon(_)) => refused(StatusCode::FORBIDDEN, "too-soon"),
             ExchangeError::Consent(error) => error.into(),
             ExchangeError::Link => refused(StatusCode::NOT_FOUND, "link"),
             ExchangeError::TooOften => refused(StatusCode::TOO_MANY_REQUESTS, "too-often"),
