@@ -46,6 +46,7 @@ const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// Our part in a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = LinkSide)]
 pub enum Side {
     /// We hold the learner's records.
     Holder,
@@ -56,6 +57,7 @@ pub enum Side {
 /// How far a link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = LinkStage)]
 pub enum Stage {
     /// Holder: a code was made.
     Offered,
@@ -101,6 +103,7 @@ pub struct Link {
 /// A code, for the learner's eyes alone.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = OfferedLink)]
 pub struct Offered {
     /// The link.
     pub link: Link,

@@ -81,6 +81,7 @@ pub struct Confirmed {
 /// One recipient that was told of an ending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ToldOfEnding)]
 pub struct Told {
     /// The message's id.
     pub id: MessageId,

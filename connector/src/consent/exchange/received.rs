@@ -60,6 +60,7 @@ impl Content for Receipt {
 /// A consent as a holder has told us of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ReceivedConsent)]
 pub struct Received {
     /// Who holds the records.
     pub holder: ParticipantId,
@@ -94,6 +95,7 @@ pub struct Received {
 /// What became of something that we asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AskedConsent)]
 pub struct Asked {
     /// The message.
     pub id: MessageId,

@@ -166,13 +166,13 @@ pub(super) async fn link_confirm(
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct Removed {
+pub(super) struct LinkRemoved {
     removed: String,
 }
 
 /// End a link here
-#[utoipa::path(delete, path = "/v1/links/{id}", tag = "learners", responses((status = OK, body = Removed)))]
-pub(super) async fn link_remove(State(app): Ctx, Path(id): Path<String>) -> Outcome<Removed> {
+#[utoipa::path(delete, path = "/v1/links/{id}", tag = "learners", responses((status = OK, body = LinkRemoved)))]
+pub(super) async fn link_remove(State(app): Ctx, Path(id): Path<String>) -> Outcome<LinkRemoved> {
     app.exchange.links().remove(&id, (app.clock)()).await?;
-    ok(Removed { removed: id })
+    ok(LinkRemoved { removed: id })
 }
