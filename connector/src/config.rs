@@ -69,6 +69,8 @@ pub struct Config {
     pub decisions: Decisions,
     /// How long the access token of a transfer is valid.
     pub token_lifetime: Duration,
+    /// How long received records of a learner who took their consent back wait for others before all are erased at once.
+    pub erase_after: Duration,
     /// When undelivered messages are sent again.
     pub retry: Retry,
     /// How the audit log is witnessed.

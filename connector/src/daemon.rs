@@ -15,7 +15,7 @@ use crate::{
     peer::{Dispatcher, Witnesses},
     store::{Store, StoreError},
     telemetry,
-    transfer::{Puller, Pusher, Transfers},
+    transfer::{Eraser, Puller, Pusher, Transfers},
     trust::{Trust, spent},
 };
 use build::Ground;
@@ -224,6 +224,7 @@ fn spawn(config: &Config, ground: &Ground, app: &App, tasks: &TaskTracker, stop:
         peers: app.peers.clone(),
         contracts: app.contracts.clone(),
         transfers: app.transfers.clone(),
+        exchange: app.exchange.clone(),
         log: ground.log.clone(),
         queue: ground.queue.clone(),
         retry,
@@ -238,6 +239,13 @@ fn spawn(config: &Config, ground: &Ground, app: &App, tasks: &TaskTracker, stop:
         shutdown: stop.clone(),
     });
     watch(tasks, "the receptions", puller.run());
+    let eraser = Arc::new(Eraser {
+        transfers: app.transfers.clone(),
+        retractions: app.exchange.retractions().clone(),
+        after: config.erase_after,
+        shutdown: stop.clone(),
+    });
+    watch(tasks, "the erasure of received records", eraser.run());
     let pusher = Arc::new(Pusher {
         transfers: app.transfers.clone(),
         client: ground.client.clone(),

@@ -6,6 +6,7 @@ mod architecture;
 mod attacks;
 mod bargain;
 mod commands;
+mod consent_exchange;
 mod consent_law;
 mod consents;
 mod dsp_schemas;

@@ -120,6 +120,13 @@ pub async fn account(provider: &Connector, consumer: &Connector, pid: &str) -> V
             assert_eq!(value["n"], tree.size(), "numbers without gap or double");
             let id = text(&value["record"], "id");
             numbers.push(id.rsplit(':').next().unwrap().parse().expect("the record's number"));
+        } else if value["t"] == "erased" {
+            tree.append(
+                text(&value, "leaf")
+                    .parse()
+                    .expect("the hash of the record that was here"),
+            );
+            assert_eq!(value["n"], tree.size(), "numbers without gap or double");
         }
         last = value;
     }

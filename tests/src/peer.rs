@@ -174,7 +174,12 @@ impl Peer {
 
     /// A correctly signed request; `path` is below the protocol's path.
     pub fn seal(&self, to: &Connector, method: Method, path: &str, body: Vec<u8>) -> Letter {
-        let url = format!("{}{DSP}{path}", to.root());
+        self.seal_below_root(to, method, &format!("{DSP}{path}"), body)
+    }
+
+    /// The same for a path outside of the protocol's.
+    pub fn seal_below_root(&self, to: &Connector, method: Method, path: &str, body: Vec<u8>) -> Letter {
+        let url = format!("{}{path}", to.root());
         let binding = Binding::Request {
             method: method.as_str(),
             url: &url,

@@ -59,6 +59,14 @@ pub enum Kind {
     ConsentRefused,
     /// A consent was withdrawn.
     ConsentWithdrawn,
+    /// A message about a learner's consents was decided.
+    ConsentMessageOut,
+    /// A peer's message about a learner's consents was accepted.
+    ConsentMessageIn,
+    /// A link between two identifiers of a learner was begun, claimed, confirmed or removed.
+    IdentityLink,
+    /// Received records of a learner were erased.
+    RecordsErased,
     /// The time of a consent was over.
     ConsentExpired,
     /// A consent was ended by the holder or an authority.

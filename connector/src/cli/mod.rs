@@ -16,6 +16,7 @@ mod gaia_x;
 mod init;
 mod input;
 mod key;
+mod link;
 mod negotiation;
 mod notice;
 mod output;
@@ -90,6 +91,7 @@ enum Command {
     Agreement(agreement::Agreement),
     Transfer(transfer::Transfer),
     Consent(consent::Consent),
+    Link(link::Link),
     Notice(notice::Notice),
     Basis(basis::Basis),
     Audit(audit::Audit),
@@ -212,6 +214,7 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Agreement(command) => here(command.run(context)).map(done),
         Command::Transfer(command) => here(command.run(context)).map(done),
         Command::Consent(command) => here(command.run(context)).map(done),
+        Command::Link(command) => here(command.run(context)).map(done),
         Command::Notice(command) => here(command.run(context)).map(done),
         Command::Basis(command) => here(command.run(context)).map(done),
         Command::Audit(command) => here(command.run(context)).map(done),

@@ -40,6 +40,8 @@ struct File {
     received: PathBuf,
     #[serde(default = "token_lifetime", deserialize_with = "period")]
     token_lifetime: Duration,
+    #[serde(default = "erase_after", deserialize_with = "period")]
+    erase_after: Duration,
     #[serde(default)]
     tls: ListenerTls,
     #[serde(default)]
@@ -88,6 +90,10 @@ fn received() -> PathBuf {
 
 const fn token_lifetime() -> Duration {
     Duration::from_secs(3600)
+}
+
+const fn erase_after() -> Duration {
+    Duration::from_secs(10)
 }
 
 #[derive(Deserialize)]
@@ -261,6 +267,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
         resolver: file.resolver,
         decisions: file.decisions,
         token_lifetime: file.token_lifetime,
+        erase_after: file.erase_after,
         retry: file.retry,
         audit: file.audit,
         membership: file.membership.map(|written| written.known(folder)).transpose()?,

@@ -8,12 +8,15 @@
 mod bases;
 mod change;
 mod decide;
+mod deliveries;
 mod error;
+pub mod exchange;
 mod expiry;
 mod forget;
 mod index;
 pub mod law;
 mod learner;
+pub mod links;
 mod live;
 pub mod notice;
 mod notices;
@@ -28,13 +31,14 @@ pub mod state;
 pub use bases::{Declared, LawfulBasis, NewBasis, NewObjection, Objection};
 pub use change::{About, Beside, Changed, Ended, Messenger};
 pub use decide::Acknowledgement;
+pub use deliveries::{Deliveries, Delivery, Known};
 pub use error::ConsentError;
 pub use forget::Forgotten;
 pub use index::{Basis, BasisRule, Closed, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd};
 pub use notice::{NewNotice, Notice};
 pub use notices::Replacement;
 pub use privacy::Privacy;
-pub use pseudonym::{Pairwise, Pseudonyms};
+pub use pseudonym::{Pairwise, Pseudonym, Pseudonyms, Tag};
 pub use record::{
     Actor, Cause, Consent, ConsentId, Decision, EnteredBy, Event, Fact, GrantError, Missing, NewConsent, NewEvent,
     NewRequest, NewShare, NoticeRef, Stored, check_27560, context,

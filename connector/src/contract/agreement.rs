@@ -94,7 +94,8 @@ impl StoredAgreement {
 pub struct Agreements(Arc<dyn Store>);
 
 impl Agreements {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+    /// Those that a store holds.
+    pub fn new(store: Arc<dyn Store>) -> Self {
         Self(store)
     }
 
@@ -114,6 +115,11 @@ impl Agreements {
         let mut all: Vec<StoredAgreement> = process::all(&*self.0, AGREEMENTS).await?;
         all.retain(|stored| stored.in_force);
         Ok(all)
+    }
+
+    /// All agreements that there ever were, by id: what was received under one that has no force any more is there all the same.
+    pub async fn ever(&self) -> Result<Vec<StoredAgreement>, StoreError> {
+        process::all(&*self.0, AGREEMENTS).await
     }
 
     pub(super) fn put(&self, batch: &mut Batch, stored: &StoredAgreement) -> Result<(), ContractError> {

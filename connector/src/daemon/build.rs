@@ -6,7 +6,11 @@ use crate::{
     catalog::Catalog,
     clock,
     config::{self, Config},
-    consent::{Consents, Pseudonyms},
+    consent::{
+        Consents, Pseudonyms,
+        exchange::{self, Exchange, Notices, Retractions},
+        links::Links,
+    },
     contract::{self, Contracts},
     dsp,
     http::{self, App},
@@ -108,6 +112,7 @@ struct Rooms {
     catalog: Arc<Catalog>,
     contracts: Arc<Contracts>,
     consents: Arc<Consents>,
+    exchange: Arc<Exchange>,
     /// Our public base address for DSP.
     base: Url,
 }
@@ -128,11 +133,27 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
         decisions: config.decisions,
         most_open: config.limits.processes_per_peer,
     });
+    let contracts = contracts.await?;
     let (audit, pseudonyms) = (derive(secret, "audit"), Pseudonyms::new(derive(secret, "pseudonym")));
+    let places = derive(secret, "deliveries");
+    let notices = Notices::load(log.clone(), trust.clone(), places, ground.queue.clone());
+    let notices = Arc::new(notices.await?);
+    let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
     let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms, config.privacy.clone());
+    let consents = Arc::new(consents.await?);
+    let exchange = Exchange::new(exchange::Parts {
+        log: log.clone(),
+        trust: trust.clone(),
+        agreements: contracts.agreements().clone(),
+        consents: consents.clone(),
+        links: Arc::new(Links::new(log.clone(), notices.post().clone())),
+        notices,
+        retractions: Arc::new(retractions.await?),
+    });
     Ok(Rooms {
-        contracts: Arc::new(contracts.await?),
-        consents: Arc::new(consents.await?),
+        contracts: Arc::new(contracts),
+        exchange: Arc::new(exchange),
+        consents,
         trust,
         events,
         catalog,
@@ -154,6 +175,8 @@ async fn transfers(config: &Config, ground: &Ground, rooms: &Rooms) -> Result<Tr
         catalog: rooms.catalog.clone(),
         agreements: rooms.contracts.agreements().clone(),
         consents: rooms.consents.clone(),
+        deliveries: rooms.exchange.notices().deliveries().clone(),
+        retractions: rooms.exchange.retractions().clone(),
         trust: rooms.trust.clone(),
         keys,
         base: rooms.base.clone(),
@@ -186,6 +209,7 @@ pub(super) async fn services(
         contracts: rooms.contracts,
         transfers: Arc::new(transfers),
         consents: rooms.consents,
+        exchange: rooms.exchange,
         log: ground.log.clone(),
         received: config.received.clone(),
         authority: members::published(config)?,

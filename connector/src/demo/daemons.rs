@@ -78,12 +78,14 @@ impl Planned {
                 String::from_utf8_lossy(&made.stderr).into_owned(),
             ));
         }
+        let path = dir.join("connector.toml");
+        // What is shown at the end is what was received.
+        let mut text = std::fs::read_to_string(&path)?.replace("#erase_after = \"10s\"", "erase_after = \"1d\"");
         if pace > 0 {
-            let path = dir.join("connector.toml");
-            let text = std::fs::read_to_string(&path)?;
             let line = format!("stream_bytes_per_second = {pace}");
-            std::fs::write(&path, text.replace("#stream_bytes_per_second = 0", &line))?;
+            text = text.replace("#stream_bytes_per_second = 0", &line);
         }
+        std::fs::write(&path, text)?;
         Ok(())
     }
 

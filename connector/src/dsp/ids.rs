@@ -105,6 +105,11 @@ impl Pid {
     pub fn from_uuid(uuid: uuid::Uuid) -> Self {
         Self(format!("urn:uuid:{uuid}"))
     }
+
+    /// The name of a queue of messages about consents, which belong to no process; `about` is the hash of what they are about.
+    pub fn consents(about: &str) -> Self {
+        Self(format!("urn:dases:consents:{about}"))
+    }
 }
 
 impl MessageId {

@@ -97,6 +97,7 @@ fn content(bundle: &Bundle, process: &Process, item: &Item) -> Result<(), Flaw> 
     let read: Result<(&str, Pids), _> = match process.protocol {
         Protocol::Negotiation => NegotiationMessage::read(&value).map(|read| (read.message.type_name(), read.pids)),
         Protocol::Transfer => TransferMessage::read(&value).map(|read| (read.message.type_name(), read.pids)),
+        Protocol::Consent => return Err(refuse("it belongs to no process")),
     };
     let (kind, pids) = read.map_err(|error| refuse(&error.to_string()))?;
     if kind != item.kind {

@@ -27,10 +27,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// Which typed error a route answers with.
 #[derive(Clone, Copy)]
-enum Family {
+pub(super) enum Family {
     Catalog,
     Negotiation,
     Transfer,
+    Consent,
 }
 
 impl Family {
@@ -39,12 +40,13 @@ impl Family {
             Self::Catalog => "CatalogError",
             Self::Negotiation => "ContractNegotiationError",
             Self::Transfer => "TransferError",
+            Self::Consent => "ConsentError",
         }
     }
 
     fn body(self, problem: &Problem, pids: &Pids) -> Value {
         match self {
-            Self::Catalog => problem.dsp(self.error(), None),
+            Self::Catalog | Self::Consent => problem.dsp(self.error(), None),
             Self::Negotiation | Self::Transfer => problem.dsp(self.error(), Some(pids)),
         }
     }
@@ -80,6 +82,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/log/checkpoint", get(super::log::checkpoint))
         .route("/log/tile/{*path}", get(super::log::tile))
         .route("/log/add-checkpoint", post(super::log::add_checkpoint))
+        .merge(super::consents::routes())
         .fallback(published::file)
         .with_state(app)
 }
@@ -115,14 +118,14 @@ pub(super) fn plain(status: StatusCode, body: &Value) -> Response {
     response
 }
 
-struct Reply {
+pub(super) struct Reply {
     status: StatusCode,
     body: Value,
     headers: HeaderMap,
 }
 
 impl Reply {
-    fn new(status: StatusCode, body: Value) -> Self {
+    pub(super) fn new(status: StatusCode, body: Value) -> Self {
         Self {
             status,
             body,
@@ -137,7 +140,7 @@ const NO_PIDS: Pids = Pids {
 };
 
 /// A refusal together with the ids that its body should carry.
-struct Refusal {
+pub(super) struct Refusal {
     problem: Problem,
     pids: Pids,
 }
@@ -153,7 +156,7 @@ impl<E: Into<Problem>> From<E> for Refusal {
 
 /// The way of every request of a peer. What cannot be verified is answered without a signature; what was signed is answered with one,
 /// and its id is spent even when it was refused, so that a refused message cannot be played again when its time has come.
-async fn verified<F, R>(app: &Arc<App>, request: Request, family: Family, serve: F) -> Response
+pub(super) async fn verified<F, R>(app: &Arc<App>, request: Request, family: Family, serve: F) -> Response
 where
     F: FnOnce(Arc<App>, Verified<Bytes>, Parts) -> R,
     R: Future<Output = Result<Reply, Refusal>>,

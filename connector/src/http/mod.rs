@@ -2,6 +2,7 @@
 //! No rule of business lives here.
 
 mod compress;
+mod consents;
 pub mod data;
 pub mod dsp;
 mod log;
@@ -15,7 +16,7 @@ pub mod tls;
 use crate::{
     audit::{Log, Witness},
     catalog::Catalog,
-    consent::Consents,
+    consent::{Consents, exchange::Exchange},
     contract::Contracts,
     peer::Peers,
     transfer::Transfers,
@@ -81,6 +82,8 @@ pub struct App {
     pub transfers: Arc<Transfers>,
     /// Consents.
     pub consents: Arc<Consents>,
+    /// What peers say about consents.
+    pub exchange: Arc<Exchange>,
     /// The way to other connectors.
     pub peers: Arc<Peers>,
     /// The audit log.

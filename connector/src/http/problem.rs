@@ -4,7 +4,7 @@
 use crate::{
     audit::{AuditError, witness::Refusal},
     catalog::CatalogError,
-    consent::{ConsentError, state::Illegal},
+    consent::{ConsentError, exchange::ExchangeError, links::LinkError, state::Illegal},
     contract::ContractError,
     dsp::{
         MessageError,
@@ -321,6 +321,47 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         ConsentError::TooSoon(_) => (StatusCode::TOO_MANY_REQUESTS, "too-soon"),
         ConsentError::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-requests"),
         ConsentError::Store(_) | ConsentError::Signing(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        let text = error.to_string();
+        match error {
+            LinkError::Invalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-link", text),
+            LinkError::NotFound => Self::not_found("link"),
+            LinkError::Step(_) => Self::new(StatusCode::CONFLICT, "not-at-this-step", text),
+            LinkError::Busy => Self::unavailable("busy", text),
+            LinkError::Store(error) => error.into(),
+            LinkError::Random(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ExchangeError> for Problem {
+    fn from(error: ExchangeError) -> Self {
+        let text = error.to_string();
+        let refused = |status, code| Self::new(status, code, text.clone());
+        match error {
+            ExchangeError::Invalid(_) => refused(StatusCode::BAD_REQUEST, "invalid-message"),
+            ExchangeError::Unsigned => refused(StatusCode::UNAUTHORIZED, "signature-missing"),
+            ExchangeError::WrongParty(_) => refused(StatusCode::FORBIDDEN, "wrong-party"),
+            ExchangeError::NoAgreement => refused(StatusCode::FORBIDDEN, "no-agreement"),
+            ExchangeError::UnknownNotice => refused(StatusCode::NOT_FOUND, "unknown-notice"),
+            ExchangeError::Notice => refused(StatusCode::BAD_REQUEST, "notice-hash"),
+            ExchangeError::UnknownLearner => refused(StatusCode::NOT_FOUND, "unknown-learner"),
+            ExchangeError::NotCovered(_) => refused(StatusCode::FORBIDDEN, "not-covered"),
+            // Not a matter of moments: the message is not to be sent again and again until then.
+            ExchangeError::Consent(ConsentError::TooSoon(_)) => refused(StatusCode::FORBIDDEN, "too-soon"),
+            ExchangeError::Consent(error) => error.into(),
+            ExchangeError::Link => refused(StatusCode::NOT_FOUND, "link"),
+            ExchangeError::TooOften => refused(StatusCode::TOO_MANY_REQUESTS, "too-often"),
+            ExchangeError::Stale(_) => refused(StatusCode::GONE, "stale"),
+            ExchangeError::Replayed => refused(StatusCode::CONFLICT, "replayed"),
+            ExchangeError::Reused => refused(StatusCode::CONFLICT, "id-reused"),
+            ExchangeError::Busy => Self::unavailable("busy", text),
+            ExchangeError::Store(error) => error.into(),
+        }
     }
 }
 

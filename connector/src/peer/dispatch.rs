@@ -4,6 +4,7 @@
 use super::{PeerError, Peers, Question, permits::Permits};
 use crate::{
     audit::Log,
+    consent::exchange::Exchange,
     contract::{ContractError, Contracts},
     dsp::{Pid, Role, message::acknowledged_pid},
     jose::Digest,
@@ -37,6 +38,8 @@ pub struct Dispatcher {
     pub contracts: Arc<Contracts>,
     /// Takes the outcomes of transfer messages.
     pub transfers: Arc<Transfers>,
+    /// Takes the outcomes of messages about consents.
+    pub exchange: Arc<Exchange>,
     /// Where undelivered messages are.
     pub log: Arc<Log>,
     /// Says what is new.
@@ -144,7 +147,11 @@ impl Dispatcher {
 
     async fn send(&self, entry: &Outgoing) -> Result<Outcome, PeerError> {
         let peer = self.peers.addressee(&entry.peer)?;
-        let url = entry.url().map_err(|error| PeerError::Answer(error.to_string()))?;
+        let base = match &entry.base {
+            Some(base) => base.clone(),
+            None => self.peers.root(&peer).await?,
+        };
+        let url = entry.url(&base).map_err(|error| PeerError::Answer(error.to_string()))?;
         let question = Question {
             body: entry.body.clone().into_bytes(),
             prev: self.prev(entry).await?,
@@ -181,11 +188,12 @@ impl Dispatcher {
                 Ok(record) => ("transfers", record.core.peer_pid.clone(), record.core.awaited()),
                 Err(_) => return false,
             },
+            Protocol::Consent => return false,
         };
-        let (Some(theirs), Some(awaited)) = (theirs, awaited) else {
+        let (Some(theirs), Some(awaited), Some(base)) = (theirs, awaited, &entry.base) else {
             return false;
         };
-        let root = entry.base.as_str().trim_end_matches('/');
+        let root = base.as_str().trim_end_matches('/');
         let Ok(url) = format!("{root}/{family}/{theirs}").parse() else {
             return false;
         };
@@ -223,6 +231,7 @@ impl Dispatcher {
                 Ok(record) => Ok(record.core.head),
                 Err(error) => Err(unreadable(&error)),
             },
+            Protocol::Consent => Ok(Digest::EMPTY),
         }
     }
 
@@ -239,6 +248,11 @@ impl Dispatcher {
                 .settle(entry, outcome, now)
                 .await
                 .map_err(|error: TransferError| error.to_string()),
+            Protocol::Consent => self
+                .exchange
+                .settle(entry, outcome, now)
+                .await
+                .map_err(|error| error.to_string()),
         }
     }
 }

@@ -149,13 +149,7 @@ impl Peers {
         if let Some(base) = self.bases.read().unwrap_or_else(PoisonError::into_inner).get(&peer.did) {
             return Ok(base.clone());
         }
-        let root = match &peer.address {
-            Some(address) => address.clone(),
-            None => {
-                let document = self.trust.resolver().document(peer, (self.clock)()).await?;
-                document.root.clone().ok_or(DidError::NoService)?
-            }
-        };
+        let root = self.root(peer).await?;
         let root = root.as_str().trim_end_matches('/').to_owned();
         let url = parse(&format!("{root}{}", dsp::WELL_KNOWN_VERSION))?;
         let request = Request {
@@ -189,6 +183,15 @@ impl Peers {
     /// Forgets where a peer is, so that it is looked up again.
     pub fn forget(&self, did: &ParticipantId) {
         self.bases.write().unwrap_or_else(PoisonError::into_inner).remove(did);
+    }
+
+    /// The root below which a peer serves everything: its configuration or its DID document names it.
+    async fn root(&self, peer: &Peer) -> Result<Url, PeerError> {
+        if let Some(address) = &peer.address {
+            return Ok(address.clone());
+        }
+        let document = self.trust.resolver().document(peer, (self.clock)()).await?;
+        Ok(document.root.clone().ok_or(DidError::NoService)?)
     }
 
     /// Fetches what a peer offers us, page by page.

@@ -1,5 +1,5 @@
 //! The receiving end of a stream: checks every line, hashes every record, writes them to a file, and notes where it can be taken up
-//! again. A plain state machine over bytes; the network is the caller's.
+//! again. A plain state machine over bytes; the network is the caller's. Of records that may not be kept only the hash is written.
 
 use super::{
     PlaneError,
@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     audit::merkle::{self, Frontier},
+    consent::exchange::{Filter, Place},
     dsp::Pid,
     jose::{VerifyingKey, base64url},
 };
@@ -30,6 +31,9 @@ const MAX_LINE: usize = scan::MAX_RECORD * 2;
 pub struct Progress {
     /// Records received.
     pub records: u64,
+    /// Of how many only the hash was written, because their learner had taken their consent back.
+    #[serde(default)]
+    pub left_out: u64,
     /// Length of the file, in bytes.
     pub bytes: u64,
     /// The provider's cursor after those records.
@@ -72,10 +76,15 @@ pub struct Expected {
     pub agreement: String,
     /// The provider's keys by id.
     pub key: KeyLookup,
+    /// What may not be kept, as it is known now; asked for each piece that arrives.
+    pub filter: FilterLookup,
 }
 
 /// Finds a public key by its id.
 pub type KeyLookup = Arc<dyn Fn(&str) -> Option<VerifyingKey> + Send + Sync>;
+
+/// Finds what may not be kept of a stream; none where all may.
+pub type FilterLookup = Arc<dyn Fn() -> Option<Filter> + Send + Sync>;
 
 /// Where control lines are in a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -92,7 +101,9 @@ pub struct Incoming {
     partial: Vec<u8>,
     tree: Frontier,
     records: u64,
+    left_out: u64,
     bytes: u64,
+    filter: Option<Filter>,
     line: u64,
     stage: Stage,
     begin: Option<String>,
@@ -127,7 +138,9 @@ impl Incoming {
             partial: Vec::new(),
             tree,
             records: from.records,
+            left_out: from.left_out,
             bytes: from.bytes,
+            filter: None,
             line: 0,
             stage: Stage::Begin,
             begin: None,
@@ -147,6 +160,7 @@ impl Incoming {
 
     /// Takes in bytes as they arrive.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), PlaneError> {
+        self.filter = (self.expected.filter)();
         while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(end);
             bytes = rest.get(1..).unwrap_or_default();
@@ -200,6 +214,11 @@ impl Incoming {
         }
         self.records = number;
         self.tree.append(merkle::leaf_hash(line));
+        let filter = self.filter.as_ref();
+        if filter.is_some_and(|filter| filter.leaves_out(number, record, Place::Arriving).is_some()) {
+            self.left_out += 1;
+            return self.write(&lines::erased(number, line));
+        }
         self.write(line)
     }
 
@@ -253,6 +272,7 @@ impl Incoming {
         let frontier = base64url::encode(&self.tree.to_bytes());
         self.agreed = Progress {
             records: self.records,
+            left_out: self.left_out,
             bytes: self.bytes,
             cursor,
             frontier,

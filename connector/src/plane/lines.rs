@@ -1,7 +1,8 @@
-//! The lines of a stream. Records are `{"t":"r","n":N,"record":{…}}`; `begin`, checkpoint (`cp`) and `end` lines carry a signature over
+//! The lines of a stream, and of the file that a receiver keeps. Records are `{"t":"r","n":N,"record":{…}}`; `begin`, checkpoint (`cp`) and `end` lines carry a signature over
 //! their own canonical form. Writing and reading of both; no I/O.
 
 use super::PlaneError;
+use crate::audit::merkle;
 use crate::jose::{JoseError, Signer, VerifyingKey, base64url, canonical, token};
 use serde_json::{Map, Value};
 
@@ -59,6 +60,13 @@ pub fn read_record(line: &[u8]) -> Option<(u64, &[u8])> {
     let record = rest.strip_prefix(MIDDLE)?.strip_suffix(b"}")?;
     let number = std::str::from_utf8(number).ok()?.parse().ok()?;
     Some((number, record))
+}
+
+/// What stands in a file of received records where one was erased: its number, and the hash that goes on proving the others. Nobody finds the
+/// record by it who does not know the pseudonym in it, which is a random number for whoever has forgotten it.
+pub fn erased(number: u64, record_line: &[u8]) -> Vec<u8> {
+    let leaf = merkle::leaf_hash(record_line);
+    format!("{{\"t\":\"erased\",\"n\":{number},\"leaf\":\"{leaf}\"}}").into_bytes()
 }
 
 /// Signs a control line: the signature is a compact JWS whose payload part is left out, because it is the line itself.

@@ -1,13 +1,13 @@
 //! The body of a data response: decided chunks pass the consent gate one by one as TLS asks for them. Bounded: at most two chunks
-//! and one piece wait.
+//! and one piece wait. Before a chunk passes in which learners may be that this recipient had no record of, that is written down.
 
 use super::{
     PlaneError,
     pipeline::{Chunk, Decider, Framing, Piece, Pipeline, Release, Sealer, State},
 };
 use crate::{
-    consent::{Gate, Index},
-    dsp::Pid,
+    consent::{Deliveries, Gate, Index},
+    dsp::{ParticipantId, Pid},
     jose::Digest,
 };
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use std::{
 };
 use tokio::{
     sync::{mpsc, oneshot},
+    task::JoinHandle,
     time::{Instant, Sleep},
 };
 
@@ -79,6 +80,9 @@ impl Slot {
     }
 }
 
+/// A chunk whose learners are being noted, on a task of its own: a body has to be `Sync`.
+type Noting = JoinHandle<Result<Chunk, PlaneError>>;
+
 /// The body of one data response.
 pub struct Outgoing {
     transfer: Pid,
@@ -86,6 +90,10 @@ pub struct Outgoing {
     gate: Arc<Gate>,
     chunks: mpsc::Receiver<(u64, Result<Chunk, PlaneError>)>,
     restart: Arc<Slot>,
+    deliveries: Arc<Deliveries>,
+    recipient: ParticipantId,
+    /// The chunk whose learners are being noted.
+    noting: Option<Noting>,
     generation: u64,
     passed: State,
     begun: bool,
@@ -128,6 +136,7 @@ pub fn start(
     let restart = Arc::new(Slot::default());
     let (report, reported) = oneshot::channel();
     let passed = pipeline.state().clone();
+    let (deliveries, recipient) = pipeline.deliveries();
     index.enter(&transfer, gate.clone());
     let body = Outgoing {
         transfer,
@@ -135,6 +144,9 @@ pub fn start(
         gate,
         chunks,
         restart: restart.clone(),
+        deliveries,
+        recipient,
+        noting: None,
         generation: 0,
         passed,
         begun: false,
@@ -202,6 +214,37 @@ impl Outgoing {
         }
     }
 
+    /// The next chunk that may pass as far as deliveries are concerned; none when there are no more.
+    fn poll_noted(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, PlaneError>>> {
+        loop {
+            if let Some(noting) = &mut self.noting {
+                let noted = std::task::ready!(Pin::new(noting).poll(cx));
+                self.noting = None;
+                return Poll::Ready(Some(noted.unwrap_or(Err(PlaneError::Incomplete))));
+            }
+            if let Some(pace) = &mut self.pace {
+                std::task::ready!(pace.next.as_mut().poll(cx));
+            }
+            let Some((generation, chunk)) = std::task::ready!(self.chunks.poll_recv(cx)) else {
+                return Poll::Ready(None);
+            };
+            if generation != self.generation {
+                continue;
+            }
+            match chunk {
+                // What is decided again anyway leaves no trace.
+                Ok(chunk) if !chunk.first.is_empty() && chunk.epoch == self.index.epoch() => {
+                    let (deliveries, recipient) = (self.deliveries.clone(), self.recipient.clone());
+                    self.noting = Some(tokio::spawn(async move {
+                        let noted = deliveries.note(&chunk.first, &recipient).await;
+                        noted.map(|()| chunk).map_err(PlaneError::from)
+                    }));
+                }
+                chunk => return Poll::Ready(Some(chunk)),
+            }
+        }
+    }
+
     /// Lets the chunk through, or sends the producer back to what has passed.
     fn pass(&mut self, chunk: Chunk) -> Result<Option<Bytes>, PlaneError> {
         match self.gate.pass(&self.index, chunk.epoch, chunk.after.sent) {
@@ -239,16 +282,10 @@ impl Body for Outgoing {
             if self.done {
                 return Poll::Ready(None);
             }
-            if let Some(pace) = &mut self.pace {
-                std::task::ready!(pace.next.as_mut().poll(cx));
-            }
-            let Some((generation, chunk)) = std::task::ready!(self.chunks.poll_recv(cx)) else {
+            let Some(chunk) = std::task::ready!(self.poll_noted(cx)) else {
                 self.finish(false);
                 return Poll::Ready(Some(Err(PlaneError::Incomplete)));
             };
-            if generation != self.generation {
-                continue;
-            }
             match chunk.and_then(|chunk| self.pass(chunk)) {
                 // Everything of this piece was withheld.
                 Ok(Some(bytes)) if bytes.is_empty() => {}

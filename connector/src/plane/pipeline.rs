@@ -10,8 +10,8 @@ use super::{
 use crate::{
     audit::merkle::{self, Frontier},
     catalog::Shape,
-    consent::{Index, Pairwise, Question, Reader, Reason},
-    dsp::{AgreementId, DatasetId, Pid},
+    consent::{Deliveries, Delivery, Index, Known, Pairwise, Question, Reader, Reason, Tag},
+    dsp::{AgreementId, DatasetId, ParticipantId, Pid},
     jose::Signer,
     plane::scan::RecordError,
 };
@@ -44,8 +44,12 @@ pub struct Rules {
     pub question: Question,
     /// The learners' consents.
     pub index: Arc<Index>,
+    /// Who receives.
+    pub recipient: ParticipantId,
     /// Makes pseudonyms for this recipient alone.
     pub pseudonyms: Arc<Pairwise>,
+    /// Whose records the recipient has received before.
+    pub deliveries: Arc<Deliveries>,
     /// Signs control lines.
     pub signer: Arc<Signer>,
     /// Seals cursors.
@@ -120,6 +124,8 @@ pub struct Piece {
     sent: u64,
     release: Release,
     then: Then,
+    /// Learners whose first record for this recipient may be in it.
+    first: Vec<Delivery>,
 }
 
 /// Which control line follows a piece.
@@ -149,6 +155,8 @@ pub struct Chunk {
     pub last: bool,
     /// The begin line, if it is the first, and the end line, if it is the last: evidence for both parties.
     pub framing: Framing,
+    /// Learners whose first record for this recipient may be in it; noted before it is handed over.
+    pub first: Vec<Delivery>,
 }
 
 /// The signed lines that a stream begins and ends with, without their line feeds.
@@ -192,6 +200,14 @@ impl Pipeline {
         Ok(Self { decider, sealer })
     }
 
+    /// Who receives, and what is known about that.
+    pub(super) fn deliveries(&self) -> (Arc<Deliveries>, ParticipantId) {
+        (
+            self.sealer.rules.deliveries.clone(),
+            self.sealer.rules.recipient.clone(),
+        )
+    }
+
     /// The state after the last chunk.
     pub fn state(&self) -> &State {
         &self.sealer.state
@@ -207,7 +223,10 @@ pub struct Decider {
     release: Release,
     scratch: Scratch,
     line: Vec<u8>,
+    /// The learner of the record before, with the name that they go by.
+    tag: Option<Tag>,
     pseudonym: String,
+    first: Vec<Delivery>,
 }
 
 impl Decider {
@@ -221,7 +240,9 @@ impl Decider {
             release: state.release.clone(),
             scratch: Scratch::default(),
             line: Vec::with_capacity(4096),
+            tag: None,
             pseudonym: String::with_capacity(32),
+            first: Vec::new(),
         })
     }
 
@@ -231,6 +252,9 @@ impl Decider {
         let before = std::mem::replace(&mut self.source, source);
         self.sent = state.sent;
         self.release = state.release.clone();
+        // What was found missing may not have been noted.
+        self.tag = None;
+        self.first.clear();
         if self.source.fingerprint() != before.fingerprint() {
             return Err(PlaneError::Cursor("the source has changed while it was read"));
         }
@@ -245,6 +269,7 @@ impl Decider {
         if rules.plan.open_at(now).is_err() {
             return Err(PlaneError::Stopped);
         }
+        let known = rules.deliveries.known();
         let (mut then, mut taken) = (Then::Nothing, 0);
         while then == Then::Nothing && bytes.len() < CHUNK && taken < LINES {
             taken += 1;
@@ -253,7 +278,7 @@ impl Decider {
                 Some(LineOutcome::Refused(error)) => Release::withhold(&mut self.release.unusable, error as usize),
                 Some(LineOutcome::Line) => {
                     let before = self.sent;
-                    self.record(&rules, &mut bytes);
+                    self.record(&rules, &known, &mut bytes);
                     // A checkpoint follows a record line, not a withheld record.
                     if self.sent > before && self.sent.is_multiple_of(CHECKPOINT) {
                         then = Then::Checkpoint;
@@ -268,10 +293,11 @@ impl Decider {
             sent: self.sent,
             release: self.release.clone(),
             then,
+            first: std::mem::take(&mut self.first),
         })
     }
 
-    fn record(&mut self, rules: &Rules, out: &mut Vec<u8>) {
+    fn record(&mut self, rules: &Rules, known: &Known<'_>, out: &mut Vec<u8>) {
         let found = match rules.shape.find(&mut self.scratch, &self.line) {
             Ok(found) => found,
             Err(error) => return Release::withhold(&mut self.release.unusable, error as usize),
@@ -280,7 +306,12 @@ impl Decider {
             Ok(permitted) => permitted,
             Err(reason) => return Release::withhold(&mut self.release.consent, reason as usize),
         };
-        rules.pseudonyms.write(found.subject(), &mut self.pseudonym);
+        let tag = rules.pseudonyms.tag(found.subject());
+        if self.tag != Some(tag) {
+            tag.write(&mut self.pseudonym);
+            self.tag = Some(tag);
+            self.first.extend(known.missing(found.subject(), tag));
+        }
         self.sent += 1;
         lines::begin_record(out, self.sent);
         let projected = found.project(permitted, &self.pseudonym, out);
@@ -338,6 +369,7 @@ impl Sealer {
             after: self.state.clone(),
             last: piece.then == Then::End,
             framing,
+            first: piece.first,
         })
     }
 

@@ -1,8 +1,8 @@
 //! All processes of one kind in the store: loading them, and the one commit that every change of theirs goes through.
 
 use super::{
-    Answer, Core, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Queue, Turn, Verdict, decode, encode,
-    events::Change, open::Open, outbox, turn::SEEN,
+    Answer, Core, Events, Incoming, Kind, MessageKey, Outgoing, ProcessError, Protocol, Queue, Turn, Verdict, decode,
+    encode, events::Change, open::Open, outbox, turn::SEEN,
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
@@ -418,17 +418,21 @@ fn received<K: Kind>(kind: Recorded, record: &K, message: &Incoming<'_, K::Machi
     }
 }
 
-/// What became of a message of ours, with the hashes that tie the entry to the archive.
-fn settled(sent: &Outgoing, outcome: &outbox::Outcome) -> Entry {
+/// What became of a message of ours, with the hashes that tie the entry to what is kept.
+pub fn settled(sent: &Outgoing, outcome: &outbox::Outcome) -> Entry {
     let kind = match outcome {
         outbox::Outcome::Acknowledged { .. } => Recorded::Acknowledged,
         outbox::Outcome::Refused { .. } => Recorded::Refused,
     };
     let entry = Entry::new(kind)
-        .with("process", sent.pid.as_str())
         .with("peer", sent.peer.as_str())
         .with("message", sent.kind.as_str())
         .of("body", &jose::sha256(sent.body.as_bytes()));
+    // The queue of messages about consents is named after a learner: it does not go into the log.
+    let entry = match sent.protocol {
+        Protocol::Consent => entry,
+        Protocol::Negotiation | Protocol::Transfer => entry.with("process", sent.pid.as_str()),
+    };
     let Some(reply) = outcome.reply() else { return entry };
     let entry = entry
         .with("status", reply.about.status)

@@ -15,7 +15,7 @@ mod turn;
 pub use archive::{Exhibit, Reply};
 pub use events::{About, Events, Stirs};
 pub use follow::follow;
-pub use ledger::Ledger;
+pub use ledger::{Ledger, settled};
 pub use outbox::{Outgoing, Protocol, Queue};
 pub use record::{Core, Kind};
 pub use turn::{Answer, Draft, Incoming, MessageKey, Turn};

@@ -1,4 +1,7 @@
 //! Messages that are decided and not yet delivered, and the wake-up calls for their dispatcher. No sending here.
+//!
+//! A message belongs to a queue, named by a `Pid`: that of its process, or that of what messages about consents are about. Queues are emptied
+//! in order, and none waits for another.
 
 use super::{Reply, decode, encode, prefix};
 use crate::{
@@ -18,7 +21,7 @@ use url::Url;
 /// Undelivered messages by process and number.
 const OUTBOX: Table = Table(5);
 
-/// Which of the two protocols a process belongs to.
+/// What a queue of messages belongs to: a process of one of the two protocols, or consents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -26,6 +29,8 @@ pub enum Protocol {
     Negotiation,
     /// Transfer process.
     Transfer,
+    /// Messages about a learner's consents. They belong to no process.
+    Consent,
 }
 
 impl Protocol {
@@ -34,6 +39,7 @@ impl Protocol {
         match self {
             Self::Negotiation => "negotiation",
             Self::Transfer => "transfer",
+            Self::Consent => "consent",
         }
     }
 }
@@ -49,8 +55,8 @@ pub struct Outgoing {
     pub number: u64,
     /// The recipient.
     pub peer: ParticipantId,
-    /// The recipient's base address for this process.
-    pub base: Url,
+    /// The recipient's base address for this process; none for the root that it names when the message sets out.
+    pub base: Option<Url>,
     /// The path below it.
     pub path: String,
     /// The `@type`.
@@ -100,14 +106,15 @@ impl Outcome {
 }
 
 impl Outgoing {
-    pub(super) fn queue(&self, batch: &mut Batch) -> Result<(), StoreError> {
+    /// Adds it to the commit of what it follows from.
+    pub fn queue(&self, batch: &mut Batch) -> Result<(), StoreError> {
         batch.put(OUTBOX, key(&self.pid, self.number), encode(self)?);
         Ok(())
     }
 
-    /// The absolute address.
-    pub fn url(&self) -> Result<Url, url::ParseError> {
-        Url::parse(&format!("{}{}", self.base.as_str().trim_end_matches('/'), self.path))
+    /// The absolute address below a base.
+    pub fn url(&self, base: &Url) -> Result<Url, url::ParseError> {
+        Url::parse(&format!("{}{}", base.as_str().trim_end_matches('/'), self.path))
     }
 }
 
@@ -118,7 +125,7 @@ fn key(pid: &Pid, number: u64) -> Vec<u8> {
 }
 
 /// Takes a message out of the outbox whose fate is known.
-pub(super) fn unqueue(pid: &Pid, number: u64, batch: &mut Batch) {
+pub fn unqueue(pid: &Pid, number: u64, batch: &mut Batch) {
     batch.delete(OUTBOX, key(pid, number));
 }
 
@@ -128,12 +135,20 @@ pub async fn next(store: &dyn Store, pid: &Pid) -> Result<Option<Outgoing>, Stor
     rows.first().map(|row| decode(&row.item.value)).transpose()
 }
 
-/// Every process that has undelivered messages; read once, at start.
+/// Every undelivered message, in no order that means anything.
+pub async fn each(store: &dyn Store, mut take: impl FnMut(Outgoing) + Send) -> Result<(), StoreError> {
+    super::each(store, OUTBOX, |outgoing| {
+        take(outgoing);
+        Ok(())
+    })
+    .await
+}
+
+/// Every queue that has undelivered messages; read once, at start.
 pub async fn waiting(store: &dyn Store) -> Result<BTreeSet<(Protocol, Pid)>, StoreError> {
     let mut found = BTreeSet::new();
-    super::each(store, OUTBOX, |outgoing: Outgoing| {
+    each(store, |outgoing| {
         found.insert((outgoing.protocol, outgoing.pid));
-        Ok(())
     })
     .await?;
     Ok(found)

@@ -102,7 +102,7 @@ impl Turn {
             pid: core.pid.clone(),
             number: core.sent,
             peer: core.peer.clone(),
-            base: core.base.clone(),
+            base: Some(core.base.clone()),
             path: draft.path,
             kind: draft.kind.to_owned(),
             body: draft.body.to_string(),
@@ -112,7 +112,7 @@ impl Turn {
         };
         core.sent += 1;
         let about = About {
-            url: outgoing.url().ok().map(String::from),
+            url: outgoing.url(&core.base).ok().map(String::from),
             headers: outgoing.headers.clone(),
             sent: Some(outgoing.number),
             ..About::new(Direction::Out, Form::Message, draft.kind, &outgoing.peer, now)

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// The wall clock is looked at this often at least: it may be set while a stream waits.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What one stream may use.
 pub(super) struct Hours {
@@ -119,19 +119,18 @@ mod tests {
         Timestamp::from_millis(SET.load(Ordering::SeqCst))
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_clock_that_is_set_neither_prolongs_the_time_nor_hides_its_end() {
         // It stands still: the time ends when it has gone by.
         let begun = Instant::now();
-        passed(Some(Timestamp::from_millis(1_030_000)), set).await;
-        assert_eq!(begun.elapsed().as_secs(), 30);
-        // It is set forward: seen at the next look.
-        let begun = Instant::now();
+        passed(Some(Timestamp::from_millis(1_000_300)), set).await;
+        assert!(begun.elapsed() >= Duration::from_millis(300));
+        // It is set forward: there is nothing to wait for at the next look, far before the time has gone by.
         let waiting = tokio::spawn(passed(Some(Timestamp::from_millis(2_000_000)), set));
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!waiting.is_finished());
         SET.store(3_000_000, Ordering::SeqCst);
-        waiting.await.unwrap();
-        assert!(begun.elapsed() <= Duration::from_secs(11));
+        tokio::time::timeout(LOOK * 2, waiting).await.unwrap().unwrap();
         // It is past already.
         passed(Some(Timestamp::from_millis(2_999_999)), set).await;
     }

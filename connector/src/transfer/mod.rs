@@ -1,5 +1,6 @@
 //! Transfer processes: the control side of the data plane, in both roles. Sends nothing itself; opens and stops streams.
 
+mod erasure;
 mod error;
 mod hours;
 mod members;
@@ -13,18 +14,19 @@ mod streams;
 mod token;
 mod usage;
 
+pub use erasure::Eraser;
 pub use error::TransferError;
 pub use messages::Call;
 pub use pull::Puller;
 pub use push::Pusher;
 pub use reception::{Counts, Live, file};
-pub use record::{Released, TransferRecord};
+pub use record::{Erased, Released, TransferRecord};
 pub use token::TokenKey;
 
 use crate::{
     audit::Log,
     catalog::{self, Catalog, Decisions, Mode},
-    consent::Consents,
+    consent::{Consents, Deliveries, exchange::Retractions},
     contract::Agreements,
     dsp::{
         AgreementId, FORMATS, ParticipantId, Pid, Role,
@@ -66,6 +68,10 @@ pub struct Parts {
     pub agreements: Agreements,
     /// Consents.
     pub consents: Arc<Consents>,
+    /// Who received records of whom.
+    pub deliveries: Arc<Deliveries>,
+    /// What may not be kept of what is received.
+    pub retractions: Arc<Retractions>,
     /// Identities.
     pub trust: Arc<Trust>,
     /// Secrets.

@@ -1,6 +1,6 @@
 //! Taking a stream in, whoever opened its connection: checks and writes on a blocking thread, notes how far it has come, signs a receipt.
 
-use super::{TransferError, TransferRecord, Transfers};
+use super::{TransferError, TransferRecord, Transfers, erasure};
 use crate::{
     audit::{Entry, Kind as Recorded},
     dsp::{Pid, Role, message::TransferMessage, transfer::State},
@@ -196,6 +196,11 @@ impl Transfers {
             .clone()
             .ok_or_else(|| invalid("the provider has no process id".into()))?;
         let (trust, clock) = (trust.clone(), self.parts.clock);
+        let (retractions, holder, stream) = (
+            self.parts.retractions.clone(),
+            record.core.peer.clone(),
+            record.stream(),
+        );
         let expected = Expected {
             transfer,
             agreement: record.agreement.to_string(),
@@ -204,9 +209,14 @@ impl Transfers {
                 let key = document.key(kid);
                 key.filter(|key| !trust.is_revoked(&key.thumbprint(), clock())).cloned()
             }),
+            filter: Arc::new(move || retractions.filter(&holder, &stream)),
         };
         let from = record.progress.clone();
-        let incoming = tokio::task::spawn_blocking(move || Incoming::open(&path, &from, expected)).await;
+        let incoming = tokio::task::spawn_blocking(move || {
+            erasure::settle(&path, from.bytes).map_err(PlaneError::Sink)?;
+            Incoming::open(&path, &from, expected)
+        })
+        .await;
         Ok(Sink::Checked(Box::new(incoming.map_err(|_| PlaneError::Incomplete)??)))
     }
 

@@ -3,9 +3,10 @@
 use super::{RECEIPT_HEADER, TransferError};
 use crate::{
     audit::{Entry, Kind as Recorded},
+    consent::exchange::{EndReason, Stream},
     contract::StoredAgreement,
     dsp::{
-        AgreementId, DatasetId, FORMAT_HTTP_PULL, FORMAT_HTTP_PUSH, Role,
+        AgreementId, DatasetId, FORMAT_HTTP_PULL, FORMAT_HTTP_PUSH, MessageId, Role,
         message::{DataAddress, TransferMessage},
         transfer::Transfer,
     },
@@ -40,6 +41,21 @@ pub struct Released {
     pub complete: bool,
 }
 
+/// Records that were erased from what a transfer brought. The signed lines and the receipt stay: they speak of what came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Erased {
+    /// The holder's message that asked for it.
+    pub notice: MessageId,
+    /// Why.
+    pub reason: EndReason,
+    /// How many records.
+    pub records: u64,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}
+
 /// One transfer as it is stored. Changing a member changes what is on operators' disks.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,6 +85,9 @@ pub struct TransferRecord {
     pub token_serial: u64,
     /// Consumer: how far the reception is.
     pub progress: Progress,
+    /// Consumer: what was erased of what came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erased: Vec<Erased>,
     /// Provider: what left.
     pub release: Option<Released>,
     /// The consumer's signed receipt.
@@ -119,8 +138,18 @@ impl TransferRecord {
             pushed: false,
             token_serial: 0,
             progress: Progress::default(),
+            erased: Vec::new(),
             release: None,
             receipt: None,
+        }
+    }
+
+    /// Its stream, as what holders told us refers to it.
+    pub(super) fn stream(&self) -> Stream {
+        Stream {
+            transfer: self.core.peer_pid.clone(),
+            agreement: self.agreement.clone(),
+            created: self.core.created,
         }
     }
 

@@ -4,7 +4,10 @@ use super::*;
 use crate::{
     audit::LogSigner,
     catalog::NewDataset,
-    consent::Pseudonyms,
+    consent::{
+        Pseudonyms,
+        exchange::{Notices, Retractions},
+    },
     contract::{self, Contracts, StoredAgreement},
     jose::{HmacKey, testing},
     net::{self, Client, Reach},
@@ -156,6 +159,9 @@ async fn services(store: Arc<Waiting>, folder: &Path) -> Arc<Transfers> {
         decisions,
         most_open: 10,
     });
+    let notices = Notices::load(log.clone(), trust.clone(), secret.clone(), queue.clone());
+    let notices = notices.await.unwrap();
+    let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
     let consents = Consents::load(
         log.clone(),
         trust.clone(),
@@ -170,6 +176,8 @@ async fn services(store: Arc<Waiting>, folder: &Path) -> Arc<Transfers> {
         catalog,
         agreements: contracts.await.unwrap().agreements().clone(),
         consents: Arc::new(consents.await.unwrap()),
+        deliveries: notices.deliveries().clone(),
+        retractions: Arc::new(retractions.await.unwrap()),
         trust,
         keys: Keys {
             tokens: TokenKey::new(secret.clone()),

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{sync::Arc, time::Duration};
 
 /// What was used of each agreement.
-const USED: Table = Table(65);
+const USED: Table = Table(70);
 /// Which of an agreement's transfers has been counted, and as which.
-const COUNTED: Table = Table(66);
+const COUNTED: Table = Table(71);
 /// Open time is reserved in pieces of this length: what a crash can cost.
 const PIECE: Duration = Duration::from_secs(60);
 /// How often a change is decided again because another stream was quicker.

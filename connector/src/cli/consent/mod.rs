@@ -1,6 +1,7 @@
 //! `consent`: what learners allowed or are asked for, how they decide, and the proof of it.
 
 mod decide;
+mod exchange;
 mod grant;
 mod verify;
 mod withdraw;
@@ -48,6 +49,22 @@ enum ConsentCommand {
         /// The learner's local identifier at this holder
         learner: String,
     },
+    Ask(exchange::Ask),
+    /// List what holders were asked for, and whether they took it
+    #[command(after_help = "EXAMPLES:\n  connector consent asked\n")]
+    Asked,
+    /// List where consents stand, as their holders have signed
+    #[command(after_help = "EXAMPLES:\n  connector consent received --json\n")]
+    Received,
+    /// Show who was told that a learner's consents have ended, and what each erased
+    #[command(after_help = "EXAMPLES:\n  connector consent told learner-17\n")]
+    Told {
+        /// The learner's local identifier at this holder
+        learner: String,
+    },
+    /// List what holders told us that we may not keep, and what was erased
+    #[command(after_help = "EXAMPLES:\n  connector consent retractions --json\n")]
+    Retractions,
     /// List consents, those that ended too
     #[command(
         after_help = "EXAMPLES:\n  connector consent list\n  connector consent list --subject learner-17 --json\n"
@@ -106,6 +123,11 @@ impl Consent {
             ConsentCommand::Learner(learner) => learner.run(context).await,
             ConsentCommand::Withdraw(withdraw) => withdraw.run(context).await,
             ConsentCommand::Verify(verify) => verify.run(context).await,
+            ConsentCommand::Ask(ask) => ask.run(context).await,
+            ConsentCommand::Asked => exchange::asked(context).await,
+            ConsentCommand::Received => exchange::received(context).await,
+            ConsentCommand::Told { learner } => exchange::told(context, &learner).await,
+            ConsentCommand::Retractions => exchange::retractions(context).await,
             ConsentCommand::Import { file } => grant::import_file(context, &file).await,
             ConsentCommand::Forget { learner } => {
                 let body = json!({"subject": learner});

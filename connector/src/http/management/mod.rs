@@ -7,6 +7,7 @@ mod consents;
 mod document;
 mod events;
 mod evidence;
+mod exchange;
 mod idempotency;
 mod learners;
 mod log;
@@ -77,6 +78,15 @@ fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(bases::objections, bases::object))
         .routes(routes!(learners::standing, learners::standing_set))
         .routes(routes!(learners::pseudonyms))
+        .routes(routes!(exchange::told))
+        .routes(routes!(exchange::ask))
+        .routes(routes!(exchange::asked))
+        .routes(routes!(exchange::received))
+        .routes(routes!(exchange::retractions))
+        .routes(routes!(exchange::links, exchange::link_create))
+        .routes(routes!(exchange::link_redeem))
+        .routes(routes!(exchange::link_confirm))
+        .routes(routes!(exchange::link_remove))
         .routes(routes!(log::audit_entries))
         .routes(routes!(log::audit_proof))
         .routes(routes!(log::audit_checkpoint))

@@ -10,7 +10,7 @@ use crate::{
     dsp::{AgreementId, DatasetId, FORMAT_HTTP_PULL, Pid, transfer::State as TransferState},
     http::{App, problem::Problem},
     process::{Protocol, Stirs},
-    transfer::{self, Released, TransferError, TransferRecord},
+    transfer::{self, Erased, Released, TransferError, TransferRecord},
 };
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
@@ -48,16 +48,28 @@ pub(super) struct Transfer {
     /// The consumer's signed receipt.
     #[schema(required)]
     receipt: Option<String>,
+    /// Consumer: what was erased of what came, because learners took their consent back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    erased: Vec<Erased>,
 }
 
 /// How far a reception is.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Received {
     records: u64,
     bytes: u64,
     complete: bool,
+    /// How many of the records were not kept when they came, because their learner had taken their consent back.
+    #[serde(skip_serializing_if = "is_none")]
+    left_out: u64,
     /// Every record is covered by the provider's signatures; false for a peer that cannot sign.
     signed: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 fn shown(app: &App, record: TransferRecord) -> Transfer {
@@ -82,10 +94,12 @@ fn shown(app: &App, record: TransferRecord) -> Transfer {
             records: counts.records,
             bytes: counts.bytes,
             complete: record.progress.complete,
+            left_out: record.progress.left_out,
             signed: !record.progress.unsigned,
         },
         release: record.release,
         receipt: record.receipt,
+        erased: record.erased,
     }
 }
 

@@ -1,0 +1,137 @@
+//! What is asked for, told and heard about consents between participants.
+
+use crate::cli::{
+    Context,
+    api::encode,
+    exit::Outcome,
+    input,
+    output::{Column, items, member},
+};
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Ask the holder of an agreement's data for a learner's consent
+#[derive(Args)]
+#[command(after_help = "EXAMPLES:
+  connector consent ask --agreement urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --subject jobseeker-4 --category skills --notice-id orientation --notice-version 3 --language fr --notice-file notice.txt
+")]
+pub(super) struct Ask {
+    /// Under which agreement, as its consumer
+    #[arg(long)]
+    agreement: String,
+    /// The learner by our local identifier, who has linked themselves: connector link
+    #[arg(long, required_unless_present = "learner")]
+    subject: Option<String>,
+    /// The learner by the pseudonym that the holder uses towards us
+    #[arg(long, value_name = "p:...", conflicts_with = "subject")]
+    learner: Option<String>,
+    /// For which purpose; repeat for more [default: all of the agreement's]
+    #[arg(long, value_name = "IRI")]
+    purpose: Vec<String>,
+    /// Which data category; repeat for more
+    #[arg(long, value_name = "NAME", required = true)]
+    category: Vec<String>,
+    /// The name of the notice that the learner is shown
+    #[arg(long)]
+    notice_id: String,
+    /// Its version
+    #[arg(long)]
+    notice_version: String,
+    /// Its language
+    #[arg(long, default_value = "fr")]
+    language: String,
+    /// Its text
+    #[arg(long, value_name = "FILE")]
+    notice_file: PathBuf,
+    /// For how many days the records are kept
+    #[arg(long)]
+    retention_days: Option<u32>,
+    /// Until when
+    #[arg(long, value_name = "RFC3339")]
+    until: Option<String>,
+}
+
+impl Ask {
+    pub(super) async fn run(self, context: &Context) -> Outcome {
+        let text = String::from_utf8_lossy(&input::bytes(&self.notice_file)?).into_owned();
+        let body = json!({
+            "agreement": self.agreement, "subject": self.subject, "learner": self.learner, "purposes": self.purpose,
+            "categories": self.category, "retentionDays": self.retention_days, "until": self.until,
+            "notice": {"id": self.notice_id, "version": self.notice_version, "language": self.language, "text": text},
+        });
+        let asked = context.api()?.post("/v1/consents/ask", &body).await?;
+        if context.out.json {
+            return context.out.json(&asked);
+        }
+        let (id, holder) = (member(&asked, &["id"]), member(&asked, &["holder"]));
+        context.out.say(&format!("asked {holder}: {id}"))
+    }
+}
+
+const ASKED: [Column; 5] = [
+    ("ID", &["id"]),
+    ("HOLDER", &["holder"]),
+    ("AT", &["at"]),
+    ("DELIVERED", &["delivered"]),
+    ("REFUSED", &["refused"]),
+];
+
+const RECEIVED: [Column; 6] = [
+    ("CONSENT", &["consent"]),
+    ("HOLDER", &["holder"]),
+    ("PSEUDONYM", &["pseudonym"]),
+    ("STATE", &["state"]),
+    ("SINCE", &["at"]),
+    ("UNTIL", &["until"]),
+];
+
+const TOLD: [Column; 7] = [
+    ("RECIPIENT", &["/notice/recipient"]),
+    ("REASON", &["/notice/reason"]),
+    ("AT", &["/notice/at"]),
+    ("MESSAGE", &["/delivery/is"]),
+    ("ANSWERED", &["/delivery/at"]),
+    ("ERASED", &["/erased/records"]),
+    ("ERASE BY", &["/notice/eraseBy"]),
+];
+
+const RETRACTIONS: [Column; 6] = [
+    ("HOLDER", &["holder"]),
+    ("REASON", &["reason"]),
+    ("AT", &["at"]),
+    ("ERASE BY", &["eraseBy"]),
+    ("ERASED", &["erased"]),
+    ("REOPENED", &["reopened"]),
+];
+
+pub(super) async fn asked(context: &Context) -> Outcome {
+    let list = context.api()?.get("/v1/consents/asked").await?;
+    context
+        .out
+        .table(&list, items(&list, "asked"), &ASKED, "nothing was asked for")
+}
+
+pub(super) async fn received(context: &Context) -> Outcome {
+    let list = context.api()?.get("/v1/consents/received").await?;
+    context
+        .out
+        .table(&list, items(&list, "received"), &RECEIVED, "no consents received")
+}
+
+pub(super) async fn told(context: &Context, learner: &str) -> Outcome {
+    let list = context
+        .api()?
+        .get(&format!("/v1/consents/told?subject={}", encode(learner)))
+        .await?;
+    context
+        .out
+        .table(&list, items(&list, "told"), &TOLD, "nobody was told anything")
+}
+
+pub(super) async fn retractions(context: &Context) -> Outcome {
+    let list = context.api()?.get("/v1/consents/retractions").await?;
+    context
+        .out
+        .table(&list, items(&list, "retractions"), &RETRACTIONS, "no retractions")
+}

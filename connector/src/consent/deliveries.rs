@@ -1,0 +1,171 @@
+//! Which recipient received records of which learner. A pair is on disk before the first record of that learner is handed to that recipient, so
+//! that an ending is told to all who have something to erase, and to nobody else.
+//!
+//! Never too few: what was committed for a chunk that a crash or a change of the epoch then kept from leaving stays, which concerns at most
+//! the learners whose first record was in the one chunk that each stream had in hand.
+
+use super::pseudonym::{Tag, Uniform};
+use crate::{
+    dsp::ParticipantId,
+    jose::HmacKey,
+    process::{decode, encode},
+    store::{Batch, Pages, Store, StoreError, Table},
+};
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+};
+
+/// Recipients by the keyed hash of the learner's identifier and the learner's tag towards the recipient.
+const DELIVERIES: Table = Table(60);
+/// How many rows are read at a time.
+const PAGE: usize = 256;
+/// Most pairs that are remembered in memory, about 120 MB; beyond, the memory is emptied and the store asked again.
+const MOST_KNOWN: usize = 4_000_000;
+
+/// The first record of a learner for a recipient is about to leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery {
+    place: [u8; 32],
+    tag: Tag,
+}
+
+impl Delivery {
+    fn key(&self) -> Vec<u8> {
+        [self.place.as_slice(), self.tag.bytes().as_slice()].concat()
+    }
+}
+
+type KnownPairs = HashSet<Tag, Uniform>;
+
+/// All pairs of learner and recipient.
+pub struct Deliveries {
+    store: Arc<dyn Store>,
+    key: HmacKey,
+    /// Pairs that are on disk, as far as a stream has met them. A tag belongs to one learner and one recipient.
+    known: RwLock<KnownPairs>,
+}
+
+/// What is known to be on disk, held still for one piece of a stream.
+pub struct Known<'a>(RwLockReadGuard<'a, KnownPairs>, &'a HmacKey);
+
+impl Known<'_> {
+    /// The delivery that has to be noted before a record of this learner leaves under this tag; none where it is noted.
+    pub fn missing(&self, subject: &str, tag: Tag) -> Option<Delivery> {
+        if self.0.contains(&tag) {
+            return None;
+        }
+        let place = *self.1.tag(subject.as_bytes()).as_bytes();
+        Some(Delivery { place, tag })
+    }
+}
+
+impl Deliveries {
+    /// Over a store; `key` keeps learners' identifiers out of it.
+    pub fn new(store: Arc<dyn Store>, key: HmacKey) -> Self {
+        Self {
+            store,
+            key,
+            known: RwLock::default(),
+        }
+    }
+
+    /// What is known, for one piece.
+    pub fn known(&self) -> Known<'_> {
+        Known(self.known.read().unwrap_or_else(PoisonError::into_inner), &self.key)
+    }
+
+    /// Writes down that `recipient` is about to receive, all in one commit; on disk when it returns.
+    pub async fn note(&self, new: &[Delivery], recipient: &ParticipantId) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        for delivery in new {
+            let key = delivery.key();
+            if self.store.get(DELIVERIES, &key).await?.is_none() {
+                batch.put(DELIVERIES, key, encode(recipient)?);
+            }
+        }
+        if !batch.writes.is_empty() {
+            self.store.commit(batch).await?;
+        }
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() + new.len() > MOST_KNOWN {
+            known.clear();
+        }
+        known.extend(new.iter().map(|delivery| delivery.tag));
+        Ok(())
+    }
+
+    /// Who received records of a learner, in no order.
+    pub async fn recipients(&self, subject: &str) -> Result<Vec<ParticipantId>, StoreError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::new(&*self.store, DELIVERIES, self.place(subject), PAGE);
+        while let Some(rows) = pages.next().await? {
+            for row in rows {
+                found.push(decode(&row.item.value)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Adds to a batch that nothing of a learner is known any more.
+    pub async fn forget(&self, subject: &str, batch: &mut Batch) -> Result<(), StoreError> {
+        let place = self.place(subject);
+        let mut pages = Pages::new(&*self.store, DELIVERIES, place.clone(), PAGE);
+        while let Some(rows) = pages.next().await? {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            for row in rows {
+                // Before the commit: whoever asks meanwhile looks into the store.
+                if let Some(tag) = Tag::read(row.key.get(place.len()..).unwrap_or_default()) {
+                    known.remove(&tag);
+                }
+                batch.delete(DELIVERIES, row.key);
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&self, subject: &str) -> Vec<u8> {
+        self.key.tag(subject.as_bytes()).as_bytes().to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{consent::Pseudonyms, store::MemoryStore};
+
+    fn did(name: &str) -> ParticipantId {
+        format!("did:web:{name}.example").parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_pair_is_missing_until_it_is_noted_and_names_its_recipient_alone() {
+        let store = Arc::new(MemoryStore::new());
+        let names = Pseudonyms::new(HmacKey::new(b"names"));
+        let deliveries = Deliveries::new(store.clone(), HmacKey::new(b"places"));
+        let (work, edtech) = (did("work"), did("edtech"));
+        let tag = names.towards(&work).tag("l1");
+        let new = deliveries.known().missing("l1", tag).expect("nothing is noted yet");
+        assert!(deliveries.recipients("l1").await.unwrap().is_empty());
+        deliveries.note(&[new], &work).await.unwrap();
+        assert!(deliveries.known().missing("l1", tag).is_none());
+        assert_eq!(deliveries.recipients("l1").await.unwrap(), [work.clone()]);
+        assert!(deliveries.recipients("l2").await.unwrap().is_empty());
+        let other = names.towards(&edtech).tag("l1");
+        assert!(deliveries.known().missing("l1", other).is_some(), "another recipient");
+
+        // After a restart the store knows; noting again changes nothing in it.
+        let again = Deliveries::new(store.clone(), HmacKey::new(b"places"));
+        let met = again.known().missing("l1", tag).expect("the memory is empty");
+        again.note(&[met], &work).await.unwrap();
+        assert_eq!(again.recipients("l1").await.unwrap(), [work]);
+
+        let mut batch = Batch::new();
+        again.forget("l1", &mut batch).await.unwrap();
+        store.commit(batch).await.unwrap();
+        assert!(again.recipients("l1").await.unwrap().is_empty());
+        assert!(again.known().missing("l1", tag).is_some());
+        let rows = store.scan(DELIVERIES, &[], None, 10).await.unwrap();
+        assert!(rows.is_empty());
+    }
+}

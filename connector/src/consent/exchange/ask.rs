@@ -1,0 +1,119 @@
+//! Asking a holder for a learner's consent, as the recipient: what the agreement allows, unless less is asked for.
+
+use super::{
+    Exchange, ExchangeError,
+    received::{Asked, Receipts},
+    requests::{NoticeText, Request},
+};
+use crate::{
+    catalog,
+    consent::Pseudonym,
+    dsp::{AgreementId, Role},
+    jose,
+    process::encode,
+    store::Batch,
+};
+use policy::Timestamp;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// The text that the learner is to be shown.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NoticeToShow {
+    /// Its name.
+    pub id: String,
+    /// Its version.
+    pub version: String,
+    /// Its language (BCP 47).
+    pub language: String,
+    /// The text.
+    pub text: String,
+}
+
+/// What to ask for.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ask {
+    /// Under which agreement, as its consumer.
+    pub agreement: AgreementId,
+    /// The learner by our local identifier, who has linked themselves with the holder.
+    #[serde(default)]
+    pub subject: Option<String>,
+    /// The learner by the pseudonym that the holder uses towards us.
+    #[serde(default)]
+    pub learner: Option<Pseudonym>,
+    /// For which purposes; without them all of the agreement's.
+    #[serde(default)]
+    pub purposes: Vec<String>,
+    /// Which data categories.
+    pub categories: Vec<String>,
+    /// What the learner is shown.
+    pub notice: NoticeToShow,
+    /// For how many days the records are kept.
+    #[serde(default)]
+    pub retention_days: Option<u32>,
+    /// Until when.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
+}
+
+impl Exchange {
+    /// Asks the holder of an agreement's data for a learner's consent.
+    pub async fn ask(&self, ask: Ask, now: Timestamp) -> Result<Asked, ExchangeError> {
+        let stored = self.agreements.get(&ask.agreement).await?;
+        let stored = stored
+            .filter(|stored| stored.role == Role::Consumer)
+            .ok_or(ExchangeError::NoAgreement)?;
+        let holder = stored.provider.clone();
+        let learner = match (ask.learner, &ask.subject) {
+            (Some(pseudonym), _) => Some(pseudonym),
+            (None, Some(subject)) => self.links.pseudonym(&holder, subject).await?,
+            (None, None) => None,
+        };
+        let learner = learner.ok_or(ExchangeError::UnknownLearner)?;
+        let purposes = match ask.purposes.is_empty() {
+            true => self.purposes(&stored, now)?,
+            false => ask.purposes,
+        };
+        let request = Request {
+            recipient: self.trust.me().clone(),
+            agreement: stored.id.clone(),
+            dataset: stored.dataset.clone(),
+            purposes,
+            categories: ask.categories,
+            notice: NoticeText {
+                sha256: format!("sha256:{}", jose::sha256(ask.notice.text.as_bytes()).to_hex()),
+                id: ask.notice.id,
+                version: ask.notice.version,
+                language: ask.notice.language,
+                text: ask.notice.text,
+            },
+            retention_days: ask.retention_days,
+            until: ask.until,
+            learner,
+        };
+        let mut batch = Batch::new();
+        let post = self.notices.post();
+        let posted = post.put(&mut batch, &holder, request.learner.as_str(), &request, now)?;
+        let said = serde_json::from_slice(&encode(&request)?).unwrap_or_default();
+        let asked = Receipts::ask(&mut batch, posted.id, &holder, said, now)?;
+        self.inbox.0.commit(batch, posted.entry, Vec::new(), now).await?;
+        post.wake(&posted.lane);
+        Ok(asked)
+    }
+
+    fn purposes(
+        &self,
+        stored: &crate::contract::StoredAgreement,
+        now: Timestamp,
+    ) -> Result<Vec<String>, ExchangeError> {
+        let facts = catalog::facts(&self.trust.party(self.trust.me(), now), now);
+        let policy = catalog::read_policy(&stored.agreement).ok();
+        let plan = policy.and_then(|policy| policy.plan(&facts).ok());
+        Ok(plan
+            .ok_or(ExchangeError::NotCovered("agreement, which permits nothing now"))?
+            .purposes)
+    }
+}

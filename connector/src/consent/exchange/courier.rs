@@ -1,0 +1,191 @@
+//! What a holder sends when a learner's consents change, in the commit of the change: an ending to who received records, and the signed receipt
+//! to who asked for the consent and to who has to know that a later one permits later records.
+
+use super::{
+    message::EndReason,
+    notices::{Ending, Notices, Scope},
+    post::Posted,
+    received::Receipt,
+};
+use crate::{
+    audit::Entry,
+    consent::{
+        About, Changed, Consent, Index, Messenger, Pseudonym, Pseudonyms, Stored,
+        links::Links,
+        state::{Role, State},
+    },
+    dsp::{MessageId, ParticipantId, Pid},
+    store::{Batch, StoreError},
+};
+use async_trait::async_trait;
+use policy::Timestamp;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Longest receipt that goes with its message, which is stored until it is delivered.
+const LONGEST_RECEIPT: usize = 48 * 1024;
+
+/// No commit takes longer than this.
+const LONGEST_COMMIT: Duration = Duration::from_secs(30);
+
+/// Sends what follows from changes of consents.
+pub struct Courier {
+    notices: Arc<Notices>,
+    links: Arc<Links>,
+    index: Arc<Index>,
+    /// Queues of commits that are being made.
+    queued: Mutex<BTreeMap<Pid, Instant>>,
+}
+
+/// What a consent permits, as far as its end is told to others.
+fn scope(consent: &Consent) -> Scope {
+    Scope {
+        id: consent.id.clone(),
+        recipients: consent.recipients.clone(),
+        purposes: consent.purposes.clone(),
+        datasets: consent.datasets.clone(),
+        agreement: consent.agreement.clone(),
+    }
+}
+
+/// Why, for who received records; none of what has not ended.
+fn end(state: State) -> Option<EndReason> {
+    match state {
+        State::Withdrawn => Some(EndReason::Withdrawn),
+        State::Expired | State::Superseded => Some(EndReason::Expired),
+        State::Revoked | State::Invalidated => Some(EndReason::Revoked),
+        State::Requested
+        | State::Deferred
+        | State::PendingSecond
+        | State::PendingLearner
+        | State::Given
+        | State::Refused => None,
+    }
+}
+
+/// Who asked for it with a message, and which.
+fn asked(stored: &Stored) -> Option<(ParticipantId, Option<MessageId>)> {
+    let first = stored
+        .events
+        .first()
+        .filter(|event| event.fact.role == Role::Consumer)?;
+    let by = first.fact.by.as_ref()?.parse().ok()?;
+    Some((by, first.proof.as_ref().and_then(|id| id.parse().ok())))
+}
+
+impl Courier {
+    /// For changes that close and open `index`.
+    pub fn new(notices: Arc<Notices>, links: Arc<Links>, index: Arc<Index>) -> Self {
+        Self {
+            notices,
+            links,
+            index,
+            queued: Mutex::default(),
+        }
+    }
+
+    fn note(&self, lane: Pid) {
+        self.queued
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(lane, Instant::now());
+    }
+
+    /// The endings of the learner's consents, reason by reason.
+    async fn endings(
+        &self,
+        about: &About<'_>,
+        batch: &mut Batch,
+        entries: &mut Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut by_reason: BTreeMap<EndReason, Vec<&Changed>> = BTreeMap::new();
+        for one in about.changed {
+            if let Some(reason) = end(one.stored.state) {
+                by_reason.entry(reason).or_default().push(one);
+            }
+        }
+        let remaining: Vec<Scope> = about.in_force.iter().map(|consent| scope(consent)).collect();
+        for (reason, ended) in by_reason {
+            let scopes: Vec<Scope> = ended.iter().map(|one| scope(&one.stored.consent)).collect();
+            let at_once = ended.iter().find_map(|one| one.ended.as_ref());
+            let ending = Ending {
+                subject: about.subject,
+                reason,
+                ended: &scopes,
+                remaining: &remaining,
+                at: ended.iter().map(|one| one.stored.since()).max().unwrap_or(now),
+                epoch: at_once.map_or_else(|| self.index.epoch(), |ended| ended.epoch),
+                streams: at_once.map_or(&[], |ended| ended.streams.as_slice()),
+            };
+            let told = self.notices.tell(about.pseudonyms, &ending, batch, entries, now);
+            told.await?.into_iter().for_each(|lane| self.note(lane));
+        }
+        Ok(())
+    }
+
+    /// The receipt of one change, for those who have to have it.
+    async fn receipt(
+        &self,
+        about: &About<'_>,
+        changed: &Changed,
+        batch: &mut Batch,
+        entries: &mut Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (stored, subject) = (&changed.stored, about.subject);
+        let asked = asked(stored);
+        let mut to: BTreeSet<ParticipantId> = asked.iter().map(|(by, _)| by.clone()).collect();
+        if stored.state == State::Given {
+            let met = self.notices.deliveries().recipients(subject).await?;
+            let theirs = |recipient: &ParticipantId| stored.consent.recipients.contains(recipient);
+            to.extend(met.into_iter().filter(theirs));
+        }
+        for recipient in to {
+            let request = asked.as_ref().filter(|(by, _)| *by == recipient);
+            let receipt = Receipt {
+                consent: stored.consent.id.clone(),
+                pseudonym: Pseudonym::from(about.pseudonyms.towards(&recipient).tag(subject)),
+                state: stored.state,
+                at: stored.since(),
+                until: stored.ends(),
+                number: stored.receipts.saturating_sub(1),
+                request: request.and_then(|(_, id)| id.clone()),
+                digest: crate::consent::receipt::digest(&changed.receipt),
+                receipt: (changed.receipt.len() <= LONGEST_RECEIPT).then(|| changed.receipt.clone()),
+            };
+            let learner = receipt.pseudonym.as_str();
+            let Posted { lane, entry, .. } = self.notices.post().put(batch, &recipient, learner, &receipt, now)?;
+            entries.push(entry);
+            self.note(lane);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Messenger for Courier {
+    async fn tell(&self, about: &About<'_>, batch: &mut Batch, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        self.endings(about, batch, &mut entries, now).await?;
+        for changed in about.changed {
+            self.receipt(about, changed, batch, &mut entries, now).await?;
+        }
+        Ok(entries)
+    }
+
+    async fn forget(&self, subject: &str, pseudonyms: &Pseudonyms, batch: &mut Batch) -> Result<(), StoreError> {
+        self.links.forget(subject, batch).await?;
+        self.notices.forget(pseudonyms, subject, batch).await
+    }
+
+    fn committed(&self) {
+        // Those of a commit that is still being made are woken in vain, and again after it.
+        let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
+        queued.keys().for_each(|lane| self.notices.post().wake(lane));
+        queued.retain(|_, noted| noted.elapsed() < LONGEST_COMMIT);
+    }
+}

@@ -1,0 +1,236 @@
+//! What connectors tell each other about consents: who is told that one has ended and answers what it erased, and what a recipient may not
+//! keep any more. Messages are signed, queued in the commit of what they follow from, and delivered until they are acknowledged or refused.
+//!
+//! Sends nothing itself (`peer` does) and touches no record that was received (`transfer` does).
+
+mod ask;
+mod courier;
+pub(super) mod inbox;
+pub(super) mod message;
+mod notices;
+pub(super) mod post;
+mod received;
+mod requests;
+mod retractions;
+
+pub use ask::{Ask, NoticeToShow};
+pub use courier::Courier;
+pub use message::{Content, EndReason, ErasedOf, Erasure, LastOf, Withdrawal};
+pub use notices::{Confirmed, Delivered, Ending, Notices, Scope, Told};
+pub use post::Post;
+pub use received::{Asked, Receipt, Received};
+pub use requests::{NoticeText, Request};
+pub use retractions::{Filter, Place, Retraction, Retractions, Stream};
+
+use crate::{
+    audit::Log,
+    consent::{
+        ConsentError, Consents,
+        links::{LinkConfirmation, LinkRequest, Links},
+    },
+    contract::Agreements,
+    dsp::{ParticipantId, Role},
+    process::{self, Outgoing, outbox, outbox::Outcome},
+    store::{Batch, StoreError},
+    trust::{Trust, Verified},
+};
+use bytes::Bytes;
+use inbox::Inbox;
+use policy::Timestamp;
+use received::Receipts;
+use requests::Requests;
+use serde_json::Value;
+use std::sync::{Arc, Mutex};
+
+/// Why a message about consents was not taken. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// It is not what it should be.
+    #[error("the message is not understood: {0}")]
+    Invalid(String),
+    /// Nothing was signed.
+    #[error("messages about consents are signed, and this one is not")]
+    Unsigned,
+    /// It is not the sender's to say.
+    #[error("it is not for the sender to say: {0}")]
+    WrongParty(&'static str),
+    /// There is no agreement that it could be about.
+    #[error("there is no agreement between the two of us that this could be about")]
+    NoAgreement,
+    /// It answers what was not told, or not to the sender: the two look alike.
+    #[error("the sender was told of no such ending")]
+    UnknownNotice,
+    /// A code that is wrong, used, too old or another participant's: they all look alike.
+    #[error("there is no such link")]
+    Link,
+    /// Too much of this peer for now.
+    #[error("this was asked too often; try again later")]
+    TooOften,
+    /// The text is not the one that its hash names.
+    #[error("the hash of the notice is not that of its text")]
+    Notice,
+    /// Nobody is known here by that pseudonym, as far as the sender may know.
+    #[error("no learner is known under this pseudonym; link the identities first: connector link")]
+    UnknownLearner,
+    /// The agreement does not go so far.
+    #[error("the agreement does not cover this {0}")]
+    NotCovered(&'static str),
+    /// The consents here do not allow it.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
+    /// Something newer is known.
+    #[error("it comes too late: {0}")]
+    Stale(&'static str),
+    /// The signature was used before.
+    #[error("the message was already received (its jti is spent)")]
+    Replayed,
+    /// Another message had this id.
+    #[error("another message of this sender had the same @id")]
+    Reused,
+    /// The same is changing at this moment.
+    #[error("this is changing at the moment; try again")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes in what peers say about consents.
+pub struct Exchange {
+    inbox: Inbox,
+    agreements: Agreements,
+    notices: Arc<Notices>,
+    retractions: Arc<Retractions>,
+    links: Arc<Links>,
+    receipts: Receipts,
+    requests: Requests,
+    trust: Arc<Trust>,
+}
+
+/// What the exchange stands on.
+pub struct Parts {
+    /// Commits and entries.
+    pub log: Arc<Log>,
+    /// Identities.
+    pub trust: Arc<Trust>,
+    /// Agreements.
+    pub agreements: Agreements,
+    /// Consents.
+    pub consents: Arc<Consents>,
+    /// Who is told of endings.
+    pub notices: Arc<Notices>,
+    /// What holders told us.
+    pub retractions: Arc<Retractions>,
+    /// Links between identities.
+    pub links: Arc<Links>,
+}
+
+impl Exchange {
+    /// Over the log's store. From now on it tells others what changes in the consents.
+    pub fn new(parts: Parts) -> Self {
+        let index = parts.consents.index().clone();
+        let courier = Courier::new(parts.notices.clone(), parts.links.clone(), index);
+        parts.consents.tell_through(Arc::new(courier));
+        Self {
+            inbox: Inbox(parts.log.clone()),
+            receipts: Receipts::new(parts.log, parts.trust.clone()),
+            requests: Requests {
+                consents: parts.consents,
+                trust: parts.trust.clone(),
+                agreements: parts.agreements.clone(),
+                links: parts.links.clone(),
+                recent: Mutex::default(),
+            },
+            agreements: parts.agreements,
+            notices: parts.notices,
+            retractions: parts.retractions,
+            links: parts.links,
+            trust: parts.trust,
+        }
+    }
+
+    /// What recipients are told, and who they are.
+    pub fn notices(&self) -> &Arc<Notices> {
+        &self.notices
+    }
+
+    /// What holders told us.
+    pub fn retractions(&self) -> &Arc<Retractions> {
+        &self.retractions
+    }
+
+    /// Links between identities.
+    pub fn links(&self) -> &Arc<Links> {
+        &self.links
+    }
+
+    /// Takes in what became of a message of ours.
+    pub async fn settle(&self, sent: &Outgoing, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        outbox::unqueue(&sent.pid, sent.number, &mut batch);
+        self.notices.settle(sent, outcome, &mut batch, now).await?;
+        self.links.settle(sent, outcome, &mut batch).await?;
+        self.receipts.settle(sent, outcome, &mut batch).await?;
+        let entry = process::settled(sent, outcome);
+        self.inbox.0.commit(batch, entry, Vec::new(), now).await?;
+        Ok(())
+    }
+
+    /// A peer asks for a learner's consent.
+    pub async fn request(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<Request>(verified)?;
+        self.requests.take(&self.inbox, &message, now).await
+    }
+
+    /// A holder sends the receipt of a consent.
+    pub async fn receipt(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<Receipt>(verified)?;
+        self.agreed(&message.sender().did, Role::Consumer).await?;
+        self.receipts.take(&self.inbox, &message, &self.retractions, now).await
+    }
+
+    /// What holders told us of consents.
+    pub async fn received(&self) -> Result<Vec<Received>, StoreError> {
+        self.receipts.list().await
+    }
+
+    /// What we asked holders for.
+    pub async fn asked(&self) -> Result<Vec<Asked>, StoreError> {
+        self.receipts.asked().await
+    }
+
+    /// A peer brings the code of a link.
+    pub async fn link_request(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<LinkRequest>(verified)?;
+        self.links.claimed(&self.inbox, &message, now).await
+    }
+
+    /// A holder says that a learner has confirmed a link.
+    pub async fn link_confirmation(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<LinkConfirmation>(verified)?;
+        self.links.confirmed(&self.inbox, &message, now).await
+    }
+
+    /// A holder tells us that a consent has ended.
+    pub async fn withdrawal(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<Withdrawal>(verified)?;
+        self.agreed(&message.sender().did, Role::Consumer).await?;
+        self.retractions.told(&self.inbox, &message, now).await
+    }
+
+    /// A recipient tells us what it erased.
+    pub async fn erasure(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<Erasure>(verified)?;
+        self.notices.confirmed(&self.inbox, &message, now).await
+    }
+
+    /// There is or was an agreement with this peer in which our part is `role`: what anybody else says would only fill the store.
+    async fn agreed(&self, peer: &ParticipantId, role: Role) -> Result<(), ExchangeError> {
+        let all = self.agreements.ever().await?;
+        let with = |stored: &crate::contract::StoredAgreement| match role {
+            Role::Consumer => stored.role == role && stored.provider == *peer,
+            Role::Provider => stored.role == role && stored.consumer == *peer,
+        };
+        all.iter().any(with).then_some(()).ok_or(ExchangeError::NoAgreement)
+    }
+}

@@ -1,0 +1,108 @@
+//! Messages about consents on their way to peers. What concerns one learner and one peer is one queue, so that it arrives in order and what
+//! one learner's message waits for holds up no other's.
+
+use super::message::{self, Content};
+use crate::{
+    audit::{Entry, Kind as Recorded},
+    dsp::{MessageId, ParticipantId, Pid},
+    jose::{self, random::RandomError},
+    process::{Outgoing, Protocol, Queue, outbox},
+    store::{Batch, Store, StoreError},
+};
+use policy::Timestamp;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The way out for messages about consents.
+pub struct Post {
+    queue: Arc<Queue>,
+    /// The number of the next message; greater than that of every one that waits.
+    next: AtomicU64,
+}
+
+/// A message that a commit will queue.
+#[derive(Clone, Debug)]
+pub(in crate::consent) struct Posted {
+    /// Its `@id`.
+    pub(in crate::consent) id: MessageId,
+    /// Its queue.
+    pub(in crate::consent) lane: Pid,
+    /// Its number there.
+    pub(in crate::consent) number: u64,
+    /// Its text.
+    pub(in crate::consent) body: String,
+    /// What the commit records about it. It names nobody: the text has an id that nobody can guess.
+    pub(in crate::consent) entry: Entry,
+}
+
+/// The queue of what concerns one learner (or link) and one peer.
+pub(super) fn lane(peer: &ParticipantId, about: &str) -> Pid {
+    Pid::consents(&jose::sha256(format!("{peer}\0{about}").as_bytes()).to_hex())
+}
+
+/// What the keys of a queue begin with, in the tables of this room.
+pub(super) fn lane_prefix(lane: &Pid) -> Vec<u8> {
+    jose::sha256(lane.as_str().as_bytes()).as_bytes().to_vec()
+}
+
+impl Post {
+    /// Goes on after what waits in the store.
+    pub async fn load(store: &dyn Store, queue: Arc<Queue>) -> Result<Self, StoreError> {
+        let mut next = 0;
+        outbox::each(store, |outgoing: Outgoing| {
+            if outgoing.protocol == Protocol::Consent {
+                next = next.max(outgoing.number + 1);
+            }
+        })
+        .await?;
+        Ok(Self {
+            queue,
+            next: AtomicU64::new(next),
+        })
+    }
+
+    /// Adds a message to a commit. Wake its queue when that is done.
+    pub(in crate::consent) fn put<T: Content>(
+        &self,
+        batch: &mut Batch,
+        to: &ParticipantId,
+        about: &str,
+        content: &T,
+        now: Timestamp,
+    ) -> Result<Posted, StoreError> {
+        let unmade = |error: RandomError| StoreError::Corrupt(format!("a message id: {error}"));
+        let (id, body) = message::write(content, now).map_err(unmade)?;
+        let outgoing = Outgoing {
+            protocol: Protocol::Consent,
+            pid: lane(to, about),
+            number: self.next.fetch_add(1, Ordering::Relaxed),
+            peer: to.clone(),
+            base: None,
+            path: T::PATH.to_owned(),
+            kind: T::TYPE.to_owned(),
+            body: body.clone(),
+            headers: Vec::new(),
+            created: now,
+            not_before: None,
+        };
+        outgoing.queue(batch)?;
+        let entry = Entry::new(Recorded::ConsentMessageOut)
+            .with("peer", to.as_str())
+            .with("message", T::TYPE)
+            .of("body", &jose::sha256(body.as_bytes()));
+        Ok(Posted {
+            id,
+            lane: outgoing.pid,
+            number: outgoing.number,
+            body,
+            entry,
+        })
+    }
+
+    /// Says that a queue has something to deliver.
+    pub(in crate::consent) fn wake(&self, lane: &Pid) {
+        self.queue.wake(Protocol::Consent, lane);
+    }
+}

@@ -1,0 +1,283 @@
+//! The recipient's side of a consent: what it asked for, and the holder's signed receipts of what the learner decided. Nothing is believed that
+//! the holder did not sign, that is about somebody else, or that something newer has overtaken.
+
+use super::{
+    ExchangeError,
+    inbox::{Arrival, Inbox, Message},
+    message::{self, Content},
+    requests::Request,
+    retractions::Retractions,
+};
+use crate::{
+    audit::Log,
+    consent::{ConsentId, Pseudonym, receipt, state::State},
+    dsp::{MessageId, ParticipantId},
+    jose::{self, Digest, token},
+    process::{self, Outgoing, decode, encode, outbox::Outcome},
+    store::{Batch, StoreError, Table},
+    trust::Trust,
+};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Consents that holders told us of, by hash of holder and consent.
+const RECEIVED: Table = Table(64);
+/// What we asked for, by the message's id.
+const ASKED: Table = Table(67);
+
+/// Holder to who asked: where a consent stands, with the signed receipt of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Receipt {
+    /// The consent.
+    pub consent: ConsentId,
+    /// The learner, as the recipient knows them.
+    pub pseudonym: Pseudonym,
+    /// Where it stands.
+    pub state: State,
+    /// Since when.
+    pub at: Timestamp,
+    /// Until when it holds.
+    pub until: Timestamp,
+    /// The receipt's number in its chain.
+    pub number: u32,
+    /// The message that asked for it, if that was the recipient's.
+    pub request: Option<MessageId>,
+    /// Hash of the receipt.
+    pub digest: Digest,
+    /// The receipt; none where it is too long for a message.
+    pub receipt: Option<String>,
+}
+
+impl Content for Receipt {
+    const TYPE: &'static str = "ConsentReceiptMessage";
+    const PATH: &'static str = "/dases/consents/receipts";
+}
+
+/// A consent as a holder has told us of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ReceivedConsent)]
+pub struct Received {
+    /// Who holds the records.
+    pub holder: ParticipantId,
+    /// The consent.
+    pub consent: ConsentId,
+    /// The learner, as we know them.
+    pub pseudonym: Pseudonym,
+    /// Where it stands.
+    pub state: State,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// Until when it holds.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Timestamp,
+    /// The message with which we asked for it.
+    #[schema(required)]
+    pub request: Option<MessageId>,
+    /// The newest receipt's number.
+    pub number: u32,
+    /// Its hash.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+    /// The newest receipt, as the holder signed it.
+    #[schema(required)]
+    pub receipt: Option<String>,
+    /// When it came.
+    #[schema(value_type = String, format = DateTime)]
+    pub received: Timestamp,
+}
+
+/// What became of something that we asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AskedConsent)]
+pub struct Asked {
+    /// The message.
+    pub id: MessageId,
+    /// The holder.
+    pub holder: ParticipantId,
+    /// What it says.
+    #[schema(value_type = Object)]
+    pub request: Value,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// The holder has it: the learner decides.
+    pub delivered: bool,
+    /// Why the holder will not take it.
+    #[schema(required)]
+    pub refused: Option<String>,
+}
+
+/// What holders told us of consents.
+pub(super) struct Receipts {
+    log: Arc<Log>,
+    trust: Arc<Trust>,
+}
+
+fn key(holder: &ParticipantId, consent: &ConsentId) -> Vec<u8> {
+    jose::sha256(format!("{holder}\0{consent}").as_bytes())
+        .as_bytes()
+        .to_vec()
+}
+
+impl Receipts {
+    pub(super) fn new(log: Arc<Log>, trust: Arc<Trust>) -> Self {
+        Self { log, trust }
+    }
+
+    pub(super) async fn list(&self) -> Result<Vec<Received>, StoreError> {
+        process::all(&**self.log.store(), RECEIVED).await
+    }
+
+    pub(super) async fn asked(&self) -> Result<Vec<Asked>, StoreError> {
+        process::all(&**self.log.store(), ASKED).await
+    }
+
+    /// Adds to the commit that queues a request that it was made.
+    pub(super) fn ask(
+        batch: &mut Batch,
+        id: MessageId,
+        holder: &ParticipantId,
+        request: Value,
+        at: Timestamp,
+    ) -> Result<Asked, StoreError> {
+        let asked = Asked {
+            id,
+            holder: holder.clone(),
+            request,
+            at,
+            delivered: false,
+            refused: None,
+        };
+        batch.insert(ASKED, asked.id.as_str(), encode(&asked)?);
+        Ok(asked)
+    }
+
+    /// Adds to the commit that settles a request what became of it.
+    pub(super) async fn settle(&self, sent: &Outgoing, outcome: &Outcome, batch: &mut Batch) -> Result<(), StoreError> {
+        if sent.kind != Request::TYPE {
+            return Ok(());
+        }
+        let Ok(read) = message::read::<Request>(sent.body.as_bytes()) else {
+            return Ok(());
+        };
+        let Some(item) = self.log.store().get(ASKED, read.id.as_str().as_bytes()).await? else {
+            return Ok(());
+        };
+        let mut asked: Asked = decode(&item.value)?;
+        match outcome {
+            Outcome::Acknowledged { .. } => asked.delivered = true,
+            Outcome::Refused { explanation, .. } => asked.refused = Some(explanation.reasons.join("; ")),
+        }
+        batch.replace(ASKED, read.id.as_str(), item.version, encode(&asked)?);
+        Ok(())
+    }
+
+    /// Takes a holder's receipt.
+    pub(super) async fn take(
+        &self,
+        inbox: &Inbox,
+        message: &Message<Receipt>,
+        retractions: &Retractions,
+        now: Timestamp,
+    ) -> Result<Value, ExchangeError> {
+        let mut opened = match inbox.open(message).await? {
+            Arrival::Again(answer) => return Ok(answer),
+            Arrival::New(opened) => opened,
+        };
+        let (sender, content) = (&message.sender().did, &message.value().content);
+        let key = key(sender, &content.consent);
+        let known = self.log.store().get(RECEIVED, &key).await?;
+        let before: Option<Received> = known.as_ref().map(|item| decode(&item.value)).transpose()?;
+        if before.as_ref().is_some_and(|before| content.number <= before.number) {
+            return Err(ExchangeError::Stale("a newer receipt of this consent is known"));
+        }
+        if content.state == State::Given && retractions.is_stale(sender, &content.pseudonym, content.at) {
+            return Err(ExchangeError::Stale("what it gave was taken back after it"));
+        }
+        self.check(message, before.as_ref(), now).await?;
+        let received = Received {
+            holder: sender.clone(),
+            consent: content.consent.clone(),
+            pseudonym: content.pseudonym.clone(),
+            state: content.state,
+            at: content.at,
+            until: content.until,
+            request: content.request.clone(),
+            number: content.number,
+            digest: content.digest,
+            receipt: content.receipt.clone(),
+            received: now,
+        };
+        match known {
+            Some(item) => opened.batch.replace(RECEIVED, key, item.version, encode(&received)?),
+            None => opened.batch.insert(RECEIVED, key, encode(&received)?),
+        };
+        let reopened = match content.state {
+            State::Given => {
+                let batch = &mut opened.batch;
+                retractions
+                    .reopen(sender, &content.pseudonym, content.at, batch)
+                    .await?
+            }
+            _ => Vec::new(),
+        };
+        let answer = message::taken(&message.value().id);
+        let answer = inbox.close(message, opened, answer, now).await?;
+        retractions.remember_all(reopened);
+        Ok(answer)
+    }
+
+    /// The receipt says what the message says, of a consent in which we are a recipient, and follows the one that we have.
+    async fn check(
+        &self,
+        message: &Message<Receipt>,
+        before: Option<&Received>,
+        now: Timestamp,
+    ) -> Result<(), ExchangeError> {
+        let (sender, content) = (&message.sender().did, &message.value().content);
+        let Some(text) = &content.receipt else { return Ok(()) };
+        let wrong = |what: &str| ExchangeError::Invalid(format!("the receipt: {what}"));
+        if receipt::digest(text) != content.digest {
+            return Err(wrong("its hash is another one"));
+        }
+        let document = self.trust.resolver().newest(message.sender(), now).await;
+        let document = document.map_err(|error| ExchangeError::Invalid(error.to_string()))?;
+        let key = |kid: &str| {
+            let key = document.key(kid);
+            key.filter(|key| !self.trust.is_revoked(&key.thumbprint(), now))
+                .cloned()
+        };
+        let claims = token::verify(text, token::Kind::Consent, key);
+        let claims = claims.map_err(|error| wrong(&error.to_string()))?.into_value();
+        if claims.get("dases:number").and_then(Value::as_u64) != Some(content.number.into()) {
+            return Err(wrong("its number is another one"));
+        }
+        // Where none is missing in between, it must follow the one that is known.
+        let last = before.filter(|before| before.number + 1 == content.number);
+        let mut chain: Vec<String> = last.and_then(|before| before.receipt.clone()).into_iter().collect();
+        chain.push(text.clone());
+        let proved = receipt::verify(&chain, key).map_err(|error| wrong(&error.to_string()))?;
+        if proved.issuer != sender.as_str() {
+            return Err(ExchangeError::WrongParty("a receipt is the holder's"));
+        }
+        if proved.consent != content.consent.as_str() || proved.state != content.state {
+            return Err(wrong("it is about another consent, or another state of it"));
+        }
+        let recipients = claims
+            .pointer("/dases:record/dases:terms/recipients")
+            .and_then(Value::as_array);
+        let me = self.trust.me().as_str();
+        let is_ours = recipients.is_some_and(|all| all.iter().any(|did| did.as_str() == Some(me)));
+        match is_ours {
+            true => Ok(()),
+            false => Err(ExchangeError::WrongParty("it is about other recipients")),
+        }
+    }
+}

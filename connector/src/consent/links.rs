@@ -1,0 +1,540 @@
+//! Links between identities: a learner who is known to two participants under two local identifiers confirms at both that they are the same
+//! person. No comparison of names or addresses takes part in it.
+//!
+//! The holder makes a code for one learner and one peer; the learner takes it to the peer, which sends it back signed; the learner confirms at
+//! the holder; both sides then hold the local identifier beside the pairwise pseudonym. A code is good once, for a short time, for that peer;
+//! whatever is wrong with one, the answer is the same.
+
+use super::{
+    Pseudonym, Pseudonyms,
+    exchange::{
+        Content, ExchangeError, Post,
+        inbox::{Arrival, Inbox, Message},
+        message,
+    },
+};
+use crate::{
+    audit::{Entry, Kind as Recorded, Log},
+    dsp::{MessageId, ParticipantId, Pid},
+    jose::{self, Digest, JoseError, random},
+    process::{self, Outgoing, decode, encode, outbox::Outcome},
+    store::{Batch, Store, StoreError, Table, Version},
+};
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use utoipa::ToSchema;
+
+/// Links by id.
+const LINKS: Table = Table(65);
+/// The id of a link, by the hash of its code, and by that of peer and pseudonym.
+const INDEX: Table = Table(66);
+/// How long a code is good.
+const CODE_LIFETIME: Duration = Duration::from_secs(600);
+/// How long a link that a peer has claimed waits for the learner.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(24 * 3600);
+/// Codes of one peer that may be wrong within [`CODE_LIFETIME`].
+const MOST_WRONG: usize = 10;
+/// What codes are written in: 5 bits a letter, none of which looks like another (Crockford's base 32).
+const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// Our part in a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = LinkSide)]
+pub enum Side {
+    /// We hold the learner's records.
+    Holder,
+    /// We receive them.
+    Recipient,
+}
+
+/// How far a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = LinkStage)]
+pub enum Stage {
+    /// Holder: a code was made.
+    Offered,
+    /// Holder: the peer has brought the code; the learner has to confirm.
+    Claimed,
+    /// Recipient: the code is on its way to the holder, or waits for the learner there.
+    Asked,
+    /// Recipient: the holder refused the code.
+    Refused,
+    /// Both sides know.
+    Linked,
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Link {
+    /// Its id here.
+    pub id: String,
+    /// Our part.
+    pub side: Side,
+    /// The other participant.
+    pub peer: ParticipantId,
+    /// The learner's local identifier here.
+    pub subject: String,
+    /// How far it is.
+    pub stage: Stage,
+    /// When it was begun.
+    #[schema(value_type = String, format = DateTime)]
+    pub created: Timestamp,
+    /// Until when the next step has to be taken; nothing more is needed of a link that is made.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires: Timestamp,
+    /// The learner as both know them, once that is made.
+    #[schema(required)]
+    pub pseudonym: Option<Pseudonym>,
+    /// Holder: the recipient's id of the link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub theirs: Option<String>,
+}
+
+/// A code, for the learner's eyes alone.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = OfferedLink)]
+pub struct Offered {
+    /// The link.
+    pub link: Link,
+    /// To be entered at the other participant; it is not kept here.
+    pub code: String,
+}
+
+/// Recipient to holder: the code that a learner has brought.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LinkRequest {
+    code: String,
+    /// The recipient's id of the link.
+    link: String,
+}
+
+impl Content for LinkRequest {
+    const TYPE: &'static str = "LinkRequestMessage";
+    const PATH: &'static str = "/dases/consents/links";
+}
+
+/// Holder to recipient: the learner has confirmed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LinkConfirmation {
+    /// The recipient's id of the link.
+    link: String,
+    pseudonym: Pseudonym,
+}
+
+impl Content for LinkConfirmation {
+    const TYPE: &'static str = "LinkConfirmationMessage";
+    const PATH: &'static str = "/dases/consents/links/confirmations";
+}
+
+/// Why a link was not made or found. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// A member makes no sense.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// No such link, or not this learner's: the two look alike.
+    #[error("there is no such link")]
+    NotFound,
+    /// The step is not possible now.
+    #[error("the link is not at this step: {0}")]
+    Step(&'static str),
+    /// Somebody else was quicker.
+    #[error("this is changing at the moment; try again")]
+    Busy,
+    /// The store failed.
+    #[error(transparent)]
+    Store(StoreError),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] JoseError),
+}
+
+impl From<StoreError> for LinkError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::Busy,
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// All links of this participant.
+pub struct Links {
+    log: Arc<Log>,
+    post: Arc<Post>,
+    /// When peers came with codes that were wrong.
+    wrong: Mutex<HashMap<ParticipantId, Vec<Timestamp>>>,
+}
+
+fn of_code(code: &str) -> Digest {
+    jose::sha256(format!("code\0{code}").as_bytes())
+}
+
+fn of_pseudonym(peer: &ParticipantId, pseudonym: &Pseudonym) -> Digest {
+    jose::sha256(format!("pseudonym\0{peer}\0{pseudonym}").as_bytes())
+}
+
+/// 80 random bits in four groups of four letters.
+fn code() -> Result<String, JoseError> {
+    let bytes: [u8; 16] = random::bytes()?;
+    let letter = |byte: &u8| LETTERS.get(usize::from(byte % 32)).copied().unwrap_or(b'0');
+    let letters: Vec<u8> = bytes.iter().map(letter).collect();
+    let groups = letters
+        .chunks(4)
+        .map(|group| String::from_utf8_lossy(group).into_owned());
+    Ok(groups.collect::<Vec<String>>().join("-"))
+}
+
+/// A code as people write it: without regard to case, spaces and dashes.
+fn normal(code: &str) -> String {
+    let kept = code.chars().filter(|c| !c.is_whitespace() && *c != '-');
+    kept.map(|c| c.to_ascii_uppercase()).collect()
+}
+
+fn usable(subject: &str) -> Result<(), LinkError> {
+    match subject.trim().is_empty() || subject.len() > 512 {
+        true => Err(LinkError::Invalid(
+            "the learner's identifier is missing or longer than 512 bytes",
+        )),
+        false => Ok(()),
+    }
+}
+
+impl Links {
+    /// Over the log's store.
+    pub fn new(log: Arc<Log>, post: Arc<Post>) -> Self {
+        Self {
+            log,
+            post,
+            wrong: Mutex::default(),
+        }
+    }
+
+    fn store(&self) -> &dyn Store {
+        &**self.log.store()
+    }
+
+    /// All links, or one learner's.
+    pub async fn list(&self, subject: Option<&str>) -> Result<Vec<Link>, StoreError> {
+        let mut all: Vec<Link> = process::all(self.store(), LINKS).await?;
+        all.retain(|link| subject.is_none_or(|subject| link.subject == subject));
+        Ok(all)
+    }
+
+    async fn read(&self, id: &str) -> Result<Option<(Link, Version)>, StoreError> {
+        let item = self.store().get(LINKS, id.as_bytes()).await?;
+        item.map(|item| Ok((decode(&item.value)?, item.version))).transpose()
+    }
+
+    async fn by(&self, hash: &Digest) -> Result<Option<(Link, Version)>, StoreError> {
+        match self.store().get(INDEX, hash.as_bytes()).await? {
+            Some(item) => self.read(&decode::<String>(&item.value)?).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The learner whom a peer knows by this pseudonym, if that was linked.
+    pub async fn subject(&self, peer: &ParticipantId, pseudonym: &Pseudonym) -> Result<Option<String>, StoreError> {
+        let found = self.by(&of_pseudonym(peer, pseudonym)).await?;
+        Ok(found
+            .filter(|(link, _)| link.side == Side::Holder && link.stage == Stage::Linked)
+            .map(|(link, _)| link.subject))
+    }
+
+    /// The pseudonym under which a holder knows a learner of ours, if that was linked.
+    pub async fn pseudonym(&self, holder: &ParticipantId, subject: &str) -> Result<Option<Pseudonym>, StoreError> {
+        let links = self.list(Some(subject)).await?;
+        let linked = |link: &Link| link.side == Side::Recipient && link.stage == Stage::Linked && link.peer == *holder;
+        Ok(links.into_iter().find(linked).and_then(|link| link.pseudonym))
+    }
+
+    /// Holder: makes a code with which this learner can link themselves at a peer.
+    pub async fn offer(&self, subject: &str, peer: &ParticipantId, now: Timestamp) -> Result<Offered, LinkError> {
+        usable(subject)?;
+        let code = code()?;
+        let link = begin(Side::Holder, peer, subject, Stage::Offered, now)?;
+        let mut batch = Batch::new();
+        batch.insert(LINKS, link.id.as_str(), encode(&link)?);
+        let hash = of_code(&normal(&code));
+        batch.insert(INDEX, hash.as_bytes().as_slice(), encode(&link.id)?);
+        self.commit(batch, &link, "offered", Vec::new(), now).await?;
+        Ok(Offered { link, code })
+    }
+
+    /// Recipient: sends the code that a learner has brought to the holder.
+    pub async fn redeem(
+        &self,
+        holder: &ParticipantId,
+        code: &str,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Link, LinkError> {
+        usable(subject)?;
+        let code = normal(code);
+        if code.len() != 16 {
+            return Err(LinkError::Invalid("a code has 16 letters and digits"));
+        }
+        let link = begin(Side::Recipient, holder, subject, Stage::Asked, now)?;
+        let link = Link {
+            expires: now.plus(CONFIRM_WITHIN),
+            ..link
+        };
+        let mut batch = Batch::new();
+        batch.insert(LINKS, link.id.as_str(), encode(&link)?);
+        let request = LinkRequest {
+            code,
+            link: link.id.clone(),
+        };
+        let posted = self.post.put(&mut batch, holder, &link.id, &request, now)?;
+        let lane = posted.lane.clone();
+        // Where the outcome of the message finds its link.
+        let hash = of_lane(&lane);
+        batch.insert(INDEX, hash.as_bytes().as_slice(), encode(&link.id)?);
+        self.commit(batch, &link, "asked", vec![posted.entry], now).await?;
+        self.post.wake(&lane);
+        Ok(link)
+    }
+
+    /// Holder: a peer has brought a code.
+    pub(super) async fn claimed(
+        &self,
+        inbox: &Inbox,
+        message: &Message<LinkRequest>,
+        now: Timestamp,
+    ) -> Result<Value, ExchangeError> {
+        let mut opened = match inbox.open(message).await? {
+            Arrival::Again(answer) => return Ok(answer),
+            Arrival::New(opened) => opened,
+        };
+        let (sender, content) = (&message.sender().did, &message.value().content);
+        self.room(sender, now)?;
+        let found = self.by(&of_code(&normal(&content.code))).await?;
+        let offered = found.filter(|(link, _)| {
+            link.side == Side::Holder && link.stage == Stage::Offered && link.peer == *sender && now < link.expires
+        });
+        let Some((link, version)) = offered else {
+            self.note_wrong(sender, now);
+            return Err(ExchangeError::Link);
+        };
+        let claimed = Link {
+            stage: Stage::Claimed,
+            expires: now.plus(CONFIRM_WITHIN),
+            theirs: Some(content.link.chars().take(128).collect()),
+            ..link
+        };
+        opened
+            .batch
+            .replace(LINKS, claimed.id.as_str(), version, encode(&claimed)?);
+        let hash = of_code(&normal(&content.code));
+        opened.batch.delete(INDEX, hash.as_bytes().as_slice());
+        opened.entries.push(entry(&claimed, "claimed"));
+        inbox
+            .close(message, opened, message::taken(&message.value().id), now)
+            .await
+    }
+
+    fn room(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), ExchangeError> {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        wrong.retain(|_, times| {
+            times.retain(|time| now < time.plus(CODE_LIFETIME));
+            !times.is_empty()
+        });
+        match wrong.get(peer) {
+            Some(times) if times.len() >= MOST_WRONG => Err(ExchangeError::TooOften),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_wrong(&self, peer: &ParticipantId, now: Timestamp) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        wrong.entry(peer.clone()).or_default().push(now);
+    }
+
+    /// Holder: the learner, who is logged in here, confirms that the one who brought the code is they.
+    pub async fn confirm(
+        &self,
+        names: &Pseudonyms,
+        id: &str,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Link, LinkError> {
+        let (link, version) = self.read(id).await?.ok_or(LinkError::NotFound)?;
+        if link.subject != subject || link.side != Side::Holder {
+            return Err(LinkError::NotFound);
+        }
+        if link.stage != Stage::Claimed {
+            return Err(LinkError::Step(
+                "there is nothing to confirm: the code was not brought, or it is confirmed already",
+            ));
+        }
+        if now >= link.expires {
+            return Err(LinkError::Step(
+                "the time to confirm is over; begin again with a new code",
+            ));
+        }
+        let pseudonym = Pseudonym::from(names.towards(&link.peer).tag(subject));
+        let linked = Link {
+            stage: Stage::Linked,
+            expires: Timestamp::MAX,
+            pseudonym: Some(pseudonym.clone()),
+            ..link
+        };
+        let mut batch = Batch::new();
+        batch.replace(LINKS, linked.id.as_str(), version, encode(&linked)?);
+        let hash = of_pseudonym(&linked.peer, &pseudonym);
+        batch.put(INDEX, hash.as_bytes().as_slice(), encode(&linked.id)?);
+        let confirmation = LinkConfirmation {
+            link: linked.theirs.clone().unwrap_or_default(),
+            pseudonym,
+        };
+        let posted = self
+            .post
+            .put(&mut batch, &linked.peer, &linked.id, &confirmation, now)?;
+        let lane = posted.lane.clone();
+        self.commit(batch, &linked, "confirmed", vec![posted.entry], now)
+            .await?;
+        self.post.wake(&lane);
+        Ok(linked)
+    }
+
+    /// Recipient: the holder says that the learner has confirmed.
+    pub(super) async fn confirmed(
+        &self,
+        inbox: &Inbox,
+        message: &Message<LinkConfirmation>,
+        now: Timestamp,
+    ) -> Result<Value, ExchangeError> {
+        let mut opened = match inbox.open(message).await? {
+            Arrival::Again(answer) => return Ok(answer),
+            Arrival::New(opened) => opened,
+        };
+        let (sender, content) = (&message.sender().did, &message.value().content);
+        let found = self.read(&content.link).await?;
+        let asked = found.filter(|(link, _)| {
+            link.side == Side::Recipient && link.stage == Stage::Asked && link.peer == *sender && now < link.expires
+        });
+        let (link, version) = asked.ok_or(ExchangeError::Link)?;
+        let linked = Link {
+            stage: Stage::Linked,
+            expires: Timestamp::MAX,
+            pseudonym: Some(content.pseudonym.clone()),
+            ..link
+        };
+        opened
+            .batch
+            .replace(LINKS, linked.id.as_str(), version, encode(&linked)?);
+        opened.entries.push(entry(&linked, "confirmed"));
+        inbox
+            .close(message, opened, message::taken(&message.value().id), now)
+            .await
+    }
+
+    /// Ends a link here; what the other side knows stays there.
+    pub async fn remove(&self, id: &str, now: Timestamp) -> Result<(), LinkError> {
+        let (link, version) = self.read(id).await?.ok_or(LinkError::NotFound)?;
+        let mut batch = Batch::new();
+        batch.require(LINKS, id, crate::store::Guard::At(version));
+        self.forget_one(&link, &mut batch);
+        self.commit(batch, &link, "removed", Vec::new(), now).await
+    }
+
+    fn forget_one(&self, link: &Link, batch: &mut Batch) {
+        batch.delete(LINKS, link.id.as_str());
+        if let Some(pseudonym) = &link.pseudonym {
+            batch.delete(INDEX, of_pseudonym(&link.peer, pseudonym).as_bytes().as_slice());
+        }
+    }
+
+    /// Adds to a batch that no link of a learner is known any more.
+    pub async fn forget(&self, subject: &str, batch: &mut Batch) -> Result<(), StoreError> {
+        let links = self.list(Some(subject)).await?;
+        links.iter().for_each(|link| self.forget_one(link, batch));
+        Ok(())
+    }
+
+    /// Adds to the commit that settles a message what that means for its link: a refused code makes none.
+    pub(super) async fn settle(&self, sent: &Outgoing, outcome: &Outcome, batch: &mut Batch) -> Result<(), StoreError> {
+        if sent.kind != LinkRequest::TYPE {
+            return Ok(());
+        }
+        let hash = of_lane(&sent.pid);
+        if let (Outcome::Refused { .. }, Some((link, version))) = (outcome, self.by(&hash).await?) {
+            let refused = Link {
+                stage: Stage::Refused,
+                ..link
+            };
+            batch.replace(LINKS, refused.id.as_str(), version, encode(&refused)?);
+        }
+        batch.delete(INDEX, hash.as_bytes().as_slice());
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        batch: Batch,
+        link: &Link,
+        step: &'static str,
+        more: Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<(), LinkError> {
+        self.log.commit(batch, entry(link, step), more, now).await?;
+        Ok(())
+    }
+}
+
+fn of_lane(lane: &Pid) -> Digest {
+    jose::sha256(format!("lane\0{lane}").as_bytes())
+}
+
+fn begin(side: Side, peer: &ParticipantId, subject: &str, stage: Stage, now: Timestamp) -> Result<Link, JoseError> {
+    let id = MessageId::from_uuid(jose::uuid(now)?);
+    Ok(Link {
+        id: id.as_str().to_owned(),
+        side,
+        peer: peer.clone(),
+        subject: subject.to_owned(),
+        stage,
+        created: now,
+        expires: now.plus(CODE_LIFETIME),
+        pseudonym: None,
+        theirs: None,
+    })
+}
+
+/// What the log says about a step: the link's id is random and names nobody.
+fn entry(link: &Link, step: &'static str) -> Entry {
+    Entry::new(Recorded::IdentityLink)
+        .with("link", link.id.as_str())
+        .with("peer", link.peer.as_str())
+        .with("step", step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_has_sixteen_letters_that_no_two_codes_share_and_is_read_as_people_write_it() {
+        let (one, other) = (code().unwrap(), code().unwrap());
+        assert_ne!(one, other);
+        assert_eq!((one.len(), normal(&one).len()), (19, 16));
+        assert!(normal(&one).bytes().all(|byte| LETTERS.contains(&byte)));
+        assert_eq!(
+            normal(&format!("  {} ", one.to_lowercase().replace('-', " "))),
+            normal(&one)
+        );
+    }
+}

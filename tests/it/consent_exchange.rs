@@ -1,0 +1,711 @@
+//! What connectors tell each other about consents, through real daemons: who is told of a withdrawal and what is erased, whatever is down
+//! meanwhile; links between identities; and what hostile peers say.
+
+use crate::scenes::{account, brisk, file, received_at_least, until, verified};
+use connector::clock::now;
+use connector_tests::{
+    harness::{Connector, World, consent, text},
+    peer::{Letter, Peer, uuid},
+};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::{fs, time::Duration};
+
+/// Erases at once, so that nobody has to wait for it.
+fn fast(_: &str, config: String) -> String {
+    paced(config, 0)
+}
+
+fn paced(config: String, bytes_per_second: u64) -> String {
+    let waits = "#erase_after = \"10s\"";
+    assert!(config.contains(waits));
+    brisk(config.replace(waits, "erase_after = \"0s\""), bytes_per_second)
+}
+
+async fn pseudonym(holder: &Connector, recipient: &Connector, learner: &str) -> String {
+    let body = json!({"recipient": recipient.did, "subjects": [learner]});
+    text(&holder.post("/v1/pseudonyms", &body).await["pseudonyms"], learner)
+}
+
+async fn withdraw(holder: &Connector, learner: &str) -> Value {
+    holder
+        .post("/v1/consents/withdraw", &json!({ "subject": learner }))
+        .await
+}
+
+async fn told(holder: &Connector, learner: &str) -> Vec<Value> {
+    let told = holder.get(&format!("/v1/consents/told?subject={learner}")).await;
+    told["told"].as_array().unwrap().clone()
+}
+
+/// What the only recipient that was told says that it erased.
+async fn erased(holder: &Connector, learner: &str) -> Value {
+    until("the recipient has erased", async || {
+        let all = told(holder, learner).await;
+        assert!(all.len() <= 1, "{all:?}");
+        all.into_iter().next().filter(|told| told["erased"].is_object())
+    })
+    .await
+}
+
+/// How many lines of a received file hold this text.
+fn lines_with(consumer: &Connector, pid: &str, part: &str) -> usize {
+    let text = fs::read_to_string(file(consumer, pid)).unwrap();
+    text.lines().filter(|line| line.contains(part)).count()
+}
+
+async fn fetched(holder: &Connector, consumer: &Connector) -> String {
+    let agreement = consumer.negotiate(holder).await;
+    let pid = consumer.transfer(&agreement).await;
+    consumer.transfer_until(&pid, "COMPLETED").await;
+    pid
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_is_told_to_who_received_records_and_erased_there_and_to_nobody_else() {
+    let mut world = World::start_with(&["school", "work", "edtech"], fast).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    school.publish(40, 4).await;
+    school.consent(4, &work.did).await;
+    // The third one may receive, and never has.
+    school.consent(4, &edtech.did).await;
+    edtech.negotiate(school).await;
+    let pid = fetched(school, work).await;
+    let receipt = work.get(&format!("/v1/transfers/{pid}")).await["receipt"].clone();
+    let (name, other) = (pseudonym(school, work, "l1").await, pseudonym(school, work, "l2").await);
+    assert_eq!(
+        (lines_with(work, &pid, &name), lines_with(work, &pid, &other)),
+        (10, 10)
+    );
+
+    withdraw(school, "l1").await;
+    let answer = erased(school, "l1").await;
+    assert_eq!(answer["notice"]["recipient"], work.did.as_str());
+    assert_eq!(answer["notice"]["reason"], "withdrawn");
+    assert_eq!(answer["delivery"]["is"], "acknowledged");
+    assert!(answer["delivery"]["answerSignature"].is_string() && answer["erased"]["signature"].is_string());
+    assert_eq!(answer["erased"]["records"], 10);
+    assert_eq!((lines_with(work, &pid, &name), lines_with(work, &pid, &other)), (0, 10));
+    // What proves the transfer stays, and the transfer says what is missing.
+    assert_eq!(account(school, work, &pid).await.len(), 30);
+    let shown = work.get(&format!("/v1/transfers/{pid}")).await;
+    assert_eq!(shown["receipt"], receipt);
+    assert_eq!(
+        (&shown["erased"][0]["records"], &shown["erased"][0]["reason"]),
+        (&json!(10), &json!("withdrawn"))
+    );
+    let records = work.cli(&["transfer", "records", &pid]);
+    assert_eq!(String::from_utf8_lossy(&records.stdout).lines().count(), 30);
+
+    // Nothing reached the third one, and nothing it keeps names the learner.
+    assert_eq!(edtech.get("/v1/consents/retractions").await["retractions"], json!([]));
+    // The recipient knows the learner only by a hash from now on.
+    let known = work.get("/v1/consents/retractions").await;
+    assert_eq!(
+        (
+            &known["retractions"][0]["pseudonym"],
+            &known["retractions"][0]["erased"]
+        ),
+        (&Value::Null, &json!(10))
+    );
+    assert!(!known.to_string().contains(&name), "{known}");
+    for connector in [school, work] {
+        verified(connector).await;
+    }
+
+    // All of it outlives both daemons, and a forgotten learner leaves nothing of it.
+    for name in ["school", "work"] {
+        world.get_mut(name).kill();
+        world.get_mut(name).start().await;
+    }
+    let (school, work) = (world.get("school"), world.get("work"));
+    assert_eq!(told(school, "l1").await.len(), 1);
+    assert_eq!(work.get("/v1/consents/retractions").await, known);
+    school.post("/v1/consents/forget", &json!({"subject": "l1"})).await;
+    assert_eq!(told(school, "l1").await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_that_is_down_is_told_when_it_is_back_even_if_the_holder_was_killed_in_between() {
+    let mut world = World::start_with(&["school", "work"], fast).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 4).await;
+    school.consent(4, &work.did).await;
+    let pid = fetched(school, work).await;
+    let name = pseudonym(school, work, "l3").await;
+    world.get_mut("work").kill();
+    withdraw(world.get("school"), "l3").await;
+    let waiting = told(world.get("school"), "l3").await;
+    assert_eq!(waiting[0]["delivery"]["is"], "waiting");
+    world.get_mut("school").kill();
+    world.get_mut("school").start().await;
+    assert_eq!(lines_with(world.get("work"), &pid, &name), 10);
+    world.get_mut("work").start().await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let answer = erased(school, "l3").await;
+    assert_eq!(
+        (&answer["id"], &answer["erased"]["records"]),
+        (&waiting[0]["id"], &json!(10))
+    );
+    assert_eq!(lines_with(work, &pid, &name), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_that_is_killed_while_it_erases_finishes_and_says_the_right_number() {
+    const RECORDS: u64 = 20_000;
+    let mut world = World::start_with(&["school", "work"], fast).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(RECORDS, 4).await;
+    school.consent(4, &work.did).await;
+    let pid = fetched(school, work).await;
+    let name = pseudonym(school, work, "l0").await;
+    withdraw(school, "l0").await;
+    // At some moment of its work, whichever that is.
+    tokio::time::sleep(Duration::from_millis(std::process::id() as u64 % 40)).await;
+    world.get_mut("work").kill();
+    world.get_mut("work").start().await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let answer = erased(school, "l0").await;
+    assert_eq!(answer["erased"]["records"], RECORDS / 4);
+    assert_eq!(lines_with(work, &pid, &name), 0);
+    account(school, work, &pid).await;
+    let others = pseudonym(school, work, "l1").await;
+    assert_eq!(lines_with(work, &pid, &others) as u64, RECORDS / 4);
+    let left: Vec<_> = fs::read_dir(work.dir.join("received")).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_reception_loses_the_learner_and_ends_with_an_account_that_says_so() {
+    const RECORDS: u64 = 6_000;
+    let slow = |name: &str, config: String| paced(config, if name == "school" { 400_000 } else { 0 });
+    let world = World::start_with(&["school", "work"], slow).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(RECORDS, 10).await;
+    school.consent(10, &work.did).await;
+    let agreement = work.negotiate(school).await;
+    let pid = work.transfer(&agreement).await;
+    received_at_least(work, &pid, 1_200).await;
+    let name = pseudonym(school, work, "l3").await;
+    let acknowledged = withdraw(school, "l3").await;
+    let last = acknowledged["streams"][0]["lastSequence"].as_u64().unwrap();
+    let answer = erased(school, "l3").await;
+    assert_eq!(answer["notice"]["streams"][0]["lastSequence"], last);
+    let done = work.transfer_until(&pid, "COMPLETED").await;
+    assert_eq!(lines_with(work, &pid, &name), 0);
+    let received = done["progress"]["records"].as_u64().unwrap();
+    let missing = done["progress"]["leftOut"].as_u64().unwrap_or(0)
+        + done["erased"]
+            .as_array()
+            .map_or(0, |all| all.iter().map(|of| of["records"].as_u64().unwrap()).sum());
+    let kept = account(school, work, &pid).await.len() as u64;
+    assert_eq!(kept + missing, received);
+    assert_eq!(lines_with(work, &pid, "\"t\":\"erased\"") as u64, missing);
+    assert!(missing > 0 && missing <= last.div_ceil(10) + 1, "{missing} of {last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_given_anew_lets_new_transfers_through_and_brings_nothing_back() {
+    let world = World::start_with(&["school", "work"], fast).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 4).await;
+    school.consent(4, &work.did).await;
+    let pid = fetched(school, work).await;
+    let name = pseudonym(school, work, "l1").await;
+    withdraw(school, "l1").await;
+    erased(school, "l1").await;
+    let second = fetched(school, work).await;
+    assert_eq!(lines_with(work, &second, &name), 0, "the holder lets nothing out");
+    school.post("/v1/consents", &json!([consent("l1", &work.did)])).await;
+    until("the recipient knows", async || {
+        let known = work.get("/v1/consents/retractions").await;
+        known["retractions"][0]["reopened"].is_string().then_some(())
+    })
+    .await;
+    assert_eq!(
+        (lines_with(work, &pid, &name), lines_with(work, &second, &name)),
+        (0, 0)
+    );
+}
+
+/// Makes a link as far as `confirm`; returns the holder's and the recipient's ids of it.
+async fn claimed(holder: &Connector, recipient: &Connector) -> (String, String) {
+    let offered = holder
+        .post("/v1/links", &json!({"subject": "l1", "peer": recipient.name}))
+        .await;
+    let redeemed = recipient
+        .post(
+            "/v1/links/redeem",
+            &json!({"peer": holder.name, "subject": "job-1", "code": offered["code"]}),
+        )
+        .await;
+    let id = text(&offered["link"], "id");
+    until("the code is claimed", async || {
+        stage(holder, &id).await.eq("claimed").then_some(())
+    })
+    .await;
+    (id, text(&redeemed, "id"))
+}
+
+async fn link(connector: &Connector, id: &str) -> Value {
+    let list = connector.get("/v1/links").await;
+    let all = list["links"].as_array().unwrap();
+    all.iter().find(|link| link["id"] == id).cloned().unwrap_or_default()
+}
+
+async fn stage(connector: &Connector, id: &str) -> String {
+    text(&link(connector, id).await, "stage")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_made_when_the_learner_has_confirmed_at_both_sides() {
+    let mut world = World::start_with(&["school", "work"], fast).await;
+    let (theirs, ours) = claimed(world.get("school"), world.get("work")).await;
+    // Both are killed before the learner confirms.
+    for name in ["school", "work"] {
+        world.get_mut(name).kill();
+        world.get_mut(name).start().await;
+    }
+    let (school, work) = (world.get("school"), world.get("work"));
+    assert_eq!(
+        (stage(school, &theirs).await, stage(work, &ours).await),
+        ("claimed".into(), "asked".into())
+    );
+    let path = format!("/v1/links/{theirs}/confirm");
+    let (status, said) = school.call(Method::POST, &path, Some(&json!({"subject": "l2"}))).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "another learner: {said}");
+    let confirmed = school.post(&path, &json!({"subject": "l1"})).await;
+    assert_eq!(text(&confirmed, "pseudonym"), pseudonym(school, work, "l1").await);
+    let linked = until("both know", async || {
+        let linked = link(work, &ours).await;
+        (linked["stage"] == "linked").then_some(linked)
+    })
+    .await;
+    assert_eq!(
+        (&linked["pseudonym"], &linked["subject"]),
+        (&confirmed["pseudonym"], &json!("job-1"))
+    );
+    let (status, _) = school.call(Method::POST, &path, Some(&json!({"subject": "l1"}))).await;
+    assert_eq!(status, StatusCode::CONFLICT, "confirmed already");
+    let (status, _) = work.call(Method::DELETE, &format!("/v1/links/{ours}"), None).await;
+    assert_eq!((status, stage(work, &ours).await), (StatusCode::OK, String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_is_wrong_used_or_another_participants_is_refused_alike_and_guessing_is_limited() {
+    let world = World::start_with(&["school", "work", "edtech"], fast).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    let redeem = async |who: &Connector, code: &str| {
+        let redeemed = who
+            .post(
+                "/v1/links/redeem",
+                &json!({"peer": "school", "subject": "x", "code": code}),
+            )
+            .await;
+        let id = text(&redeemed, "id");
+        until("it is refused", async || {
+            stage(who, &id).await.eq("refused").then_some(())
+        })
+        .await;
+    };
+    let offered = school
+        .post("/v1/links", &json!({"subject": "l1", "peer": "work"}))
+        .await;
+    let (code, id) = (text(&offered, "code"), text(&offered["link"], "id"));
+    redeem(edtech, &code).await;
+    redeem(work, "0000-0000-0000-0000").await;
+    assert_eq!(stage(school, &id).await, "offered");
+    work.post(
+        "/v1/links/redeem",
+        &json!({"peer": "school", "subject": "job-1", "code": code}),
+    )
+    .await;
+    until("the code is claimed", async || {
+        stage(school, &id).await.eq("claimed").then_some(())
+    })
+    .await;
+    redeem(work, &code).await;
+    // All were told the same.
+    let log = [work.log(), edtech.log()].concat();
+    assert!(!log.contains("claimed") && !log.contains("another participant"));
+    for _ in 0..8 {
+        redeem(work, "0000-0000-0000-0001").await;
+    }
+    let offered = school
+        .post("/v1/links", &json!({"subject": "l2", "peer": "work"}))
+        .await;
+    work.post(
+        "/v1/links/redeem",
+        &json!({"peer": "school", "subject": "job-2", "code": offered["code"]}),
+    )
+    .await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let id = text(&offered["link"], "id");
+    assert_eq!(
+        stage(school, &id).await,
+        "offered",
+        "who guessed too often waits, with a right code too"
+    );
+    assert!(!school.log().contains(&code), "no code is in a log");
+    let before = now();
+    assert!(
+        offered["link"]["expires"]
+            .as_str()
+            .unwrap()
+            .parse::<policy::Timestamp>()
+            .unwrap()
+            > before
+    );
+}
+
+const CONTEXT: &str = "https://w3id.org/dases/consent/v1/context.jsonld";
+const WITHDRAWALS: &str = "/dases/consents/withdrawals";
+
+/// The same message with other members.
+fn but(message: &Value, members: Value) -> Value {
+    let mut changed = message.clone();
+    for (name, value) in members.as_object().unwrap() {
+        changed[name] = value.clone();
+    }
+    changed["@id"] = uuid().into();
+    changed
+}
+
+fn letter(from: &Peer, to: &Connector, path: &str, body: &Value) -> Letter {
+    from.seal_below_root(to, Method::POST, path, body.to_string().into_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hostile_peer_says_about_an_ending_is_refused_by_name_and_erases_nothing() {
+    let world = World::start_with(&["school", "work", "edtech"], fast).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    school.publish(40, 4).await;
+    school.consent(4, &work.did).await;
+    let pid = fetched(school, work).await;
+    let name = pseudonym(school, work, "l1").await;
+    let (holder, stranger) = (Peer::of(school), Peer::of(edtech));
+    let at = now();
+    let notice = json!({
+        "@context": CONTEXT, "@type": "ConsentWithdrawalMessage", "@id": "", "holder": school.did, "recipient": work.did,
+        "pseudonym": name, "reason": "withdrawn", "consents": [], "purposes": [], "agreements": [], "at": at, "epoch": 1,
+        "streams": [], "eraseBy": at.plus(Duration::from_secs(3600)),
+    });
+    let attacks = [
+        (
+            "a third party in the holder's name",
+            &stranger,
+            json!({}),
+            403,
+            "no-agreement",
+        ),
+        (
+            "a third party in its own name",
+            &stranger,
+            json!({"holder": edtech.did}),
+            403,
+            "no-agreement",
+        ),
+        (
+            "in another holder's name",
+            &holder,
+            json!({"holder": edtech.did}),
+            403,
+            "wrong-party",
+        ),
+        (
+            "to another recipient",
+            &holder,
+            json!({"recipient": edtech.did}),
+            403,
+            "wrong-party",
+        ),
+        (
+            "what is no pseudonym",
+            &holder,
+            json!({"pseudonym": "e"}),
+            400,
+            "invalid-message",
+        ),
+        (
+            "a member that nobody knows",
+            &holder,
+            json!({"also": 1}),
+            400,
+            "invalid-message",
+        ),
+        (
+            "another kind of message",
+            &holder,
+            json!({"@type": "ConsentErasureMessage"}),
+            400,
+            "invalid-message",
+        ),
+        (
+            "the future",
+            &holder,
+            json!({"at": at.plus(Duration::from_secs(3600))}),
+            400,
+            "invalid-message",
+        ),
+    ];
+    let before = work.get("/v1/consents/retractions").await;
+    for (what, peer, members, status, code) in attacks {
+        let reply = peer
+            .send(work, &letter(peer, work, WITHDRAWALS, &but(&notice, members)))
+            .await;
+        assert_eq!((reply.status, reply.code()), (status, code), "{what}: {}", reply.body);
+        assert!(reply.signed && reply.kind() == "ConsentError", "{what}: {}", reply.body);
+    }
+    let mut forged = letter(&holder, work, WITHDRAWALS, &but(&notice, json!({})));
+    forged.body = but(&notice, json!({"pseudonym": pseudonym(school, work, "l2").await}))
+        .to_string()
+        .into_bytes();
+    assert_eq!(holder.send(work, &forged).await.code(), "bad-signature");
+    let mut unsigned = letter(&holder, work, WITHDRAWALS, &but(&notice, json!({})));
+    unsigned.signatures.clear();
+    assert_eq!(holder.send(work, &unsigned).await.status, 401);
+    assert_eq!(work.get("/v1/consents/retractions").await, before);
+    assert_eq!(lines_with(work, &pid, &name), 10);
+
+    // The true one is taken once; a repetition with a new signature changes nothing, with the old one it is refused.
+    let right = but(&notice, json!({}));
+    let first = letter(&holder, work, WITHDRAWALS, &right);
+    assert_eq!(holder.send(work, &first).await.status, 200);
+    assert_eq!(holder.send(work, &first).await.code(), "replayed");
+    assert_eq!(
+        holder
+            .send(work, &letter(&holder, work, WITHDRAWALS, &right))
+            .await
+            .status,
+        200
+    );
+    let mut other = right.clone();
+    other["epoch"] = 2.into();
+    assert_eq!(
+        holder
+            .send(work, &letter(&holder, work, WITHDRAWALS, &other))
+            .await
+            .code(),
+        "id-reused"
+    );
+    let older = but(&notice, json!({"at": at.minus(Duration::from_secs(5))}));
+    let reply = holder.send(work, &letter(&holder, work, WITHDRAWALS, &older)).await;
+    assert_eq!((reply.status, reply.code()), (410, "stale"), "{}", reply.body);
+    until("it is erased", async || {
+        (lines_with(work, &pid, &name) == 0).then_some(())
+    })
+    .await;
+    assert_eq!(
+        work.get("/v1/consents/retractions").await["retractions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+
+    // Nobody answers for the recipient, and the recipient answers only what it was told.
+    let erasure = json!({
+        "@context": CONTEXT, "@type": "ConsentErasureMessage", "@id": "", "notice": right["@id"], "holder": school.did,
+        "recipient": work.did, "pseudonym": name, "at": at, "records": 10, "transfers": [],
+    });
+    for (what, peer, members, code) in [
+        ("a third party for the recipient", &stranger, json!({}), "wrong-party"),
+        (
+            "a third party for itself",
+            &stranger,
+            json!({"recipient": edtech.did}),
+            "unknown-notice",
+        ),
+        ("what was never told", &Peer::of(work), json!({}), "unknown-notice"),
+    ] {
+        let sent = letter(peer, school, "/dases/consents/erasures", &but(&erasure, members));
+        assert_eq!(peer.send(school, &sent).await.code(), code, "{what}");
+    }
+}
+
+/// Links the learner l1 with the recipient's job-1.
+async fn linked(holder: &Connector, recipient: &Connector) {
+    let (theirs, ours) = claimed(holder, recipient).await;
+    holder
+        .post(&format!("/v1/links/{theirs}/confirm"), &json!({"subject": "l1"}))
+        .await;
+    until("both know", async || {
+        stage(recipient, &ours).await.eq("linked").then_some(())
+    })
+    .await;
+}
+
+fn ask(agreement: &str) -> Value {
+    json!({"agreement": agreement, "subject": "job-1", "categories": ["skills", "results"], "retentionDays": 30,
+        "notice": {"id": "orientation", "version": "1", "language": "fr", "text": "Vos compétences servent à votre orientation."}})
+}
+
+/// Decides about the only consent that waits for the learner.
+async fn decided(holder: &Connector, decision: &str) -> Value {
+    let list = holder.get("/v1/consents?subject=l1").await;
+    let all = list["consents"].as_array().unwrap();
+    let waiting = all
+        .iter()
+        .find(|one| one["state"] == "requested")
+        .expect("a request waits");
+    let path = format!("/v1/consents/{}/events", text(&waiting["consent"], "id"));
+    let body = json!({"event": decision, "actor": {"role": "learner", "method": "portal"}});
+    holder.post(&path, &body).await
+}
+
+/// Waits until the recipient has a receipt of this state.
+async fn stands(recipient: &Connector, state: &str) -> Value {
+    until("the receipt has come", async || {
+        let list = recipient.get("/v1/consents/received").await;
+        list["received"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["state"] == state)
+            .cloned()
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_is_asked_for_given_used_and_withdrawn_and_both_sides_hold_the_receipts() {
+    let world = World::start_with(&["school", "work"], fast).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 4).await;
+    linked(school, work).await;
+    let agreement = work.negotiate(school).await;
+    let asked = work.post("/v1/consents/ask", &ask(&agreement)).await;
+    stands(work, "requested").await;
+    let told = work.get("/v1/consents/asked").await;
+    assert_eq!(
+        (&told["asked"][0]["id"], &told["asked"][0]["delivered"]),
+        (&asked["id"], &json!(true))
+    );
+    decided(school, "give").await;
+    let given = stands(work, "given").await;
+    assert_eq!(
+        (&given["request"], text(&given, "pseudonym")),
+        (&asked["id"], pseudonym(school, work, "l1").await)
+    );
+    let pid = work.transfer(&agreement).await;
+    work.transfer_until(&pid, "COMPLETED").await;
+    assert_eq!(account(school, work, &pid).await.len(), 10);
+    withdraw(school, "l1").await;
+    stands(work, "withdrawn").await;
+    assert_eq!(erased(school, "l1").await["erased"]["records"], 10);
+
+    // The receipt of what was given, once more: it comes too late.
+    let holder = Peer::of(school);
+    let replay = json!({
+        "@context": CONTEXT, "@type": "ConsentReceiptMessage", "@id": uuid(), "consent": given["consent"],
+        "pseudonym": given["pseudonym"], "state": "given", "at": given["at"], "until": given["until"],
+        "number": given["number"], "request": null, "digest": given["digest"], "receipt": given["receipt"],
+    });
+    let reply = holder
+        .send(work, &letter(&holder, work, "/dases/consents/receipts", &replay))
+        .await;
+    assert_eq!((reply.status, reply.code()), (410, "stale"), "{}", reply.body);
+    assert_eq!(
+        stands(work, "withdrawn").await["number"].as_u64(),
+        given["number"].as_u64().map(|n| n + 1)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_told_and_what_is_not_theirs_to_ask_is_refused_by_name() {
+    let world = World::start_with(&["school", "work", "edtech"], fast).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    school.publish(40, 4).await;
+    linked(school, work).await;
+    let agreement = work.negotiate(school).await;
+    let notice = "Vos compétences.";
+    let hash = format!("sha256:{}", connector::jose::sha256(notice.as_bytes()).to_hex());
+    let request = json!({
+        "@context": CONTEXT, "@type": "ConsentRequestMessage", "@id": "", "recipient": work.did, "agreement": agreement,
+        "dataset": "records", "purposes": [connector_tests::harness::PURPOSE], "categories": ["skills"],
+        "notice": {"id": "n", "version": "1", "language": "fr", "sha256": hash, "text": notice},
+        "retentionDays": null, "until": null, "learner": pseudonym(school, work, "l1").await,
+    });
+    let (ours, other) = (Peer::of(work), Peer::of(edtech));
+    let before = school.get("/v1/consents").await;
+    for (what, peer, members, status, code) in [
+        (
+            "for another recipient",
+            &ours,
+            json!({"recipient": edtech.did}),
+            403,
+            "wrong-party",
+        ),
+        ("by another for the recipient", &other, json!({}), 403, "wrong-party"),
+        (
+            "under another's agreement",
+            &other,
+            json!({"recipient": edtech.did}),
+            403,
+            "no-agreement",
+        ),
+        (
+            "for another purpose",
+            &ours,
+            json!({"purposes": ["https://w3id.org/dpv#Marketing"]}),
+            403,
+            "not-covered",
+        ),
+        (
+            "of another dataset",
+            &ours,
+            json!({"dataset": "others"}),
+            403,
+            "not-covered",
+        ),
+        (
+            "of another category",
+            &ours,
+            json!({"categories": ["identity"]}),
+            403,
+            "not-covered",
+        ),
+        (
+            "of a learner who is not linked",
+            &ours,
+            json!({"learner": pseudonym(school, work, "l2").await}),
+            404,
+            "unknown-learner",
+        ),
+        (
+            "with another text",
+            &ours,
+            json!({"notice": but(&request["notice"], json!({"text": "?"}))}),
+            400,
+            "invalid-message",
+        ),
+    ] {
+        let reply = peer
+            .send(
+                school,
+                &letter(peer, school, "/dases/consents/requests", &but(&request, members)),
+            )
+            .await;
+        assert_eq!((reply.status, reply.code()), (status, code), "{what}: {}", reply.body);
+    }
+    let mut other_hash = but(&request, json!({}));
+    other_hash["notice"]["sha256"] = format!("sha256:{}", "0".repeat(64)).into();
+    let reply = ours
+        .send(school, &letter(&ours, school, "/dases/consents/requests", &other_hash))
+        .await;
+    assert_eq!(reply.code(), "notice-hash", "{}", reply.body);
+    assert_eq!(school.get("/v1/consents").await, before, "nothing was recorded");
+
+    work.post("/v1/consents/ask", &ask(&agreement)).await;
+    stands(work, "requested").await;
+    decided(school, "refuse").await;
+    stands(work, "refused").await;
+    // The learner is left in peace.
+    work.post("/v1/consents/ask", &ask(&agreement)).await;
+    until("it is refused", async || {
+        let asked = work.get("/v1/consents/asked").await;
+        let all = asked["asked"].as_array().unwrap();
+        all.iter().any(|one| one["refused"].is_string()).then_some(())
+    })
+    .await;
+}
