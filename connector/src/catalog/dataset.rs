@@ -5,7 +5,13 @@ use crate::{
     dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
     trust::Party,
 };
-use policy::{Malformed, Reason, Stage, Timestamp};
+use policy::{
+    Decision, Facts, Malformed, Policy, Reason, Stage, Timestamp,
+    odrl::{
+        self, Reading,
+        compare::{Answer, Concepts, satisfiable},
+    },
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
@@ -23,6 +29,14 @@ pub enum DatasetError {
     /// The offer has terms that could not be enforced.
     #[error("the offer has terms that this connector does not understand: {}", list(.0))]
     NotUnderstood(Vec<Reason>),
+    /// The offer has terms that nobody could ever use the data under.
+    #[error("nobody could ever use the data under these terms: {}{}", list(.reasons), together(.conflicting))]
+    NothingPermitted {
+        /// Why.
+        reasons: Vec<Reason>,
+        /// The rules and constraints, by their pointers, that leave nothing of each other; may be empty.
+        conflicting: Vec<String>,
+    },
     /// The policy is too large.
     #[error("the policy has {size} bytes; the limit is {limit}")]
     PolicyTooLarge {
@@ -44,6 +58,13 @@ pub enum DatasetError {
 /// Reasons in one line.
 pub fn list(reasons: &[Reason]) -> String {
     reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn together(conflicting: &[String]) -> String {
+    if conflicting.is_empty() {
+        return String::new();
+    }
+    format!(" (together impossible: {})", conflicting.join(", "))
 }
 
 /// Where records come from.
@@ -152,6 +173,7 @@ impl Dataset {
         let (offer_id, offer) = complete(new.offer, &new.id)?;
         let policy = read_policy(&offer)?;
         policy.check(Stage::Publish).map_err(DatasetError::NotUnderstood)?;
+        usable(&policy, &offer, now)?;
         Ok(Self {
             id: new.id,
             title: new.title,
@@ -197,6 +219,25 @@ impl Dataset {
         }
         offer
     }
+}
+
+/// Somebody must be able to do something under the terms, now or later.
+fn usable(policy: &Policy, offer: &Value, now: Timestamp) -> Result<(), DatasetError> {
+    let mut reasons = Vec::new();
+    for action in policy.permissions().iter().filter_map(|rule| rule.action.known()) {
+        match policy.decide(Stage::Publish, &Facts::new(now, "", action)) {
+            Decision::Permit { .. } => return Ok(()),
+            Decision::Deny(why) => reasons.extend(why),
+        }
+    }
+    reasons.sort_unstable();
+    reasons.dedup();
+    let read = odrl::Policy::read(offer, &Reading::LENIENT);
+    let conflicting = match read.map(|policy| satisfiable(&policy, &Concepts::profile())) {
+        Ok(Answer::Impossible(conflicting)) => conflicting,
+        _ => Vec::new(),
+    };
+    Err(DatasetError::NothingPermitted { reasons, conflicting })
 }
 
 /// Adds the members that a catalog offer needs and takes out the one that it must not have (DSP 2025-1 §5.3: no target).

@@ -215,6 +215,10 @@ struct Comparison {
     nothing_common: Option<String>,
     first: Alone,
     second: Alone,
+    /// Operand by operand, with requests that show it and the smallest sets of constraints that leave none; as far as both can be read as
+    /// policies of the ODRL information model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_detail: Option<policy::odrl::compare::Comparison>,
 }
 
 /// One of the two by itself.
@@ -282,7 +286,19 @@ fn compare(first: (&Value, &policy::Policy), second: (&Value, &policy::Policy)) 
         nothing_common,
         first: Alone::of(first.1),
         second: Alone::of(second.1),
+        in_detail: in_detail(first.0, second.0),
     }
+}
+
+/// The comparison by what conditions leave of each operand. It takes an operand to have one value at a time.
+fn in_detail(first: &Value, second: &Value) -> Option<policy::odrl::compare::Comparison> {
+    use policy::odrl::{Policy, Reading, compare};
+    let read = |json| Policy::read(json, &Reading::LENIENT).ok();
+    Some(compare::report(
+        &read(first)?,
+        &read(second)?,
+        &compare::Concepts::profile(),
+    ))
 }
 
 impl Comparison {
@@ -303,11 +319,15 @@ impl Comparison {
                     .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
                 line("both allow", "");
                 text.push_str(&pretty);
+                text.push('\n');
             }
             (None, why) => line(
                 "both allow",
                 &format!("nothing: {}", why.as_deref().unwrap_or_default()),
             ),
+        }
+        if let Some(found) = &self.in_detail {
+            let _ = write!(text, "\n{found}");
         }
         Ok(text)
     }
@@ -365,6 +385,12 @@ mod tests {
         let apart = between(&narrow, &other);
         assert!(apart.common.is_none() && apart.told().unwrap().contains("nothing: "));
         assert!(apart.first.satisfiable && !apart.first.contradictory);
+        assert!(
+            apart
+                .told()
+                .unwrap()
+                .contains("Conflict. Nothing satisfies all of urn:offer:1#/permission/0/constraint/0")
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ fn refusal(text: &str) -> (usize, usize, String) {
     }
 }
 
-/// The sample with every setting switched on, the peer apart.
+/// The sample with every setting switched on, without the event, and the peer apart.
 fn uncommented() -> (String, String) {
     let on: Vec<&str> = SAMPLE
         .lines()
@@ -26,7 +26,9 @@ fn uncommented() -> (String, String) {
             _ => line,
         })
         .collect();
-    let (own, peer) = on.split_at(on.iter().position(|line| *line == "[[peer]]").unwrap());
+    let at = |section| on.iter().position(|line| *line == section).unwrap();
+    let (own, rest) = on.split_at(at("[[event]]"));
+    let peer = rest.split_at(at("[[peer]]") - own.len()).1;
     (own.join("\n"), peer.join("\n"))
 }
 
@@ -61,6 +63,7 @@ fn the_sample_has_every_setting() {
         "[privacy]",
         "[membership]",
         "[authority]",
+        "[[event]]",
         "[[peer]]",
     ] {
         let (_, _, message) = refusal(&if section.is_empty() {

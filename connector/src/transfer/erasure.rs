@@ -24,7 +24,7 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a reception that was asked to stop may take before it is asked again.
+/// How often it is looked whether a reception that was asked to stop has.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// The wait after an erasure that failed.
 const RETRY: Duration = Duration::from_secs(5);
@@ -105,14 +105,12 @@ impl Transfers {
     /// Erases from all that came from a holder what it said is not to be kept.
     async fn erase(&self, holder: &ParticipantId) -> Result<(), TransferError> {
         for record in self.of_holder(holder).await? {
-            let (pid, stop) = (&record.core.pid, CancellationToken::new());
-            // While this place is taken, nothing is received.
-            while self.live.enter(pid, &stop).is_none() {
-                self.live.stop(pid);
+            let pid = &record.core.pid;
+            while !self.live.hold(pid) {
                 tokio::time::sleep(PATIENCE).await;
             }
             let done = self.erase_of(pid).await;
-            self.live.leave(pid);
+            self.live.release(pid);
             self.go_on(&self.get(pid).await?);
             done?;
         }

@@ -18,7 +18,7 @@ use policy::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -43,37 +43,57 @@ pub struct Counts {
 
 /// The receptions that run now.
 #[derive(Default)]
-pub struct Live(Mutex<HashMap<Pid, (CancellationToken, watch::Receiver<Counts>)>>);
+pub struct Live(Mutex<Receptions>);
+
+#[derive(Default)]
+struct Receptions {
+    running: HashMap<Pid, (CancellationToken, watch::Receiver<Counts>)>,
+    /// Transfers of which nothing is received for a while.
+    held: HashSet<Pid>,
+}
 
 impl Live {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Pid, (CancellationToken, watch::Receiver<Counts>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Receptions> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counts of a running reception, and their changes.
     pub fn watch(&self, pid: &Pid) -> Option<watch::Receiver<Counts>> {
-        self.lock().get(pid).map(|(_, counts)| counts.clone())
+        self.lock().running.get(pid).map(|(_, counts)| counts.clone())
     }
 
-    /// Notes a reception that begins; none where one runs already.
+    /// Notes a reception that begins; none where one runs already, or none may.
     pub(super) fn enter(&self, pid: &Pid, stop: &CancellationToken) -> Option<watch::Sender<Counts>> {
-        let mut running = self.lock();
-        if running.contains_key(pid) {
+        let mut receptions = self.lock();
+        if receptions.running.contains_key(pid) || receptions.held.contains(pid) {
             return None;
         }
         let (counts, watch) = watch::channel(Counts::default());
-        running.insert(pid.clone(), (stop.clone(), watch));
+        receptions.running.insert(pid.clone(), (stop.clone(), watch));
         Some(counts)
     }
 
     pub(super) fn leave(&self, pid: &Pid) {
-        self.lock().remove(pid);
+        self.lock().running.remove(pid);
     }
 
     pub(super) fn stop(&self, pid: &Pid) {
-        if let Some((stop, _)) = self.lock().get(pid) {
+        if let Some((stop, _)) = self.lock().running.get(pid) {
             stop.cancel();
         }
+    }
+
+    /// Lets no reception of this transfer begin and stops the one that runs. Whether none runs any more.
+    pub(super) fn hold(&self, pid: &Pid) -> bool {
+        let mut receptions = self.lock();
+        receptions.held.insert(pid.clone());
+        let running = receptions.running.get(pid);
+        running.inspect(|(stop, _)| stop.cancel()).is_none()
+    }
+
+    /// Receptions of this transfer may begin again.
+    pub(super) fn release(&self, pid: &Pid) {
+        self.lock().held.remove(pid);
     }
 }
 
