@@ -386,10 +386,10 @@ mod tests {
         assert!(apart.common.is_none() && apart.told().unwrap().contains("nothing: "));
         assert!(apart.first.satisfiable && !apart.first.contradictory);
         assert!(
-            apart
+            found
                 .told()
                 .unwrap()
-                .contains("Conflict. Nothing satisfies all of urn:offer:1#/permission/0/constraint/0")
+                .contains("Compatible. Both permit, for instance: ")
         );
     }
 
