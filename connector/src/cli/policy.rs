@@ -10,7 +10,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use policy::{Action, Code, Decision, Explanation, Facts, Language, Part, Stage};
 use serde::Serialize;
 use serde_json::Value;
-use std::{fmt::Write, path::PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 /// Read policies: what they say in plain words, and how two go together
 #[derive(Args)]
@@ -91,7 +94,7 @@ impl Policy {
 }
 
 /// A policy of a file, as JSON and read.
-fn read(file: &PathBuf) -> Outcome<(Value, policy::Policy)> {
+fn read(file: &Path) -> Outcome<(Value, policy::Policy)> {
     let json = input::json(file)?;
     let read = policy::Policy::parse(&json).map_err(|malformed| {
         Failure::new(Exit::Failed, format!("{}: {malformed}", file.display()))

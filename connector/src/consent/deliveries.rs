@@ -149,7 +149,7 @@ mod tests {
         assert!(deliveries.recipients("l1").await.unwrap().is_empty());
         deliveries.note(&[new], &work).await.unwrap();
         assert!(deliveries.known().missing("l1", tag).is_none());
-        assert_eq!(deliveries.recipients("l1").await.unwrap(), [work.clone()]);
+        assert_eq!(deliveries.recipients("l1").await.unwrap(), std::slice::from_ref(&work));
         assert!(deliveries.recipients("l2").await.unwrap().is_empty());
         let other = names.towards(&edtech).tag("l1");
         assert!(deliveries.known().missing("l1", other).is_some(), "another recipient");

@@ -20,7 +20,7 @@ pub enum ConsentError {
         /// Its number, from 1.
         entry: usize,
         /// What is wrong.
-        cause: Box<ConsentError>,
+        cause: Box<Self>,
     },
     /// Nothing is there to withdraw.
     #[error("this learner has no consent in force here")]

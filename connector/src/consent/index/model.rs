@@ -169,7 +169,7 @@ impl Model {
             if now >= what.period.0 && now < what.period.1 {
                 for category in asked.fit(what).unwrap_or_default() {
                     any = true;
-                    if !refused.contains(category) && !(*may_object && objected.contains(category)) {
+                    if !(refused.contains(category) || *may_object && objected.contains(category)) {
                         permitted.insert(category);
                     }
                 }

@@ -241,7 +241,7 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
     let explicit = consent.explicit;
     let basis = if explicit { "eu-gdpr:A9-2-a" } else { "eu-gdpr:A6-1-a" };
     let language = context.notice.map(|notice| notice.language.as_str());
-    let language = language.or(consent.notice_ref.as_ref().map(|known| known.language.as_str()));
+    let language = language.or_else(|| consent.notice_ref.as_ref().map(|known| known.language.as_str()));
     let parties = Parties {
         holder: &consent.holder,
         recipients: &consent.recipients,

@@ -123,7 +123,7 @@ async fn a_request_is_decided_by_the_learner_and_opens_the_index_only_then() {
         .await
         .unwrap();
     assert_eq!(given.stored.state, State::Given);
-    assert_eq!(consents.index.in_force("anna"), [id.clone()]);
+    assert_eq!(consents.index.in_force("anna"), std::slice::from_ref(&id));
     let again = consents.decide(&id, &event(Decision::Give, learner()), days(3)).await;
     assert!(matches!(again, Err(ConsentError::Illegal(Illegal::AlreadyGiven))));
     let ended = consents
