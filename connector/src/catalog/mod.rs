@@ -2,10 +2,12 @@
 
 mod dataset;
 mod decisions;
+pub mod release;
 pub mod shape;
 
 pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
 pub use decisions::{CounterOffers, DatasetDecisions, Decisions, Mode, OtherTerms};
+pub use release::ReleaseSpec;
 pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 
 use crate::{
@@ -139,18 +141,25 @@ impl Catalog {
     }
 }
 
+/// What a consumer may come to have, the most first: records, or what groups of learners are like.
+pub const ACTIONS: [Action; 2] = [Action::Use, Action::Aggregate];
+
 /// What is known of the consumer before any record is looked at.
-pub fn facts(recipient: &Party, now: Timestamp) -> Facts {
-    Facts::new(now, recipient.did.as_str(), Action::Use).with_claims(recipient.claims.clone())
+pub fn facts(recipient: &Party, action: Action, now: Timestamp) -> Facts {
+    Facts::new(now, recipient.did.as_str(), action).with_claims(recipient.claims.clone())
 }
 
-/// Checks a policy for one stage with what is known of the consumer.
+/// Checks a policy for one stage with what is known of the consumer: whether it permits one of [`ACTIONS`].
 pub fn permitted(policy: &Policy, stage: Stage, recipient: &Party, now: Timestamp) -> Result<(), Vec<Reason>> {
     policy.check(stage)?;
-    match policy.decide(stage, &facts(recipient, now)) {
-        Decision::Permit { .. } => Ok(()),
-        Decision::Deny(reasons) => Err(reasons),
+    let mut refused = None;
+    for action in ACTIONS {
+        match policy.decide(stage, &facts(recipient, action, now)) {
+            Decision::Permit { .. } => return Ok(()),
+            Decision::Deny(reasons) => refused = refused.or(Some(reasons)),
+        }
     }
+    Err(refused.unwrap_or_default())
 }
 
 /// A policy from its JSON, within the size limit.

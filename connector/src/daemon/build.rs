@@ -146,6 +146,7 @@ async fn transfers(config: &Config, ground: &Ground, rooms: &Rooms) -> Result<Tr
     let keys = Keys {
         tokens: TokenKey::new(derive(secret, "token")),
         cursors: Arc::new(cursors.ok_or_else(|| setting("no cursor key could be made"))?),
+        releases: derive(secret, "release"),
     };
     let transfers = Transfers::load(transfer::Parts {
         log: ground.log.clone(),
@@ -161,6 +162,7 @@ async fn transfers(config: &Config, ground: &Ground, rooms: &Rooms) -> Result<Tr
         token_lifetime: config.token_lifetime,
         stream_bytes_per_second: config.limits.stream_bytes_per_second,
         received: config.received.clone(),
+        released: config.received.with_file_name("released"),
         decisions: config.decisions,
         most_open: config.limits.processes_per_peer,
         clock: clock::now,

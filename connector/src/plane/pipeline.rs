@@ -37,8 +37,10 @@ pub struct Rules {
     pub agreement: AgreementId,
     /// The dataset.
     pub dataset: DatasetId,
-    /// Its file.
+    /// The file that is read.
     pub path: PathBuf,
+    /// What its lines are.
+    pub content: Content,
     /// Its shape, with categories numbered as the index numbers them.
     pub shape: Shape,
     /// What to ask the index.
@@ -55,6 +57,18 @@ pub struct Rules {
     pub plan: Plan,
     /// Reads the time, once for each chunk.
     pub clock: fn() -> Timestamp,
+}
+
+/// What the lines of a source are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Learners' records, each to be decided.
+    Records,
+    /// Lines of a release, decided when it was made: they leave as they are.
+    Released {
+        /// They leave under this consent epoch alone.
+        only_under: Option<u64>,
+    },
 }
 
 /// What became of the records read so far. For the provider only.
@@ -243,6 +257,9 @@ impl Decider {
             return Err(PlaneError::Stopped);
         }
         let consents = rules.index.read();
+        if matches!(rules.content, Content::Released { only_under: Some(epoch) } if epoch != consents.epoch) {
+            return Err(PlaneError::Stopped);
+        }
         let (mut then, mut taken) = (Then::Nothing, 0);
         while then == Then::Nothing && bytes.len() < CHUNK && taken < LINES {
             taken += 1;
@@ -251,7 +268,10 @@ impl Decider {
                 Some(LineOutcome::Refused(error)) => Release::withhold(&mut self.release.unusable, error as usize),
                 Some(LineOutcome::Line) => {
                     let before = self.sent;
-                    self.record(&rules, &consents, now, &mut bytes);
+                    match rules.content {
+                        Content::Records => self.record(&rules, &consents, now, &mut bytes),
+                        Content::Released { .. } => self.released(&mut bytes),
+                    }
                     // A checkpoint follows a record line, not a withheld record.
                     if self.sent > before && self.sent.is_multiple_of(CHECKPOINT) {
                         then = Then::Checkpoint;
@@ -267,6 +287,14 @@ impl Decider {
             release: self.release.clone(),
             then,
         })
+    }
+
+    fn released(&mut self, out: &mut Vec<u8>) {
+        self.sent += 1;
+        lines::begin_record(out, self.sent);
+        out.extend_from_slice(&self.line);
+        lines::end_record(out);
+        out.push(b'\n');
     }
 
     fn record(&mut self, rules: &Rules, consents: &crate::consent::Reader<'_>, now: Timestamp, out: &mut Vec<u8>) {

@@ -8,6 +8,7 @@ mod pull;
 mod push;
 mod reception;
 mod record;
+mod releases;
 mod streams;
 mod token;
 
@@ -17,6 +18,7 @@ pub use pull::Puller;
 pub use push::Pusher;
 pub use reception::{Counts, Live, file};
 pub use record::{Released, TransferRecord};
+pub use releases::NEUTRAL;
 pub use token::TokenKey;
 
 use crate::{
@@ -29,6 +31,7 @@ use crate::{
         message::{DataAddress, Explanation, TransferMessage},
         transfer::State,
     },
+    jose::HmacKey,
     plane::CursorKey,
     process::{Core, Events, Ledger, Outgoing, ProcessError, Protocol, Queue, Turn, outbox::Outcome},
     store::StoreError,
@@ -48,6 +51,8 @@ pub struct Keys {
     pub tokens: TokenKey,
     /// Seals source cursors.
     pub cursors: Arc<CursorKey>,
+    /// Names learners in the ledgers of releases.
+    pub releases: HmacKey,
 }
 
 /// What the service needs from the rooms above it.
@@ -78,6 +83,8 @@ pub struct Parts {
     pub stream_bytes_per_second: u64,
     /// Where received records go.
     pub received: PathBuf,
+    /// Where the lines of releases are kept.
+    pub released: PathBuf,
     /// What is decided here and what waits for the operator.
     pub decisions: Decisions,
     /// How many transfers may be open with one peer before it opens no more.
@@ -95,6 +102,7 @@ pub struct Transfers {
     live: Live,
     claims: members::Claims,
     openings: openings::Openings,
+    releases: releases::Releases,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
 }
@@ -105,6 +113,7 @@ impl Transfers {
         let (log, queue, events) = (parts.log.clone(), parts.queue.clone(), parts.events.clone());
         Ok(Self {
             ledger: Ledger::over(log, queue, events, parts.most_open).await?,
+            releases: releases::Releases::new(parts.keys.releases.clone(), parts.released.clone()),
             parts,
             pulls: Arc::default(),
             pushes: Arc::default(),

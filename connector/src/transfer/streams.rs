@@ -3,7 +3,7 @@
 use super::{TransferError, TransferRecord, Transfers};
 use crate::{
     audit::{Entry, Kind as Recorded},
-    catalog::{self, SourceSpec, read_policy, shape},
+    catalog::{self, Dataset, ReleaseSpec, SourceSpec, read_policy, shape},
     consent::Gate,
     contract::StoredAgreement,
     dsp::{
@@ -12,13 +12,17 @@ use crate::{
         transfer::State,
     },
     jose::{Digest, Signer},
-    plane::{PlaneError, Rules, outgoing, pipeline::Pipeline},
+    plane::{
+        PlaneError, Rules, outgoing,
+        pipeline::{Content, Pipeline},
+        release::Reading,
+    },
     process::ProcessError,
     trust::membership::held,
 };
-use policy::{Stage, Timestamp};
+use policy::{Action, Stage, Timestamp};
 use serde_json::json;
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -40,7 +44,14 @@ impl Transfers {
         let policy = read_policy(&stored.agreement)?;
         policy.check(Stage::Transfer).map_err(refuse)?;
         let consumer = self.parts.trust.party(&stored.consumer, now);
-        policy.plan(&catalog::facts(&consumer, now)).map_err(refuse)
+        let mut refused = None;
+        for action in catalog::ACTIONS {
+            match policy.plan(&catalog::facts(&consumer, action, now)) {
+                Ok(plan) => return Ok(plan),
+                Err(reasons) => refused = refused.or(Some(reasons)),
+            }
+        }
+        Err(refuse(refused.unwrap_or_default()))
     }
 
     /// Where the data of a transfer are fetched from us or sent to us, with a new token; the old one is good no more.
@@ -88,7 +99,15 @@ impl Transfers {
         if record.core.position.intended(Role::Provider) != Some(State::Started) {
             return Err(TransferError::NotStarted);
         }
-        Ok(self.open_stream(&record, cursor, reset, now).await?.0)
+        match self.open_stream(&record, cursor, reset, now).await {
+            Ok((body, _)) => Ok(body),
+            Err(error) => {
+                if matches!(&error, TransferError::Release(why) if why.is_final()) {
+                    self.end_refused(pid, now).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Opens the stream of a transfer; the handle ends when what it released is recorded. `reset` cuts the connection that carries it.
@@ -178,12 +197,23 @@ impl Transfers {
             .map_err(|error| not_permitted(&error))?;
         let shape = shape::shape(&dataset.subject, &dataset.categories, |name| index.category(name).ok())
             .map_err(|error| not_permitted(&error))?;
-        let SourceSpec::File { path } = dataset.source;
+        let SourceSpec::File { path: source } = dataset.source.clone();
+        let (path, content) = self
+            .content(record, &dataset, plan.action, now, || Reading {
+                path: source.clone(),
+                shape: shape.clone(),
+                question: question.clone(),
+                index: index.clone(),
+                names: self.releases.names(&dataset.id, &stored.consumer),
+                now,
+            })
+            .await?;
         Ok(Rules {
             transfer: record.core.pid.clone(),
             agreement: stored.id.clone(),
             dataset: dataset.id,
             path,
+            content,
             shape,
             question,
             index,
@@ -193,6 +223,32 @@ impl Transfers {
             plan,
             clock: self.parts.clock,
         })
+    }
+
+    /// What is read: the dataset's own records, or the release that takes their place. An agreement about groups never opens records, and a
+    /// dataset that declares a release opens nothing else.
+    async fn content(
+        &self,
+        record: &TransferRecord,
+        dataset: &Dataset,
+        permitted: Action,
+        now: Timestamp,
+        reading: impl Fn() -> Reading,
+    ) -> Result<(PathBuf, Content), TransferError> {
+        let SourceSpec::File { path } = &dataset.source;
+        let refused = |why: &str| Err(TransferError::NotPermitted(why.into()));
+        match (&dataset.release, permitted) {
+            (None, Action::Use) => Ok((path.clone(), Content::Records)),
+            (None, _) => refused("the agreement permits groups alone, and the dataset declares no table of them"),
+            (Some(ReleaseSpec::Training { .. }), Action::Aggregate) => {
+                refused("the agreement permits groups alone, and the dataset is released in rows")
+            }
+            (Some(spec), _) => {
+                let ready = self.release(record, dataset, spec, reading, now).await?;
+                let only_under = ready.only_under;
+                Ok((ready.path, Content::Released { only_under }))
+            }
+        }
     }
 
     pub(super) fn signer(&self) -> Arc<Signer> {
