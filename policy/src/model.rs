@@ -80,6 +80,24 @@ impl Atomic {
         &self.operator
     }
 
+    /// The least group size that lies `beyond` this number, or starts `from` it, as its operator says.
+    fn group_size(&self, beyond: Operator, from: [Operator; 2]) -> Option<u32> {
+        let Ok(Test::Amount {
+            operand: LeftOperand::MinGroupSize,
+            numbers,
+            ..
+        }) = &self.test
+        else {
+            return None;
+        };
+        let (operator, number) = (self.operator.known()?, *numbers.last()?);
+        if operator == beyond {
+            Some(number.whole_from().saturating_add(u32::from(number.is_whole())))
+        } else {
+            from.contains(&operator).then(|| number.whole_from())
+        }
+    }
+
     /// With what.
     pub fn right(&self) -> &[Value] {
         &self.right
@@ -290,6 +308,21 @@ impl Policy {
             constraint.each_atomic(&mut |atomic| operands.extend(atomic.left.known()));
         }
         operands
+    }
+
+    /// How many learners a group needs for every bound on `minGroupSize` to be kept; `None` where there is none. Bounds from above ask for
+    /// nothing, but may refuse what others ask for.
+    pub fn group_size(&self) -> Option<u32> {
+        let mut least: Option<u32> = None;
+        for (rules, beyond, from) in [
+            (&self.permissions, Operator::Gt, [Operator::Gteq, Operator::Eq]),
+            (&self.prohibitions, Operator::Lteq, [Operator::Lt, Operator::Neq]),
+        ] {
+            for constraint in rules.iter().flat_map(|rule| &rule.constraints) {
+                constraint.each_atomic(&mut |atomic| least = least.max(atomic.group_size(beyond, from)));
+            }
+        }
+        least
     }
 
     /// The obligations of the whole policy, in document order.

@@ -18,6 +18,7 @@ mod journeys;
 mod keys;
 mod membership;
 mod operations;
+mod release;
 mod scenes;
 mod store_crash;
 mod store_speed;

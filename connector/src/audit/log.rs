@@ -89,6 +89,10 @@ pub enum Kind {
     StreamOpened,
     /// A stream of records ended: how many left, how many were withheld and why.
     Release,
+    /// A table of groups or anonymous rows were made for a recipient, and noted in the ledger of what it has.
+    GroupsReleased,
+    /// A table or anonymous rows were refused, by which rule.
+    ReleaseRefused,
     /// Records were received.
     Received,
     /// A receipt was signed or taken in.

@@ -1,6 +1,6 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
-use super::{Category, DatasetDecisions, facts, permitted, read_policy, shape::shape};
+use super::{Category, DatasetDecisions, ReleaseSpec, facts, permitted, read_policy, shape::shape};
 use crate::{
     dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
     trust::Party,
@@ -103,6 +103,9 @@ pub struct NewDataset {
     /// What the operator decides for this dataset differently from the configuration.
     #[serde(default, skip_serializing_if = "DatasetDecisions::is_default")]
     pub decisions: DatasetDecisions,
+    /// Release groups or anonymous rows instead of records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseSpec>,
 }
 
 /// A published dataset.
@@ -131,6 +134,9 @@ pub struct Dataset {
     /// What the operator decides for it differently from the configuration.
     #[serde(default, skip_serializing_if = "DatasetDecisions::is_default")]
     pub decisions: DatasetDecisions,
+    /// Groups or anonymous rows are released instead of records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseSpec>,
     /// When it was published.
     #[schema(value_type = String, format = DateTime)]
     pub published: Timestamp,
@@ -170,6 +176,10 @@ impl Dataset {
             problem: error.to_string(),
         })?;
         facts::check(&new.facts)?;
+        if let Some(release) = &new.release {
+            let checked = release.check(&new.categories);
+            checked.map_err(|problem| invalid("release", &problem))?;
+        }
         let (offer_id, offer) = complete(new.offer, &new.id)?;
         let policy = read_policy(&offer)?;
         policy.check(Stage::Publish).map_err(DatasetError::NotUnderstood)?;
@@ -184,6 +194,7 @@ impl Dataset {
             offer,
             facts: new.facts,
             decisions: new.decisions,
+            release: new.release,
             published: now,
         })
     }

@@ -59,9 +59,9 @@ const FILE_FORMATS: [&str; 2] = [
 /// What this connector does to every record that leaves (`artifactState`).
 const DONE_TO_RECORDS: [&str; 2] = ["pseudonymised", "pseudonymized"];
 
-/// What is known of the consumer before any record is looked at.
-pub fn facts(recipient: &Party, now: Timestamp) -> Facts {
-    let facts = Facts::new(now, recipient.did.as_str(), Action::Use)
+/// What is known of the consumer, who wants to do this, before any record is looked at.
+pub fn facts(recipient: &Party, action: Action, now: Timestamp) -> Facts {
+    let facts = Facts::new(now, recipient.did.as_str(), action)
         .with_claims(recipient.claims.clone())
         .with_named(LeftOperand::SystemDevice, [recipient.did.as_str()]);
     ATTESTED.into_iter().fold(facts, |facts, operand| {
@@ -79,11 +79,17 @@ pub fn facts(recipient: &Party, now: Timestamp) -> Facts {
 pub fn of_transfer(facts: Facts, dataset: &Dataset, format: &str, events: &[Event]) -> Facts {
     let now = facts.now;
     let channel = if format == FORMAT_HTTP_PUSH { "push" } else { "pull" };
-    let states = dataset.described(LeftOperand::ArtifactState);
     let facts = facts
         .with_named(LeftOperand::DeliveryChannel, [format, channel])
-        .with_named(LeftOperand::FileFormat, FILE_FORMATS)
-        .with_named(LeftOperand::ArtifactState, states.chain(DONE_TO_RECORDS));
+        .with_named(LeftOperand::FileFormat, FILE_FORMATS);
+    let states = dataset.described(LeftOperand::ArtifactState);
+    let facts = match &dataset.release {
+        // Records show no group: a bound on its size is never met by them.
+        None => facts.with_named(LeftOperand::ArtifactState, states.chain(DONE_TO_RECORDS)),
+        Some(release) => facts
+            .with_named(LeftOperand::ArtifactState, states)
+            .with_number(LeftOperand::MinGroupSize, i64::from(release.group_size().get()).into()),
+    };
     let facts = [LeftOperand::Language, LeftOperand::Version, LeftOperand::LegalBasis]
         .into_iter()
         .filter(|operand| dataset.described(*operand).next().is_some())

@@ -3,11 +3,13 @@
 mod dataset;
 mod decisions;
 mod facts;
+pub mod release;
 pub mod shape;
 
 pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
 pub use decisions::{CounterOffers, DatasetDecisions, Decisions, Mode, OtherTerms};
 pub use facts::{Event, facts, of_transfer};
+pub use release::ReleaseSpec;
 pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table},
     trust::Party,
 };
-use policy::{Decision, Policy, Reason, Stage, Timestamp};
+use policy::{Action, Decision, Facts, Plan, Policy, Reason, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -141,13 +143,36 @@ impl Catalog {
     }
 }
 
-/// Checks a policy for one stage with what is known of the consumer.
+/// What a consumer may come to have, the most first: records, or what groups of learners are like.
+const ACTIONS: [Action; 2] = [Action::Use, Action::Aggregate];
+
+fn first_permitted<T>(ask: impl Fn(Action) -> Result<T, Vec<Reason>>) -> Result<T, Vec<Reason>> {
+    let mut refused = None;
+    for action in ACTIONS {
+        match ask(action) {
+            Ok(found) => return Ok(found),
+            Err(reasons) => refused = refused.or(Some(reasons)),
+        }
+    }
+    Err(refused.unwrap_or_default())
+}
+
+/// What remains to be asked of each record: the plan for the most that a policy permits under these facts, whatever action they name.
+pub fn plan(policy: &Policy, facts: &Facts) -> Result<Plan, Vec<Reason>> {
+    first_permitted(|action| {
+        let mut facts = facts.clone();
+        facts.action = action;
+        policy.plan(&facts)
+    })
+}
+
+/// Checks a policy for one stage with what is known of the consumer: whether it permits records, or groups at least.
 pub fn permitted(policy: &Policy, stage: Stage, recipient: &Party, now: Timestamp) -> Result<(), Vec<Reason>> {
     policy.check(stage)?;
-    match policy.decide(stage, &facts(recipient, now)) {
+    first_permitted(|action| match policy.decide(stage, &facts(recipient, action, now)) {
         Decision::Permit { .. } => Ok(()),
         Decision::Deny(reasons) => Err(reasons),
-    }
+    })
 }
 
 /// A policy from its JSON, within the size limit.

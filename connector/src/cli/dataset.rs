@@ -72,6 +72,9 @@ struct Add {
     /// The terms: a file with an ODRL offer
     #[arg(long, value_name = "FILE")]
     offer: PathBuf,
+    /// Release groups or anonymous rows instead of records: a file that declares them
+    #[arg(long, value_name = "FILE")]
+    release: Option<PathBuf>,
 }
 
 fn category(text: &str) -> Result<(String, Vec<String>), String> {
@@ -142,14 +145,18 @@ impl Add {
                 .or_default()
                 .extend(pointers.iter().map(String::as_str));
         }
-        Ok(json!({
+        let mut body = json!({
             "id": self.id,
             "title": self.title,
             "source": {"type": "file", "path": file},
             "subject": self.subject,
             "categories": categories,
             "offer": input::json(&self.offer)?,
-        }))
+        });
+        if let (Some(file), Some(members)) = (&self.release, body.as_object_mut()) {
+            members.insert("release".into(), input::json(file)?);
+        }
+        Ok(body)
     }
 }
 
@@ -178,6 +185,7 @@ mod tests {
             subject: "/id".into(),
             category: vec![pair("a", "/1"), pair("b", "/2"), pair("a", "/3")],
             offer,
+            release: None,
         };
         let body = add.body().unwrap();
         assert_eq!(body["categories"], json!({"a": ["/1", "/3"], "b": ["/2"]}));

@@ -167,6 +167,7 @@ async fn transfers(config: &Config, ground: &Ground, rooms: &Rooms) -> Result<Tr
     let keys = Keys {
         tokens: TokenKey::new(derive(secret, "token")),
         cursors: Arc::new(cursors.ok_or_else(|| setting("no cursor key could be made"))?),
+        releases: derive(secret, "release"),
     };
     let transfers = Transfers::load(transfer::Parts {
         log: ground.log.clone(),
@@ -185,6 +186,7 @@ async fn transfers(config: &Config, ground: &Ground, rooms: &Rooms) -> Result<Tr
         stream_bytes_per_second: config.limits.stream_bytes_per_second,
         received: config.received.clone(),
         policy_events: config.policy_events.clone(),
+        released: config.received.with_file_name("released"),
         decisions: config.decisions,
         most_open: config.limits.processes_per_peer,
         clock: clock::now,

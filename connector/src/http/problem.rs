@@ -16,7 +16,7 @@ use crate::{
     plane::PlaneError,
     process::ProcessError,
     store::StoreError,
-    transfer::TransferError,
+    transfer::{NEUTRAL, TransferError},
     trust::{NotAMember, TrustError, did::DidError},
 };
 use http::StatusCode;
@@ -266,6 +266,10 @@ impl From<TransferError> for Problem {
             TransferError::Ended => Self::new(StatusCode::FORBIDDEN, "ended", text),
             TransferError::TooManyStreams => Self::unavailable("too-many-streams", text),
             TransferError::TooOften => Self::new(StatusCode::TOO_MANY_REQUESTS, "too-often", text),
+            TransferError::Release(error) => {
+                tracing::warn!(%error, "a release was refused");
+                Self::new(StatusCode::CONFLICT, "release", NEUTRAL)
+            }
             TransferError::Plane(PlaneError::Cursor(_)) => Self::new(StatusCode::GONE, "cursor", text),
             TransferError::Plane(error) => Self::internal(&error),
         }

@@ -11,6 +11,7 @@ pub mod paced;
 pub mod pipeline;
 pub mod project;
 pub mod raw;
+pub mod release;
 pub mod scan;
 pub mod source;
 

@@ -36,8 +36,10 @@ pub struct Rules {
     pub agreement: AgreementId,
     /// The dataset.
     pub dataset: DatasetId,
-    /// Its file.
+    /// The file that is read.
     pub path: PathBuf,
+    /// What its lines are.
+    pub content: Content,
     /// Its shape, with categories numbered as the index numbers them.
     pub shape: Shape,
     /// What to ask the index.
@@ -58,6 +60,18 @@ pub struct Rules {
     pub plan: Plan,
     /// Reads the time, once for each chunk.
     pub clock: fn() -> Timestamp,
+}
+
+/// What the lines of a source are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Learners' records, each to be decided.
+    Records,
+    /// Lines of a release, decided when it was made: they leave as they are.
+    Released {
+        /// They leave under this consent epoch alone.
+        only_under: Option<u64>,
+    },
 }
 
 /// What became of the records read so far. For the provider only.
@@ -269,6 +283,13 @@ impl Decider {
         if rules.plan.open_at(now).is_err() {
             return Err(PlaneError::Stopped);
         }
+        let only_under = match rules.content {
+            Content::Records => None,
+            Content::Released { only_under } => only_under,
+        };
+        if only_under.is_some_and(|epoch| epoch != self.consents.epoch()) {
+            return Err(PlaneError::Stopped);
+        }
         let known = rules.deliveries.known();
         let (mut then, mut taken) = (Then::Nothing, 0);
         while then == Then::Nothing && bytes.len() < CHUNK && taken < LINES {
@@ -278,7 +299,10 @@ impl Decider {
                 Some(LineOutcome::Refused(error)) => Release::withhold(&mut self.release.unusable, error as usize),
                 Some(LineOutcome::Line) => {
                     let before = self.sent;
-                    self.record(&rules, &known, &mut bytes);
+                    match rules.content {
+                        Content::Records => self.record(&rules, &known, &mut bytes),
+                        Content::Released { .. } => self.released(&mut bytes),
+                    }
                     // A checkpoint follows a record line, not a withheld record.
                     if self.sent > before && self.sent.is_multiple_of(CHECKPOINT) {
                         then = Then::Checkpoint;
@@ -295,6 +319,14 @@ impl Decider {
             then,
             first: std::mem::take(&mut self.first),
         })
+    }
+
+    fn released(&mut self, out: &mut Vec<u8>) {
+        self.sent += 1;
+        lines::begin_record(out, self.sent);
+        out.extend_from_slice(&self.line);
+        lines::end_record(out);
+        out.push(b'\n');
     }
 
     fn record(&mut self, rules: &Rules, known: &Known<'_>, out: &mut Vec<u8>) {

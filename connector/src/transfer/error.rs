@@ -5,7 +5,7 @@ use crate::{
     contract::ContractError,
     dsp::{FORMATS, MessageError, message::read_error},
     jose::JoseError,
-    plane::PlaneError,
+    plane::{PlaneError, release::ReleaseError},
     process::{ProcessError, Verdict},
     store::StoreError,
     trust::TrustError,
@@ -54,6 +54,9 @@ pub enum TransferError {
     /// The data plane refused.
     #[error(transparent)]
     Plane(#[from] PlaneError),
+    /// There is no release for this transfer. Why is not for the peer.
+    #[error("the release: {0}")]
+    Release(#[from] ReleaseError),
     /// The token of a data request is not good: wrong, expired, or of another transfer.
     #[error("the token is not valid for this transfer now")]
     Token,
@@ -98,6 +101,7 @@ impl Verdict for TransferError {
             Self::NotAPeer(_)
             | Self::Signing(_)
             | Self::Plane(_)
+            | Self::Release(_)
             | Self::Token
             | Self::NotStarted
             | Self::Ended

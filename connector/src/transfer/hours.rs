@@ -6,7 +6,7 @@ use crate::{
     consent::Gate,
     dsp::{AgreementId, Pid, message::Explanation},
 };
-use policy::{Decision, Stage, Timestamp};
+use policy::{Action, Decision, Stage, Timestamp};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -18,6 +18,8 @@ pub(super) struct Hours {
     pub(super) pid: Pid,
     pub(super) format: String,
     pub(super) agreement: AgreementId,
+    /// What the plan permits.
+    pub(super) action: Action,
     /// The last millisecond in which the plan permits it.
     pub(super) until: Option<Timestamp>,
     pub(super) limits: Limits,
@@ -91,7 +93,8 @@ impl Transfers {
 
     async fn permits_later(&self, hours: &Hours, now: Timestamp) -> Result<Decision, super::TransferError> {
         let stored = self.agreement(&hours.agreement, crate::dsp::Role::Provider).await?;
-        let asked = self.question((&hours.pid, &hours.format), &stored, now).await?;
+        let mut asked = self.question((&hours.pid, &hours.format), &stored, now).await?;
+        asked.facts.action = hours.action;
         Ok(asked.policy.decide(Stage::Negotiation, &asked.facts))
     }
 }

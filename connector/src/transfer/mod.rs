@@ -10,6 +10,7 @@ mod pull;
 mod push;
 mod reception;
 mod record;
+mod releases;
 mod streams;
 mod token;
 mod usage;
@@ -21,6 +22,7 @@ pub use pull::Puller;
 pub use push::Pusher;
 pub use reception::{Counts, Live, file};
 pub use record::{Erased, Released, TransferRecord};
+pub use releases::NEUTRAL;
 pub use token::TokenKey;
 
 use crate::{
@@ -33,6 +35,7 @@ use crate::{
         message::{DataAddress, Explanation, TransferMessage},
         transfer::State,
     },
+    jose::HmacKey,
     plane::CursorKey,
     process::{Core, Events, Ledger, Outgoing, ProcessError, Protocol, Queue, Turn, outbox::Outcome},
     store::StoreError,
@@ -52,6 +55,8 @@ pub struct Keys {
     pub tokens: TokenKey,
     /// Seals source cursors.
     pub cursors: Arc<CursorKey>,
+    /// Names learners in the ledgers of releases.
+    pub releases: HmacKey,
 }
 
 /// What the service needs from the rooms above it.
@@ -88,6 +93,8 @@ pub struct Parts {
     pub received: PathBuf,
     /// The operator's register of events.
     pub policy_events: Vec<catalog::Event>,
+    /// Where the lines of releases are kept.
+    pub released: PathBuf,
     /// What is decided here and what waits for the operator.
     pub decisions: Decisions,
     /// How many transfers may be open with one peer before it opens no more.
@@ -106,6 +113,7 @@ pub struct Transfers {
     claims: members::Claims,
     openings: openings::Openings,
     usage: usage::Usage,
+    releases: releases::Releases,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
 }
@@ -117,6 +125,7 @@ impl Transfers {
         let usage = usage::Usage::new(log.clone());
         Ok(Self {
             ledger: Ledger::over(log, queue, events, parts.most_open).await?,
+            releases: releases::Releases::new(parts.keys.releases.clone(), parts.released.clone()),
             parts,
             pulls: Arc::default(),
             pushes: Arc::default(),

@@ -1,7 +1,7 @@
 //! The provider's side of a push at work: sends what a started transfer releases to where the consumer wants it, again from the beginning
 //! after any break, and says that the transfer is complete.
 
-use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers};
+use super::{NEUTRAL, RECEIPT_HEADER, TransferError, TransferRecord, Transfers};
 use crate::{
     dsp::{
         Pid, Role,
@@ -157,6 +157,7 @@ fn in_vain(error: &TransferError) -> Option<Explanation> {
             let said = format!("the destination answered {status}: {reason}");
             Some(Explanation::new("refused", said))
         }
+        TransferError::Release(why) if why.is_final() => Some(Explanation::new("release", NEUTRAL)),
         TransferError::Receipt(_) => Some(Explanation::new("receipt", error.to_string())),
         _ => None,
     }

@@ -3,7 +3,7 @@
 use super::{TransferError, TransferRecord, Transfers, hours::Hours, usage::Limits};
 use crate::{
     audit::{Entry, Kind as Recorded},
-    catalog::{self, SourceSpec, read_policy, shape},
+    catalog::{self, Dataset, ReleaseSpec, SourceSpec, read_policy, shape},
     consent::Gate,
     contract::StoredAgreement,
     dsp::{
@@ -12,13 +12,17 @@ use crate::{
         transfer::State,
     },
     jose::{Digest, Signer},
-    plane::{PlaneError, Rules, outgoing, pipeline::Pipeline},
+    plane::{
+        PlaneError, Rules, outgoing,
+        pipeline::{Content, Pipeline},
+        release::Reading,
+    },
     process::ProcessError,
     trust::membership::held,
 };
-use policy::{Facts, Plan, Policy, Stage, Timestamp};
+use policy::{Action, Facts, Plan, Policy, Stage, Timestamp};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -52,12 +56,21 @@ impl Transfers {
         let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(catalog::list(&reasons));
         let asked = self.question(transfer, stored, now).await?;
         asked.policy.check(Stage::Transfer).map_err(refuse)?;
-        let plan = asked.policy.plan(&asked.facts).map_err(refuse)?;
+        let plan = catalog::plan(&asked.policy, &asked.facts).map_err(refuse)?;
         let limits = Limits {
             transfers: plan.count_limit,
             open: plan.metered_left.map(|left| asked.used + left),
         };
         Ok((plan, limits))
+    }
+
+    /// What was agreed and about which dataset; groups of it are as large as the agreement asks.
+    async fn agreed(&self, stored: &StoredAgreement) -> Result<(Policy, Dataset), TransferError> {
+        let policy = read_policy(&stored.agreement)?;
+        let dataset = self.parts.catalog.get(&stored.dataset).await?;
+        let mut dataset = dataset.ok_or(TransferError::UnknownDataset)?;
+        dataset.release = dataset.release.map(|release| release.held_to(&policy));
+        Ok((policy, dataset))
     }
 
     /// What was agreed, and all that is known for one of its transfers, given by its id and format.
@@ -67,12 +80,10 @@ impl Transfers {
         stored: &StoredAgreement,
         now: Timestamp,
     ) -> Result<Asked, TransferError> {
-        let policy = read_policy(&stored.agreement)?;
         let consumer = self.parts.trust.party(&stored.consumer, now);
-        let dataset = self.parts.catalog.get(&stored.dataset).await?;
-        let dataset = dataset.ok_or(TransferError::UnknownDataset)?;
+        let (policy, dataset) = self.agreed(stored).await?;
         let usage = self.usage.before(&stored.id, pid).await?;
-        let facts = catalog::facts(&consumer, now).with_usage(usage);
+        let facts = catalog::facts(&consumer, Action::Use, now).with_usage(usage);
         let facts = catalog::of_transfer(facts, &dataset, format, &self.parts.policy_events);
         // An agreement that does not say when it was made cannot be held to a time since then.
         let agreed = policy.timestamp().and_then(|text| text.parse::<Timestamp>().ok());
@@ -131,7 +142,15 @@ impl Transfers {
         if record.core.position.intended(Role::Provider) != Some(State::Started) {
             return Err(TransferError::NotStarted);
         }
-        Ok(self.open_stream(&record, cursor, reset, now).await?.0)
+        match self.open_stream(&record, cursor, reset, now).await {
+            Ok((body, _)) => Ok(body),
+            Err(error) => {
+                if matches!(&error, TransferError::Release(why) if why.is_final()) {
+                    self.end_refused(pid, now).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Opens the stream of a transfer; the handle ends when what it released is recorded. `reset` cuts the connection that carries it.
@@ -167,6 +186,7 @@ impl Transfers {
             pid: pid.clone(),
             format: record.format.clone(),
             agreement: stored.id,
+            action: rules.plan.action,
             until: rules.plan.valid_until,
             limits,
             piece,
@@ -219,12 +239,7 @@ impl Transfers {
         now: Timestamp,
     ) -> Result<(Rules, Limits), TransferError> {
         let (plan, limits) = self.plan((&record.core.pid, &record.format), stored, now).await?;
-        let dataset = self
-            .parts
-            .catalog
-            .get(&stored.dataset)
-            .await?
-            .ok_or(TransferError::UnknownDataset)?;
+        let (_, dataset) = self.agreed(stored).await?;
         let index = self.parts.consents.index().clone();
         let allowed: Vec<String> = dataset
             .categories
@@ -233,7 +248,7 @@ impl Transfers {
             .cloned()
             .collect();
         let not_permitted = |error: &dyn std::fmt::Display| TransferError::NotPermitted(error.to_string());
-        let question = index
+        let mut question = index
             .question(
                 &stored.consumer,
                 &plan.purposes,
@@ -242,14 +257,26 @@ impl Transfers {
                 plan.consent_required,
             )
             .map_err(|error| not_permitted(&error))?;
+        question.aggregate = matches!(dataset.release, Some(ReleaseSpec::Aggregate { .. }));
         let shape = shape::shape(&dataset.subject, &dataset.categories, |name| index.category(name).ok())
             .map_err(|error| not_permitted(&error))?;
-        let SourceSpec::File { path } = dataset.source;
+        let SourceSpec::File { path: source } = &dataset.source;
+        let (path, content) = self
+            .content(record, &dataset, plan.action, now, || Reading {
+                path: source.clone(),
+                shape: shape.clone(),
+                question: question.clone(),
+                index: index.clone(),
+                names: self.releases.names(&dataset.id, &stored.consumer),
+                now,
+            })
+            .await?;
         let rules = Rules {
             transfer: record.core.pid.clone(),
             agreement: stored.id.clone(),
             dataset: dataset.id,
             path,
+            content,
             shape,
             question,
             index,
@@ -262,6 +289,32 @@ impl Transfers {
             clock: self.parts.clock,
         };
         Ok((rules, limits))
+    }
+
+    /// What is read: the dataset's own records, or the release that takes their place. An agreement about groups never opens records, and a
+    /// dataset that declares a release opens nothing else.
+    async fn content(
+        &self,
+        record: &TransferRecord,
+        dataset: &Dataset,
+        permitted: Action,
+        now: Timestamp,
+        reading: impl Fn() -> Reading,
+    ) -> Result<(PathBuf, Content), TransferError> {
+        let SourceSpec::File { path } = &dataset.source;
+        let refused = |why: &str| Err(TransferError::NotPermitted(why.into()));
+        match (&dataset.release, permitted) {
+            (None, Action::Use) => Ok((path.clone(), Content::Records)),
+            (None, _) => refused("the agreement permits groups alone, and the dataset declares no table of them"),
+            (Some(ReleaseSpec::Training { .. }), Action::Aggregate) => {
+                refused("the agreement permits groups alone, and the dataset is released in rows")
+            }
+            (Some(spec), _) => {
+                let ready = self.release(record, dataset, spec, reading, now).await?;
+                let only_under = ready.only_under;
+                Ok((ready.path, Content::Released { only_under }))
+            }
+        }
     }
 
     pub(super) fn signer(&self) -> Arc<Signer> {

@@ -29,6 +29,8 @@ pub struct Decimal {
 impl Decimal {
     /// As many digits as are read; more is refused, so that no comparison can overflow.
     const DIGITS: usize = 18;
+    /// One, in units of 10^-18.
+    const ONE: i128 = 10_i128.pow(18);
 
     /// Reads `-12.50`, and `1.25e1` for doubles. At most 18 digits on each side of the point.
     pub fn read(text: &str) -> Option<Self> {
@@ -68,6 +70,17 @@ impl Decimal {
 }
 
 impl Decimal {
+    /// The least whole number that is not below it, as far as a `u32` holds it.
+    pub(crate) fn whole_from(self) -> u32 {
+        let whole = self.key().div_euclid(Self::ONE) + i128::from(!self.is_whole());
+        u32::try_from(whole.max(0)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether nothing stands after the point.
+    pub(crate) fn is_whole(self) -> bool {
+        self.key().rem_euclid(Self::ONE) == 0
+    }
+
     /// The number of so many units of 10^-18.
     pub(crate) const fn from_key(key: i128) -> Self {
         Self { units: key, scale: 18 }

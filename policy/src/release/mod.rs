@@ -12,6 +12,7 @@ pub mod ledger;
 #[cfg(test)]
 mod tests;
 
+use crate::reason::Code;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -129,11 +130,11 @@ pub enum Refused {
 
 impl Refused {
     /// The stable code.
-    pub const fn code(self) -> &'static str {
+    pub const fn code(self) -> Code {
         match self {
-            Self::TooSmall(_) => "AGG-01",
-            Self::Differencing(_) => "AGG-02",
-            Self::Dominance => "AGG-03",
+            Self::TooSmall(_) => Code::GroupTooSmall,
+            Self::Differencing(_) => Code::Differencing,
+            Self::Dominance => Code::Dominance,
         }
     }
 }

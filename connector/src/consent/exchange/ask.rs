@@ -13,7 +13,7 @@ use crate::{
     process::encode,
     store::Batch,
 };
-use policy::Timestamp;
+use policy::{Action, Timestamp};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -109,9 +109,9 @@ impl Exchange {
         stored: &crate::contract::StoredAgreement,
         now: Timestamp,
     ) -> Result<Vec<String>, ExchangeError> {
-        let facts = catalog::facts(&self.trust.party(self.trust.me(), now), now);
+        let facts = catalog::facts(&self.trust.party(self.trust.me(), now), Action::Use, now);
         let policy = catalog::read_policy(&stored.agreement).ok();
-        let plan = policy.and_then(|policy| policy.plan(&facts).ok());
+        let plan = policy.and_then(|policy| catalog::plan(&policy, &facts).ok());
         Ok(plan
             .ok_or(ExchangeError::NotCovered("agreement, which permits nothing now"))?
             .purposes)

@@ -17,7 +17,7 @@ use crate::{
     store::{Batch, Pages, Store, StoreError, Table},
     trust::Trust,
 };
-use policy::{Timestamp, canonical_name};
+use policy::{Action, Timestamp, canonical_name};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -257,10 +257,10 @@ impl Notices {
     }
 
     fn is_covered(&self, stored: &StoredAgreement, ending: &Ending<'_>) -> bool {
-        let facts = catalog::facts(&self.trust.party(&stored.consumer, ending.at), ending.at);
+        let facts = catalog::facts(&self.trust.party(&stored.consumer, ending.at), Action::Use, ending.at);
         let Some(plan) = catalog::read_policy(&stored.agreement)
             .ok()
-            .and_then(|policy| policy.plan(&facts).ok())
+            .and_then(|policy| catalog::plan(&policy, &facts).ok())
         else {
             return false;
         };

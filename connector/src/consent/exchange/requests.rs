@@ -14,7 +14,7 @@ use crate::{
     store::StoreError,
     trust::Trust,
 };
-use policy::{Plan, Timestamp, canonical_name};
+use policy::{Action, Plan, Timestamp, canonical_name};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -162,9 +162,9 @@ impl Requests {
         if stored.dataset != asked.dataset {
             return Err(ExchangeError::NotCovered("dataset"));
         }
-        let facts = catalog::facts(&self.trust.party(sender, now), now);
+        let facts = catalog::facts(&self.trust.party(sender, now), Action::Use, now);
         let policy = catalog::read_policy(&stored.agreement);
-        let plan: Option<Plan> = policy.ok().and_then(|policy| policy.plan(&facts).ok());
+        let plan: Option<Plan> = policy.ok().and_then(|policy| catalog::plan(&policy, &facts).ok());
         let plan = plan.ok_or(ExchangeError::NotCovered("agreement, which permits nothing now"))?;
         let allowed: Vec<String> = plan.purposes.iter().map(|purpose| canonical_name(purpose)).collect();
         if asked.purposes.is_empty()

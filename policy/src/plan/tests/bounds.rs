@@ -365,3 +365,31 @@ fn a_policy_tells_which_operands_it_asks_for() {
     let asked: Vec<LeftOperand> = policy.asks_for().into_iter().collect();
     assert_eq!(asked, [LeftOperand::Consent, LeftOperand::Count, LeftOperand::Spatial]);
 }
+
+#[test]
+fn a_policy_tells_how_large_groups_must_be() {
+    let bound = |operator: &str, number: &str| constraint("minGroupSize", operator, json!(number));
+    for (operator, number, least) in [
+        ("gteq", "12", Some(12)),
+        ("gt", "12", Some(13)),
+        ("gteq", "11.5", Some(12)),
+        ("gt", "11.5", Some(12)),
+        ("eq", "20", Some(20)),
+        ("gteq", "-3", Some(0)),
+        ("gteq", "99999999999", Some(u32::MAX)),
+        ("lteq", "12", None),
+    ] {
+        let policy = permitting(bound(operator, number));
+        assert_eq!(policy.group_size(), least, "{operator} {number}");
+    }
+    assert_eq!(prohibiting(bound("lt", "12")).group_size(), Some(12));
+    assert_eq!(prohibiting(bound("lteq", "12")).group_size(), Some(13));
+    assert_eq!(prohibiting(bound("gt", "12")).group_size(), None);
+    assert_eq!(
+        permitting(json!({"or": [bound("gteq", "6"), bound("gteq", "15")]})).group_size(),
+        Some(15)
+    );
+    assert_eq!(permitting(given()).group_size(), None);
+    // Where nothing shows groups, a bound on them is not met.
+    assert_eq!(codes(&permitting(bound("gteq", "12")), &facts()), ["CST-02"]);
+}

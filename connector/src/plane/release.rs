@@ -1,0 +1,267 @@
+//! Makes one release of a dataset's records: reads the source as streams do, asks each learner's consent in the same way, and lets nothing
+//! but groups or anonymous rows come out. Reads; commits and sends nothing.
+
+use super::{
+    PlaneError,
+    project::Scratch,
+    source::{FileSource, LineOutcome},
+};
+use crate::{
+    catalog::{
+        Shape,
+        release::{self, DimensionSpec, MeasureSpec, QuasiSpec, ReleaseSpec, SensitiveSpec},
+    },
+    consent::{Index, Question, Reader},
+    jose::HmacKey,
+};
+use policy::{
+    Timestamp,
+    release::{
+        Cohort, GroupSize, Learner, Refused, TooMany,
+        anonymity::{Anonymous, Rows},
+        groups::{Amount, Line, ROUNDING, Table, Tally},
+        ledger::Ledger,
+    },
+};
+use serde_json::{Map, Value, json};
+use std::{path::PathBuf, sync::Arc};
+
+/// After so many lines it is looked whether consents have changed, so that reading on would be in vain.
+const LINES: usize = 2048;
+
+/// Why there is no release.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// It would show fewer learners than a group, or too much of one.
+    #[error("{code}: {0}", code = .0.code())]
+    Refused(#[from] Refused),
+    /// It would need too much memory.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// The declaration makes no release any more.
+    #[error("the dataset's release is not usable: {0}")]
+    Declared(String),
+    /// A consent has changed since these rows were made, so they leave no more.
+    #[error("consents have changed since these rows were made; a new transfer makes new ones")]
+    Outdated,
+    /// Consents changed all the while.
+    #[error("consents changed while the release was made; try again")]
+    Moved,
+    /// The source cannot be read.
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
+    /// What the ledger holds is no ledger.
+    #[error("the ledger of former releases is damaged: {0}")]
+    Ledger(String),
+}
+
+impl ReleaseError {
+    /// Whether the same transfer would never get a release.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Outdated)
+    }
+}
+
+/// What is read for a release, and of whom.
+pub struct Reading {
+    /// The dataset's file.
+    pub path: PathBuf,
+    /// Its shape, with categories numbered as the index numbers them.
+    pub shape: Shape,
+    /// What to ask the index.
+    pub question: Question,
+    /// The learners' consents.
+    pub index: Arc<Index>,
+    /// Names learners in the ledger of this dataset and recipient.
+    pub names: HmacKey,
+    /// The moment at which consents must be valid.
+    pub now: Timestamp,
+}
+
+/// A release that may leave once its ledger is durable.
+pub struct Made {
+    /// One JSON object a line.
+    pub lines: Vec<u8>,
+    /// Former releases and this one.
+    pub ledger: Ledger,
+    /// The consent epoch that all of it was decided under.
+    pub epoch: u64,
+    /// How many learners are in it.
+    pub learners: usize,
+    /// The group size that it keeps to.
+    pub group_size: GroupSize,
+}
+
+impl Reading {
+    /// Makes the release that is declared, called `id`, for a recipient who has what `ledger` says.
+    pub fn release(&self, id: &str, spec: &ReleaseSpec, ledger: &Ledger) -> Result<Made, ReleaseError> {
+        let size = spec.group_size();
+        match spec {
+            ReleaseSpec::Aggregate {
+                dimensions, measures, ..
+            } => {
+                let layout = release::layout(dimensions, measures).map_err(ReleaseError::Declared)?;
+                let mut tally = Tally::new(layout);
+                let epoch = self.each(|learner, record| count(&mut tally, dimensions, measures, learner, record))?;
+                let (table, ledger) = tally.release(size, ledger)?;
+                Ok(made(
+                    table_lines(id, &table),
+                    ledger,
+                    epoch,
+                    table.cohort(),
+                    table.group_size(),
+                ))
+            }
+            ReleaseSpec::Training {
+                quasi_identifiers: quasi,
+                sensitive,
+                withheld_percent,
+                ..
+            } => {
+                let plan = release::plan(quasi, sensitive, *withheld_percent).map_err(ReleaseError::Declared)?;
+                let mut rows = Rows::new(plan);
+                let epoch = self.each(|learner, record| row(&mut rows, quasi, sensitive, learner, record))?;
+                let (rows, ledger) = rows.release(size, ledger)?;
+                let lines = row_lines(id, &rows, quasi, sensitive);
+                Ok(made(lines, ledger, epoch, rows.cohort(), rows.group_size()))
+            }
+        }
+    }
+
+    /// Gives what consent and agreement leave of each record, and whose it is. All is decided under the epoch that is returned.
+    fn each(&self, mut take: impl FnMut(Learner, &Value) -> Result<(), TooMany>) -> Result<u64, ReleaseError> {
+        let mut source = FileSource::open(&self.path, 0).map_err(PlaneError::Source)?;
+        let (mut scratch, mut line, mut kept) = (Scratch::default(), Vec::new(), Vec::new());
+        let mut consents = Reader::new(self.index.clone(), self.question.clone());
+        consents.begin(self.now);
+        let epoch = consents.epoch();
+        loop {
+            if self.index.epoch() != epoch {
+                return Err(ReleaseError::Moved);
+            }
+            for _ in 0..LINES {
+                match source.next(&mut line).map_err(PlaneError::Source)? {
+                    None => return Ok(epoch),
+                    // What is no record says nothing of anyone.
+                    Some(LineOutcome::Refused(_)) => continue,
+                    Some(LineOutcome::Line) => {}
+                }
+                let Ok(found) = self.shape.find(&mut scratch, &line) else {
+                    continue;
+                };
+                let Ok(permitted) = consents.ask(found.subject()) else {
+                    continue;
+                };
+                kept.clear();
+                found.project(permitted, "", &mut kept);
+                let Ok(record) = serde_json::from_slice(&kept) else {
+                    continue;
+                };
+                take(self.learner(found.subject()), &record)?;
+            }
+        }
+    }
+
+    fn learner(&self, subject: &str) -> Learner {
+        let mut name = [0; 16];
+        let tag = self.names.tag(subject.as_bytes());
+        name.iter_mut().zip(tag.as_bytes()).for_each(|(to, from)| *to = *from);
+        Learner::new(name)
+    }
+}
+
+fn made(lines: Vec<Value>, ledger: Ledger, epoch: u64, cohort: &Cohort, group_size: GroupSize) -> Made {
+    let lines = lines.iter().flat_map(|line| format!("{line}\n").into_bytes());
+    Made {
+        lines: lines.collect(),
+        learners: cohort.len(),
+        ledger,
+        epoch,
+        group_size,
+    }
+}
+
+/// A value that can be compared with declared ones.
+fn plain(record: &Value, field: &str) -> Option<String> {
+    match record.pointer(field)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(yes.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+fn count(
+    tally: &mut Tally,
+    dimensions: &[DimensionSpec],
+    measures: &[MeasureSpec],
+    learner: Learner,
+    record: &Value,
+) -> Result<(), TooMany> {
+    let values: Vec<Option<String>> = dimensions.iter().map(|one| plain(record, &one.field)).collect();
+    let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
+    let amount = |one: &MeasureSpec| record.pointer(&one.field)?.as_f64().and_then(Amount::new);
+    tally.add(learner, &values, &measures.iter().map(amount).collect::<Vec<_>>())
+}
+
+fn row(
+    rows: &mut Rows,
+    quasi: &[QuasiSpec],
+    sensitive: &[SensitiveSpec],
+    learner: Learner,
+    record: &Value,
+) -> Result<(), TooMany> {
+    let quasi = quasi.iter().map(|one| plain(record, &one.field).unwrap_or_default());
+    let learned = |one: &SensitiveSpec| match &one.values {
+        Some(listed) => plain(record, &one.field).filter(|value| listed.contains(value)),
+        None => record.pointer(&one.field)?.as_f64().map(|number| number.to_string()),
+    };
+    rows.add(learner, quasi.collect(), sensitive.iter().map(learned).collect())
+}
+
+fn table_lines(id: &str, table: &Table) -> Vec<Value> {
+    let rounded = table.is_rounded().then_some(ROUNDING);
+    let head = json!({"release": id, "mode": "aggregate", "minGroupSize": table.group_size(), "roundedTo": rounded});
+    let total = group_line("total", &table.total());
+    let margins: Vec<Value> = table.margins().map(|line| group_line("margin", &line)).collect();
+    let cells = table.cells().map(|line| group_line("cell", &line));
+    [head, total].into_iter().chain(margins).chain(cells).collect()
+}
+
+fn group_line(kind: &str, line: &Line<'_>) -> Value {
+    let values: Map<String, Value> = line
+        .values
+        .iter()
+        .map(|(name, values)| ((*name).to_owned(), json!(values)))
+        .collect();
+    // Sums are kept in thousandths.
+    let sum = |(name, sum): &(&str, u128)| ((*name).to_owned(), json!(*sum as f64 / 1000.0));
+    let sums: Map<String, Value> = line.sums.iter().map(sum).collect();
+    json!({"kind": kind, "values": values, "learners": line.learners, "sums": sums})
+}
+
+fn row_lines(id: &str, rows: &Anonymous, quasi: &[QuasiSpec], sensitive: &[SensitiveSpec]) -> Vec<Value> {
+    let steps: Map<String, Value> = (quasi.iter().zip(rows.levels()))
+        .map(|(one, level)| (one.name.clone(), json!(level)))
+        .collect();
+    let head = json!({"release": id, "mode": "training", "minGroupSize": rows.group_size(), "generalised": steps});
+    let lines = rows.rows().iter().map(|row| {
+        let quasi = quasi
+            .iter()
+            .map(|one| &one.name)
+            .zip(row.quasi.iter().map(|value| json!(value)));
+        let learned = sensitive.iter().zip(&row.sensitive).map(|(one, value)| {
+            let number = value
+                .as_deref()
+                .filter(|_| one.values.is_none())
+                .and_then(|value| value.parse::<f64>().ok());
+            (&one.name, number.map_or_else(|| json!(value), |number| json!(number)))
+        });
+        let members: Map<String, Value> = quasi
+            .chain(learned)
+            .map(|(name, value)| (name.clone(), value))
+            .collect();
+        Value::Object(members)
+    });
+    std::iter::once(head).chain(lines).collect()
+}

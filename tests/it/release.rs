@@ -1,0 +1,252 @@
+//! Groups and anonymous rows instead of records, through real daemons: who counts, what is refused, and what the peer does not learn of it.
+
+use crate::scenes::entries;
+use connector_tests::harness::{Connector, NOTICE, World, text};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, fs};
+
+const PURPOSE: &str = "https://w3id.org/dpv#ScientificResearch";
+
+/// One learner's record: where, at which level, and how many hours.
+fn record(learner: usize, region: &str, level: &str, hours: u64) -> String {
+    let record = json!({"sub": format!("l{learner}"), "person": {"name": format!("Learner {learner}")},
+        "where": region, "level": level, "hours": hours, "note": "free text about one person"});
+    format!("{record}\n")
+}
+
+fn offer(action: &str) -> Value {
+    json!({"permission": [{"action": action, "constraint": [
+        {"leftOperand": "odrl:purpose", "operator": "eq", "rightOperand": PURPOSE},
+        {"leftOperand": "dases:dataCategory", "operator": "isAnyOf", "rightOperand": ["skills"]},
+        {"leftOperand": "dases:consent", "operator": "eq", "rightOperand": "given"},
+    ]}]})
+}
+
+/// The same for groups of so many learners at least.
+fn offer_of_groups(action: &str, least: u32) -> Value {
+    let mut offer = offer(action);
+    let bound = json!({"leftOperand": "dases:minGroupSize", "operator": "gteq",
+        "rightOperand": {"@value": least.to_string(), "@type": "xsd:integer"}});
+    offer["permission"][0]["constraint"].as_array_mut().unwrap().push(bound);
+    offer
+}
+
+fn table() -> Value {
+    json!({"mode": "aggregate", "dimensions": [{"name": "where", "field": "/where", "values": ["59", "62", "75"]}],
+        "measures": [{"name": "hours", "field": "/hours"}]})
+}
+
+fn rows() -> Value {
+    json!({"mode": "training", "quasiIdentifiers": [{"name": "where", "field": "/where", "steps": {"prefixes": [1]}}],
+        "sensitive": [{"name": "level", "field": "/level", "values": ["B1", "B2"]}, {"name": "hours", "field": "/hours"}]})
+}
+
+/// Publishes the records of so many learners in each region as the dataset `records`.
+async fn publish(school: &Connector, regions: &[(&str, usize)], action: &str, release: Value) {
+    publish_under(school, regions, offer(action), release).await;
+}
+
+async fn publish_under(school: &Connector, regions: &[(&str, usize)], offer: Value, release: Value) {
+    let of = regions
+        .iter()
+        .flat_map(|(region, count)| std::iter::repeat_n(*region, *count));
+    let records = of.enumerate().map(|(learner, region)| {
+        let level = if learner.is_multiple_of(2) { "B1" } else { "B2" };
+        record(learner, region, level, 10 + learner as u64 % 3)
+    });
+    let path = school.dir.join("records.ndjson");
+    fs::write(&path, records.collect::<String>()).unwrap();
+    let mut dataset = json!({
+        "id": "records", "source": {"type": "file", "path": path}, "subject": "/sub",
+        "categories": {"identity": ["/person"], "skills": ["/where", "/level", "/hours", "/note"]}, "offer": offer,
+    });
+    if !release.is_null() {
+        dataset["release"] = release;
+    }
+    school.post("/v1/datasets", &dataset).await;
+}
+
+async fn consent(school: &Connector, learners: impl IntoIterator<Item = usize>, recipient: &str) {
+    let consent = |learner| {
+        json!({"subject": format!("l{learner}"), "recipients": [recipient], "purposes": [PURPOSE], "categories": ["skills"],
+            "method": "paper-form", "notice": NOTICE, "evidence": "file 1"})
+    };
+    let consents: Vec<Value> = learners.into_iter().map(consent).collect();
+    school.post("/v1/consents", &json!(consents)).await;
+}
+
+async fn withdraw(school: &Connector, learner: usize) {
+    let subject = format!("l{learner}");
+    school
+        .post("/v1/consents/withdraw", &json!({ "subject": subject }))
+        .await;
+}
+
+/// The lines of one release that arrives.
+async fn fetch(lab: &Connector, agreement: &str) -> Vec<Value> {
+    let pid = lab.transfer(agreement).await;
+    lab.transfer_until(&pid, "COMPLETED").await;
+    let lines = lab.received(&pid).into_iter().filter(|line| line["t"] == "r");
+    lines.map(|line| line["record"].clone()).collect()
+}
+
+/// A transfer that is refused: ended on both sides, with nothing received and nothing said about why. Returns the code that the
+/// provider's log has.
+async fn refused(school: &Connector, lab: &Connector, agreement: &str) -> String {
+    let pid = lab.transfer(agreement).await;
+    let ended = lab.transfer_until(&pid, "TERMINATED").await;
+    assert!(!ended.to_string().contains("AGG"), "{ended}");
+    assert_eq!(ended["progress"]["records"], 0);
+    let refusals = entries(school, "release-refused").await;
+    text(refusals.last().expect("the refusal is in the log"), "code")
+}
+
+fn of_kind<'l>(lines: &'l [Value], kind: &str) -> Vec<&'l Value> {
+    lines.iter().filter(|line| line["kind"] == kind).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_counts_learners_who_consented_and_nobody_else() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    publish(school, &[("59", 20), ("62", 20), ("75", 20)], "aggregate", table()).await;
+    // Ten of each region; three more of the first consented to somebody else.
+    consent(school, (0..60).filter(|learner| learner % 2 == 0), &lab.did).await;
+    consent(school, [1, 3, 5], &school.did).await;
+    let agreement = lab.negotiate(school).await;
+    let lines = fetch(lab, &agreement).await;
+    assert_eq!(
+        (&lines[0]["mode"], &lines[0]["minGroupSize"]),
+        (&json!("aggregate"), &json!(10))
+    );
+    let total = of_kind(&lines, "total")[0];
+    assert_eq!(total["learners"], 30);
+    let hours: u64 = (0..60)
+        .filter(|learner| learner % 2 == 0)
+        .map(|learner| 10 + learner % 3)
+        .sum();
+    assert_eq!(total["sums"]["hours"], hours as f64);
+    let cells = of_kind(&lines, "cell");
+    assert_eq!(cells.len(), 3);
+    assert!(cells.iter().all(|cell| cell["learners"] == 10));
+    // Nothing of any record, and no name.
+    let all = json!(lines).to_string();
+    for never in ["l0", "Learner", "free text", "p:", "B1"] {
+        assert!(!all.contains(&format!("\"{never}")), "{never}: {all}");
+    }
+    let noted = entries(school, "groups-released").await;
+    assert_eq!((noted.len(), &noted[0]["learners"]), (1, &json!(30)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_groups_are_merged_and_too_few_learners_refused() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    publish(school, &[("59", 12), ("62", 3), ("75", 14)], "aggregate", table()).await;
+    consent(school, 0..9, &lab.did).await;
+    let agreement = lab.negotiate(school).await;
+    assert_eq!(refused(school, lab, &agreement).await, "AGG-01");
+    consent(school, 9..29, &lab.did).await;
+    let lines = fetch(lab, &agreement).await;
+    let cells = of_kind(&lines, "cell");
+    assert_eq!(cells.len(), 2);
+    assert_eq!(cells[1]["values"]["where"], json!(["62", "75"]));
+    // Two of three cells are not shown alone: counts are rounded.
+    assert_eq!(
+        (&lines[0]["roundedTo"], &cells[0]["learners"], &cells[1]["learners"]),
+        (&json!(5), &json!(10), &json!(15))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_one_withdrawal_nothing_is_released_until_a_group_has_gone() {
+    let mut world = World::start(&["school", "lab"]).await;
+    let school = world.get("school");
+    publish(school, &[("59", 30), ("62", 20), ("75", 20)], "aggregate", table()).await;
+    consent(school, 0..70, &world.get("lab").did).await;
+    let agreement = world.get("lab").negotiate(school).await;
+    let first = fetch(world.get("lab"), &agreement).await;
+    let again = fetch(world.get("lab"), &agreement).await;
+    assert_eq!(first[1..], again[1..], "the same learners, the same table");
+    assert_ne!(first[0]["release"], again[0]["release"]);
+    withdraw(school, 0).await;
+    assert_eq!(refused(school, world.get("lab"), &agreement).await, "AGG-02");
+    // What was released is remembered over a restart.
+    let school = world.get_mut("school");
+    school.kill();
+    school.start().await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    assert_eq!(refused(school, lab, &agreement).await, "AGG-02");
+    for learner in 1..10 {
+        withdraw(school, learner).await;
+    }
+    let lines = fetch(lab, &agreement).await;
+    assert_eq!(of_kind(&lines, "cell")[0]["learners"], 20);
+    assert_eq!(of_kind(&lines, "total")[0]["learners"], 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn training_rows_are_of_consenting_learners_and_lose_a_group_with_each_who_withdraws() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    publish(school, &[("59", 40), ("62", 30), ("75", 4)], "use", rows()).await;
+    consent(school, (0..70).filter(|learner| learner % 5 != 0), &lab.did).await;
+    let agreement = lab.negotiate(school).await;
+    let first = fetch(lab, &agreement).await;
+    assert_eq!((&first[0]["mode"], first.len() - 1), (&json!("training"), 56));
+    let names: BTreeSet<&str> = first[1..]
+        .iter()
+        .flat_map(|row| row.as_object().unwrap().keys().map(String::as_str))
+        .collect();
+    assert_eq!(names, BTreeSet::from(["hours", "level", "where"]));
+    withdraw(school, 1).await;
+    let second = fetch(lab, &agreement).await;
+    assert_eq!(
+        second.len(),
+        first.len() - 10,
+        "ten rows go, and nobody can say which of them had to"
+    );
+    assert_ne!(first[0]["release"], second[0]["release"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_about_groups_never_opens_records() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    publish(school, &[("59", 30)], "aggregate", Value::Null).await;
+    consent(school, 0..30, &lab.did).await;
+    let agreement = lab.negotiate(school).await;
+    let pid = lab.transfer(&agreement).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let shown = lab.get(&format!("/v1/transfers/{pid}")).await;
+    assert_eq!(shown["progress"]["records"], 0, "{shown}");
+    assert_ne!(text(&shown, "stateName"), "COMPLETED");
+    assert!(entries(school, "stream-opened").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_as_large_as_the_agreement_asks() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    let regions = [("59", 11), ("62", 30), ("75", 30)];
+    publish_under(school, &regions, offer_of_groups("aggregate", 12), table()).await;
+    consent(school, 0..71, &lab.did).await;
+    let agreement = lab.negotiate(school).await;
+    let lines = fetch(lab, &agreement).await;
+    assert_eq!(lines[0]["minGroupSize"], 12);
+    let cells = of_kind(&lines, "cell");
+    assert_eq!(cells.len(), 2, "eleven learners are no group here: {lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_record_leaves_under_an_agreement_that_asks_for_groups() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    publish_under(school, &[("59", 30)], offer_of_groups("use", 12), Value::Null).await;
+    consent(school, 0..30, &lab.did).await;
+    let agreement = lab.negotiate(school).await;
+    let pid = lab.transfer(&agreement).await;
+    let ended = lab.transfer_until(&pid, "TERMINATED").await;
+    assert_eq!(ended["progress"]["records"], 0, "{ended}");
+    assert!(entries(school, "stream-opened").await.is_empty());
+}
