@@ -5,7 +5,7 @@
 //! relates, units that differ, durations that do not compare and more cases than are looked at make the answer [`Verdict::Unknown`].
 //!
 //! What a policy permits is what its permissions cover and its prohibitions do not (under `perm` whatever its permissions cover). That a policy is
-//! void because the two meet (`invalid`, ODRL 2.2 §2.10) is told by [`contradiction`].
+//! void because the two meet (`invalid`, ODRL 2.2 §2.10) is told by [`contradiction()`].
 
 mod answer;
 mod codes;
