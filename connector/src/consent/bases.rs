@@ -245,6 +245,7 @@ impl Consents {
             ended: None,
         };
         self.index.reserve(&basis.declared.categories)?;
+        let _turn = self.turns.of(&[basis.id.as_str()]).await;
         let mut batch = Batch::new();
         let bytes = encode(&basis)?;
         let entry = entry(&basis, "declared", &bytes);
@@ -256,6 +257,7 @@ impl Consents {
 
     /// Ends a declared basis: closed first, committed after.
     pub async fn end_basis(&self, id: &ConsentId, now: Timestamp) -> Result<Declared, ConsentError> {
+        let _turn = self.turns.of(&[id.as_str()]).await;
         let (mut basis, version) = self.basis(id).await?;
         if basis.ended.is_some() {
             return Err(ConsentError::Basis("this basis has ended already"));
@@ -306,6 +308,7 @@ impl Consents {
         if subject.trim().is_empty() || subject.len() > 512 {
             return Err(ConsentError::Basis("subject is missing or too long"));
         }
+        let _turn = self.turns.of(&[subject]).await;
         let (basis, _) = self.basis(&new.basis).await?;
         if !basis.declared.basis.in_index().objectable() {
             return Err(ConsentError::NoObjection);

@@ -108,6 +108,7 @@ impl Consents {
         now: Timestamp,
         decide: impl Fn(&mut [Learner]) -> Result<T, ConsentError> + Send + Sync,
     ) -> Result<(T, Vec<Changed>), ConsentError> {
+        let _turn = self.turns.of(subjects).await;
         for _ in 0..ATTEMPTS {
             let mut batch = beside.map(|beside| beside.batch.clone()).unwrap_or_default();
             // The salts first: whoever changes one of these learners after this makes the commit below conflict.

@@ -24,6 +24,7 @@ impl Consents {
     /// and what was known of them. The entries stay and so does every proof, but nobody can say any more whom they are about. Refused while a
     /// consent is in force.
     pub async fn forget(&self, subject: &str, now: Timestamp) -> Result<Forgotten, ConsentError> {
+        let _turn = self.turns.of(&[subject]).await;
         let store = &**self.log.store();
         for _ in 0..ATTEMPTS {
             // The salt first: a consent that is recorded after this renews it, and the commit below conflicts.

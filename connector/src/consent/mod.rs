@@ -27,6 +27,7 @@ mod record;
 mod salts;
 mod standings;
 pub mod state;
+mod turns;
 
 pub use bases::{Declared, LawfulBasis, NewBasis, NewObjection, Objection};
 pub use change::{About, Beside, Changed, Ended, Messenger};
@@ -57,6 +58,7 @@ use expiry::Due;
 use policy::Timestamp;
 use salts::Salts;
 use std::sync::{Arc, OnceLock};
+use turns::Turns;
 
 /// Consents by id.
 const CONSENTS: Table = Table(12);
@@ -79,6 +81,8 @@ pub struct Consents {
     pseudonyms: Pseudonyms,
     privacy: Privacy,
     due: Due,
+    /// Taken before anything of a learner or of a declared basis is read to be changed.
+    turns: Turns,
     messenger: OnceLock<Arc<dyn Messenger>>,
 }
 
@@ -99,6 +103,7 @@ impl Consents {
             pseudonyms,
             privacy,
             due: Due::default(),
+            turns: Turns::default(),
             messenger: OnceLock::new(),
         };
         process::each(&**service.log.store(), CONSENTS, |stored: Stored| {

@@ -3,7 +3,7 @@ use crate::{
     audit::{LogSigner, proof},
     jose::testing,
     net::{self, Client},
-    store::MemoryStore,
+    store::{HeldStore, MemoryStore, Store},
     trust::{History, KeyState, Keyring, Keys, OwnKey, Pins, Resolver, ResolverSettings, did},
 };
 use std::{collections::BTreeSet, time::Duration};
@@ -15,8 +15,11 @@ fn now() -> Timestamp {
 }
 
 async fn consents() -> Consents {
+    over(Arc::new(MemoryStore::new())).await
+}
+
+async fn over(store: Arc<dyn Store>) -> Consents {
     let secret = HmacKey::new(&[4; 32]);
-    let store = Arc::new(MemoryStore::new());
     let log = Arc::new(Log::new(
         store,
         LogSigner::of("https://lycee.example", &secret).unwrap(),
@@ -187,4 +190,22 @@ async fn of_a_grant_and_a_forgetting_at_once_neither_undoes_the_other() {
         let under_it = subjects(&consents).await.iter().filter(|found| **found == name).count();
         assert_eq!(under_it, if forgotten.is_ok() { 1 } else { 3 });
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_that_could_read_a_grant_before_it_is_durable_still_has_the_last_word() {
+    let store = Arc::new(HeldStore::default());
+    let consents = Arc::new(over(store.clone()).await);
+    let (came, go) = store.hold_after();
+    let granting = consents.clone();
+    let granting = tokio::spawn(async move { granting.grant(vec![new("anna")], now()).await });
+    came.await.unwrap();
+    let withdrawing = consents.clone();
+    let withdrawing = tokio::spawn(async move { withdrawing.withdraw("anna", None, now()).await });
+    // Whoever does not wait for the grant is through by now.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    go.send(()).unwrap();
+    granting.await.unwrap().unwrap();
+    withdrawing.await.unwrap().unwrap();
+    assert!(consents.index.in_force("anna").is_empty());
 }

@@ -2,12 +2,16 @@
 //!
 //! Every backend passes the same conformance suite (`suite.rs`). A commit is atomic and, once acknowledged, survives a power cut.
 
+#[cfg(test)]
+mod held;
 pub mod memory;
 mod plan;
 pub mod sled;
 #[cfg(test)]
 pub(crate) mod suite;
 
+#[cfg(test)]
+pub(crate) use held::HeldStore;
 pub use memory::MemoryStore;
 pub use sled::SledStore;
 

@@ -11,67 +11,12 @@ use crate::{
     contract::{self, Contracts, StoredAgreement},
     jose::{HmacKey, testing},
     net::{self, Client, Reach},
-    store::{Batch, Committed, Item, MemoryStore, Row, Store, Table},
+    store::{Batch, HeldStore, Store, Table},
     trust::{History, Identity, KeyState, Keyring, OwnKey, Peer, Pins, Resolver, ResolverSettings, Signatures, did},
 };
-use async_trait::async_trait;
 use serde_json::json;
-use std::{
-    path::Path,
-    sync::{Mutex, PoisonError},
-};
-use tokio::sync::oneshot;
+use std::path::Path;
 use tokio_util::sync::CancellationToken;
-
-/// A store whose next commit, once told so, says that it has come and waits until it is let go.
-#[derive(Default)]
-struct Waiting {
-    inner: MemoryStore,
-    held: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
-}
-
-impl Waiting {
-    /// What says that a commit has come, and what lets it go.
-    fn hold(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
-        let ((come, came), (go, gone)) = (oneshot::channel(), oneshot::channel());
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some((come, gone));
-        (came, go)
-    }
-}
-
-#[async_trait]
-impl Store for Waiting {
-    async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Item>, StoreError> {
-        self.inner.get(table, key).await
-    }
-
-    async fn scan(
-        &self,
-        table: Table,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
-        self.inner.scan(table, prefix, after, limit).await
-    }
-
-    async fn appended(&self, table: Table) -> Result<u64, StoreError> {
-        self.inner.appended(table).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((come, gone)) = held {
-            come.send(()).unwrap();
-            gone.await.unwrap();
-        }
-        self.inner.commit(batch).await
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        self.inner.close().await
-    }
-}
 
 const ME: &str = "did:web:lycee.example";
 const PEER: &str = "did:web:ft.example";
@@ -84,7 +29,7 @@ fn now() -> Timestamp {
 /// A provider with a started pull of its one peer.
 struct World {
     transfers: Arc<Transfers>,
-    store: Arc<Waiting>,
+    store: Arc<HeldStore>,
     pid: Pid,
     token: String,
     _folder: tempfile::TempDir,
@@ -138,7 +83,7 @@ fn agreed() -> serde_json::Value {
     agreement
 }
 
-async fn services(store: Arc<Waiting>, folder: &Path) -> Arc<Transfers> {
+async fn services(store: Arc<HeldStore>, folder: &Path) -> Arc<Transfers> {
     let secret = HmacKey::new(&[4; 32]);
     let log = Arc::new(Log::new(
         store,
@@ -203,7 +148,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("records.ndjson");
         std::fs::write(&file, "{\"sub\":\"l1\",\"skills\":[1]}\n").unwrap();
-        let store = Arc::new(Waiting::default());
+        let store = Arc::new(HeldStore::default());
         let transfers = services(store.clone(), folder.path()).await;
         let new: NewDataset = serde_json::from_value(json!({"id": "records", "source": {"type": "file", "path": file},
             "subject": "/sub", "categories": {"skills": ["/skills"]}, "offer": policy()}))
@@ -235,7 +180,7 @@ impl World {
 
     /// Asks for the stream, and does `meanwhile` while its opening is being recorded.
     async fn asked_while(&self, meanwhile: impl AsyncFnOnce(&Transfers)) -> Result<(), TransferError> {
-        let (came, go) = self.store.hold();
+        let (came, go) = self.store.hold_before();
         let (transfers, pid, token) = (self.transfers.clone(), self.pid.clone(), self.token.clone());
         let reset = CancellationToken::new();
         let mut asked = tokio::spawn(async move { transfers.stream(&pid, &token, None, reset, now()).await.map(drop) });

@@ -1,0 +1,83 @@
+//! Whose turn it is to change what one learner has decided. A store shows a commit to readers before it is durable, and the live index follows
+//! after that: a withdrawal that reads a grant in between would close an index in which the grant is not open yet, and the grant would open it
+//! afterwards. So a change keeps its turn from its first read until the index has followed.
+
+use std::{collections::hash_map::RandomState, hash::BuildHasher, sync::Arc};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// Names share turns; two that share one only wait for each other.
+const TURNS: usize = 1024;
+
+/// The turns of all learners.
+pub(super) struct Turns {
+    /// With a secret of this process: nobody chooses names that share a turn.
+    hashes: RandomState,
+    all: Vec<Arc<Mutex<()>>>,
+}
+
+/// The turn of some names, until it is dropped.
+pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] Vec<OwnedMutexGuard<()>>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            hashes: RandomState::new(),
+            all: (0..TURNS).map(|_| Arc::default()).collect(),
+        }
+    }
+}
+
+impl Turns {
+    /// Waits for the turn of all these names. Always in one order, so that two who need some of the same never wait for each other.
+    pub(super) async fn of(&self, names: &[&str]) -> Turn {
+        let mut places: Vec<usize> = names.iter().map(|name| self.place(name)).collect();
+        places.sort_unstable();
+        places.dedup();
+        let mut held = Vec::with_capacity(places.len());
+        for turn in places.into_iter().filter_map(|place| self.all.get(place)) {
+            held.push(turn.clone().lock_owned().await);
+        }
+        Turn(held)
+    }
+
+    fn place(&self, name: &str) -> usize {
+        usize::try_from(self.hashes.hash_one(name) % TURNS as u64).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_those_who_need_a_name_one_at_a_time_has_its_turn_and_none_waits_for_ever() {
+        let (turns, inside) = (Arc::new(Turns::default()), Arc::new(AtomicUsize::new(0)));
+        let names: Vec<String> = (0..200).map(|number| format!("learner {number}")).collect();
+        let tasks: Vec<_> = (0..64)
+            .map(|task: usize| {
+                let (turns, inside, mut mine) = (turns.clone(), inside.clone(), names.clone());
+                mine.rotate_left(task * 3);
+                if task % 2 == 0 {
+                    mine.reverse();
+                }
+                tokio::spawn(async move {
+                    let mine: Vec<&str> = mine.iter().map(String::as_str).chain(["anna", "anna"]).collect();
+                    let _turn = turns.of(&mine).await;
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    tokio::task::yield_now().await;
+                    inside.fetch_sub(1, Ordering::SeqCst);
+                })
+            })
+            .collect();
+        for task in tasks {
+            tokio::time::timeout(Duration::from_secs(30), task)
+                .await
+                .unwrap()
+                .unwrap();
+        }
+    }
+}
