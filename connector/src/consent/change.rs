@@ -188,7 +188,7 @@ impl Consents {
             records: kept.iter().map(|kept| kept.stored.consent.id.clone()).collect(),
             kept,
             grace: self.privacy.coming_of_age_grace,
-            names: self.pseudonyms.towards(self.holder()),
+            names: self.pseudonyms.clone(),
         })
     }
 

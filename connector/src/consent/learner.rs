@@ -1,7 +1,7 @@
 //! A learner with all of their records while a change is decided: which steps are taken on them, by whom. Nothing is read or written here.
 
 use super::{
-    ConsentError, Pairwise,
+    ConsentError, Pseudonyms,
     law::Standing,
     not_before,
     record::{Actor, Cause, Consent, ConsentId, Event, Fact, Stored},
@@ -79,7 +79,7 @@ pub(super) struct Learner {
     /// How long what two gave goes on after the learner has come of age.
     pub(super) grace: Duration,
     /// Names an actor without saying who it is.
-    pub(super) names: Pairwise,
+    pub(super) names: Pseudonyms,
 }
 
 impl Learner {
@@ -130,12 +130,14 @@ impl Learner {
 
     fn event(&self, at: usize, step: Step, state: State) -> Result<Event, ConsentError> {
         let stored = self.stored(at).ok_or(ConsentError::Unknown)?;
+        // In another way in each consent: those who read two of them do not find out that they are one person's.
+        let names = self.names.within(&stored.consent.id);
         let by = match (step.actor.role, &step.actor.id) {
             // A participant is who it says it is, and everybody may know.
             (Role::Consumer | Role::Authority, Some(id)) => Some(id.clone()),
             (Role::Holder, _) => Some(stored.consent.holder.to_string()),
-            (Role::Learner, None) => Some(self.names.name(&self.subject)),
-            (_, Some(id)) => Some(self.names.name(id)),
+            (Role::Learner, None) => Some(names.name(&self.subject)),
+            (_, Some(id)) => Some(names.name(id)),
             (_, None) => None,
         };
         Ok(Event {

@@ -1,6 +1,7 @@
 //! Pairwise pseudonyms: one learner, one holder, one recipient. Stable for that recipient, different for every other, and without the
 //! holder's key nobody's.
 
+use super::ConsentId;
 use crate::{
     dsp::ParticipantId,
     jose::{HmacKey, base64url},
@@ -10,6 +11,7 @@ use std::{
     fmt,
     hash::{BuildHasher, Hasher},
     str::FromStr,
+    sync::Arc,
 };
 use utoipa::ToSchema;
 
@@ -19,17 +21,27 @@ const SHOWN: usize = 16;
 const PREFIX: &str = "p:";
 
 /// Makes the pseudonyms of one holder.
-pub struct Pseudonyms(HmacKey);
+#[derive(Clone)]
+pub struct Pseudonyms(Arc<HmacKey>);
 
 impl Pseudonyms {
     /// From the holder's secret.
     pub fn new(key: HmacKey) -> Self {
-        Self(key)
+        Self(Arc::new(key))
     }
 
     /// The names under which one recipient sees this holder's learners.
     pub fn towards(&self, recipient: &ParticipantId) -> Pairwise {
-        Pairwise(HmacKey::new(self.0.tag(recipient.as_str().as_bytes()).as_bytes()))
+        self.of(recipient.as_str())
+    }
+
+    /// The names of those who act on one consent, in it alone. Ids of consents are UUIDs and no participant's, so none is a name towards one.
+    pub(super) fn within(&self, consent: &ConsentId) -> Pairwise {
+        self.of(consent.as_str())
+    }
+
+    fn of(&self, what: &str) -> Pairwise {
+        Pairwise(HmacKey::new(self.0.tag(what.as_bytes()).as_bytes()))
     }
 }
 
