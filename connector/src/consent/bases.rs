@@ -397,7 +397,7 @@ impl Consents {
             number: 0,
             previous: None,
             checkpoint: None,
-            ended: Some(self.end(ended, now)),
+            ended: Some(self.end(ended, &new.subject, &basis.declared.recipients, now)),
             record: self.objection_record(basis, id, new, now)?,
         };
         Ok(slip.sign(&self.trust.signer())?)

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     audit::{Entry, Kind},
+    dsp::ParticipantId,
     jose::{self, Digest, JoseError},
     process::{decode, encode},
     store::{Batch, StoreError},
@@ -310,7 +311,10 @@ impl Consents {
             number: stored.receipts,
             previous: stored.receipt,
             checkpoint,
-            ended: ended.map(|ended| self.end(ended, stored.last())),
+            ended: ended.map(|ended| {
+                let (subject, recipients) = (&stored.consent.subject, &stored.consent.recipients);
+                self.end(ended, subject, recipients, stored.last())
+            }),
             record: self.render(stored, notice)?,
         };
         slip.sign(&self.trust.signer()).map_err(|error| match error {
@@ -319,11 +323,23 @@ impl Consents {
         })
     }
 
-    /// What a receipt says of an end.
-    pub(super) fn end(&self, ended: &Ended, at: Timestamp) -> Value {
-        let streams: Vec<&StreamEnd> = ended.streams.iter().take(MOST_STREAMS).collect();
+    /// What a receipt says of an end to those who read it: of their own streams alone, and where they are several without the name that one of
+    /// them knows and the others do not.
+    pub(super) fn end(&self, ended: &Ended, subject: &str, recipients: &[ParticipantId], at: Timestamp) -> Value {
+        let towards = |recipient| self.pseudonyms.towards(recipient).name(subject);
+        let names: Vec<String> = recipients.iter().map(towards).collect();
+        let theirs: Vec<&StreamEnd> = ended
+            .streams
+            .iter()
+            .filter(|stream| names.contains(&stream.pseudonym))
+            .collect();
+        let streams = theirs.iter().take(MOST_STREAMS).map(|stream| match names.as_slice() {
+            [_] => json!(stream),
+            _ => json!({"transfer": stream.transfer, "lastSequence": stream.last_sequence}),
+        });
+        let streams: Vec<Value> = streams.collect();
         json!({
-            "epoch": ended.epoch, "streams": streams, "moreStreams": ended.streams.len().saturating_sub(MOST_STREAMS),
+            "epoch": ended.epoch, "streams": streams, "moreStreams": theirs.len().saturating_sub(MOST_STREAMS),
             "deletedBy": at.plus(self.privacy.deletion),
         })
     }
