@@ -47,7 +47,7 @@ fn scope(consent: &Consent) -> Scope {
         recipients: consent.recipients.clone(),
         purposes: consent.purposes.clone(),
         datasets: consent.datasets.clone(),
-        agreement: consent.agreement.clone(),
+        categories: consent.categories.clone(),
     }
 }
 

@@ -125,8 +125,8 @@ pub struct Scope {
     pub purposes: Vec<String>,
     /// Only these datasets; empty means all.
     pub datasets: Vec<DatasetId>,
-    /// Only under this agreement.
-    pub agreement: Option<AgreementId>,
+    /// Which data categories.
+    pub categories: Vec<String>,
 }
 
 impl Scope {
@@ -134,7 +134,6 @@ impl Scope {
         let mine: Vec<_> = self.purposes.iter().map(|purpose| canonical_name(purpose)).collect();
         self.recipients.contains(&stored.consumer)
             && (self.datasets.is_empty() || self.datasets.contains(&stored.dataset))
-            && self.agreement.as_ref().is_none_or(|id| *id == stored.id)
             && !purposes.is_empty()
             && purposes.iter().all(|purpose| mine.contains(&canonical_name(purpose)))
     }
@@ -235,21 +234,19 @@ impl Notices {
         recipient: &ParticipantId,
         ending: &Ending<'_>,
     ) -> Result<Option<Vec<AgreementId>>, StoreError> {
-        let bound: Option<Vec<AgreementId>> = ending.ended.iter().map(|scope| scope.agreement.clone()).collect();
+        // The agreement that a consent was asked for under says why it was asked; it does not limit what the consent lets pass.
         if !ending
             .remaining
             .iter()
             .any(|scope| scope.recipients.contains(recipient))
         {
-            // Consents that are bound to agreements end for these; others end for all.
-            return Ok(Some(bound.unwrap_or_default()));
+            return Ok(Some(Vec::new()));
         }
         let all = self.agreements.list().await?;
         let theirs = all
             .iter()
             .filter(|stored| stored.role == Role::Provider && stored.consumer == *recipient);
         let concerned: Vec<AgreementId> = theirs
-            .filter(|stored| bound.as_ref().is_none_or(|bound| bound.contains(&stored.id)))
             .filter(|stored| !self.is_covered(stored, ending))
             .map(|stored| stored.id.clone())
             .collect();
