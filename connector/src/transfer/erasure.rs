@@ -79,14 +79,28 @@ impl Eraser {
         }
     }
 
+    /// Goes on after a failure, which concerns one holder, and returns the first: a file that cannot be read keeps nobody else's records alive.
     async fn erase_pending(&self) -> Result<(), TransferError> {
         // From now on nothing of them is taken in any more, so that what is erased stays so.
         let pending = self.retractions.close();
         let holders: BTreeSet<&ParticipantId> = pending.iter().map(|retraction| &retraction.holder).collect();
+        let mut first = Ok(());
         for holder in holders {
-            self.transfers.erase(holder).await?;
+            let of_holder = pending.iter().filter(|retraction| retraction.holder == *holder);
+            let done = self.erase_of(holder, of_holder).await;
+            first = first.and(done);
         }
-        for retraction in &pending {
+        first
+    }
+
+    /// What one holder said is told to be done when nothing of it is left in any transfer.
+    async fn erase_of(
+        &self,
+        holder: &ParticipantId,
+        pending: impl Iterator<Item = &Retraction>,
+    ) -> Result<(), TransferError> {
+        self.transfers.erase(holder).await?;
+        for retraction in pending {
             let erased = self.transfers.erased_for(retraction).await?;
             let now = (self.transfers.parts.clock)();
             self.retractions.erased(retraction, erased, now).await?;
@@ -104,6 +118,7 @@ impl Transfers {
 
     /// Erases from all that came from a holder what it said is not to be kept.
     async fn erase(&self, holder: &ParticipantId) -> Result<(), TransferError> {
+        let mut first = Ok(());
         for record in self.of_holder(holder).await? {
             let pid = &record.core.pid;
             while !self.live.hold(pid) {
@@ -112,9 +127,9 @@ impl Transfers {
             let done = self.erase_of(pid).await;
             self.live.release(pid);
             self.go_on(&self.get(pid).await?);
-            done?;
+            first = first.and(done);
         }
-        Ok(())
+        first
     }
 
     /// What was erased because of one message, transfer by transfer.
