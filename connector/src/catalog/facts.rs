@@ -69,7 +69,9 @@ pub fn facts(recipient: &Party, action: Action, now: Timestamp) -> Facts {
             return facts;
         };
         match operand {
-            LeftOperand::Spatial => facts.with_named(operand, values.iter().flat_map(|place| containing(place))),
+            LeftOperand::Spatial => facts
+                .with_named(operand, values)
+                .with_containers(operand, values.iter().flat_map(|place| containing(place))),
             _ => facts.with_named(operand, values),
         }
     })
@@ -116,7 +118,13 @@ fn containing(place: &str) -> Vec<&str> {
         return vec![place, nation];
     }
     match place.get(..2) {
-        Some(nation) if country(nation) && upper(place) && place.len() <= 5 => {
+        // A code of NUTS has digits after the country's letters: three letters alone are a country's other code, or no code at all.
+        Some(nation)
+            if country(nation)
+                && upper(place)
+                && place.len() <= 5
+                && place.bytes().any(|byte| byte.is_ascii_digit()) =>
+        {
             (2..=place.len()).rev().filter_map(|end| place.get(..end)).collect()
         }
         _ => vec![place],
@@ -156,7 +164,15 @@ mod tests {
     fn a_place_lies_in_what_its_code_says() {
         assert_eq!(containing("FR101"), ["FR101", "FR10", "FR1", "FR"]);
         assert_eq!(containing("FR-75"), ["FR-75", "FR"]);
-        for alone in ["FR", "https://sws.geonames.org/3017382/", "France", "fr10", "É1"] {
+        for alone in [
+            "FR",
+            "CHN",
+            "ROME",
+            "https://sws.geonames.org/3017382/",
+            "France",
+            "fr10",
+            "É1",
+        ] {
             assert_eq!(containing(alone), [alone]);
         }
     }
