@@ -1,7 +1,7 @@
 //! Streams end when their time is over: at the end of what the plan permits, and when the open time that the agreement allows is used up. By
 //! a timer of each stream, so that one that waits for its receiver ends as well; what is decided per chunk does not depend on it.
 
-use super::{Transfers, usage::Limits};
+use super::{Transfers, streams::Wanted, usage::Limits};
 use crate::{
     consent::Gate,
     dsp::{AgreementId, Pid, message::Explanation},
@@ -27,11 +27,24 @@ pub(super) struct Hours {
     pub(super) piece: Option<Duration>,
 }
 
+impl Hours {
+    /// What is asked about when this stream is over: it has its place in the count.
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            pid: &self.pid,
+            format: &self.format,
+            again: false,
+        }
+    }
+}
+
 impl Transfers {
     /// Watches a stream until it has `ended`, closes its gate when its time is over, and gives back the open time that it did not use.
     pub(super) async fn watch(self: Arc<Self>, hours: Hours, gate: Arc<Gate>, ended: impl Future<Output = ()>) {
         let begun = Instant::now();
-        tokio::pin!(ended);
+        // Once for the whole stream: what has gone by counts from its beginning, however often open time is reserved anew.
+        let over_for_good = passed(hours.until, self.parts.clock);
+        tokio::pin!(ended, over_for_good);
         let mut reserved = hours.piece;
         loop {
             let over = async {
@@ -42,7 +55,7 @@ impl Transfers {
             };
             tokio::select! {
                 () = &mut ended => break,
-                () = passed(hours.until, self.parts.clock) => {
+                () = &mut over_for_good => {
                     gate.close();
                     self.end_of_time(&hours).await;
                     break;
@@ -93,7 +106,7 @@ impl Transfers {
 
     async fn permits_later(&self, hours: &Hours, now: Timestamp) -> Result<Decision, super::TransferError> {
         let stored = self.agreement(&hours.agreement, crate::dsp::Role::Provider).await?;
-        let mut asked = self.question((&hours.pid, &hours.format), &stored, now).await?;
+        let mut asked = self.question(hours.wanted(), &stored, now).await?;
         asked.facts.action = hours.action;
         Ok(asked.policy.decide(Stage::Negotiation, &asked.facts))
     }

@@ -1,6 +1,6 @@
 //! What peers send: a consumer's request, or a message that takes a step of a transfer.
 
-use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers};
+use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers, streams::Wanted};
 use crate::{
     catalog::Mode,
     contract::StoredAgreement,
@@ -88,7 +88,12 @@ impl Transfers {
         if stored.consumer != *consumer {
             return Err(TransferError::UnknownAgreement(agreement.to_string()));
         }
-        self.plan((pid, format), &stored, now).await?;
+        let wanted = Wanted {
+            pid,
+            format,
+            again: false,
+        };
+        self.plan(wanted, &stored, now).await?;
         let dataset = self.parts.catalog.get(&stored.dataset).await?;
         let dataset = dataset.ok_or(TransferError::UnknownDataset)?;
         if !dataset.formats().contains(&format) {

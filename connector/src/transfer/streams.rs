@@ -1,6 +1,10 @@
 //! Opening and ending the provider's streams: from a token to a running pipeline, and what it released.
 
-use super::{TransferError, TransferRecord, Transfers, hours::Hours, usage::Limits};
+use super::{
+    TransferError, TransferRecord, Transfers,
+    hours::Hours,
+    usage::{Limits, Use},
+};
 use crate::{
     audit::{Entry, Kind as Recorded},
     catalog::{self, Dataset, ReleaseSpec, SourceSpec, read_policy, shape},
@@ -20,20 +24,42 @@ use crate::{
     process::ProcessError,
     trust::membership::held,
 };
-use policy::{Action, Facts, Plan, Policy, Stage, Timestamp};
+use policy::{Action, Facts, LeftOperand, Plan, Policy, Stage, Timestamp};
 use serde_json::json;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+/// Which use of an agreement is asked about.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) pid: &'a Pid,
+    pub(super) format: &'a str,
+    /// It reads from the beginning what was sent to the end before.
+    pub(super) again: bool,
+}
+
+impl Wanted<'_> {
+    fn of<'a>(&'a self, agreement: &'a AgreementId) -> Use<'a> {
+        Use {
+            agreement,
+            pid: self.pid,
+            again: self.again,
+        }
+    }
+}
 
 /// A policy with all that is known when it is asked.
 pub(super) struct Asked {
     pub(super) policy: Policy,
     pub(super) facts: Facts,
-    /// How long streams of the agreement were open.
-    used: Duration,
+    /// What was used of the agreement.
+    usage: policy::Usage,
 }
+
+/// What a decision depends on that another stream of the same agreement changes.
+const COUNTED: [LeftOperand; 2] = [LeftOperand::Count, LeftOperand::TimeInterval];
 
 impl Transfers {
     pub(super) async fn agreement(&self, id: &AgreementId, role: Role) -> Result<StoredAgreement, TransferError> {
@@ -49,17 +75,22 @@ impl Transfers {
     /// Folds everything that is known into what remains to be asked for each record of one transfer, and into what it may use.
     pub(super) async fn plan(
         &self,
-        transfer: (&Pid, &str),
+        wanted: Wanted<'_>,
         stored: &StoredAgreement,
         now: Timestamp,
     ) -> Result<(Plan, Limits), TransferError> {
         let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(catalog::list(&reasons));
-        let asked = self.question(transfer, stored, now).await?;
+        let asked = self.question(wanted, stored, now).await?;
         asked.policy.check(Stage::Transfer).map_err(refuse)?;
         let plan = catalog::plan(&asked.policy, &asked.facts).map_err(refuse)?;
+        let asks_for = asked.policy.asks_for();
         let limits = Limits {
             transfers: plan.count_limit,
-            open: plan.metered_left.map(|left| asked.used + left),
+            open: plan.metered_left.map(|left| asked.usage.metered + left),
+            after: COUNTED
+                .iter()
+                .any(|operand| asks_for.contains(operand))
+                .then_some(asked.usage),
         };
         Ok((plan, limits))
     }
@@ -73,18 +104,18 @@ impl Transfers {
         Ok((policy, dataset))
     }
 
-    /// What was agreed, and all that is known for one of its transfers, given by its id and format.
+    /// What was agreed, and all that is known for one of its uses.
     pub(super) async fn question(
         &self,
-        (pid, format): (&Pid, &str),
+        wanted: Wanted<'_>,
         stored: &StoredAgreement,
         now: Timestamp,
     ) -> Result<Asked, TransferError> {
         let consumer = self.parts.trust.party(&stored.consumer, now);
         let (policy, dataset) = self.agreed(stored).await?;
-        let usage = self.usage.before(&stored.id, pid).await?;
+        let usage = self.usage.before(wanted.of(&stored.id), now).await?;
         let facts = catalog::facts(&consumer, Action::Use, now).with_usage(usage);
-        let facts = catalog::of_transfer(facts, &dataset, format, &self.parts.policy_events);
+        let facts = catalog::of_transfer(facts, &dataset, wanted.format, &self.parts.policy_events);
         // An agreement that does not say when it was made cannot be held to a time since then.
         let agreed = policy.timestamp().and_then(|text| text.parse::<Timestamp>().ok());
         Ok(Asked {
@@ -93,7 +124,7 @@ impl Transfers {
                 None => facts,
             },
             policy,
-            used: usage.metered,
+            usage,
         })
     }
 
@@ -166,7 +197,12 @@ impl Transfers {
         // An agreement has no force while its consumer is not one that we talk to.
         self.parts.trust.meet(&stored.consumer, now).await?;
         let claims = self.claims.note(pid, &self.parts.trust.party(&stored.consumer, now));
-        let (rules, limits) = self.rules(record, &stored, now).await?;
+        let wanted = Wanted {
+            pid,
+            format: &record.format,
+            again: cursor.is_none() && record.release.as_ref().is_some_and(|release| release.complete),
+        };
+        let (rules, limits) = self.rules(record, wanted, &stored, now).await?;
         let rules = Arc::new(rules);
         let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
@@ -181,7 +217,7 @@ impl Transfers {
             .with("peer", record.core.peer.as_str())
             .with("agreement", record.agreement.as_str())
             .with("from", from);
-        let piece = self.usage.open(&stored.id, pid, limits, &entry, now).await?;
+        let piece = self.usage.open(wanted.of(&stored.id), limits, &entry, now).await?;
         let hours = Hours {
             pid: pid.clone(),
             format: record.format.clone(),
@@ -235,10 +271,11 @@ impl Transfers {
     async fn rules(
         &self,
         record: &TransferRecord,
+        wanted: Wanted<'_>,
         stored: &StoredAgreement,
         now: Timestamp,
     ) -> Result<(Rules, Limits), TransferError> {
-        let (plan, limits) = self.plan((&record.core.pid, &record.format), stored, now).await?;
+        let (plan, limits) = self.plan(wanted, stored, now).await?;
         let (_, dataset) = self.agreed(stored).await?;
         let index = self.parts.consents.index().clone();
         let allowed: Vec<String> = dataset

@@ -21,6 +21,18 @@ const COUNTED: Table = Table(71);
 const PIECE: Duration = Duration::from_secs(60);
 /// How often a change is decided again because another stream was quicker.
 const ATTEMPTS: usize = 64;
+/// Within this time after it was counted, a transfer that was sent to the end may be read from the beginning once more without being counted
+/// again: the end may not have arrived. Later, that is another use.
+const MEND: Duration = Duration::from_secs(3600);
+
+/// One use of an agreement.
+#[derive(Clone, Copy)]
+pub(super) struct Use<'a> {
+    pub(super) agreement: &'a AgreementId,
+    pub(super) pid: &'a Pid,
+    /// It reads from the beginning what was sent to the end before.
+    pub(super) again: bool,
+}
 
 /// What was used of one agreement.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +50,15 @@ struct Counted {
     number: u64,
     /// When the one before it began.
     previous: Option<Timestamp>,
+    /// When it was counted.
+    since: Timestamp,
+}
+
+impl Counted {
+    /// It is this place that a use has, not a new one.
+    fn is_of(&self, one: Use<'_>, now: Timestamp) -> bool {
+        !one.again || now <= self.since.plus(MEND)
+    }
 }
 
 /// What an agreement leaves to use, as the plan has it.
@@ -47,6 +68,17 @@ pub(super) struct Limits {
     pub(super) transfers: Option<u64>,
     /// How long all streams together may be open.
     pub(super) open: Option<Duration>,
+    /// What was used before when the plan was made, where the plan depends on it.
+    pub(super) after: Option<policy::Usage>,
+}
+
+impl Limits {
+    /// Nobody else used the agreement since the plan was made, or the plan would be the same.
+    fn are_current(&self, before: &policy::Usage) -> bool {
+        self.after
+            .as_ref()
+            .is_none_or(|after| (after.transfers, after.last_transfer) == (before.transfers, before.last_transfer))
+    }
 }
 
 /// Counts for all agreements of one connector.
@@ -59,36 +91,35 @@ impl Usage {
         Self { log }
     }
 
-    /// What was used of an agreement apart from this transfer's own place in the count.
-    pub(super) async fn before(&self, agreement: &AgreementId, pid: &Pid) -> Result<policy::Usage, StoreError> {
-        let (used, _) = self.read::<Used>(USED, &key(agreement, None)).await?;
-        let (counted, _) = self.read::<Counted>(COUNTED, &key(agreement, Some(pid))).await?;
-        let used = used.unwrap_or_default();
-        let (transfers, last_transfer) = match counted {
-            Some(counted) => (counted.number.saturating_sub(1), counted.previous),
-            None => (used.transfers, used.last_transfer),
-        };
-        Ok(policy::Usage {
-            transfers,
-            metered: Duration::from_millis(used.open_millis),
-            last_transfer,
-        })
+    /// What was used of an agreement apart from this use's own place in the count.
+    pub(super) async fn before(&self, one: Use<'_>, now: Timestamp) -> Result<policy::Usage, StoreError> {
+        let (used, _) = self.read::<Used>(USED, &key(one.agreement, None)).await?;
+        let (counted, _) = self
+            .read::<Counted>(COUNTED, &key(one.agreement, Some(one.pid)))
+            .await?;
+        let counted = counted.filter(|counted| counted.is_of(one, now));
+        Ok(used.unwrap_or_default().before(counted.as_ref()))
     }
 
     /// Takes a transfer's place in the count, unless it has one, and a first piece of open time where that is limited; both in the commit of
     /// `entry`. Returns the piece.
     pub(super) async fn open(
         &self,
-        agreement: &AgreementId,
-        pid: &Pid,
+        one: Use<'_>,
         limits: Limits,
         entry: &Entry,
         now: Timestamp,
     ) -> Result<Option<Duration>, TransferError> {
+        let place = key(one.agreement, Some(one.pid));
         for _ in 0..ATTEMPTS {
-            let (used, version) = self.read::<Used>(USED, &key(agreement, None)).await?;
-            let (counted, _) = self.read::<Counted>(COUNTED, &key(agreement, Some(pid))).await?;
+            let (used, version) = self.read::<Used>(USED, &key(one.agreement, None)).await?;
+            let (counted, _) = self.read::<Counted>(COUNTED, &place).await?;
+            let counted = counted.filter(|counted| counted.is_of(one, now));
             let (mut used, mut batch) = (used.unwrap_or_default(), Batch::new());
+            if !limits.are_current(&used.before(counted.as_ref())) {
+                // What the plan says was decided about another past: whoever asks again has it decided about this one.
+                return Err(crate::process::ProcessError::Busy.into());
+            }
             if counted.is_none() {
                 if limits.transfers.is_some_and(|most| used.transfers >= most) {
                     return Err(TransferError::UsedUp(
@@ -99,11 +130,13 @@ impl Usage {
                 let counted = Counted {
                     number: used.transfers,
                     previous: used.last_transfer.replace(now),
+                    since: now,
                 };
-                batch.insert(COUNTED, key(agreement, Some(pid)), encode(&counted)?);
+                // Whoever counts this transfer at the same time changes what was used as well, and one of the two decides again.
+                batch.put(COUNTED, place.clone(), encode(&counted)?);
             }
             let piece = limits.open.map(|most| used.reserve(most)).transpose()?;
-            write(&mut batch, agreement, &used, version)?;
+            write(&mut batch, one.agreement, &used, version)?;
             match self.log.commit(batch, entry.clone(), Vec::new(), now).await {
                 Ok(_) => return Ok(piece),
                 Err(StoreError::Conflict { .. }) => {}
@@ -159,6 +192,19 @@ impl Usage {
 }
 
 impl Used {
+    /// What was used apart from this place in the count.
+    fn before(&self, counted: Option<&Counted>) -> policy::Usage {
+        let (transfers, last_transfer) = match counted {
+            Some(counted) => (counted.number.saturating_sub(1), counted.previous),
+            None => (self.transfers, self.last_transfer),
+        };
+        policy::Usage {
+            transfers,
+            metered: Duration::from_millis(self.open_millis),
+            last_transfer,
+        }
+    }
+
     fn reserve(&mut self, most: Duration) -> Result<Duration, TransferError> {
         let left = millis(most).saturating_sub(self.open_millis).min(millis(PIECE));
         if left == 0 {
@@ -216,8 +262,72 @@ mod tests {
     }
 
     async fn open(usage: &Usage, number: usize, limits: Limits) -> Result<Option<Duration>, TransferError> {
-        let entry = Entry::new(Kind::StreamOpened);
-        usage.open(&agreement(), &transfer(number), limits, &entry, now()).await
+        opened(usage, number, false, limits, now()).await
+    }
+
+    async fn opened(
+        usage: &Usage,
+        number: usize,
+        again: bool,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, TransferError> {
+        let one = Use {
+            agreement: &agreement(),
+            pid: &transfer(number),
+            again,
+        };
+        usage.open(one, limits, &Entry::new(Kind::StreamOpened), now).await
+    }
+
+    async fn before(usage: &Usage, number: usize) -> policy::Usage {
+        let one = Use {
+            agreement: &agreement(),
+            pid: &transfer(number),
+            again: false,
+        };
+        usage.before(one, now()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_transfer_that_was_sent_to_the_end_and_is_read_anew_later_is_another_use() {
+        let usage = counts(&Arc::default());
+        let limits = Limits {
+            transfers: Some(2),
+            ..Limits::default()
+        };
+        let later = now().plus(MEND + Duration::from_millis(1));
+        opened(&usage, 1, false, limits, now()).await.unwrap();
+        // Broken off and taken up again, or its end was lost: the same use.
+        opened(&usage, 1, false, limits, later).await.unwrap();
+        opened(&usage, 1, true, limits, now().plus(MEND)).await.unwrap();
+        assert_eq!(before(&usage, 2).await.transfers, 1);
+        opened(&usage, 1, true, limits, later).await.unwrap();
+        assert_eq!(before(&usage, 2).await.transfers, 2);
+        // That one has its own time to mend, and after it there is none left.
+        opened(&usage, 1, true, limits, later.plus(MEND)).await.unwrap();
+        let third = opened(&usage, 1, true, limits, later.plus(MEND * 2)).await;
+        assert!(matches!(third, Err(TransferError::UsedUp(_))));
+        assert_eq!(before(&usage, 2).await.transfers, 2);
+    }
+
+    #[tokio::test]
+    async fn a_plan_that_was_made_after_another_past_opens_nothing() {
+        let usage = counts(&Arc::default());
+        let made_after = before(&usage, 1).await;
+        let limits = Limits {
+            after: Some(made_after),
+            ..Limits::default()
+        };
+        open(&usage, 2, Limits::default()).await.unwrap();
+        assert!(open(&usage, 1, limits).await.is_err());
+        let anew = Limits {
+            after: Some(before(&usage, 1).await),
+            ..Limits::default()
+        };
+        open(&usage, 1, anew).await.unwrap();
+        // Its own place is no past of its own.
+        open(&usage, 1, anew).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -225,7 +335,7 @@ mod tests {
         let usage = Arc::new(counts(&Arc::default()));
         let limits = Limits {
             transfers: Some(5),
-            open: None,
+            ..Limits::default()
         };
         let asked: Vec<_> = (0..32)
             .map(|number| {
@@ -244,11 +354,11 @@ mod tests {
         for number in 0..32 {
             assert_eq!(open(&usage, number, limits).await.is_ok(), opened.contains(&number));
         }
-        let before = usage.before(&agreement(), &transfer(99)).await.unwrap();
-        assert_eq!((before.transfers, before.last_transfer), (5, Some(now())));
+        let all = before(&usage, 99).await;
+        assert_eq!((all.transfers, all.last_transfer), (5, Some(now())));
         let mut places = Vec::new();
         for number in opened {
-            places.push(usage.before(&agreement(), &transfer(number)).await.unwrap().transfers);
+            places.push(before(&usage, number).await.transfers);
         }
         places.sort_unstable();
         assert_eq!(places, [0, 1, 2, 3, 4]);
@@ -260,8 +370,8 @@ mod tests {
         let usage = counts(&store);
         let most = Duration::from_secs(100);
         let limits = Limits {
-            transfers: None,
             open: Some(most),
+            ..Limits::default()
         };
         assert_eq!(open(&usage, 1, limits).await.unwrap(), Some(PIECE));
         // A crash here: another start over the same store finds the piece taken.
@@ -274,8 +384,8 @@ mod tests {
         ));
         usage.give_back(&agreement(), Duration::from_secs(10)).await.unwrap();
         assert_eq!(usage.go_on(&agreement(), most).await.unwrap(), Duration::from_secs(10));
-        let before = usage.before(&agreement(), &transfer(3)).await.unwrap();
+        let all = before(&usage, 3).await;
         // The third was refused, so it has no place in the count.
-        assert_eq!((before.metered, before.transfers), (most, 2));
+        assert_eq!((all.metered, all.transfers), (most, 2));
     }
 }
