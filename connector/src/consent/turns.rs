@@ -61,7 +61,7 @@ mod tests {
             .map(|task: usize| {
                 let (turns, inside, mut mine) = (turns.clone(), inside.clone(), names.clone());
                 mine.rotate_left(task * 3);
-                if task % 2 == 0 {
+                if task.is_multiple_of(2) {
                     mine.reverse();
                 }
                 tokio::spawn(async move {
