@@ -107,6 +107,9 @@ impl Consents {
             messenger: OnceLock::new(),
         };
         process::each(&**service.log.store(), CONSENTS, |stored: Stored| {
+            if !service.is_held_here(&stored) {
+                return Ok(());
+            }
             live::load(&service.index, &stored).map_err(|error| StoreError::Corrupt(error.to_string()))
         })
         .await?;
@@ -137,6 +140,11 @@ impl Consents {
 
     fn holder(&self) -> &ParticipantId {
         self.trust.me()
+    }
+
+    /// It is about records that this participant holds. What it keeps as an intermediary permits nothing here.
+    fn is_held_here(&self, stored: &Stored) -> bool {
+        stored.consent.holder == *self.holder()
     }
 
     /// A learner as the audit log names them; `None` for one who was forgotten or never recorded.
