@@ -3,12 +3,14 @@
 //!
 //! Pure: `state` (which step is possible), `law` (whose word counts), `record` (what a consent says, and how it looks to others), `receipt`
 //! (chains of signed copies). The service here changes one learner's records at a time: `change` reads them and commits what was decided, `learner` takes the steps,
-//! `decide` says what is decided when something is asked for, given or withdrawn, `expiry` when time passes, `notices` when a text changes.
+//! `decide` says what is decided when something is asked for, given or withdrawn, `expiry` when time passes, `notices` when a text changes,
+//! `elsewhere` when the holder or the intermediary of a consent says what happened there.
 
 mod bases;
 mod change;
 mod decide;
 mod deliveries;
+mod elsewhere;
 mod error;
 pub mod exchange;
 mod expiry;
