@@ -27,6 +27,7 @@ use crate::{
 };
 use serde::Deserialize;
 use std::{
+    collections::BTreeSet,
     fs, io,
     net::SocketAddr,
     ops::Range,
@@ -81,6 +82,8 @@ pub struct Config {
     pub authority: Option<PathBuf>,
     /// What learners are told about this participant, and how long things take.
     pub privacy: Privacy,
+    /// The intermediaries through which learners may consent to what we hold.
+    pub intermediaries: BTreeSet<ParticipantId>,
     /// What GAIA-X asks of a participant.
     pub gaia_x: GaiaX,
     /// Events that constraints may refer to, with their times.

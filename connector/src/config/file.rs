@@ -13,6 +13,7 @@ use crate::{
 };
 use serde::{Deserialize, Deserializer, de::Error as _, de::value::MapAccessDeserializer};
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
@@ -65,11 +66,19 @@ struct File {
     #[serde(default)]
     privacy: privacy::Written,
     #[serde(default)]
+    consent: Consent,
+    #[serde(default)]
     gaia_x: GaiaX,
     #[serde(default, rename = "event")]
     policy_events: Vec<catalog::Event>,
     #[serde(default, rename = "peer")]
     peers: Vec<Peer>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Consent {
+    intermediaries: BTreeSet<ParticipantId>,
 }
 
 fn listen() -> SocketAddr {
@@ -272,6 +281,7 @@ pub(super) fn read(text: &str, folder: &Path) -> Result<Config, Fault> {
         audit: file.audit,
         membership: file.membership.map(|written| written.known(folder)).transpose()?,
         authority: file.authority.map(|published| at(published.dir)),
+        intermediaries: file.consent.intermediaries,
         gaia_x: GaiaX {
             certificates: file.gaia_x.certificates.map(at),
         },

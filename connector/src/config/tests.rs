@@ -63,6 +63,7 @@ fn the_sample_has_every_setting() {
         "[retry]",
         "[audit]",
         "[privacy]",
+        "[consent]",
         "[membership]",
         "[authority]",
         "[[event]]",

@@ -266,7 +266,7 @@ impl Consents {
 
     /// Tells the index and the clock what was committed.
     fn committed(&self, changed: &[Changed]) -> Result<(), ConsentError> {
-        for one in changed {
+        for one in changed.iter().filter(|one| self.is_held_here(&one.stored)) {
             live::follow(&self.index, &one.stored)?;
         }
         self.due.stir();
@@ -284,6 +284,7 @@ impl Consents {
             _ => self.holder(),
         };
         let context = Context {
+            keeper: self.holder(),
             privacy: &self.privacy,
             notice,
             subject: self.pseudonyms.towards(towards).name(&stored.consent.subject),

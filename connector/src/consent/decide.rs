@@ -7,7 +7,7 @@ use super::{
     learner::{Learner, Step},
     not_before, notice,
     record::{Actor, Consent, ConsentId, Draft, EnteredBy, NewConsent, NewEvent, NewRequest, NewShare, Stored},
-    state::{Act, Role, State},
+    state::{Act, Illegal, Role, State},
 };
 use crate::dsp::ParticipantId;
 use policy::Timestamp;
@@ -77,7 +77,7 @@ impl Consents {
     }
 
     /// Terms that are complete, with the notice that they name if it is registered.
-    async fn draft(&self, new: impl Into<Draft>, now: Timestamp) -> Result<Consent, ConsentError> {
+    pub(super) async fn draft(&self, new: impl Into<Draft>, now: Timestamp) -> Result<Consent, ConsentError> {
         let mut consent = new.into().consent(self.holder(), self.privacy.validity, now)?;
         let known = notice::find(&**self.log.store(), &consent.notice).await?;
         match known {
@@ -110,11 +110,7 @@ impl Consents {
         beside: Option<&Beside>,
         now: Timestamp,
     ) -> Result<Changed, ConsentError> {
-        let asking = Actor {
-            id: Some(new.requested_by.to_string()),
-            evidence: Some(new.evidence.clone()),
-            ..Actor::of(Role::Consumer, "consent-request")
-        };
+        let asking = asking(&new);
         let consent = self.draft(new, now).await?;
         self.begin(consent, asking, beside, now).await
     }
@@ -164,6 +160,10 @@ impl Consents {
             return Err(ConsentError::Future(time));
         }
         let found = self.get(id).await?;
+        // An intermediary speaks for the learner, never for the holder.
+        if new.actor.role == Role::Holder && !self.is_held_here(&found) {
+            return Err(Illegal::NotTheirs(Role::Holder, new.event.act()).into());
+        }
         let replaced = match notice::find(&**self.log.store(), &found.consent.notice).await? {
             Some((notice, _)) => notice.replaced.is_some_and(|by| by.changes_meaning),
             None => false,
@@ -321,8 +321,23 @@ fn enter(
     Ok(consent.id.clone())
 }
 
+/// The participant that asks with a signed message.
+pub(super) fn asking(new: &NewRequest) -> Actor {
+    Actor {
+        id: Some(new.requested_by.to_string()),
+        evidence: Some(new.evidence.clone()),
+        ..Actor::of(Role::Consumer, "consent-request")
+    }
+}
+
 /// Somebody says yes; once all have whose word it takes, what it takes the place of ends.
-fn give(learner: &mut Learner, at: usize, actor: &Actor, time: Timestamp, now: Timestamp) -> Result<(), ConsentError> {
+pub(super) fn give(
+    learner: &mut Learner,
+    at: usize,
+    actor: &Actor,
+    time: Timestamp,
+    now: Timestamp,
+) -> Result<(), ConsentError> {
     let state = learner.step(at, Step::new(Act::Give, actor.clone(), time, now))?;
     match state {
         State::Given => learner.supersede(at, actor, now),

@@ -3,12 +3,14 @@
 //!
 //! Pure: `state` (which step is possible), `law` (whose word counts), `record` (what a consent says, and how it looks to others), `receipt`
 //! (chains of signed copies). The service here changes one learner's records at a time: `change` reads them and commits what was decided, `learner` takes the steps,
-//! `decide` says what is decided when something is asked for, given or withdrawn, `expiry` when time passes, `notices` when a text changes.
+//! `decide` says what is decided when something is asked for, given or withdrawn, `expiry` when time passes, `notices` when a text changes,
+//! `elsewhere` when the holder or the intermediary of a consent says what happened there.
 
 mod bases;
 mod change;
 mod decide;
 mod deliveries;
+mod elsewhere;
 mod error;
 pub mod exchange;
 mod expiry;
@@ -107,6 +109,9 @@ impl Consents {
             messenger: OnceLock::new(),
         };
         process::each(&**service.log.store(), CONSENTS, |stored: Stored| {
+            if !service.is_held_here(&stored) {
+                return Ok(());
+            }
             live::load(&service.index, &stored).map_err(|error| StoreError::Corrupt(error.to_string()))
         })
         .await?;
@@ -137,6 +142,11 @@ impl Consents {
 
     fn holder(&self) -> &ParticipantId {
         self.trust.me()
+    }
+
+    /// It is about records that this participant holds. What it keeps as an intermediary permits nothing here.
+    fn is_held_here(&self, stored: &Stored) -> bool {
+        stored.consent.holder == *self.holder()
     }
 
     /// A learner as the audit log names them; `None` for one who was forgotten or never recorded.

@@ -110,7 +110,7 @@ impl Consents {
     ) -> Result<Replacement, ConsentError> {
         let mut subjects = BTreeSet::new();
         process::each(&**self.log.store(), CONSENTS, |stored: Stored| {
-            if concerned(&stored, old, changes_meaning) {
+            if self.is_held_here(&stored) && concerned(&stored, old, changes_meaning) {
                 subjects.insert(stored.consent.subject);
             }
             Ok(())
@@ -131,7 +131,7 @@ impl Consents {
                         for at in 0..learner.records.len() {
                             let found = learner
                                 .stored(at)
-                                .filter(|stored| concerned(stored, old, changes_meaning));
+                                .filter(|stored| self.is_held_here(stored) && concerned(stored, old, changes_meaning));
                             let Some(stored) = found.cloned() else { continue };
                             if !changes_meaning {
                                 learner.flag(at);

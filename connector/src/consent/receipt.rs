@@ -82,8 +82,10 @@ pub enum ReceiptError {
 pub struct Proved {
     /// The consent.
     pub consent: String,
-    /// Who signed.
+    /// Who signed: the holder, or the intermediary that keeps the consent for the learner.
     pub issuer: String,
+    /// Who holds the records.
+    pub holder: String,
     /// How many receipts.
     pub receipts: usize,
     /// They begin with the first.
@@ -102,6 +104,7 @@ pub struct Proved {
 struct Read {
     about: String,
     issuer: String,
+    holder: String,
     number: u64,
     previous: Option<String>,
     terms: Digest,
@@ -138,6 +141,7 @@ pub fn verify(receipts: &[String], keys: impl Fn(&str) -> Option<VerifyingKey>) 
     Ok(Proved {
         consent: last.about,
         issuer: last.issuer,
+        holder: last.holder,
         receipts: receipts.len(),
         complete,
         state: last.state,
@@ -252,9 +256,10 @@ fn read(receipt: &Value) -> Result<Read, String> {
         return Err("its record is another one".into());
     }
     let controllers = record.get("dpv:hasDataController").and_then(Value::as_array);
-    let is_controller = |party: &Value| party.get("dct:identifier").and_then(Value::as_str) == Some(issuer.as_str());
-    if !controllers.is_some_and(|all| all.iter().any(is_controller)) {
-        return Err("its issuer is not the controller of the record".into());
+    let is_issuer = |party: &Value| party.get("dct:identifier").and_then(Value::as_str) == Some(issuer.as_str());
+    let keeps_it = record.get("dases:intermediary").is_some_and(is_issuer);
+    if !keeps_it && !controllers.is_some_and(|all| all.iter().any(is_issuer)) {
+        return Err("its issuer is neither the controller of the record nor its intermediary".into());
     }
     let status = record.get("dpv:hasConsentStatus").and_then(Value::as_array);
     let facts = status.into_iter().flatten().map(|event| {
@@ -262,6 +267,7 @@ fn read(receipt: &Value) -> Result<Read, String> {
         serde_json::from_value::<Fact>(fact).map_err(|error| format!("a step cannot be read: {error}"))
     });
     let time = |text: String| text.parse::<Timestamp>().map_err(|error| error.to_string());
+    let holder = record.pointer("/dases:terms/holder").and_then(Value::as_str);
     let until = record.pointer("/dpv:hasDuration/0/dct:valid").and_then(Value::as_str);
     let earlier = record.get("dases:earlierEvents").and_then(Value::as_u64);
     Ok(Read {
@@ -282,6 +288,7 @@ fn read(receipt: &Value) -> Result<Read, String> {
             .map_err(|_| "dases:state is missing")?,
         until: time(until.unwrap_or_default().to_owned())?,
         created: time(text(receipt, "dct:created")?)?,
+        holder: holder.ok_or("the holder is missing")?.to_owned(),
         about,
         issuer,
     })

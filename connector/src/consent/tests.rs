@@ -8,6 +8,7 @@ use crate::{
 };
 use std::{collections::BTreeSet, time::Duration};
 
+mod elsewhere;
 mod flows;
 
 fn now() -> Timestamp {

@@ -149,6 +149,7 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
         links: Arc::new(Links::new(log.clone(), notices.post().clone())),
         notices,
         retractions: Arc::new(retractions.await?),
+        intermediaries: config.intermediaries.clone(),
     });
     Ok(Rooms {
         contracts: Arc::new(contracts),

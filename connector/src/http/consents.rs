@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     consent::{
-        exchange::{Content, Erasure, Receipt, Request as ConsentRequest, Withdrawal},
+        exchange::{Content, Decision, Erasure, Receipt, Request as ConsentRequest, Withdrawal},
         links::{LinkConfirmation, LinkRequest},
     },
     http::problem::Problem,
@@ -30,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route(Erasure::PATH, post(erasure))
         .route(ConsentRequest::PATH, post(request))
         .route(Receipt::PATH, post(receipt))
+        .route(Decision::PATH, post(decision))
         .route(LinkRequest::PATH, post(link_request))
         .route(LinkConfirmation::PATH, post(link_confirmation))
 }
@@ -86,6 +87,13 @@ async fn request(State(app): State<Arc<App>>, request: Request) -> Response {
 async fn receipt(State(app): State<Arc<App>>, request: Request) -> Response {
     taken(&app, request, |app, verified| async move {
         app.exchange.receipt(verified, (app.clock)()).await
+    })
+    .await
+}
+
+async fn decision(State(app): State<Arc<App>>, request: Request) -> Response {
+    taken(&app, request, |app, verified| async move {
+        app.exchange.decision(verified, (app.clock)()).await
     })
     .await
 }

@@ -11,19 +11,23 @@ use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Ask the holder of an agreement's data for a learner's consent
+/// Ask the holder of an agreement's data, or an intermediary, for a learner's consent
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent ask --agreement urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --subject jobseeker-4 --category skills --notice-id orientation --notice-version 3 --language fr --notice-file notice.txt
+  connector consent ask --at did:web:parcours.example --agreement urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --subject jobseeker-4 --category skills --notice-id orientation --notice-version 3 --notice-file notice.txt
 ")]
 pub(super) struct Ask {
     /// Under which agreement, as its consumer
     #[arg(long)]
     agreement: String,
-    /// The learner by our local identifier, who has linked themselves: connector link
+    /// The intermediary to ask in place of the holder: the learner decides there
+    #[arg(long, value_name = "DID")]
+    at: Option<String>,
+    /// The learner by our local identifier, who has linked themselves with whoever is asked: connector link
     #[arg(long, required_unless_present = "learner")]
     subject: Option<String>,
-    /// The learner by the pseudonym that the holder uses towards us
+    /// The learner by the pseudonym that whoever is asked uses towards us
     #[arg(long, value_name = "p:...", conflicts_with = "subject")]
     learner: Option<String>,
     /// For which purpose; repeat for more [default: all of the agreement's]
@@ -56,7 +60,7 @@ impl Ask {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let text = String::from_utf8_lossy(&input::bytes(&self.notice_file)?).into_owned();
         let body = json!({
-            "agreement": self.agreement, "subject": self.subject, "learner": self.learner, "purposes": self.purpose,
+            "agreement": self.agreement, "at": self.at, "subject": self.subject, "learner": self.learner, "purposes": self.purpose,
             "categories": self.category, "retentionDays": self.retention_days, "until": self.until,
             "notice": {"id": self.notice_id, "version": self.notice_version, "language": self.language, "text": text},
         });
@@ -64,14 +68,15 @@ impl Ask {
         if context.out.json {
             return context.out.json(&asked);
         }
-        let (id, holder) = (member(&asked, &["id"]), member(&asked, &["holder"]));
-        context.out.say(&format!("asked {holder}: {id}"))
+        let (id, to) = (member(&asked, &["id"]), member(&asked, &["via", "holder"]));
+        context.out.say(&format!("asked {to}: {id}"))
     }
 }
 
-const ASKED: [Column; 5] = [
+const ASKED: [Column; 6] = [
     ("ID", &["id"]),
     ("HOLDER", &["holder"]),
+    ("THROUGH", &["via"]),
     ("AT", &["at"]),
     ("DELIVERED", &["delivered"]),
     ("REFUSED", &["refused"]),

@@ -50,7 +50,7 @@ enum ConsentCommand {
         learner: String,
     },
     Ask(exchange::Ask),
-    /// List what holders were asked for, and whether they took it
+    /// List what holders and intermediaries were asked for, and whether they took it
     #[command(after_help = "EXAMPLES:\n  connector consent asked\n")]
     Asked,
     /// List where consents stand, as their holders have signed
@@ -75,6 +75,8 @@ enum ConsentCommand {
         subject: Option<String>,
     },
     /// Show one consent with its events; --json also gives its record in JSON-LD
+    ///
+    /// `via` names the intermediary through which it came and which keeps it for the learner.
     #[command(
         after_help = "EXAMPLES:\n  connector consent show urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --json\n"
     )]

@@ -72,6 +72,12 @@ impl Verify {
                     "verified: {} receipt(s) of {}, signed by {}; it was {state} at {}",
                     proved.receipts, proved.consent, proved.issuer, proved.at
                 ))?;
+                if proved.holder != proved.issuer {
+                    let holder = &proved.holder;
+                    context.out.say(&format!(
+                        "signed by the intermediary: the records are those of {holder}"
+                    ))?;
+                }
                 if !proved.complete {
                     context.out.say("the first receipts are not among them")?;
                 }

@@ -1,4 +1,5 @@
-//! Asking a holder for a learner's consent, as the recipient: what the agreement allows, unless less is asked for.
+//! Asking a holder for a learner's consent, or the intermediary that keeps the learner's consents, as the recipient: what the agreement allows,
+//! unless less is asked for.
 
 use super::{
     Exchange, ExchangeError,
@@ -8,7 +9,7 @@ use super::{
 use crate::{
     catalog,
     consent::Pseudonym,
-    dsp::{AgreementId, Role},
+    dsp::{AgreementId, ParticipantId, Role},
     jose,
     process::encode,
     store::Batch,
@@ -37,10 +38,13 @@ pub struct NoticeToShow {
 pub struct Ask {
     /// Under which agreement, as its consumer.
     pub agreement: AgreementId,
-    /// The learner by our local identifier, who has linked themselves with the holder.
+    /// The intermediary to ask in place of the holder.
+    #[serde(default)]
+    pub at: Option<ParticipantId>,
+    /// The learner by our local identifier, who has linked themselves with whoever is asked.
     #[serde(default)]
     pub subject: Option<String>,
-    /// The learner by the pseudonym that the holder uses towards us.
+    /// The learner by the pseudonym that whoever is asked uses towards us.
     #[serde(default)]
     pub learner: Option<Pseudonym>,
     /// For which purposes; without them all of the agreement's.
@@ -60,16 +64,18 @@ pub struct Ask {
 }
 
 impl Exchange {
-    /// Asks the holder of an agreement's data for a learner's consent.
+    /// Asks the holder of an agreement's data, or an intermediary in its place, for a learner's consent.
     pub async fn ask(&self, ask: Ask, now: Timestamp) -> Result<Asked, ExchangeError> {
         let stored = self.agreements.get(&ask.agreement).await?;
         let stored = stored
             .filter(|stored| stored.role == Role::Consumer)
             .ok_or(ExchangeError::NoAgreement)?;
         let holder = stored.provider.clone();
+        let via = ask.at.filter(|at| *at != holder);
+        let to = via.as_ref().unwrap_or(&holder);
         let learner = match (ask.learner, &ask.subject) {
             (Some(pseudonym), _) => Some(pseudonym),
-            (None, Some(subject)) => self.links.pseudonym(&holder, subject).await?,
+            (None, Some(subject)) => self.links.pseudonym(to, subject).await?,
             (None, None) => None,
         };
         let learner = learner.ok_or(ExchangeError::UnknownLearner)?;
@@ -79,6 +85,7 @@ impl Exchange {
         };
         let request = Request {
             recipient: self.trust.me().clone(),
+            holder: via.is_some().then(|| holder.clone()),
             agreement: stored.id.clone(),
             dataset: stored.dataset.clone(),
             purposes,
@@ -96,9 +103,9 @@ impl Exchange {
         };
         let mut batch = Batch::new();
         let post = self.notices.post();
-        let posted = post.put(&mut batch, &holder, request.learner.as_str(), &request, now)?;
+        let posted = post.put(&mut batch, to, request.learner.as_str(), &request, now)?;
         let said = serde_json::from_slice(&encode(&request)?).unwrap_or_default();
-        let asked = Receipts::ask(&mut batch, posted.id, &holder, said, now)?;
+        let asked = Receipts::ask(&mut batch, posted.id, (&holder, via.as_ref()), said, now)?;
         self.inbox.0.commit(batch, posted.entry, Vec::new(), now).await?;
         post.wake(&posted.lane);
         Ok(asked)

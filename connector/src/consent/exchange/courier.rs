@@ -1,7 +1,9 @@
 //! What a holder sends when a learner's consents change, in the commit of the change: an ending to who received records, and the signed receipt
-//! to who asked for the consent and to who has to know that a later one permits later records.
+//! to who asked for the consent, to the intermediary that keeps it, and to who has to know that a later one permits later records. What an
+//! intermediary sends of those that it keeps is in `agent`.
 
 use super::{
+    agent::Agent,
     message::EndReason,
     notices::{Ending, Notices, Scope},
     post::Posted,
@@ -26,7 +28,7 @@ use std::{
 };
 
 /// Longest receipt that goes with its message, which is stored until it is delivered.
-const LONGEST_RECEIPT: usize = 48 * 1024;
+pub(super) const LONGEST_RECEIPT: usize = 48 * 1024;
 
 /// No commit takes longer than this.
 const LONGEST_COMMIT: Duration = Duration::from_secs(30);
@@ -35,6 +37,7 @@ const LONGEST_COMMIT: Duration = Duration::from_secs(30);
 pub struct Courier {
     notices: Arc<Notices>,
     links: Arc<Links>,
+    agent: Agent,
     index: Arc<Index>,
     /// Queues of commits that are being made.
     queued: Mutex<BTreeMap<Pid, Instant>>,
@@ -67,7 +70,7 @@ fn end(state: State) -> Option<EndReason> {
 }
 
 /// Who asked for it with a message, and which.
-fn asked(stored: &Stored) -> Option<(ParticipantId, Option<MessageId>)> {
+pub(super) fn asked(stored: &Stored) -> Option<(ParticipantId, Option<MessageId>)> {
     let first = stored
         .events
         .first()
@@ -78,10 +81,11 @@ fn asked(stored: &Stored) -> Option<(ParticipantId, Option<MessageId>)> {
 
 impl Courier {
     /// For changes that close and open `index`.
-    pub fn new(notices: Arc<Notices>, links: Arc<Links>, index: Arc<Index>) -> Self {
+    pub(super) fn new(notices: Arc<Notices>, links: Arc<Links>, agent: Agent, index: Arc<Index>) -> Self {
         Self {
             notices,
             links,
+            agent,
             index,
             queued: Mutex::default(),
         }
@@ -103,12 +107,14 @@ impl Courier {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut by_reason: BTreeMap<EndReason, Vec<&Changed>> = BTreeMap::new();
-        for one in about.changed {
+        let is_ours = |consent: &Consent| !self.agent.keeps(consent);
+        for one in about.changed.iter().filter(|one| is_ours(&one.stored.consent)) {
             if let Some(reason) = end(one.stored.state) {
                 by_reason.entry(reason).or_default().push(one);
             }
         }
-        let remaining: Vec<Scope> = about.in_force.iter().map(|consent| scope(consent)).collect();
+        let in_force = about.in_force.iter().filter(|consent| is_ours(consent));
+        let remaining: Vec<Scope> = in_force.map(|consent| scope(consent)).collect();
         for (reason, ended) in by_reason {
             let scopes: Vec<Scope> = ended.iter().map(|one| scope(&one.stored.consent)).collect();
             let at_once = ended.iter().find_map(|one| one.ended.as_ref());
@@ -139,6 +145,8 @@ impl Courier {
         let (stored, subject) = (&changed.stored, about.subject);
         let asked = asked(stored);
         let mut to: BTreeSet<ParticipantId> = asked.iter().map(|(by, _)| by.clone()).collect();
+        // So that its record ends with ours, and the learner has our word there.
+        to.extend(stored.consent.via.clone());
         if stored.state == State::Given {
             let met = self.notices.deliveries().recipients(subject).await?;
             let theirs = |recipient: &ParticipantId| stored.consent.recipients.contains(recipient);
@@ -171,7 +179,15 @@ impl Messenger for Courier {
     async fn tell(&self, about: &About<'_>, batch: &mut Batch, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
         let mut entries = Vec::new();
         self.endings(about, batch, &mut entries, now).await?;
-        for changed in about.changed {
+        for posted in self.agent.tell(about, batch, now).await? {
+            entries.push(posted.entry);
+            self.note(posted.lane);
+        }
+        let ours = about
+            .changed
+            .iter()
+            .filter(|one| !self.agent.keeps(&one.stored.consent));
+        for changed in ours {
             self.receipt(about, changed, batch, &mut entries, now).await?;
         }
         Ok(entries)

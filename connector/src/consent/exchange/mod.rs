@@ -1,10 +1,13 @@
-//! What connectors tell each other about consents: who is told that one has ended and answers what it erased, and what a recipient may not
-//! keep any more. Messages are signed, queued in the commit of what they follow from, and delivered until they are acknowledged or refused.
+//! What connectors tell each other about consents: who asks a learner, at the holder or at an intermediary, and what the two tell each other of
+//! the answer; who is told that a consent has ended and answers what it erased, and what a recipient may not keep any more. Messages are signed,
+//! queued in the commit of what they follow from, and delivered until they are acknowledged or refused.
 //!
 //! Sends nothing itself (`peer` does) and touches no record that was received (`transfer` does).
 
+mod agent;
 mod ask;
 mod courier;
+mod decisions;
 pub(super) mod inbox;
 pub(super) mod message;
 mod notices;
@@ -15,6 +18,7 @@ mod retractions;
 
 pub use ask::{Ask, NoticeToShow};
 pub use courier::Courier;
+pub use decisions::Decision;
 pub use message::{Content, EndReason, ErasedOf, Erasure, LastOf, Withdrawal};
 pub use notices::{Confirmed, Delivered, Ending, Notices, Scope, Told};
 pub use post::Post;
@@ -25,8 +29,10 @@ pub use retractions::{Filter, Place, Retraction, Retractions, Stream};
 use crate::{
     audit::Log,
     consent::{
-        ConsentError, Consents,
+        ConsentError, ConsentId, Consents,
+        elsewhere::{Site, Word},
         links::{LinkConfirmation, LinkRequest, Links},
+        state::State,
     },
     contract::Agreements,
     dsp::{ParticipantId, Role},
@@ -34,13 +40,18 @@ use crate::{
     store::{Batch, StoreError},
     trust::{Trust, Verified},
 };
+use agent::Agent;
 use bytes::Bytes;
+use decisions::Decisions;
 use inbox::Inbox;
 use policy::Timestamp;
 use received::Receipts;
 use requests::Requests;
 use serde_json::Value;
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
 
 /// Why a message about consents was not taken. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +115,7 @@ pub struct Exchange {
     links: Arc<Links>,
     receipts: Receipts,
     requests: Requests,
+    decisions: Decisions,
     trust: Arc<Trust>,
 }
 
@@ -123,16 +135,28 @@ pub struct Parts {
     pub retractions: Arc<Retractions>,
     /// Links between identities.
     pub links: Arc<Links>,
+    /// The intermediaries whose word counts for the records that we hold.
+    pub intermediaries: BTreeSet<ParticipantId>,
 }
 
 impl Exchange {
     /// Over the log's store. From now on it tells others what changes in the consents.
     pub fn new(parts: Parts) -> Self {
         let index = parts.consents.index().clone();
-        let courier = Courier::new(parts.notices.clone(), parts.links.clone(), index);
+        let agent = Agent {
+            log: parts.log.clone(),
+            trust: parts.trust.clone(),
+            links: parts.links.clone(),
+            post: parts.notices.post().clone(),
+        };
+        let courier = Courier::new(parts.notices.clone(), parts.links.clone(), agent, index);
         parts.consents.tell_through(Arc::new(courier));
         Self {
             inbox: Inbox(parts.log.clone()),
+            decisions: Decisions {
+                log: parts.log.clone(),
+                accepted: parts.intermediaries,
+            },
             receipts: Receipts::new(parts.log, parts.trust.clone()),
             requests: Requests {
                 consents: parts.consents,
@@ -166,6 +190,14 @@ impl Exchange {
 
     /// Takes in what became of a message of ours.
     pub async fn settle(&self, sent: &Outgoing, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
+        if let Some((consent, why)) = decisions::not_taken(sent, outcome) {
+            // Before the message is done with: after a crash it is told, refused and undone again.
+            let undone = self.ended_at_holder(&consent, State::Revoked, why, now).await;
+            undone.map_err(|error| match error {
+                ConsentError::Store(error) => error,
+                error => StoreError::Corrupt(error.to_string()),
+            })?;
+        }
         let mut batch = Batch::new();
         outbox::unqueue(&sent.pid, sent.number, &mut batch);
         self.notices.settle(sent, outcome, &mut batch, now).await?;
@@ -176,17 +208,69 @@ impl Exchange {
         Ok(())
     }
 
-    /// A peer asks for a learner's consent.
+    /// A peer asks for a learner's consent, of us as the holder or as an intermediary.
     pub async fn request(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
         let message = inbox::understand::<Request>(verified)?;
         self.requests.take(&self.inbox, &message, now).await
     }
 
-    /// A holder sends the receipt of a consent.
+    /// A holder sends the receipt of a consent: as its recipient we note it, as its intermediary we end with it what it ended.
     pub async fn receipt(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
         let message = inbox::understand::<Receipt>(verified)?;
-        self.agreed(&message.sender().did, Role::Consumer).await?;
-        self.receipts.take(&self.inbox, &message, &self.retractions, now).await
+        let (sender, content) = (&message.sender().did, &message.value().content);
+        let keeps = self.keeps(&content.consent, sender).await?;
+        if !keeps {
+            self.agreed(sender, Role::Consumer).await?;
+        }
+        let answer = self
+            .receipts
+            .take(&self.inbox, &message, &self.retractions, now)
+            .await?;
+        // After a repetition too: the first may have been noted and gone no further.
+        if keeps && content.state.is_terminal() {
+            let evidence = content.digest.to_string();
+            self.ended_at_holder(&content.consent, content.state, evidence, now)
+                .await?;
+        }
+        Ok(answer)
+    }
+
+    /// An intermediary tells us what a learner of ours decided there.
+    pub async fn decision(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<Decision>(verified)?;
+        self.decisions.take(&self.inbox, &self.requests, &message, now).await
+    }
+
+    /// It is kept here for this holder.
+    async fn keeps(&self, consent: &ConsentId, holder: &ParticipantId) -> Result<bool, ExchangeError> {
+        match self.requests.consents.get(consent).await {
+            Ok(stored) => {
+                let consent = stored.consent;
+                Ok(consent.via.as_ref() == Some(self.trust.me()) && consent.holder == *holder)
+            }
+            Err(ConsentError::Unknown) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends what we keep for a holder that has ended it, or will not have it.
+    async fn ended_at_holder(
+        &self,
+        consent: &ConsentId,
+        state: State,
+        evidence: String,
+        now: Timestamp,
+    ) -> Result<(), ConsentError> {
+        let word = Word {
+            at: Site::Holder,
+            state,
+            evidence,
+        };
+        match self.requests.consents.end_likewise(consent, &word, None, now).await {
+            // Forgotten since.
+            Err(ConsentError::Unknown) => Ok(()),
+            ended => ended,
+        }
     }
 
     /// What holders told us of consents.

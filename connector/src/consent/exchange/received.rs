@@ -28,7 +28,7 @@ const RECEIVED: Table = Table(64);
 /// What we asked for, by the message's id.
 const ASKED: Table = Table(67);
 
-/// Holder to who asked: where a consent stands, with the signed receipt of it.
+/// Holder to who asked, and to the intermediary: where a consent stands, with the signed receipt of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Receipt {
@@ -101,15 +101,19 @@ pub struct Asked {
     pub id: MessageId,
     /// The holder.
     pub holder: ParticipantId,
+    /// The intermediary that was asked in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub via: Option<ParticipantId>,
     /// What it says.
     #[schema(value_type = Object)]
     pub request: Value,
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// The holder has it: the learner decides.
+    /// Whoever was asked has it: the learner decides.
     pub delivered: bool,
-    /// Why the holder will not take it.
+    /// Why it was not taken.
     #[schema(required)]
     pub refused: Option<String>,
 }
@@ -143,13 +147,14 @@ impl Receipts {
     pub(super) fn ask(
         batch: &mut Batch,
         id: MessageId,
-        holder: &ParticipantId,
+        (holder, via): (&ParticipantId, Option<&ParticipantId>),
         request: Value,
         at: Timestamp,
     ) -> Result<Asked, StoreError> {
         let asked = Asked {
             id,
             holder: holder.clone(),
+            via: via.cloned(),
             request,
             at,
             delivered: false,
@@ -270,11 +275,15 @@ impl Receipts {
         if proved.consent != content.consent.as_str() || proved.state != content.state {
             return Err(wrong("it is about another consent, or another state of it"));
         }
-        let recipients = claims
-            .pointer("/dases:record/dases:terms/recipients")
-            .and_then(Value::as_array);
+        // Of what an intermediary says a recipient believes nothing: what counts is what the holder entered.
+        if proved.holder != sender.as_str() {
+            return Err(ExchangeError::WrongParty("a receipt is the holder's"));
+        }
+        let terms = |name: &str| claims.pointer(&format!("/dases:record/dases:terms/{name}"));
         let me = self.trust.me().as_str();
-        let is_ours = recipients.is_some_and(|all| all.iter().any(|did| did.as_str() == Some(me)));
+        let is_me = |did: &Value| did.as_str() == Some(me);
+        let recipients = terms("recipients").and_then(Value::as_array);
+        let is_ours = recipients.is_some_and(|all| all.iter().any(is_me)) || terms("via").is_some_and(is_me);
         match is_ours {
             true => Ok(()),
             false => Err(ExchangeError::WrongParty("it is about other recipients")),

@@ -1,4 +1,5 @@
-//! Asking for a learner's consent: the request as a recipient writes it, and what a holder checks before the learner sees it.
+//! Asking for a learner's consent: the request as a recipient writes it, and what is checked before the learner sees it, by the holder or by an
+//! intermediary. The intermediary does not know the agreement: the holder looks at it when the learner has decided.
 
 use super::{
     ExchangeError,
@@ -7,9 +8,11 @@ use super::{
 };
 use crate::{
     catalog,
-    consent::{Beside, ConsentError, Consents, NewRequest, Pseudonym, links::Links, notice::NewNotice},
+    consent::{
+        Beside, ConsentError, Consents, NewRequest, Pseudonym, links::Links, notice::NewNotice, record::hash_of_text,
+    },
     contract::Agreements,
-    dsp::{AgreementId, DatasetId, ParticipantId, Role},
+    dsp::{AgreementId, DatasetId, MessageId, ParticipantId, Role},
     jose,
     store::StoreError,
     trust::Trust,
@@ -28,6 +31,8 @@ use utoipa::ToSchema;
 const MOST: usize = 60;
 /// See [`MOST`].
 const WINDOW: Duration = Duration::from_secs(60);
+/// Longest notice, in bytes, that goes on to a holder: it is stored with the receipt until that has it.
+const LONGEST_PASSED_ON: usize = 16 * 1024;
 
 /// The text that the learner is to be shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -45,12 +50,23 @@ pub struct NoticeText {
     pub text: String,
 }
 
-/// Recipient to holder: asks for a learner's consent to what an agreement allows.
+impl NoticeText {
+    /// The hash is that of the text.
+    pub(super) fn is_intact(&self) -> bool {
+        self.sha256 == hash_of_text(&self.text)
+    }
+}
+
+/// Recipient to holder or intermediary: asks for a learner's consent to what an agreement allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Request {
     /// Who would receive: who signs, and nobody else.
     pub recipient: ParticipantId,
+    /// Who holds the records, where an intermediary is asked; without it whoever is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub holder: Option<ParticipantId>,
     /// Under which agreement.
     pub agreement: AgreementId,
     /// From which dataset: the agreement's.
@@ -66,8 +82,32 @@ pub struct Request {
     /// Until when.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
-    /// The learner, as the recipient knows them since they linked themselves.
+    /// The learner, as the recipient knows them since they linked themselves with whoever is asked.
     pub learner: Pseudonym,
+}
+
+impl Request {
+    /// What is recorded of it for a learner of ours; `message` asked for it.
+    pub(super) fn wanted(&self, subject: String, message: &MessageId) -> NewRequest {
+        NewRequest {
+            subject,
+            holder: self.holder.clone(),
+            requested_by: self.recipient.clone(),
+            recipients: vec![self.recipient.clone()],
+            purposes: self.purposes.clone(),
+            categories: self.categories.clone(),
+            fields: Vec::new(),
+            datasets: vec![self.dataset.clone()],
+            agreement: Some(self.agreement.clone()),
+            offer: None,
+            expires: self.until,
+            max_count: None,
+            retention_days: self.retention_days,
+            notice: self.notice.sha256.clone(),
+            evidence: message.as_str().to_owned(),
+            explicit: self.categories.iter().any(|name| name == "special-needs"),
+        }
+    }
 }
 
 impl Content for Request {
@@ -75,7 +115,7 @@ impl Content for Request {
     const PATH: &'static str = "/dases/consents/requests";
 }
 
-/// Takes requests in, as a holder.
+/// Takes requests in, as a holder or an intermediary.
 pub(super) struct Requests {
     pub(super) consents: Arc<Consents>,
     pub(super) trust: Arc<Trust>,
@@ -102,13 +142,18 @@ impl Requests {
         if content.recipient != *sender {
             return Err(ExchangeError::WrongParty("whoever asks is who would receive"));
         }
-        let hash = format!("sha256:{}", jose::sha256(content.notice.text.as_bytes()).to_hex());
-        if content.notice.sha256 != hash {
+        if !content.notice.is_intact() {
             return Err(ExchangeError::Notice);
         }
-        self.covered(sender, content, now).await?;
+        let elsewhere = content.holder.as_ref().filter(|holder| *holder != self.trust.me());
+        if elsewhere.is_none() {
+            self.covered(sender, content, now).await?;
+        }
         let subject = self.links.subject(sender, &content.learner).await?;
         let subject = subject.ok_or(ExchangeError::UnknownLearner)?;
+        if let Some(holder) = elsewhere {
+            self.can_pass_on(holder, &subject, &content.notice).await?;
+        }
         self.register(sender, &content.notice, now).await?;
         let answer = message::taken(&message.value().id);
         Inbox::remember(message, &mut opened.batch, &answer)?;
@@ -116,27 +161,29 @@ impl Requests {
             batch: opened.batch,
             entries: opened.entries,
         };
-        let new = NewRequest {
-            subject,
-            requested_by: sender.clone(),
-            recipients: vec![sender.clone()],
-            purposes: content.purposes.clone(),
-            categories: content.categories.clone(),
-            fields: Vec::new(),
-            datasets: vec![content.dataset.clone()],
-            agreement: Some(content.agreement.clone()),
-            offer: None,
-            expires: content.until,
-            max_count: None,
-            retention_days: content.retention_days,
-            notice: hash,
-            evidence: message.value().id.as_str().to_owned(),
-            explicit: content.categories.iter().any(|name| name == "special-needs"),
-        };
+        let new = content.wanted(subject, &message.value().id);
         match self.consents.request(new, Some(&beside), now).await {
             Ok(_) => Ok(answer),
             Err(ConsentError::Store(StoreError::Conflict { .. })) => Err(inbox.conflict(message).await),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Of an intermediary: the learner is linked with the holder too, and what they decide can go there.
+    async fn can_pass_on(
+        &self,
+        holder: &ParticipantId,
+        subject: &str,
+        notice: &NoticeText,
+    ) -> Result<(), ExchangeError> {
+        if self.links.pseudonym(holder, subject).await?.is_none() {
+            return Err(ExchangeError::UnknownLearner);
+        }
+        match notice.text.len() > LONGEST_PASSED_ON {
+            true => Err(ExchangeError::Invalid(
+                "a notice that goes through an intermediary has at most 16 KiB".into(),
+            )),
+            false => Ok(()),
         }
     }
 
@@ -155,7 +202,12 @@ impl Requests {
     }
 
     /// The agreement is theirs and allows all that is asked for.
-    async fn covered(&self, sender: &ParticipantId, asked: &Request, now: Timestamp) -> Result<(), ExchangeError> {
+    pub(super) async fn covered(
+        &self,
+        sender: &ParticipantId,
+        asked: &Request,
+        now: Timestamp,
+    ) -> Result<(), ExchangeError> {
         let stored = self.agreements.get(&asked.agreement).await?;
         let stored = stored.filter(|stored| stored.role == Role::Provider && stored.consumer == *sender);
         let stored = stored.ok_or(ExchangeError::NoAgreement)?;
@@ -182,7 +234,12 @@ impl Requests {
     }
 
     /// Registers the text under the recipient's name, if it is not registered yet.
-    async fn register(&self, sender: &ParticipantId, notice: &NoticeText, now: Timestamp) -> Result<(), ExchangeError> {
+    pub(super) async fn register(
+        &self,
+        sender: &ParticipantId,
+        notice: &NoticeText,
+        now: Timestamp,
+    ) -> Result<(), ExchangeError> {
         let known = self.consents.notices().await?;
         if known.iter().any(|known| known.hash == notice.sha256) {
             return Ok(());
@@ -193,8 +250,13 @@ impl Requests {
             .chars()
             .take(8)
             .collect();
+        // What comes through an intermediary is named so already.
+        let id = match notice.id.strip_prefix(&by) {
+            Some(rest) if rest.starts_with('-') => notice.id.clone(),
+            _ => format!("{by}-{}", notice.id),
+        };
         let new = NewNotice {
-            id: format!("{by}-{}", notice.id),
+            id,
             version: notice.version.clone(),
             language: notice.language.clone(),
             text: notice.text.clone(),

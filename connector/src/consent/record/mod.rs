@@ -110,6 +110,11 @@ pub struct Consent {
     pub subject: String,
     /// Who holds the records.
     pub holder: ParticipantId,
+    /// The intermediary through which it came, which keeps it for the learner. The holder and the intermediary each have a record of it, with
+    /// the same id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub via: Option<ParticipantId>,
     /// Who may receive.
     pub recipients: Vec<ParticipantId>,
     /// For which purposes.
@@ -164,12 +169,17 @@ pub struct Consent {
 impl Consent {
     /// The terms as everybody may see them: without what names the learner or a file of the holder's.
     pub(in crate::consent) fn terms(&self) -> Value {
-        json!({
+        let mut terms = json!({
             "id": self.id, "holder": self.holder, "recipients": self.recipients, "purposes": self.purposes,
             "categories": self.categories, "fields": self.fields, "datasets": self.datasets, "agreement": self.agreement,
             "offer": self.offer, "expires": self.expires, "maxCount": self.max_count, "retentionDays": self.retention_days,
             "notice": self.notice, "explicit": self.explicit,
-        })
+        });
+        // Not even as null where there is none: the first event of older records is bound to terms without it.
+        if let (Value::Object(members), Some(via)) = (&mut terms, &self.via) {
+            members.insert("via".into(), json!(via));
+        }
+        terms
     }
 
     /// What the first event is bound to: the hash of the terms.
@@ -198,7 +208,7 @@ impl Consent {
             && other.expires <= self.expires
     }
 
-    /// Both are about the same: a learner, a recipient, a purpose, and data that both cover. Of two such consents one is in force.
+    /// Both are about the same: a learner, a holder, a recipient, a purpose, and data that both cover. Of two such consents one is in force.
     pub fn is_about_the_same_as(&self, other: &Self) -> bool {
         let datasets = self.datasets.is_empty()
             || other.datasets.is_empty()
@@ -206,6 +216,7 @@ impl Consent {
         let named = |purpose: &String| policy::canonical_name(purpose);
         let theirs: Vec<String> = other.purposes.iter().map(named).collect();
         self.subject == other.subject
+            && self.holder == other.holder
             && datasets
             && self.recipients.iter().any(|did| other.recipients.contains(did))
             && self.purposes.iter().any(|purpose| theirs.contains(&named(purpose)))

@@ -30,7 +30,9 @@ pub fn context() -> &'static str {
 
 /// What a record says beside the consent itself.
 pub(in crate::consent) struct Context<'a> {
-    /// The holder.
+    /// Whose record it is: the holder's, or the intermediary's.
+    pub(in crate::consent) keeper: &'a ParticipantId,
+    /// What the keeper tells about itself.
     pub(in crate::consent) privacy: &'a Privacy,
     /// The notice, where it is registered.
     pub(in crate::consent) notice: Option<&'a Notice>,
@@ -77,6 +79,8 @@ struct Record<'a> {
     state: Value,
     #[serde(rename = "dases:enteredBy")]
     entered_by: Value,
+    #[serde(rename = "dases:intermediary", skip_serializing_if = "Option::is_none")]
+    intermediary: Option<Party<'a>>,
     #[serde(rename = "dases:agreement", skip_serializing_if = "Option::is_none")]
     agreement: Option<&'a str>,
     #[serde(rename = "dases:offer", skip_serializing_if = "Option::is_none")]
@@ -177,8 +181,11 @@ pub(in crate::consent) fn processing<'a>(parties: &Parties<'a>, privacy: &'a Pri
             contact: &privacy.contact,
             dpo: Some(&privacy.dpo),
         }],
-        // A recipient publishes who it is in its own DID document; nothing here could say it better.
-        recipients: parties.recipients.iter().map(recipient).collect(),
+        recipients: parties
+            .recipients
+            .iter()
+            .map(|did| other("dpv:Recipient", did))
+            .collect(),
         sources,
         processing: ["dpv:DiscloseByTransmission"],
         storage: vec![
@@ -203,10 +210,11 @@ pub(in crate::consent) fn processing<'a>(parties: &Parties<'a>, privacy: &'a Pri
     }
 }
 
-fn recipient(did: &ParticipantId) -> Party<'_> {
+/// Another participant publishes who it is in its own DID document; nothing here could say it better.
+fn other<'a>(kind: &'static str, did: &'a ParticipantId) -> Party<'a> {
     let did = did.as_str();
     Party {
-        kind: "dpv:Recipient",
+        kind,
         id: did,
         name: did,
         address: did,
@@ -251,6 +259,10 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
         retention_days: consent.retention_days.unwrap_or(context.privacy.retention_days),
         control: "dpv:WithdrawConsent",
     };
+    let mut processing = processing(&parties, context.privacy);
+    if consent.holder != *context.keeper {
+        processing.controllers = vec![other("dpv:DataController", &consent.holder)];
+    }
     let earlier = stored.events.len().saturating_sub(SHOWN);
     let record = Record {
         context: CONTEXT,
@@ -272,7 +284,7 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
                 basis,
             })
             .collect(),
-        processing: processing(&parties, context.privacy),
+        processing,
         consent_type: match explicit {
             true => "dpv:ExplicitlyExpressedConsent",
             false => "dpv:ExpressedConsent",
@@ -283,6 +295,7 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
         terms: consent.terms(),
         state: json!(stored.state),
         entered_by: json!(consent.entered_by),
+        intermediary: consent.via.as_ref().map(|did| other("dases:Intermediary", did)),
         agreement: consent.agreement.as_ref().map(|id| id.as_str()),
         offer: consent.offer,
     };

@@ -128,8 +128,10 @@ pub struct NewConsent {
 /// What a participant asks a learner for.
 #[derive(Clone, Debug)]
 pub struct NewRequest {
-    /// The learner's local identifier at this holder.
+    /// The learner's local identifier here.
     pub subject: String,
+    /// Who holds the records, where it is not this participant: that one keeps the consent as an intermediary then.
+    pub holder: Option<ParticipantId>,
     /// Who asks, as its signature proved.
     pub requested_by: ParticipantId,
     /// Who would receive.
@@ -258,6 +260,7 @@ pub struct NewEvent {
 /// Terms on their way into a record.
 pub(in crate::consent) struct Draft {
     pub(in crate::consent) new: NewConsent,
+    pub(in crate::consent) holder: Option<ParticipantId>,
     pub(in crate::consent) offer: Option<Digest>,
     pub(in crate::consent) entered_by: EnteredBy,
 }
@@ -266,6 +269,7 @@ impl From<NewConsent> for Draft {
     fn from(new: NewConsent) -> Self {
         Self {
             new,
+            holder: None,
             offer: None,
             entered_by: EnteredBy::Holder,
         }
@@ -275,6 +279,7 @@ impl From<NewConsent> for Draft {
 impl From<NewRequest> for Draft {
     fn from(new: NewRequest) -> Self {
         Self {
+            holder: new.holder,
             offer: new.offer,
             entered_by: EnteredBy::Consumer,
             new: NewConsent {
@@ -301,6 +306,7 @@ impl From<NewRequest> for Draft {
 impl From<NewShare> for Draft {
     fn from(new: NewShare) -> Self {
         Self {
+            holder: None,
             offer: None,
             entered_by: EnteredBy::Learner,
             new: NewConsent {
@@ -323,21 +329,28 @@ impl From<NewShare> for Draft {
 }
 
 impl Draft {
-    /// The terms, if they are complete and make sense.
+    /// The terms as `me` keeps them, if they are complete and make sense.
     pub(in crate::consent) fn consent(
         self,
-        holder: &ParticipantId,
+        me: &ParticipantId,
         validity: Duration,
         now: Timestamp,
     ) -> Result<Consent, GrantError> {
-        let Self { new, offer, entered_by } = self;
+        let Self {
+            new,
+            holder,
+            offer,
+            entered_by,
+        } = self;
+        let elsewhere = holder.filter(|holder| holder != me);
         check(&new, now)?;
         let id = jose::uuid(now).map_err(|_| GrantError::NoRandom)?;
         Ok(Consent {
             v: 2,
             id: ConsentId::from_uuid(id),
             subject: new.subject,
-            holder: holder.clone(),
+            via: elsewhere.is_some().then(|| me.clone()),
+            holder: elsewhere.unwrap_or_else(|| me.clone()),
             recipients: new.recipients,
             purposes: new.purposes,
             categories: new.categories,

@@ -17,7 +17,7 @@ fn days(n: u32) -> Timestamp {
     now().plus(DAY * n)
 }
 
-fn actor(role: Role, id: Option<&str>) -> Actor {
+pub(super) fn actor(role: Role, id: Option<&str>) -> Actor {
     Actor {
         role,
         id: id.map(str::to_owned),
@@ -31,7 +31,7 @@ fn learner() -> Actor {
     actor(Role::Learner, None)
 }
 
-fn event(event: Decision, actor: Actor) -> NewEvent {
+pub(super) fn event(event: Decision, actor: Actor) -> NewEvent {
     NewEvent {
         event,
         actor,
@@ -39,7 +39,7 @@ fn event(event: Decision, actor: Actor) -> NewEvent {
     }
 }
 
-async fn notice(consents: &Consents, version: &str) -> String {
+pub(super) async fn notice(consents: &Consents, version: &str) -> String {
     let new = NewNotice {
         id: "orientation".into(),
         version: version.into(),
@@ -50,9 +50,10 @@ async fn notice(consents: &Consents, version: &str) -> String {
     consents.add_notice(new, now()).await.unwrap().hash
 }
 
-fn request(subject: &str, notice: &str) -> NewRequest {
+pub(super) fn request(subject: &str, notice: &str) -> NewRequest {
     NewRequest {
         subject: subject.into(),
+        holder: None,
         requested_by: "did:web:ft.example".parse().unwrap(),
         recipients: vec!["did:web:ft.example".parse().unwrap()],
         purposes: vec!["https://w3id.org/dpv#ServiceProvision".into()],
@@ -81,16 +82,16 @@ async fn asked(consents: &Consents, subject: &str) -> ConsentId {
     changed.stored.consent.id
 }
 
-async fn state(consents: &Consents, id: &ConsentId) -> State {
+pub(super) async fn state(consents: &Consents, id: &ConsentId) -> State {
     consents.get(id).await.unwrap().state
 }
 
-fn key(consents: &Consents) -> impl Fn(&str) -> Option<VerifyingKey> {
+pub(super) fn key(consents: &Consents) -> impl Fn(&str) -> Option<VerifyingKey> {
     let signer = consents.trust.signer();
     move |kid: &str| (kid == signer.kid()).then(|| signer.key().verifying_key().clone())
 }
 
-async fn set_child(consents: &Consents, subject: &str, of_age: Timestamp) {
+pub(super) async fn set_child(consents: &Consents, subject: &str, of_age: Timestamp) {
     let new = NewStanding {
         subject: subject.into(),
         born_on: None,

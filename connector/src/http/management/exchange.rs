@@ -52,6 +52,8 @@ pub(super) async fn retractions(State(app): Ctx) -> Outcome<Retractions> {
 }
 
 /// Ask a holder for a learner's consent, under an agreement with it
+///
+/// Or an intermediary in its place, with `at`: the learner decides there, and the holder enters what they decided.
 #[utoipa::path(post, path = "/v1/consents/ask", tag = "learners", request_body = Ask, responses((status = CREATED, body = Asked)))]
 pub(super) async fn ask(State(app): Ctx, Body(wanted): Body<Ask>) -> Outcome<Asked> {
     created(app.exchange.ask(wanted, (app.clock)()).await?)

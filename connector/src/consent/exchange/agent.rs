@@ -1,0 +1,78 @@
+//! The intermediary's side of a consent that it keeps for a learner and another holder: what it tells that holder, in the commit of each
+//! decision.
+
+use super::{
+    courier::{LONGEST_RECEIPT, asked},
+    decisions::Decision,
+    post::{Post, Posted},
+    requests::NoticeText,
+};
+use crate::{
+    audit::Log,
+    consent::{About, Changed, Consent, links::Links, notice, receipt, state::State},
+    store::{Batch, StoreError},
+    trust::Trust,
+};
+use policy::Timestamp;
+use std::sync::Arc;
+
+/// Speaks for the learners that linked themselves here.
+pub(super) struct Agent {
+    pub(super) log: Arc<Log>,
+    pub(super) trust: Arc<Trust>,
+    pub(super) links: Arc<Links>,
+    pub(super) post: Arc<Post>,
+}
+
+impl Agent {
+    /// It is kept here for another holder.
+    pub(super) fn keeps(&self, consent: &Consent) -> bool {
+        consent.via.as_ref() == Some(self.trust.me())
+    }
+
+    /// Adds to the commit of a learner's decisions that their holders are told. Nobody else is: a recipient hears of it from the holder.
+    pub(super) async fn tell(
+        &self,
+        about: &About<'_>,
+        batch: &mut Batch,
+        now: Timestamp,
+    ) -> Result<Vec<Posted>, StoreError> {
+        let decided = |one: &&Changed| self.keeps(&one.stored.consent) && !one.stored.state.is_open();
+        let mut all: Vec<&Changed> = about.changed.iter().filter(decided).collect();
+        // What takes another's place is told first: where the holder does not take it, the other ends all the same.
+        all.sort_by_key(|one| one.stored.state != State::Given);
+        let mut posted = Vec::with_capacity(all.len());
+        for one in all {
+            let holder = &one.stored.consent.holder;
+            let decision = self.decision(about.subject, one).await?;
+            // Not the holder's name for the learner, which the learner can unlink: what ends has to follow what was given.
+            let ours = about.pseudonyms.towards(holder).name(about.subject);
+            posted.push(self.post.put(batch, holder, &ours, &decision, now)?);
+        }
+        Ok(posted)
+    }
+
+    async fn decision(&self, subject: &str, changed: &Changed) -> Result<Decision, StoreError> {
+        let stored = &changed.stored;
+        let notice = match stored.state {
+            State::Given | State::Refused => notice::find(&**self.log.store(), &stored.consent.notice).await?,
+            _ => None,
+        };
+        Ok(Decision {
+            consent: stored.consent.id.clone(),
+            learner: self.links.pseudonym(&stored.consent.holder, subject).await?,
+            state: stored.state,
+            request: asked(stored).and_then(|(_, id)| id),
+            notice: notice.map(|(notice, _)| NoticeText {
+                id: notice.id,
+                version: notice.version,
+                language: notice.language,
+                sha256: notice.hash,
+                text: notice.text,
+            }),
+            number: stored.receipts.saturating_sub(1),
+            digest: receipt::digest(&changed.receipt),
+            receipt: (changed.receipt.len() <= LONGEST_RECEIPT).then(|| changed.receipt.clone()),
+        })
+    }
+}

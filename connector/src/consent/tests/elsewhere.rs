@@ -1,0 +1,190 @@
+//! Consents that an intermediary keeps: what its own record permits (nothing), and what the holder's record makes of what was said there.
+
+use super::{
+    flows::{actor, event, key, notice, request, set_child, state},
+    *,
+};
+use crate::consent::{
+    elsewhere::{Decided, Site, Word},
+    receipt,
+    state::{Illegal, Role, State},
+};
+
+fn minutes(n: u64) -> Timestamp {
+    now().plus(Duration::from_secs(60 * n))
+}
+
+fn intermediary() -> ParticipantId {
+    "did:web:parcours.example".parse().unwrap()
+}
+
+/// The learner's yes to the same request, until then.
+fn yes(id: &ConsentId, hash: &str, until: Timestamp) -> Decided {
+    Decided {
+        id: id.clone(),
+        via: intermediary(),
+        given: true,
+        request: NewRequest {
+            expires: Some(until),
+            ..request("anna", hash)
+        },
+        evidence: "its receipt".into(),
+    }
+}
+
+fn id(n: u128) -> ConsentId {
+    ConsentId::from_uuid(uuid::Uuid::from_u128(n))
+}
+
+async fn ended(consents: &Consents, id: &ConsentId, state: State, now: Timestamp) {
+    let word = Word {
+        at: Site::Intermediary,
+        state,
+        evidence: "its receipt".into(),
+    };
+    consents.end_likewise(id, &word, None, now).await.unwrap();
+}
+
+async fn adopted(consents: &Consents, decided: Decided, now: Timestamp) -> Result<(), ConsentError> {
+    consents.adopt(decided, &Beside::default(), now).await
+}
+
+#[tokio::test]
+async fn what_is_kept_for_another_holder_permits_nothing_here_and_says_whose_it_is() {
+    let store = Arc::new(MemoryStore::new());
+    let consents = over(store.clone()).await;
+    let hash = notice(&consents, "1").await;
+    let other: ParticipantId = "did:web:cfa.example".parse().unwrap();
+    // The learner's consent to the same from this participant's own records goes on beside it.
+    let own = consents.request(request("anna", &hash), None, now()).await.unwrap();
+    let own = own.stored.consent.id;
+    let kept = NewRequest {
+        holder: Some(other.clone()),
+        ..request("anna", &hash)
+    };
+    let kept = consents.request(kept, None, now()).await.unwrap().stored.consent;
+    assert_eq!((&kept.holder, kept.via.as_ref()), (&other, Some(consents.holder())));
+    let give = || event(Decision::Give, actor(Role::Learner, None));
+    consents.decide(&own, &give(), minutes(1)).await.unwrap();
+    consents.decide(&kept.id, &give(), minutes(2)).await.unwrap();
+    assert_eq!(
+        (state(&consents, &own).await, state(&consents, &kept.id).await),
+        (State::Given, State::Given)
+    );
+    assert_eq!(consents.index.in_force("anna"), std::slice::from_ref(&own));
+    let again = over(store).await;
+    assert_eq!(again.index.in_force("anna"), [own], "after a start too");
+
+    let receipts = consents.receipts(kept.id.as_str()).await.unwrap();
+    let proved = receipt::verify(&receipts, key(&consents)).unwrap();
+    assert_eq!(
+        (proved.issuer.as_str(), proved.holder.as_str()),
+        (consents.holder().as_str(), other.as_str())
+    );
+    let revoke = event(Decision::Revoke, actor(Role::Holder, None));
+    let refused = consents.decide(&kept.id, &revoke, minutes(3)).await;
+    assert!(
+        matches!(refused, Err(ConsentError::Illegal(Illegal::NotTheirs(Role::Holder, _)))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_given_at_an_intermediary_is_entered_once_under_its_id_and_does_not_come_back() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    adopted(&consents, yes(&id(7), &hash, minutes(90)), minutes(1))
+        .await
+        .unwrap();
+    let stored = consents.get(&id(7)).await.unwrap();
+    let step = stored.events.last().unwrap();
+    assert_eq!(
+        (stored.consent.via.clone(), stored.state, step.fact.method.as_str()),
+        (Some(intermediary()), State::Given, "intermediary")
+    );
+    assert_eq!(step.fact.evidence, Some(crate::jose::sha256("its receipt".as_bytes())));
+    assert_eq!(consents.index.in_force("anna"), [id(7)]);
+    let receipts = consents.receipts(id(7).as_str()).await.unwrap();
+    assert!(receipt::verify(&receipts, key(&consents)).unwrap().complete);
+
+    // The same once more changes nothing; a later end prolongs it.
+    adopted(&consents, yes(&id(7), &hash, minutes(90)), minutes(2))
+        .await
+        .unwrap();
+    assert_eq!(consents.get(&id(7)).await.unwrap().receipts, 1);
+    adopted(&consents, yes(&id(7), &hash, minutes(120)), minutes(3))
+        .await
+        .unwrap();
+    assert_eq!(consents.get(&id(7)).await.unwrap().until, minutes(120));
+
+    ended(&consents, &id(7), State::Withdrawn, minutes(4)).await;
+    assert_eq!(state(&consents, &id(7)).await, State::Withdrawn);
+    assert!(consents.index.in_force("anna").is_empty());
+    let replay = adopted(&consents, yes(&id(7), &hash, minutes(180)), minutes(5)).await;
+    assert!(
+        matches!(replay, Err(ConsentError::Illegal(Illegal::Ended(State::Withdrawn)))),
+        "{replay:?}"
+    );
+    let receipts = consents.get(&id(7)).await.unwrap().receipts;
+    ended(&consents, &id(7), State::Expired, minutes(6)).await;
+    assert_eq!(consents.get(&id(7)).await.unwrap().receipts, receipts, "it has ended");
+}
+
+#[tokio::test]
+async fn an_end_elsewhere_is_the_same_end_here() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    for (n, there, here) in [
+        (1, State::Withdrawn, State::Withdrawn),
+        (2, State::Refused, State::Withdrawn),
+        (3, State::Expired, State::Expired),
+        (4, State::Superseded, State::Expired),
+        (5, State::Revoked, State::Revoked),
+        (6, State::Invalidated, State::Revoked),
+    ] {
+        adopted(&consents, yes(&id(n), &hash, minutes(90)), minutes(1))
+            .await
+            .unwrap();
+        // A clock that went backwards keeps nothing open.
+        ended(&consents, &id(n), there, now()).await;
+        assert_eq!(state(&consents, &id(n)).await, here, "{there:?}");
+        assert!(consents.index.in_force("anna").is_empty(), "{there:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_minors_word_at_an_intermediary_waits_for_the_guardian_known_here() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    set_child(&consents, "anna", minutes(60_000)).await;
+    for n in [1, 2] {
+        adopted(&consents, yes(&id(n), &hash, minutes(90)), minutes(1))
+            .await
+            .unwrap();
+        assert_eq!(state(&consents, &id(n)).await, State::PendingSecond);
+        assert!(consents.index.in_force("anna").is_empty());
+    }
+    let mother = || event(Decision::Give, actor(Role::Guardian, Some("mother")));
+    consents.decide(&id(1), &mother(), minutes(2)).await.unwrap();
+    assert_eq!(consents.index.in_force("anna"), [id(1)]);
+    // What the learner took back meanwhile is nobody's to give.
+    ended(&consents, &id(2), State::Withdrawn, minutes(3)).await;
+    let late = consents.decide(&id(2), &mother(), minutes(4)).await;
+    assert!(
+        matches!(late, Err(ConsentError::Illegal(Illegal::Ended(State::Refused)))),
+        "{late:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_at_an_intermediary_is_recorded_and_permits_nothing() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    let no = Decided {
+        given: false,
+        ..yes(&id(1), &hash, minutes(90))
+    };
+    adopted(&consents, no, minutes(1)).await.unwrap();
+    assert_eq!(state(&consents, &id(1)).await, State::Refused);
+    assert!(consents.index.in_force("anna").is_empty());
+}

@@ -1,0 +1,411 @@
+//! A learner's consents kept by an intermediary, through real daemons: the recipient asks there, the learner decides there, the records come
+//! from the holder, and an end at either place is an end at both.
+
+use crate::scenes::{account, brisk, entries, file, until};
+use connector_tests::{
+    harness::{Connector, World, consent, text},
+    peer::{Peer, uuid},
+};
+use http::Method;
+use serde_json::{Value, json};
+use std::fs;
+
+const CONTEXT: &str = "https://w3id.org/dases/consent/v1/context.jsonld";
+const NOTICE: &str = "Vos compétences servent à votre orientation.";
+
+/// The DID of a peer in a configuration.
+fn did_of(config: &str, peer: &str) -> String {
+    let at = config.find(&format!("name = \"{peer}\"")).expect("a peer of that name");
+    let before = &config[..at];
+    let from = before.rfind("did = \"").expect("its DID") + "did = \"".len();
+    before[from..].split('"').next().unwrap().to_owned()
+}
+
+/// Accepts the peer `home` as an intermediary.
+fn accepting(config: String) -> String {
+    let none = "#intermediaries = []";
+    assert!(config.contains(none));
+    let home = did_of(&config, "home");
+    config.replace(none, &format!("intermediaries = [\"{home}\"]"))
+}
+
+fn quick(config: String) -> String {
+    brisk(config.replace("#erase_after = \"10s\"", "erase_after = \"0s\""), 0)
+}
+
+/// The school holds records, the home keeps consents, work receives.
+fn scene(name: &str, config: String) -> String {
+    match name {
+        "school" => quick(accepting(config)),
+        _ => quick(config),
+    }
+}
+
+/// Links a learner of one with a learner of the other, confirmed at both.
+async fn link(holder: &Connector, learner: &str, other: &Connector, theirs: &str) {
+    let offered = holder
+        .post("/v1/links", &json!({"subject": learner, "peer": other.name}))
+        .await;
+    let body = json!({"peer": holder.name, "subject": theirs, "code": offered["code"]});
+    let redeemed = other.post("/v1/links/redeem", &body).await;
+    let stands = async |who: &Connector, id: &Value, stage: &str| {
+        until("the link's next step", async || {
+            let all = who.get("/v1/links").await;
+            let mut all = all["links"].as_array().unwrap().iter();
+            all.any(|link| link["id"] == *id && link["stage"] == stage)
+                .then_some(())
+        })
+        .await;
+    };
+    let id = &offered["link"]["id"];
+    stands(holder, id, "claimed").await;
+    let path = format!("/v1/links/{}/confirm", id.as_str().unwrap());
+    holder.post(&path, &json!({ "subject": learner })).await;
+    stands(other, &redeemed["id"], "linked").await;
+}
+
+/// The learner is l1 at school, citizen-7 at home and job-1 at work.
+async fn linked(world: &World) {
+    let (school, home, work) = (world.get("school"), world.get("home"), world.get("work"));
+    link(school, "l1", home, "citizen-7").await;
+    link(home, "citizen-7", work, "job-1").await;
+}
+
+async fn ask(work: &Connector, home: &Connector, agreement: &str, category: &str) -> Value {
+    let body = json!({"agreement": agreement, "at": home.did, "subject": "job-1", "categories": [category],
+        "notice": {"id": "orientation", "version": "1", "language": "fr", "text": NOTICE}});
+    work.post("/v1/consents/ask", &body).await
+}
+
+/// Waits for the learner's consent in this state; the newest, if there are several.
+async fn stands(who: &Connector, learner: &str, state: &str) -> Value {
+    until(&format!("{}: {state}", who.name), async || {
+        let list = who.get(&format!("/v1/consents?subject={learner}")).await;
+        let all = list["consents"].as_array().unwrap();
+        all.iter().rev().find(|one| one["state"] == state).cloned()
+    })
+    .await
+}
+
+/// The learner decides at home about what waits there.
+async fn decided(home: &Connector, decision: &str) -> String {
+    let waiting = stands(home, "citizen-7", "requested").await;
+    let id = text(&waiting["consent"], "id");
+    let body = json!({"event": decision, "actor": {"role": "learner", "method": "portal"}});
+    home.post(&format!("/v1/consents/{id}/events"), &body).await;
+    id
+}
+
+/// Waits until a participant has the holder's receipt of this state.
+async fn received(who: &Connector, state: &str) -> Value {
+    until(&format!("{} has the receipt: {state}", who.name), async || {
+        let list = who.get("/v1/consents/received").await;
+        let all = list["received"].as_array().unwrap();
+        all.iter().find(|one| one["state"] == state).cloned()
+    })
+    .await
+}
+
+/// The holder's name for its learner l1 towards another.
+async fn pseudonym(holder: &Connector, other: &Connector, learner: &str) -> String {
+    let body = json!({"recipient": other.did, "subjects": [learner]});
+    text(&holder.post("/v1/pseudonyms", &body).await["pseudonyms"], learner)
+}
+
+fn lines_with(consumer: &Connector, pid: &str, part: &str) -> usize {
+    let text = fs::read_to_string(file(consumer, pid)).unwrap();
+    text.lines().filter(|line| line.contains(part)).count()
+}
+
+async fn fetched(work: &Connector, agreement: &str) -> String {
+    let pid = work.transfer(agreement).await;
+    work.transfer_until(&pid, "COMPLETED").await;
+    pid
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_learner_gives_and_withdraws_at_an_intermediary_and_the_holders_records_follow() {
+    let mut world = World::start_with(&["school", "work", "home"], scene).await;
+    linked(&world).await;
+    let (school, home, work) = (world.get("school"), world.get("home"), world.get("work"));
+    school.publish(40, 4).await;
+    // Another learner, so that there is something to receive at any time.
+    school.post("/v1/consents", &json!([consent("l2", &work.did)])).await;
+    let agreement = work.negotiate(school).await;
+    let asked = ask(work, home, &agreement, "skills").await;
+    assert_eq!(
+        (&asked["holder"], &asked["via"]),
+        (&json!(school.did), &json!(home.did))
+    );
+    let id = decided(home, "give").await;
+
+    // The recipient hears of it from the holder, under the holder's name for the learner.
+    let given = received(work, "given").await;
+    let name = pseudonym(school, work, "l1").await;
+    assert_eq!(
+        (
+            text(&given, "holder"),
+            text(&given, "consent"),
+            text(&given, "pseudonym")
+        ),
+        (school.did.clone(), id.clone(), name.clone())
+    );
+    assert_eq!(given["request"], asked["id"]);
+    let held = stands(school, "l1", "given").await;
+    assert_eq!(
+        (
+            &held["consent"]["via"],
+            &held["events"][1]["method"],
+            &held["consent"]["id"]
+        ),
+        (&json!(home.did), &json!("intermediary"), &json!(id))
+    );
+    let shown = school.cli(&["consent", "show", &id]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains(&home.did));
+    assert_eq!(text(&received(home, "given").await, "holder"), school.did);
+    let pid = fetched(work, &agreement).await;
+    assert_eq!(account(school, work, &pid).await.len(), 20);
+    assert_eq!(lines_with(work, &pid, &name), 10);
+
+    // The holder is down when the learner withdraws, and hears of it when it is back.
+    world.get_mut("school").kill();
+    world
+        .get("home")
+        .post("/v1/consents/withdraw", &json!({"subject": "citizen-7"}))
+        .await;
+    world.get_mut("school").start().await;
+    let (school, home, work) = (world.get("school"), world.get("home"), world.get("work"));
+    stands(school, "l1", "withdrawn").await;
+    received(work, "withdrawn").await;
+    until("the recipient has erased", async || {
+        let told = school.get("/v1/consents/told?subject=l1").await;
+        (told["told"][0]["erased"]["records"] == 10).then_some(())
+    })
+    .await;
+    assert_eq!(lines_with(work, &pid, &name), 0);
+    let second = fetched(work, &agreement).await;
+    assert_eq!(lines_with(work, &second, &name), 0, "nothing flows any more");
+    received(home, "withdrawn").await;
+
+    // Both chains can be checked offline, each by its own issuer.
+    for connector in [school, home] {
+        let receipts = connector.cli(&["consent", "receipts", &id]);
+        let path = connector.dir.join("receipts.txt");
+        fs::write(&path, &receipts.stdout).unwrap();
+        let verified = connector.cli(&["consent", "verify", path.to_str().unwrap(), "--json"]);
+        let told: Value = serde_json::from_slice(&verified.stdout).unwrap();
+        assert_eq!(
+            (&told["issuer"], &told["holder"]),
+            (&json!(connector.did), &json!(school.did))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_at_the_holder_ends_the_consent_at_the_intermediary_too() {
+    let world = World::start_with(&["school", "work", "home"], scene).await;
+    linked(&world).await;
+    let (school, home, work) = (world.get("school"), world.get("home"), world.get("work"));
+    school.publish(40, 4).await;
+    let agreement = work.negotiate(school).await;
+    ask(work, home, &agreement, "skills").await;
+    decided(home, "give").await;
+    stands(school, "l1", "given").await;
+    school.post("/v1/consents/withdraw", &json!({"subject": "l1"})).await;
+    let ended = stands(home, "citizen-7", "withdrawn").await;
+    let step = ended["events"].as_array().unwrap().last().unwrap();
+    assert_eq!(step["method"], "holder");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_holder_does_not_take_is_not_in_force_at_the_intermediary_either() {
+    let world = World::start_with(&["school", "work", "home"], scene).await;
+    let (school, home, work) = (world.get("school"), world.get("home"), world.get("work"));
+    school.publish(40, 4).await;
+    let agreement = work.negotiate(school).await;
+    // Linked with the recipient alone.
+    link(home, "citizen-7", work, "job-1").await;
+    let asked = ask(work, home, &agreement, "skills").await;
+    let refused = until("it is refused", async || {
+        let all = work.get("/v1/consents/asked").await;
+        let mut all = all["asked"].as_array().unwrap().clone();
+        all.retain(|one| one["id"] == asked["id"] && one["refused"].is_string());
+        all.pop()
+    })
+    .await;
+    assert!(text(&refused, "refused").contains("no learner is known"), "{refused}");
+
+    link(school, "l1", home, "citizen-7").await;
+    ask(work, home, &agreement, "identity").await;
+    decided(home, "give").await;
+    let ended = stands(home, "citizen-7", "revoked").await;
+    let step = ended["events"].as_array().unwrap().last().unwrap();
+    assert!(text(step, "proof").contains("data category"), "{step}");
+    assert_eq!(school.get("/v1/consents").await["consents"], json!([]));
+}
+
+/// A message with other members and an id of its own.
+fn but(message: &Value, members: Value) -> Value {
+    let mut changed = message.clone();
+    for (name, value) in members.as_object().unwrap() {
+        changed[name] = value.clone();
+    }
+    changed["@id"] = uuid().into();
+    changed
+}
+
+async fn sent(peer: &Peer, to: &Connector, body: &Value) -> (u16, String) {
+    let path = "/dases/consents/decisions";
+    let letter = peer.seal_below_root(to, Method::POST, path, body.to_string().into_bytes());
+    let reply = peer.send(to, &letter).await;
+    (reply.status, reply.code().to_owned())
+}
+
+/// A decision that was given at home while the school did not accept it, as home would send it; then the school accepts home.
+async fn not_yet_taken(world: &mut World) -> Value {
+    linked(world).await;
+    let (school, home, work) = (world.get("school"), world.get("home"), world.get("work"));
+    school.publish(40, 4).await;
+    let agreement = work.negotiate(school).await;
+    let asked = ask(work, home, &agreement, "skills").await;
+    let id = decided(home, "give").await;
+    let ended = stands(home, "citizen-7", "revoked").await;
+    let why = ended["events"].as_array().unwrap().last().unwrap().clone();
+    assert!(text(&why, "proof").contains("no such intermediary"), "{why}");
+    let receipts = home.get(&format!("/v1/consents/{id}/receipts")).await;
+    let receipt = receipts["receipts"][1].as_str().unwrap();
+    let hash = connector::jose::sha256(NOTICE.as_bytes()).to_hex();
+    let message = json!({
+        "@context": CONTEXT, "@type": "ConsentDecisionMessage", "@id": uuid(), "consent": id, "state": "given",
+        "learner": pseudonym(school, home, "l1").await, "request": asked["id"], "number": 1,
+        "digest": connector::jose::sha256(receipt.as_bytes()), "receipt": receipt,
+        "notice": {"id": "orientation", "version": "1", "language": "fr", "sha256": format!("sha256:{hash}"), "text": NOTICE},
+    });
+    // So is what home says of its end.
+    until("both are refused", async || {
+        let refused = entries(home, "refused").await;
+        let told = refused
+            .iter()
+            .filter(|entry| entry["message"] == "ConsentDecisionMessage");
+        (told.count() == 2).then_some(())
+    })
+    .await;
+    let school = world.get_mut("school");
+    school.kill();
+    let config = fs::read_to_string(school.config()).unwrap();
+    fs::write(school.config(), accepting(config)).unwrap();
+    school.start().await;
+    message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_counts_only_from_a_named_intermediary_about_what_is_the_learners_the_holders_and_agreed() {
+    let before = |name: &str, config: String| match name {
+        // Another holder, which accepts the same intermediary.
+        "cfa" => quick(accepting(config)),
+        _ => quick(config),
+    };
+    let mut world = World::start_with(&["school", "work", "home", "cfa"], before).await;
+    let message = not_yet_taken(&mut world).await;
+    let (school, home, work) = (world.get("school"), world.get("home"), world.get("work"));
+    let (agent, stranger) = (Peer::of(home), Peer::of(work));
+    school.post("/v1/consents", &json!([consent("l2", &work.did)])).await;
+    let other = text(&stands(school, "l2", "given").await["consent"], "id");
+    let unlinked = pseudonym(school, home, "l2").await;
+    let mut notice = message["notice"].clone();
+    notice["text"] = "Autre chose.".into();
+    for (what, peer, to, members, code) in [
+        ("by one who is not named", &stranger, school, json!({}), "wrong-party"),
+        (
+            "about another holder's records",
+            &agent,
+            world.get("cfa"),
+            json!({}),
+            "wrong-party",
+        ),
+        (
+            "about a consent that came otherwise",
+            &agent,
+            school,
+            json!({"consent": other}),
+            "wrong-party",
+        ),
+        (
+            "about another consent",
+            &agent,
+            school,
+            json!({"consent": uuid()}),
+            "invalid-message",
+        ),
+        (
+            "of a learner who is not linked",
+            &agent,
+            school,
+            json!({"learner": unlinked}),
+            "unknown-learner",
+        ),
+        ("of nobody", &agent, school, json!({"learner": null}), "unknown-learner"),
+        (
+            "with another text",
+            &agent,
+            school,
+            json!({"notice": notice}),
+            "notice-hash",
+        ),
+        ("without a text", &agent, school, json!({"notice": null}), "notice-hash"),
+        (
+            "without a receipt",
+            &agent,
+            school,
+            json!({"receipt": null}),
+            "invalid-message",
+        ),
+        (
+            "with another number",
+            &agent,
+            school,
+            json!({"number": 2}),
+            "invalid-message",
+        ),
+        (
+            "that says another state",
+            &agent,
+            school,
+            json!({"state": "refused"}),
+            "invalid-message",
+        ),
+        (
+            "that is none",
+            &agent,
+            school,
+            json!({"state": "requested"}),
+            "invalid-message",
+        ),
+        (
+            "with a member that nobody knows",
+            &agent,
+            school,
+            json!({"also": 1}),
+            "invalid-message",
+        ),
+    ] {
+        let (status, said) = sent(peer, to, &but(&message, members)).await;
+        assert_eq!(said, code, "{what}: {status}");
+    }
+    let list = school.get("/v1/consents?subject=l1").await;
+    assert_eq!(list["consents"], json!([]), "nothing was recorded");
+
+    // Of a child the true one waits for the guardian, and an older one does not come back after the end.
+    let child = json!({"subject": "l1", "soleConsentFrom": "2099-01-01T00:00:00Z", "powers": []});
+    school.post("/v1/learners", &child).await;
+    assert_eq!(sent(&agent, school, &but(&message, json!({}))).await.0, 200);
+    stands(school, "l1", "pending-second").await;
+    let end = but(
+        &message,
+        json!({"state": "withdrawn", "number": 5, "learner": null, "notice": null}),
+    );
+    assert_eq!(sent(&agent, school, &end).await.0, 200);
+    stands(school, "l1", "refused").await;
+    let replay = sent(&agent, school, &but(&message, json!({}))).await;
+    assert_eq!(replay, (410, "stale".to_owned()));
+}
