@@ -25,6 +25,7 @@ fn grant(stored: &Stored) -> Option<Grant<'_>> {
         purposes: &consent.purposes,
         datasets: &consent.datasets,
         categories: &consent.categories,
+        fields: &consent.fields,
         from: consent.given,
         until: stored.ends(),
         aggregate_only: false,

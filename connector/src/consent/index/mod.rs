@@ -7,6 +7,7 @@
 
 mod basis;
 mod cells;
+mod fields;
 mod gate;
 mod question;
 mod reason;
@@ -22,8 +23,10 @@ use super::{ConsentId, GrantError};
 use crate::catalog::{Category, CategorySet};
 use crate::dsp::{DatasetId, ParticipantId, Pid};
 use basis::Rules;
+use fields::Fields;
 use gate::Gates;
 use policy::Timestamp;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
     atomic::{AtomicU64, Ordering},
@@ -57,6 +60,8 @@ pub struct Grant<'a> {
     pub datasets: &'a [DatasetId],
     /// Which data categories.
     pub categories: &'a [String],
+    /// Only these fields of them, as JSON pointers; none means all.
+    pub fields: &'a [String],
     /// From when.
     pub from: Timestamp,
     /// Until when: the first instant at which it no longer permits.
@@ -131,6 +136,7 @@ impl Index {
                 purposes: Scope::only(vocabulary.purposes(grant.purposes)),
                 datasets: Scope::all_unless(vocabulary.datasets(grant.datasets)),
                 categories: vocabulary.categories(grant.categories)?,
+                fields: Scope::all_unless(vocabulary.names(grant.fields)),
             };
             vocabulary.intern(terms)
         };
@@ -167,13 +173,14 @@ impl Index {
                 purposes: Scope::all_unless(vocabulary.purposes(objection.purposes)),
                 datasets: Scope::all_unless(vocabulary.datasets(objection.datasets)),
                 categories: CategorySet::ALL,
+                fields: Scope::All,
             };
             vocabulary.intern(terms)
         };
         let learner = self.table.learner(objection.subject);
         let always = (Timestamp::MIN, Timestamp::MAX);
         self.table
-            .insert(Entry::new(learner, id, terms, always, Standing::Objection));
+            .put(Entry::new(learner, id, terms, always, Standing::Objection));
         Ok((self.raise_epoch(), self.gates.confirm(objection.subject)))
     }
 
@@ -186,6 +193,7 @@ impl Index {
                 purposes: Scope::only(vocabulary.purposes(rule.purposes)),
                 datasets: Scope::all_unless(vocabulary.datasets(rule.datasets)),
                 categories: vocabulary.categories(rule.categories)?,
+                fields: Scope::All,
             }
         };
         self.bases.open(rule, terms);
@@ -218,7 +226,7 @@ impl Index {
         self.table.remove(learner, |id| which(&ConsentId::from_uuid(id)));
     }
 
-    /// When [`Index::expired`] should be asked next: no consent ends before. `None` when none is in force.
+    /// When [`Index::expired`] should be asked next: no consent and no other basis ends before. `None` when none is in force.
     pub fn next_expiry(&self) -> Option<Timestamp> {
         self.table.next_expiry()
     }
@@ -250,7 +258,20 @@ impl Index {
             dataset: vocabulary.name(dataset.as_str()),
             consent_required,
             aggregate: false,
+            fields: Fields::default(),
         })
+    }
+
+    /// Gives the fields that a dataset claims numbers of their own in a question, so that consents to some of them alone are kept to. Returns
+    /// for each pointer the numbers that open it: its category's and, if one was left, its own.
+    pub fn number_fields(
+        &self,
+        question: &mut Question,
+        claims: &BTreeMap<String, Vec<String>>,
+    ) -> Result<HashMap<String, CategorySet>, GrantError> {
+        let (fields, covers) = fields::number(&mut self.vocabulary_mut(), question.allowed, claims)?;
+        question.fields = fields;
+        Ok(covers)
     }
 
     /// The number of a data category, as consents and questions use it.

@@ -269,6 +269,7 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, obj
             purposes: &lists.purposes,
             datasets: &lists.datasets,
             categories: &lists.categories,
+            fields: &[],
             from: at(what.period.0),
             until: at(what.period.1),
             aggregate_only: what.flags.0,

@@ -49,6 +49,7 @@ impl Shared {
             purposes: &self.purposes,
             datasets: &[],
             categories: &self.categories,
+            fields: &[],
             from: at(100),
             until: at(200),
             aggregate_only: false,

@@ -116,7 +116,7 @@ pub struct Consent {
     pub purposes: Vec<String>,
     /// Which data categories.
     pub categories: Vec<String>,
-    /// Only these fields of them, as JSON pointers; empty means all.
+    /// Only these fields of them, as JSON pointers that the datasets claim; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
     /// Only these datasets; empty means all.
