@@ -252,6 +252,7 @@ impl Consents {
         batch.insert(BASES, basis.id.as_str(), bytes);
         self.log.commit(batch, entry, Vec::new(), now).await?;
         self.index.open_basis(&basis.rule())?;
+        self.due.stir();
         Ok(basis)
     }
 

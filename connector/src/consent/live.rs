@@ -41,19 +41,8 @@ pub(super) fn load(index: &Index, stored: &Stored) -> Result<(), GrantError> {
 
 /// Takes in what was committed, as it is from now on. What a word of the learner's ended was closed before the commit.
 pub(super) fn follow(index: &Index, stored: &Stored) -> Result<(), GrantError> {
-    let (subject, id) = (&stored.consent.subject, &stored.consent.id);
     match stored.state {
-        // Given again, it stands there twice, and nothing is withheld in between; the first ends by its time.
-        State::Given if stored.given_receipt != stored.receipt => load(index, stored),
-        State::Expired | State::Superseded => {
-            index.close(subject, |known| known == id);
-            index.forget(subject, |known| known == id);
-            load(index, stored)
-        }
         State::Withdrawn | State::Revoked | State::Invalidated => Ok(()),
-        _ => {
-            index.forget(subject, |known| known == id);
-            load(index, stored)
-        }
+        _ => load(index, stored),
     }
 }

@@ -126,7 +126,8 @@ impl Index {
             .try_for_each(|name| vocabulary.category(name).map(drop))
     }
 
-    /// Takes a committed consent in.
+    /// Takes a committed consent in, in the place of what was known of it before: there is no moment at which neither counts. What may
+    /// permit less than before raises the epoch, and every gate confirms it: where a learner was asked for consent, no other basis counts.
     pub fn open(&self, grant: &Grant<'_>) -> Result<(), GrantError> {
         let id = grant.id.uuid().ok_or(GrantError::Invalid("id", "is no urn:uuid"))?;
         let terms = {
@@ -150,7 +151,12 @@ impl Index {
         let mut entry = Entry::new(learner, id, terms, (grant.from, grant.until), standing);
         entry.aggregate_only = grant.aggregate_only;
         entry.guardian_missing = grant.guardian_missing;
-        self.table.insert(entry);
+        let before = self.table.put(entry);
+        let permits = standing == Standing::Given && !entry.aggregate_only && !entry.guardian_missing;
+        if !permits || before.is_some_and(|before| before.from < entry.from || entry.until < before.until) {
+            self.raise_epoch();
+            self.gates.confirm_all();
+        }
         Ok(())
     }
 
@@ -220,7 +226,8 @@ impl Index {
         ids
     }
 
-    /// Drops those of a learner's entries that `which` names; they have ended, so no answer changes but its reason.
+    /// Drops those of a learner's entries that `which` names, all at once. They permit nothing; whoever calls this has made sure that what
+    /// they stopped does not go on without them.
     pub fn forget(&self, subject: &str, which: impl Fn(&ConsentId) -> bool) {
         let learner = self.table.learner(subject);
         self.table.remove(learner, |id| which(&ConsentId::from_uuid(id)));
@@ -228,15 +235,20 @@ impl Index {
 
     /// When [`Index::expired`] should be asked next: no consent and no other basis ends before. `None` when none is in force.
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.table.next_expiry()
+        [self.table.next_expiry(), self.bases.next_end()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// The consents whose end has come by `now`, each named once. Whether or not this is asked, a consent permits nothing from its end
-    /// on; asking also has those chunks decided again that were decided before the end and have not left yet.
+    /// The consents whose end has come by `now`, each named once. Whether or not this is asked, neither a consent nor another basis permits
+    /// anything from its end on; asking also has those chunks decided again that were decided before the end and have not left yet.
     pub fn expired(&self, now: Timestamp) -> Vec<ConsentId> {
         let expired = self.table.expire(now);
-        if !expired.is_empty() {
+        let ended = self.bases.expire(now);
+        if ended || !expired.is_empty() {
             self.raise_epoch();
+            self.gates.confirm_all();
         }
         expired.into_iter().map(ConsentId::from_uuid).collect()
     }

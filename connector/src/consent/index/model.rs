@@ -325,6 +325,7 @@ fn expire(index: &Index, model: &mut Model, now: i64) {
         held.expired = true;
         ended.insert(id(held.id).to_string());
     }
+    model.rules.retain(|(.., what)| now < what.period.1);
     let told: Vec<String> = index.expired(at(now)).iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), ended.len());
     assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), ended);

@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, sync::Mutex, thread};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+mod order;
+
 pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_seconds(second)
 }
