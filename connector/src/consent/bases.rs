@@ -132,6 +132,9 @@ pub struct Objection {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
+    /// What the hash of the evidence in the receipt is salted with.
+    #[schema(value_type = String)]
+    pub salt: EvidenceSalt,
     /// Hash of the receipt.
     #[schema(value_type = String)]
     pub receipt: Digest,
@@ -328,11 +331,13 @@ impl Consents {
             return Err(ConsentError::AlreadyObjected);
         }
         let id = ConsentId::from_uuid(jose::uuid(now).map_err(JoseError::from)?);
+        let salt = EvidenceSalt::fresh()?;
         let (epoch, streams) = self.index.object(&basis.against(&id, subject))?;
         let ended = Ended { epoch, streams };
-        let receipt = self.objection_receipt(&basis, &id, new, &ended, now)?;
+        let receipt = self.objection_receipt(&basis, (&id, &salt), new, &ended, now)?;
         let objection = Objection {
             id,
+            salt,
             subject: subject.to_owned(),
             basis: new.basis.clone(),
             actor: new.actor.clone(),
@@ -383,7 +388,7 @@ impl Consents {
     fn objection_receipt(
         &self,
         basis: &Declared,
-        id: &ConsentId,
+        (id, salt): (&ConsentId, &EvidenceSalt),
         new: &NewObjection,
         ended: &Ended,
         now: Timestamp,
@@ -399,7 +404,7 @@ impl Consents {
             previous: None,
             checkpoint: None,
             ended: Some(self.end(ended, &new.subject, &basis.declared.recipients, now)),
-            record: self.objection_record(basis, id, new, now)?,
+            record: self.objection_record(basis, (id, salt), new, now)?,
         };
         Ok(slip.sign(&self.trust.signer())?)
     }
@@ -408,7 +413,7 @@ impl Consents {
     fn objection_record(
         &self,
         basis: &Declared,
-        id: &ConsentId,
+        (id, salt): (&ConsentId, &EvidenceSalt),
         new: &NewObjection,
         now: Timestamp,
     ) -> Result<Value, ConsentError> {
@@ -429,7 +434,7 @@ impl Consents {
             "dpv:hasPurpose": declared.purposes, "dpv:hasLegalBasis": declared.basis.term(), "dases:grounds": declared.grounds,
             "dpv:hasNotice": {"@type": "dpv:PrivacyNotice", "dct:identifier": basis.notice_ref.id, "dases:hash": declared.notice},
             "dpv:isExercisedRight": "eu-gdpr:A21", "dpv:isIndicatedAtTime": now, "dpv:hasIndicationMethod": new.actor.method,
-            "dases:role": new.actor.role, "dases:evidence": new.actor.evidence.as_ref().map(|text| sha256(text.as_bytes())),
+            "dases:role": new.actor.role, "dases:evidence": new.actor.evidence.as_ref().map(|text| salt.hash(text)),
         });
         let shared = serde_json::to_value(processing(&parties, &self.privacy));
         let shared = shared.map_err(|_| JoseError::CannotSign("a record is not JSON"))?;

@@ -4,10 +4,10 @@ use super::{
     ConsentError, Pseudonyms,
     law::Standing,
     not_before,
-    record::{Actor, Cause, Consent, ConsentId, Event, Fact, Stored},
+    record::{Actor, Cause, Consent, ConsentId, Event, EvidenceSalt, Fact, Stored},
     state::{self, Act, Role, State},
 };
-use crate::{jose::sha256, store::Version};
+use crate::store::Version;
 use policy::Timestamp;
 use std::time::Duration;
 
@@ -108,6 +108,7 @@ impl Learner {
             state,
             events: Vec::new(),
             notice_replaced: false,
+            salt: EvidenceSalt::fresh()?,
             receipts: 0,
             receipt: None,
             given_receipt: None,
@@ -149,7 +150,7 @@ impl Learner {
                 recorded: step.recorded,
                 method: step.actor.method,
                 assurance: step.actor.assurance,
-                evidence: step.actor.evidence.as_ref().map(|text| sha256(text.as_bytes())),
+                evidence: step.actor.evidence.as_ref().map(|text| stored.salt.hash(text)),
                 by,
                 cause: step.cause,
                 until: step.until,

@@ -2,10 +2,12 @@
 //! How a record looks to others is in `rendered`; `check` says whether any record, ours or not, is complete.
 
 mod check;
+mod evidence;
 mod rendered;
 mod terms;
 
 pub use check::{Missing, check_27560};
+pub use evidence::EvidenceSalt;
 pub use rendered::context;
 pub(super) use rendered::{CONTEXT, Context, Parties, processing, render};
 pub use terms::{Actor, Decision, GrantError, NewConsent, NewEvent, NewRequest, NewShare};
@@ -253,7 +255,7 @@ pub struct Fact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub assurance: Option<String>,
-    /// SHA-256 of where the proof is kept.
+    /// HMAC-SHA-256 of where the proof is kept, under the salt that is kept with the record and is in no receipt: `file 7` would be guessed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     pub evidence: Option<Digest>,
@@ -324,6 +326,9 @@ pub struct Stored {
     /// The notice was replaced since, without changing its meaning.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub notice_replaced: bool,
+    /// What the hashes of its evidence are salted with.
+    #[schema(value_type = String)]
+    pub salt: EvidenceSalt,
     /// How many receipts there are.
     pub receipts: u32,
     /// Hash of the newest receipt.
