@@ -129,6 +129,7 @@ impl Consents {
             for learner in &learners {
                 let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
                 let before = changed.len();
+                entries.extend(self.record_standing(learner, &name, &mut batch)?);
                 self.record(learner, name, &mut batch, &mut entries, &mut changed, now)
                     .await?;
                 let changed = changed.get(before..).unwrap_or_default();
@@ -186,6 +187,7 @@ impl Consents {
         Ok(Learner {
             subject: subject.to_owned(),
             standing: self.standing(subject).await?,
+            standing_is_new: false,
             records: kept.iter().map(|kept| kept.stored.consent.id.clone()).collect(),
             kept,
             grace: self.privacy.coming_of_age_grace,

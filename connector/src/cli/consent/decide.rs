@@ -225,7 +225,7 @@ impl Object {
 /// Show or record whose word counts for a learner: the age of sole consent, guardians, delegates
 ///
 /// A file says it: {"bornOn": "2012-04-30", "powers": [{"id": "parent-3", "capacity": "parental-authority", "scope": ["give", "withdraw"],
-/// "from": "...", "until": "...", "evidence": "..."}]}. The birth date is computed with and not kept.
+/// "from": "...", "until": "...", "evidence": "..."}]}. The birth date is computed with and not kept. Consents given before are held to it.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent learner learner-17

@@ -13,7 +13,10 @@ pub(super) use rendered::{CONTEXT, Context, Parties, processing, render};
 pub use terms::{Actor, Decision, GrantError, NewConsent, NewEvent, NewRequest, NewShare};
 pub(super) use terms::{Draft, hash_of_text};
 
-use super::state::{Act, Role, State};
+use super::{
+    law::Signature,
+    state::{Act, Role, State},
+};
 use crate::{
     dsp::{AgreementId, DatasetId, ParticipantId},
     jose::{Digest, JoseError, canonical, sha256},
@@ -230,6 +233,10 @@ pub enum Cause {
     AuthorityDecided,
     /// The notice was faulty.
     NoticeFaulty,
+    /// Whoever signed was not enough, as was found out later: the learner did not consent alone, or another had no power to.
+    SignatureMissing,
+    /// The power on which it rested has ended.
+    PowerEnded,
 }
 
 /// One step of a consent as everybody may see it: what the next one's hash covers.
@@ -361,6 +368,20 @@ impl Stored {
     /// It is open and can still be given.
     pub fn is_waiting(&self, now: Timestamp) -> bool {
         self.state.is_open() && now < self.until
+    }
+
+    /// Whose word it rests on: of whoever said yes, or since of whoever said that it goes on.
+    pub(in crate::consent) fn signatures(&self) -> Vec<Signature<'_>> {
+        let renewed = self.events.iter().rposition(|event| event.fact.act == Act::Reaffirm);
+        let signed = |event: &&Event| matches!(event.fact.act, Act::Give | Act::Reaffirm);
+        let events = self.events.iter().skip(renewed.unwrap_or(0)).filter(signed);
+        events
+            .map(|event| Signature {
+                role: event.fact.role,
+                id: event.actor.as_deref(),
+                time: event.fact.time,
+            })
+            .collect()
     }
 
     /// When the newest step was taken.
