@@ -6,9 +6,9 @@ use super::{
     change::{Ended, receipt_place},
     decide::Acknowledgement,
     index::{self, BasisRule},
-    notice,
+    live, notice,
     receipt::{self, Slip},
-    record::{Actor, CONTEXT, ConsentId, NoticeRef, Parties, processing},
+    record::{Actor, CONTEXT, Consent, ConsentId, EvidenceSalt, NoticeRef, Parties, Stored, processing},
     state::Act,
 };
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
     dsp::{DatasetId, ParticipantId},
     jose::{self, Digest, JoseError, sha256},
     process::{self, decode, encode},
-    store::{Batch, Pages, StoreError, Table},
+    store::{Batch, Pages, StoreError, Table, Version},
 };
-use policy::{Category, Timestamp};
+use policy::{Category, Timestamp, canonical_name};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -177,7 +177,25 @@ impl NewBasis {
 impl Declared {
     /// It permits something now.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
-        self.ended.is_none() && self.from <= now && now < self.declared.until
+        self.from <= now && self.stands(now)
+    }
+
+    /// It permits something now or later.
+    fn stands(&self, now: Timestamp) -> bool {
+        self.ended.is_none() && now < self.declared.until
+    }
+
+    /// Both are about the same: whom the learner was asked for consent is not served by this basis instead (EDPB guidelines 05/2020, 122).
+    fn yields_to(&self, consent: &Consent) -> bool {
+        let declared = &self.declared;
+        let purposes: Vec<String> = declared.purposes.iter().map(|one| canonical_name(one)).collect();
+        declared.recipients.iter().any(|did| consent.recipients.contains(did))
+            && consent
+                .purposes
+                .iter()
+                .any(|one| purposes.contains(&canonical_name(one)))
+            && declared.categories.iter().any(|name| consent.categories.contains(name))
+            && (consent.datasets.is_empty() || declared.datasets.iter().any(|id| consent.datasets.contains(id)))
     }
 
     fn rule(&self) -> BasisRule<'_> {
@@ -228,7 +246,7 @@ impl Consents {
         process::all(&**self.log.store(), BASES).await
     }
 
-    async fn basis(&self, id: &ConsentId) -> Result<(Declared, crate::store::Version), ConsentError> {
+    async fn basis(&self, id: &ConsentId) -> Result<(Declared, Version), ConsentError> {
         let item = self.log.store().get(BASES, id.as_str().as_bytes()).await?;
         let item = item.ok_or(ConsentError::Unknown)?;
         Ok((decode(&item.value)?, item.version))
@@ -296,9 +314,21 @@ impl Consents {
             return Ok(false);
         }
         let bases = self.bases().await?;
-        let stands = |basis: &Declared| basis.ended.is_none() && now < basis.declared.until;
         let objected = |basis: &Declared| objections.iter().any(|objection| objection.basis == basis.id);
-        Ok(bases.iter().any(|basis| stands(basis) && objected(basis)))
+        Ok(bases.iter().any(|basis| basis.stands(now) && objected(basis)))
+    }
+
+    /// Whether one of these records of a learner, none of which is in force, keeps something from going out now on another basis.
+    pub(super) async fn keep_something_back(
+        &self,
+        records: &[(Stored, Version)],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let counting = records.iter().filter(|(stored, _)| live::counts(stored));
+        let consents: Vec<&Consent> = counting.map(|(stored, _)| &stored.consent).collect();
+        let bases = self.bases().await?;
+        let yields = |basis: &Declared| consents.iter().any(|consent| basis.yields_to(consent));
+        Ok(bases.iter().any(|basis| basis.stands(now) && yields(basis)))
     }
 
     /// A learner objects. The index is closed first; the answer is given when it is committed and every running stream has confirmed.

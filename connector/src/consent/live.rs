@@ -46,3 +46,8 @@ pub(super) fn follow(index: &Index, stored: &Stored) -> Result<(), GrantError> {
         _ => load(index, stored),
     }
 }
+
+/// Whether another lawful basis yields to what this record says: the learner was asked, and said something.
+pub(super) fn counts(stored: &Stored) -> bool {
+    grant(stored).is_some()
+}
