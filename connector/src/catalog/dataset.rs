@@ -1,6 +1,6 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
-use super::{Category, DatasetDecisions, ReleaseSpec, facts, permitted, read_policy, shape::shape};
+use super::{Category, CategorySet, DatasetDecisions, ReleaseSpec, facts, permitted, read_policy, shape::shape};
 use crate::{
     dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
     trust::Party,
@@ -170,8 +170,9 @@ impl Dataset {
                 ));
             }
         }
-        let mut numbers = (0..64).filter_map(Category::new);
-        shape(&new.subject, &new.categories, |_| numbers.next()).map_err(|error| DatasetError::Invalid {
+        // Only whether it is one: the numbers are the index's, when records are read.
+        let one = Category::new(0).map(CategorySet::from);
+        shape(&new.subject, &new.categories, |_, _| one).map_err(|error| DatasetError::Invalid {
             member: "categories".into(),
             problem: error.to_string(),
         })?;

@@ -82,7 +82,7 @@ impl Category {
     }
 }
 
-/// A set of data categories.
+/// A set of data categories. Where consents are limited to single fields, those have numbers among them as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CategorySet(u64);
 
@@ -126,6 +126,12 @@ impl CategorySet {
     }
 }
 
+impl From<Category> for CategorySet {
+    fn from(category: Category) -> Self {
+        Self::EMPTY.with(category)
+    }
+}
+
 impl FromIterator<Category> for CategorySet {
     fn from_iter<I: IntoIterator<Item = Category>>(categories: I) -> Self {
         categories.into_iter().fold(Self::EMPTY, Self::with)
@@ -156,15 +162,16 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Compiles the pointer to the learner's identifier and the claims of the data categories.
-    pub fn compile<'p>(
+    /// Compiles the pointer to the learner's identifier and the claims: by which numbers each field is opened, its category's and, where it
+    /// has one, its own.
+    pub fn compile<'p, N: Into<CategorySet>>(
         subject: &Pointer,
-        claims: impl IntoIterator<Item = (Category, &'p Pointer)>,
+        claims: impl IntoIterator<Item = (N, &'p Pointer)>,
     ) -> Result<Self, ShapeError> {
         let mut root = Node::default();
-        for (category, pointer) in claims {
+        for (numbers, pointer) in claims {
             let claim = &mut root.at(&pointer.segments).claim;
-            if claim.replace(category).is_some() {
+            if claim.replace(numbers.into()).is_some() {
                 return Err(ShapeError::ClaimedTwice(pointer.clone()));
             }
         }
@@ -181,8 +188,8 @@ impl Shape {
 /// One place that pointers lead to or through.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Node {
-    claim: Option<Category>,
-    /// The category that decides here, own or inherited: one or none.
+    claim: Option<CategorySet>,
+    /// The numbers that decide here, those of the own claim or of the inherited one: any of them opens it.
     pub(crate) cover: CategorySet,
     /// Whether the learner is named here.
     pub(crate) is_subject: bool,
@@ -237,9 +244,7 @@ impl Node {
 
     /// Hands covers down and puts children in the order that [`Node::child`] searches.
     fn settle(&mut self, inherited: CategorySet) {
-        self.cover = self
-            .claim
-            .map_or(inherited, |category| CategorySet::EMPTY.with(category));
+        self.cover = self.claim.unwrap_or(inherited);
         self.children
             .sort_by(|a, b| (a.fingerprint, &a.name).cmp(&(b.fingerprint, &b.name)));
         self.children.iter_mut().for_each(|child| child.node.settle(self.cover));
@@ -260,11 +265,12 @@ pub(crate) fn fingerprint(name: &[u8]) -> u64 {
     ends ^ (name.len() as u64) << 56
 }
 
-/// The shape of a dataset's records, from its subject pointer and its categories; `number` gives each category its number.
+/// The shape of a dataset's records, from its subject pointer and its categories; `cover` says by which numbers the field of a category at
+/// a pointer is opened.
 pub fn shape(
     subject: &str,
     categories: &BTreeMap<String, Vec<String>>,
-    mut number: impl FnMut(&str) -> Option<Category>,
+    mut cover: impl FnMut(&str, &str) -> Option<CategorySet>,
 ) -> Result<Shape, ShapeError> {
     let pointer = |text: &str| {
         text.parse::<Pointer>()
@@ -272,14 +278,14 @@ pub fn shape(
     };
     let mut claims = Vec::new();
     for (name, pointers) in categories {
-        let category = number(name).ok_or_else(|| ShapeError::TooManyCategories(name.clone()))?;
         for text in pointers {
-            claims.push((category, pointer(text)?));
+            let numbers = cover(name, text).ok_or_else(|| ShapeError::TooManyCategories(name.clone()))?;
+            claims.push((numbers, pointer(text)?));
         }
     }
     Shape::compile(
         &pointer(subject)?,
-        claims.iter().map(|(category, pointer)| (*category, pointer)),
+        claims.iter().map(|(numbers, pointer)| (*numbers, pointer)),
     )
 }
 

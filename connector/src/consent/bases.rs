@@ -6,9 +6,9 @@ use super::{
     change::{Ended, receipt_place},
     decide::Acknowledgement,
     index::{self, BasisRule},
-    notice,
+    live, notice,
     receipt::{self, Slip},
-    record::{Actor, CONTEXT, ConsentId, NoticeRef, Parties, processing},
+    record::{Actor, CONTEXT, Consent, ConsentId, EvidenceSalt, NoticeRef, Parties, Stored, processing},
     state::Act,
 };
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
     dsp::{DatasetId, ParticipantId},
     jose::{self, Digest, JoseError, sha256},
     process::{self, decode, encode},
-    store::{Batch, Pages, StoreError, Table},
+    store::{Batch, Pages, StoreError, Table, Version},
 };
-use policy::{Category, Timestamp};
+use policy::{Category, Timestamp, canonical_name};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -132,6 +132,9 @@ pub struct Objection {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
+    /// What the hash of the evidence in the receipt is salted with.
+    #[schema(value_type = String)]
+    pub salt: EvidenceSalt,
     /// Hash of the receipt.
     #[schema(value_type = String)]
     pub receipt: Digest,
@@ -174,7 +177,25 @@ impl NewBasis {
 impl Declared {
     /// It permits something now.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
-        self.ended.is_none() && self.from <= now && now < self.declared.until
+        self.from <= now && self.stands(now)
+    }
+
+    /// It permits something now or later.
+    fn stands(&self, now: Timestamp) -> bool {
+        self.ended.is_none() && now < self.declared.until
+    }
+
+    /// Both are about the same: whom the learner was asked for consent is not served by this basis instead (EDPB guidelines 05/2020, 122).
+    fn yields_to(&self, consent: &Consent) -> bool {
+        let declared = &self.declared;
+        let purposes: Vec<String> = declared.purposes.iter().map(|one| canonical_name(one)).collect();
+        declared.recipients.iter().any(|did| consent.recipients.contains(did))
+            && consent
+                .purposes
+                .iter()
+                .any(|one| purposes.contains(&canonical_name(one)))
+            && declared.categories.iter().any(|name| consent.categories.contains(name))
+            && (consent.datasets.is_empty() || declared.datasets.iter().any(|id| consent.datasets.contains(id)))
     }
 
     fn rule(&self) -> BasisRule<'_> {
@@ -225,7 +246,7 @@ impl Consents {
         process::all(&**self.log.store(), BASES).await
     }
 
-    async fn basis(&self, id: &ConsentId) -> Result<(Declared, crate::store::Version), ConsentError> {
+    async fn basis(&self, id: &ConsentId) -> Result<(Declared, Version), ConsentError> {
         let item = self.log.store().get(BASES, id.as_str().as_bytes()).await?;
         let item = item.ok_or(ConsentError::Unknown)?;
         Ok((decode(&item.value)?, item.version))
@@ -252,6 +273,7 @@ impl Consents {
         batch.insert(BASES, basis.id.as_str(), bytes);
         self.log.commit(batch, entry, Vec::new(), now).await?;
         self.index.open_basis(&basis.rule())?;
+        self.due.stir();
         Ok(basis)
     }
 
@@ -292,9 +314,21 @@ impl Consents {
             return Ok(false);
         }
         let bases = self.bases().await?;
-        let stands = |basis: &Declared| basis.ended.is_none() && now < basis.declared.until;
         let objected = |basis: &Declared| objections.iter().any(|objection| objection.basis == basis.id);
-        Ok(bases.iter().any(|basis| stands(basis) && objected(basis)))
+        Ok(bases.iter().any(|basis| basis.stands(now) && objected(basis)))
+    }
+
+    /// Whether one of these records of a learner, none of which is in force, keeps something from going out now on another basis.
+    pub(super) async fn keep_something_back(
+        &self,
+        records: &[(Stored, Version)],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let counting = records.iter().filter(|(stored, _)| live::counts(stored));
+        let consents: Vec<&Consent> = counting.map(|(stored, _)| &stored.consent).collect();
+        let bases = self.bases().await?;
+        let yields = |basis: &Declared| consents.iter().any(|consent| basis.yields_to(consent));
+        Ok(bases.iter().any(|basis| basis.stands(now) && yields(basis)))
     }
 
     /// A learner objects. The index is closed first; the answer is given when it is committed and every running stream has confirmed.
@@ -327,11 +361,13 @@ impl Consents {
             return Err(ConsentError::AlreadyObjected);
         }
         let id = ConsentId::from_uuid(jose::uuid(now).map_err(JoseError::from)?);
+        let salt = EvidenceSalt::fresh()?;
         let (epoch, streams) = self.index.object(&basis.against(&id, subject))?;
         let ended = Ended { epoch, streams };
-        let receipt = self.objection_receipt(&basis, &id, new, &ended, now)?;
+        let receipt = self.objection_receipt(&basis, (&id, &salt), new, &ended, now)?;
         let objection = Objection {
             id,
+            salt,
             subject: subject.to_owned(),
             basis: new.basis.clone(),
             actor: new.actor.clone(),
@@ -382,7 +418,7 @@ impl Consents {
     fn objection_receipt(
         &self,
         basis: &Declared,
-        id: &ConsentId,
+        (id, salt): (&ConsentId, &EvidenceSalt),
         new: &NewObjection,
         ended: &Ended,
         now: Timestamp,
@@ -398,7 +434,7 @@ impl Consents {
             previous: None,
             checkpoint: None,
             ended: Some(self.end(ended, &new.subject, &basis.declared.recipients, now)),
-            record: self.objection_record(basis, id, new, now)?,
+            record: self.objection_record(basis, (id, salt), new, now)?,
         };
         Ok(slip.sign(&self.trust.signer())?)
     }
@@ -407,7 +443,7 @@ impl Consents {
     fn objection_record(
         &self,
         basis: &Declared,
-        id: &ConsentId,
+        (id, salt): (&ConsentId, &EvidenceSalt),
         new: &NewObjection,
         now: Timestamp,
     ) -> Result<Value, ConsentError> {
@@ -428,7 +464,7 @@ impl Consents {
             "dpv:hasPurpose": declared.purposes, "dpv:hasLegalBasis": declared.basis.term(), "dases:grounds": declared.grounds,
             "dpv:hasNotice": {"@type": "dpv:PrivacyNotice", "dct:identifier": basis.notice_ref.id, "dases:hash": declared.notice},
             "dpv:isExercisedRight": "eu-gdpr:A21", "dpv:isIndicatedAtTime": now, "dpv:hasIndicationMethod": new.actor.method,
-            "dases:role": new.actor.role, "dases:evidence": new.actor.evidence.as_ref().map(|text| sha256(text.as_bytes())),
+            "dases:role": new.actor.role, "dases:evidence": new.actor.evidence.as_ref().map(|text| salt.hash(text)),
         });
         let shared = serde_json::to_value(processing(&parties, &self.privacy));
         let shared = shared.map_err(|_| JoseError::CannotSign("a record is not JSON"))?;

@@ -100,8 +100,8 @@ pub trait Messenger: Send + Sync {
 }
 
 impl Consents {
-    /// Decides something about some learners and commits it, again and again until nobody else was quicker. What ends by somebody's word is
-    /// closed before the commit; what is given is opened after it.
+    /// Decides something about some learners and commits it, again and again until nobody else was quicker. What ends is closed before the
+    /// commit; what is given is opened after it.
     pub(super) async fn change<T>(
         &self,
         subjects: &[&str],
@@ -129,6 +129,7 @@ impl Consents {
             for learner in &learners {
                 let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
                 let before = changed.len();
+                entries.extend(self.record_standing(learner, &name, &mut batch)?);
                 self.record(learner, name, &mut batch, &mut entries, &mut changed, now)
                     .await?;
                 let changed = changed.get(before..).unwrap_or_default();
@@ -186,6 +187,7 @@ impl Consents {
         Ok(Learner {
             subject: subject.to_owned(),
             standing: self.standing(subject).await?,
+            standing_is_new: false,
             records: kept.iter().map(|kept| kept.stored.consent.id.clone()).collect(),
             kept,
             grace: self.privacy.coming_of_age_grace,
@@ -199,7 +201,8 @@ impl Consents {
         item.map_or_else(|| Ok(Standing::default()), |item| decode(&item.value))
     }
 
-    /// Puts a learner's changed records into the batch, with receipts and entries. Closes first what ends by somebody's word.
+    /// Puts a learner's changed records into the batch, with receipts and entries. Closes first what ends, except what another takes the place
+    /// of: that one ends when the other begins.
     async fn record(
         &self,
         learner: &Learner,
@@ -212,7 +215,7 @@ impl Consents {
         let store = &**self.log.store();
         let touched = || learner.kept.iter().filter(|kept| kept.changed);
         let is_taken_back = |state| matches!(state, State::Withdrawn | State::Revoked | State::Invalidated);
-        let ends = |kept: &&Kept| is_taken_back(kept.stored.state);
+        let ends = |kept: &&Kept| is_taken_back(kept.stored.state) || kept.stored.state == State::Expired;
         let ids: Vec<ConsentId> = touched()
             .filter(ends)
             .map(|kept| kept.stored.consent.id.clone())
@@ -266,7 +269,10 @@ impl Consents {
 
     /// Tells the index and the clock what was committed.
     fn committed(&self, changed: &[Changed]) -> Result<(), ConsentError> {
-        for one in changed.iter().filter(|one| self.is_held_here(&one.stored)) {
+        // What ends or is not given yet before what is in force: at no time is more permitted than before or after.
+        let ours = changed.iter().filter(|one| self.is_held_here(&one.stored));
+        let (given, others): (Vec<_>, Vec<_>) = ours.partition(|one| one.stored.state == State::Given);
+        for one in others.into_iter().chain(given) {
             live::follow(&self.index, &one.stored)?;
         }
         self.due.stir();

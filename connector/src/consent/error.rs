@@ -31,6 +31,9 @@ pub enum ConsentError {
     /// Nor while an objection stands: to forget it would let go on what the learner stopped.
     #[error("this learner's objection stands against a basis in force; end the basis first")]
     ObjectionInForce,
+    /// Nor while a refusal or an ended consent does: another basis for the same does not count for who was asked for consent.
+    #[error("a refusal or an ended consent of this learner stands against a basis in force; end the basis first")]
+    RefusalInForce,
     /// Nothing here refers to this learner.
     #[error("no consent of this learner was ever recorded here, or the learner is forgotten already")]
     UnknownLearner,

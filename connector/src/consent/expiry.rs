@@ -1,13 +1,6 @@
 //! What time ends: which consent ends next, and the step that says so. Access ends by the record's own end whether or not this ran.
 
-use super::{
-    Consents,
-    error::ConsentError,
-    learner::Step,
-    not_before,
-    record::{Actor, Cause, ConsentId},
-    state::{Act, State},
-};
+use super::{Consents, error::ConsentError, record::ConsentId};
 use policy::Timestamp;
 use std::{
     collections::BTreeSet,
@@ -27,7 +20,7 @@ impl Due {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A consent was given or prolonged: it may end before all others.
+    /// A consent was given or prolonged, or a basis declared: it may end before all others.
     pub(super) fn stir(&self) {
         self.changed.notify_one();
     }
@@ -42,7 +35,7 @@ impl Consents {
         }
     }
 
-    /// Waits until a consent was given or prolonged.
+    /// Waits until a consent was given or prolonged, or a basis declared.
     pub async fn ends_changed(&self) {
         self.due.changed.notified().await;
     }
@@ -65,19 +58,13 @@ impl Consents {
         Ok(ended)
     }
 
-    async fn expire_learner(&self, subject: &str, now: Timestamp) -> Result<usize, ConsentError> {
+    /// Records the end of a learner's consents whose time is over; returns how many.
+    pub(super) async fn expire_learner(&self, subject: &str, now: Timestamp) -> Result<usize, ConsentError> {
         let (_, changed) = self
             .change(&[subject], None, now, |learners| {
                 for learner in learners.iter_mut() {
                     for at in 0..learner.records.len() {
-                        let Some(stored) = learner.stored(at) else { continue };
-                        if stored.state != State::Given || now < stored.ends() {
-                            continue;
-                        }
-                        let of_age = stored.threshold.is_some_and(|threshold| threshold <= stored.until);
-                        let cause = if of_age { Cause::CameOfAge } else { Cause::PeriodEnded };
-                        let time = not_before(now, stored.last());
-                        learner.step(at, Step::new(Act::Expire, Actor::clock(), time, now).because(cause))?;
+                        learner.expire(at, now)?;
                     }
                 }
                 Ok(())

@@ -22,8 +22,10 @@ pub struct Forgotten {
 impl Consents {
     /// Deletes what links a learner to the audit log: the salt of their name in it, the records of their ended consents with their receipts,
     /// and what was known of them. The entries stay and so does every proof, but nobody can say any more whom they are about. Refused while a
-    /// consent is in force.
+    /// consent is in force, and while what the learner said keeps another basis from being used: without it, records would go out again.
     pub async fn forget(&self, subject: &str, now: Timestamp) -> Result<Forgotten, ConsentError> {
+        // An end that has come and is not recorded yet is recorded first, so that recipients are told of it.
+        self.expire_learner(subject, now).await?;
         let _turn = self.turns.of(&[subject]).await;
         let store = &**self.log.store();
         for _ in 0..ATTEMPTS {
@@ -36,6 +38,9 @@ impl Consents {
             }
             if self.objects_to_something(subject, now).await? {
                 return Err(ConsentError::ObjectionInForce);
+            }
+            if self.keep_something_back(&all, now).await? {
+                return Err(ConsentError::RefusalInForce);
             }
             if all.is_empty() && salt.is_none() {
                 return Err(ConsentError::UnknownLearner);

@@ -6,7 +6,7 @@
 use super::state::{Act, Role, Rule};
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 use time::{Date, Month};
 use utoipa::ToSchema;
 
@@ -231,6 +231,20 @@ pub enum NoPower {
     /// The learner consents alone since then.
     #[error("the powers of a guardian ended on {0}, when the learner began to consent alone")]
     OfAge(Timestamp),
+    /// One word was not enough.
+    #[error("the learner and whoever signs with them have to sign, and one of the two has not")]
+    NotBoth,
+}
+
+/// Somebody's yes.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature<'a> {
+    /// As whom.
+    pub role: Role,
+    /// Who, by the holder's own identifier.
+    pub id: Option<&'a str>,
+    /// When.
+    pub time: Timestamp,
 }
 
 impl Standing {
@@ -251,6 +265,48 @@ impl Standing {
     /// When what is given now stops by itself because the learner comes of age.
     pub fn threshold(&self, at: Timestamp) -> Option<Timestamp> {
         self.sole_consent_from.filter(|from| at < *from)
+    }
+
+    /// Whether these signatures make a consent, and when what they made ends by itself: `grace` after the learner comes of age, or with the
+    /// power on which it rests. A power that ends is not kept up by the fact that it once was used.
+    pub fn holds(&self, signatures: &[Signature<'_>], grace: Duration) -> Result<Option<Timestamp>, NoPower> {
+        let newest = signatures.iter().map(|signature| signature.time).max();
+        let newest = newest.ok_or(NoPower::NotBoth)?;
+        let theirs = signatures.iter().any(|signature| signature.role == Role::Learner);
+        let joint = self.rule(newest) == Rule::Joint;
+        if theirs && !joint {
+            return Ok(None);
+        }
+        let (mut ends, mut lacking) = (None, NoPower::NotBoth);
+        for signature in signatures.iter().filter(|signature| signature.role != Role::Learner) {
+            match self.may(signature.role, signature.id, Act::Give, signature.time) {
+                Ok(()) => ends = ends.max(self.power_ends(signature)),
+                Err(no_power) => lacking = no_power,
+            }
+        }
+        match ends {
+            Some(_) if joint && !theirs => Err(NoPower::NotBoth),
+            Some(ends) => {
+                let of_age = self.threshold(newest).map_or(Timestamp::MAX, |from| from.plus(grace));
+                Ok(Some(ends.min(of_age)).filter(|end| *end < Timestamp::MAX))
+            }
+            None => Err(lacking),
+        }
+    }
+
+    /// When what somebody signed by a power ends with it. Parental authority that lasts until the learner comes of age ends by that alone.
+    fn power_ends(&self, signature: &Signature<'_>) -> Option<Timestamp> {
+        let used = |power: &&Power| {
+            Some(power.id.as_str()) == signature.id
+                && power.capacity.role() == signature.role
+                && power.is_for(Scope::Give, signature.time)
+        };
+        let to_age = |power: &Power| {
+            power.capacity == Capacity::ParentalAuthority
+                && self.sole_consent_from.is_some_and(|from| from <= power.until)
+        };
+        let end = |power: &Power| if to_age(power) { Timestamp::MAX } else { power.until };
+        self.powers.iter().filter(used).map(end).max()
     }
 
     /// Whether this person's word counts for this step at this time.

@@ -2,12 +2,12 @@
 
 use super::{
     ConsentError, Pseudonyms,
-    law::Standing,
+    law::{Signature, Standing},
     not_before,
-    record::{Actor, Cause, Consent, ConsentId, Event, Fact, Stored},
+    record::{Actor, Cause, Consent, ConsentId, Event, EvidenceSalt, Fact, Stored},
     state::{self, Act, Role, State},
 };
-use crate::{jose::sha256, store::Version};
+use crate::store::Version;
 use policy::Timestamp;
 use std::time::Duration;
 
@@ -74,6 +74,8 @@ pub(super) struct Kept {
 pub(super) struct Learner {
     pub(super) subject: String,
     pub(super) standing: Standing,
+    /// It was recorded by this change, and is committed with it.
+    pub(super) standing_is_new: bool,
     pub(super) records: Vec<ConsentId>,
     pub(super) kept: Vec<Kept>,
     /// How long what two gave goes on after the learner has come of age.
@@ -108,6 +110,7 @@ impl Learner {
             state,
             events: Vec::new(),
             notice_replaced: false,
+            salt: EvidenceSalt::fresh()?,
             receipts: 0,
             receipt: None,
             given_receipt: None,
@@ -149,7 +152,7 @@ impl Learner {
                 recorded: step.recorded,
                 method: step.actor.method,
                 assurance: step.actor.assurance,
-                evidence: step.actor.evidence.as_ref().map(|text| sha256(text.as_bytes())),
+                evidence: step.actor.evidence.as_ref().map(|text| stored.salt.hash(text)),
                 by,
                 cause: step.cause,
                 until: step.until,
@@ -175,21 +178,66 @@ impl Learner {
         }
         let (time, until) = (step.time, step.until);
         let event = self.event(at, step, state)?;
-        let threshold = self.standing.threshold(time).map(|from| from.plus(self.grace));
-        if let Some(kept) = self.kept.get_mut(at) {
-            let stored = &mut kept.stored;
-            stored.until = until.unwrap_or(stored.until);
-            match act {
-                Act::Give if state == State::Given => stored.threshold = threshold,
-                Act::Reaffirm => stored.threshold = None,
-                Act::Withdraw => stored.withdrawn = Some(time),
-                _ => {}
+        let Some(kept) = self.kept.get_mut(at) else {
+            return Err(ConsentError::Unknown);
+        };
+        let stored = &mut kept.stored;
+        stored.until = until.unwrap_or(stored.until);
+        stored.state = state;
+        stored.events.push(event);
+        kept.changed = true;
+        match act {
+            Act::Give | Act::Reaffirm if state == State::Given => {
+                stored.threshold = self.standing.holds(&stored.signatures(), self.grace)?;
             }
-            stored.state = state;
-            stored.events.push(event);
-            kept.changed = true;
+            Act::Withdraw => stored.withdrawn = Some(time),
+            _ => {}
         }
         Ok(state)
+    }
+
+    /// Takes over whose word counts from now on, and holds the consents in force to it: those whose signatures were not enough end, and those
+    /// that rest on an age or a power end with it.
+    pub(super) fn stand(&mut self, standing: Standing, now: Timestamp) -> Result<(), ConsentError> {
+        self.standing = standing;
+        self.standing_is_new = true;
+        for at in 0..self.kept.len() {
+            let given = self.stored(at).filter(|stored| stored.state == State::Given);
+            let Some(stored) = given else { continue };
+            let time = not_before(now, stored.last());
+            let Ok(threshold) = self.standing.holds(&stored.signatures(), self.grace) else {
+                let step = Step::new(Act::Invalidate, Actor::of(Role::Holder, "standing"), time, now);
+                self.step(at, step.because(Cause::SignatureMissing))?;
+                continue;
+            };
+            if threshold != stored.threshold
+                && let Some(kept) = self.kept.get_mut(at)
+            {
+                kept.stored.threshold = threshold;
+                kept.changed = true;
+            }
+            self.expire(at, now)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a consent in force whose time is over.
+    pub(super) fn expire(&mut self, at: usize, now: Timestamp) -> Result<(), ConsentError> {
+        let Some(stored) = self.stored(at).filter(|stored| stored.state == State::Given) else {
+            return Ok(());
+        };
+        if now < stored.ends() {
+            return Ok(());
+        }
+        let was_minor = |signature: &Signature<'_>| self.standing.is_minor(signature.time);
+        let cause = match stored.threshold.filter(|threshold| *threshold <= stored.until) {
+            None => Cause::PeriodEnded,
+            Some(_) if !self.standing.is_minor(now) && stored.signatures().iter().all(was_minor) => Cause::CameOfAge,
+            Some(_) => Cause::PowerEnded,
+        };
+        let time = not_before(now, stored.last());
+        let step = Step::new(Act::Expire, Actor::clock(), time, now).because(cause);
+        self.step(at, step).map(drop)
     }
 
     /// Ends what the given consent at this place takes the place of.

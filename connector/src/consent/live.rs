@@ -25,6 +25,7 @@ fn grant(stored: &Stored) -> Option<Grant<'_>> {
         purposes: &consent.purposes,
         datasets: &consent.datasets,
         categories: &consent.categories,
+        fields: &consent.fields,
         from: consent.given,
         until: stored.ends(),
         aggregate_only: false,
@@ -40,19 +41,13 @@ pub(super) fn load(index: &Index, stored: &Stored) -> Result<(), GrantError> {
 
 /// Takes in what was committed, as it is from now on. What a word of the learner's ended was closed before the commit.
 pub(super) fn follow(index: &Index, stored: &Stored) -> Result<(), GrantError> {
-    let (subject, id) = (&stored.consent.subject, &stored.consent.id);
     match stored.state {
-        // Given again, it stands there twice, and nothing is withheld in between; the first ends by its time.
-        State::Given if stored.given_receipt != stored.receipt => load(index, stored),
-        State::Expired | State::Superseded => {
-            index.close(subject, |known| known == id);
-            index.forget(subject, |known| known == id);
-            load(index, stored)
-        }
         State::Withdrawn | State::Revoked | State::Invalidated => Ok(()),
-        _ => {
-            index.forget(subject, |known| known == id);
-            load(index, stored)
-        }
+        _ => load(index, stored),
     }
+}
+
+/// Whether another lawful basis yields to what this record says: the learner was asked, and said something.
+pub(super) fn counts(stored: &Stored) -> bool {
+    grant(stored).is_some()
 }

@@ -43,8 +43,8 @@ pub use notices::Replacement;
 pub use privacy::Privacy;
 pub use pseudonym::{Pairwise, Pseudonym, Pseudonyms, Tag};
 pub use record::{
-    Actor, Cause, Consent, ConsentId, Decision, EnteredBy, Event, Fact, GrantError, Missing, NewConsent, NewEvent,
-    NewRequest, NewShare, NoticeRef, Stored, check_27560, context,
+    Actor, Cause, Consent, ConsentId, Decision, EnteredBy, Event, EvidenceSalt, Fact, GrantError, Missing, NewConsent,
+    NewEvent, NewRequest, NewShare, NoticeRef, Stored, check_27560, context,
 };
 pub use standings::NewStanding;
 

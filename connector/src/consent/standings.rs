@@ -3,12 +3,13 @@
 use super::{
     ConsentError, Consents, STANDINGS,
     law::{Capacity, Country, Day, Power, Standing, sole_consent_from},
+    learner::Learner,
 };
 use crate::{
     audit::{Entry, Kind},
     jose::{Digest, JoseError, canonical, sha256},
     process::encode,
-    store::{Batch, StoreError},
+    store::Batch,
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -82,27 +83,38 @@ impl NewStanding {
 }
 
 impl Consents {
-    /// Records whose word counts for a learner from now on. What was given before stays as it is.
+    /// Records whose word counts for a learner from now on, and holds what was given before to it: a consent whose signatures were not enough
+    /// is invalid, one that rests on a power that has ended or on an age that is past ends. The index is closed before the commit.
     pub async fn set_standing(&self, new: &NewStanding, now: Timestamp) -> Result<Standing, ConsentError> {
         let standing = new.standing(self.privacy.country)?;
-        let store = &**self.log.store();
-        for _ in 0..super::ATTEMPTS {
-            let mut batch = Batch::new();
-            let subject = new.subject.as_str();
-            // Whoever decides about this learner at the same time decides again.
-            let names = self.salts.renew(store, [subject].into_iter(), &mut batch).await?;
-            batch.put(STANDINGS, self.salts.place(subject), encode(&standing)?);
-            let name = names.get(subject).copied().unwrap_or(Digest::EMPTY);
-            let kept = canonical::signable(&json!(standing)).map_err(JoseError::from)?;
-            let entry = Entry::new(Kind::Standing)
-                .of("subject", &name)
-                .of("object", &sha256(&kept));
-            match self.log.commit(batch, entry, Vec::new(), now).await {
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => return Ok(standing),
-            }
+        let subject = new.subject.as_str();
+        let (_, changed) = self
+            .change(&[subject], None, now, |learners| {
+                learners
+                    .iter_mut()
+                    .try_for_each(|learner| learner.stand(standing.clone(), now))
+            })
+            .await?;
+        if changed.iter().any(|one| one.ended.is_some()) {
+            self.reset_stalled();
         }
-        Err(StoreError::Conflict { guard: 0 }.into())
+        Ok(standing)
+    }
+
+    /// Puts what was recorded about a learner into the batch, if a change did so, and returns the entry of it.
+    pub(super) fn record_standing(
+        &self,
+        learner: &Learner,
+        name: &Digest,
+        batch: &mut Batch,
+    ) -> Result<Option<Entry>, ConsentError> {
+        if !learner.standing_is_new {
+            return Ok(None);
+        }
+        let standing = &learner.standing;
+        batch.put(STANDINGS, self.salts.place(&learner.subject), encode(standing)?);
+        let kept = canonical::signable(&json!(standing)).map_err(JoseError::from)?;
+        let entry = Entry::new(Kind::Standing);
+        Ok(Some(entry.of("subject", name).of("object", &sha256(&kept))))
     }
 }

@@ -7,7 +7,7 @@ use super::{
     terms,
 };
 use crate::{
-    catalog::{Category, shape},
+    catalog::shape,
     plane::{
         project::Scratch,
         source::{FileSource, LineOutcome},
@@ -99,7 +99,7 @@ fn own(seed: u64, input: &Path, subject: &str, until: &str) -> Result<Source, De
     let mut members = BTreeSet::new();
     let (mut records, mut bytes) = (0, 0);
     let mut learners = BTreeSet::new();
-    let finder = shape::shape(subject, &BTreeMap::new(), |_| Category::new(0))
+    let finder = shape::shape(subject, &BTreeMap::new(), |_, _| None)
         .map_err(|error| DemoError::Step("--subject", error.to_string()))?;
     let (mut source, mut line, mut scratch) = (FileSource::open(&path, 0)?, Vec::new(), Scratch::default());
     while let Some(outcome) = source.next(&mut line)? {

@@ -312,7 +312,9 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         ConsentError::NothingToWithdraw => (StatusCode::NOT_FOUND, "nothing-to-withdraw"),
         ConsentError::UnknownLearner => (StatusCode::NOT_FOUND, "unknown-learner"),
         ConsentError::Unknown => (StatusCode::NOT_FOUND, "not-found"),
-        ConsentError::InForce | ConsentError::ObjectionInForce => (StatusCode::CONFLICT, "in-force"),
+        ConsentError::InForce | ConsentError::ObjectionInForce | ConsentError::RefusalInForce => {
+            (StatusCode::CONFLICT, "in-force")
+        }
         ConsentError::Illegal(Illegal::NotTheirs(..)) | ConsentError::NoPower(_) => (StatusCode::FORBIDDEN, "no-power"),
         ConsentError::Illegal(Illegal::Ended(_)) => (StatusCode::CONFLICT, "ended"),
         ConsentError::Illegal(_) => (StatusCode::CONFLICT, "illegal-step"),

@@ -295,8 +295,12 @@ impl Transfers {
             )
             .map_err(|error| not_permitted(&error))?;
         question.aggregate = matches!(dataset.release, Some(ReleaseSpec::Aggregate { .. }));
-        let shape = shape::shape(&dataset.subject, &dataset.categories, |name| index.category(name).ok())
-            .map_err(|error| not_permitted(&error))?;
+        let covers = index.number_fields(&mut question, &dataset.categories);
+        let covers = covers.map_err(|error| not_permitted(&error))?;
+        let shape = shape::shape(&dataset.subject, &dataset.categories, |_, pointer| {
+            covers.get(pointer).copied()
+        });
+        let shape = shape.map_err(|error| not_permitted(&error))?;
         let SourceSpec::File { path: source } = &dataset.source;
         let (path, content) = self
             .content(record, &dataset, plan.action, now, || Reading {

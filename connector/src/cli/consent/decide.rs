@@ -86,6 +86,9 @@ struct Terms {
     /// Which data category; repeat for more
     #[arg(long, value_name = "NAME", required = true)]
     category: Vec<String>,
+    /// Only this field of the categories, as a JSON pointer; repeat for more [default: all]
+    #[arg(long, value_name = "POINTER")]
+    field: Vec<String>,
     /// Only this dataset; repeat for more [default: all of this holder's]
     #[arg(long, value_name = "ID")]
     dataset: Vec<String>,
@@ -115,7 +118,7 @@ impl Request {
         let terms = self.terms;
         let body = json!({
             "subject": terms.subject, "recipients": [terms.recipient], "purposes": [terms.purpose],
-            "categories": terms.category, "datasets": terms.dataset, "expires": self.expires, "method": "consent-request",
+            "categories": terms.category, "fields": terms.field, "datasets": terms.dataset, "expires": self.expires, "method": "consent-request",
             "notice": terms.notice, "evidence": "asked for by the holder", "explicit": terms.explicit,
         });
         let told = context.api()?.post("/v1/consents/requests", &body).await?;
@@ -172,7 +175,7 @@ impl Share {
         let terms = self.terms;
         let body = json!({
             "subject": terms.subject, "recipient": terms.recipient, "purpose": terms.purpose, "categories": terms.category,
-            "datasets": terms.dataset, "until": self.until, "notice": terms.notice, "explicit": terms.explicit,
+            "fields": terms.field, "datasets": terms.dataset, "until": self.until, "notice": terms.notice, "explicit": terms.explicit,
             "actor": self.actor.body(),
         });
         let told = context.api()?.post("/v1/shares", &body).await?;
@@ -222,7 +225,7 @@ impl Object {
 /// Show or record whose word counts for a learner: the age of sole consent, guardians, delegates
 ///
 /// A file says it: {"bornOn": "2012-04-30", "powers": [{"id": "parent-3", "capacity": "parental-authority", "scope": ["give", "withdraw"],
-/// "from": "...", "until": "...", "evidence": "..."}]}. The birth date is computed with and not kept.
+/// "from": "...", "until": "...", "evidence": "..."}]}. The birth date is computed with and not kept. Consents given before are held to it.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent learner learner-17

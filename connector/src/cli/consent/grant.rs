@@ -23,7 +23,7 @@ const BATCH: usize = 500;
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --method paper-form --notice-file notice.pdf --evidence file:2026/0017
-  connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --dataset skills-2026 --expires 2027-01-01T00:00:00Z --method web-form --notice sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --evidence form:42
+  connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --field /skill/name --dataset skills-2026 --expires 2027-01-01T00:00:00Z --method web-form --notice sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --evidence form:42
 ")]
 pub(super) struct Grant {
     /// The learner's local identifier at this holder
@@ -38,6 +38,9 @@ pub(super) struct Grant {
     /// Which data category; repeat for more
     #[arg(long, value_name = "NAME", required = true)]
     category: Vec<String>,
+    /// Only this field of the categories, as a JSON pointer; repeat for more [default: all]
+    #[arg(long, value_name = "POINTER")]
+    field: Vec<String>,
     /// Only this dataset; repeat for more [default: all of this holder's]
     #[arg(long, value_name = "ID")]
     dataset: Vec<String>,
@@ -79,6 +82,7 @@ impl Grant {
             "recipients": self.recipient,
             "purposes": self.purpose,
             "categories": self.category,
+            "fields": self.field,
             "datasets": self.dataset,
             "expires": self.expires,
             "method": self.method,

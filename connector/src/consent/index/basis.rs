@@ -86,6 +86,21 @@ impl Rules {
         self.change(|all| all.retain(|old| old.id != id));
     }
 
+    /// No rule ends before.
+    pub(super) fn next_end(&self) -> Option<Timestamp> {
+        let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|rule| rule.until).min()
+    }
+
+    /// Takes the rules out whose end has come. `true` if there was one.
+    pub(super) fn expire(&self, now: Timestamp) -> bool {
+        let due = self.next_end().is_some_and(|end| end <= now);
+        if due {
+            self.change(|all| all.retain(|rule| now < rule.until));
+        }
+        due
+    }
+
     fn change(&self, change: impl FnOnce(&mut Vec<Rule>)) {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut all);

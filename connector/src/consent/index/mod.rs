@@ -7,6 +7,7 @@
 
 mod basis;
 mod cells;
+mod fields;
 mod gate;
 mod question;
 mod reason;
@@ -22,8 +23,10 @@ use super::{ConsentId, GrantError};
 use crate::catalog::{Category, CategorySet};
 use crate::dsp::{DatasetId, ParticipantId, Pid};
 use basis::Rules;
+use fields::Fields;
 use gate::Gates;
 use policy::Timestamp;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
     atomic::{AtomicU64, Ordering},
@@ -57,6 +60,8 @@ pub struct Grant<'a> {
     pub datasets: &'a [DatasetId],
     /// Which data categories.
     pub categories: &'a [String],
+    /// Only these fields of them, as JSON pointers; none means all.
+    pub fields: &'a [String],
     /// From when.
     pub from: Timestamp,
     /// Until when: the first instant at which it no longer permits.
@@ -121,7 +126,8 @@ impl Index {
             .try_for_each(|name| vocabulary.category(name).map(drop))
     }
 
-    /// Takes a committed consent in.
+    /// Takes a committed consent in, in the place of what was known of it before: there is no moment at which neither counts. What may
+    /// permit less than before raises the epoch, and every gate confirms it: where a learner was asked for consent, no other basis counts.
     pub fn open(&self, grant: &Grant<'_>) -> Result<(), GrantError> {
         let id = grant.id.uuid().ok_or(GrantError::Invalid("id", "is no urn:uuid"))?;
         let terms = {
@@ -131,6 +137,7 @@ impl Index {
                 purposes: Scope::only(vocabulary.purposes(grant.purposes)),
                 datasets: Scope::all_unless(vocabulary.datasets(grant.datasets)),
                 categories: vocabulary.categories(grant.categories)?,
+                fields: Scope::all_unless(vocabulary.names(grant.fields)),
             };
             vocabulary.intern(terms)
         };
@@ -144,7 +151,12 @@ impl Index {
         let mut entry = Entry::new(learner, id, terms, (grant.from, grant.until), standing);
         entry.aggregate_only = grant.aggregate_only;
         entry.guardian_missing = grant.guardian_missing;
-        self.table.insert(entry);
+        let before = self.table.put(entry);
+        let permits = standing == Standing::Given && !entry.aggregate_only && !entry.guardian_missing;
+        if !permits || before.is_some_and(|before| before.from < entry.from || entry.until < before.until) {
+            self.raise_epoch();
+            self.gates.confirm_all();
+        }
         Ok(())
     }
 
@@ -167,13 +179,14 @@ impl Index {
                 purposes: Scope::all_unless(vocabulary.purposes(objection.purposes)),
                 datasets: Scope::all_unless(vocabulary.datasets(objection.datasets)),
                 categories: CategorySet::ALL,
+                fields: Scope::All,
             };
             vocabulary.intern(terms)
         };
         let learner = self.table.learner(objection.subject);
         let always = (Timestamp::MIN, Timestamp::MAX);
         self.table
-            .insert(Entry::new(learner, id, terms, always, Standing::Objection));
+            .put(Entry::new(learner, id, terms, always, Standing::Objection));
         Ok((self.raise_epoch(), self.gates.confirm(objection.subject)))
     }
 
@@ -186,6 +199,7 @@ impl Index {
                 purposes: Scope::only(vocabulary.purposes(rule.purposes)),
                 datasets: Scope::all_unless(vocabulary.datasets(rule.datasets)),
                 categories: vocabulary.categories(rule.categories)?,
+                fields: Scope::All,
             }
         };
         self.bases.open(rule, terms);
@@ -212,23 +226,29 @@ impl Index {
         ids
     }
 
-    /// Drops those of a learner's entries that `which` names; they have ended, so no answer changes but its reason.
+    /// Drops those of a learner's entries that `which` names, all at once. They permit nothing; whoever calls this has made sure that what
+    /// they stopped does not go on without them.
     pub fn forget(&self, subject: &str, which: impl Fn(&ConsentId) -> bool) {
         let learner = self.table.learner(subject);
         self.table.remove(learner, |id| which(&ConsentId::from_uuid(id)));
     }
 
-    /// When [`Index::expired`] should be asked next: no consent ends before. `None` when none is in force.
+    /// When [`Index::expired`] should be asked next: no consent and no other basis ends before. `None` when none is in force.
     pub fn next_expiry(&self) -> Option<Timestamp> {
-        self.table.next_expiry()
+        [self.table.next_expiry(), self.bases.next_end()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// The consents whose end has come by `now`, each named once. Whether or not this is asked, a consent permits nothing from its end
-    /// on; asking also has those chunks decided again that were decided before the end and have not left yet.
+    /// The consents whose end has come by `now`, each named once. Whether or not this is asked, neither a consent nor another basis permits
+    /// anything from its end on; asking also has those chunks decided again that were decided before the end and have not left yet.
     pub fn expired(&self, now: Timestamp) -> Vec<ConsentId> {
         let expired = self.table.expire(now);
-        if !expired.is_empty() {
+        let ended = self.bases.expire(now);
+        if ended || !expired.is_empty() {
             self.raise_epoch();
+            self.gates.confirm_all();
         }
         expired.into_iter().map(ConsentId::from_uuid).collect()
     }
@@ -250,7 +270,20 @@ impl Index {
             dataset: vocabulary.name(dataset.as_str()),
             consent_required,
             aggregate: false,
+            fields: Fields::default(),
         })
+    }
+
+    /// Gives the fields that a dataset claims numbers of their own in a question, so that consents to some of them alone are kept to. Returns
+    /// for each pointer the numbers that open it: its category's and, if one was left, its own.
+    pub fn number_fields(
+        &self,
+        question: &mut Question,
+        claims: &BTreeMap<String, Vec<String>>,
+    ) -> Result<HashMap<String, CategorySet>, GrantError> {
+        let (fields, covers) = fields::number(&mut self.vocabulary_mut(), question.allowed, claims)?;
+        question.fields = fields;
+        Ok(covers)
     }
 
     /// The number of a data category, as consents and questions use it.

@@ -269,6 +269,7 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, obj
             purposes: &lists.purposes,
             datasets: &lists.datasets,
             categories: &lists.categories,
+            fields: &[],
             from: at(what.period.0),
             until: at(what.period.1),
             aggregate_only: what.flags.0,
@@ -324,6 +325,7 @@ fn expire(index: &Index, model: &mut Model, now: i64) {
         held.expired = true;
         ended.insert(id(held.id).to_string());
     }
+    model.rules.retain(|(.., what)| now < what.period.1);
     let told: Vec<String> = index.expired(at(now)).iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), ended.len());
     assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), ended);

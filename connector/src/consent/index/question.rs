@@ -3,8 +3,9 @@
 use super::{
     Index, Reason,
     basis::{Bases, Ground},
+    fields::Fields,
     table::{Entry, Standing},
-    terms::Terms,
+    terms::{Scope, Terms},
 };
 use crate::catalog::CategorySet;
 use policy::Timestamp;
@@ -22,21 +23,28 @@ pub struct Question {
     pub consent_required: bool,
     /// Only numbers about groups will leave, never a record: consents for aggregates count too.
     pub aggregate: bool,
+    /// The dataset's fields that have numbers of their own.
+    pub(super) fields: Fields,
 }
 
 /// What some terms mean to one question: worked out once for all learners who agreed to them.
 #[derive(Clone, Copy)]
 pub(super) struct Verdict {
-    /// The categories that may go out while the consent is in force; if none, the reason.
+    /// The categories and single fields that may go out while the consent is in force; if none, the reason.
     pub(super) permits: CategorySet,
     reason: Reason,
-    /// The categories about which the terms say anything to this recipient, for any of the purposes.
+    /// The categories about which the terms say anything to this recipient, for any of the purposes: whole ones, even where only some of
+    /// their fields are named, because other bases know no fields.
     touches: CategorySet,
 }
 
 impl Question {
     pub(super) fn verdict(&self, terms: &Terms) -> Verdict {
         let common = CategorySet::from_bits(terms.categories.bits() & self.allowed.bits());
+        let permits = match &terms.fields {
+            Scope::All => common,
+            limited @ Scope::Only(_) => self.fields.permitted(common, limited),
+        };
         let mut verdict = Verdict {
             permits: CategorySet::EMPTY,
             reason: Reason::None,
@@ -52,10 +60,10 @@ impl Question {
         } else if self.purposes.is_empty() || !self.purposes.iter().all(|purpose| terms.purposes.holds(*purpose)) {
             // An agreement that binds to no purpose could serve any: no consent covers that.
             verdict.reason = Reason::Purpose;
-        } else if !dataset || common == CategorySet::EMPTY {
+        } else if !dataset || permits == CategorySet::EMPTY {
             verdict.reason = Reason::Category;
         } else {
-            verdict.permits = common;
+            verdict.permits = permits;
         }
         verdict
     }
@@ -159,7 +167,7 @@ impl Reader {
         self.epoch
     }
 
-    /// Which of the allowed categories of this learner's records may go out now. Never an empty set.
+    /// Which of the allowed categories, and which single fields of them, of this learner's records may go out now. Never an empty set.
     pub fn ask(&mut self, subject: &str) -> Result<CategorySet, Reason> {
         match self.last {
             Some(answer) if self.subject == subject => answer,

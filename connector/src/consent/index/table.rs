@@ -143,11 +143,31 @@ impl Shard {
         at
     }
 
-    fn insert(&mut self, entry: Entry) {
-        let learner = entry.learner;
+    /// Puts an entry in the place of the learner's one of the same id, which it returns, or beside the others.
+    fn put(&mut self, entry: Entry) -> Option<Entry> {
+        let mut at = self.head(entry.learner);
+        while let Some(place) = self.get_mut(at) {
+            if place.id == entry.id {
+                let before = std::mem::replace(place, entry);
+                place.next = before.next;
+                self.note_end(&entry);
+                return Some(before);
+            }
+            at = place.next;
+        }
+        self.insert(entry);
+        None
+    }
+
+    fn note_end(&mut self, entry: &Entry) {
         if entry.standing == Standing::Given {
             self.soonest = self.soonest.min(entry.until);
         }
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        let learner = entry.learner;
+        self.note_end(&entry);
         let head = self.head(learner);
         let at = self.place(entry);
         match self.get_mut(head) {
@@ -257,8 +277,10 @@ impl Table {
         head != END
     }
 
-    pub(super) fn insert(&self, entry: Entry) {
-        self.write(entry.learner).insert(entry);
+    /// Takes an entry in. Returns the one of the same learner and id in whose place it stands, if there was one: whoever looks sees the one
+    /// or the other, never none and never both.
+    pub(super) fn put(&self, entry: Entry) -> Option<Entry> {
+        self.write(entry.learner).put(entry)
     }
 
     /// Changes the standing of those of a learner's consents that `which` names. An objection stays one.

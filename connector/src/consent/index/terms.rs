@@ -1,4 +1,4 @@
-//! What consents say, once for all learners who said the same: recipients, purposes, datasets and categories as numbers. Knows no
+//! What consents say, once for all learners who said the same: recipients, purposes, datasets, categories and fields as numbers. Knows no
 //! learner and no time.
 
 use crate::catalog::{Category, CategorySet};
@@ -62,6 +62,8 @@ pub(super) struct Terms {
     pub(super) purposes: Scope,
     pub(super) datasets: Scope,
     pub(super) categories: CategorySet,
+    /// Of these categories only the fields at these pointers.
+    pub(super) fields: Scope,
 }
 
 /// The number of interned terms.
@@ -100,6 +102,10 @@ impl Vocabulary {
 
     pub(super) fn name(&mut self, name: &str) -> u32 {
         self.names.number(name)
+    }
+
+    pub(super) fn names(&mut self, names: &[String]) -> Vec<u32> {
+        names.iter().map(|name| self.names.number(name)).collect()
     }
 
     pub(super) fn recipients(&mut self, dids: &[ParticipantId]) -> Vec<u32> {

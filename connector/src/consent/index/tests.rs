@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, sync::Mutex, thread};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+mod order;
+
 pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_seconds(second)
 }
@@ -49,6 +51,7 @@ impl Shared {
             purposes: &self.purposes,
             datasets: &[],
             categories: &self.categories,
+            fields: &[],
             from: at(100),
             until: at(200),
             aggregate_only: false,

@@ -120,6 +120,53 @@ fn powers_are_of_a_person_for_a_step_and_a_time() {
     );
 }
 
+#[test]
+fn signatures_hold_as_long_as_the_age_and_the_powers_on_which_they_rest() {
+    let signed = |role, id, time: &str| Signature {
+        role,
+        id,
+        time: at(time),
+    };
+    let (own, mother) = (
+        signed(Role::Learner, None, NOW),
+        signed(Role::Guardian, Some("mother"), NOW),
+    );
+    let day = Duration::from_secs(24 * 3600);
+    let child = child();
+    let birthday = child.sole_consent_from.unwrap();
+    assert_eq!(child.holds(&[own, mother], day), Ok(Some(birthday.plus(day))));
+    assert_eq!(child.holds(&[own], day), Err(NoPower::NotBoth));
+    assert_eq!(child.holds(&[mother], day), Err(NoPower::NotBoth));
+    assert_eq!(child.holds(&[], day), Err(NoPower::NotBoth));
+    let stranger = signed(Role::Guardian, Some("stranger"), NOW);
+    assert_eq!(
+        child.holds(&[own, stranger], day),
+        Err(NoPower::Unknown(Role::Guardian))
+    );
+    assert_eq!(child.holds(&[own, stranger, mother], day), Ok(Some(birthday.plus(day))));
+    let mut lost = child.clone();
+    lost.powers[0].until = at("2026-07-01T00:00:00Z");
+    assert_eq!(
+        lost.holds(&[own, mother], day),
+        Ok(Some(lost.powers[0].until)),
+        "no grace"
+    );
+    // An adult: their own word holds by itself, a representative's as long as the power.
+    let adult = Standing {
+        powers: vec![power("curator", Capacity::Represents, &[Scope::Give])],
+        ..Standing::default()
+    };
+    let curator = signed(Role::Delegate, Some("curator"), NOW);
+    assert_eq!(adult.holds(&[own], day), Ok(None));
+    assert_eq!(adult.holds(&[curator], day), Ok(Some(adult.powers[0].until)));
+    // Who was of age all along needed nobody, whoever signed beside them.
+    let of_age = Standing {
+        sole_consent_from: Some(at("2026-01-01T00:00:00Z")),
+        powers: Vec::new(),
+    };
+    assert_eq!(of_age.holds(&[own, mother], day), Ok(None));
+}
+
 proptest! {
     #[test]
     fn nobody_born_later_consents_alone_earlier(a in 0i32..20_000, b in 0i32..20_000, code in 0usize..AGES.len()) {

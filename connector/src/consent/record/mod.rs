@@ -2,16 +2,21 @@
 //! How a record looks to others is in `rendered`; `check` says whether any record, ours or not, is complete.
 
 mod check;
+mod evidence;
 mod rendered;
 mod terms;
 
 pub use check::{Missing, check_27560};
+pub use evidence::EvidenceSalt;
 pub use rendered::context;
 pub(super) use rendered::{CONTEXT, Context, Parties, processing, render};
 pub use terms::{Actor, Decision, GrantError, NewConsent, NewEvent, NewRequest, NewShare};
 pub(super) use terms::{Draft, hash_of_text};
 
-use super::state::{Act, Role, State};
+use super::{
+    law::Signature,
+    state::{Act, Role, State},
+};
 use crate::{
     dsp::{AgreementId, DatasetId, ParticipantId},
     jose::{Digest, JoseError, canonical, sha256},
@@ -121,7 +126,7 @@ pub struct Consent {
     pub purposes: Vec<String>,
     /// Which data categories.
     pub categories: Vec<String>,
-    /// Only these fields of them, as JSON pointers; empty means all.
+    /// Only these fields of them, as JSON pointers that the datasets claim; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
     /// Only these datasets; empty means all.
@@ -239,6 +244,10 @@ pub enum Cause {
     AuthorityDecided,
     /// The notice was faulty.
     NoticeFaulty,
+    /// Whoever signed was not enough, as was found out later: the learner did not consent alone, or another had no power to.
+    SignatureMissing,
+    /// The power on which it rested has ended.
+    PowerEnded,
 }
 
 /// One step of a consent as everybody may see it: what the next one's hash covers.
@@ -264,7 +273,7 @@ pub struct Fact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub assurance: Option<String>,
-    /// SHA-256 of where the proof is kept.
+    /// HMAC-SHA-256 of where the proof is kept, under the salt that is kept with the record and is in no receipt: `file 7` would be guessed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false)]
     pub evidence: Option<Digest>,
@@ -335,6 +344,9 @@ pub struct Stored {
     /// The notice was replaced since, without changing its meaning.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub notice_replaced: bool,
+    /// What the hashes of its evidence are salted with.
+    #[schema(value_type = String)]
+    pub salt: EvidenceSalt,
     /// How many receipts there are.
     pub receipts: u32,
     /// Hash of the newest receipt.
@@ -367,6 +379,20 @@ impl Stored {
     /// It is open and can still be given.
     pub fn is_waiting(&self, now: Timestamp) -> bool {
         self.state.is_open() && now < self.until
+    }
+
+    /// Whose word it rests on: of whoever said yes, or since of whoever said that it goes on.
+    pub(in crate::consent) fn signatures(&self) -> Vec<Signature<'_>> {
+        let renewed = self.events.iter().rposition(|event| event.fact.act == Act::Reaffirm);
+        let signed = |event: &&Event| matches!(event.fact.act, Act::Give | Act::Reaffirm);
+        let events = self.events.iter().skip(renewed.unwrap_or(0)).filter(signed);
+        events
+            .map(|event| Signature {
+                role: event.fact.role,
+                id: event.actor.as_deref(),
+                time: event.fact.time,
+            })
+            .collect()
     }
 
     /// When the newest step was taken.

@@ -223,7 +223,7 @@ fn other<'a>(kind: &'static str, did: &'a ParticipantId) -> Party<'a> {
     }
 }
 
-/// A data category with its nearest term of DPV-PD.
+/// A data category with its nearest term of DPV-PD; where it is limited to some fields, these are what it has (TS 27560: `attribute_id`).
 fn data(name: &str, fields: &[String]) -> Value {
     let (kind, term) = match Category::read(name) {
         Some(Category::Identity) => ("dpv:PersonalData", "pd:Identifying"),
@@ -238,7 +238,9 @@ fn data(name: &str, fields: &[String]) -> Value {
         "@type": [kind, term], "dct:identifier": format!("dases:{name}"), "dpv:hasNecessity": "dpv:Optional",
     });
     if let (Value::Object(members), false) = (&mut data, fields.is_empty()) {
-        members.insert("dases:field".into(), json!(fields));
+        let field = |pointer: &String| json!({"@type": kind, "dct:identifier": pointer});
+        let fields: Vec<Value> = fields.iter().map(field).collect();
+        members.insert("dpv:hasPersonalData".into(), json!(fields));
     }
     data
 }

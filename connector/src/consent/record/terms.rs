@@ -3,6 +3,7 @@
 
 use super::{Cause, Consent, ConsentId, EnteredBy};
 use crate::{
+    catalog::shape::Pointer,
     consent::state::{Act, Role},
     dsp::{AgreementId, DatasetId, ParticipantId},
     jose::{self, Digest},
@@ -92,7 +93,8 @@ pub struct NewConsent {
     pub purposes: Vec<String>,
     /// Which data categories.
     pub categories: Vec<String>,
-    /// Only these fields: nothing here can keep to that yet, so that only an empty list is taken.
+    /// Only these fields of them, as the datasets claim them: JSON pointers such as `/result/score`. Where a dataset claims none of them for a
+    /// category, nothing of that category leaves it. Empty means all.
     #[serde(default)]
     pub fields: Vec<String>,
     /// Only these datasets; empty means all of this holder's.
@@ -105,7 +107,7 @@ pub struct NewConsent {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Timestamp>,
-    /// At most so many records: nothing here can keep to that yet, so that none is taken.
+    /// At most so many records: refused, because nothing here counts by learner.
     #[serde(default)]
     pub max_count: Option<u64>,
     /// For how many days the recipient may keep them.
@@ -140,7 +142,7 @@ pub struct NewRequest {
     pub purposes: Vec<String>,
     /// Which data categories.
     pub categories: Vec<String>,
-    /// Only these fields.
+    /// Only these fields of them, as JSON pointers; empty means all.
     pub fields: Vec<String>,
     /// From which datasets.
     pub datasets: Vec<DatasetId>,
@@ -174,7 +176,7 @@ pub struct NewShare {
     pub purpose: String,
     /// Which data categories.
     pub categories: Vec<String>,
-    /// Only these fields.
+    /// Only these fields of them, as JSON pointers; empty means all.
     #[serde(default)]
     pub fields: Vec<String>,
     /// Only from these datasets.
@@ -183,7 +185,7 @@ pub struct NewShare {
     /// Until when.
     #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
-    /// At most so many records.
+    /// At most so many records: refused, because nothing here counts by learner.
     #[serde(default)]
     pub max_count: Option<u64>,
     /// The registered notice that the learner was shown: `sha256:` and 64 hex digits.
@@ -409,17 +411,11 @@ fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> {
             "is more than ten years from now: a consent has an end",
         ));
     }
-    // The live index decides by category and knows no counts: a limit that is recorded and not kept would be a broken promise.
-    if !new.fields.is_empty() {
-        return Err(GrantError::Invalid(
-            "fields",
-            "cannot be kept to here; name the data categories that may go",
-        ));
-    }
+    // Counters here are of agreements, not of learners: a limit that is recorded and not kept would be a broken promise.
     if new.max_count.is_some() {
         return Err(GrantError::Invalid(
             "maxCount",
-            "cannot be kept to here; give the consent an end instead",
+            "is refused: nothing here counts what leaves of one learner, so that the limit would not be kept; give the consent an end instead",
         ));
     }
     if new.signed_by.len() > 2 {
@@ -456,6 +452,13 @@ fn lists(new: &NewConsent) -> Result<(), GrantError> {
     new.purposes
         .iter()
         .try_for_each(|purpose| text("purpose", purpose, 512))?;
+    // The spelling of a pointer is unique, so that those of consents and of datasets are compared as texts.
+    if new.fields.iter().any(|field| field.parse::<Pointer>().is_err()) {
+        return Err(GrantError::Invalid(
+            "fields",
+            "has a text that is no JSON pointer to a field, such as /result/score",
+        ));
+    }
     // A misspelt category would be recorded and then cover nothing.
     let is_category = |name: &String| Category::read(name).is_some_and(|known| known.name() == name);
     if !new.categories.iter().all(is_category) {

@@ -11,6 +11,8 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+mod later;
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn days(n: u32) -> Timestamp {

@@ -25,7 +25,8 @@ pub(super) async fn standing(State(app): Ctx, Query(query): Query<Whose>) -> Out
 
 /// Record whose word counts for a learner
 ///
-/// A birth date is computed with and not kept. What was recorded before is replaced.
+/// A birth date is computed with and not kept. What was recorded before is replaced. Consents given before are held to it: what was not signed
+/// by enough is invalid, and what rests on a power ends with the power.
 #[utoipa::path(post, path = "/v1/learners", tag = "learners", request_body = NewStanding, responses((status = OK, body = Standing)))]
 pub(super) async fn standing_set(State(app): Ctx, Body(new): Body<NewStanding>) -> Outcome<Standing> {
     ok(app.consents.set_standing(&new, (app.clock)()).await?)

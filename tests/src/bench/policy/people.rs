@@ -96,6 +96,7 @@ impl People {
             purposes: &[purpose.to_owned()],
             datasets: &[],
             categories: &categories,
+            fields: &[],
             from: now(),
             until: now().plus(std::time::Duration::from_secs(3600 + mixed % 30_000_000)),
             aggregate_only: false,

@@ -1,0 +1,235 @@
+//! What becomes known later: that a learner is a child, that a power has ended, that a learner is to be forgotten; and what others see.
+
+use super::*;
+use crate::jose::sha256;
+
+async fn basis(consents: &Consents, purpose: &str) -> ConsentId {
+    let hash = match consents.notices().await.unwrap().last() {
+        Some(known) => known.hash.clone(),
+        None => notice(consents, "1").await,
+    };
+    let declared = NewBasis {
+        basis: LawfulBasis::PublicTask,
+        grounds: "Code de l'éducation, art. L331-7".into(),
+        recipients: vec!["did:web:ft.example".parse().unwrap()],
+        purposes: vec![format!("https://w3id.org/dpv#{purpose}")],
+        categories: vec!["skills".into(), "results".into()],
+        datasets: vec!["records".parse().unwrap()],
+        notice: hash,
+        until: days(100),
+    };
+    consents.declare(declared, now()).await.unwrap().id
+}
+
+#[tokio::test]
+async fn whoever_said_no_is_not_forgotten_while_another_basis_would_take_over() {
+    let consents = consents().await;
+    let id = asked(&consents, "anna").await;
+    consents
+        .decide(&id, &event(Decision::Refuse, learner()), now())
+        .await
+        .unwrap();
+    let short = NewConsent {
+        expires: Some(days(1)),
+        ..new("chloé")
+    };
+    consents.grant(vec![new("ben"), short], now()).await.unwrap();
+    consents.withdraw("ben", None, now()).await.unwrap();
+    basis(&consents, "Marketing").await;
+    let same = basis(&consents, "ServiceProvision").await;
+    for learner in ["anna", "ben", "chloé"] {
+        let kept = consents.forget(learner, days(2)).await;
+        assert!(matches!(kept, Err(ConsentError::RefusalInForce)), "{learner}: {kept:?}");
+        assert!(!consents.list(Some(learner)).await.unwrap().is_empty());
+    }
+    let ended = consents.list(Some("chloé")).await.unwrap().remove(0);
+    assert_eq!(ended.state, State::Expired, "its end was recorded on the way");
+    consents.end_basis(&same, days(2)).await.unwrap();
+    for learner in ["anna", "ben", "chloé"] {
+        consents.forget(learner, days(2)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_declared_basis_ends_by_the_same_timer_as_consents() {
+    let consents = consents().await;
+    basis(&consents, "ServiceProvision").await;
+    consents.ends_changed().await;
+    assert_eq!(consents.next_end(), Some(days(100)));
+    let epoch = consents.index.epoch();
+    assert_eq!(consents.expire(days(100)).await.unwrap(), 0, "no consent ended");
+    assert_eq!((consents.index.epoch(), consents.next_end()), (epoch + 1, None));
+}
+
+/// A child for whom the mother signed as long as this says.
+fn child(of_age: Timestamp, mother_until: Option<Timestamp>) -> NewStanding {
+    let power = |until| Power {
+        id: "mother".into(),
+        capacity: Capacity::ParentalAuthority,
+        scope: vec![Scope::Give, Scope::Withdraw],
+        from: now(),
+        until,
+        evidence: "register 3".into(),
+    };
+    NewStanding {
+        subject: "child".into(),
+        born_on: None,
+        sole_consent_from: Some(of_age),
+        country: None,
+        powers: mother_until.map(power).into_iter().collect(),
+    }
+}
+
+async fn given_by_both(consents: &Consents) -> ConsentId {
+    set_child(consents, "child", days(100)).await;
+    let both = NewConsent {
+        signed_by: vec![learner(), actor(Role::Guardian, Some("mother"))],
+        ..new("child")
+    };
+    let given = consents.grant(vec![both], now()).await.unwrap().remove(0);
+    assert_eq!((given.state, given.ends()), (State::Given, days(100)));
+    given.consent.id
+}
+
+async fn outcome(consents: &Consents, id: &ConsentId) -> (State, Option<Cause>) {
+    let stored = consents.get(id).await.unwrap();
+    let receipts = consents.receipts(id.as_str()).await.unwrap();
+    assert_eq!(receipts.len(), stored.receipts as usize);
+    let proved = receipt::verify(&receipts, key(consents)).unwrap();
+    assert_eq!(proved.state, stored.state);
+    let in_force = consents.index.in_force("child");
+    assert_eq!(in_force.contains(id), stored.state == State::Given);
+    (stored.state, stored.events.last().unwrap().fact.cause)
+}
+
+#[tokio::test]
+async fn the_sole_consent_of_who_turns_out_to_be_a_child_is_invalid() {
+    let consents = consents().await;
+    let id = consents.grant(vec![new("child")], now()).await.unwrap().remove(0);
+    let id = id.consent.id;
+    let epoch = consents.index.epoch();
+    set_child(&consents, "child", days(100)).await;
+    let expected = (State::Invalidated, Some(Cause::SignatureMissing));
+    assert_eq!(outcome(&consents, &id).await, expected);
+    assert!(consents.index.epoch() > epoch);
+    // What both gave knowing that stays, however often the same is recorded.
+    let both = given_by_both(&consents).await;
+    let before = consents.get(&both).await.unwrap().receipts;
+    set_child(&consents, "child", days(100)).await;
+    assert_eq!(outcome(&consents, &both).await.0, State::Given);
+    assert_eq!(consents.get(&both).await.unwrap().receipts, before);
+}
+
+#[tokio::test]
+async fn what_an_adult_gave_alone_stays_when_their_age_is_recorded() {
+    let consents = consents().await;
+    let given = consents.grant(vec![new("child")], now()).await.unwrap().remove(0);
+    let adult = child(now().minus(DAY), None);
+    consents.set_standing(&adult, days(1)).await.unwrap();
+    assert_eq!(outcome(&consents, &given.consent.id).await, (State::Given, None));
+    assert_eq!(consents.get(&given.consent.id).await.unwrap().receipts, 1);
+}
+
+#[tokio::test]
+async fn a_consent_ends_with_the_guardianship_on_which_it_rests() {
+    // Recorded after it ended.
+    let consents = consents().await;
+    let id = given_by_both(&consents).await;
+    let ended = child(days(100), Some(days(5)));
+    consents.set_standing(&ended, days(10)).await.unwrap();
+    let expected = (State::Expired, Some(Cause::PowerEnded));
+    assert_eq!(outcome(&consents, &id).await, expected);
+    // Recorded before.
+    let consents = self::consents().await;
+    let id = given_by_both(&consents).await;
+    consents.set_standing(&ended, days(1)).await.unwrap();
+    assert_eq!(outcome(&consents, &id).await.0, State::Given);
+    assert_eq!(consents.next_end(), Some(days(5)));
+    assert_eq!(consents.expire(days(5)).await.unwrap(), 1);
+    assert_eq!(outcome(&consents, &id).await, expected);
+    // It never was.
+    let consents = self::consents().await;
+    let id = given_by_both(&consents).await;
+    consents.set_standing(&child(days(100), None), days(1)).await.unwrap();
+    let expected = (State::Invalidated, Some(Cause::SignatureMissing));
+    assert_eq!(outcome(&consents, &id).await, expected);
+}
+
+#[tokio::test]
+async fn a_corrected_birth_date_moves_the_end_of_what_both_gave() {
+    let consents = consents().await;
+    let id = given_by_both(&consents).await;
+    consents
+        .set_standing(&child(days(200), Some(days(1000))), days(1))
+        .await
+        .unwrap();
+    assert_eq!(consents.get(&id).await.unwrap().ends(), days(200));
+    consents
+        .set_standing(&child(days(3), Some(days(1000))), days(4))
+        .await
+        .unwrap();
+    let expected = (State::Expired, Some(Cause::CameOfAge));
+    assert_eq!(outcome(&consents, &id).await, expected);
+}
+
+#[tokio::test]
+async fn evidence_is_hashed_under_a_salt_that_no_receipt_shows() {
+    let consents = consents().await;
+    let given = consents.grant(vec![new("anna"), new("ben")], now()).await.unwrap();
+    let hashes: Vec<Digest> = given
+        .iter()
+        .filter_map(|stored| stored.events.last()?.fact.evidence)
+        .collect();
+    assert_eq!(hashes.len(), 2);
+    assert_ne!(hashes[0], hashes[1], "each consent has its own");
+    for (stored, hash) in given.iter().zip(hashes) {
+        assert_ne!(hash, sha256(b"file 7"), "nobody guesses it");
+        assert_eq!(hash, stored.salt.hash("file 7"), "who has both can check it");
+        let salt = json!(stored)["salt"].as_str().unwrap().to_owned();
+        let receipts = consents.receipts(stored.consent.id.as_str()).await.unwrap();
+        let claims = jose::token::verify(&receipts[0], jose::token::Kind::Consent, key(&consents)).unwrap();
+        let text = claims.into_value().to_string();
+        assert!(text.contains(&hash.to_string()) && !text.contains(&salt));
+    }
+    let objection = NewObjection {
+        subject: "anna".into(),
+        basis: basis(&consents, "Marketing").await,
+        actor: learner(),
+    };
+    let (kept, _) = consents.object(&objection, now()).await.unwrap();
+    let receipts = consents.receipts(kept.id.as_str()).await.unwrap();
+    let claims = jose::token::verify(&receipts[0], jose::token::Kind::Consent, key(&consents)).unwrap();
+    let shown = &claims.members()["dases:record"]["dases:evidence"];
+    assert_eq!(*shown, json!(kept.salt.hash("session 8")));
+}
+
+#[tokio::test]
+async fn a_consent_limited_to_fields_says_so_in_its_record() {
+    let consents = consents().await;
+    let limited = |fields: &[&str]| NewConsent {
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+        ..new("anna")
+    };
+    for wrong in ["score", "", "/a~2"] {
+        let refused = consents.grant(vec![limited(&[wrong])], now()).await;
+        assert!(
+            matches!(refused, Err(ConsentError::Grant(GrantError::Invalid("fields", _)))),
+            "{wrong}"
+        );
+    }
+    let given = consents.grant(vec![limited(&["/skill/level"])], now()).await.unwrap();
+    let record = consents.rendered(&given[0]).await.unwrap();
+    check_27560(&record).unwrap();
+    let data = &record["dpv:hasPersonalData"][0];
+    assert_eq!(data["dct:identifier"], "dases:skills");
+    assert_eq!(data["dpv:hasPersonalData"][0]["dct:identifier"], "/skill/level");
+    assert_eq!(record["dpv:hasDuration"][0]["@type"], "dpv:UntilTimeDuration");
+    let counted = NewConsent {
+        max_count: Some(3),
+        ..new("anna")
+    };
+    assert!(matches!(
+        consents.grant(vec![counted], now()).await,
+        Err(ConsentError::Grant(GrantError::Invalid("maxCount", _)))
+    ));
+}
