@@ -117,18 +117,19 @@ impl Decisions {
             Arrival::New(opened) => opened,
         };
         let (sender, content) = (&message.sender().did, &message.value().content);
-        if !self.accepted.contains(sender) {
+        if content.state.is_open() {
+            return Err(ExchangeError::Invalid("nothing is decided yet".into()));
+        }
+        let known = known(requests, sender, &content.consent).await?;
+        let is_end = !matches!(content.state, State::Given | State::Refused);
+        // What was given through one that has been taken from the list since can still be withdrawn through it.
+        if !self.accepted.contains(sender) && !(is_end && known.is_some()) {
             return Err(ExchangeError::WrongParty(
                 "this holder has named no such intermediary (its setting consent.intermediaries)",
             ));
         }
-        if content.state.is_open() {
-            return Err(ExchangeError::Invalid("nothing is decided yet".into()));
-        }
         self.note(sender, content, &mut opened.batch).await?;
-        let known = known(requests, sender, &content.consent).await?;
         let answer = message::taken(&message.value().id);
-        let is_end = !matches!(content.state, State::Given | State::Refused);
         if known.is_none() && is_end {
             return inbox.close(message, opened, answer, now).await;
         }
