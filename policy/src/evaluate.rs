@@ -14,7 +14,7 @@ use crate::{
     truth::Truth,
     vocabulary::{Action, HANDING_OVER, canonical_name},
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 /// The points in an exchange at which a policy is asked. Which facts exist, and which are still open:
 ///
@@ -325,16 +325,8 @@ pub(crate) fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
             let text = format!("{wanted} is required, and the recipient is {}", quoted(world.recipient));
             Reason::new(Code::ConstraintFalse, &atomic.pointer, text)
         }
-        (
-            Truth::False,
-            Ok(Test::Used {
-                meter: Meter::Transfers,
-                order: Order::Before | Order::BeforeOrIn,
-                ..
-            }),
-        ) => {
-            let transfer = world.moment.transfer.unwrap_or_default();
-            let text = format!("{wanted} is required, and this is transfer number {transfer}");
+        (Truth::False, Ok(test)) if test.is_used_up(world.moment) => {
+            let text = format!("{wanted} is required, and {}", used(test, world.moment));
             Reason::new(Code::CountExhausted, &atomic.pointer, text)
         }
         (
@@ -356,6 +348,19 @@ pub(crate) fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
             &atomic.pointer,
             format!("{wanted} is required, and it does not hold"),
         ),
+    }
+}
+
+/// How much is used.
+fn used(test: &Test, moment: Moment) -> String {
+    match test {
+        Test::Used {
+            meter: Meter::OpenTime, ..
+        } => {
+            let open = u64::try_from(moment.metered.unwrap_or_default()).unwrap_or_default();
+            format!("streams were open for {:?}", Duration::from_millis(open))
+        }
+        _ => format!("this is transfer number {}", moment.transfer.unwrap_or_default()),
     }
 }
 

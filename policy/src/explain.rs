@@ -1,14 +1,13 @@
 //! A policy in plain French or English: what it permits, prohibits and obliges to, and of each part how far it is enforced here. Says what
 //! `check`, `lint`, `ids` and the profile say; decides nothing.
 
-mod words;
-
 use crate::{
     evaluate::Stage,
     ids::{Class, classes},
     model::{Constraint, Duty, Kind, Policy, Rule},
-    reason::{Code, Fix, Language},
+    reason::{Code, Fix, Language, Reason},
     vocabulary::{Action, Enforcement},
+    words,
 };
 use serde::Serialize;
 
@@ -83,6 +82,12 @@ pub struct Refusal {
     pub detail: String,
     /// Who can mend it.
     pub fix: Fix,
+}
+
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code, refusal.pointer, refusal.detail)
+    }
 }
 
 /// A warning in words.
@@ -279,12 +284,8 @@ impl Reader<'_> {
             Constraint::Atomic(atomic) => {
                 let known = atomic.left.known();
                 let standing = known.map_or(Standing::Refused, |left| left.operand().enforcement.into());
-                self.part(
-                    &atomic.pointer,
-                    words::comparison(atomic, self.language),
-                    standing,
-                    Vec::new(),
-                )
+                let text = words::written(atomic, self.language);
+                self.part(&atomic.pointer, text, standing, Vec::new())
             }
             Constraint::Logical {
                 pointer,

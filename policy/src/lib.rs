@@ -34,6 +34,7 @@ mod residual;
 mod timestamp;
 mod truth;
 pub mod vocabulary;
+pub mod words;
 mod write;
 
 #[cfg(test)]

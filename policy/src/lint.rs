@@ -3,7 +3,7 @@
 use crate::{
     meaning::{Order, Test},
     model::{Atomic, Connective, Constraint, Duty, Policy, Rule},
-    reason::Language,
+    reason::{Fix, Language},
     vocabulary::{LeftOperand, Operator},
 };
 use serde::{Serialize, Serializer};
@@ -44,6 +44,13 @@ lints! {
         / "ODRL recommande d’autres opérateurs pour ce critère",
     CountExactly = "LNT-06" "count eq holds for one transfer alone; up to a number is written lteq"
         / "count eq ne vaut que pour un seul transfert ; « au plus » s’écrit lteq",
+}
+
+impl LintCode {
+    /// Who can mend it: whoever writes the policy, before it is agreed.
+    pub const fn fix(self) -> Fix {
+        Fix::Provider
+    }
 }
 
 impl Serialize for LintCode {

@@ -120,17 +120,14 @@ pub fn markdown() -> String {
     }
     put("\n## Reason codes\n\n| code | means | en français | who can mend it |\n|---|---|---|---|");
     for code in Code::ALL {
-        let fix = format!("{:?}", code.fix()).to_lowercase();
-        put(&format!(
-            "| {code} | {} | {} | {fix} |",
-            code.meaning(),
-            code.text(Language::French)
-        ));
+        let (english, french) = (code.text(Language::English), code.text(Language::French));
+        put(&format!("| {code} | {english} | {french} | {} |", code.fix().as_str()));
     }
-    put("\n## Warnings\n\n| code | means | en français |\n|---|---|---|");
+    put("\n## Warnings\n\n| code | means | en français | who can mend it |\n|---|---|---|---|");
     for lint in LintCode::ALL {
         let (english, french) = (lint.text(Language::English), lint.text(Language::French));
-        put(&format!("| {} | {english} | {french} |", lint.as_str()));
+        let fix = lint.fix().as_str();
+        put(&format!("| {} | {english} | {french} | {fix} |", lint.as_str()));
     }
     put("\n## Enforcement\n\n| word | means |\n|---|---|");
     for enforcement in Enforcement::ALL {
@@ -231,6 +228,31 @@ mod tests {
         is_what_is_published("PROFILE.md", &markdown());
         let context = serde_json::to_string_pretty(&context()).unwrap();
         is_what_is_published("profile.jsonld", &format!("{context}\n"));
+    }
+
+    #[test]
+    fn every_code_of_every_table_has_both_languages_and_a_fix_and_is_published() {
+        let published = markdown();
+        let reasons = Code::ALL.iter().map(|code| {
+            (
+                code.as_str(),
+                Language::ALL.map(|language| code.text(language)),
+                code.fix(),
+            )
+        });
+        let warnings = LintCode::ALL.iter().map(|lint| {
+            (
+                lint.as_str(),
+                Language::ALL.map(|language| lint.text(language)),
+                lint.fix(),
+            )
+        });
+        for (code, [french, english], fix) in reasons.chain(warnings) {
+            assert!(!french.is_empty() && !english.is_empty() && french != english, "{code}");
+            assert!(!fix.as_str().is_empty() && fix.text(Language::French) != fix.text(Language::English));
+            let row = format!("| {code} | {english} | {french} | {} |", fix.as_str());
+            assert!(published.lines().any(|line| line == row), "{row}");
+        }
     }
 
     #[test]

@@ -6,16 +6,18 @@ use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// A language in which something is told to people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Language {
-    /// French; where nothing else is asked for.
-    #[default]
+    /// French.
     French,
     /// English.
     English,
 }
 
 impl Language {
+    /// Every language.
+    pub const ALL: [Self; 2] = [Self::French, Self::English];
+
     /// The tag of BCP 47: `fr` or `en`.
     pub const fn tag(self) -> &'static str {
         match self {
@@ -31,6 +33,11 @@ impl Language {
             "en" => Some(Self::English),
             _ => None,
         }
+    }
+
+    /// A colon as the language sets it.
+    pub(crate) const fn colon(self) -> &'static str {
+        self.say("\u{a0}: ", ": ")
     }
 
     /// The text in this language.
@@ -54,6 +61,28 @@ pub enum Fix {
     Provider,
     /// Nobody: it is over, or it is meant to be so.
     Nobody,
+}
+
+impl Fix {
+    /// As it is written in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Learner => "learner",
+            Self::Consumer => "consumer",
+            Self::Provider => "provider",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    /// Who that is.
+    pub const fn text(self, language: Language) -> &'static str {
+        match self {
+            Self::Learner => language.say("la personne concernée", "the learner"),
+            Self::Consumer => language.say("le destinataire", "the consumer"),
+            Self::Provider => language.say("le fournisseur", "the provider"),
+            Self::Nobody => language.say("personne", "nobody"),
+        }
+    }
 }
 
 macro_rules! codes {
@@ -152,18 +181,52 @@ codes! {
         / "la personne est mineure et le consentement d’un représentant légal manque",
     ConsentUnconfirmed = "CNS-10" Provider "the latest state of consents is not confirmed here"
         / "le dernier état des consentements n’est pas confirmé ici",
+    ConsentObjected = "CNS-11" Learner "the learner objected to the use on another lawful basis than consent"
+        / "la personne s’est opposée à l’usage fondé sur une autre base légale que le consentement",
+    ConsentAggregate = "CNS-12" Learner "the consent is for numbers about groups, not for records"
+        / "le consentement vaut pour des chiffres sur des groupes, pas pour des enregistrements",
     GroupTooSmall = "AGG-01" Nobody "the group is smaller than the smallest that may be shown"
         / "le groupe est plus petit que le minimum publiable",
     Differencing = "AGG-02" Nobody "together with an earlier answer it would single out a few people"
         / "avec une réponse précédente, quelques personnes seraient isolées",
     Dominance = "AGG-03" Nobody "one or two people make up most of the total"
         / "une ou deux personnes font l’essentiel du total",
-    CountExhausted = "SYS-01" Nobody "as many transfers were started as the agreement permits"
-        / "le nombre de transferts permis par l’accord est atteint",
+    CountExhausted = "SYS-01" Nobody "the transfers or the open time that the agreement permits are used up"
+        / "les transferts ou le temps d’ouverture que l’accord permet sont épuisés",
     AuditUnavailable = "SYS-02" Provider "the audit log cannot be written"
         / "le journal d’audit ne peut pas être écrit",
     ClockUntrusted = "SYS-03" Provider "the clock is not to be trusted"
         / "l’horloge n’est pas fiable",
+}
+
+impl Code {
+    /// What people are told of it, wherever they meet it: the code, what it means, and who can mend it.
+    pub fn told(self, language: Language) -> String {
+        format!(
+            "{self}{}{} ({})",
+            language.colon(),
+            self.text(language),
+            mended_by(self.fix(), language)
+        )
+    }
+
+    /// It is about what a policy says and not about who asks, when or how often.
+    const fn is_about_terms(self) -> bool {
+        matches!(
+            self,
+            Self::NotUnderstood
+                | Self::Malformed
+                | Self::OperatorUnfit
+                | Self::ValueUnfit
+                | Self::DutyBeforehand
+                | Self::DutyNotUnderstood
+        )
+    }
+}
+
+fn mended_by(fix: Fix, language: Language) -> String {
+    let begin = language.say("peut y remédier", "can be mended by");
+    format!("{begin}{}{}", language.colon(), fix.text(language))
 }
 
 impl fmt::Display for Code {
@@ -198,16 +261,46 @@ impl Reason {
             text: text.into(),
         }
     }
+
+    /// What people on this side are told: the code and where, what it means, and who can mend it. In English with the details, which have
+    /// no other language.
+    pub fn told(&self, language: Language) -> String {
+        let details = match language {
+            Language::French => String::new(),
+            Language::English => format!(": {}", self.text),
+        };
+        format!(
+            "{} {} {}{}{}{details} ({})",
+            self.code,
+            language.say("dans", "at"),
+            self.place(language),
+            language.colon(),
+            self.code.text(language),
+            mended_by(self.code.fix(), language),
+        )
+    }
+
+    /// What the other party is told (policy.md §6.5): the code and the node of the policy. What is wrong with the terms themselves it is told
+    /// in full, for that says no more than the policy, which it has.
+    pub fn disclosed(&self) -> String {
+        if self.code.is_about_terms() {
+            return self.to_string();
+        }
+        format!("{} at {}", self.code, self.place(Language::English))
+    }
+
+    fn place(&self, language: Language) -> &str {
+        if self.pointer.is_empty() {
+            language.say("la politique", "the policy")
+        } else {
+            &self.pointer
+        }
+    }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.pointer.is_empty() {
-            "the policy"
-        } else {
-            &self.pointer
-        };
-        write!(f, "{} at {place}: {}", self.code, self.text)
+        write!(f, "{} at {}: {}", self.code, self.place(Language::English), self.text)
     }
 }
 
@@ -242,6 +335,34 @@ mod tests {
             assert!(!code.meaning().is_empty() && code.text(Language::French) != code.meaning());
             assert_eq!(Code::read(code.as_str()), Some(*code));
         }
+    }
+
+    #[test]
+    fn people_are_told_the_code_what_it_means_and_who_can_mend_it() {
+        assert_eq!(
+            Code::ConsentWithdrawn.told(Language::English),
+            "CNS-04: the learner withdrew the consent (can be mended by: the learner)"
+        );
+        let reason = Reason::new(Code::WrongParty, "", "the agreement is with \"a\", not with \"b\"");
+        assert_eq!(
+            reason.told(Language::French),
+            "POL-11 dans la politique\u{a0}: l’accord a été conclu avec une autre partie (peut y remédier\u{a0}: le destinataire)"
+        );
+        let english = reason.told(Language::English);
+        assert!(
+            english.starts_with("POL-11 at the policy: the agreement was made with another party: the agreement is")
+        );
+        assert!(english.ends_with("(can be mended by: the consumer)"), "{english}");
+    }
+
+    #[test]
+    fn the_other_party_is_told_the_code_and_the_node_and_of_terms_what_they_say() {
+        for code in Code::ALL {
+            let told = Reason::new(*code, "/permission/0/action", "because of number 3 of 4").disclosed();
+            assert!(told.starts_with(&format!("{code} at /permission/0/action")), "{told}");
+            assert_eq!(told.contains("number 3"), code.is_about_terms(), "{told}");
+        }
+        assert!(!Code::ConsentNone.is_about_terms() && !Code::CountExhausted.is_about_terms());
     }
 
     #[test]

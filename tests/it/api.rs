@@ -132,6 +132,7 @@ async fn the_document_names_every_route_and_every_answer() {
                 method != "GET",
                 "{path}"
             );
+            assert!(names.iter().any(|name| name == "Accept-Language"), "{method} {path}");
             assert!(
                 !text(operation, "summary").is_empty(),
                 "{method} {path} does not say what it does"

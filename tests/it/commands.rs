@@ -184,7 +184,20 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
         5
     );
     let peer_pid = text(&shown(work, &["transfer", "show", &transfer], "COMPLETED"), "peerPid");
-    shown(school, &["transfer", "show", &peer_pid], "consent-withdrawn");
+    let record = shown(
+        school,
+        &["transfer", "show", &peer_pid],
+        "the learner withdrew the consent",
+    );
+    assert!(
+        record["release"]["withheld"]["CNS-04"].is_u64(),
+        "scripts get the code: {record}"
+    );
+    let french = said(school.cli(&["transfer", "show", &peer_pid, "--lang", "fr"]));
+    assert!(
+        french.contains("CNS-04") && french.contains("la personne a retiré son consentement"),
+        "{french}"
+    );
 
     let tail = said(work.cli(&["audit", "tail", "-n", "5"]));
     assert_eq!(tail.lines().count(), 5, "{tail}");

@@ -96,8 +96,8 @@ async fn every_reason_withholds_under_its_name_and_the_peer_sees_none() {
     assert_eq!(
         release["withheld"],
         json!({
-            "consent-none": EACH, "consent-withdrawn": EACH, "consent-expired": EACH, "consent-other-purpose": EACH,
-            "consent-other-recipient": EACH, "consent-other-category": 2 * EACH,
+            "CNS-01": EACH, "CNS-04": EACH, "CNS-05": EACH, "CNS-06": EACH,
+            "CNS-07": EACH, "CNS-08": 2 * EACH,
         })
     );
     assert_eq!(release["sent"], 9 * EACH);
@@ -209,7 +209,7 @@ async fn after_a_withdrawal_is_acknowledged_no_record_follows_in_any_stream() {
             assert!(others.iter().any(|n| *n > last), "the others go on");
         }
         let release = released(school, &text(&done, "peerPid")).await;
-        let withheld = release["withheld"]["consent-withdrawn"].as_u64().unwrap();
+        let withheld = release["withheld"]["CNS-04"].as_u64().unwrap();
         assert_eq!(release["sent"].as_u64().unwrap() + withheld, RECORDS);
     }
 }
@@ -366,7 +366,7 @@ async fn a_withdrawal_outlives_a_kill_and_a_new_grant_opens_again() {
     world.get_mut("school").start().await;
     let (school, work) = (world.get("school"), world.get("work"));
     let (_, release) = fetch(school, work, "records").await;
-    assert_eq!(release["withheld"], json!({"consent-withdrawn": 10}));
+    assert_eq!(release["withheld"], json!({"CNS-04": 10}));
     let list = school.get("/v1/consents?subject=l1").await;
     assert!(list["consents"][0]["withdrawn"].is_string(), "{list}");
 

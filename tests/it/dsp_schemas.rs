@@ -141,7 +141,7 @@ fn in_message(kind: &str) -> Value {
 }
 
 fn explanations() -> [Explanation; 3] {
-    let why = Explanation::new("consent-withdrawn", "The learner withdrew.");
+    let why = Explanation::new("POL-05", "POL-05 at /permission/0/constraint/0");
     [
         Explanation::default(),
         Explanation {

@@ -31,7 +31,7 @@ async fn a_contract_leads_to_a_stream_of_consented_fields_under_pseudonyms() {
     }
     let theirs = school.get(&format!("/v1/transfers/{}", text(&done, "peerPid"))).await;
     assert_eq!(theirs["release"]["sent"], 180);
-    assert_eq!(theirs["release"]["withheld"], json!({"consent-none": 120}));
+    assert_eq!(theirs["release"]["withheld"], json!({"CNS-01": 120}));
     assert_eq!(theirs["release"]["fieldsRemoved"], 180);
     assert!(theirs["receipt"].is_string(), "{theirs}");
     for connector in [school, work] {
@@ -78,5 +78,5 @@ async fn a_stream_in_which_everything_is_withheld_ends_like_an_empty_one() {
     let kinds: Vec<Value> = work.received(&pid).iter().map(|line| line["t"].clone()).collect();
     assert_eq!(kinds, ["begin", "end"]);
     let theirs = school.get(&format!("/v1/transfers/{}", text(&done, "peerPid"))).await;
-    assert_eq!(theirs["release"]["withheld"], json!({"consent-none": 20_000}));
+    assert_eq!(theirs["release"]["withheld"], json!({"CNS-01": 20_000}));
 }

@@ -64,7 +64,18 @@ async fn an_agreement_for_three_transfers_gives_three_and_a_kill_gives_none_back
     assert_eq!(state, "COMPLETED", "{why}");
     let (_, state, why) = outcome(world.get("work"), &agreement).await;
     assert_eq!(state, "TERMINATED");
-    assert!(why.contains("count"), "{why}");
+    assert!(why.contains("SYS-01 at /permission/0/constraint/"), "{why}");
+    assert!(
+        !why.contains("this is transfer number"),
+        "the code and the node alone: {why}"
+    );
+    let log = world.get("school").get("/v1/audit/entries?limit=1000").await;
+    let entries = log["entries"].as_array().unwrap();
+    let refused = entries
+        .iter()
+        .map(|numbered| &numbered["entry"])
+        .find(|entry| entry["kind"] == "transfer-refused");
+    assert_eq!(refused.unwrap()["code"], "SYS-01");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -85,6 +85,8 @@ pub enum Kind {
     Objection,
     /// What linked a learner to the entries about their consents was deleted.
     LearnerForgotten,
+    /// A transfer, or a stream of one, was refused by the policy of its agreement, by which code.
+    TransferRefused,
     /// A stream of records was opened.
     StreamOpened,
     /// A stream of records ended: how many left, how many were withheld and why.

@@ -6,7 +6,7 @@ use crate::{
     trust::Party,
 };
 use policy::{
-    Decision, Facts, Malformed, Policy, Reason, Stage, Timestamp,
+    Code, Decision, Facts, Malformed, Policy, Reason, Stage, Timestamp,
     odrl::{
         self, Reading,
         compare::{Answer, Concepts, satisfiable},
@@ -53,6 +53,25 @@ pub enum DatasetError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl DatasetError {
+    /// What is wrong with the policy, each with its code; empty where something else is.
+    pub fn reasons(&self) -> Vec<Reason> {
+        match self {
+            Self::Policy(malformed) => vec![malformed.clone().into()],
+            Self::NotUnderstood(reasons) => reasons.clone(),
+            Self::NothingPermitted { reasons, conflicting } => {
+                let together = conflicting.iter().map(|pointer| Reason {
+                    code: Code::Unsatisfiable,
+                    pointer: pointer.clone(),
+                    text: "impossible together with the others that are named".to_owned(),
+                });
+                reasons.iter().cloned().chain(together).collect()
+            }
+            Self::PolicyTooLarge { .. } | Self::Invalid { .. } => Vec::new(),
+        }
+    }
 }
 
 /// Reasons in one line.

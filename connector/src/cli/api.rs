@@ -5,6 +5,7 @@ use crate::net::local::{Endpoint, Local};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use http::Method;
+use policy::Language;
 use serde_json::Value;
 
 /// Longest line of a stream, in bytes; longer ones are not from our daemon.
@@ -14,8 +15,8 @@ const LONGEST_LINE: usize = 64 * 1024;
 pub(super) struct Api(Local);
 
 impl Api {
-    pub(super) fn new(endpoint: Endpoint) -> Outcome<Self> {
-        Ok(Self(Local::new(endpoint)?))
+    pub(super) fn new(endpoint: Endpoint, language: Language) -> Outcome<Self> {
+        Ok(Self(Local::new(endpoint)?.in_language(language.tag())))
     }
 
     pub(super) async fn get(&self, path: &str) -> Outcome<Value> {
@@ -181,7 +182,11 @@ mod tests {
 
     #[tokio::test]
     async fn no_daemon_is_told_as_such() {
-        let api = Api::new(Endpoint::Socket("/nonexistent/management.sock".into())).unwrap();
+        let api = Api::new(
+            Endpoint::Socket("/nonexistent/management.sock".into()),
+            Language::English,
+        )
+        .unwrap();
         assert_eq!(api.get("/v1/status").await.unwrap_err().exit(), Exit::Unreachable);
     }
 }

@@ -1,7 +1,7 @@
 //! How a command ends: one exit code for each kind of ending, and errors that say what happened, what was expected and what to do next.
 
 use crate::{config::ConfigError, net::NetError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{fmt, io, process::ExitCode};
 
 /// The exit codes. They are part of the interface: scripts depend on them.
@@ -106,6 +106,8 @@ pub(super) struct Told {
     message: String,
     /// What to do next.
     hint: Option<String>,
+    /// What else the daemon's answer says: who can mend it, and the reasons.
+    more: Map<String, Value>,
 }
 
 /// What every command returns.
@@ -118,6 +120,7 @@ impl Failure {
             code: exit.name().to_owned(),
             message: message.into(),
             hint: None,
+            more: Map::new(),
         }))
     }
 
@@ -160,6 +163,10 @@ impl Failure {
             },
             message: text("message").map_or_else(|| format!("the daemon answered with status {status}"), str::to_owned),
             hint: text("hint").map(str::to_owned),
+            more: ["fix", "reasons"]
+                .into_iter()
+                .filter_map(|name| Some((name.to_owned(), body.pointer(&format!("/error/{name}"))?.clone())))
+                .collect(),
         }))
     }
 
@@ -173,10 +180,15 @@ impl Failure {
     /// The same shape as the API's errors.
     pub(super) fn to_json(&self) -> Value {
         match self {
-            Self::Told(told) => match &told.hint {
-                Some(hint) => json!({"error": {"code": told.code, "message": told.message, "hint": hint}}),
-                None => json!({"error": {"code": told.code, "message": told.message}}),
-            },
+            Self::Told(told) => {
+                let mut error = told.more.clone();
+                error.insert("code".to_owned(), told.code.clone().into());
+                error.insert("message".to_owned(), told.message.clone().into());
+                if let Some(hint) = &told.hint {
+                    error.insert("hint".to_owned(), hint.clone().into());
+                }
+                json!({ "error": error })
+            }
             Self::OutputClosed => Value::Null,
         }
     }
@@ -271,6 +283,14 @@ mod tests {
             json!({"error": {"code": "x", "message": "no such peer", "hint": "list them"}})
         );
         assert!(Failure::answered(500, &Value::Null).to_string().contains("status 500"));
+    }
+
+    #[test]
+    fn what_a_policy_refuses_is_told_to_scripts_with_its_reasons() {
+        let answer = json!({"error": {
+            "code": "POL-05", "message": "pas encore en vigueur", "fix": "nobody", "reasons": [{"code": "POL-05", "pointer": ""}],
+        }});
+        assert_eq!(Failure::answered(400, &answer).to_json(), answer);
     }
 
     #[test]

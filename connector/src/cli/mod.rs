@@ -25,15 +25,18 @@ mod policy;
 mod serve;
 mod shell;
 mod status;
+mod told;
 mod transfer;
 
 pub use exit::Exit;
 
 use crate::config::Config;
+use ::policy::Language;
 use api::Api;
 use clap::{Args, Parser, Subcommand};
 use exit::{Failure, Outcome};
 use output::Output;
+use serde_json::Value;
 use std::{
     env,
     future::Future,
@@ -76,6 +79,15 @@ struct Globals {
     /// Print JSON: the management API's own answers; errors go to stderr as JSON too
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
+    /// The language in which refusals and policies are told [default: that of LC_ALL, LC_MESSAGES or LANG if it is French, else English]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "LANGUAGE",
+        help_heading = "Global options"
+    )]
+    lang: Option<told::Lang>,
 }
 
 #[derive(Subcommand)]
@@ -152,8 +164,24 @@ impl Context {
     /// The management API of the daemon that this command is for.
     fn api(&self) -> Outcome<Api> {
         match &self.globals.socket {
-            Some(path) => Api::new(crate::net::local::Endpoint::Socket(path.clone())),
-            None => Api::new(self.config()?.endpoint()?),
+            Some(path) => Api::new(crate::net::local::Endpoint::Socket(path.clone()), self.language()),
+            None => Api::new(self.config()?.endpoint()?, self.language()),
+        }
+    }
+
+    /// The language of whoever reads: asked for, or that of the environment.
+    fn language(&self) -> Language {
+        match self.globals.lang {
+            Some(lang) => lang.into(),
+            None => told::of_environment(|name| env::var(name).ok()),
+        }
+    }
+
+    /// Shows a process; to people with what its reason codes mean.
+    fn process(&self, record: Value) -> Outcome {
+        match self.out.json {
+            true => self.out.json(&record),
+            false => self.out.details(&told::explained(record, self.language())),
         }
     }
 }

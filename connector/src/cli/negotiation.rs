@@ -6,8 +6,10 @@ use super::{
     exit::{Exit, Failure, Outcome},
     input,
     output::{Column, items, member},
+    told,
 };
 use clap::{Args, Subcommand};
+use policy::Language;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -119,7 +121,7 @@ impl Negotiate {
             .get(&wait)
             .await
             .map_err(|failure| failure.next(format!("it goes on: connector negotiation show {pid}")))?;
-        let text = conclude(&ended)?;
+        let text = conclude(&ended, context.language())?;
         if context.out.json {
             context.out.json(&ended)
         } else {
@@ -178,11 +180,11 @@ impl Propose {
 }
 
 /// How a negotiation stands, in words; one that ended without agreement is a failure.
-fn conclude(record: &Value) -> Outcome<String> {
+fn conclude(record: &Value, language: Language) -> Outcome<String> {
     let pid = member(record, &["pid"]);
     let reached = state(record);
     if reached == "TERMINATED" {
-        let why = reasons(record);
+        let why = told::why(record, language);
         return Err(Failure::new(
             Exit::Failed,
             format!("the negotiation {pid} ended without an agreement{why}"),
@@ -221,20 +223,6 @@ pub(super) fn state(record: &Value) -> String {
     } else {
         name
     }
-}
-
-/// Why a process ended, in the words of whoever ended it, ready to follow a sentence.
-pub(super) fn reasons(record: &Value) -> String {
-    let why = member(
-        record,
-        &[
-            "/explanation/reasons",
-            "/explanation/reason",
-            "/explanation/code",
-            "explanation",
-        ],
-    );
-    if why.is_empty() { why } else { format!(": {why}") }
 }
 
 /// Follow and steer negotiations
@@ -334,7 +322,8 @@ impl Negotiation {
                     .table(&list, items(&list, "negotiations"), &COLUMNS, "no negotiations");
             }
             NegotiationCommand::Show { pid } => {
-                return context.out.details(&api.get(&path(&["negotiations", &pid])?).await?);
+                let record = api.get(&path(&["negotiations", &pid])?).await?;
+                return context.process(record);
             }
             NegotiationCommand::Accept { pid } => (pid, "accept", json!({})),
             NegotiationCommand::Verify { pid } => (pid, "verify", json!({})),
@@ -380,7 +369,7 @@ mod tests {
     #[test]
     fn a_refused_negotiation_is_a_failure_with_its_reason() {
         let record = json!({"pid": "p", "stateName": "TERMINATED", "explanation": {"code": "no", "reasons": ["purpose not offered"]}});
-        let failure = conclude(&record).unwrap_err();
+        let failure = conclude(&record, Language::English).unwrap_err();
         assert_eq!(failure.exit(), Exit::Failed);
         assert!(
             failure
@@ -388,9 +377,13 @@ mod tests {
                 .contains("ended without an agreement: purpose not offered"),
             "{failure}"
         );
-        let agreed = conclude(&json!({"pid": "p", "stateName": "FINALIZED", "agreementId": "a"})).unwrap();
+        let agreed = conclude(
+            &json!({"pid": "p", "stateName": "FINALIZED", "agreementId": "a"}),
+            Language::English,
+        )
+        .unwrap();
         assert!(agreed.starts_with("agreed: a\n"), "{agreed}");
-        let held = conclude(&json!({"pid": "p", "stateName": "OFFERED"})).unwrap();
+        let held = conclude(&json!({"pid": "p", "stateName": "OFFERED"}), Language::English).unwrap();
         assert!(held.contains("waits for your decision"), "{held}");
     }
 

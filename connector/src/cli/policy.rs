@@ -6,8 +6,8 @@ use super::{
     input,
 };
 use crate::clock;
-use clap::{Args, Subcommand, ValueEnum};
-use policy::{Action, Code, Decision, Explanation, Facts, Language, Part, Stage};
+use clap::{Args, Subcommand};
+use policy::{Action, Code, Decision, Explanation, Facts, Language, Part, Reason, Refusal, Stage};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -48,25 +48,6 @@ enum PolicyCommand {
 struct Explain {
     /// The policy, in the JSON form of the Dataspace Protocol; - is standard input
     file: PathBuf,
-    /// The language
-    #[arg(long, value_enum, default_value_t)]
-    lang: Lang,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Lang {
-    #[default]
-    Fr,
-    En,
-}
-
-impl From<Lang> for Language {
-    fn from(lang: Lang) -> Self {
-        match lang {
-            Lang::Fr => Self::French,
-            Lang::En => Self::English,
-        }
-    }
 }
 
 /// Say whether one policy stays within another, and what both allow
@@ -94,10 +75,11 @@ impl Policy {
 }
 
 /// A policy of a file, as JSON and read.
-fn read(file: &Path) -> Outcome<(Value, policy::Policy)> {
+fn read(file: &Path, language: Language) -> Outcome<(Value, policy::Policy)> {
     let json = input::json(file)?;
     let read = policy::Policy::parse(&json).map_err(|malformed| {
-        Failure::new(Exit::Failed, format!("{}: {malformed}", file.display()))
+        let told = Reason::from(malformed).told(language);
+        Failure::new(Exit::Failed, format!("{}: {told}", file.display()))
             .code(Code::Malformed.as_str())
             .next("correct the place that is named; policy/PROFILE.md lists what is understood")
     })?;
@@ -106,8 +88,8 @@ fn read(file: &Path) -> Outcome<(Value, policy::Policy)> {
 
 impl Explain {
     fn run(self, context: &Context) -> Outcome {
-        let (_, policy) = read(&self.file)?;
-        let language = self.lang.into();
+        let language = context.language();
+        let (_, policy) = read(&self.file, language)?;
         let told = policy::explain(&policy, language);
         if context.out.json {
             context.out.json(&json(&told)?)?;
@@ -116,15 +98,12 @@ impl Explain {
         }
         match told.refusals.first() {
             None => Ok(()),
-            Some(first) => Err(Failure::new(
-                Exit::Failed,
-                format!(
-                    "the policy is refused: {} at {}: {}",
-                    first.code, first.pointer, first.detail
-                ),
-            )
-            .code(first.code.as_str())
-            .next("correct the policy; until then it permits nothing")),
+            Some(first) => {
+                let told = Reason::from(first.clone()).told(language);
+                Err(Failure::new(Exit::Failed, told)
+                    .code(first.code.as_str())
+                    .next("correct the policy; until then it permits nothing"))
+            }
         }
     }
 }
@@ -160,7 +139,7 @@ fn text(told: &Explanation, language: Language) -> String {
     section(
         language.say("Refusé parce que :", "Refused because:"),
         refusals
-            .map(|one| format!("{} {} ({})", one.code, one.text, one.pointer))
+            .map(|one: &Refusal| Reason::from(one.clone()).told(language))
             .collect(),
     );
     let warnings = told.warnings.iter();
@@ -259,7 +238,9 @@ impl Alone {
 
 impl Compare {
     fn run(self, context: &Context) -> Outcome {
-        let ((first_json, first), (second_json, second)) = (read(&self.first)?, read(&self.second)?);
+        let language = context.language();
+        let ((first_json, first), (second_json, second)) =
+            (read(&self.first, language)?, read(&self.second, language)?);
         let found = compare((&first_json, &first), (&second_json, &second));
         if context.out.json {
             return context.out.json(&json(&found)?);

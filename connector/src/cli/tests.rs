@@ -116,6 +116,7 @@ fn a_missing_configuration_is_a_usage_error_that_says_what_to_do() {
         config: Some("/nonexistent/c.toml".into()),
         socket: None,
         json: false,
+        lang: None,
     };
     let context = Context {
         globals,

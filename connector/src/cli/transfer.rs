@@ -4,8 +4,9 @@ use super::{
     Context,
     api::{Api, path},
     exit::{Exit, Failure, Outcome},
-    negotiation::{because, given, reasons, state},
+    negotiation::{because, given, state},
     output::{Column, Sink, items, member},
+    told,
 };
 use crate::dsp::FORMAT_HTTP_PUSH;
 use clap::{Args, Subcommand};
@@ -141,7 +142,7 @@ impl Transfer {
                 let empty = "no transfers; start one with: connector transfer start AGREEMENT";
                 return context.out.table(&list, items(&list, "transfers"), &COLUMNS, empty);
             }
-            TransferCommand::Show { pid } => return context.out.details(&api.get(&path(&["transfers", &pid])?).await?),
+            TransferCommand::Show { pid } => return context.process(api.get(&path(&["transfers", &pid])?).await?),
             TransferCommand::Suspend(steer) => (steer, "suspend"),
             TransferCommand::Resume(steer) => (steer, "resume"),
             TransferCommand::Fetch(steer) => (steer, "fetch"),
@@ -188,7 +189,7 @@ impl Start {
                 .out
                 .say(&format!("{pid}\n  next: connector transfer show {pid}"));
         }
-        follow(api, &pid, !context.out.json).await?;
+        follow(api, &pid, context).await?;
         if let Some(output) = &self.to.output {
             fetch(api, &pid, output, self.to.raw).await?;
         }
@@ -219,8 +220,8 @@ fn count(record: &Value, name: &str) -> u64 {
 }
 
 /// Shows a transfer's progress until it ends; an end that is not completion is a failure.
-async fn follow(api: &Api, pid: &str, visible: bool) -> Outcome {
-    let bar = bar(visible);
+async fn follow(api: &Api, pid: &str, context: &Context) -> Outcome {
+    let bar = bar(!context.out.json);
     let mut last = Value::Null;
     let progress = path(&["transfers", pid, "progress"])?;
     let followed = api.lines(&progress, |line| {
@@ -240,11 +241,9 @@ async fn follow(api: &Api, pid: &str, visible: bool) -> Outcome {
         return Ok(());
     }
     let record = api.get(&path(&["transfers", pid])?).await?;
-    let error = member(&last, &["/error/message", "error"]);
-    let why = if error.is_empty() {
-        reasons(&record)
-    } else {
-        format!(": {error}")
+    let why = match told::why(&record, context.language()) {
+        why if why.is_empty() => format!(": {}", member(&last, &["error"])),
+        why => why,
     };
     let failure = Failure::new(
         Exit::Failed,

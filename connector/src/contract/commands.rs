@@ -84,7 +84,7 @@ impl Contracts {
         let offer = decide::offer_of(terms, dataset.offer_id.as_str(), &dataset.id);
         let understood = decide::understandable(&offer)?;
         catalog::permitted(&understood, Stage::Negotiation, &self.trust.party(&peer, now), now)
-            .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
+            .map_err(ContractError::NotPermitted)?;
         let core = Core::new(proposed.pid, peer, Role::Provider, proposed.base, now);
         let decisions = mode(dataset.decisions.over(self.decisions), proposed.manual);
         let ours = (offer, Role::Provider);
@@ -128,8 +128,7 @@ impl Contracts {
             record.expect_role(Role::Provider)?;
             let ours = read_policy(&record.offer)?;
             let consumer = self.trust.party(&record.core.peer, now);
-            catalog::permitted(&ours, Stage::Negotiation, &consumer, now)
-                .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
+            catalog::permitted(&ours, Stage::Negotiation, &consumer, now).map_err(ContractError::NotPermitted)?;
             self.propose_agreement(record, turn, now)
         })
         .await
@@ -218,7 +217,7 @@ impl Contracts {
         // Nothing is agreed with who is no peer any more.
         let peer = self.get(pid).await?.core.peer;
         let met = self.trust.meet(&peer, now).await;
-        met.map_err(|error| ContractError::NotPermitted(error.to_string()))?;
+        met.map_err(|error| ContractError::Invalid(format!("the other party: {error}")))?;
         Ok(self.ledger.change(pid, now, decide).await?.0)
     }
 

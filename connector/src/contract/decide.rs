@@ -10,7 +10,7 @@ use crate::{
     net::guard,
     trust::{Party, Peer},
 };
-use policy::{Stage, Timestamp};
+use policy::{Reason, Stage, Timestamp};
 use serde_json::Value;
 use url::Url;
 
@@ -50,8 +50,7 @@ pub(super) fn on_request(
 ) -> Result<Proposal, ContractError> {
     let asked = understandable(offer)?;
     let ours = read_policy(&record.published)?;
-    catalog::permitted(&ours, Stage::Negotiation, consumer, now)
-        .map_err(|reasons| ContractError::NotPermitted(catalog::list(&reasons)))?;
+    catalog::permitted(&ours, Stage::Negotiation, consumer, now).map_err(ContractError::NotPermitted)?;
     if record.decisions.negotiations == Mode::Manual {
         return Ok(Proposal::Hold);
     }
@@ -181,9 +180,7 @@ pub(super) fn agreement(
         "requested"
     };
     catalog::permitted(&agreed, Stage::Negotiation, me, now).map_err(|reasons| {
-        differs(format!(
-            "the {whose} terms do not allow the use: {}",
-            catalog::list(&reasons)
-        ))
+        let why: Vec<String> = reasons.iter().map(Reason::disclosed).collect();
+        differs(format!("the {whose} terms do not allow the use: {}", why.join("; ")))
     })
 }

@@ -1,13 +1,14 @@
 //! Why negotiations refuse.
 
 use crate::{
-    catalog::{CatalogError, DatasetError},
+    catalog::{CatalogError, DatasetError, list},
     dsp::MessageError,
     jose::{AgreementError, JoseError},
     process::{ProcessError, Verdict},
     store::StoreError,
     trust::{TrustError, did::DidError},
 };
+use policy::Reason;
 
 /// Why a negotiation did not take a step. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -25,8 +26,8 @@ pub enum ContractError {
     #[error(transparent)]
     Policy(#[from] DatasetError),
     /// The policy does not allow it.
-    #[error("the policy does not allow this: {0}")]
-    NotPermitted(String),
+    #[error("the policy does not allow this: {}", list(.0))]
+    NotPermitted(Vec<Reason>),
     /// The agreement is not what was negotiated.
     #[error("the agreement is not what was negotiated: {0}")]
     AgreementDiffers(String),
@@ -66,6 +67,14 @@ impl Verdict for ContractError {
             | Self::Callback(_)
             | Self::Invalid(_) => true,
             Self::Did(_) | Self::NotJudged | Self::Signing(_) | Self::Trust(_) => false,
+        }
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
+        match self {
+            Self::NotPermitted(reasons) => reasons.clone(),
+            Self::Policy(error) => error.reasons(),
+            _ => Vec::new(),
         }
     }
 }

@@ -3,33 +3,14 @@
 //! The page is a reading aid: what counts is the signed document, which it carries in full. Whatever comes from the parties passes through
 //! `Page::text`, the only way in for a string that is not a literal of ours; a rule that cannot be put into words is shown as it stands.
 
-mod words;
-
 use super::export::{AgreementExport, Checked, CheckedParty, KeySource};
 use crate::{catalog::read_policy, jose};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use policy::{Constraint, Duty, Rule, Timestamp};
+use policy::{Constraint, Duty, Language, Rule, Timestamp, words};
 use serde_json::Value;
 
 /// The whole style. Its hash is the one thing that the content security policy allows.
 const STYLE: &str = include_str!("page.css");
-
-/// A language of the page.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Language {
-    French,
-    English,
-}
-
-impl Language {
-    /// The words in this language.
-    const fn say(self, french: &'static str, english: &'static str) -> &'static str {
-        match self {
-            Self::French => french,
-            Self::English => english,
-        }
-    }
-}
 
 /// Markup under construction.
 #[derive(Default)]
@@ -242,7 +223,7 @@ fn rules(page: &mut Page, language: Language, rules: &[Rule], verbatim: &Verbati
     page.raw("<ul>\n");
     for rule in rules {
         page.raw("<li><strong>");
-        words::action(page, language, &rule.action);
+        page.text(&words::action(&rule.action, language));
         page.raw("</strong>");
         conditions(page, language, &rule.constraints, verbatim);
         if !rule.duties.is_empty() {
@@ -261,7 +242,7 @@ fn duties(page: &mut Page, language: Language, duties: &[Duty], verbatim: &Verba
     page.raw("<ul>\n");
     for duty in duties {
         page.raw("<li>");
-        words::action(page, language, &duty.action);
+        page.text(&words::action(&duty.action, language));
         conditions(page, language, &duty.constraints, verbatim);
         page.raw("</li>\n");
     }
@@ -284,7 +265,8 @@ fn conditions(page: &mut Page, language: Language, constraints: &[Constraint], v
 fn condition(page: &mut Page, language: Language, constraint: &Constraint, verbatim: &Verbatim<'_>) {
     match constraint {
         Constraint::Atomic(atomic) => {
-            if words::comparison(page, language, atomic) {
+            if let Some(said) = words::comparison(atomic, language) {
+                page.text(&said);
                 return;
             }
             page.raw(language.say("condition, telle quelle :", "a condition, as it stands:"));
@@ -294,7 +276,7 @@ fn condition(page: &mut Page, language: Language, constraint: &Constraint, verba
             };
         }
         Constraint::Logical { connective, parts, .. } => {
-            page.raw(words::connective(language, *connective));
+            page.raw(words::connective(*connective, language));
             conditions(page, language, parts, verbatim);
         }
     }

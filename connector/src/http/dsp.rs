@@ -290,7 +290,9 @@ fn pid(text: &str) -> Result<Pid, Problem> {
 
 fn acknowledged(type_name: &str, answer: &Answer) -> Result<Reply, Refusal> {
     if let Some(refusal) = &answer.refusal {
-        return Err(with_pids(&answer.pids, Problem::bad_request("refused", refusal)));
+        let code = answer.code.as_deref().and_then(policy::Code::read);
+        let code = code.map_or("refused", policy::Code::as_str);
+        return Err(with_pids(&answer.pids, Problem::bad_request(code, refusal)));
     }
     let mut body = message::acknowledgement(type_name, &answer.pids, &answer.state);
     if let (Some(address), Some(members)) = (&answer.extra, body.as_object_mut()) {

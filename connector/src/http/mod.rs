@@ -5,6 +5,7 @@ mod compress;
 mod consents;
 pub mod data;
 pub mod dsp;
+mod language;
 mod log;
 pub mod management;
 mod page;

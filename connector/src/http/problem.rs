@@ -14,13 +14,17 @@ use crate::{
     jose::JoseError,
     peer::PeerError,
     plane::PlaneError,
-    process::ProcessError,
+    process::{ProcessError, Verdict},
     store::StoreError,
     transfer::{NEUTRAL, TransferError},
     trust::{NotAMember, TrustError, did::DidError},
 };
 use http::StatusCode;
+use policy::{Language, Reason};
 use serde_json::Value;
+
+/// A peer is told so many reasons at most.
+const MOST_REASONS: usize = 8;
 
 /// A refusal on its way out.
 #[derive(Clone, Debug)]
@@ -33,6 +37,8 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub hint: Option<&'static str>,
+    /// What a policy has against it; the code is that of the first.
+    pub reasons: Vec<Reason>,
 }
 
 impl Problem {
@@ -43,6 +49,28 @@ impl Problem {
             code,
             message: message.into(),
             hint: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    /// What a policy refuses has the code of the first reason; `code` is for what it refuses without one.
+    fn by_policy(status: StatusCode, code: &'static str, error: &impl std::fmt::Display, reasons: Vec<Reason>) -> Self {
+        let code = reasons.first().map_or(code, |reason| reason.code.as_str());
+        Self {
+            reasons,
+            ..Self::new(status, code, error.to_string())
+        }
+    }
+
+    /// What people on this side are told: of a policy's refusal the same text as everywhere, in their language.
+    pub fn told(&self, language: Language) -> String {
+        match self.reasons.as_slice() {
+            [] => self.message.clone(),
+            reasons => reasons
+                .iter()
+                .map(|reason| reason.told(language))
+                .collect::<Vec<_>>()
+                .join("\n"),
         }
     }
 
@@ -108,9 +136,16 @@ impl Problem {
         }
     }
 
-    /// As the protocol writes it.
+    /// As the protocol writes it. Of a policy's refusal a peer is told codes and nodes alone.
     pub fn dsp(&self, type_name: &str, pids: Option<&Pids>) -> Value {
-        message::error(type_name, pids, &Explanation::new(self.code, self.message.clone()))
+        let explanation = match self.reasons.as_slice() {
+            [] => Explanation::new(self.code, self.message.clone()),
+            reasons => Explanation {
+                code: Some(self.code.to_owned()),
+                reasons: reasons.iter().take(MOST_REASONS).map(Reason::disclosed).collect(),
+            },
+        };
+        message::error(type_name, pids, &explanation)
     }
 }
 
@@ -213,7 +248,8 @@ impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Dataset(error) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-dataset", error.to_string())
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Self::by_policy(status, "invalid-dataset", &error, error.reasons())
             }
             CatalogError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
             CatalogError::NotFound => Self::not_found("dataset"),
@@ -224,12 +260,13 @@ impl From<CatalogError> for Problem {
 
 impl From<ContractError> for Problem {
     fn from(error: ContractError) -> Self {
+        let by_policy = |code| Self::by_policy(StatusCode::BAD_REQUEST, code, &error, error.reasons());
         match error {
+            ContractError::Policy(_) => by_policy("policy-not-understood"),
+            ContractError::NotPermitted(_) => by_policy("not-permitted"),
             ContractError::Process(error) => error.into(),
             ContractError::Message(error) => error.into(),
             ContractError::UnknownOffer(_) => Self::bad_request("unknown-offer", error.to_string()),
-            ContractError::Policy(error) => Self::bad_request("policy-not-understood", error.to_string()),
-            ContractError::NotPermitted(_) => Self::bad_request("not-permitted", error.to_string()),
             ContractError::AgreementDiffers(_) => Self::bad_request("agreement-differs", error.to_string()),
             ContractError::NotJudged => Self::unavailable("not-yet", error.to_string()),
             ContractError::AgreementSignature(_) => Self::bad_request("agreement-signature", error.to_string()),
@@ -251,7 +288,9 @@ impl From<TransferError> for Problem {
             TransferError::UnknownAgreement(_) => Self::bad_request("unknown-agreement", text),
             TransferError::UnknownDataset => Self::bad_request("unknown-dataset", text),
             TransferError::UnknownFormat(_) => Self::bad_request("unknown-format", text),
-            TransferError::NotPermitted(_) | TransferError::UsedUp(_) => Self::bad_request("not-permitted", text),
+            TransferError::NotPermitted(_) | TransferError::Policy(_) | TransferError::UsedUp(_) => {
+                Self::by_policy(StatusCode::BAD_REQUEST, "not-permitted", &error, error.reasons())
+            }
             TransferError::Callback(_) => Self::bad_request("callback", text),
             TransferError::Invalid(_) => Self::bad_request("invalid", text),
             TransferError::Receipt(_) => Self::bad_request("receipt", text),
@@ -424,6 +463,57 @@ impl From<PeerError> for Problem {
             PeerError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "unknown-peer", error.to_string()),
             PeerError::Signing(error) => Self::unsigned(&error),
             other => Self::new(StatusCode::BAD_GATEWAY, "peer-failed", other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use policy::Code;
+
+    fn refused(code: Code) -> Problem {
+        TransferError::NotPermitted(vec![Reason {
+            code,
+            pointer: "/permission/0/constraint/1".to_owned(),
+            text: "3 learners of did:web:lycee.example".to_owned(),
+        }])
+        .into()
+    }
+
+    #[test]
+    fn a_policys_refusal_has_the_code_and_the_text_of_its_table_in_both_languages() {
+        for code in [Code::OutsideTime, Code::ConsentWithdrawn, Code::GroupTooSmall] {
+            let problem = refused(code);
+            assert_eq!(problem.code, code.as_str());
+            for language in Language::ALL {
+                let told = problem.told(language);
+                assert!(told.contains(code.text(language)), "{told}");
+                assert!(told.contains(code.fix().text(language)), "{told}");
+            }
+        }
+        let used_up = Problem::from(TransferError::UsedUp("all the time was used"));
+        assert_eq!(used_up.code, "SYS-01");
+    }
+
+    #[test]
+    fn a_peer_is_told_the_code_and_the_node_and_neither_learners_nor_counts() {
+        for code in Code::ALL {
+            let told = refused(*code).dsp("TransferError", None);
+            assert_eq!(told["code"], code.as_str());
+        }
+        for code in [
+            Code::OutsideTime,
+            Code::ConsentNone,
+            Code::GroupTooSmall,
+            Code::CountExhausted,
+        ] {
+            let told = refused(code).dsp("TransferError", None).to_string();
+            assert!(
+                told.contains(&format!("{code} at /permission/0/constraint/1")),
+                "{told}"
+            );
+            assert!(!told.contains("learner") && !told.contains("lycee"), "{told}");
         }
     }
 }

@@ -29,9 +29,18 @@ pub struct Local {
     base: String,
     token: Option<String>,
     place: String,
+    language: Option<&'static str>,
 }
 
 impl Local {
+    /// Asks to be told refusals in this language (BCP 47).
+    pub fn in_language(self, tag: &'static str) -> Self {
+        Self {
+            language: Some(tag),
+            ..self
+        }
+    }
+
     /// Prepares the client; nothing is contacted yet.
     pub fn new(endpoint: Endpoint) -> Result<Self, NetError> {
         let builder = reqwest::Client::builder()
@@ -51,6 +60,7 @@ impl Local {
             base,
             token,
             place,
+            language: None,
         })
     }
 
@@ -64,6 +74,9 @@ impl Local {
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if let Some((name, value)) = header {
             request = request.header(name, value);
+        }
+        if let Some(language) = self.language {
+            request = request.header("accept-language", language);
         }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);

@@ -83,9 +83,12 @@ pub struct Release {
 }
 
 impl Release {
-    /// Withheld records by reason; reasons that did not occur are left out.
+    /// Withheld records by the code of the reason; reasons that did not occur are left out.
     pub fn withheld(&self) -> BTreeMap<&'static str, u64> {
-        let consent = Reason::ALL.iter().map(|reason| reason.code()).zip(self.consent);
+        let consent = Reason::ALL
+            .iter()
+            .map(|reason| reason.code().as_str())
+            .zip(self.consent);
         let unusable = RecordError::ALL.iter().map(|error| error.code()).zip(self.unusable);
         consent.chain(unusable).filter(|(_, count)| *count > 0).collect()
     }

@@ -11,7 +11,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Version},
     trust::{SIGNATURE_HEADER, Spent},
 };
-use policy::Timestamp;
+use policy::{Reason, Timestamp};
 use serde_json::Value;
 use std::{marker::PhantomData, sync::Arc};
 
@@ -219,9 +219,12 @@ impl<K: Kind> Ledger<K> {
                 Err(error) if error.is_final() => {
                     let (answer, mut turn) = (refusal(&before, &error), Turn::default());
                     // We sign a refusal; this is what we can show of what it answered.
-                    turn.record(
-                        received(Recorded::MessageRefused, &before, &message).with("reason", error.to_string()),
-                    );
+                    let entry = received(Recorded::MessageRefused, &before, &message);
+                    let entry = entry.with("reason", error.to_string());
+                    turn.record(match &answer.code {
+                        Some(code) => entry.with("code", code.as_str()),
+                        None => entry,
+                    });
                     (before.clone(), answer, turn, Some(error))
                 }
                 Err(error) => return Err(error),
@@ -395,9 +398,15 @@ fn step<K: Kind, E: Verdict>(
     Ok((record, answer, turn))
 }
 
-fn refusal<K: Kind>(record: &K, error: &impl std::fmt::Display) -> Answer {
+fn refusal<K: Kind>(record: &K, error: &impl Verdict) -> Answer {
+    let reasons = error.reasons();
+    let told = match reasons.as_slice() {
+        [] => error.to_string(),
+        reasons => reasons.iter().map(Reason::disclosed).collect::<Vec<_>>().join("; "),
+    };
     Answer {
-        refusal: Some(error.to_string()),
+        refusal: Some(told),
+        code: reasons.first().map(|reason| reason.code.to_string()),
         ..Answer::of(400, record.core())
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     jose,
     store::{Pages, Store, StoreError, Table},
 };
+use policy::Reason;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Why a process did not move. Nothing changed.
@@ -57,6 +58,11 @@ pub enum ProcessError {
 pub trait Verdict: From<ProcessError> + std::fmt::Display {
     /// The same message would be refused again whenever it came.
     fn is_final(&self) -> bool;
+
+    /// What a policy has against it; empty where something else has.
+    fn reasons(&self) -> Vec<Reason> {
+        Vec::new()
+    }
 }
 
 impl Verdict for ProcessError {

@@ -35,9 +35,12 @@ pub struct Answer {
     /// An addition that the answer carried (a renewed data address).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra: Option<Value>,
-    /// The message was refused, and why: that stands too.
+    /// The message was refused, and why, as its sender is told: that stands too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<String>,
+    /// The code of the reason, where a policy refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// For a sender without ids: the body that was answered, and the number of our first message that set out afterwards (R6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<(Digest, u64)>,
@@ -57,6 +60,7 @@ impl Answer {
             pids: core.pids(),
             extra: None,
             refusal: None,
+            code: None,
             last: None,
         }
     }

@@ -1,7 +1,7 @@
 //! Why transfers refuse.
 
 use crate::{
-    catalog::DatasetError,
+    catalog::{DatasetError, list},
     contract::ContractError,
     dsp::{FORMATS, MessageError, message::read_error},
     jose::JoseError,
@@ -11,6 +11,7 @@ use crate::{
     trust::TrustError,
 };
 use http::StatusCode;
+use policy::{Code, Reason};
 
 /// Why a transfer did not take a step. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +32,11 @@ pub enum TransferError {
     #[error("{0} is not a format of this dataset; it is offered as {formats}", formats = FORMATS.join(" and "))]
     UnknownFormat(String),
     /// The agreement's policy does not allow it now.
-    #[error("the agreement does not allow this: {0}")]
-    NotPermitted(String),
+    #[error("the agreement does not allow this: {}", list(.0))]
+    NotPermitted(Vec<Reason>),
+    /// The agreement's policy cannot be read any more.
+    #[error(transparent)]
+    Policy(#[from] DatasetError),
     /// The agreement is used up.
     #[error("the agreement is used up: {0}")]
     UsedUp(&'static str),
@@ -94,6 +98,7 @@ impl Verdict for TransferError {
             | Self::UnknownDataset
             | Self::UnknownFormat(_)
             | Self::NotPermitted(_)
+            | Self::Policy(_)
             | Self::UsedUp(_)
             | Self::Callback(_)
             | Self::Invalid(_)
@@ -109,17 +114,24 @@ impl Verdict for TransferError {
             | Self::TooOften => false,
         }
     }
+
+    fn reasons(&self) -> Vec<Reason> {
+        match self {
+            Self::NotPermitted(reasons) => reasons.clone(),
+            Self::Policy(error) => error.reasons(),
+            Self::UsedUp(what) => vec![Reason {
+                code: Code::CountExhausted,
+                pointer: String::new(),
+                text: (*what).to_owned(),
+            }],
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl From<StoreError> for TransferError {
     fn from(error: StoreError) -> Self {
         Self::Process(ProcessError::Store(error))
-    }
-}
-
-impl From<DatasetError> for TransferError {
-    fn from(error: DatasetError) -> Self {
-        Self::NotPermitted(error.to_string())
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     consent::Gate,
     dsp::{AgreementId, Pid, message::Explanation},
 };
-use policy::{Action, Decision, Stage, Timestamp};
+use policy::{Action, Code, Decision, Reason, Stage, Timestamp};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -91,10 +91,16 @@ impl Transfers {
                 tracing::info!(%pid, "the stream was stopped; the agreement does not permit it now")
             }
             Ok(Decision::Deny(reasons)) => {
-                let why = reasons.first().map_or_else(String::new, ToString::to_string);
-                let code = reasons.first().map_or("POL-05", |reason| reason.code.as_str());
-                match self.terminate(pid, Explanation::new(code, why.clone()), now).await {
-                    Ok(_) => tracing::info!(%pid, why, "terminated: the agreement permits no more"),
+                let code = reasons.first().map_or(Code::OutsideTime, |reason| reason.code);
+                let told = Explanation {
+                    code: Some(code.to_string()),
+                    reasons: reasons.iter().map(Reason::disclosed).collect(),
+                };
+                match self.terminate(pid, told, now).await {
+                    Ok(_) => {
+                        let why = crate::catalog::list(&reasons);
+                        tracing::info!(%pid, why, "terminated: the agreement permits no more")
+                    }
                     Err(error) => tracing::debug!(%pid, %error, "not terminated"),
                 }
             }

@@ -1,6 +1,6 @@
 //! What peers send: a consumer's request, or a message that takes a step of a transfer.
 
-use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers, streams::Wanted};
+use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers, refused::Asking, streams::Wanted};
 use crate::{
     catalog::Mode,
     contract::StoredAgreement,
@@ -50,7 +50,15 @@ impl Transfers {
         }
         net::guard::check(callback, sender.reach).map_err(|why| TransferError::Callback(why.to_string()))?;
         let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
-        let (stored, held) = self.asked_for(&pid, agreement, format, &sender.did, now).await?;
+        let asked = Asking {
+            peer: &sender.did,
+            agreement,
+            process: None,
+        };
+        let (stored, held) = match self.asked_for(&pid, agreement, format, &sender.did, now).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.refused(asked, error, now).await),
+        };
         let mut core = Core::new(pid, sender.did.clone(), Role::Provider, callback.clone(), now);
         core.opened_by(&incoming)?;
         let mut record = TransferRecord::new(core, &stored, format, held);

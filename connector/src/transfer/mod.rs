@@ -10,6 +10,7 @@ mod pull;
 mod push;
 mod reception;
 mod record;
+mod refused;
 mod releases;
 mod streams;
 mod token;

@@ -31,7 +31,7 @@ use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
 pub struct Released {
     /// Records sent.
     pub sent: u64,
-    /// Records withheld, by reason.
+    /// Records withheld, by the code of the reason (`policy/PROFILE.md`), or of what makes a record unusable.
     pub withheld: BTreeMap<String, u64>,
     /// Fields left out of sent records.
     pub fields_removed: u64,

@@ -3,6 +3,7 @@
 use super::{
     TransferError, TransferRecord, Transfers,
     hours::Hours,
+    refused::Asking,
     usage::{Limits, Use},
 };
 use crate::{
@@ -21,10 +22,10 @@ use crate::{
         pipeline::{Content, Pipeline},
         release::Reading,
     },
-    process::ProcessError,
+    process::{ProcessError, Verdict},
     trust::membership::held,
 };
-use policy::{Action, Facts, LeftOperand, Plan, Policy, Stage, Timestamp};
+use policy::{Action, Code, Facts, LeftOperand, Plan, Policy, Reason, Stage, Timestamp};
 use serde_json::json;
 use std::{path::PathBuf, sync::Arc};
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -79,10 +80,12 @@ impl Transfers {
         stored: &StoredAgreement,
         now: Timestamp,
     ) -> Result<(Plan, Limits), TransferError> {
-        let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(catalog::list(&reasons));
         let asked = self.question(wanted, stored, now).await?;
-        asked.policy.check(Stage::Transfer).map_err(refuse)?;
-        let plan = catalog::plan(&asked.policy, &asked.facts).map_err(refuse)?;
+        asked
+            .policy
+            .check(Stage::Transfer)
+            .map_err(TransferError::NotPermitted)?;
+        let plan = catalog::plan(&asked.policy, &asked.facts).map_err(TransferError::NotPermitted)?;
         let asks_for = asked.policy.asks_for();
         let limits = Limits {
             transfers: plan.count_limit,
@@ -179,7 +182,16 @@ impl Transfers {
                 if matches!(&error, TransferError::Release(why) if why.is_final()) {
                     self.end_refused(pid, now).await;
                 }
-                Err(error)
+                // No more often than streams may be opened: a receiver that asks without end would fill the log.
+                if error.reasons().is_empty() || self.openings.take(pid, now).is_err() {
+                    return Err(error);
+                }
+                let asked = Asking {
+                    peer: &record.core.peer,
+                    agreement: &record.agreement,
+                    process: Some(pid),
+                };
+                Err(self.refused(asked, error, now).await)
             }
         }
     }
@@ -284,7 +296,7 @@ impl Transfers {
             .filter(|name| plan.allows_category(name))
             .cloned()
             .collect();
-        let not_permitted = |error: &dyn std::fmt::Display| TransferError::NotPermitted(error.to_string());
+        let unusable = |error: &dyn std::fmt::Display| TransferError::Invalid(error.to_string());
         let mut question = index
             .question(
                 &stored.consumer,
@@ -293,14 +305,14 @@ impl Transfers {
                 &allowed,
                 plan.consent_required,
             )
-            .map_err(|error| not_permitted(&error))?;
+            .map_err(|error| unusable(&error))?;
         question.aggregate = matches!(dataset.release, Some(ReleaseSpec::Aggregate { .. }));
         let covers = index.number_fields(&mut question, &dataset.categories);
-        let covers = covers.map_err(|error| not_permitted(&error))?;
+        let covers = covers.map_err(|error| unusable(&error))?;
         let shape = shape::shape(&dataset.subject, &dataset.categories, |_, pointer| {
             covers.get(pointer).copied()
         });
-        let shape = shape.map_err(|error| not_permitted(&error))?;
+        let shape = shape.map_err(|error| unusable(&error))?;
         let SourceSpec::File { path: source } = &dataset.source;
         let (path, content) = self
             .content(record, &dataset, plan.action, now, || Reading {
@@ -343,7 +355,13 @@ impl Transfers {
         reading: impl Fn() -> Reading,
     ) -> Result<(PathBuf, Content), TransferError> {
         let SourceSpec::File { path } = &dataset.source;
-        let refused = |why: &str| Err(TransferError::NotPermitted(why.into()));
+        let refused = |why: &str| {
+            Err(TransferError::NotPermitted(vec![Reason {
+                code: Code::NoPermission,
+                pointer: String::new(),
+                text: why.to_owned(),
+            }]))
+        };
         match (&dataset.release, permitted) {
             (None, Action::Use) => Ok((path.clone(), Content::Records)),
             (None, _) => refused("the agreement permits groups alone, and the dataset declares no table of them"),

@@ -2,7 +2,7 @@
 
 use super::{Purpose, World};
 use crate::{
-    facts::{EventState, Verified},
+    facts::{EventState, Moment, Verified},
     meaning::{Anchor, Held, Holding, Meter, Order, Relation, Span, Test},
     odrl::Decimal,
     truth::Truth,
@@ -23,10 +23,7 @@ impl Test {
                 }
             },
             Self::Used { meter, order, spans } => {
-                let reading = match meter {
-                    Meter::Transfers => world.moment.transfer,
-                    Meter::OpenTime => world.moment.metered,
-                };
+                let reading = meter.reading(world.moment);
                 reading.map_or(world.missing, |reading| Truth::from(on_line(*order, spans, reading)))
             }
             Self::Amount {
@@ -62,6 +59,30 @@ impl Test {
                 None => world.missing,
                 Some(state) => Truth::from(beside(*order, state)),
             },
+        }
+    }
+}
+
+impl Test {
+    /// What it compares is used up: it does not hold, and no further use will make it hold.
+    pub(super) fn is_used_up(&self, moment: Moment) -> bool {
+        let Self::Used { meter, order, spans } = self else {
+            return false;
+        };
+        let passed = |reading: i64| match order {
+            Order::Before | Order::BeforeOrIn => !on_line(*order, spans, reading),
+            Order::In => spans.iter().all(|span| span.end <= reading),
+            Order::After | Order::AfterOrIn | Order::NotIn => false,
+        };
+        meter.reading(moment).is_some_and(passed)
+    }
+}
+
+impl Meter {
+    const fn reading(self, moment: Moment) -> Option<i64> {
+        match self {
+            Self::Transfers => moment.transfer,
+            Self::OpenTime => moment.metered,
         }
     }
 }

@@ -667,3 +667,40 @@ fn only_an_agreement_is_enforced_and_only_for_its_assignee() {
     assert_eq!(codes(&agreement, Stage::Transfer, &other), ["POL-11"]);
     assert_eq!(named(&agreement.plan(&other).unwrap_err()), [("POL-11", "/assignee")]);
 }
+
+#[test]
+fn what_is_used_up_has_one_code_and_what_may_still_come_another() {
+    use crate::facts::Usage;
+    let hour = std::time::Duration::from_secs(3600);
+    let usage = Usage {
+        transfers: 3,
+        metered: hour,
+        last_transfer: Some(at(T)),
+    };
+    let refused = |left: &str, operator: &str, right: Value| {
+        let (policy, facts) = (
+            permitting(constraint(left, operator, right)),
+            facts_at(T).with_usage(usage),
+        );
+        let decided = codes(&policy, Stage::Transfer, &facts);
+        let planned = policy.plan(&facts).err().unwrap_or_default();
+        assert_eq!(
+            decided,
+            planned.iter().map(|reason| reason.code.as_str()).collect::<Vec<_>>()
+        );
+        decided
+    };
+    let stretch = |text: &str| json!({"@value": text, "@type": "xsd:duration"});
+    for (operator, number) in [("lteq", "3"), ("lt", "4"), ("eq", "2")] {
+        let number = json!({"@value": number, "@type": "xsd:integer"});
+        assert_eq!(refused("count", operator, number), ["SYS-01"], "count {operator}");
+    }
+    assert_eq!(
+        refused("count", "eq", json!({"@value": "5", "@type": "xsd:integer"})),
+        ["CST-01"]
+    );
+    assert_eq!(refused("meteredTime", "lteq", stretch("PT1H")), Vec::<&str>::new());
+    assert_eq!(refused("meteredTime", "lt", stretch("PT1H")), ["SYS-01"]);
+    assert_eq!(refused("meteredTime", "eq", stretch("PT30M")), ["SYS-01"]);
+    assert_eq!(refused("timeInterval", "gteq", stretch("PT1H")), ["POL-05"]);
+}

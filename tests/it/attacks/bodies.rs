@@ -172,7 +172,7 @@ fn requests(rig: &Rig) -> Vec<Attack> {
     let constraint = |at: &'static str, value: &'static str| {
         move |body: &mut Value| body["offer"]["permission"][0]["constraint"][0][at] = json!(value)
     };
-    let not_understood = "policy-not-understood";
+    let not_understood = "POL-04";
     vec![
         case("an offer that never was", "unknown-offer", "urn:offer:none", &|body| {
             body["offer"]["@id"] = json!("urn:offer:none");
@@ -218,10 +218,10 @@ fn requests(rig: &Rig) -> Vec<Attack> {
         case("an unknown duty", not_understood, "exploit", &|body| {
             body["offer"]["permission"][0]["duty"] = json!([{"action": "exploit"}]);
         }),
-        case("a policy that is none", not_understood, "", &|body| {
+        case("a policy that is none", "POL-07", "", &|body| {
             body["offer"]["permission"] = json!("all");
         }),
-        case("a policy of 100 KiB", not_understood, "", &|body| {
+        case("a policy of 100 KiB", "policy-not-understood", "", &|body| {
             body["offer"]["x"] = json!("a".repeat(100 << 10));
         }),
         case("callback over http", "callback", "https", &|body| {

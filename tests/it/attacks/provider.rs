@@ -367,7 +367,7 @@ async fn an_agreement_with_other_terms_or_signatures_is_not_signed() {
                 Some(rig.signed(&process, &agreement)),
             ),
             400,
-            "policy-not-understood",
+            "POL-04",
         )
     });
     let unusable = [
@@ -382,7 +382,7 @@ async fn an_agreement_with_other_terms_or_signatures_is_not_signed() {
         let letter = rig.proposal(&process, &set(member, value), Some(rig.signed(&process, &agreement)));
         attacks.push(Attack {
             names,
-            ..Attack::new(name, letter, 400, "policy-not-understood")
+            ..Attack::new(name, letter, 400, "POL-07")
         });
     }
     let right = record(&process, &rig.provider, &work, agreement.clone());

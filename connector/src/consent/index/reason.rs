@@ -1,4 +1,7 @@
-//! Why a learner's record is withheld: the one place where these reasons get their names.
+//! Why a learner's record is withheld: the numbers by which streams count these reasons. What they are called and who can mend them is said by
+//! the one table of `policy`.
+
+use policy::Code;
 
 /// Why a learner's record is withheld. For the provider's operator and audit log only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,18 +46,44 @@ impl Reason {
     ];
 
     /// The stable code.
-    pub const fn code(self) -> &'static str {
+    pub const fn code(self) -> Code {
         match self {
-            Self::None => "consent-none",
-            Self::Refused => "consent-refused",
-            Self::Withdrawn => "consent-withdrawn",
-            Self::Expired => "consent-expired",
-            Self::Purpose => "consent-other-purpose",
-            Self::Recipient => "consent-other-recipient",
-            Self::Category => "consent-other-category",
-            Self::Aggregate => "consent-aggregate-only",
-            Self::Guardian => "consent-guardian-missing",
-            Self::Objected => "consent-objected",
+            Self::None => Code::ConsentNone,
+            Self::Refused => Code::ConsentRefused,
+            Self::Withdrawn => Code::ConsentWithdrawn,
+            Self::Expired => Code::ConsentExpired,
+            Self::Purpose => Code::ConsentPurpose,
+            Self::Recipient => Code::ConsentRecipient,
+            Self::Category => Code::ConsentCategory,
+            Self::Aggregate => Code::ConsentAggregate,
+            Self::Guardian => Code::GuardianMissing,
+            Self::Objected => Code::ConsentObjected,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use policy::Fix;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_reason_has_a_code_of_its_own_about_the_learners_consent() {
+        let codes: BTreeSet<Code> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        assert_eq!(codes.len(), Reason::ALL.len());
+        for code in codes {
+            assert!(
+                code.as_str().starts_with("CNS-") && code.fix() == Fix::Learner,
+                "{code}"
+            );
+        }
+        // Cursors and stored counts go by these numbers.
+        assert!(
+            Reason::ALL
+                .iter()
+                .enumerate()
+                .all(|(number, reason)| *reason as usize == number)
+        );
     }
 }

@@ -87,14 +87,14 @@ fn a_page_says_in_both_languages_what_was_agreed() {
         "<section lang=\"en\">",
         "utiliser les données",
         "use the data",
-        "pour la finalité : <q>https://w3id.org/dases/ns/purpose/orientation</q>",
-        "pour les catégories de données : compétences, résultats",
-        "for the data categories: skills, results",
-        "avec le consentement de la personne concernée",
-        "avant le <q>2027-08-31T22:00:00Z</q>",
-        "les effacer",
+        "<li>si finalité est purpose/orientation</li>",
+        "est l’un de : compétences, résultats</li>",
+        "is one of: skills, results</li>",
+        "<li>si consentement de la personne : oui</li>",
+        "avant 2027-08-31T22:00:00Z</li>",
+        "effacer les données",
         "les vendre",
-        "inform the provider",
+        "<li>inform</li>",
         "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U",
         "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
         "did:web:ft.example#k1",
@@ -140,8 +140,8 @@ fn what_has_no_words_is_shown_as_it_stands() {
         "withdrawn",
         "hasPart",
         "x-ray",
-        "au moins une de ces conditions",
-        "<q>orientation</q>",
+        "si au moins une de ces conditions est remplie :",
+        "si finalité est orientation",
     ] {
         assert!(before_the_annex.contains(said), "{said}");
     }
@@ -154,6 +154,28 @@ fn what_has_no_words_is_shown_as_it_stands() {
             .contains("everything!")
     );
     assert!(unreadable.contains("They cannot be put into words"));
+}
+
+#[test]
+fn a_page_says_what_the_explanation_of_a_policy_says() {
+    let terms = agreement(
+        json!({"permission": [{"action": "aggregate", "constraint": [{"andSequence": [
+            {"leftOperand": "purpose", "operator": "eq", "rightOperand": "orientation"},
+            {"leftOperand": "dateTime", "operator": "lt", "rightOperand": "2027-08-31T22:00:00Z"},
+        ]}]}]}),
+    );
+    let policy = read_policy(&terms).unwrap();
+    let shown = page(terms, true);
+    for language in Language::ALL {
+        let told = policy::explain(&policy, language);
+        let (_, action) = told.permissions[0].text.split_once(": ").unwrap();
+        assert!(shown.contains(&format!("<strong>{action}</strong>")), "{action}");
+        let sequence = &told.permissions[0].parts[0];
+        for said in std::iter::once(sequence).chain(&sequence.parts) {
+            assert!(shown.contains(&said.text), "{}", said.text);
+        }
+    }
+    assert!(shown.contains("their order is not checked") && shown.contains("instead of records"));
 }
 
 #[test]

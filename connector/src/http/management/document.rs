@@ -68,6 +68,7 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
         for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
             describe_path(operation, &segments);
             describe_refusals(operation, &ALWAYS);
+            operation.parameters.get_or_insert_default().push(RefOr::T(language()));
             if !segments.is_empty() {
                 describe_refusals(operation, &[StatusCode::NOT_FOUND]);
             }
@@ -135,6 +136,18 @@ fn refusal(description: &str) -> Response {
                 .schema(Some(Ref::from_schema_name(Refusal::name())))
                 .build(),
         )
+        .build()
+}
+
+fn language() -> Parameter {
+    ParameterBuilder::new()
+        .name("Accept-Language")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "In which language people are told why a policy refuses something: `fr` or `en`; English where neither is asked for. \
+             `Content-Language` says which it is.",
+        ))
+        .schema(Some(text().build()))
         .build()
 }
 

@@ -112,6 +112,8 @@ pub fn routes(app: Arc<App>, token: Option<jose::Digest>) -> Router {
     let (routes, _) = table().split_for_parts();
     let keys = Arc::new(Keys::new(app.clone()));
     let routes = routes
+        // Below the keys: what is repeated is the answer that was given, in its language.
+        .route_layer(middleware::from_fn(reply::in_language))
         .route_layer(middleware::from_fn(move |request, next| {
             keys.clone().once(request, next)
         }))

@@ -3,14 +3,16 @@
 
 use crate::{
     dsp::json,
-    http::{App, Limits, problem::Problem, read_body},
+    http::{App, Limits, language, problem::Problem, read_body},
 };
 use axum::{
     extract::{FromRequest, FromRequestParts, Request, path::ErrorKind, rejection::PathRejection},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use policy::{Language, Reason};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -53,27 +55,80 @@ pub(super) struct Refusal {
 /// Why a request was refused.
 #[derive(Serialize, ToSchema)]
 struct RefusalDetails {
-    /// A stable code.
+    /// A stable code. Of what a policy refuses it is that of the first reason (`policy/PROFILE.md`), such as `POL-05`.
     code: &'static str,
-    /// One sentence for people.
+    /// For people; of what a policy refuses in the language that `Accept-Language` asks for, one line for each reason.
     message: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     hint: Option<&'static str>,
+    /// Who can mend what a policy refuses: `learner`, `consumer`, `provider` or `nobody`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    fix: Option<&'static str>,
+    /// What a policy has against it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<PolicyReason>,
+}
+
+/// One reason why a policy refuses something.
+#[derive(Serialize, ToSchema)]
+struct PolicyReason {
+    /// The stable code.
+    code: &'static str,
+    /// JSON pointer into the policy; empty for the whole.
+    pointer: String,
+    /// What the code means, in the language of the answer.
+    text: &'static str,
+    /// What is wrong in this place, in English.
+    detail: String,
+    /// Who can mend it: `learner`, `consumer`, `provider` or `nobody`.
+    fix: &'static str,
+}
+
+impl Problem {
+    fn written(&self, language: Language) -> Response {
+        let reason = |reason: &Reason| PolicyReason {
+            code: reason.code.as_str(),
+            pointer: reason.pointer.clone(),
+            text: reason.code.text(language),
+            detail: reason.text.clone(),
+            fix: reason.code.fix().as_str(),
+        };
+        let error = RefusalDetails {
+            code: self.code,
+            message: self.told(language),
+            hint: self.hint,
+            fix: self.reasons.first().map(|reason| reason.code.fix().as_str()),
+            reasons: self.reasons.iter().map(reason).collect(),
+        };
+        // Strings alone: nothing in them can fail to be written.
+        written(self.status, serde_json::to_vec(&Refusal { error }).unwrap_or_default())
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status;
-        let error = RefusalDetails {
-            code: self.code,
-            message: self.message,
-            hint: self.hint,
-        };
-        // Strings alone: nothing in them can fail to be written.
-        written(status, serde_json::to_vec(&Refusal { error }).unwrap_or_default())
+        let mut response = self.written(Language::English);
+        if !self.reasons.is_empty() {
+            response.extensions_mut().insert(self);
+        }
+        response
     }
+}
+
+/// Tells what a policy refuses in the caller's language.
+pub(super) async fn in_language(request: Request, next: Next) -> Response {
+    let language = language::preferred(request.headers());
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
+    let mut told = problem.written(language);
+    let tag = HeaderValue::from_static(language.tag());
+    told.headers_mut().insert(header::CONTENT_LANGUAGE, tag);
+    told
 }
 
 /// A JSON answer from its bytes.
@@ -193,4 +248,50 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 /// An id from the path; what cannot be one names nothing.
 pub(super) fn id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Problem> {
     text.parse().map_err(|_| Problem::not_found(what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::TransferError;
+    use axum::{Router, body::Body as AxumBody, middleware, routing::get};
+    use http_body_util::BodyExt;
+    use policy::Code;
+    use tower::ServiceExt;
+
+    async fn asked(language: Option<&str>) -> (HeaderMap, Value) {
+        let refuse = || async { Problem::from(TransferError::UsedUp("all the time was used")) };
+        let routes = Router::new()
+            .route("/", get(refuse))
+            .route_layer(middleware::from_fn(in_language));
+        let mut request = Request::builder().uri("/");
+        if let Some(language) = language {
+            request = request.header(header::ACCEPT_LANGUAGE, language);
+        }
+        let response = routes.oneshot(request.body(AxumBody::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts.headers, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_policys_refusal_is_told_in_the_callers_language_with_who_can_mend_it() {
+        for (wanted, language) in [
+            (None, Language::English),
+            (Some("fr-FR,fr;q=0.9,en;q=0.5"), Language::French),
+            (Some("de"), Language::English),
+        ] {
+            let (headers, body) = asked(wanted).await;
+            assert_eq!(headers[header::CONTENT_LANGUAGE], language.tag());
+            let error = &body["error"];
+            assert_eq!((&error["code"], &error["fix"]), (&"SYS-01".into(), &"nobody".into()));
+            assert_eq!(error["reasons"][0]["text"], Code::CountExhausted.text(language));
+            assert!(
+                error["message"]
+                    .as_str()
+                    .unwrap()
+                    .contains(Code::CountExhausted.text(language))
+            );
+        }
+    }
 }

@@ -1,10 +1,11 @@
-//! Terms of policies in French and English. What has no words here is shown by its own name or as it stands, never left out.
+//! Terms of policies in French and English, wherever people read them: one table for all. What has no words here is shown by its own name or as
+//! it stands, never left out. Decides nothing.
 
 use crate::{
     meaning::Test,
     model::{Atomic, Connective, Term},
     reason::{Language, quoted},
-    vocabulary::{Action, LeftOperand, Operator, ValueType, canonical_name},
+    vocabulary::{Action, Category, LeftOperand, Operator, ValueType, canonical_name},
 };
 
 /// What the usual actions are called; the others keep their ODRL name.
@@ -13,8 +14,8 @@ const ACTIONS: &[(Action, &str, &str)] = &[
     (Action::Transfer, "céder les données", "transfer ownership of the data"),
     (
         Action::Aggregate,
-        "les agréger avec d’autres",
-        "aggregate them with others",
+        "recevoir des chiffres sur des groupes de personnes, au lieu d’enregistrements",
+        "receive numbers about groups of learners, instead of records",
     ),
     (Action::Anonymize, "les anonymiser", "anonymize them"),
     (Action::Archive, "les archiver", "archive them"),
@@ -53,7 +54,24 @@ const ACTIONS: &[(Action, &str, &str)] = &[
     (Action::Translate, "les traduire", "translate them"),
 ];
 
-fn action(action: &Term<Action>, language: Language) -> String {
+/// What the data categories are called.
+const CATEGORIES: &[(Category, &str, &str)] = &[
+    (Category::Identity, "identité", "identity"),
+    (Category::Results, "résultats", "results"),
+    (Category::Skills, "compétences", "skills"),
+    (
+        Category::Certificates,
+        "diplômes et certificats",
+        "diplomas and certificates",
+    ),
+    (Category::ActivityTraces, "traces d’activité", "activity traces"),
+    (Category::Experience, "expérience", "experience"),
+    (Category::Provenance, "provenance", "provenance"),
+    (Category::SpecialNeeds, "besoins particuliers", "special needs"),
+];
+
+/// What may, must or must not be done.
+pub fn action(action: &Term<Action>, language: Language) -> String {
     let known = action.known();
     match (ACTIONS.iter().find(|(named, ..)| Some(*named) == known), action) {
         (Some((_, french, english)), _) => language.say(french, english).to_owned(),
@@ -62,11 +80,11 @@ fn action(action: &Term<Action>, language: Language) -> String {
     }
 }
 
-pub(super) fn permits(what: &Term<Action>, language: Language) -> String {
+pub(crate) fn permits(what: &Term<Action>, language: Language) -> String {
     format!("{}{}", language.say("Permet : ", "Permits: "), action(what, language))
 }
 
-pub(super) fn prohibits(what: &Term<Action>, language: Language) -> String {
+pub(crate) fn prohibits(what: &Term<Action>, language: Language) -> String {
     format!(
         "{}{}",
         language.say("Interdit : ", "Prohibits: "),
@@ -74,7 +92,7 @@ pub(super) fn prohibits(what: &Term<Action>, language: Language) -> String {
     )
 }
 
-pub(super) fn obliges(what: &Term<Action>, language: Language) -> String {
+pub(crate) fn obliges(what: &Term<Action>, language: Language) -> String {
     format!(
         "{}{}",
         language.say("Oblige à : ", "Obliges to: "),
@@ -83,7 +101,7 @@ pub(super) fn obliges(what: &Term<Action>, language: Language) -> String {
 }
 
 /// A consequence or a remedy.
-pub(super) fn mends(what: &Term<Action>, language: Language) -> String {
+pub(crate) fn mends(what: &Term<Action>, language: Language) -> String {
     let begin = language.say(
         "En cas de manquement, oblige aussi à : ",
         "After a failure, obliges as well to: ",
@@ -91,7 +109,8 @@ pub(super) fn mends(what: &Term<Action>, language: Language) -> String {
     format!("{begin}{}", action(what, language))
 }
 
-pub(super) const fn connective(connective: Connective, language: Language) -> &'static str {
+/// How the conditions that follow combine.
+pub const fn connective(connective: Connective, language: Language) -> &'static str {
     match connective {
         Connective::And => language.say("si toutes ces conditions sont remplies :", "if all of these hold:"),
         Connective::Or => language.say(
@@ -109,8 +128,13 @@ pub(super) const fn connective(connective: Connective, language: Language) -> &'
     }
 }
 
-/// A comparison, such as "si finalité est l’une de : orientation".
-pub(super) fn comparison(atomic: &Atomic, language: Language) -> String {
+/// A comparison that is understood, such as "si finalité est l’un de : orientation"; one that is not is to be shown as it stands.
+pub fn comparison(atomic: &Atomic, language: Language) -> Option<String> {
+    atomic.test.is_ok().then(|| written(atomic, language))
+}
+
+/// The same of any comparison, as far as there are words.
+pub(crate) fn written(atomic: &Atomic, language: Language) -> String {
     let begin = language.say("si ", "if ");
     let Some(left) = atomic.left.known() else {
         return format!("{begin}{}", quoted(&atomic.to_string()));
@@ -128,7 +152,11 @@ pub(super) fn comparison(atomic: &Atomic, language: Language) -> String {
         Some(claim) => format!("{name} ({claim})"),
         None => name.to_owned(),
     };
-    let values: Vec<String> = atomic.right.iter().map(|value| canonical_name(&value.text)).collect();
+    let values: Vec<String> = atomic
+        .right
+        .iter()
+        .map(|value| called(left, &value.text, language))
+        .collect();
     let unit = atomic
         .unit
         .as_deref()
@@ -141,11 +169,20 @@ pub(super) fn comparison(atomic: &Atomic, language: Language) -> String {
     format!("{begin}{name} {how} {}{unit}", shown(&values.join(", ")))
 }
 
-/// Values of a peer: control characters are not shown, and no more than fits.
+/// What a value is called.
+fn called(left: LeftOperand, value: &str, language: Language) -> String {
+    let category = Category::read(value).filter(|_| left == LeftOperand::DataCategory);
+    match CATEGORIES.iter().find(|(named, ..)| Some(*named) == category) {
+        Some((_, french, english)) => language.say(french, english).to_owned(),
+        None => canonical_name(value),
+    }
+}
+
+/// Values of a peer: control characters are not shown.
 fn shown(text: &str) -> String {
-    const MOST: usize = 400;
-    let clean = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c });
-    clean.take(MOST).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 const fn relation(left: LeftOperand, operator: Operator, language: Language) -> &'static str {
@@ -175,5 +212,61 @@ const fn relation(left: LeftOperand, operator: Operator, language: Language) -> 
         Operator::HasPart => language.say("contient :", "contains:"),
         Operator::IsA => language.say("est, ou relève de :", "is, or is a kind of:"),
         Operator::IsPartOf => language.say("est, ou fait partie de :", "is, or is part of:"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{agreement, constraint};
+    use serde_json::{Value, json};
+
+    fn said(condition: &Value, language: Language) -> Option<String> {
+        let policy = agreement(json!({"permission": [{"action": "use", "constraint": [condition]}]}));
+        match &policy.permissions[0].constraints[0] {
+            crate::Constraint::Atomic(atomic) => comparison(atomic, language),
+            crate::Constraint::Logical { .. } => None,
+        }
+    }
+
+    #[test]
+    fn every_action_and_category_that_has_words_has_them_in_both_languages() {
+        assert_eq!(CATEGORIES.len(), Category::ALL.len());
+        let named: Vec<Category> = CATEGORIES.iter().map(|(category, ..)| *category).collect();
+        assert!(Category::ALL.iter().all(|category| named.contains(category)));
+        for (_, french, english) in ACTIONS {
+            assert!(!french.is_empty() && !english.is_empty() && french != english);
+        }
+    }
+
+    #[test]
+    fn to_aggregate_is_to_receive_numbers_and_no_records() {
+        let said = action(&Term::Known(Action::Aggregate), Language::English);
+        assert!(
+            said.contains("numbers about groups") && said.contains("instead of records"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn data_categories_are_called_what_people_call_them() {
+        let skills = constraint("dases:dataCategory", "isAnyOf", json!(["skills", "results"]));
+        let french = said(&skills, Language::French).unwrap();
+        assert!(french.ends_with("compétences, résultats"), "{french}");
+    }
+
+    #[test]
+    fn a_comparison_that_is_not_understood_has_no_words() {
+        let withdrawn = constraint("dases:consent", "eq", json!("withdrawn"));
+        assert_eq!(said(&withdrawn, Language::English), None);
+        let unknown = constraint("https://example.org/weather", "eq", json!("sunny"));
+        assert_eq!(said(&unknown, Language::English), None);
+    }
+
+    #[test]
+    fn however_many_values_there_are_all_are_said() {
+        let many: Vec<String> = (0..200).map(|number| format!("did:web:{number}.example")).collect();
+        let text = said(&constraint("recipient", "isAnyOf", json!(many)), Language::English).unwrap();
+        assert!(many.iter().all(|one| text.contains(one.as_str())));
     }
 }

@@ -1,0 +1,133 @@
+//! Refusals in the language of whoever reads them: which language that is, and what reason codes in the daemon's answers mean. The texts are
+//! those of `policy`; `--json` shows codes alone.
+
+use super::output::member;
+use clap::ValueEnum;
+use policy::{Code, Language};
+use serde_json::Value;
+
+/// A language on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Lang {
+    Fr,
+    En,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::Fr => Self::French,
+            Lang::En => Self::English,
+        }
+    }
+}
+
+/// The language of the environment: the first of the variables that says anything decides (POSIX.1-2024, XBD 8.2).
+pub(super) fn of_environment(read: impl Fn(&str) -> Option<String>) -> Language {
+    let said = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .filter_map(|name| read(name))
+        .find(|value| !value.is_empty());
+    match said {
+        Some(value) if value.starts_with("fr") => Language::French,
+        _ => Language::English,
+    }
+}
+
+/// A process for people: with what its reason codes mean and who can mend it.
+pub(super) fn explained(mut record: Value, language: Language) -> Value {
+    if let Some(Value::Object(withheld)) = record.pointer_mut("/release/withheld") {
+        for (name, count) in withheld.iter_mut() {
+            if let Some(code) = Code::read(name) {
+                *count = meaning(code, &count.to_string(), language).into();
+            }
+        }
+    }
+    let told = ended_by(&record).map(|code| code.told(language));
+    if let (Some(told), Some(Value::Object(explanation))) = (told, record.get_mut("explanation")) {
+        explanation.insert("means".to_owned(), told.into());
+    }
+    record
+}
+
+fn meaning(code: Code, count: &str, language: Language) -> String {
+    // The code stands before it already.
+    let told = code.told(language);
+    let text = told.strip_prefix(code.as_str()).unwrap_or(&told);
+    format!("{count}{text}")
+}
+
+/// The reason code with which a process ended, if a policy ended it.
+fn ended_by(record: &Value) -> Option<Code> {
+    Code::read(record.pointer("/explanation/code")?.as_str()?)
+}
+
+/// Why a process ended, ready to follow a sentence: what its reason code means, or the words of whoever ended it.
+pub(super) fn why(record: &Value, language: Language) -> String {
+    if let Some(code) = ended_by(record) {
+        return format!(": {}", code.told(language));
+    }
+    let why = member(
+        record,
+        &[
+            "/explanation/reasons",
+            "/explanation/reason",
+            "/explanation/code",
+            "explanation",
+        ],
+    );
+    if why.is_empty() { why } else { format!(": {why}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_first_variable_that_says_anything_decides_the_language() {
+        let of = |set: &[(&str, &str)]| {
+            of_environment(|name| {
+                set.iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(of(&[("LANG", "fr_FR.UTF-8")]), Language::French);
+        assert_eq!(
+            of(&[("LC_ALL", ""), ("LC_MESSAGES", "fr"), ("LANG", "C")]),
+            Language::French
+        );
+        assert_eq!(of(&[("LC_ALL", "C.UTF-8"), ("LANG", "fr_FR.UTF-8")]), Language::English);
+        assert_eq!(of(&[]), Language::English);
+    }
+
+    #[test]
+    fn what_was_withheld_is_shown_with_what_each_code_means_and_who_can_mend_it() {
+        let record = json!({"release": {"withheld": {"CNS-04": 12, "record-too-large": 1}}});
+        let shown = explained(record, Language::French);
+        let withheld = &shown["release"]["withheld"];
+        let told = withheld["CNS-04"].as_str().unwrap();
+        assert!(
+            told.starts_with("12\u{a0}: ") && told.contains("a retiré son consentement"),
+            "{told}"
+        );
+        assert!(told.contains("la personne concernée"), "{told}");
+        assert_eq!(withheld["record-too-large"], 1, "about data, not about policy");
+    }
+
+    #[test]
+    fn what_a_policy_ended_is_told_by_its_code_and_everything_else_in_the_words_of_who_ended_it() {
+        let by_policy = json!({"explanation": {"code": "SYS-01", "reasons": ["SYS-01 at /permission/0"]}});
+        let told = why(&by_policy, Language::English);
+        assert!(told.contains(Code::CountExhausted.text(Language::English)), "{told}");
+        assert_eq!(
+            explained(by_policy, Language::English)["explanation"]["means"],
+            Code::CountExhausted.told(Language::English)
+        );
+        let by_operator = json!({"explanation": {"code": "operator", "reasons": ["enough"]}});
+        assert_eq!(why(&by_operator, Language::English), ": enough");
+        assert_eq!(explained(by_operator.clone(), Language::French), by_operator);
+        assert_eq!(why(&json!({}), Language::English), "");
+    }
+}
