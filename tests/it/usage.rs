@@ -1,6 +1,6 @@
 //! What an agreement limits: how many transfers, how long in all, until when; counted and timed by real daemons, through crashes as well.
 
-use crate::scenes::{brisk, until};
+use crate::scenes::{brisk, entries, received_at_least, until};
 use connector::clock::now;
 use connector_tests::harness::{Connector, World, dataset, offer, text};
 use serde_json::{Value, json};
@@ -148,4 +148,16 @@ async fn the_end_of_an_event_ends_a_running_stream_by_the_clock() {
     let release = &shown["transfers"][0]["release"];
     assert_eq!(release["complete"], false, "{release}");
     assert!(release["sent"].as_u64().is_some_and(|sent| sent > 0), "{release}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_does_not_cut_a_stream_that_only_keeps_its_pace() {
+    // More than a second lies between two chunks.
+    let world = World::start_with(&["school", "work"], |_, config| brisk(config, 40_000)).await;
+    let (school, work, agreement) = agreed(&world, offer(), 20).await;
+    let pid = work.transfer(&agreement).await;
+    received_at_least(work, &pid, 1).await;
+    school.post("/v1/consents/withdraw", &json!({"subject": "l3"})).await;
+    work.transfer_until(&pid, "COMPLETED").await;
+    assert_eq!(entries(school, "stream-opened").await.len(), 1, "it was taken up again");
 }

@@ -14,6 +14,7 @@ mod table;
 mod terms;
 
 pub use basis::{Basis, BasisRule};
+pub(super) use gate::reset_unmoved;
 pub use gate::{Closed, Gate, Stale, StreamEnd};
 pub use question::{Question, Reader};
 pub use reason::Reason;
@@ -278,14 +279,9 @@ impl Index {
         self.gates.stop_all();
     }
 
-    /// How many chunks have passed each gate, for [`Index::reset_unmoved`].
+    /// How many chunks have passed each gate, for [`reset_unmoved`].
     pub(super) fn progress(&self) -> Vec<(Arc<Gate>, u64)> {
         self.gates.progress()
-    }
-
-    /// Cuts the streams of which nothing has left since.
-    pub(super) fn reset_unmoved(&self, watched: &[(Arc<Gate>, u64)]) {
-        gate::reset_unmoved(watched);
     }
 }
 
