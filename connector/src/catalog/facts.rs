@@ -49,7 +49,9 @@ const DONE_TO_RECORDS: [&str; 2] = ["pseudonymised", "pseudonymized"];
 
 /// What is known of the consumer, who wants to do this, before any record is looked at.
 pub fn facts(recipient: &Party, action: Action, now: Timestamp) -> Facts {
+    // The data plane asks the plan about every record, with what the live index knows of its learner.
     let facts = Facts::new(now, recipient.did.as_str(), action)
+        .with_minors_told()
         .with_claims(recipient.claims.clone())
         .with_named(LeftOperand::SystemDevice, [recipient.did.as_str()]);
     ATTESTED.into_iter().fold(facts, |facts, operand| {

@@ -142,7 +142,7 @@ impl Consents {
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) => {
-                    self.committed(&changed)?;
+                    self.committed(&changed, &learners)?;
                     return Ok((decided, changed));
                 }
             }
@@ -265,9 +265,12 @@ impl Consents {
     }
 
     /// Tells the index and the clock what was committed.
-    fn committed(&self, changed: &[Changed]) -> Result<(), ConsentError> {
+    fn committed(&self, changed: &[Changed], learners: &[Learner]) -> Result<(), ConsentError> {
         for one in changed {
-            live::follow(&self.index, &one.stored)?;
+            let subject = &one.stored.consent.subject;
+            let learner = learners.iter().find(|learner| learner.subject == *subject);
+            let of_age = learner.and_then(|learner| learner.standing.sole_consent_from);
+            live::follow(&self.index, &one.stored, of_age)?;
         }
         self.due.stir();
         if let Some(messenger) = self.messenger.get() {

@@ -7,12 +7,13 @@ use super::{
 use crate::{
     audit::{Entry, Kind},
     jose::{Digest, JoseError, canonical, sha256},
-    process::encode,
-    store::{Batch, StoreError},
+    process::{decode, encode},
+    store::{Batch, Pages, StoreError},
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::HashMap;
 use utoipa::ToSchema;
 
 /// Most powers of one learner.
@@ -85,6 +86,8 @@ impl Consents {
     /// Records whose word counts for a learner from now on. What was given before stays as it is.
     pub async fn set_standing(&self, new: &NewStanding, now: Timestamp) -> Result<Standing, ConsentError> {
         let standing = new.standing(self.privacy.country)?;
+        // Until the index has followed: what is granted meanwhile would bring the age of before.
+        let _turn = self.turns.of(&[new.subject.as_str()]).await;
         let store = &**self.log.store();
         for _ in 0..super::ATTEMPTS {
             let mut batch = Batch::new();
@@ -100,9 +103,25 @@ impl Consents {
             match self.log.commit(batch, entry, Vec::new(), now).await {
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) => return Ok(standing),
+                Ok(_) => {
+                    self.index.tell_age(subject, standing.sole_consent_from);
+                    return Ok(standing);
+                }
             }
         }
         Err(StoreError::Conflict { guard: 0 }.into())
+    }
+
+    /// From when on each learner is no minor, by their place in the tables, as far as it was recorded.
+    pub(super) async fn ages(&self) -> Result<HashMap<Vec<u8>, Timestamp>, StoreError> {
+        let mut ages = HashMap::new();
+        let mut pages = Pages::new(&**self.log.store(), STANDINGS, [], 64);
+        while let Some(rows) = pages.next().await? {
+            for row in rows {
+                let standing: Standing = decode(&row.item.value)?;
+                ages.extend(standing.sole_consent_from.map(|from| (row.key, from)));
+            }
+        }
+        Ok(ages)
     }
 }
