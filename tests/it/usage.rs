@@ -136,7 +136,7 @@ async fn the_end_of_an_event_ends_a_running_stream_by_the_clock() {
     // The school enters the event once all is agreed: it is over soon after the stream has begun.
     let school = world.get_mut("school");
     school.kill();
-    let over = now().plus(Duration::from_secs(6));
+    let over = now().plus(Duration::from_secs(10));
     let mut config = fs::read_to_string(school.config()).unwrap();
     config += &format!("\n[[event]]\nid = \"urn:event:fair\"\nuntil = \"{over}\"\n");
     fs::write(school.config(), config).unwrap();
