@@ -3,11 +3,12 @@
 
 use crate::{
     evaluate::Stage,
+    meaning::Span,
     odrl::Decimal,
     record::RecordFacts,
     timestamp::Timestamp,
     truth::Truth,
-    vocabulary::{Action, Category, LeftOperand, canonical_name},
+    vocabulary::{Action, Category, LeftOperand, ODRL, canonical_name},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,17 +28,6 @@ pub struct Usage {
     pub metered: Duration,
     /// When the transfer before was started; `None` when there was none.
     pub last_transfer: Option<Timestamp>,
-}
-
-/// Where the use stands beside an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum EventState {
-    /// The event is to come.
-    Upcoming,
-    /// It is going on.
-    Ongoing,
-    /// It is over.
-    Over,
 }
 
 /// What is known about the world when a policy is asked.
@@ -73,9 +63,26 @@ pub(crate) struct Request {
     pub(crate) named: BTreeMap<LeftOperand, BTreeSet<String>>,
     pub(crate) containers: BTreeMap<LeftOperand, BTreeSet<String>>,
     pub(crate) numbers: BTreeMap<LeftOperand, (Decimal, Option<String>)>,
-    pub(crate) events: BTreeMap<String, EventState>,
+    /// When each event goes on.
+    pub(crate) events: BTreeMap<String, Span>,
     /// Whoever applies the plan tells for each record whether the learner is a minor and whether a guardian has consented.
     pub(crate) tells_minors: bool,
+}
+
+/// The time of an event that has no bounds: every instant that the clock can show, and more.
+const ALWAYS: Span = Span {
+    start: i64::MIN,
+    end: i64::MAX,
+};
+
+impl Request {
+    /// When an event goes on, if that is known. The use itself (`odrl:policyUsage`) goes on whenever it is asked about.
+    pub(crate) fn event(&self, name: &str) -> Option<Span> {
+        if ODRL.local(name) == Some("policyUsage") {
+            return Some(ALWAYS);
+        }
+        self.events.get(name).copied()
+    }
 }
 
 impl Facts {
@@ -113,12 +120,11 @@ impl Facts {
     }
 
     /// The same with all names that an operand has, in any accepted spelling: attested or declared ones, or those of the dataset and the
-    /// transfer. What contains them is told apart ([`Facts::with_containers`]). Names of [`LeftOperand::Event`] are events that go on now.
+    /// transfer. What contains them is told apart ([`Facts::with_containers`]). Names of [`LeftOperand::Event`] are events that always go on.
     pub fn with_named<T: Into<String>>(mut self, operand: LeftOperand, names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(|name| canonical_name(&name.into()));
         if operand == LeftOperand::Event {
-            let ongoing = names.map(|name| (name, EventState::Ongoing));
-            self.request.events.extend(ongoing);
+            self.request.events.extend(names.map(|name| (name, ALWAYS)));
         } else {
             self.request.named.insert(operand, names.collect());
         }
@@ -137,9 +143,13 @@ impl Facts {
         self
     }
 
-    /// The same with where the use stands beside an event.
-    pub fn with_event(mut self, name: &str, state: EventState) -> Self {
-        self.request.events.insert(canonical_name(name), state);
+    /// The same with an event: its first instant, and the first at which it is over. Without the one it has always gone on, without the
+    /// other it never ends. The clock says whether it is to come, goes on or is over, so a plan ends when that changes.
+    pub fn with_event(mut self, name: &str, from: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        let start = from.map_or(ALWAYS.start, Timestamp::millis);
+        // What would end before it begins is over from its beginning on.
+        let end = until.map_or(ALWAYS.end, Timestamp::millis).max(start);
+        self.request.events.insert(canonical_name(name), Span { start, end });
         self
     }
 

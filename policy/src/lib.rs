@@ -45,7 +45,7 @@ mod testing;
 pub use compare::{Difference, same_terms};
 pub use evaluate::{Decision, Stage};
 pub use explain::{Explanation, Part, Recognised, Refusal, Standing, Warning, explain};
-pub use facts::{Claims, EventState, Facts, Usage};
+pub use facts::{Claims, Facts, Usage};
 pub use ids::{Class, classes};
 pub use intersect::{MAX_PERMISSIONS, NoCommonTerms, intersect};
 pub use lint::{Lint, LintCode};

@@ -62,7 +62,7 @@ pub(crate) enum Test {
         holding: Holding,
         values: BTreeSet<String>,
     },
-    /// On where the use stands beside an event.
+    /// On the clock, beside the time of an event.
     Event { order: Order, name: String },
 }
 
@@ -404,6 +404,9 @@ impl Test {
                 Some(Anchor::At(from)) => Self::changes(*order, &[Span::at(length.after(from))]),
                 Some(Anchor::Never) | None => Vec::new(),
             },
+            Self::Event { order, name } => request
+                .event(name)
+                .map_or_else(Vec::new, |time| Self::changes(*order, &[time])),
             _ => Vec::new(),
         }
     }

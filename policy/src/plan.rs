@@ -125,6 +125,14 @@ fn millis<S: Serializer>(left: &Option<Duration>, serializer: S) -> Result<S::Ok
 }
 
 impl Plan {
+    /// The reasons with which [`Plan::permits`] refuses; what would help most comes first.
+    pub const REFUSALS: [Code; 4] = [
+        Code::ConsentNone,
+        Code::GuardianMissing,
+        Code::ConstraintUnknown,
+        Code::ConstraintFalse,
+    ];
+
     /// True when the policy names no purpose, so that the consumer may use the data for any.
     pub fn any_purpose(&self) -> bool {
         self.purposes.is_empty()
@@ -150,7 +158,8 @@ impl Plan {
     /// same facts, as long as the plan is open ([`Plan::open_at`]).
     ///
     /// # Errors
-    /// `CNS-01` when consent would help, `CNS-09` when a guardian's would, `CST-02` when a fact is missing, otherwise `CST-01`.
+    /// One of [`Plan::REFUSALS`]: `CNS-01` when consent would help, `CNS-09` when a guardian's would, `CST-02` when a fact is missing, otherwise
+    /// `CST-01`.
     pub fn permits(&self, record: &RecordFacts) -> Result<(), Code> {
         if self.program.permits(record) {
             Ok(())

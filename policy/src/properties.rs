@@ -1,7 +1,7 @@
 //! What must hold for every policy, tried on random ones.
 
 use crate::{
-    Action, Category, Claims, EventState, Facts, LeftOperand, Policy, Stage, Timestamp, Usage,
+    Action, Category, Claims, Facts, LeftOperand, Policy, Stage, Timestamp, Usage,
     facts::Request,
     same_terms,
     testing::{CONSUMER, agreement_json, at, constraint},
@@ -160,7 +160,8 @@ fn request() -> impl Strategy<Value = Request> {
             metered: Duration::from_secs(hours * 3600),
             last_transfer: last.map(at),
         });
-    let event = prop::sample::select(vec![EventState::Upcoming, EventState::Ongoing, EventState::Over]);
+    let day = || prop::option::of(prop::sample::select(DAYS.to_vec()).prop_map(at));
+    let event = (day(), day());
     (
         prop::option::of(prop::sample::select(DAYS.to_vec())),
         prop::option::of(usage),
@@ -174,8 +175,8 @@ fn request() -> impl Strategy<Value = Request> {
             if let Some(places) = places {
                 facts = facts.with_named(LeftOperand::Spatial, places);
             }
-            if let Some(state) = event {
-                facts = facts.with_event("dases:fair", state);
+            if let Some((from, until)) = event {
+                facts = facts.with_event("dases:fair", from, until);
             }
             if let Some((amount, unit)) = paid {
                 facts = facts.with_amount(LeftOperand::PayAmount, amount.into(), unit);

@@ -1,11 +1,11 @@
 //! The law of consent through real daemons: who decides, what a request, a refusal, a receipt and an objection are worth, and what time ends.
 
-use crate::scenes::{until, verified};
+use crate::scenes::{account, until, verified};
 use connector::clock::now;
-use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, text};
+use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, dataset, offer, text};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::{fs, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 /// Calls and returns the status and the code of the refusal.
 async fn refused(connector: &Connector, path: &str, body: &Value) -> (u16, String) {
@@ -229,6 +229,75 @@ async fn consent_law_under_fifteen_the_child_and_a_guardian_decide_together() {
         0,
         "one of the two is enough to stop it"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consent_law_a_policy_for_minors_lets_adults_and_guarded_minors_go_and_nobody_else() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let file = school.publish(50, 5).await;
+    let mut terms = offer();
+    let constraints = terms["permission"][0]["constraint"].as_array_mut().unwrap();
+    constraints.push(json!({"or": [
+        {"leftOperand": "dases:minor", "operator": "eq", "rightOperand": "false"},
+        {"leftOperand": "dases:guardianConsent", "operator": "eq", "rightOperand": "true"},
+    ]}));
+    school.post("/v1/datasets", &dataset("guarded", &file, terms)).await;
+    let standing = |learner: &str, born: &str| {
+        json!({"subject": learner, "bornOn": born, "powers": [{"id": "mother", "capacity": "parental-authority",
+            "scope": ["give", "withdraw"], "from": "2026-01-01T00:00:00Z", "until": "2038-01-01T00:00:00Z", "evidence": "register 7"}]})
+    };
+    let hash = notice(school, "1").await;
+    let (child, mother) = (actor("learner", None), actor("guardian", Some("mother")));
+    // An adult; a child whose mother agreed; one whose mother did not; one of whom the school did not know it; and one of unknown age.
+    for (learner, born, signers) in [
+        ("l0", Some("1990-01-01"), vec![&child]),
+        ("l1", Some("2020-05-01"), vec![&child, &mother]),
+        ("l2", Some("2020-05-01"), vec![&child]),
+        ("l3", None, vec![&child]),
+        ("l4", None, vec![&child]),
+    ] {
+        if let Some(born) = born {
+            school.post("/v1/learners", &standing(learner, born)).await;
+        }
+        let id = ask(school, learner, &work.did, &hash).await;
+        for signer in signers {
+            decide(school, &id, &event("give", signer.clone())).await;
+        }
+    }
+    school.post("/v1/learners", &standing("l3", "2020-05-01")).await;
+
+    let opened = work
+        .post("/v1/negotiations", &json!({"peer": school.did, "offer": "guarded"}))
+        .await;
+    let ended = work
+        .get(&format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid")))
+        .await;
+    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
+    let agreement = text(&ended, "agreementId");
+    // The learners whose records came, ten of each, and how many were withheld for want of a guardian.
+    let fetched = async || {
+        let pid = work.transfer(&agreement).await;
+        let done = work.transfer_until(&pid, "COMPLETED").await;
+        let numbers = account(school, work, &pid).await;
+        let learners: BTreeSet<u64> = numbers.iter().map(|number| number % 5).collect();
+        assert_eq!(numbers.len(), learners.len() * 10);
+        let shown = school.get(&format!("/v1/transfers/{}", text(&done, "peerPid"))).await;
+        (learners, shown["release"]["withheld"].clone())
+    };
+    let (learners, withheld) = fetched().await;
+    assert_eq!(learners, BTreeSet::from([0, 1]), "{withheld}");
+    let counted = withheld.as_object().unwrap().values().filter_map(Value::as_u64);
+    assert_eq!(counted.sum::<u64>(), 30, "{withheld}");
+    assert!(
+        withheld["CNS-09"].as_u64().is_some_and(|count| count >= 20),
+        "{withheld}"
+    );
+
+    school.post("/v1/learners", &standing("l4", "1990-01-01")).await;
+    let (learners, withheld) = fetched().await;
+    assert_eq!(learners, BTreeSet::from([0, 1, 4]), "{withheld}");
+    verified(school).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,13 @@
 //! What an agreement limits: how many transfers, how long in all, until when; counted and timed by real daemons, through crashes as well.
 
-use crate::scenes::{brisk, until};
+use crate::scenes::{brisk, entries, received_at_least, until};
 use connector::clock::now;
 use connector_tests::harness::{Connector, World, dataset, offer, text};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 /// An offer with one more constraint.
 fn limited(left: &str, operator: &str, right: &Value) -> Value {
@@ -133,4 +136,39 @@ async fn time_since_the_agreement_ends_a_running_stream_by_the_clock() {
         "{release} at {}",
         now()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_an_event_ends_a_running_stream_by_the_clock() {
+    let mut world = World::start_with(&["school", "work"], |_, config| brisk(config, 40_000)).await;
+    let agreement = agreed(&world, limited("event", "eq", &"urn:event:fair".into()), 100)
+        .await
+        .2;
+    // The school enters the event once all is agreed: it is over soon after the stream has begun.
+    let school = world.get_mut("school");
+    school.kill();
+    let over = now().plus(Duration::from_secs(10));
+    let mut config = fs::read_to_string(school.config()).unwrap();
+    config += &format!("\n[[event]]\nid = \"urn:event:fair\"\nuntil = \"{over}\"\n");
+    fs::write(school.config(), config).unwrap();
+    school.start().await;
+    let (_, state, why) = outcome(world.get("work"), &agreement).await;
+    assert_eq!(state, "TERMINATED", "{why}");
+    assert!(now() >= over, "it was cut off early");
+    let shown = world.get("school").get("/v1/transfers").await;
+    let release = &shown["transfers"][0]["release"];
+    assert_eq!(release["complete"], false, "{release}");
+    assert!(release["sent"].as_u64().is_some_and(|sent| sent > 0), "{release}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_does_not_cut_a_stream_that_only_keeps_its_pace() {
+    // More than a second lies between two chunks.
+    let world = World::start_with(&["school", "work"], |_, config| brisk(config, 40_000)).await;
+    let (school, work, agreement) = agreed(&world, offer(), 20).await;
+    let pid = work.transfer(&agreement).await;
+    received_at_least(work, &pid, 1).await;
+    school.post("/v1/consents/withdraw", &json!({"subject": "l3"})).await;
+    work.transfer_until(&pid, "COMPLETED").await;
+    assert_eq!(entries(school, "stream-opened").await.len(), 1, "it was taken up again");
 }

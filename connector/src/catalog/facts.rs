@@ -3,7 +3,7 @@
 
 use super::{Dataset, DatasetError};
 use crate::{dsp::FORMAT_HTTP_PUSH, trust::Party};
-use policy::{Action, EventState, Facts, LeftOperand, Timestamp};
+use policy::{Action, Facts, LeftOperand, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,20 +15,8 @@ pub struct Event {
     pub id: String,
     /// When it begins; without this it has begun.
     pub from: Option<Timestamp>,
-    /// When it ends; without this it goes on.
+    /// When it ends: the first instant at which it is over; without this it goes on.
     pub until: Option<Timestamp>,
-}
-
-impl Event {
-    fn state(&self, now: Timestamp) -> EventState {
-        if self.from.is_some_and(|from| now < from) {
-            EventState::Upcoming
-        } else if self.until.is_some_and(|until| now >= until) {
-            EventState::Over
-        } else {
-            EventState::Ongoing
-        }
-    }
 }
 
 /// The operands that a verified claim of the same name attests.
@@ -61,7 +49,9 @@ const DONE_TO_RECORDS: [&str; 2] = ["pseudonymised", "pseudonymized"];
 
 /// What is known of the consumer, who wants to do this, before any record is looked at.
 pub fn facts(recipient: &Party, action: Action, now: Timestamp) -> Facts {
+    // The data plane asks the plan about every record, with what the live index knows of its learner.
     let facts = Facts::new(now, recipient.did.as_str(), action)
+        .with_minors_told()
         .with_claims(recipient.claims.clone())
         .with_named(LeftOperand::SystemDevice, [recipient.did.as_str()]);
     ATTESTED.into_iter().fold(facts, |facts, operand| {
@@ -79,7 +69,6 @@ pub fn facts(recipient: &Party, action: Action, now: Timestamp) -> Facts {
 
 /// The same with what is known once a transfer of a dataset starts.
 pub fn of_transfer(facts: Facts, dataset: &Dataset, format: &str, events: &[Event]) -> Facts {
-    let now = facts.now;
     let channel = if format == FORMAT_HTTP_PUSH { "push" } else { "pull" };
     let facts = facts
         .with_named(LeftOperand::DeliveryChannel, [format, channel])
@@ -98,9 +87,9 @@ pub fn of_transfer(facts: Facts, dataset: &Dataset, format: &str, events: &[Even
         .fold(facts, |facts, operand| {
             facts.with_named(operand, dataset.described(operand))
         });
-    events
-        .iter()
-        .fold(facts, |facts, event| facts.with_event(&event.id, event.state(now)))
+    events.iter().fold(facts, |facts, event| {
+        facts.with_event(&event.id, event.from, event.until)
+    })
 }
 
 /// A place and all that contain it, as far as codes say so: NUTS codes begin with the code of what contains them, subdivisions of ISO 3166-2
@@ -159,6 +148,7 @@ pub(super) fn check(described: &BTreeMap<String, BTreeSet<String>>) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_place_lies_in_what_its_code_says() {
@@ -178,24 +168,38 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_to_come_going_on_or_over() {
+    fn a_plan_begins_and_ends_with_the_event_that_its_policy_needs() {
         let at = Timestamp::from_seconds;
-        let event = |from, until| Event {
+        let events = [Event {
             id: "urn:event:exams".into(),
-            from,
-            until,
+            from: Some(at(10)),
+            until: Some(at(20)),
+        }];
+        let dataset: Dataset = serde_json::from_value(json!({
+            "id": "records", "title": null, "source": {"type": "file", "path": "/records"}, "subject": "/sub", "categories": {},
+            "offerId": "urn:offer:records", "offer": {}, "published": "2026-01-01T00:00:00Z",
+        }))
+        .unwrap();
+        let policy = policy::Policy::parse(&json!({
+            "@type": "Agreement", "@id": "urn:uuid:1", "target": "records", "assigner": "did:web:a.example",
+            "assignee": "did:web:b.example", "permission": [{"action": "use", "constraint": [
+                {"leftOperand": "event", "operator": "eq", "rightOperand": "urn:event:exams"},
+            ]}],
+        }))
+        .unwrap();
+        let consumer = Party {
+            did: "did:web:b.example".parse().unwrap(),
+            claims: policy::Claims::new(),
         };
-        let exams = event(Some(at(10)), Some(at(20)));
-        let states = [9, 10, 19, 20].map(|second| exams.state(at(second)));
-        assert_eq!(
-            states,
-            [
-                EventState::Upcoming,
-                EventState::Ongoing,
-                EventState::Ongoing,
-                EventState::Over
-            ]
-        );
-        assert_eq!(event(None, None).state(at(0)), EventState::Ongoing);
+        let plan = |now| {
+            let known = facts(&consumer, Action::Use, at(now));
+            policy
+                .plan(&of_transfer(known, &dataset, FORMAT_HTTP_PUSH, &events))
+                .ok()
+        };
+        let during = plan(15).unwrap();
+        let last = Timestamp::from_millis(19_999);
+        assert_eq!((during.valid_from, during.valid_until), (Some(at(10)), Some(last)));
+        assert!(plan(9).is_none() && plan(20).is_none());
     }
 }

@@ -115,6 +115,18 @@ impl CategorySet {
         Self(self.0 | other.0)
     }
 
+    /// Everything in both sets.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Everything that is not in the other set.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether the sets have a category in common.
     pub const fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0

@@ -143,7 +143,7 @@ impl Consents {
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) => {
-                    self.committed(&changed)?;
+                    self.committed(&changed, &learners)?;
                     return Ok((decided, changed));
                 }
             }
@@ -268,12 +268,19 @@ impl Consents {
     }
 
     /// Tells the index and the clock what was committed.
-    fn committed(&self, changed: &[Changed]) -> Result<(), ConsentError> {
+    fn committed(&self, changed: &[Changed], learners: &[Learner]) -> Result<(), ConsentError> {
+        for learner in learners.iter().filter(|learner| learner.standing_is_new) {
+            self.index
+                .tell_age(&learner.subject, learner.standing.sole_consent_from);
+        }
         // What ends or is not given yet before what is in force: at no time is more permitted than before or after.
         let ours = changed.iter().filter(|one| self.is_held_here(&one.stored));
         let (given, others): (Vec<_>, Vec<_>) = ours.partition(|one| one.stored.state == State::Given);
         for one in others.into_iter().chain(given) {
-            live::follow(&self.index, &one.stored)?;
+            let subject = &one.stored.consent.subject;
+            let learner = learners.iter().find(|learner| learner.subject == *subject);
+            let of_age = learner.and_then(|learner| learner.standing.sole_consent_from);
+            live::follow(&self.index, &one.stored, of_age)?;
         }
         self.due.stir();
         if let Some(messenger) = self.messenger.get() {

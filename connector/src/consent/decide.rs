@@ -3,7 +3,7 @@
 use super::{
     ConsentError, Consents,
     change::{Beside, Changed},
-    index::StreamEnd,
+    index::{StreamEnd, reset_unmoved},
     learner::{Learner, Step},
     not_before, notice,
     record::{Actor, Consent, ConsentId, Draft, EnteredBy, NewConsent, NewEvent, NewRequest, NewShare, Stored},
@@ -13,6 +13,7 @@ use crate::dsp::ParticipantId;
 use policy::Timestamp;
 use serde::Serialize;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How many grants share one durable commit in an import.
 const IMPORT_BATCH: usize = 64;
@@ -266,14 +267,15 @@ impl Consents {
 
     /// A peer that stops reading would otherwise keep what was handed over before the withdrawal waiting in our buffers.
     pub(super) fn reset_stalled(&self) {
-        let watched = self.index.progress();
+        let mut watched = self.index.progress();
         if watched.is_empty() {
             return;
         }
-        let index = self.index.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(STALL).await;
-            index.reset_unmoved(&watched);
+            while !watched.is_empty() {
+                tokio::time::sleep(STALL).await;
+                reset_unmoved(&mut watched, STALL, Instant::now());
+            }
         });
     }
 }

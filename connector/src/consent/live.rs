@@ -3,11 +3,12 @@
 use super::{
     index::{Ended, Grant, Index},
     record::{GrantError, Stored},
-    state::State,
+    state::{Act, Role, State},
 };
+use policy::Timestamp;
 
-/// The record as the index takes it in; none while it is undecided.
-fn grant(stored: &Stored) -> Option<Grant<'_>> {
+/// The record as the index takes it in; none while it is undecided. `of_age`: from when on the learner is no minor, where that is known.
+fn grant(stored: &Stored, of_age: Option<Timestamp>) -> Option<Grant<'_>> {
     let (ended, guardian_missing) = match stored.state {
         State::Given => (None, false),
         // The learner has said yes: what is missing is the guardian's word, and that is the reason to name.
@@ -18,6 +19,7 @@ fn grant(stored: &Stored) -> Option<Grant<'_>> {
         State::Requested | State::Deferred | State::PendingLearner => return None,
     };
     let consent = &stored.consent;
+    let mut facts = stored.events.iter().map(|event| &event.fact);
     Some(Grant {
         id: &consent.id,
         subject: &consent.subject,
@@ -30,24 +32,26 @@ fn grant(stored: &Stored) -> Option<Grant<'_>> {
         until: stored.ends(),
         aggregate_only: false,
         guardian_missing,
+        guardian_gave: facts.any(|fact| fact.act == Act::Give && fact.role == Role::Guardian),
+        of_age,
         ended,
     })
 }
 
 /// Takes a record in at the start.
-pub(super) fn load(index: &Index, stored: &Stored) -> Result<(), GrantError> {
-    grant(stored).map_or(Ok(()), |grant| index.open(&grant))
+pub(super) fn load(index: &Index, stored: &Stored, of_age: Option<Timestamp>) -> Result<(), GrantError> {
+    grant(stored, of_age).map_or(Ok(()), |grant| index.open(&grant))
 }
 
 /// Takes in what was committed, as it is from now on. What a word of the learner's ended was closed before the commit.
-pub(super) fn follow(index: &Index, stored: &Stored) -> Result<(), GrantError> {
+pub(super) fn follow(index: &Index, stored: &Stored, of_age: Option<Timestamp>) -> Result<(), GrantError> {
     match stored.state {
         State::Withdrawn | State::Revoked | State::Invalidated => Ok(()),
-        _ => load(index, stored),
+        _ => load(index, stored, of_age),
     }
 }
 
 /// Whether another lawful basis yields to what this record says: the learner was asked, and said something.
 pub(super) fn counts(stored: &Stored) -> bool {
-    grant(stored).is_some()
+    grant(stored, None).is_some()
 }

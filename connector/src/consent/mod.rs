@@ -37,7 +37,7 @@ pub use decide::Acknowledgement;
 pub use deliveries::{Deliveries, Delivery, Known};
 pub use error::ConsentError;
 pub use forget::Forgotten;
-pub use index::{Basis, BasisRule, Closed, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd};
+pub use index::{Basis, BasisRule, Closed, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd, Withheld};
 pub use notice::{NewNotice, Notice};
 pub use notices::Replacement;
 pub use privacy::Privacy;
@@ -108,11 +108,13 @@ impl Consents {
             turns: Turns::default(),
             messenger: OnceLock::new(),
         };
+        let ages = service.ages().await?;
         process::each(&**service.log.store(), CONSENTS, |stored: Stored| {
             if !service.is_held_here(&stored) {
                 return Ok(());
             }
-            live::load(&service.index, &stored).map_err(|error| StoreError::Corrupt(error.to_string()))
+            let of_age = ages.get(&service.salts.place(&stored.consent.subject)).copied();
+            live::load(&service.index, &stored, of_age).map_err(|error| StoreError::Corrupt(error.to_string()))
         })
         .await?;
         service.load_bases().await?;

@@ -8,12 +8,13 @@ use super::{
 use crate::{
     audit::{Entry, Kind},
     jose::{Digest, JoseError, canonical, sha256},
-    process::encode,
-    store::Batch,
+    process::{decode, encode},
+    store::{Batch, Pages, StoreError},
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::collections::HashMap;
 use utoipa::ToSchema;
 
 /// Most powers of one learner.
@@ -116,5 +117,18 @@ impl Consents {
         let kept = canonical::signable(&json!(standing)).map_err(JoseError::from)?;
         let entry = Entry::new(Kind::Standing);
         Ok(Some(entry.of("subject", name).of("object", &sha256(&kept))))
+    }
+
+    /// From when on each learner is no minor, by their place in the tables, as far as it was recorded.
+    pub(super) async fn ages(&self) -> Result<HashMap<Vec<u8>, Timestamp>, StoreError> {
+        let mut ages = HashMap::new();
+        let mut pages = Pages::new(&**self.log.store(), STANDINGS, [], 64);
+        while let Some(rows) = pages.next().await? {
+            for row in rows {
+                let standing: Standing = decode(&row.item.value)?;
+                ages.extend(standing.sole_consent_from.map(|from| (row.key, from)));
+            }
+        }
+        Ok(ages)
     }
 }

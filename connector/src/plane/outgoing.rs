@@ -117,9 +117,12 @@ impl Pace {
         })
     }
 
-    fn spent(&mut self, bytes: usize) {
+    /// Returns when the next chunk may leave.
+    fn spent(&mut self, bytes: usize) -> Instant {
         let nanos = (bytes as u64).saturating_mul(1_000_000_000) / self.bytes_per_second;
-        self.next.as_mut().reset(Instant::now() + Duration::from_nanos(nanos));
+        let next = Instant::now() + Duration::from_nanos(nanos);
+        self.next.as_mut().reset(next);
+        next
     }
 }
 
@@ -290,8 +293,8 @@ impl Body for Outgoing {
                 // Everything of this piece was withheld.
                 Ok(Some(bytes)) if bytes.is_empty() => {}
                 Ok(Some(bytes)) => {
-                    if let Some(pace) = &mut self.pace {
-                        pace.spent(bytes.len());
+                    if let Some(next) = self.pace.as_mut().map(|pace| pace.spent(bytes.len())) {
+                        self.gate.rest(next);
                     }
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
                 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     audit::merkle::{self, Frontier},
     catalog::Shape,
-    consent::{Deliveries, Delivery, Index, Known, Pairwise, Question, Reader, Reason, Tag},
+    consent::{Deliveries, Delivery, Index, Known, Pairwise, Question, Reader, Reason, Tag, Withheld},
     dsp::{AgreementId, DatasetId, ParticipantId, Pid},
     jose::Signer,
     plane::scan::RecordError,
@@ -28,7 +28,7 @@ const LINES: usize = 2048;
 /// A checkpoint after so many records.
 pub const CHECKPOINT: u64 = 1024;
 
-/// Everything that is known when a stream opens; per record only the learner's consent is left to ask.
+/// Everything that is known when a stream opens; per record only the learner is left to ask about.
 pub struct Rules {
     /// The provider's id of the transfer.
     pub transfer: Pid,
@@ -42,7 +42,7 @@ pub struct Rules {
     pub content: Content,
     /// Its shape, with categories numbered as the index numbers them.
     pub shape: Shape,
-    /// What to ask the index.
+    /// What to ask the index; it holds the plan's answers about each record.
     pub question: Question,
     /// The learners' consents.
     pub index: Arc<Index>,
@@ -78,6 +78,7 @@ pub enum Content {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     consent: [u64; Reason::ALL.len()],
+    policy: [u64; Plan::REFUSALS.len()],
     unusable: [u64; RecordError::ALL.len()],
     fields_removed: u64,
 }
@@ -89,8 +90,13 @@ impl Release {
             .iter()
             .map(|reason| reason.code().as_str())
             .zip(self.consent);
+        let policy = Plan::REFUSALS.iter().map(|code| code.as_str()).zip(self.policy);
         let unusable = RecordError::ALL.iter().map(|error| error.code()).zip(self.unusable);
-        consent.chain(unusable).filter(|(_, count)| *count > 0).collect()
+        let mut all = BTreeMap::new();
+        for (reason, count) in consent.chain(policy).chain(unusable).filter(|(_, count)| *count > 0) {
+            *all.entry(reason).or_default() += count;
+        }
+        all
     }
 
     /// Fields that were left out of records that were sent.
@@ -101,6 +107,7 @@ impl Release {
     pub(super) fn counts(&self) -> impl Iterator<Item = &u64> {
         self.consent
             .iter()
+            .chain(&self.policy)
             .chain(&self.unusable)
             .chain(std::iter::once(&self.fields_removed))
     }
@@ -108,8 +115,20 @@ impl Release {
     pub(super) fn counts_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         self.consent
             .iter_mut()
+            .chain(&mut self.policy)
             .chain(&mut self.unusable)
             .chain(std::iter::once(&mut self.fields_removed))
+    }
+
+    fn refuse(&mut self, why: Withheld) {
+        match why {
+            Withheld::Consent(reason) => Self::withhold(&mut self.consent, reason as usize),
+            Withheld::Policy(code) => {
+                if let Some(number) = Plan::REFUSALS.iter().position(|known| *known == code) {
+                    Self::withhold(&mut self.policy, number);
+                }
+            }
+        }
     }
 
     fn withhold(counts: &mut [u64], number: usize) {
@@ -339,7 +358,7 @@ impl Decider {
         };
         let permitted = match self.consents.ask(found.subject()) {
             Ok(permitted) => permitted,
-            Err(reason) => return Release::withhold(&mut self.release.consent, reason as usize),
+            Err(why) => return self.release.refuse(why),
         };
         let tag = rules.pseudonyms.tag(found.subject());
         if self.tag != Some(tag) {

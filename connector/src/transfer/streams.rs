@@ -290,20 +290,14 @@ impl Transfers {
         let (plan, limits) = self.plan(wanted, stored, now).await?;
         let (_, dataset) = self.agreed(stored).await?;
         let index = self.parts.consents.index().clone();
-        let allowed: Vec<String> = dataset
-            .categories
-            .keys()
-            .filter(|name| plan.allows_category(name))
-            .cloned()
-            .collect();
         let unusable = |error: &dyn std::fmt::Display| TransferError::Invalid(error.to_string());
         let mut question = index
             .question(
                 &stored.consumer,
                 &plan.purposes,
                 &dataset.id,
-                &allowed,
-                plan.consent_required,
+                dataset.categories.keys(),
+                |record| plan.permits(record),
             )
             .map_err(|error| unusable(&error))?;
         question.aggregate = matches!(dataset.release, Some(ReleaseSpec::Aggregate { .. }));

@@ -2,11 +2,11 @@
 
 use super::{Purpose, World};
 use crate::{
-    facts::{EventState, Moment, Verified},
+    facts::{Moment, Verified},
     meaning::{Anchor, Held, Holding, Meter, Order, Relation, Span, Test},
     odrl::Decimal,
     truth::Truth,
-    vocabulary::{LeftOperand, ODRL},
+    vocabulary::LeftOperand,
 };
 use std::collections::BTreeSet;
 
@@ -55,9 +55,10 @@ impl Test {
                 fact(world.record.category.map(among))
             }
             Self::Held { what, holding, values } => held(what, *holding, values, world),
-            Self::Event { order, name } => match event(name, world) {
+            // `lt` is before the event, `eq` during, `gt` after (ODRL 2.2, Common Vocabulary §4.4 `event`).
+            Self::Event { order, name } => match world.request.event(name) {
                 None => world.missing,
-                Some(state) => Truth::from(beside(*order, state)),
+                Some(time) => Truth::from(on_line(*order, &[time], world.moment.now)),
             },
         }
     }
@@ -107,26 +108,6 @@ fn compares(order: Order, numbers: &BTreeSet<Decimal>, number: Decimal) -> bool 
         Order::AfterOrIn => numbers.iter().any(|limit| number >= *limit),
         Order::In => numbers.contains(&number),
         Order::NotIn => !numbers.contains(&number),
-    }
-}
-
-/// Where the use stands beside an event. The use itself (`odrl:policyUsage`) goes on once a transfer starts.
-fn event(name: &str, world: &World<'_>) -> Option<EventState> {
-    if ODRL.local(name) == Some("policyUsage") {
-        return Some(EventState::Ongoing);
-    }
-    world.request.events.get(name).copied()
-}
-
-/// `lt` is before the event, `eq` during, `gt` after (ODRL 2.2, Common Vocabulary §4.4 `event`).
-fn beside(order: Order, event: EventState) -> bool {
-    match order {
-        Order::Before => event == EventState::Upcoming,
-        Order::BeforeOrIn => event != EventState::Over,
-        Order::After => event == EventState::Over,
-        Order::AfterOrIn => event != EventState::Upcoming,
-        Order::In => event == EventState::Ongoing,
-        Order::NotIn => event != EventState::Ongoing,
     }
 }
 

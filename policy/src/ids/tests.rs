@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    EventState, Facts, Stage, Usage,
+    Facts, Stage, Usage,
     testing::{CONSUMER, agreement, at, constraint, facts},
 };
 use serde_json::{Value, json};
@@ -113,8 +113,8 @@ fn examples() -> Vec<Example> {
             "event",
             "eq",
             json!("urn:event:fair"),
-            facts().with_event("urn:event:fair", EventState::Ongoing),
-            facts().with_event("urn:event:fair", EventState::Over),
+            facts().with_event("urn:event:fair", None, None),
+            facts().with_event("urn:event:fair", None, Some(facts().now)),
         ),
         under(
             Class::Security,

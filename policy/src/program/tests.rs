@@ -42,6 +42,7 @@ fn operations_and_answers_agree_with_the_evaluation_for_every_record() {
         json!({"andSequence": [constraint("dataCategory", "isNoneOf", json!(["identity"])), minor("eq")]}),
         constraint("spatial", "eq", json!("FR")),
     ];
+    let mut refusals = std::collections::BTreeSet::new();
     for condition in conditions {
         let policy = agreement(json!({"permission": [{"action": "use", "constraint": [condition.clone()]}]}));
         let facts = facts().with_minors_told();
@@ -61,8 +62,12 @@ fn operations_and_answers_agree_with_the_evaluation_for_every_record() {
                 expected == Truth::True,
                 "{condition} {record:?}"
             );
+            if expected != Truth::True {
+                refusals.insert(program.why_not(&record));
+            }
         }
     }
+    assert_eq!(refusals, crate::Plan::REFUSALS.into());
 }
 
 #[test]

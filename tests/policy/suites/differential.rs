@@ -5,11 +5,10 @@
 use crate::{
     generate::{Case, RECORDS, Random, case, minimal},
     mutants::MUTANTS,
-    reference::{Evaluator, Kind, OPERANDS, Reference, World, duration, months_later, nodes, span},
+    reference::{Evaluator, Kind, OPERANDS, Reference, World, duration, months_later, nodes, period, span},
 };
 use policy::{
-    Action, Category, Claims, EventState, Facts, LeftOperand, Plan, Policy, RecordFacts, Stage, Timestamp, Usage,
-    odrl::Decimal,
+    Action, Category, Claims, Facts, LeftOperand, Plan, Policy, RecordFacts, Stage, Timestamp, Usage, odrl::Decimal,
 };
 use serde_json::Value;
 use std::{
@@ -102,12 +101,9 @@ fn claim(name: &str) -> Option<String> {
 fn named(facts: Facts, name: &str, values: &BTreeSet<String>) -> Facts {
     let one = values.first().map_or("", String::as_str);
     if let Some(event) = name.strip_prefix("event ") {
-        let state = match one {
-            "upcoming" => EventState::Upcoming,
-            "over" => EventState::Over,
-            _ => EventState::Ongoing,
-        };
-        return facts.with_event(event, state);
+        let (from, until) = period(one);
+        let instant = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+        return facts.with_event(event, instant(from), instant(until));
     }
     if let Some(contained) = name.strip_prefix("above ") {
         return facts.with_containers(LEFT_OPERANDS[contained], values);
@@ -259,6 +255,10 @@ fn compare_over_time(case: &Case, policy: &Policy) -> Result<Tally, String> {
         return Ok(tally);
     };
     instants(&case.policy, record, &mut all);
+    for (_, times) in record.known.iter().filter(|(name, _)| name.starts_with("event ")) {
+        let (from, until) = period(times.first().unwrap());
+        all.extend(from.into_iter().chain(until).flat_map(|at| around((at, at))));
+    }
     all.insert(record.now);
     let mut made: Option<(Plan, World)> = None;
     for now in all {

@@ -354,10 +354,7 @@ fn request(random: &mut Random) -> World {
     }
     for event in EVENTS {
         if !random.one_in(6) {
-            tell(
-                &format!("event {}", spelling(event)),
-                random.some(&["upcoming", "ongoing", "over"], 1),
-            );
+            tell(&format!("event {}", spelling(event)), vec![event_time(random)]);
         }
     }
     if !random.one_in(6) {
@@ -392,6 +389,15 @@ fn request(random: &mut Random) -> World {
 
 fn instant(text: &str) -> String {
     span(&text.into()).unwrap().0.to_string()
+}
+
+/// When an event begins and when it is over; near each other, so that one of them often comes first that should not.
+fn event_time(random: &mut Random) -> String {
+    let mut end = || match random.below(5) {
+        0 => "-".to_owned(),
+        _ => instant(random.pick(TIMES)),
+    };
+    format!("{} {}", end(), end())
 }
 
 /// The request with one record; some facts about it are not known.

@@ -231,6 +231,21 @@ mutants! {
             Reference.event(if operator == "gt" { "gteq" } else { operator }, name, world)
         }
     }
+    EventsEndLate: "an event goes on in the millisecond in which it is over" {
+        fn beside(&self, (from, until): (Option<i64>, Option<i64>), now: i64) -> i64 {
+            Reference.beside((from, until.map(|until| until + 1)), now)
+        }
+    }
+    EventsBeginLate: "an event is to come in its first millisecond" {
+        fn beside(&self, (from, until): (Option<i64>, Option<i64>), now: i64) -> i64 {
+            Reference.beside((from.map(|from| from + 1), until), now)
+        }
+    }
+    EventsNeverEnd: "what has begun goes on" {
+        fn beside(&self, (from, _): (Option<i64>, Option<i64>), now: i64) -> i64 {
+            Reference.beside((from, None), now)
+        }
+    }
     UsageIsNoEvent: "the use itself is not known as an event" {
         fn event(&self, operator: &str, name: &str, world: &World) -> Truth {
             if spelling(name).ends_with("policyUsage") { Truth::Unknown } else { Reference.event(operator, name, world) }

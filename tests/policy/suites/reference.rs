@@ -5,7 +5,7 @@
 mod values;
 mod words;
 
-pub(crate) use values::{decimal, duration, months_later, span};
+pub(crate) use values::{decimal, duration, months_later, period, span};
 pub(crate) use words::{CATEGORIES, Kind, OPERANDS, operand, spelling};
 
 use serde_json::Value;
@@ -260,17 +260,23 @@ pub(crate) trait Evaluator: Sync {
     }
 
     fn event(&self, operator: &str, name: &str, world: &World) -> Truth {
-        let state = match spelling(name).as_str() {
-            "http://www.w3.org/ns/odrl/2/policyUsage" => Some("ongoing".to_owned()),
+        let time = match spelling(name).as_str() {
+            "http://www.w3.org/ns/odrl/2/policyUsage" => Some("- -".to_owned()),
             name => self.fact(&format!("event {name}"), world),
         };
-        let at = match state.as_deref() {
-            None => return self.missing(),
-            Some("upcoming") => -1,
-            Some("over") => 1,
-            Some(_) => 0,
-        };
-        Truth::from(self.on_line(operator, &[(0, 0)], at))
+        match time.as_deref() {
+            None => self.missing(),
+            Some(time) => Truth::from(self.on_line(operator, &[(0, 0)], self.beside(period(time), world.now))),
+        }
+    }
+
+    /// Before an event, during it, or after: -1, 0, 1. What has not begun is not over, whatever its end says.
+    fn beside(&self, (from, until): (Option<i64>, Option<i64>), now: i64) -> i64 {
+        match (from, until) {
+            (Some(from), _) if now < from => -1,
+            (_, Some(until)) if now >= until => 1,
+            _ => 0,
+        }
     }
 
     fn names(&self, name: &str, kind: Kind, operator: &str, right: &[&Value], world: &World) -> Truth {

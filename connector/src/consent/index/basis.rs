@@ -109,14 +109,15 @@ impl Rules {
 
     /// Works out again which rules bear on a question, if any has changed.
     pub(super) fn follow(&self, bases: &mut Bases, question: &Question) {
-        if question.consent_required || self.version.load(Ordering::Acquire) == bases.version {
+        if self.version.load(Ordering::Acquire) == bases.version {
             return;
         }
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         bases.version = self.version.load(Ordering::Acquire);
         bases.bearing.clear();
         bases.bearing.extend(all.iter().map(|rule| Bearing {
-            permits: question.verdict(&rule.terms).permits,
+            // What the policy never lets out without consent has no other basis here.
+            permits: question.verdict(&rule.terms).permits.and(question.without_consent),
             from: rule.from,
             until: rule.until,
             may_object: rule.may_object,
@@ -171,7 +172,6 @@ impl Ground {
     /// What is left for a learner who was `asked` for consent to some categories and has `objected` for some. Where consent was chosen
     /// as the basis there is no falling back on another once it has ended (EDPB guidelines 05/2020, 122).
     pub(super) fn without(self, asked: CategorySet, objected: CategorySet) -> CategorySet {
-        let open = self.firm.bits() | self.unless_objected.bits() & !objected.bits();
-        CategorySet::from_bits(open & !asked.bits())
+        self.firm.union(self.unless_objected.without(objected)).without(asked)
     }
 }

@@ -21,6 +21,11 @@ struct Field {
 pub(super) struct Fields(Box<[Field]>);
 
 impl Fields {
+    /// The fields with the categories that they are parts of.
+    pub(super) fn each(&self, mut see: impl FnMut(Category, Category)) {
+        self.0.iter().for_each(|field| see(field.category, field.number));
+    }
+
     /// The numbers of those fields of these categories that terms name. A pointer at which the dataset claims nothing names none.
     pub(super) fn permitted(&self, categories: CategorySet, named: &Scope) -> CategorySet {
         let permits = |field: &&Field| categories.contains(field.category) && named.holds(field.pointer);

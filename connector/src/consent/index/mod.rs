@@ -5,6 +5,7 @@
 //! again. So the withdrawal needs no answer from any stream, and there is no moment between the check and the hand-over in which it
 //! could be missed. A reader takes the epoch before it looks at any entry; what it sees may be newer than that epoch, never older.
 
+mod answers;
 mod basis;
 mod cells;
 mod fields;
@@ -15,23 +16,25 @@ mod table;
 mod terms;
 
 pub use basis::{Basis, BasisRule};
+pub(super) use gate::reset_unmoved;
 pub use gate::{Closed, Gate, Stale, StreamEnd};
-pub use question::{Question, Reader};
+pub use question::{Question, Reader, Withheld};
 pub use reason::Reason;
 
 use super::{ConsentId, GrantError};
 use crate::catalog::{Category, CategorySet};
 use crate::dsp::{DatasetId, ParticipantId, Pid};
+use answers::Answers;
 use basis::Rules;
 use fields::Fields;
 use gate::Gates;
-use policy::Timestamp;
+use policy::{Code, RecordFacts, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
     atomic::{AtomicU64, Ordering},
 };
-use table::{Entry, Standing, Table};
+use table::{Entry, OfAge, Standing, Table};
 use terms::{Scope, Terms, Vocabulary};
 
 /// How a consent ended before the index came to know it.
@@ -70,6 +73,10 @@ pub struct Grant<'a> {
     pub aggregate_only: bool,
     /// The learner is a minor and the guardian's agreement, which is needed, is not there.
     pub guardian_missing: bool,
+    /// A guardian has given it with the learner.
+    pub guardian_gave: bool,
+    /// From when on the learner is no minor; none where nobody knows whether they are one.
+    pub of_age: Option<Timestamp>,
     /// Whether and how it has ended already.
     pub ended: Option<Ended>,
 }
@@ -151,9 +158,11 @@ impl Index {
         let mut entry = Entry::new(learner, id, terms, (grant.from, grant.until), standing);
         entry.aggregate_only = grant.aggregate_only;
         entry.guardian_missing = grant.guardian_missing;
+        entry.guardian_gave = grant.guardian_gave;
+        entry.of_age = OfAge::new(grant.of_age);
         let before = self.table.put(entry);
         let permits = standing == Standing::Given && !entry.aggregate_only && !entry.guardian_missing;
-        if !permits || before.is_some_and(|before| before.from < entry.from || entry.until < before.until) {
+        if !permits || before.is_some_and(|before| entry.permits_less_than(&before)) {
             self.raise_epoch();
             self.gates.confirm_all();
         }
@@ -166,6 +175,15 @@ impl Index {
         self.table
             .set(learner, Standing::Withdrawn, |id| which(&ConsentId::from_uuid(id)));
         (self.raise_epoch(), self.gates.confirm(subject))
+    }
+
+    /// Tells from when on a learner is no minor, for all of their entries. What was decided before and has not left is decided again, because
+    /// policies may permit less of a minor.
+    pub fn tell_age(&self, subject: &str, of_age: Option<Timestamp>) {
+        let learner = self.table.learner(subject);
+        if self.table.tell_age(learner, OfAge::new(of_age)) {
+            self.raise_epoch();
+        }
     }
 
     /// Takes an objection in, raises the epoch, and has every gate confirm it: it stops the flow at once, as a withdrawal does. It is
@@ -253,22 +271,29 @@ impl Index {
         expired.into_iter().map(ConsentId::from_uuid).collect()
     }
 
-    /// Compiles what a stream will ask. Where `consent_required`, no other basis counts.
-    pub fn question(
+    /// Compiles what a stream will ask about these categories. `permits` is the policy's word about each record
+    /// ([`policy::Plan::permits`]); it is asked here, and not again.
+    pub fn question<'a>(
         &self,
         recipient: &ParticipantId,
         purposes: &[String],
         dataset: &DatasetId,
-        categories: &[String],
-        consent_required: bool,
+        categories: impl IntoIterator<Item = &'a String>,
+        permits: impl Fn(&RecordFacts) -> Result<(), Code>,
     ) -> Result<Question, GrantError> {
         let mut vocabulary = self.vocabulary_mut();
+        let numbered: Result<Vec<_>, GrantError> = categories
+            .into_iter()
+            .map(|name| Ok((vocabulary.category(name)?, policy::Category::read(name))))
+            .collect();
+        let answers = Answers::of(&numbered?, permits);
         Ok(Question {
-            allowed: vocabulary.categories(categories)?,
+            allowed: answers.permitted(),
+            without_consent: answers.permitted_without_consent(),
+            answers,
             recipient: vocabulary.name(recipient.as_str()),
             purposes: vocabulary.purposes(purposes).into(),
             dataset: vocabulary.name(dataset.as_str()),
-            consent_required,
             aggregate: false,
             fields: Fields::default(),
         })
@@ -282,6 +307,8 @@ impl Index {
         claims: &BTreeMap<String, Vec<String>>,
     ) -> Result<HashMap<String, CategorySet>, GrantError> {
         let (fields, covers) = fields::number(&mut self.vocabulary_mut(), question.allowed, claims)?;
+        fields
+            .each(|category, field| question.answers.add_part(category, field));
         question.fields = fields;
         Ok(covers)
     }
@@ -311,14 +338,9 @@ impl Index {
         self.gates.stop_all();
     }
 
-    /// How many chunks have passed each gate, for [`Index::reset_unmoved`].
+    /// How many chunks have passed each gate, for [`reset_unmoved`].
     pub(super) fn progress(&self) -> Vec<(Arc<Gate>, u64)> {
         self.gates.progress()
-    }
-
-    /// Cuts the streams of which nothing has left since.
-    pub(super) fn reset_unmoved(&self, watched: &[(Arc<Gate>, u64)]) {
-        gate::reset_unmoved(watched);
     }
 }
 

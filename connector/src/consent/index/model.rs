@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use proptest::{collection::vec, prelude::*, sample::subsequence};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const LEARNERS: [&str; 3] = ["anna", "ben", "chloé"];
 const RECIPIENTS: [&str; 2] = ["work", "edtech"];
@@ -21,7 +21,7 @@ struct What {
     datasets: Vec<&'static str>,
     categories: Vec<&'static str>,
     period: (i64, i64),
-    flags: (bool, bool),
+    flags: (bool, bool, bool),
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +30,7 @@ enum Step {
     Withdraw(&'static str, u128),
     Object(&'static str, What),
     Forget(&'static str, u128),
+    Age(&'static str, Option<i64>),
     OpenBasis(usize, Basis, bool, What),
     CloseBasis(usize),
     Expire(i64),
@@ -43,7 +44,7 @@ fn what() -> impl Strategy<Value = What> {
         subsequence(&DATASETS[..], 0..=1),
         subsequence(&CATEGORIES[..], 0..=3),
     );
-    let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
+    let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), any::<bool>());
     (lists, (0..12i64, 4..20i64), flags).prop_map(|((recipients, purposes, datasets, categories), period, flags)| {
         What {
             recipients,
@@ -64,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (learner(), 0..30u128).prop_map(|(learner, number)| Step::Withdraw(learner, number)),
         1 => (learner(), what()).prop_map(|(learner, what)| Step::Object(learner, what)),
         1 => (learner(), 0..30u128).prop_map(|(learner, number)| Step::Forget(learner, number)),
+        2 => (learner(), prop::option::of(0..20i64)).prop_map(|(learner, of_age)| Step::Age(learner, of_age)),
         2 => (0..2usize, basis, any::<bool>(), what()).prop_map(|(name, basis, may, what)| Step::OpenBasis(name, basis, may, what)),
         1 => (0..2usize).prop_map(Step::CloseBasis),
         1 => (0..20i64).prop_map(Step::Expire),
@@ -79,6 +81,7 @@ struct Held {
     objection: bool,
     withdrawn: bool,
     expired: bool,
+    of_age: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
@@ -87,15 +90,74 @@ struct Asked {
     purposes: Vec<&'static str>,
     dataset: &'static str,
     categories: Vec<&'static str>,
-    consent_required: bool,
+    rule: Rule,
     aggregate: bool,
+}
+
+/// What a policy asks of each record.
+#[derive(Clone, Copy, Debug)]
+enum Rule {
+    Nothing,
+    Consent,
+    /// Consent, but for skills.
+    ConsentToSome,
+    /// A guardian's consent for minors.
+    Guardian,
+    /// Skills of adults alone.
+    Adults,
+}
+
+const RULES: [Rule; 5] = [
+    Rule::Nothing,
+    Rule::Consent,
+    Rule::ConsentToSome,
+    Rule::Guardian,
+    Rule::Adults,
+];
+
+impl Rule {
+    fn permits(self, record: &RecordFacts) -> Result<(), Code> {
+        let skills = record.category == Some(policy::Category::Skills);
+        let adult = record.minor == Some(false);
+        let (permits, code) = match self {
+            Self::Nothing => (true, Code::ConstraintFalse),
+            Self::Consent => (record.consent == Some(true), Code::ConsentNone),
+            Self::ConsentToSome => (skills || record.consent == Some(true), Code::ConsentNone),
+            Self::Guardian => (adult || record.guardian_consent == Some(true), Code::GuardianMissing),
+            Self::Adults => (skills && adult, Code::ConstraintFalse),
+        };
+        if permits { Ok(()) } else { Err(code) }
+    }
+
+    /// Whether it ever permits this category with consent, or without.
+    fn ever(self, category: &str, consent: Option<bool>) -> bool {
+        let all = [Some(false), Some(true)];
+        all.iter().any(|guardian_consent| {
+            all.iter().any(|minor| {
+                let record = |consent| RecordFacts {
+                    category: policy::Category::read(category),
+                    consent,
+                    minor: *minor,
+                    guardian_consent: if consent == Some(true) {
+                        *guardian_consent
+                    } else {
+                        Some(false)
+                    },
+                };
+                match consent {
+                    Some(_) => self.permits(&record(consent)).is_ok(),
+                    None => all.iter().any(|consent| self.permits(&record(*consent)).is_ok()),
+                }
+            })
+        })
+    }
 }
 
 type Set = BTreeSet<&'static str>;
 
 impl Asked {
     fn common(&self, what: &What) -> Set {
-        let named = |name: &&&str| what.categories.contains(*name);
+        let named = |name: &&&str| what.categories.contains(*name) && self.rule.ever(name, None);
         self.categories.iter().filter(named).copied().collect()
     }
 
@@ -129,12 +191,14 @@ impl Asked {
 struct Model {
     held: Vec<Held>,
     rules: Vec<(usize, bool, What)>,
+    ages: BTreeMap<&'static str, i64>,
     made: u128,
 }
 
 impl Model {
-    fn ask(&self, learner: &str, asked: &Asked, now: i64) -> Result<Set, Reason> {
-        let (mut permitted, mut refused, mut objected) = (Set::new(), Set::new(), Set::new());
+    fn ask(&self, learner: &str, asked: &Asked, now: i64) -> Result<Set, Withheld> {
+        let (mut consented, mut guarded, mut based) = (Set::new(), Set::new(), Set::new());
+        let (mut refused, mut objected) = (Set::new(), Set::new());
         let mut reasons = vec![Reason::None];
         for held in self.held.iter().filter(|held| held.learner == learner) {
             if held.objection {
@@ -160,25 +224,48 @@ impl Model {
                         refused.extend(asked.common(&held.what));
                     }
                 }
-                (None, Ok(categories)) => permitted.extend(categories),
+                (None, Ok(categories)) => {
+                    if held.what.flags.2 {
+                        guarded.extend(&categories);
+                    }
+                    consented.extend(categories);
+                }
                 (None, Err(reason)) => reasons.push(reason),
             }
         }
         let mut any = false;
-        for (_, may_object, what) in self.rules.iter().filter(|_| !asked.consent_required) {
+        for (_, may_object, what) in &self.rules {
             if now >= what.period.0 && now < what.period.1 {
-                for category in asked.fit(what).unwrap_or_default() {
+                let fit = asked.fit(what).unwrap_or_default();
+                for category in fit.iter().filter(|name| asked.rule.ever(name, Some(false))) {
                     any = true;
                     if !(refused.contains(category) || *may_object && objected.contains(category)) {
-                        permitted.insert(category);
+                        based.insert(*category);
                     }
                 }
             }
         }
-        match permitted.is_empty() {
-            false => Ok(permitted),
-            true if any && !objected.is_empty() => Err(Reason::Objected),
-            true => Err(reasons.into_iter().max().unwrap()),
+        if consented.is_empty() && based.is_empty() {
+            return Err(Withheld::Consent(match any && !objected.is_empty() {
+                true => Reason::Objected,
+                false => reasons.into_iter().max().unwrap(),
+            }));
+        }
+        let mut theirs = self.held.iter().filter(|held| held.learner == learner);
+        let of_age = theirs.find_map(|held| held.of_age);
+        let decide = |category: &&str| {
+            asked.rule.permits(&RecordFacts {
+                category: policy::Category::read(category),
+                consent: Some(consented.contains(category)),
+                minor: of_age.map(|of_age| now < of_age),
+                guardian_consent: Some(guarded.contains(category)),
+            })
+        };
+        let covered: Set = consented.union(&based).copied().collect();
+        let permitted: Set = covered.iter().filter(|name| decide(name).is_ok()).copied().collect();
+        match covered.iter().find_map(|name| decide(name).err()) {
+            Some(code) if permitted.is_empty() => Err(Withheld::Policy(code)),
+            _ => Ok(permitted),
         }
     }
 }
@@ -199,7 +286,7 @@ impl Real {
                     &texts(&asked.purposes),
                     &asked.dataset.parse().unwrap(),
                     &texts(&asked.categories),
-                    asked.consent_required,
+                    |record| asked.rule.permits(record),
                 )
                 .unwrap();
             let aggregate = asked.aggregate;
@@ -216,18 +303,16 @@ fn questions() -> impl Strategy<Value = Vec<Asked>> {
         subsequence(&PURPOSES[..], 0..=2),
         prop::sample::select(&DATASETS[..]),
         subsequence(&CATEGORIES[..], 1..=3),
-        (prop::bool::weighted(0.2), prop::bool::weighted(0.2)),
+        (prop::sample::select(&RULES[..]), prop::bool::weighted(0.2)),
     );
-    let asked = one.prop_map(
-        |(recipient, purposes, dataset, categories, (consent_required, aggregate))| Asked {
-            recipient,
-            purposes,
-            dataset,
-            categories,
-            consent_required,
-            aggregate,
-        },
-    );
+    let asked = one.prop_map(|(recipient, purposes, dataset, categories, (rule, aggregate))| Asked {
+        recipient,
+        purposes,
+        dataset,
+        categories,
+        rule,
+        aggregate,
+    });
     vec(asked, 1..4)
 }
 
@@ -274,6 +359,8 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, obj
             until: at(what.period.1),
             aggregate_only: what.flags.0,
             guardian_missing: what.flags.1,
+            guardian_gave: what.flags.2,
+            of_age: model.ages.get(learner).map(|of_age| at(*of_age)),
             ended: None,
         };
         index.open(&grant).unwrap();
@@ -285,6 +372,8 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, obj
         objection,
         withdrawn: false,
         expired: false,
+        // An objection is taken in without.
+        of_age: model.ages.get(learner).copied().filter(|_| !objection),
     });
     model.made += 1;
 }
@@ -362,6 +451,15 @@ fn run(steps: Vec<Step>, questions: Vec<Asked>) {
             Step::Forget(learner, number) => {
                 index.forget(learner, |dropped| *dropped == id(number));
                 model.held.retain(|held| held.learner != learner || held.id != number);
+            }
+            Step::Age(learner, of_age) => {
+                index.tell_age(learner, of_age.map(at));
+                match of_age {
+                    Some(of_age) => model.ages.insert(learner, of_age),
+                    None => model.ages.remove(learner),
+                };
+                let theirs = model.held.iter_mut().filter(|held| held.learner == learner);
+                theirs.for_each(|held| held.of_age = of_age);
             }
             Step::OpenBasis(name, basis, may, what) => open_basis(&index, &mut model, (name, basis, may), what),
             Step::CloseBasis(name) => {

@@ -2,13 +2,14 @@
 
 use super::{
     Index, Reason,
+    answers::{Answers, Cover},
     basis::{Bases, Ground},
     fields::Fields,
-    table::{Entry, Standing},
+    table::{Entry, OfAge, Standing},
     terms::{Scope, Terms},
 };
 use crate::catalog::CategorySet;
-use policy::Timestamp;
+use policy::{Code, Timestamp};
 use std::sync::Arc;
 
 /// What a stream asks about each record, compiled once.
@@ -17,14 +18,25 @@ pub struct Question {
     pub(super) recipient: u32,
     pub(super) purposes: Box<[u32]>,
     pub(super) dataset: u32,
-    /// The categories that the agreement allows.
-    pub allowed: CategorySet,
-    /// Nothing but the learner's consent will do, whatever other lawful basis there is.
-    pub consent_required: bool,
+    /// What the policy says of each record.
+    pub(super) answers: Answers,
+    /// The categories that it lets out at all.
+    pub(super) allowed: CategorySet,
+    /// Those of them that it lets out where another lawful basis than consent covers them.
+    pub(super) without_consent: CategorySet,
     /// Only numbers about groups will leave, never a record: consents for aggregates count too.
     pub aggregate: bool,
     /// The dataset's fields that have numbers of their own.
     pub(super) fields: Fields,
+}
+
+/// Why nothing of a learner's records may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// Neither a consent nor another lawful basis covers any of it.
+    Consent(Reason),
+    /// The policy refuses what is covered: one of [`policy::Plan::REFUSALS`].
+    Policy(Code),
 }
 
 /// What some terms mean to one question: worked out once for all learners who agreed to them.
@@ -40,7 +52,7 @@ pub(super) struct Verdict {
 
 impl Question {
     pub(super) fn verdict(&self, terms: &Terms) -> Verdict {
-        let common = CategorySet::from_bits(terms.categories.bits() & self.allowed.bits());
+        let common = terms.categories.and(self.allowed);
         let permits = match &terms.fields {
             Scope::All => common,
             limited @ Scope::Only(_) => self.fields.permitted(common, limited),
@@ -71,7 +83,9 @@ impl Question {
 
 /// What a learner's entries add up to.
 struct Sum {
-    permitted: CategorySet,
+    /// What their consents cover.
+    cover: Cover,
+    of_age: OfAge,
     /// Categories for which the learner was asked for consent, and there is none now.
     asked: CategorySet,
     /// Categories for which the learner objected to other bases.
@@ -81,13 +95,18 @@ struct Sum {
 
 impl Sum {
     const NOTHING: Self = Self {
-        permitted: CategorySet::EMPTY,
+        cover: Cover::NOTHING,
+        of_age: OfAge::UNKNOWN,
         asked: CategorySet::EMPTY,
         objected: CategorySet::EMPTY,
         nearest: Reason::None,
     };
 
     fn add(&mut self, entry: &Entry, verdict: Verdict, now: Timestamp, aggregate: bool) {
+        // An objection may not say it; those that do say the same.
+        if entry.of_age != OfAge::UNKNOWN {
+            self.of_age = entry.of_age;
+        }
         let lacking = match entry.standing {
             Standing::Objection => return self.objected = self.objected.union(verdict.touches),
             Standing::Refused => Reason::Refused,
@@ -100,20 +119,32 @@ impl Sum {
             }
             Standing::Given if entry.aggregate_only && !aggregate => Reason::Aggregate,
             Standing::Given if entry.guardian_missing => Reason::Guardian,
-            Standing::Given => return self.permitted = self.permitted.union(verdict.permits),
+            Standing::Given => {
+                self.cover.consented = self.cover.consented.union(verdict.permits);
+                if entry.guardian_gave {
+                    self.cover.guarded = self.cover.guarded.union(verdict.permits);
+                }
+                return;
+            }
         };
         self.asked = self.asked.union(verdict.touches);
         self.nearest = self.nearest.max(lacking);
     }
 
-    fn conclude(&self, ground: Ground) -> Result<CategorySet, Reason> {
-        let permitted = self.permitted.union(ground.without(self.asked, self.objected));
-        if permitted != CategorySet::EMPTY {
-            Ok(permitted)
+    /// First whether anything is covered, then what the policy says of that (policy.md §6.2).
+    fn conclude(&self, ground: Ground, answers: &Answers, now: Timestamp) -> Result<CategorySet, Withheld> {
+        let cover = Cover {
+            based: ground.without(self.asked, self.objected),
+            ..self.cover
+        };
+        if cover.all() != CategorySet::EMPTY {
+            answers
+                .decide(self.of_age.is_minor(now), cover)
+                .map_err(Withheld::Policy)
         } else if ground.is_some() && self.objected != CategorySet::EMPTY {
-            Err(Reason::Objected)
+            Err(Withheld::Consent(Reason::Objected))
         } else {
-            Err(self.nearest)
+            Err(Withheld::Consent(self.nearest))
         }
     }
 }
@@ -130,7 +161,7 @@ pub struct Reader {
     now: Timestamp,
     epoch: u64,
     /// The learner asked about last and the answer, good until the next chunk: sources often hold a learner's records in one go.
-    last: Option<Result<CategorySet, Reason>>,
+    last: Option<Result<CategorySet, Withheld>>,
     subject: String,
 }
 
@@ -167,8 +198,9 @@ impl Reader {
         self.epoch
     }
 
-    /// Which of the allowed categories, and which single fields of them, of this learner's records may go out now. Never an empty set.
-    pub fn ask(&mut self, subject: &str) -> Result<CategorySet, Reason> {
+    /// Which categories of this learner's records, and which single fields of them, may go out now: those that consent or another basis
+    /// covers, as far as the policy permits them. Never an empty set.
+    pub fn ask(&mut self, subject: &str) -> Result<CategorySet, Withheld> {
         match self.last {
             Some(answer) if self.subject == subject => answer,
             _ => {
@@ -181,7 +213,7 @@ impl Reader {
         }
     }
 
-    fn decide(&mut self, subject: &str) -> Result<CategorySet, Reason> {
+    fn decide(&mut self, subject: &str) -> Result<CategorySet, Withheld> {
         let learner = self.index.table.learner(subject);
         loop {
             let (mut sum, mut unknown) = (Sum::NOTHING, false);
@@ -192,7 +224,7 @@ impl Reader {
                     None => unknown = true,
                 });
             if !unknown {
-                return sum.conclude(self.ground);
+                return sum.conclude(self.ground, &self.question.answers, self.now);
             }
             self.learn();
         }

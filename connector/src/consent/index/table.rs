@@ -51,6 +51,27 @@ pub(super) enum Standing {
     Objection,
 }
 
+/// From when on a learner is no minor, in the room that an entry has: seconds since 1970, or not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OfAge(u32);
+
+impl OfAge {
+    pub(super) const UNKNOWN: Self = Self(u32::MAX);
+
+    /// Rounded up, so that nobody is of age too early; whoever will be after 2106 is not within that time.
+    pub(super) fn new(from: Option<Timestamp>) -> Self {
+        from.map_or(Self::UNKNOWN, |from| {
+            let seconds = u64::try_from(from.millis()).unwrap_or(0).div_ceil(1000);
+            Self(u32::try_from(seconds).unwrap_or(u32::MAX).min(u32::MAX - 1))
+        })
+    }
+
+    /// Whether they are one now, if that is known.
+    pub(super) fn is_minor(self, now: Timestamp) -> Option<bool> {
+        (self != Self::UNKNOWN).then(|| now.millis() < i64::from(self.0) * 1000)
+    }
+}
+
 /// One consent, or one objection, of one learner. It lies in one line of the cache.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -62,10 +83,14 @@ pub(super) struct Entry {
     pub(super) terms: TermsId,
     /// The learner's next entry, or the next free place.
     next: u32,
+    pub(super) of_age: OfAge,
     pub(super) standing: Standing,
     pub(super) aggregate_only: bool,
     pub(super) guardian_missing: bool,
+    pub(super) guardian_gave: bool,
 }
+
+const _: () = assert!(size_of::<Entry>() == 64, "an entry lies in one line of the cache");
 
 impl Entry {
     /// An entry that stands alone so far.
@@ -83,10 +108,20 @@ impl Entry {
             until,
             terms,
             next: END,
+            of_age: OfAge::UNKNOWN,
             standing,
             aggregate_only: false,
             guardian_missing: false,
+            guardian_gave: false,
         }
+    }
+
+    /// Something that the earlier entry of the same consent let out does not leave under this one.
+    pub(super) fn permits_less_than(&self, before: &Self) -> bool {
+        before.from < self.from
+            || self.until < before.until
+            || self.terms != before.terms
+            || before.guardian_gave && !self.guardian_gave
     }
 }
 
@@ -293,6 +328,17 @@ impl Table {
             }
             at = entry.next;
         }
+    }
+
+    /// Changes from when on a learner is no minor; `true` if an entry of theirs said something else.
+    pub(super) fn tell_age(&self, learner: Learner, of_age: OfAge) -> bool {
+        let mut shard = self.write(learner);
+        let (mut at, mut changed) = (shard.head(learner), false);
+        while let Some(entry) = shard.get_mut(at) {
+            changed |= std::mem::replace(&mut entry.of_age, of_age) != of_age;
+            at = entry.next;
+        }
+        changed
     }
 
     pub(super) fn remove(&self, learner: Learner, which: impl Fn(Uuid) -> bool) {

@@ -1,3 +1,5 @@
+mod policies;
+
 use super::*;
 use crate::consent::Pairwise;
 use crate::jose::HmacKey;
@@ -56,6 +58,8 @@ impl Shared {
             until: at(200),
             aggregate_only: false,
             guardian_missing: false,
+            guardian_gave: false,
+            of_age: None,
             ended: None,
         }
     }
@@ -88,14 +92,42 @@ impl Shared {
 fn question(index: &Index, categories: &[&str]) -> Question {
     let purposes = texts(&["orientation"]);
     index
-        .question(&did("work"), &purposes, &dataset("d"), &texts(categories), false)
+        .question(&did("work"), &purposes, &dataset("d"), &texts(categories), |_| Ok(()))
         .unwrap()
 }
 
-fn ask(index: &Arc<Index>, question: &Question, subject: &str, now: i64) -> Result<CategorySet, Reason> {
+/// The same under a policy that says this of each record.
+fn question_under(index: &Index, categories: &[&str], permits: impl Fn(&RecordFacts) -> Result<(), Code>) -> Question {
+    let purposes = texts(&["orientation"]);
+    index
+        .question(&did("work"), &purposes, &dataset("d"), &texts(categories), permits)
+        .unwrap()
+}
+
+/// A policy that asks for consent.
+fn consented(record: &RecordFacts) -> Result<(), Code> {
+    match record.consent {
+        Some(true) => Ok(()),
+        _ => Err(Code::ConsentNone),
+    }
+}
+
+fn withheld(reason: Reason) -> Result<CategorySet, Withheld> {
+    Err(Withheld::Consent(reason))
+}
+
+fn asked(index: &Arc<Index>, question: &Question, subject: &str, now: i64) -> Result<CategorySet, Withheld> {
     let mut reader = Reader::new(index.clone(), question.clone());
     reader.begin(at(now));
     reader.ask(subject)
+}
+
+/// The same where only consents can be the reason.
+fn ask(index: &Arc<Index>, question: &Question, subject: &str, now: i64) -> Result<CategorySet, Reason> {
+    asked(index, question, subject, now).map_err(|why| match why {
+        Withheld::Consent(reason) => reason,
+        Withheld::Policy(code) => panic!("{code}"),
+    })
 }
 
 fn set(index: &Index, categories: &[&str]) -> CategorySet {
@@ -208,7 +240,7 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
     index.open(&other.grant(&ids[8], "withdrawn")).unwrap();
     assert_eq!(ask(&index, &asked, "withdrawn", 150), Err(Reason::Purpose));
     let unbound = index
-        .question(&did("work"), &[], &dataset("d"), &texts(&["skills"]), false)
+        .question(&did("work"), &[], &dataset("d"), &texts(&["skills"]), |_| Ok(()))
         .unwrap();
     index.open(&shared.grant(&ids[0], "given")).unwrap();
     assert_eq!(ask(&index, &unbound, "given", 150), Err(Reason::Purpose));
@@ -220,13 +252,13 @@ fn a_clock_that_goes_back_opens_nothing_again() {
     index.open(&shared.grant(&id(1), "anna")).unwrap();
     let mut reader = Reader::new(index.clone(), question(&index, &["skills"]));
     assert_eq!(reader.begin(at(99)), at(99));
-    assert_eq!(reader.ask("anna"), Err(Reason::Expired), "not yet");
+    assert_eq!(reader.ask("anna"), withheld(Reason::Expired), "not yet");
     reader.begin(at(199));
     assert!(reader.ask("anna").is_ok());
     reader.begin(at(200));
-    assert_eq!(reader.ask("anna"), Err(Reason::Expired));
+    assert_eq!(reader.ask("anna"), withheld(Reason::Expired));
     assert_eq!(reader.begin(at(150)), at(200));
-    assert_eq!(reader.ask("anna"), Err(Reason::Expired));
+    assert_eq!(reader.ask("anna"), withheld(Reason::Expired));
 }
 
 #[test]
@@ -234,10 +266,14 @@ fn a_reader_learns_terms_and_bases_that_are_opened_while_it_reads() {
     let (index, shared) = (Arc::new(Index::default()), Shared::new());
     let mut reader = Reader::new(index.clone(), question(&index, &["skills"]));
     reader.begin(at(150));
-    assert_eq!(reader.ask("anna"), Err(Reason::None));
+    assert_eq!(reader.ask("anna"), withheld(Reason::None));
     index.open(&shared.grant(&id(1), "anna")).unwrap();
     index.open_basis(&shared.rule(Basis::Contract)).unwrap();
-    assert_eq!(reader.ask("anna"), Err(Reason::None), "the same answer within a chunk");
+    assert_eq!(
+        reader.ask("anna"),
+        withheld(Reason::None),
+        "the same answer within a chunk"
+    );
     reader.begin(at(150));
     assert!(reader.ask("anna").is_ok() && reader.ask("ben").is_ok());
     index.close_basis("rule");
@@ -245,18 +281,15 @@ fn a_reader_learns_terms_and_bases_that_are_opened_while_it_reads() {
     let before = reader.epoch();
     reader.begin(at(150));
     assert_eq!(reader.epoch(), before + 2);
-    assert_eq!(reader.ask("ben"), Err(Reason::None));
-    assert_eq!(reader.ask("anna"), Err(Reason::Withdrawn));
+    assert_eq!(reader.ask("ben"), withheld(Reason::None));
+    assert_eq!(reader.ask("anna"), withheld(Reason::Withdrawn));
 }
 
 #[test]
 fn another_basis_permits_who_was_not_asked_and_has_not_objected() {
     let (index, shared) = (Arc::new(Index::default()), Shared::new());
     let asked = question(&index, &["skills"]);
-    let strict = Question {
-        consent_required: true,
-        ..asked.clone()
-    };
+    let strict = question_under(&index, &["skills"], consented);
     index.open_basis(&shared.rule(Basis::PublicTask)).unwrap();
     assert!(ask(&index, &asked, "anna", 150).is_ok());
     assert_eq!(ask(&index, &strict, "anna", 150), Err(Reason::None));
@@ -370,8 +403,8 @@ fn a_hundred_thousand_learners_are_told_apart_through_growth_and_forgetting() {
     reader.begin(at(150));
     for (number, name) in names.iter().enumerate() {
         let expected = match (number % 3, number % 5) {
-            (0, _) => Err(Reason::None),
-            (_, 0) => Err(Reason::Withdrawn),
+            (0, _) => withheld(Reason::None),
+            (_, 0) => withheld(Reason::Withdrawn),
             _ => Ok(set(&index, &["skills"])),
         };
         assert_eq!(reader.ask(name), expected, "{name}");

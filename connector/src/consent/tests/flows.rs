@@ -340,6 +340,60 @@ async fn a_consent_expires_by_time_and_a_restart_catches_up() {
     assert_eq!((proved.state, proved.receipts), (State::Expired, 3));
 }
 
+/// Whether skills of this learner leave under a policy that asks for a guardian's consent unless the learner is known to be no minor.
+fn under_a_guarded_policy(consents: &Consents, subject: &str, at: Timestamp) -> Result<(), Withheld> {
+    let asked = request(subject, "");
+    let dataset = "records".parse().unwrap();
+    let question = consents.index.question(
+        &asked.requested_by,
+        &asked.purposes,
+        &dataset,
+        &asked.categories,
+        |record| match (record.minor, record.guardian_consent) {
+            (Some(false), _) | (_, Some(true)) => Ok(()),
+            _ => Err(policy::Code::GuardianMissing),
+        },
+    );
+    let mut reader = Reader::new(consents.index.clone(), question.unwrap());
+    reader.begin(at);
+    reader.ask(subject).map(drop)
+}
+
+#[tokio::test]
+async fn the_index_knows_who_is_a_minor_and_to_what_a_guardian_agreed_through_a_restart_as_well() {
+    let consents = consents().await;
+    let missing = Err(Withheld::Policy(policy::Code::GuardianMissing));
+    set_child(&consents, "child", days(10)).await;
+    let id = asked(&consents, "child").await;
+    for who in [actor(Role::Guardian, Some("mother")), learner()] {
+        consents.decide(&id, &event(Decision::Give, who), now()).await.unwrap();
+    }
+    for subject in ["unknown", "told later"] {
+        let id = asked(&consents, subject).await;
+        consents
+            .decide(&id, &event(Decision::Give, learner()), now())
+            .await
+            .unwrap();
+        assert_eq!(under_a_guarded_policy(&consents, subject, now()), missing, "{subject}");
+    }
+    set_child(&consents, "told later", now()).await;
+    assert_eq!(under_a_guarded_policy(&consents, "told later", now()), Ok(()));
+    set_child(&consents, "told later", days(10)).await;
+    let check = |consents: &Consents| {
+        let leaves = |subject, at| under_a_guarded_policy(consents, subject, at);
+        assert_eq!(leaves("child", days(1)), Ok(()), "the mother agreed");
+        assert_eq!(leaves("told later", days(1)), missing, "nobody agreed with them");
+        assert_eq!(leaves("told later", days(10)), Ok(()), "of age");
+        assert_eq!(leaves("unknown", days(10)), missing);
+    };
+    check(&consents);
+    let secret = HmacKey::new(&[4; 32]);
+    let (log, trust, privacy) = (consents.log.clone(), consents.trust.clone(), consents.privacy.clone());
+    drop(consents);
+    let consents = Consents::load(log, trust, secret.clone(), Pseudonyms::new(secret), privacy);
+    check(&consents.await.unwrap());
+}
+
 #[tokio::test]
 async fn a_newer_consent_about_the_same_takes_the_place_of_the_older() {
     let consents = consents().await;

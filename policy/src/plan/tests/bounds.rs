@@ -1,7 +1,7 @@
 //! Lengths of time, counts and meters as bounds of a plan; facts of the transfer and of minors.
 
 use super::*;
-use crate::{EventState, Facts, LeftOperand, Usage};
+use crate::{Decision, Facts, LeftOperand, Usage};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -243,7 +243,12 @@ fn an_amount_compares_in_its_own_unit_only() {
 
 #[test]
 fn an_event_is_before_during_or_after_the_use() {
-    let states = [EventState::Upcoming, EventState::Ongoing, EventState::Over];
+    let fair = |from, until| facts().with_event("fair", Some(at(from)), Some(at(until)));
+    let known = [
+        fair("2026-06-15T12:00:00.001Z", "2026-07-01T00:00:00Z"),
+        fair("2026-06-15T12:00:00Z", "2026-06-15T12:00:00.001Z"),
+        fair("2026-06-01T00:00:00Z", "2026-06-15T12:00:00Z"),
+    ];
     for (operator, expected) in [
         ("lt", [true, false, false]),
         ("lteq", [true, true, false]),
@@ -253,12 +258,67 @@ fn an_event_is_before_during_or_after_the_use() {
         ("gt", [false, false, true]),
     ] {
         let policy = permitting(constraint("event", operator, json!("dases:fair")));
-        let permits = states.map(|state| policy.plan(&facts().with_event("fair", state)).is_ok());
+        let permits = known.each_ref().map(|facts| policy.plan(facts).is_ok());
         assert_eq!(permits, expected, "{operator}");
+        let always = policy.plan(&facts().with_event("fair", None, None));
+        assert_eq!(always.is_ok(), expected[1], "{operator}");
         assert_eq!(codes(&policy, &facts()), ["CST-02"]);
         let itself = permitting(constraint("event", operator, json!("odrl:policyUsage")));
         assert_eq!(itself.plan(&facts()).is_ok(), expected[1], "{operator}");
     }
+}
+
+#[test]
+fn the_times_of_an_event_bound_the_plan_to_the_millisecond() {
+    let (begins, ends) = ("2026-06-10T08:00:00Z", "2026-06-20T18:00:00Z");
+    let (before, last) = ("2026-06-10T07:59:59.999Z", "2026-06-20T17:59:59.999Z");
+    let window = |policy: Policy, now: &str| {
+        let facts = facts_at(now).with_event("dases:fair", Some(at(begins)), Some(at(ends)));
+        policy.plan(&facts).map(|plan| (plan.valid_from, plan.valid_until)).ok()
+    };
+    let early = "2026-06-01T00:00:00Z";
+    let late = "2026-07-01T00:00:00Z";
+    for (operator, now, expected) in [
+        ("eq", "2026-06-15T12:00:00Z", Some((Some(begins), Some(last)))),
+        ("eq", begins, Some((Some(begins), Some(last)))),
+        ("eq", last, Some((Some(begins), Some(last)))),
+        ("eq", before, None),
+        ("eq", ends, None),
+        ("lt", early, Some((None, Some(before)))),
+        ("lteq", early, Some((None, Some(last)))),
+        ("gteq", late, Some((Some(begins), None))),
+        ("gt", late, Some((Some(ends), None))),
+        ("neq", early, Some((None, Some(before)))),
+        ("neq", late, Some((Some(ends), None))),
+    ] {
+        let expected = expected.map(|(from, until)| (from.map(at), until.map(at)));
+        let policy = permitting(constraint("event", operator, json!("fair")));
+        assert_eq!(window(policy, now), expected, "{operator} at {now}");
+    }
+    let forbidden = prohibiting(constraint("event", "eq", json!("fair")));
+    assert_eq!(window(forbidden, early), Some((None, Some(at(before)))));
+    let itself = permitting(constraint("event", "eq", json!("odrl:policyUsage")));
+    assert_eq!(window(itself, early), Some((None, None)));
+}
+
+#[test]
+fn what_waits_for_an_event_is_permitted_from_its_beginning_and_never_after_its_end() {
+    let policy = permitting(constraint("event", "eq", json!("fair")));
+    let ahead = |now| {
+        facts_at(now).with_event(
+            "fair",
+            Some(at("2026-06-20T00:00:00Z")),
+            Some(at("2026-06-21T00:00:00Z")),
+        )
+    };
+    let decided = policy.decide(Stage::Negotiation, &ahead("2026-06-15T00:00:00Z"));
+    let from = at("2026-06-20T00:00:00Z");
+    assert_eq!(decided, Decision::Permit { from });
+    assert!(
+        !policy
+            .decide(Stage::Negotiation, &ahead("2026-06-21T00:00:00Z"))
+            .permits()
+    );
 }
 
 #[test]

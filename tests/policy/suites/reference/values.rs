@@ -116,3 +116,9 @@ pub(crate) fn decimal(written: &str) -> Option<i64> {
     let amount = whole.parse::<i64>().ok()? * MILLIONTHS + format!("{part:0<6}").parse::<i64>().ok()?;
     Some(if negative { -amount } else { amount })
 }
+
+/// When an event begins and when it is over, in milliseconds: `FROM UNTIL`, either of them `-` where there is no such bound.
+pub(crate) fn period(written: &str) -> (Option<i64>, Option<i64>) {
+    let (from, until) = written.split_once(' ').unwrap();
+    (from.parse().ok(), until.parse().ok())
+}

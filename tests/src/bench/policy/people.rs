@@ -5,7 +5,7 @@ use connector::{
     consent::{ConsentId, Grant, Index, Reader},
     dsp::ParticipantId,
 };
-use policy::Timestamp;
+use policy::{Code, RecordFacts, Timestamp};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region};
 use std::sync::Arc;
 
@@ -101,6 +101,8 @@ impl People {
             until: now().plus(std::time::Duration::from_secs(3600 + mixed % 30_000_000)),
             aggregate_only: false,
             guardian_missing: false,
+            guardian_gave: false,
+            of_age: None,
             ended: None,
         };
         self.index.open(&grant).expect("a consent");
@@ -117,7 +119,7 @@ impl People {
         let dataset = "records".parse().expect("an id");
         let question = self
             .index
-            .question(&recipient(), &[PURPOSE.to_owned()], &dataset, &categories, true)
+            .question(&recipient(), &[PURPOSE.to_owned()], &dataset, &categories, consented)
             .expect("a question");
         Reader::new(self.index.clone(), question)
     }
@@ -174,6 +176,14 @@ impl People {
             Order::Random => (mix(at as u64) % self.count as u64) as u32,
         };
         (0..count).map(of).collect()
+    }
+}
+
+/// What a plan answers whose policy asks for consent.
+fn consented(record: &RecordFacts) -> Result<(), Code> {
+    match record.consent {
+        Some(true) => Ok(()),
+        _ => Err(Code::ConsentNone),
     }
 }
 

@@ -62,6 +62,8 @@ fn leaving(
             until: at(200),
             aggregate_only: false,
             guardian_missing: false,
+            guardian_gave: false,
+            of_age: None,
             ended: given.ended,
         };
         index.open(&grant).unwrap();
@@ -80,12 +82,17 @@ fn leaving(
     index.open_basis(&rule).unwrap();
     let all: Vec<String> = claims.keys().cloned().collect();
     let dataset = "records".parse().unwrap();
-    let mut question = index.question(&did("work"), &purposes, &dataset, &all, false).unwrap();
+    let mut question = index
+        .question(&did("work"), &purposes, &dataset, &all, |_| Ok(()))
+        .unwrap();
     let covers = index.number_fields(&mut question, claims).unwrap();
     let shape = shape("/sub", claims, |_, pointer| covers.get(pointer).copied()).unwrap();
     let mut reader = Reader::new(index, question);
     reader.begin(at(150));
-    let permitted = reader.ask("anna")?;
+    let permitted = reader.ask("anna").map_err(|withheld| match withheld {
+        Withheld::Consent(reason) => reason,
+        Withheld::Policy(code) => panic!("{code:?}, under a policy that refuses nothing"),
+    })?;
     let (mut scratch, mut out) = (Scratch::default(), Vec::new());
     let found = shape.find(&mut scratch, record.as_bytes()).unwrap();
     found.project(permitted, "P", &mut out);
