@@ -1,7 +1,7 @@
 //! Consents that are limited to single fields, down to the bytes that leave.
 
 use super::super::{
-    Basis, BasisRule, Ended, Grant, Index, Reader, Reason,
+    Basis, BasisRule, Ended, Grant, Index, Reader, Reason, Withheld,
     tests::{at, did, id, texts},
 };
 use super::*;
