@@ -18,16 +18,17 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// The points in an exchange at which a policy is asked. Which facts exist, and which are still open:
 ///
-/// | stage | `dateTime` | `recipient`, claims | facts of the agreement and the transfer | `purpose` and facts of the record |
+/// | stage | `dateTime` | `recipient`, facts of the consumer | facts of the agreement and the transfer | `purpose` and facts of the record |
 /// |---|---|---|---|---|
 /// | Publish | now or later | any | as far as known, else open | open |
 /// | Catalog, Negotiation | now or later | known | as far as known, else open | open |
 /// | Transfer | now | known | known, or refused | open, and kept in the plan |
 /// | Record | now | known | known, or refused | known, or unknown and then refused |
 ///
-/// Facts of the agreement and the transfer are all those that the profile gives the stages "transfer, record": times counted from the
-/// agreement, what was used, places, formats, attested and declared names. Facts of the record are its category, the learner's consent,
-/// whether the learner is a minor and whether a guardian has consented.
+/// Facts of the consumer are its claims, what they attest (places, roles, levels) and which connector it is. Facts of the agreement and the
+/// transfer are all those that the profile gives the stages "transfer, record": times counted from the agreement, what was used and paid,
+/// formats, events, what the dataset is. Facts of the record are its category, the learner's consent, whether the learner is a minor and
+/// whether a guardian has consented.
 ///
 /// "Open" facts are decided later; an open fact refuses only if no value of it could ever permit. "Now or later":
 /// what has expired for good is refused, what is not in force yet may be shown and negotiated; its transfer must wait.
@@ -364,5 +365,7 @@ fn used(test: &Test, moment: Moment) -> String {
     }
 }
 
+#[cfg(test)]
+mod stages;
 #[cfg(test)]
 mod tests;

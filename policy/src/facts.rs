@@ -119,8 +119,8 @@ impl Facts {
         self
     }
 
-    /// The same with all names that an operand has, in any accepted spelling: attested or declared ones, or those of the dataset and the
-    /// transfer. What contains them is told apart ([`Facts::with_containers`]). Names of [`LeftOperand::Event`] are events that always go on.
+    /// The same with all names that an operand has, in any accepted spelling: what claims of the consumer attest, or what the dataset and the
+    /// transfer are. What contains them is told apart ([`Facts::with_containers`]). Names of [`LeftOperand::Event`] are events that always go on.
     pub fn with_named<T: Into<String>>(mut self, operand: LeftOperand, names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(|name| canonical_name(&name.into()));
         if operand == LeftOperand::Event {

@@ -58,7 +58,7 @@ classes! {
     Role = 4 "restrict users by role or group" / "restreindre par rôle ou groupe",
         "`dases:role`, or a claim named role or group", Attested, "a verified role is asked for";
     Location = 5 "place of use" / "lieu d’usage",
-        "`spatial`", Attested, "an attested or declared place is asked for";
+        "`spatial`", Attested, "an attested place is asked for";
     Purpose = 6 "purpose" / "finalité",
         "`purpose`", Declared, "frozen in the agreement, and each learner's consent must cover it";
     Event = 7 "event" / "événement",
@@ -86,9 +86,9 @@ classes! {
     Artifact = 18 "state of the data" / "état des données",
         "`dases:artifactState` (`idsc:ARTIFACT_STATE`)", Enforced, "asked of what this connector does to every record";
     Sale = 19 "sale" / "vente",
-        "`payAmount`, or an obligation `compensate`", Attested, "evidence of payment is asked for, in the unit of the constraint";
+        "`payAmount`, or an obligation `compensate`", Attested, "what the operator recorded as paid is asked for, in the unit of the constraint; an obligation alone is a promise of the consumer";
     Rental = 20 "rental" / "location",
-        "`payAmount` or `compensate`, together with `timeInterval`, `elapsedTime` or `meteredTime`", Attested, "evidence of payment is asked for at every transfer";
+        "`payAmount` or `compensate`, together with `timeInterval`, `elapsedTime` or `meteredTime`", Attested, "what the operator recorded as paid is asked for at every transfer; an obligation alone is a promise of the consumer";
     Environment = 21 "state of the environment" / "état de l’environnement",
         "`dases:state` (`idsc:STATE`)", Attested, "a signed report is asked for";
     Participant = 22 "location of the participant" / "lieu du participant",

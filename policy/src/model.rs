@@ -70,6 +70,11 @@ pub struct Atomic {
 }
 
 impl Atomic {
+    /// JSON pointer of the constraint object.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// What is compared.
     pub const fn left(&self) -> &Term<LeftOperand> {
         &self.left
@@ -298,16 +303,18 @@ impl Policy {
     /// The left operands that its permissions and prohibitions ask for: a connector that cannot bring a value of one of them would never start a
     /// transfer under it.
     pub fn asks_for(&self) -> BTreeSet<LeftOperand> {
-        let mut operands = BTreeSet::new();
-        for constraint in self
-            .permissions
-            .iter()
-            .chain(&self.prohibitions)
-            .flat_map(|rule| &rule.constraints)
-        {
-            constraint.each_atomic(&mut |atomic| operands.extend(atomic.left.known()));
+        let comparisons = self.comparisons().into_iter();
+        comparisons.filter_map(|atomic| atomic.left.known()).collect()
+    }
+
+    /// What its permissions and prohibitions compare, in document order.
+    pub fn comparisons(&self) -> Vec<&Atomic> {
+        let mut comparisons = Vec::new();
+        let rules = self.permissions.iter().chain(&self.prohibitions);
+        for constraint in rules.flat_map(|rule| &rule.constraints) {
+            constraint.each_atomic(&mut |atomic| comparisons.push(atomic));
         }
-        operands
+        comparisons
     }
 
     /// How many learners a group needs for every bound on `minGroupSize` to be kept; `None` where there is none. Bounds from above ask for

@@ -15,7 +15,7 @@ use crate::{
     record::RecordFacts,
     timestamp::Timestamp,
     truth::Truth,
-    vocabulary::{Action, Category, LeftOperand},
+    vocabulary::{Action, Category, Known, LeftOperand},
 };
 use std::{
     cmp::Reverse,
@@ -354,16 +354,15 @@ impl<'a> Question<'a> {
         self.permissions.iter().map(contradiction).collect()
     }
 
-    /// The facts that a permission needs and that are missing: claims that nobody vouches for, and what should be known of the transfer.
-    /// Other facts may still be found per record, these may not.
+    /// The facts that a permission needs and that are missing: what nobody vouches for of the consumer, and what should be known of the
+    /// transfer. Other facts may still be found per record, these may not.
     fn unproven(&self, open: &World<'_>, consumer: Consumer<'_>) -> Reasons {
         let due = |test: &Test| match test {
-            Test::Held {
-                what: Held::Claim(_), ..
-            } => true,
-            Test::Held { .. } | Test::Since { .. } | Test::Used { .. } | Test::Amount { .. } | Test::Event { .. } => {
-                !consumer.open
-            }
+            Test::Held { what, .. } => match what {
+                Held::Claim(_) => true,
+                Held::Named(operand) => !consumer.open || operand.operand().known == Known::Consumer,
+            },
+            Test::Since { .. } | Test::Used { .. } | Test::Amount { .. } | Test::Event { .. } => !consumer.open,
             Test::Flag { .. } => !consumer.tells_minors(),
             Test::Time { .. }
             | Test::Purpose { .. }

@@ -214,7 +214,11 @@ async fn membership_admits_and_a_missing_role_refuses() {
     let exported: Value = serde_json::from_str(&exported).unwrap_or_else(|error| panic!("{error}: {exported}"));
     let payload = connector::jose::base64url::decode(exported["document"]["payload"].as_str().unwrap()).unwrap();
     let record: Value = serde_json::from_slice(&payload).unwrap();
-    let claims = r#"{"legalName":["agence"],"role":["Orientation"],"sector":["education"]}"#;
+    let claims = concat!(
+        r#"{"credential.MembershipCredential.legalName":["agence"],"credential.MembershipCredential.role":["Orientation"],"#,
+        r#""credential.MembershipCredential.sector":["education"],"#,
+        r#""legalName":["agence"],"role":["Orientation"],"sector":["education"]}"#
+    );
     assert_eq!(
         record["claimsHash"],
         connector::jose::sha256(claims.as_bytes()).to_string()

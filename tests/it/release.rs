@@ -242,10 +242,32 @@ async fn groups_are_as_large_as_the_agreement_asks() {
 async fn no_record_leaves_under_an_agreement_that_asks_for_groups() {
     let world = World::start(&["school", "lab"]).await;
     let (school, lab) = (world.get("school"), world.get("lab"));
-    publish_under(school, &[("59", 30)], offer_of_groups("use", 12), Value::Null).await;
+    publish_under(school, &[("59", 30)], offer("use"), Value::Null).await;
+    let shown = school.get("/v1/datasets/records").await;
+    let mut never = json!({"id": "never", "offer": offer_of_groups("use", 12)});
+    for same in ["source", "subject", "categories"] {
+        never[same] = shown[same].clone();
+    }
+    let (status, refused) = school.call(http::Method::POST, "/v1/datasets", Some(&never)).await;
+    assert_eq!(status.as_u16(), 422, "records show no group: {refused}");
+    assert!(
+        refused.to_string().contains("CST-02 at /permission/0/constraint/3"),
+        "{refused}"
+    );
+    // What cannot be offered can be asked for, and agreed to as less than what is offered.
+    never["id"] = json!("narrower");
+    never["offer"] = offer("use");
+    never["decisions"] = json!({"otherTerms": "accept-narrower"});
+    school.post("/v1/datasets", &never).await;
     consent(school, 0..30, &lab.did).await;
-    let agreement = lab.negotiate(school).await;
-    let pid = lab.transfer(&agreement).await;
+    let body = json!({"peer": school.did, "offer": "narrower", "terms": offer_of_groups("use", 12)});
+    let pid = lab.post("/v1/negotiations", &body).await["pid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let ended = lab.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
+    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
+    let pid = lab.transfer(ended["agreementId"].as_str().unwrap()).await;
     let ended = lab.transfer_until(&pid, "TERMINATED").await;
     assert_eq!(ended["progress"]["records"], 0, "{ended}");
     assert!(entries(school, "stream-opened").await.is_empty());

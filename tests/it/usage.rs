@@ -82,6 +82,48 @@ async fn an_agreement_for_three_transfers_gives_three_and_a_kill_gives_none_back
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_leaves_under_a_price_until_the_operator_has_recorded_it_as_paid() {
+    let mut world = World::start(&["school", "work"]).await;
+    let mut terms = limited(
+        "payAmount",
+        "gteq",
+        &json!({"@value": "120.00", "@type": "xsd:decimal"}),
+    );
+    terms["permission"][0]["constraint"][3]["unit"] = json!("EUR");
+    let agreement = agreed(&world, terms, 4).await.2;
+    let (_, state, why) = outcome(world.get("work"), &agreement).await;
+    assert_eq!(state, "TERMINATED", "{why}");
+    let paid = |amount: &str, unit: &str| {
+        let amount = ["--amount", amount, "--unit", unit];
+        [&["agreement", "paid", &agreement][..], &amount].concat().join(" ")
+    };
+    for (who, amount, unit, succeeds) in [
+        ("work", "120.00", "EUR", false),
+        ("school", "-1", "EUR", false),
+        ("school", "119.99", "EUR", true),
+        ("school", "120", "CHF", true),
+    ] {
+        let command = paid(amount, unit);
+        let done = world.get(who).cli(&command.split(' ').collect::<Vec<_>>());
+        assert_eq!(done.status.success(), succeeds, "{who} {command}: {done:?}");
+        let (_, state, why) = outcome(world.get("work"), &agreement).await;
+        assert_eq!(state, "TERMINATED", "{who} {command}: {why}");
+    }
+    let command = paid("120", "EUR");
+    let done = world.get("school").cli(&command.split(' ').collect::<Vec<_>>());
+    assert!(done.status.success(), "{done:?}");
+    world.get_mut("school").kill();
+    world.get_mut("school").start().await;
+    let (_, state, why) = outcome(world.get("work"), &agreement).await;
+    assert_eq!(state, "COMPLETED", "it is remembered: {why}");
+    let shown = world
+        .get("school")
+        .get(&format!("/v1/agreements/{agreement}/payment"))
+        .await;
+    assert_eq!(shown, json!({"amount": "120", "unit": "EUR"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn thirty_two_requests_at_once_never_get_more_transfers_than_agreed() {
     let world = World::start(&["school", "work"]).await;
     let (school, work, agreement) = agreed(&world, limited("count", "lteq", &integer(5)), 4).await;

@@ -41,6 +41,8 @@ pub enum Kind {
     Agreement,
     /// An agreement lost its force.
     AgreementVoid,
+    /// The operator recorded what was paid under an agreement.
+    AgreementPaid,
     /// A dataset was published or removed.
     Dataset,
     /// A consent was asked for.

@@ -1,6 +1,8 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
-use super::{Category, CategorySet, DatasetDecisions, ReleaseSpec, facts, permitted, read_policy, shape::shape};
+use super::{
+    Category, CategorySet, DatasetDecisions, Event, ReleaseSpec, facts, permitted, read_policy, shape::shape, supply,
+};
 use crate::{
     dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
     trust::Party,
@@ -29,6 +31,9 @@ pub enum DatasetError {
     /// The offer has terms that could not be enforced.
     #[error("the offer has terms that this connector does not understand: {}", list(.0))]
     NotUnderstood(Vec<Reason>),
+    /// The offer asks for what nobody here could ever know of this dataset.
+    #[error("the offer asks for what this connector cannot know of this dataset: {}", list(.0))]
+    NeverKnown(Vec<Reason>),
     /// The offer has terms that nobody could ever use the data under.
     #[error("nobody could ever use the data under these terms: {}{}", list(.reasons), together(.conflicting))]
     NothingPermitted {
@@ -116,7 +121,7 @@ pub struct NewDataset {
     /// The ODRL offer; `@id` and `@type` are added when they are missing.
     #[schema(value_type = Object)]
     pub offer: Value,
-    /// What constraints may ask about the dataset: names for `language`, `version`, `artifactState`, `legalBasis`.
+    /// What constraints may ask about the dataset: names for `language`, `version`, `product`, `artifactState`, `legalBasis`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub facts: BTreeMap<String, BTreeSet<String>>,
     /// What the operator decides for this dataset differently from the configuration.
@@ -162,49 +167,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    pub(super) fn publish(new: NewDataset, now: Timestamp) -> Result<Self, DatasetError> {
-        let invalid = |member: &str, problem: &str| DatasetError::Invalid {
-            member: member.into(),
-            problem: problem.into(),
-        };
-        if new.id.as_str().contains(['/', '?', '#', '%']) {
-            return Err(invalid("id", "must be safe in a URL path: no / ? # %"));
-        }
-        let SourceSpec::File { path } = &new.source;
-        if !path.is_absolute() {
-            return Err(invalid("source", "the path must be absolute"));
-        }
-        if new.categories.is_empty() {
-            return Err(invalid(
-                "categories",
-                "without a category no field could ever leave; name at least one",
-            ));
-        }
-        for name in new.categories.keys() {
-            if policy::Category::read(name).is_none_or(|known| known.name() != name) {
-                let known: Vec<&str> = policy::Category::ALL.iter().map(|category| category.name()).collect();
-                return Err(invalid(
-                    "categories",
-                    &format!("{name:?} is none of {}", known.join(", ")),
-                ));
-            }
-        }
-        // Only whether it is one: the numbers are the index's, when records are read.
-        let one = Category::new(0).map(CategorySet::from);
-        shape(&new.subject, &new.categories, |_, _| one).map_err(|error| DatasetError::Invalid {
-            member: "categories".into(),
-            problem: error.to_string(),
-        })?;
-        facts::check(&new.facts)?;
-        if let Some(release) = &new.release {
-            let checked = release.check(&new.categories);
-            checked.map_err(|problem| invalid("release", &problem))?;
-        }
+    pub(super) fn publish(new: NewDataset, events: &[Event], now: Timestamp) -> Result<Self, DatasetError> {
+        check(&new)?;
         let (offer_id, offer) = complete(new.offer, &new.id)?;
         let policy = read_policy(&offer)?;
         policy.check(Stage::Publish).map_err(DatasetError::NotUnderstood)?;
-        usable(&policy, &offer, now)?;
-        Ok(Self {
+        let dataset = Self {
             id: new.id,
             title: new.title,
             source: new.source,
@@ -216,7 +184,10 @@ impl Dataset {
             decisions: new.decisions,
             release: new.release,
             published: now,
-        })
+        };
+        supply::check(&policy, &dataset, events).map_err(DatasetError::NeverKnown)?;
+        usable(&policy, &dataset, now)?;
+        Ok(dataset)
     }
 
     /// Whether this peer may see the dataset.
@@ -252,11 +223,58 @@ impl Dataset {
     }
 }
 
-/// Somebody must be able to do something under the terms, now or later.
-fn usable(policy: &Policy, offer: &Value, now: Timestamp) -> Result<(), DatasetError> {
+/// Everything about a dataset but its offer.
+fn check(new: &NewDataset) -> Result<(), DatasetError> {
+    let invalid = |member: &str, problem: &str| DatasetError::Invalid {
+        member: member.into(),
+        problem: problem.into(),
+    };
+    if new.id.as_str().contains(['/', '?', '#', '%']) {
+        return Err(invalid("id", "must be safe in a URL path: no / ? # %"));
+    }
+    let SourceSpec::File { path } = &new.source;
+    if !path.is_absolute() {
+        return Err(invalid("source", "the path must be absolute"));
+    }
+    if new.categories.is_empty() {
+        return Err(invalid(
+            "categories",
+            "without a category no field could ever leave; name at least one",
+        ));
+    }
+    for name in new.categories.keys() {
+        if policy::Category::read(name).is_none_or(|known| known.name() != name) {
+            let known: Vec<&str> = policy::Category::ALL.iter().map(|category| category.name()).collect();
+            return Err(invalid(
+                "categories",
+                &format!("{name:?} is none of {}", known.join(", ")),
+            ));
+        }
+    }
+    // Only whether it is one: the numbers are the index's, when records are read.
+    let one = Category::new(0).map(CategorySet::from);
+    shape(&new.subject, &new.categories, |_, _| one).map_err(|error| DatasetError::Invalid {
+        member: "categories".into(),
+        problem: error.to_string(),
+    })?;
+    facts::check(&new.facts)?;
+    if let Some(release) = &new.release {
+        let checked = release.check(&new.categories);
+        checked.map_err(|problem| invalid("release", &problem))?;
+    }
+    Ok(())
+}
+
+/// Somebody must be able to do something with the dataset under its terms, now or later.
+fn usable(policy: &Policy, dataset: &Dataset, now: Timestamp) -> Result<(), DatasetError> {
+    let offer = &dataset.offer;
+    // Groups are as large as an agreement asks.
+    let mut dataset = dataset.clone();
+    dataset.release = dataset.release.map(|release| release.held_to(policy));
     let mut reasons = Vec::new();
     for action in policy.permissions().iter().filter_map(|rule| rule.action.known()) {
-        match policy.decide(Stage::Publish, &Facts::new(now, "", action)) {
+        let facts = facts::of_dataset(Facts::new(now, "", action), &dataset);
+        match policy.decide(Stage::Publish, &facts) {
             Decision::Permit { .. } => return Ok(()),
             Decision::Deny(why) => reasons.extend(why),
         }

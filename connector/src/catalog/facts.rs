@@ -1,5 +1,5 @@
-//! What is known when a policy is asked: about a consumer from its verified claims, about a dataset from its description, about a transfer
-//! from what it is, about events from the operator's register. Where nothing is known nothing is said, and the policy refuses.
+//! What is known when a policy is asked: about a consumer from its verified claims and what they attest, about a dataset from its
+//! description, about a transfer from what it is, about events from the operator's register. Where nothing is known nothing is said, and the policy refuses.
 
 use super::{Dataset, DatasetError};
 use crate::{dsp::FORMAT_HTTP_PUSH, trust::Party};
@@ -19,21 +19,11 @@ pub struct Event {
     pub until: Option<Timestamp>,
 }
 
-/// The operands that a verified claim of the same name attests.
-const ATTESTED: [LeftOperand; 7] = [
-    LeftOperand::Spatial,
-    LeftOperand::Industry,
-    LeftOperand::Application,
-    LeftOperand::Role,
-    LeftOperand::Assurance,
-    LeftOperand::SecurityLevel,
-    LeftOperand::State,
-];
-
 /// The operands that the description of a dataset may speak about.
-const DESCRIBED: [LeftOperand; 4] = [
+pub(super) const DESCRIBED: [LeftOperand; 5] = [
     LeftOperand::Language,
     LeftOperand::Version,
+    LeftOperand::Product,
     LeftOperand::ArtifactState,
     LeftOperand::LegalBasis,
 ];
@@ -54,25 +44,18 @@ pub fn facts(recipient: &Party, action: Action, now: Timestamp) -> Facts {
         .with_minors_told()
         .with_claims(recipient.claims.clone())
         .with_named(LeftOperand::SystemDevice, [recipient.did.as_str()]);
-    ATTESTED.into_iter().fold(facts, |facts, operand| {
-        let Some(values) = recipient.claims.get(operand.name()) else {
-            return facts;
-        };
+    recipient.attested.iter().fold(facts, |facts, (operand, values)| {
+        let facts = facts.with_named(*operand, values);
         match operand {
-            LeftOperand::Spatial => facts
-                .with_named(operand, values)
-                .with_containers(operand, values.iter().flat_map(|place| containing(place))),
-            _ => facts.with_named(operand, values),
+            LeftOperand::Spatial => facts.with_containers(*operand, values.iter().flat_map(|place| containing(place))),
+            _ => facts,
         }
     })
 }
 
-/// The same with what is known once a transfer of a dataset starts.
-pub fn of_transfer(facts: Facts, dataset: &Dataset, format: &str, events: &[Event]) -> Facts {
-    let channel = if format == FORMAT_HTTP_PUSH { "push" } else { "pull" };
-    let facts = facts
-        .with_named(LeftOperand::DeliveryChannel, [format, channel])
-        .with_named(LeftOperand::FileFormat, FILE_FORMATS);
+/// The same with what is known of a dataset, whoever gets it.
+pub(super) fn of_dataset(facts: Facts, dataset: &Dataset) -> Facts {
+    let facts = facts.with_named(LeftOperand::FileFormat, FILE_FORMATS);
     let states = dataset.described(LeftOperand::ArtifactState);
     let facts = match &dataset.release {
         // Records show no group: a bound on its size is never met by them.
@@ -81,12 +64,18 @@ pub fn of_transfer(facts: Facts, dataset: &Dataset, format: &str, events: &[Even
             .with_named(LeftOperand::ArtifactState, states)
             .with_number(LeftOperand::MinGroupSize, i64::from(release.group_size().get()).into()),
     };
-    let facts = [LeftOperand::Language, LeftOperand::Version, LeftOperand::LegalBasis]
+    DESCRIBED
         .into_iter()
-        .filter(|operand| dataset.described(*operand).next().is_some())
+        .filter(|operand| *operand != LeftOperand::ArtifactState && dataset.described(*operand).next().is_some())
         .fold(facts, |facts, operand| {
             facts.with_named(operand, dataset.described(operand))
-        });
+        })
+}
+
+/// The same with what is known once a transfer of a dataset starts.
+pub fn of_transfer(facts: Facts, dataset: &Dataset, format: &str, events: &[Event]) -> Facts {
+    let channel = if format == FORMAT_HTTP_PUSH { "push" } else { "pull" };
+    let facts = of_dataset(facts, dataset).with_named(LeftOperand::DeliveryChannel, [format, channel]);
     events.iter().fold(facts, |facts, event| {
         facts.with_event(&event.id, event.from, event.until)
     })
@@ -121,7 +110,7 @@ fn containing(place: &str) -> Vec<&str> {
 }
 
 impl Dataset {
-    fn described(&self, operand: LeftOperand) -> impl Iterator<Item = &str> {
+    pub(super) fn described(&self, operand: LeftOperand) -> impl Iterator<Item = &str> {
         self.facts.get(operand.name()).into_iter().flatten().map(String::as_str)
     }
 }

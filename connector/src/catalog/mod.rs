@@ -5,6 +5,7 @@ mod decisions;
 mod facts;
 pub mod release;
 pub mod shape;
+mod supply;
 
 pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
 pub use decisions::{CounterOffers, DatasetDecisions, Decisions, Mode, OtherTerms};
@@ -51,17 +52,18 @@ pub enum CatalogError {
 pub struct Catalog {
     log: Arc<Log>,
     me: ParticipantId,
+    events: Vec<Event>,
 }
 
 impl Catalog {
-    /// A catalog over the log's store.
-    pub fn new(log: Arc<Log>, me: ParticipantId) -> Self {
-        Self { log, me }
+    /// A catalog over the log's store. `events` is the operator's register: an offer that asks for another event is not published.
+    pub fn new(log: Arc<Log>, me: ParticipantId, events: Vec<Event>) -> Self {
+        Self { log, me, events }
     }
 
     /// Publishes a dataset.
     pub async fn add(&self, new: NewDataset, now: Timestamp) -> Result<Dataset, CatalogError> {
-        let dataset = Dataset::publish(new, now)?;
+        let dataset = Dataset::publish(new, &self.events, now)?;
         let mut batch = Batch::new();
         batch.insert(DATASETS, dataset.id.as_str(), encode(&dataset)?);
         batch.insert(OFFERS, dataset.offer_id.as_str(), encode(&dataset.id)?);

@@ -45,6 +45,22 @@ enum AgreementCommand {
         /// The agreement's id
         id: String,
     },
+    /// Record, or show, what was paid under an agreement of ours as the provider
+    ///
+    /// For policies that ask for odrl:payAmount. The amount is the sum so far; it takes the place of what was recorded before.
+    #[command(
+        after_help = "EXAMPLES:\n  connector agreement paid urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --amount 120.00 --unit EUR\n  connector agreement paid urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --json\n"
+    )]
+    Paid {
+        /// The agreement's id
+        id: String,
+        /// What was paid in all; without it, what was recorded is shown
+        #[arg(long, requires = "unit")]
+        amount: Option<String>,
+        /// Its unit, spelled as in the policy
+        #[arg(long, requires = "amount")]
+        unit: Option<String>,
+    },
     /// Check the signatures of an exported agreement; needs no daemon and no network
     ///
     /// Without --did-document the keys come from the file: compare their thumbprints with what the parties publish. With it only the keys
@@ -98,6 +114,17 @@ impl Agreement {
                 )
             }
             AgreementCommand::Show { id } => context.out.details(&get(context, &id).await?),
+            AgreementCommand::Paid { id, amount, unit } => {
+                let resource = path(&["agreements", &id, "payment"])?;
+                let paid = match amount.zip(unit) {
+                    Some((amount, unit)) => {
+                        let body = json!({"amount": amount, "unit": unit});
+                        context.api()?.post(&resource, &body).await?
+                    }
+                    None => context.api()?.get(&resource).await?,
+                };
+                context.out.details(&paid)
+            }
             AgreementCommand::Verify { file, documents } => verify(context, &input::bytes(&file)?, &documents),
             AgreementCommand::Export { id, format, output } => {
                 let written = written(get(context, &id).await?, format)?;

@@ -8,11 +8,12 @@ use crate::{
     net::Reach,
     trust::{
         did,
-        membership::{self, list::MAX_VALIDITY},
+        membership::{self, attests::Attests, list::MAX_VALIDITY},
     },
 };
 use serde::Deserialize;
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -33,6 +34,8 @@ pub struct Membership {
     pub refresh: Duration,
     /// Files with this connector's own credentials.
     pub credentials: Vec<PathBuf>,
+    /// Which types of credential are believed about what.
+    pub attests: Attests,
     /// Which addresses are contacted: of the authority, of issuers and of members.
     pub reach: Reach,
 }
@@ -49,6 +52,7 @@ pub(super) struct Written {
     credentials: Vec<PathBuf>,
     #[serde(default)]
     allow_private: bool,
+    attests: Option<Spanned<BTreeMap<String, BTreeSet<String>>>>,
 }
 
 /// The section `[authority]`.
@@ -70,12 +74,20 @@ impl Written {
             span,
             message: format!("{error}, expected for example did:web:gouvernance.example"),
         })?;
+        let attests = match self.attests {
+            None => Attests::default(),
+            Some(chosen) => {
+                let span = chosen.span();
+                Attests::over_defaults(chosen.into_inner()).map_err(|message| Fault { span, message })?
+            }
+        };
         Ok(Membership {
             authority,
             root: self.root,
             list: self.list.unwrap_or(beside),
             refresh: self.refresh,
             credentials: self.credentials.into_iter().map(|path| folder.join(path)).collect(),
+            attests,
             reach: Reach {
                 private: self.allow_private,
                 http: false,
@@ -97,6 +109,7 @@ impl Membership {
                 .iter()
                 .map(|path| read(path))
                 .collect::<Result<_, _>>()?,
+            attests: self.attests.clone(),
             reach: self.reach,
         })
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::trust::membership::attests::Attests;
 use std::collections::BTreeSet;
 
 const LEAST: &str = "did = \"did:web:localhost%3A8443\"\n";
@@ -437,6 +438,12 @@ fn membership_needs_an_authority_and_its_root_and_has_defaults_for_the_rest() {
     assert_eq!(membership.list.as_str(), "https://b.example/l.jws");
     assert_eq!(membership.credentials, [Path::new("/etc/x/m.jwt")]);
     assert!(membership.reach.private);
+    assert_eq!(membership.attests, Attests::default());
+    let more = "attests = { securityLevel = [\"CertificationCredential\"] }\n";
+    assert_ne!(
+        parse(&section(more)).unwrap().membership.unwrap().attests,
+        Attests::default()
+    );
     assert!(parse(LEAST).unwrap().membership.is_none());
     for (wrong, line) in [
         (section("").replace("did:web:a.example:gov", "did:key:z6Mk"), 3),
@@ -444,6 +451,7 @@ fn membership_needs_an_authority_and_its_root_and_has_defaults_for_the_rest() {
         (section("").replace("root = ", "#root = "), 2),
         (section("allow_http = true\n"), 5),
         (section("refresh = 5\n"), 5),
+        (section("attests = { language = [\"CertificationCredential\"] }\n"), 5),
     ] {
         assert_eq!(refusal(&wrong).0, line, "{wrong}");
     }

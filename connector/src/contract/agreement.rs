@@ -99,6 +99,10 @@ impl Agreements {
         Self(store)
     }
 
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.0
+    }
+
     /// An agreement in force, by id.
     pub async fn get(&self, id: &AgreementId) -> Result<Option<StoredAgreement>, StoreError> {
         Ok(self.find(id).await?.filter(|stored| stored.in_force))

@@ -2,7 +2,7 @@
 //! audit entries. Sends nothing itself.
 //!
 //! `commands` holds what the operator decides, `messages` what peers send, `decide` the rules, `agreement` what both sign,
-//! `export` how anyone checks it, `page` how people read it.
+//! `export` how anyone checks it, `page` how people read it, `payments` what was paid under it.
 
 mod agreement;
 mod basis;
@@ -13,6 +13,7 @@ mod export;
 mod members;
 mod messages;
 pub mod page;
+mod payments;
 mod record;
 
 pub use agreement::{Agreements, StoredAgreement};
@@ -23,6 +24,7 @@ pub use export::{
     AgreementExport, Checked, CheckedParty, KeySource, PublishedKey, VerifyError, verify_export, verify_with,
 };
 pub use messages::Call;
+pub use payments::Payment;
 pub use record::NegotiationRecord;
 
 use crate::{
@@ -70,6 +72,7 @@ pub struct Parts {
 
 /// The negotiation service of one connector, in both roles.
 pub struct Contracts {
+    log: Arc<Log>,
     ledger: Ledger<NegotiationRecord>,
     catalog: Arc<Catalog>,
     agreements: Agreements,
@@ -83,6 +86,7 @@ impl Contracts {
     pub async fn load(parts: Parts) -> Result<Self, StoreError> {
         Ok(Self {
             agreements: Agreements::new(parts.log.store().clone()),
+            log: parts.log.clone(),
             ledger: Ledger::over(parts.log, parts.queue, parts.events, parts.most_open).await?,
             catalog: parts.catalog,
             trust: parts.trust,

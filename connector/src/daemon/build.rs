@@ -122,7 +122,11 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
     // Every event's commit has entries in the log: numbers from there on are greater than all that were given before.
     let events = Arc::new(Events::new(log.count().await?));
     let base = public_url(&format!("{root}{}", dsp::PATH))?;
-    let catalog = Arc::new(Catalog::new(log.clone(), config.did.clone()));
+    let catalog = Arc::new(Catalog::new(
+        log.clone(),
+        config.did.clone(),
+        config.policy_events.clone(),
+    ));
     let contracts = Contracts::load(contract::Parts {
         log: log.clone(),
         queue: ground.queue.clone(),

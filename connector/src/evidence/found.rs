@@ -68,7 +68,7 @@ impl Belonging {
     fn has(&self, subject: &Subject<'_>) -> bool {
         match subject.kind {
             "did-doc" => self.parties.iter().any(|did| subject.did == Some(did.as_str())),
-            "agreement" | "agreement-void" => subject.agreement == Some(self.agreement.as_str()),
+            "agreement" | "agreement-void" | "agreement-paid" => subject.agreement == Some(self.agreement.as_str()),
             "consent-given" | "consent-withdrawn" => {
                 subject.object.is_some_and(|object| self.consents.contains(object))
             }

@@ -119,6 +119,12 @@ impl Transfers {
         let usage = self.usage.before(wanted.of(&stored.id), now).await?;
         let facts = catalog::facts(&consumer, Action::Use, now).with_usage(usage);
         let facts = catalog::of_transfer(facts, &dataset, wanted.format, &self.parts.policy_events);
+        // What nobody has recorded as paid is not known, and not zero.
+        let paid = self.parts.agreements.paid(&stored.id).await?;
+        let facts = match paid.as_ref().and_then(|paid| Some((paid.number()?, &paid.unit))) {
+            Some((amount, unit)) => facts.with_amount(LeftOperand::PayAmount, amount, unit),
+            None => facts,
+        };
         // An agreement that does not say when it was made cannot be held to a time since then.
         let agreed = policy.timestamp().and_then(|text| text.parse::<Timestamp>().ok());
         Ok(Asked {

@@ -91,7 +91,7 @@ async fn services(store: Arc<HeldStore>, folder: &Path) -> Arc<Transfers> {
     ));
     let trust = trust(&log, Pins::load(log.clone()).await.unwrap());
     let (queue, events) = (Arc::<Queue>::default(), Arc::new(Events::new(0)));
-    let catalog = Arc::new(Catalog::new(log.clone(), ME.parse().unwrap()));
+    let catalog = Arc::new(Catalog::new(log.clone(), ME.parse().unwrap(), Vec::new()));
     let base: Url = "https://lycee.example/dsp".parse().unwrap();
     let decisions = Decisions::default();
     let contracts = Contracts::load(contract::Parts {

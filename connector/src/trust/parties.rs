@@ -3,6 +3,7 @@
 use super::{
     Memberships, Peer, Trust, TrustError,
     did::{DidError, Document},
+    membership::attests::Attested,
 };
 use crate::{dsp::ParticipantId, jose::Digest};
 use policy::{Claims, Timestamp};
@@ -18,6 +19,8 @@ pub struct Party {
     pub did: ParticipantId,
     /// Claims of its credentials; none for a participant that is no member.
     pub claims: Claims,
+    /// What those of them attest that are believed about it.
+    pub attested: Attested,
 }
 
 impl Trust {
@@ -87,13 +90,19 @@ impl Trust {
 
     /// A participant with what is verified about it now; ourselves too.
     pub fn party(&self, did: &ParticipantId, now: Timestamp) -> Party {
-        let claims = self
+        let (claims, attested) = self
             .memberships
             .as_ref()
-            .map(|memberships| memberships.claims(did, now));
+            .map(|memberships| {
+                let claims = memberships.claims(did, now);
+                let attested = memberships.attested(did, &claims);
+                (claims, attested)
+            })
+            .unwrap_or_default();
         Party {
             did: did.clone(),
-            claims: claims.unwrap_or_default(),
+            claims,
+            attested,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     meaning::{Anchor, Held, Holding, Meter, Order, Relation, Span, Test},
     odrl::Decimal,
     truth::Truth,
-    vocabulary::LeftOperand,
+    vocabulary::{Known, LeftOperand},
 };
 use std::collections::BTreeSet;
 
@@ -126,7 +126,7 @@ fn held(what: &Held, holding: Holding, wanted: &BTreeSet<String>, world: &World<
             Verified::Claims(claims) => claims.get(claim),
         },
         Held::Named(operand) => match world.request.named.get(operand) {
-            None => return world.missing,
+            None => return absent(*operand, world),
             named => named,
         },
     };
@@ -138,6 +138,15 @@ fn held(what: &Held, holding: Holding, wanted: &BTreeSet<String>, world: &World<
         Holding::Above if wanted.is_subset(held) => Truth::True,
         Holding::Below if !wanted.is_disjoint(held) || contained(what, wanted, world) => Truth::True,
         Holding::Above | Holding::Below => Truth::Unknown,
+    }
+}
+
+/// What a comparison is taken for whose operand has no names. What says something of the consumer comes with the consumer, as its claims do:
+/// what is not there then does not come later (policy.md §1.10, stages C and N).
+fn absent(operand: LeftOperand, world: &World<'_>) -> Truth {
+    match world.verified {
+        Verified::Claims(_) if operand.operand().known == Known::Consumer => Truth::Unknown,
+        _ => world.missing,
     }
 }
 

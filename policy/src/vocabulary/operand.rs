@@ -212,10 +212,10 @@ operands! {
         "the category that the dataset gives each record", "data category" / "catégorie de données";
     Membership = DASES "membership" =>
         Names CLAIM, Consumer Partner Attested,
-        "membership.CLAIM: verified claims of the consumer's membership credential", "membership" / "adhésion";
+        "membership.CLAIM: verified claims of the consumer's membership credential; role and purposesAllowed of its role credentials too", "membership" / "adhésion";
     Credential = DASES "credential" =>
         Names CLAIM, Consumer Partner Attested,
-        "credential.TYPE.CLAIM: verified claims of a credential that the consumer presented", "credential" / "attestation";
+        "credential.TYPE.CLAIM: verified claims of the consumer's credentials of that type, whose issuer the trust list lets issue it", "credential" / "attestation";
     ElapsedTime = ODRL "elapsedTime" or "idsc:ELAPSED_TIME" =>
         Duration LENGTH advised WITHIN, Transfer Partner Enforced,
         "the clock, counted from the moment of the agreement; eq means within", "time since the agreement" / "temps depuis l’accord";
@@ -233,8 +233,8 @@ operands! {
         Number ORDERED, Transfer Partner Enforced,
         "transfers started under the agreement, this one included", "number of transfers" / "nombre de transferts";
     Spatial = ODRL "spatial" or "idsc:ABSOLUTE_SPATIAL_POSITION" "idsc:SPATIAL" =>
-        Names NAMES, Transfer Partner Attested,
-        "places of use that the consumer attests or declares (ISO 3166, NUTS); isPartOf looks at all that contain them too", "place of use" / "lieu d’usage";
+        Names NAMES, Consumer Partner Attested,
+        "a claim of the consumer, spatial: its places of use (ISO 3166, NUTS); isPartOf looks at all that contain them too", "place of use" / "lieu d’usage";
     Event = ODRL "event" or "idsc:EVENT" =>
         Name EVENT, Transfer Partner Enforced,
         "the provider's register of events: to come, going on or over; odrl:policyUsage is the use itself", "event" / "événement";
@@ -248,29 +248,29 @@ operands! {
         Names NAMES, Transfer Public Enforced,
         "the dataset's description", "version" / "version";
     Industry = ODRL "industry" =>
-        Names NAMES, Transfer Partner Attested,
-        "an attested or declared sector of the consumer", "industry" / "secteur d’activité";
+        Names NAMES, Consumer Partner Attested,
+        "a claim of the consumer, industry: its sector", "industry" / "secteur d’activité";
     Product = ODRL "product" =>
         Names NAMES, Transfer Partner Declared,
-        "declared by the consumer", "product" / "produit";
+        "the dataset's description: what may be made of it, or what it is part of", "product" / "produit";
     DeliveryChannel = ODRL "deliveryChannel" =>
         Names NAMES, Transfer Public Enforced,
-        "the kind of the transfer", "delivery channel" / "mode de remise";
+        "the kind of the transfer: push or pull, or its DSP format", "delivery channel" / "mode de remise";
     PayAmount = ODRL "payAmount" or "idsc:PAY_AMOUNT" =>
         Amount ORDERED, Transfer Partner Attested,
-        "evidence of payment, in the unit that the constraint names", "amount paid" / "montant payé";
+        "what the provider's operator has recorded as paid under the agreement, in the unit that the constraint names", "amount paid" / "montant payé";
     SystemDevice = ODRL "systemDevice" or "idsc:CONNECTOR" "idsc:SYSTEM" "idsc:SYSTEM_DEVICE" =>
-        Names NAMES, Transfer Partner Enforced,
-        "the verified identity of the connector that receives", "receiving connector" / "connecteur destinataire";
+        Names NAMES, Consumer Partner Enforced,
+        "the verified identity (DID) of the connector that receives", "receiving connector" / "connecteur destinataire";
     Application = DASES "application" or "idsc:APPLICATION" =>
-        Names NAMES, Transfer Partner Attested,
-        "an attested application of the consumer", "application" / "application";
+        Names NAMES, Consumer Partner Attested,
+        "a claim of the consumer, application: what it runs", "application" / "application";
     Role = DASES "role" or "idsc:ROLE" "idsc:USER_ROLE" =>
-        Names NAMES, Transfer Partner Attested,
-        "the verified role of the person who asks", "role" / "rôle";
+        Names NAMES, Consumer Partner Attested,
+        "a claim of the consumer, role: what it does; the persons who work there are not told apart", "role" / "rôle";
     LegalBasis = DPV_ODRL "LegalBasis" or "dases:legalBasis" "legalBasis" =>
         Names NAMES, Transfer Partner Declared,
-        "the register of purposes of the dataset", "legal basis" / "base légale";
+        "the dataset's description", "legal basis" / "base légale";
     Minor = DASES "minor" =>
         Boolean BOOLEAN, Record Personal Enforced,
         "the consent store", "learner is a minor" / "la personne est mineure";
@@ -281,17 +281,17 @@ operands! {
         Number ORDERED, Transfer Partner Enforced,
         "the smallest group that the release shows; absent for single records", "smallest group shown" / "plus petit groupe publié";
     Assurance = DASES "assurance" =>
-        Names NAMES, Transfer Partner Attested,
-        "an attestation about the consumer's connector", "assurance" / "niveau d’assurance";
+        Names NAMES, Consumer Partner Attested,
+        "a claim of the consumer, assurance: what its connector was certified for", "assurance" / "niveau d’assurance";
     SecurityLevel = DASES "securityLevel" or "idsc:SECURITY_LEVEL" =>
-        Names NAMES, Transfer Partner Attested,
-        "a certificate of the consumer's connector", "security level" / "niveau de sécurité";
+        Names NAMES, Consumer Partner Attested,
+        "a claim of the consumer, securityLevel: the level of its connector", "security level" / "niveau de sécurité";
     State = DASES "state" or "idsc:STATE" "idsc:state" "idsc:ENVIRONMENT_STATE" =>
-        Names NAMES, Transfer Partner Attested,
-        "a signed report on the state of the environment", "state of the environment" / "état de l’environnement";
+        Names NAMES, Consumer Partner Attested,
+        "a claim of the consumer, state: a signed report on its environment", "state of the environment" / "état de l’environnement";
     ArtifactState = DASES "artifactState" or "idsc:ARTIFACT_STATE" "idsc:artifact_state" =>
         Names NAMES, Transfer Partner Enforced,
-        "what this connector does to every record of the transfer, such as pseudonymised", "state of the data" / "état des données";
+        "what this connector does to every record of the transfer, such as pseudonymised, and the dataset's description", "state of the data" / "état des données";
 }
 
 /// Longest name of a claim, in bytes.

@@ -269,7 +269,10 @@ mod tests {
             consented: CategorySet::EMPTY.with(number(50)),
             ..Cover::NOTHING
         };
-        assert!(answers.decide(None, unknown).is_err(), "what was not asked about is not permitted");
+        assert!(
+            answers.decide(None, unknown).is_err(),
+            "what was not asked about is not permitted"
+        );
     }
 
     #[test]

@@ -307,8 +307,7 @@ impl Index {
         claims: &BTreeMap<String, Vec<String>>,
     ) -> Result<HashMap<String, CategorySet>, GrantError> {
         let (fields, covers) = fields::number(&mut self.vocabulary_mut(), question.allowed, claims)?;
-        fields
-            .each(|category, field| question.answers.add_part(category, field));
+        fields.each(|category, field| question.answers.add_part(category, field));
         question.fields = fields;
         Ok(covers)
     }

@@ -57,6 +57,7 @@ fn table() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(negotiations::propose))
         .routes(routes!(negotiations::agreements))
         .routes(routes!(negotiations::agreement))
+        .routes(routes!(negotiations::payment, negotiations::payment_record))
         .routes(routes!(transfers::transfers, transfers::transfer_start))
         .routes(routes!(transfers::transfer_show))
         .routes(routes!(transfers::transfer_progress))

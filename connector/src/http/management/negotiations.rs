@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     catalog::Mode,
-    contract::{self, AgreementExport, ContractError, NegotiationRecord, Proposed, StoredAgreement, Wanted},
+    contract::{self, AgreementExport, ContractError, NegotiationRecord, Payment, Proposed, StoredAgreement, Wanted},
     dsp::{
         AgreementId, DatasetId, FORMATS, ParticipantId, Pid, Role, catalog::ListedDataset,
         negotiation::State as NegotiationState,
@@ -414,4 +414,24 @@ pub(super) async fn agreement(State(app): Ctx, Path(name): Path<String>) -> Outc
     let wanted: AgreementId = id(&name, "agreement")?;
     let stored = app.contracts.agreements().get(&wanted).await?;
     ok(stored.ok_or_else(|| Problem::not_found("agreement"))?.export()?)
+}
+
+/// What was paid under an agreement, as it was recorded last
+#[utoipa::path(get, path = "/v1/agreements/{id}/payment", tag = "agreements", responses((status = OK, body = Payment)))]
+pub(super) async fn payment(State(app): Ctx, Path(name): Path<String>) -> Outcome<Payment> {
+    let paid = app.contracts.agreements().paid(&id(&name, "agreement")?).await?;
+    ok(paid.ok_or_else(|| Problem::not_found("payment"))?)
+}
+
+/// Record what was paid under an agreement in all
+///
+/// For constraints on `odrl:payAmount`: transfers that start from now on are decided by it. It takes the place of what was recorded before.
+#[utoipa::path(post, path = "/v1/agreements/{id}/payment", tag = "agreements", request_body = Payment, responses((status = OK, body = Payment)))]
+pub(super) async fn payment_record(
+    State(app): Ctx,
+    Path(name): Path<String>,
+    Body(payment): Body<Payment>,
+) -> Outcome<Payment> {
+    let id = id(&name, "agreement")?;
+    ok(app.contracts.record_payment(&id, payment, (app.clock)()).await?)
 }

@@ -16,7 +16,7 @@ pub const MEMBERSHIP: &str = "MembershipCredential";
 /// The credential that says what a member does.
 pub const ROLE: &str = "RoleCredential";
 
-/// What a role credential says of its subject. Who it is, and the rest, is for the issuer of its membership to say.
+/// What a role credential says of its subject under a plain name. Who it is, and the rest, is for the issuer of its membership to say.
 pub const ROLE_CLAIMS: [&str; 2] = ["role", "purposesAllowed"];
 
 /// Most values of one claim that are looked at.
@@ -118,6 +118,12 @@ impl Held {
         self.types.contains(name)
     }
 
+    /// Whether what it says under this name needs no type before it: all that the issuer of a membership says, and of a role credential what
+    /// its subject does.
+    fn says_plainly(&self, claim: &str) -> bool {
+        self.is(MEMBERSHIP) || self.is(ROLE) && ROLE_CLAIMS.contains(&claim)
+    }
+
     /// Whether it counts under this list. `revoked` looks a status up.
     pub fn judge(
         &self,
@@ -178,11 +184,23 @@ fn values(value: &Value) -> BTreeSet<String> {
     }
 }
 
-/// What several credentials say together.
+/// The name of what credentials of a type say, as policies ask for it.
+pub fn typed(kind: &str, claim: &str) -> String {
+    format!("credential.{kind}.{claim}")
+}
+
+/// What several credentials say together: each claim under the type of its credential, and under its plain name only what the credentials of
+/// membership and role are there to say. Whoever may issue another type makes nobody a school by calling a claim `role`.
 pub fn together<'a>(held: impl IntoIterator<Item = &'a Held>) -> Claims {
     let mut all = Claims::new();
-    for (name, values) in held.into_iter().flat_map(|held| &held.claims) {
-        all.entry(name.clone()).or_default().extend(values.iter().cloned());
+    for held in held {
+        for (claim, values) in &held.claims {
+            let plain = held.says_plainly(claim).then(|| claim.clone());
+            let kinds = held.types.iter().filter(|kind| is_claim(kind));
+            for name in kinds.map(|kind| typed(kind, claim)).chain(plain) {
+                all.entry(name).or_default().extend(values.iter().cloned());
+            }
+        }
     }
     all
 }

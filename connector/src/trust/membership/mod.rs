@@ -1,11 +1,12 @@
 //! Membership: a governance authority's trust list and the credentials of its issuers decide who becomes a peer, instead of lists kept by
-//! hand. `list`, `status`, `held` and `presentation` are pure; `refresh`, `issuers` and `admission` fetch; `lookups` bounds what strangers
+//! hand. `list`, `status`, `held`, `attests` and `presentation` are pure; `refresh`, `issuers` and `admission` fetch; `lookups` bounds what strangers
 //! cost; `shown` is what we present ourselves.
 //!
 //! Nothing is polled but on the timer of the refresh. A refresh that fails keeps the last list until its `nextUpdate`; after that nobody
 //! is a member until there is a new one.
 
 mod admission;
+pub mod attests;
 pub mod held;
 mod issuers;
 pub mod list;
@@ -24,6 +25,7 @@ use crate::{
     store::StoreError,
     trust::did::{self, DidError},
 };
+use attests::{Attested, Attests};
 use held::{Discounted, Held, MEMBERSHIP};
 use issuers::{IssuerKey, KnownStatus};
 use list::{Seen, Signed};
@@ -55,6 +57,8 @@ pub struct Settings {
     pub refresh: Duration,
     /// Our own credentials, as JWT.
     pub credentials: Vec<String>,
+    /// Which types of credential are believed about what.
+    pub attests: Attests,
     /// Which addresses are contacted: of the authority, of issuers and of members.
     pub reach: Reach,
 }
@@ -282,6 +286,14 @@ impl Memberships {
         self.member(did, now)
             .map(|member| member.claims.clone())
             .unwrap_or_default()
+    }
+
+    /// What claims of a participant attest.
+    pub fn attested(&self, did: &ParticipantId, claims: &Claims) -> Attested {
+        match *did == self.me {
+            true => attests::at_most(claims),
+            false => self.settings.attests.of(claims),
+        }
     }
 
     /// Whether our own credentials were all judged: before that, what is verified about ourselves is not known.

@@ -40,6 +40,7 @@ pub(super) fn settings() -> Settings {
         list: Url::parse("https://127.0.0.1/trust-list.jws").unwrap(),
         refresh: Duration::from_secs(300),
         credentials: Vec::new(),
+        attests: Attests::default(),
         reach: Reach::default(),
     }
 }
@@ -140,6 +141,18 @@ async fn a_member_is_one_as_long_as_list_and_credential_count() {
     ));
     let newer = with(signed(2, |list| list["minimumProtocol"] = json!("2031-1")), &[long]).await;
     assert!(newer.member(&did(MEMBER), now()).is_none() && !newer.overview(now()).admits);
+}
+
+#[tokio::test]
+async fn a_role_from_an_issuer_of_diplomas_is_nobodys_role() {
+    let member = credential(MEMBERSHIP, "school", "2026-12-31T00:00:00Z");
+    let diploma = credential("Diploma", "authority", "2026-12-31T00:00:00Z");
+    let memberships = with(signed(2, |_| {}), &[member, diploma]).await;
+    let claims = memberships.claims(&did(MEMBER), now());
+    assert_eq!(claims["role"], ["school".to_owned()].into());
+    assert_eq!(claims["credential.Diploma.role"], ["authority".to_owned()].into());
+    let attested = memberships.attested(&did(MEMBER), &claims);
+    assert_eq!(attested[&policy::LeftOperand::Role], ["school".to_owned()].into());
 }
 
 #[tokio::test]

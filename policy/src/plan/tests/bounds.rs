@@ -204,7 +204,7 @@ fn names_of_the_transfer_are_compared_as_sets_in_any_spelling_and_missing_ones_r
         "b may be a kind of a"
     );
     for operator in ["eq", "neq", "isAnyOf", "isNoneOf", "isAllOf", "isPartOf"] {
-        let asked = constraint("spatial", operator, json!("FR"));
+        let asked = constraint("language", operator, json!("fr"));
         assert_eq!(codes(&permitting(asked.clone()), &facts()), ["CST-02"], "{operator}");
         assert!(permitting(asked.clone()).decide(Stage::Negotiation, &facts()).permits());
         assert!(prohibiting(asked.clone()).decide(Stage::Publish, &facts()).permits());

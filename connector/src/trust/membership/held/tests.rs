@@ -189,7 +189,32 @@ fn claims_of_several_credentials_come_together_and_have_one_hash() {
     };
     let both = together([&one, &other]);
     assert_eq!(both["role"], ["A".to_owned(), "B".to_owned()].into());
+    assert_eq!(both["credential.MembershipCredential.role"], both["role"]);
     assert_eq!(digest(&both), digest(&together([&other, &one])));
-    assert_ne!(digest(&both), digest(&one.claims));
-    assert_eq!(digest(&both), sha256(br#"{"role":["A","B"],"sector":["x"]}"#));
+    assert_ne!(digest(&both), digest(&together([&one])));
+    let canonical = br#"{"credential.MembershipCredential.role":["A","B"],"credential.MembershipCredential.sector":["x"],"role":["A","B"],"sector":["x"]}"#;
+    assert_eq!(digest(&both), sha256(canonical));
+}
+
+#[test]
+fn a_credential_of_another_type_says_nothing_under_a_plain_name() {
+    let with = |types: &[&str]| Held {
+        types: types.iter().map(|kind| (*kind).to_owned()).collect(),
+        ..held(&claims_json()).unwrap()
+    };
+    let names = |held: &Held| together([held]).into_keys().collect::<BTreeSet<_>>();
+    let diploma = names(&with(&["Diploma"]));
+    assert!(diploma.contains("credential.Diploma.role"));
+    assert!(
+        diploma.iter().all(|name| name.starts_with("credential.Diploma.")),
+        "{diploma:?}"
+    );
+    // A further type gives a role credential no more to say of who its subject is.
+    let both = names(&with(&["Diploma", ROLE]));
+    let plain: Vec<&String> = both.iter().filter(|name| !name.contains('.')).collect();
+    assert_eq!(plain, ["purposesAllowed", "role"]);
+    assert!(both.contains("credential.Diploma.legalName") && both.contains("credential.RoleCredential.role"));
+    // Nor can a name of a type be made to look like a claim of another.
+    let odd = names(&with(&["MembershipCredential.role", "https://types.example/Odd"]));
+    assert_eq!(odd, BTreeSet::new());
 }
