@@ -141,7 +141,7 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
     let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
     let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms, config.privacy.clone());
     let consents = Arc::new(consents.await?);
-    let exchange = Exchange::new(exchange::Parts {
+    let parts = exchange::Parts {
         log: log.clone(),
         trust: trust.clone(),
         agreements: contracts.agreements().clone(),
@@ -149,7 +149,8 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
         links: Arc::new(Links::new(log.clone(), notices.post().clone())),
         notices,
         retractions: Arc::new(retractions.await?),
-    });
+    };
+    let exchange = Exchange::load(parts, clock::now).await?;
     Ok(Rooms {
         contracts: Arc::new(contracts),
         exchange: Arc::new(exchange),

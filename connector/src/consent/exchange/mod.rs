@@ -6,21 +6,26 @@
 mod ask;
 mod courier;
 pub(super) mod inbox;
+mod lapses;
 pub(super) mod message;
 mod notices;
 pub(super) mod post;
 mod received;
 mod requests;
+mod retraction;
 mod retractions;
+mod scope;
 
 pub use ask::{Ask, NoticeToShow};
 pub use courier::Courier;
+pub use lapses::Lapses;
 pub use message::{Content, EndReason, ErasedOf, Erasure, LastOf, Withdrawal};
-pub use notices::{Confirmed, Delivered, Ending, Notices, Scope, Told};
+pub use notices::{Confirmed, Delivered, Notices, Told};
 pub use post::Post;
 pub use received::{Asked, Receipt, Received};
 pub use requests::{NoticeText, Request};
-pub use retractions::{Filter, Place, Retraction, Retractions, Stream};
+pub use retraction::{Filter, Place, Retraction, Stream};
+pub use retractions::Retractions;
 
 use crate::{
     audit::Log,
@@ -40,7 +45,13 @@ use policy::Timestamp;
 use received::Receipts;
 use requests::Requests;
 use serde_json::Value;
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// How long what is settled is kept as proof: claims lapse after five years (Code civil, art. 2224), and no older transfer goes on.
+const KEPT: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
 
 /// Why a message about consents was not taken. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +77,11 @@ pub enum ExchangeError {
     /// Too much of this peer for now.
     #[error("this was asked too often; try again later")]
     TooOften,
+    /// Too much of this peer is kept already.
+    #[error(
+        "{0} of these are kept of this participant, which is as many as there may be; the oldest go when they are settled"
+    )]
+    TooMany(usize),
     /// The text is not the one that its hash names.
     #[error("the hash of the notice is not that of its text")]
     Notice,
@@ -102,6 +118,7 @@ pub struct Exchange {
     notices: Arc<Notices>,
     retractions: Arc<Retractions>,
     links: Arc<Links>,
+    lapses: Arc<Lapses>,
     receipts: Receipts,
     requests: Requests,
     trust: Arc<Trust>,
@@ -126,14 +143,18 @@ pub struct Parts {
 }
 
 impl Exchange {
-    /// Over the log's store. From now on it tells others what changes in the consents.
-    pub fn new(parts: Parts) -> Self {
-        let index = parts.consents.index().clone();
-        let courier = Courier::new(parts.notices.clone(), parts.links.clone(), index);
+    /// Over the log's store. From now on it tells others what changes in the consents; `clock` says when.
+    pub async fn load(parts: Parts, clock: fn() -> Timestamp) -> Result<Self, StoreError> {
+        let (log, index) = (parts.log.clone(), parts.consents.index().clone());
+        let names = parts.consents.pseudonyms().clone();
+        let lapses = Lapses::new(log.clone(), parts.notices.clone(), names, index.clone());
+        let lapses = Arc::new(lapses);
+        let (notices, links) = (parts.notices.clone(), parts.links.clone());
+        let courier = Courier::new(notices, links, lapses.clone(), index, clock);
         parts.consents.tell_through(Arc::new(courier));
-        Self {
-            inbox: Inbox(parts.log.clone()),
-            receipts: Receipts::new(parts.log, parts.trust.clone()),
+        Ok(Self {
+            inbox: Inbox(log.clone()),
+            receipts: Receipts::load(log, parts.trust.clone()).await?,
             requests: Requests {
                 consents: parts.consents,
                 trust: parts.trust.clone(),
@@ -145,8 +166,22 @@ impl Exchange {
             notices: parts.notices,
             retractions: parts.retractions,
             links: parts.links,
+            lapses,
             trust: parts.trust,
-        }
+        })
+    }
+
+    /// The ends of declared bases.
+    pub fn lapses(&self) -> &Lapses {
+        &self.lapses
+    }
+
+    /// Forgets what is long settled; returns how much that was.
+    pub async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let since = now.minus(KEPT);
+        let taken = self.inbox.sweep(since).await?;
+        let (told, received) = (self.retractions.sweep(since).await?, self.receipts.sweep(since).await?);
+        Ok(taken + told + received + self.requests.consents.drop_unanswered(now).await?)
     }
 
     /// What recipients are told, and who they are.
