@@ -9,6 +9,7 @@ use crate::{
 use std::{collections::BTreeSet, time::Duration};
 
 mod flows;
+mod telling;
 
 fn now() -> Timestamp {
     Timestamp::from_seconds(1_767_225_600)
@@ -18,7 +19,7 @@ async fn consents() -> Consents {
     over(Arc::new(MemoryStore::new())).await
 }
 
-async fn over(store: Arc<dyn Store>) -> Consents {
+pub(super) async fn over(store: Arc<dyn Store>) -> Consents {
     let secret = HmacKey::new(&[4; 32]);
     let log = Arc::new(Log::new(
         store,
