@@ -109,13 +109,15 @@ impl Requests {
         self.covered(sender, content, now).await?;
         let subject = self.links.subject(sender, &content.learner).await?;
         let subject = subject.ok_or(ExchangeError::UnknownLearner)?;
-        self.register(sender, &content.notice, now).await?;
         let answer = message::taken(&message.value().id);
-        Inbox::remember(message, &mut opened.batch, &answer)?;
-        let beside = Beside {
+        Inbox::remember(message, &mut opened.batch, &answer, now)?;
+        let mut beside = Beside {
             batch: opened.batch,
             entries: opened.entries,
+            notice: None,
         };
+        let notice = shown(sender, &content.notice);
+        self.consents.register_beside(notice, &mut beside, now).await?;
         let new = NewRequest {
             subject,
             requested_by: sender.clone(),
@@ -180,27 +182,17 @@ impl Requests {
         }
         Ok(())
     }
+}
 
-    /// Registers the text under the recipient's name, if it is not registered yet.
-    async fn register(&self, sender: &ParticipantId, notice: &NoticeText, now: Timestamp) -> Result<(), ExchangeError> {
-        let known = self.consents.notices().await?;
-        if known.iter().any(|known| known.hash == notice.sha256) {
-            return Ok(());
-        }
-        // Two recipients may give theirs the same name.
-        let by: String = jose::sha256(sender.as_str().as_bytes())
-            .to_hex()
-            .chars()
-            .take(8)
-            .collect();
-        let new = NewNotice {
-            id: format!("{by}-{}", notice.id),
-            version: notice.version.clone(),
-            language: notice.language.clone(),
-            text: notice.text.clone(),
-            url: None,
-        };
-        self.consents.add_notice(new, now).await?;
-        Ok(())
+/// The text under the recipient's name: two recipients may give theirs the same.
+fn shown(sender: &ParticipantId, notice: &NoticeText) -> NewNotice {
+    let by = jose::sha256(sender.as_str().as_bytes()).to_hex();
+    let by: String = by.chars().take(8).collect();
+    NewNotice {
+        id: format!("{by}-{}", notice.id),
+        version: notice.version.clone(),
+        language: notice.language.clone(),
+        text: notice.text.clone(),
+        url: None,
     }
 }
