@@ -8,38 +8,38 @@ use crate::{
 use policy::{Category, Plan, Timestamp, canonical_name};
 
 /// An ending, for those who have to be told.
-pub struct Ending<'a> {
+pub(super) struct Ending<'a> {
     /// Why.
-    pub reason: EndReason,
+    pub(super) reason: EndReason,
     /// What ended.
-    pub ended: &'a [Scope],
+    pub(super) ended: &'a [Scope],
     /// What remains in force for the learner.
-    pub remaining: &'a [Scope],
+    pub(super) remaining: &'a [Scope],
     /// When: nothing of it passed later.
-    pub at: Timestamp,
+    pub(super) at: Timestamp,
     /// The epoch that all streams have confirmed.
-    pub epoch: u64,
+    pub(super) epoch: u64,
     /// How far each stream was then.
-    pub streams: &'a [StreamEnd],
+    pub(super) streams: &'a [StreamEnd],
 }
 
 /// What one consent or declared basis permits, as far as endings need it.
 #[derive(Clone, Debug)]
-pub struct Scope {
+pub(super) struct Scope {
     /// Which one.
-    pub id: ConsentId,
+    pub(super) id: ConsentId,
     /// Another basis than consent.
-    pub is_basis: bool,
+    pub(super) is_basis: bool,
     /// Who may receive.
-    pub recipients: Vec<ParticipantId>,
+    pub(super) recipients: Vec<ParticipantId>,
     /// For which purposes.
-    pub purposes: Vec<String>,
+    pub(super) purposes: Vec<String>,
     /// Only these datasets; empty means all.
-    pub datasets: Vec<DatasetId>,
+    pub(super) datasets: Vec<DatasetId>,
     /// Which data categories.
-    pub categories: Vec<String>,
+    pub(super) categories: Vec<String>,
     /// Only these fields of them; empty means all.
-    pub fields: Vec<String>,
+    pub(super) fields: Vec<String>,
 }
 
 impl From<&Consent> for Scope {
@@ -73,13 +73,13 @@ impl From<&Declared> for Scope {
 
 /// An agreement of a recipient, and what it lets through.
 #[derive(Clone, Debug)]
-pub struct Agreed {
+pub(super) struct Agreed {
     /// Which one.
-    pub id: AgreementId,
+    pub(super) id: AgreementId,
     /// Its dataset.
-    pub dataset: DatasetId,
+    pub(super) dataset: DatasetId,
     /// Its purposes and data categories, as in a [`Plan`]; none where it cannot be told.
-    pub permits: Option<(Vec<String>, Option<Vec<String>>)>,
+    pub(super) permits: Option<(Vec<String>, Option<Vec<String>>)>,
 }
 
 fn category(name: &str) -> &str {
@@ -88,7 +88,7 @@ fn category(name: &str) -> &str {
 
 impl Agreed {
     /// With what a plan says.
-    pub fn new(id: AgreementId, dataset: DatasetId, plan: Option<Plan>) -> Self {
+    pub(super) fn new(id: AgreementId, dataset: DatasetId, plan: Option<Plan>) -> Self {
         let permits = plan.map(|plan| (plan.purposes, plan.categories));
         Self { id, dataset, permits }
     }
