@@ -2,6 +2,7 @@
 
 mod build;
 mod expiry;
+mod lapses;
 mod members;
 mod reload;
 
@@ -264,7 +265,9 @@ fn spawn(config: &Config, ground: &Ground, app: &App, tasks: &TaskTracker, stop:
         tasks.spawn(keeper.run(stop.clone()));
     }
     tasks.spawn(expiry::run(app.consents.clone(), stop.clone()));
+    tasks.spawn(lapses::run(app.exchange.clone(), stop.clone()));
     tasks.spawn(seal(ground.log.clone(), stop.clone()));
+    tasks.spawn(lapses::sweep(app.exchange.clone(), stop.clone()));
     tasks.spawn(sweep(ground.store.clone(), stop.clone()));
 }
 

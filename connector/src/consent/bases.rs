@@ -3,7 +3,7 @@
 
 use super::{
     ATTEMPTS, ConsentError, Consents, RECEIPTS,
-    change::{Ended, receipt_place},
+    change::{About, Ended, receipt_place},
     decide::Acknowledgement,
     index::{self, BasisRule},
     live, notice,
@@ -16,7 +16,7 @@ use crate::{
     dsp::{DatasetId, ParticipantId},
     jose::{self, Digest, JoseError, sha256},
     process::{self, decode, encode},
-    store::{Batch, Pages, StoreError, Table, Version},
+    store::{Batch, Pages, Store, StoreError, Table, Version},
 };
 use policy::{Category, Timestamp, canonical_name};
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,23 @@ pub struct Objection {
     pub receipt: Digest,
 }
 
+/// All declared bases, ended ones too.
+pub(super) async fn all(store: &dyn Store) -> Result<Vec<Declared>, StoreError> {
+    process::all(store, BASES).await
+}
+
+/// Every learner's objections.
+pub(super) async fn each_objection(
+    store: &dyn Store,
+    mut take: impl FnMut(&Objection) + Send,
+) -> Result<(), StoreError> {
+    process::each(store, OBJECTIONS, |objection: Objection| {
+        take(&objection);
+        Ok(())
+    })
+    .await
+}
+
 impl NewBasis {
     fn check(&self, now: Timestamp) -> Result<(), ConsentError> {
         let wrong = |what| Err(ConsentError::Basis(what));
@@ -243,7 +260,24 @@ impl Consents {
 
     /// All declared bases, ended ones too.
     pub async fn bases(&self) -> Result<Vec<Declared>, StoreError> {
-        process::all(&**self.log.store(), BASES).await
+        all(&**self.log.store()).await
+    }
+
+    /// The bases in force to which a learner has not objected.
+    pub(super) async fn bases_of(&self, subject: &str, now: Timestamp) -> Result<Vec<Declared>, StoreError> {
+        let mut bases = self.bases().await?;
+        bases.retain(|basis| basis.is_in_force(now));
+        if !bases.is_empty() {
+            let objections = self.objections(subject).await?;
+            bases.retain(|basis| !objections.iter().any(|objection| objection.basis == basis.id));
+        }
+        Ok(bases)
+    }
+
+    fn bases_changed(&self) {
+        if let Some(messenger) = self.messenger.get() {
+            messenger.bases_changed();
+        }
     }
 
     async fn basis(&self, id: &ConsentId) -> Result<(Declared, Version), ConsentError> {
@@ -274,6 +308,7 @@ impl Consents {
         self.log.commit(batch, entry, Vec::new(), now).await?;
         self.index.open_basis(&basis.rule())?;
         self.due.stir();
+        self.bases_changed();
         Ok(basis)
     }
 
@@ -292,6 +327,7 @@ impl Consents {
         batch.replace(BASES, id.as_str(), version, bytes);
         self.log.commit(batch, entry, Vec::new(), now).await?;
         self.reset_stalled();
+        self.bases_changed();
         Ok(basis)
     }
 
@@ -374,7 +410,8 @@ impl Consents {
             at: now,
             receipt: receipt::digest(&receipt),
         };
-        self.commit_objection(&objection, &receipt, epoch, now).await?;
+        self.commit_objection(&objection, &receipt, (&basis, &ended), now)
+            .await?;
         self.reset_stalled();
         let told = Acknowledgement {
             subject: subject.to_owned(),
@@ -390,7 +427,7 @@ impl Consents {
         &self,
         objection: &Objection,
         receipt: &str,
-        epoch: u64,
+        what: (&Declared, &Ended),
         now: Timestamp,
     ) -> Result<(), ConsentError> {
         let subject = objection.subject.as_str();
@@ -401,18 +438,50 @@ impl Consents {
             let names = self.salts.renew(store, [subject].into_iter(), &mut batch).await?;
             let entry = Entry::new(Kind::Objection)
                 .with("basis", objection.basis.as_str())
-                .with("epoch", epoch)
+                .with("epoch", what.1.epoch)
                 .of("subject", names.get(subject).unwrap_or(&Digest::EMPTY))
                 .of("object", &objection.receipt);
             batch.insert(OBJECTIONS, place.as_slice(), encode(objection)?);
             batch.insert(RECEIPTS, receipt_place(objection.id.as_str(), 0), receipt.as_bytes());
-            match self.log.commit(batch, entry, Vec::new(), now).await {
+            let told = self.tell_objection(subject, what, &mut batch, now).await?;
+            match self.log.commit(batch, entry, told, now).await {
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    if let Some(messenger) = self.messenger.get() {
+                        messenger.committed();
+                    }
+                    return Ok(());
+                }
             }
         }
         Err(StoreError::Conflict { guard: 0 }.into())
+    }
+
+    /// Has those told that received records of the learner on this basis (GDPR art. 19).
+    async fn tell_objection(
+        &self,
+        subject: &str,
+        what: (&Declared, &Ended),
+        batch: &mut Batch,
+        now: Timestamp,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let Some(messenger) = self.messenger.get() else {
+            return Ok(Vec::new());
+        };
+        let mut bases = self.bases_of(subject, now).await?;
+        bases.retain(|basis| basis.id != what.0.id);
+        let kept = self.of_learner(subject).await?;
+        let in_force = kept.iter().map(|(stored, _)| stored);
+        let in_force = in_force.filter(|stored| stored.is_in_force(now));
+        let about = About {
+            subject,
+            changed: &[],
+            in_force: in_force.map(|stored| &stored.consent).collect(),
+            bases,
+            pseudonyms: &self.pseudonyms,
+        };
+        messenger.objected(&about, what, batch, now).await
     }
 
     fn objection_receipt(

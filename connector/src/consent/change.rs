@@ -2,7 +2,7 @@
 //! audit entries. Every change of a learner writes their salt again, so that of two at once one decides anew.
 
 use super::{
-    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, Pseudonyms, RECEIPTS, STANDINGS,
+    ATTEMPTS, CONSENTS, ConsentError, Consents, Declared, OF_LEARNER, Pseudonyms, RECEIPTS, STANDINGS,
     index::StreamEnd,
     law::Standing,
     learner::{Kept, Learner},
@@ -52,6 +52,18 @@ pub struct Beside {
     pub batch: Batch,
     /// Their entries.
     pub entries: Vec<Entry>,
+    /// A notice that is registered with it: nothing is, where the change is refused.
+    pub notice: Option<Notice>,
+}
+
+/// Where a learner's records go.
+struct Paper<'a> {
+    /// The learner's name in the audit log.
+    name: Digest,
+    /// A notice that is registered in the same commit.
+    notice: Option<&'a Notice>,
+    batch: &'a mut Batch,
+    entries: &'a mut Vec<Entry>,
 }
 
 /// One record that a change made or changed.
@@ -82,6 +94,8 @@ pub struct About<'a> {
     pub changed: &'a [Changed],
     /// All that is in force once it is committed.
     pub in_force: Vec<&'a Consent>,
+    /// The declared bases in force to which the learner has not objected; not looked up where nothing ends.
+    pub bases: Vec<Declared>,
     /// The names under which recipients see the learner.
     pub pseudonyms: &'a Pseudonyms,
 }
@@ -91,6 +105,18 @@ pub struct About<'a> {
 pub trait Messenger: Send + Sync {
     /// Adds what is to be sent to `batch`, and returns the entries of it.
     async fn tell(&self, about: &About<'_>, batch: &mut Batch, now: Timestamp) -> Result<Vec<Entry>, StoreError>;
+
+    /// Adds what is to be sent because a learner objects to a declared basis: what `about` says is in force remains.
+    async fn objected(
+        &self,
+        about: &About<'_>,
+        what: (&Declared, &Ended),
+        batch: &mut Batch,
+        now: Timestamp,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// A basis was declared or has ended: that there is something to tell is told by [`Consents::bases`].
+    fn bases_changed(&self);
 
     /// Adds the removal of what is kept about a learner who is forgotten.
     async fn forget(&self, subject: &str, pseudonyms: &Pseudonyms, batch: &mut Batch) -> Result<(), StoreError>;
@@ -130,8 +156,13 @@ impl Consents {
                 let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
                 let before = changed.len();
                 entries.extend(self.record_standing(learner, &name, &mut batch)?);
-                self.record(learner, name, &mut batch, &mut entries, &mut changed, now)
-                    .await?;
+                let mut paper = Paper {
+                    name,
+                    notice: beside.and_then(|beside| beside.notice.as_ref()),
+                    batch: &mut batch,
+                    entries: &mut entries,
+                };
+                self.record(learner, &mut paper, &mut changed, now).await?;
                 let changed = changed.get(before..).unwrap_or_default();
                 entries.extend(self.tell(learner, changed, &mut batch, now).await?);
             }
@@ -163,10 +194,15 @@ impl Consents {
             return Ok(Vec::new());
         };
         let in_force = learner.all().filter(|stored| stored.is_in_force(now));
+        let bases = match changed.iter().any(|one| one.stored.state.is_terminal()) {
+            true => self.bases_of(&learner.subject, now).await?,
+            false => Vec::new(),
+        };
         let about = About {
             subject: &learner.subject,
             changed,
             in_force: in_force.map(|stored| &stored.consent).collect(),
+            bases,
             pseudonyms: &self.pseudonyms,
         };
         messenger.tell(&about, batch, now).await
@@ -206,9 +242,7 @@ impl Consents {
     async fn record(
         &self,
         learner: &Learner,
-        name: Digest,
-        batch: &mut Batch,
-        entries: &mut Vec<Entry>,
+        paper: &mut Paper<'_>,
         all: &mut Vec<Changed>,
         now: Timestamp,
     ) -> Result<(), ConsentError> {
@@ -235,16 +269,21 @@ impl Consents {
             let mut stored = kept.stored.clone();
             let taken_back = is_taken_back(stored.state);
             let ended = if taken_back { ended.clone() } else { None };
-            let notice = notice::find(store, &stored.consent.notice)
-                .await?
-                .map(|(notice, _)| notice);
+            let notice = match paper.notice.filter(|notice| notice.hash == stored.consent.notice) {
+                Some(notice) => Some(notice.clone()),
+                None => notice::find(store, &stored.consent.notice)
+                    .await?
+                    .map(|(notice, _)| notice),
+            };
             let receipt = self.receipt(&stored, notice.as_ref(), ended.as_ref(), checkpoint.clone(), now)?;
             if kept.version.is_none() && receipt.len() > LONGEST_FIRST {
                 return Err(ConsentError::TooLarge);
             }
             let digest = receipt::digest(&receipt);
             let id = stored.consent.id.as_str().to_owned();
-            batch.insert(RECEIPTS, receipt_place(&id, stored.receipts), receipt.as_bytes());
+            paper
+                .batch
+                .insert(RECEIPTS, receipt_place(&id, stored.receipts), receipt.as_bytes());
             stored.receipts += 1;
             stored.receipt = Some(digest);
             match stored.state {
@@ -254,14 +293,16 @@ impl Consents {
             }
             match kept.version {
                 None => {
-                    batch.insert(CONSENTS, id.as_str(), encode(&stored)?);
-                    batch.insert(OF_LEARNER, place(&self.salts, &stored), id.as_bytes());
+                    paper.batch.insert(CONSENTS, id.as_str(), encode(&stored)?);
+                    paper
+                        .batch
+                        .insert(OF_LEARNER, place(&self.salts, &stored), id.as_bytes());
                 }
                 Some(version) => {
-                    batch.replace(CONSENTS, id.as_str(), version, encode(&stored)?);
+                    paper.batch.replace(CONSENTS, id.as_str(), version, encode(&stored)?);
                 }
             }
-            entries.push(entry(&stored, name, &digest, ended.as_ref()));
+            paper.entries.push(entry(&stored, paper.name, &digest, ended.as_ref()));
             all.push(Changed { stored, receipt, ended });
         }
         Ok(())

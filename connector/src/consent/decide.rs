@@ -78,8 +78,23 @@ impl Consents {
     }
 
     /// Terms that are complete, with the notice that they name if it is registered.
-    pub(super) async fn draft(&self, new: impl Into<Draft>, now: Timestamp) -> Result<Consent, ConsentError> {
+    async fn draft(&self, new: impl Into<Draft>, now: Timestamp) -> Result<Consent, ConsentError> {
+        self.draft_with(new, None, now).await
+    }
+
+    /// The same where a notice may be registered beside.
+    pub(super) async fn draft_with(
+        &self,
+        new: impl Into<Draft>,
+        beside: Option<&Beside>,
+        now: Timestamp,
+    ) -> Result<Consent, ConsentError> {
         let mut consent = new.into().consent(self.holder(), self.privacy.validity, now)?;
+        let registered = beside.and_then(|beside| beside.notice.as_ref());
+        if let Some(notice) = registered.filter(|notice| notice.hash == consent.notice) {
+            consent.notice_ref = Some(notice.reference());
+            return Ok(consent);
+        }
         let known = notice::find(&**self.log.store(), &consent.notice).await?;
         match known {
             Some((notice, _)) if notice.replaced.as_ref().is_some_and(|by| by.changes_meaning) => {
@@ -112,7 +127,7 @@ impl Consents {
         now: Timestamp,
     ) -> Result<Changed, ConsentError> {
         let asking = asking(&new);
-        let consent = self.draft(new, now).await?;
+        let consent = self.draft_with(new, beside, now).await?;
         self.begin(consent, asking, beside, now).await
     }
 

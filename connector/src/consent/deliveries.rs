@@ -9,7 +9,7 @@ use crate::{
     dsp::ParticipantId,
     jose::HmacKey,
     process::{decode, encode},
-    store::{Batch, Pages, Store, StoreError, Table},
+    store::{Batch, Pages, Row, Store, StoreError, Table},
 };
 use std::{
     collections::HashSet,
@@ -20,13 +20,15 @@ use std::{
 const DELIVERIES: Table = Table(60);
 /// How many rows are read at a time.
 const PAGE: usize = 256;
+/// How long the keyed hash of a learner's identifier is, in front of the tag.
+const PLACE: usize = 32;
 /// Most pairs that are remembered in memory, about 120 MB; beyond, the memory is emptied and the store asked again.
 const MOST_KNOWN: usize = 4_000_000;
 
 /// The first record of a learner for a recipient is about to leave.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery {
-    place: [u8; 32],
+    place: [u8; PLACE],
     tag: Tag,
 }
 
@@ -36,7 +38,16 @@ impl Delivery {
     }
 }
 
-type KnownPairs = HashSet<Tag, Uniform>;
+type Tags = HashSet<Tag, Uniform>;
+
+#[derive(Default)]
+struct KnownPairs {
+    /// They are on disk.
+    noted: Tags,
+    /// Of learners who were forgotten since the start. Whether they are on disk is asked of the store each time: a stream that is noting one
+    /// while its learner is forgotten would otherwise remember what was just deleted.
+    forgotten: Tags,
+}
 
 /// All pairs of learner and recipient.
 pub struct Deliveries {
@@ -52,7 +63,7 @@ pub struct Known<'a>(RwLockReadGuard<'a, KnownPairs>, &'a HmacKey);
 impl Known<'_> {
     /// The delivery that has to be noted before a record of this learner leaves under this tag; none where it is noted.
     pub fn missing(&self, subject: &str, tag: Tag) -> Option<Delivery> {
-        if self.0.contains(&tag) {
+        if self.0.noted.contains(&tag) {
             return None;
         }
         let place = *self.1.tag(subject.as_bytes()).as_bytes();
@@ -88,11 +99,28 @@ impl Deliveries {
             self.store.commit(batch).await?;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() + new.len() > MOST_KNOWN {
-            known.clear();
+        let KnownPairs { noted, forgotten } = &mut *known;
+        if noted.len() + new.len() > MOST_KNOWN {
+            noted.clear();
         }
-        known.extend(new.iter().map(|delivery| delivery.tag));
+        let new = new.iter().map(|delivery| delivery.tag);
+        noted.extend(new.filter(|tag| !forgotten.contains(tag)));
         Ok(())
+    }
+
+    /// Up to `limit` pairs after a place, in no order that means anything: where each stands, the learner's tag, the recipient.
+    pub(super) async fn page(
+        &self,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Option<Tag>, ParticipantId)>, StoreError> {
+        let rows = self.store.scan(DELIVERIES, &[], after, limit).await?;
+        let pair = |row: Row| {
+            let recipient = decode(&row.item.value)?;
+            let tag = Tag::read(row.key.get(PLACE..).unwrap_or_default());
+            Ok((row.key, tag, recipient))
+        };
+        rows.into_iter().map(pair).collect()
     }
 
     /// Who received records of a learner, in no order.
@@ -110,13 +138,14 @@ impl Deliveries {
     /// Adds to a batch that nothing of a learner is known any more.
     pub async fn forget(&self, subject: &str, batch: &mut Batch) -> Result<(), StoreError> {
         let place = self.place(subject);
-        let mut pages = Pages::new(&*self.store, DELIVERIES, place.clone(), PAGE);
+        let mut pages = Pages::new(&*self.store, DELIVERIES, place, PAGE);
         while let Some(rows) = pages.next().await? {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
             for row in rows {
                 // Before the commit: whoever asks meanwhile looks into the store.
-                if let Some(tag) = Tag::read(row.key.get(place.len()..).unwrap_or_default()) {
-                    known.remove(&tag);
+                if let Some(tag) = Tag::read(row.key.get(PLACE..).unwrap_or_default()) {
+                    known.noted.remove(&tag);
+                    known.forgotten.insert(tag);
                 }
                 batch.delete(DELIVERIES, row.key);
             }
@@ -167,5 +196,23 @@ mod tests {
         assert!(again.known().missing("l1", tag).is_some());
         let rows = store.scan(DELIVERIES, &[], None, 10).await.unwrap();
         assert!(rows.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_pair_that_is_noted_while_its_learner_is_forgotten_is_not_remembered_as_noted() {
+        let store = Arc::new(MemoryStore::new());
+        let names = Pseudonyms::new(HmacKey::new(b"names"));
+        let deliveries = Deliveries::new(store.clone(), HmacKey::new(b"places"));
+        let (work, tag) = (did("work"), names.towards(&did("work")).tag("l1"));
+        let first = deliveries.known().missing("l1", tag).unwrap();
+        deliveries.note(&[first], &work).await.unwrap();
+        let mut batch = Batch::new();
+        deliveries.forget("l1", &mut batch).await.unwrap();
+        // A stream finds the pair in the store just before it is deleted there.
+        deliveries.note(&[first], &work).await.unwrap();
+        store.commit(batch).await.unwrap();
+        let again = deliveries.known().missing("l1", tag).expect("it is not on disk");
+        deliveries.note(&[again], &work).await.unwrap();
+        assert_eq!(deliveries.recipients("l1").await.unwrap(), [work]);
     }
 }

@@ -90,7 +90,7 @@ impl Consents {
         now: Timestamp,
     ) -> Result<(), ConsentError> {
         let asking = asking(&decided.request);
-        let mut consent = self.draft(decided.request, now).await?;
+        let mut consent = self.draft_with(decided.request, Some(beside), now).await?;
         consent.id = decided.id;
         consent.via = Some(decided.via);
         let learners_word = said(Role::Learner, Site::Intermediary, &decided.evidence);

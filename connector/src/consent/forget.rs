@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     audit::{Entry, Kind},
+    process,
     store::{Batch, Guard, StoreError, Version},
 };
 use policy::Timestamp;
@@ -68,6 +69,32 @@ impl Consents {
             }
         }
         Err(StoreError::Conflict { guard: 0 }.into())
+    }
+
+    /// Deletes requests that nobody answered in time, once they could be made anew; returns how many.
+    pub(super) async fn drop_unanswered(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let is_over = |stored: &Stored| stored.state.is_open() && stored.until.plus(self.privacy.request_pause) <= now;
+        let mut over = Vec::new();
+        process::each(&**self.log.store(), CONSENTS, |stored: Stored| {
+            if is_over(&stored) {
+                over.push((stored.consent.subject, stored.consent.id));
+            }
+            Ok(())
+        })
+        .await?;
+        let mut dropped = 0;
+        for (subject, id) in over {
+            let _turn = self.turns.of(&[subject.as_str()]).await;
+            let Some((stored, version)) = self.read(&id).await?.filter(|(stored, _)| is_over(stored)) else {
+                continue;
+            };
+            let mut batch = Batch::new();
+            self.erase(&stored, version, &mut batch);
+            self.log.store().commit(batch).await?;
+            self.index.forget(&subject, |known| *known == id);
+            dropped += 1;
+        }
+        Ok(dropped)
     }
 
     /// Deletes one record with everything that hangs on it.

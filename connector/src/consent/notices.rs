@@ -1,11 +1,11 @@
 //! What a new version of a notice means for the consents that were given under the old one.
 
 use super::{
-    CONSENTS, ConsentError, Consents,
+    Beside, CONSENTS, ConsentError, Consents,
     learner::Step,
     not_before,
     notice::{self, NewNotice, Notice},
-    record::{Actor, Cause, Consent, ConsentId, NoticeRef, Stored},
+    record::{Actor, Cause, Consent, ConsentId, NoticeRef, Stored, hash_of_text},
     state::{Act, Role, State},
 };
 use crate::{
@@ -55,16 +55,35 @@ impl Consents {
         self.commit_notice(batch, notice, now).await
     }
 
+    /// Adds the registration of a notice to what is committed beside something else, if its text is not registered yet.
+    pub(super) async fn register_beside(
+        &self,
+        new: NewNotice,
+        beside: &mut Beside,
+        now: Timestamp,
+    ) -> Result<(), ConsentError> {
+        let store = &**self.log.store();
+        if notice::find(store, &hash_of_text(&new.text)).await?.is_some() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        let notice = notice::add(new, now, &mut batch)?;
+        if notice::is_taken(store, &notice).await? {
+            return Err(ConsentError::NoticeExists);
+        }
+        // After what is there: who reads a conflict goes by the places of the guards.
+        beside.batch.guards.extend(batch.guards);
+        beside.batch.writes.extend(batch.writes);
+        beside.entries.push(entry(&notice));
+        beside.notice = Some(notice);
+        Ok(())
+    }
+
     async fn commit_notice(&self, batch: Batch, notice: Notice, now: Timestamp) -> Result<Notice, ConsentError> {
         if notice::is_taken(&**self.log.store(), &notice).await? {
             return Err(ConsentError::NoticeExists);
         }
-        let entry = Entry::new(Kind::Notice)
-            .with("notice", notice.id.as_str())
-            .with("version", notice.version.as_str())
-            .with("language", notice.language.as_str())
-            .of("text", &sha256(notice.text.as_bytes()));
-        match self.log.commit(batch, entry, Vec::new(), now).await {
+        match self.log.commit(batch, entry(&notice), Vec::new(), now).await {
             // Somebody else has just registered it.
             Err(StoreError::Conflict { .. }) => Err(ConsentError::NoticeExists),
             Err(error) => Err(error.into()),
@@ -178,4 +197,12 @@ impl Consents {
 
 fn concerned(stored: &Stored, old: &Notice, changes_meaning: bool) -> bool {
     stored.state == State::Given && stored.consent.notice == old.hash && (changes_meaning || !stored.notice_replaced)
+}
+
+fn entry(notice: &Notice) -> Entry {
+    Entry::new(Kind::Notice)
+        .with("notice", notice.id.as_str())
+        .with("version", notice.version.as_str())
+        .with("language", notice.language.as_str())
+        .of("text", &sha256(notice.text.as_bytes()))
 }

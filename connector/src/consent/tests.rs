@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 mod elsewhere;
 mod flows;
+mod telling;
 
 fn now() -> Timestamp {
     Timestamp::from_seconds(1_767_225_600)
@@ -19,7 +20,7 @@ async fn consents() -> Consents {
     over(Arc::new(MemoryStore::new())).await
 }
 
-async fn over(store: Arc<dyn Store>) -> Consents {
+pub(super) async fn over(store: Arc<dyn Store>) -> Consents {
     let secret = HmacKey::new(&[4; 32]);
     let log = Arc::new(Log::new(
         store,

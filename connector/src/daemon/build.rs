@@ -145,7 +145,7 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
     let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
     let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms, config.privacy.clone());
     let consents = Arc::new(consents.await?);
-    let exchange = Exchange::new(exchange::Parts {
+    let parts = exchange::Parts {
         log: log.clone(),
         trust: trust.clone(),
         agreements: contracts.agreements().clone(),
@@ -154,7 +154,8 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
         notices,
         retractions: Arc::new(retractions.await?),
         intermediaries: config.intermediaries.clone(),
-    });
+    };
+    let exchange = Exchange::load(parts, clock::now).await?;
     Ok(Rooms {
         contracts: Arc::new(contracts),
         exchange: Arc::new(exchange),

@@ -4,17 +4,16 @@
 //!
 //! The new file stands beside the old one until that commit: after a crash the length that was committed tells which of the two counts.
 
-use super::{TransferError, TransferRecord, Transfers, reception, record::Erased};
+use super::{TransferError, TransferRecord, Transfers, erased, reception};
 use crate::{
     audit::{Entry, Kind as Recorded},
-    consent::exchange::{ErasedOf, Filter, Place, Retraction, Retractions},
+    consent::exchange::{EndReason, Filter, Place, Retraction, Retractions},
     dsp::{MessageId, ParticipantId, Pid, Role},
     plane::{PlaneError, lines},
     process::Turn,
 };
-use policy::Timestamp;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, BufWriter, Read, Write},
     os::unix::fs::OpenOptionsExt,
@@ -86,45 +85,39 @@ impl Eraser {
         let holders: BTreeSet<&ParticipantId> = pending.iter().map(|retraction| &retraction.holder).collect();
         let mut first = Ok(());
         for holder in holders {
-            let of_holder = pending.iter().filter(|retraction| retraction.holder == *holder);
-            let done = self.erase_of(holder, of_holder).await;
+            let of_holder: Vec<&Retraction> = pending.iter().filter(|told| told.holder == *holder).collect();
+            let done = self.erase_of(holder, &of_holder).await;
             first = first.and(done);
         }
         first
     }
 
-    /// What one holder said is told to be done when nothing of it is left in any transfer.
-    async fn erase_of(
-        &self,
-        holder: &ParticipantId,
-        pending: impl Iterator<Item = &Retraction>,
-    ) -> Result<(), TransferError> {
-        self.transfers.erase(holder).await?;
+    /// What one holder said is told to be done when nothing of it is left in any transfer. Each file is read once for all of it.
+    async fn erase_of(&self, holder: &ParticipantId, pending: &[&Retraction]) -> Result<(), TransferError> {
+        self.transfers.erase(holder, pending).await?;
         for retraction in pending {
-            let erased = self.transfers.erased_for(retraction).await?;
+            let (of, forget) = erased::of(&**self.transfers.parts.log.store(), &retraction.notice).await?;
             let now = (self.transfers.parts.clock)();
-            self.retractions.erased(retraction, erased, now).await?;
+            self.retractions.erased(retraction, of, forget, now).await?;
         }
         Ok(())
     }
 }
 
 impl Transfers {
-    async fn of_holder(&self, holder: &ParticipantId) -> Result<Vec<TransferRecord>, TransferError> {
-        let mut all = self.list().await?;
-        all.retain(|record| record.core.role == Role::Consumer && record.core.peer == *holder);
-        Ok(all)
-    }
-
-    /// Erases from all that came from a holder what it said is not to be kept.
-    async fn erase(&self, holder: &ParticipantId) -> Result<(), TransferError> {
+    /// Erases from what came from a holder all that it said is not to be kept.
+    async fn erase(&self, holder: &ParticipantId, pending: &[&Retraction]) -> Result<(), TransferError> {
         let mut first = Ok(());
-        for record in self.of_holder(holder).await? {
+        for record in self.list().await? {
+            let from_holder = record.core.role == Role::Consumer && record.core.peer == *holder;
+            if !from_holder || !self.may_hold(&record, pending).await? {
+                continue;
+            }
             let pid = &record.core.pid;
             while !self.live.hold(pid) {
                 tokio::time::sleep(PATIENCE).await;
             }
-            let done = self.erase_of(pid).await;
+            let done = self.erase_from(pid).await;
             self.live.release(pid);
             self.go_on(&self.get(pid).await?);
             first = first.and(done);
@@ -132,20 +125,18 @@ impl Transfers {
         first
     }
 
-    /// What was erased because of one message, transfer by transfer.
-    async fn erased_for(&self, retraction: &Retraction) -> Result<Vec<ErasedOf>, TransferError> {
-        let mut found = Vec::new();
-        for record in self.of_holder(&retraction.holder).await? {
-            let of = record.erased.iter().filter(|erased| erased.notice == retraction.notice);
-            let records: u64 = of.map(|erased| erased.records).sum();
-            if let (Some(transfer), true) = (record.core.peer_pid, records > 0) {
-                found.push(ErasedOf { transfer, records });
-            }
+    /// Whether something that is pending can be in what a transfer has brought. A reception that begins after this takes in nothing of it.
+    async fn may_hold(&self, record: &TransferRecord, pending: &[&Retraction]) -> Result<bool, TransferError> {
+        let stream = record.stream();
+        if !pending.iter().any(|retraction| retraction.concerns(&stream)) {
+            return Ok(false);
         }
-        Ok(found)
+        // In this order: a reception that has just ended has said before how far it came.
+        let receives = self.live.watch(&record.core.pid).is_some();
+        Ok(receives || self.get(&record.core.pid).await?.progress.bytes > 0)
     }
 
-    async fn erase_of(&self, pid: &Pid) -> Result<(), TransferError> {
+    async fn erase_from(&self, pid: &Pid) -> Result<(), TransferError> {
         let record = self.get(pid).await?;
         let (path, length) = (reception::file(&self.parts.received, pid), record.progress.bytes);
         let Some(filter) = self.parts.retractions.filter(&record.core.peer, &record.stream()) else {
@@ -176,19 +167,29 @@ impl Transfers {
 
     /// From this commit on the new file counts.
     async fn note_erased(&self, record: &TransferRecord, copied: &Copied) -> Result<(), TransferError> {
-        let now = (self.parts.clock)();
-        let told = self.parts.retractions.list();
+        let (now, store) = ((self.parts.clock)(), &**self.parts.log.store());
+        let pid = &record.core.pid;
+        // What came while the file was copied is among it: the copy went by all that was known then.
+        let pending = self.parts.retractions.pending();
+        let because: HashMap<&MessageId, EndReason> = pending.iter().map(|told| (&told.notice, told.reason)).collect();
+        let (mut totals, mut rows) = (BTreeMap::<EndReason, u64>::new(), Vec::new());
+        for (notice, records) in &copied.left_out {
+            let Some(reason) = because.get(notice) else { continue };
+            *totals.entry(*reason).or_default() += records;
+            if let Some(theirs) = &record.core.peer_pid {
+                rows.push(erased::more(store, (notice, pid), theirs, *records).await?);
+            }
+        }
         self.ledger
             .change(
-                &record.core.pid,
+                pid,
                 now,
                 |record: &mut TransferRecord, turn: &mut Turn| -> Result<(), TransferError> {
                     record.progress.bytes = copied.length;
-                    for (notice, records) in &copied.left_out {
-                        if let Some(known) = told.iter().find(|known| known.notice == *notice) {
-                            record.erased.push(erased(known, *records, now));
-                        }
+                    for (reason, records) in &totals {
+                        record.count_erased(*reason, *records, now);
                     }
+                    rows.iter().for_each(|row| erased::note(row, turn.batch()));
                     turn.record(
                         Entry::new(Recorded::RecordsErased)
                             .with("process", record.core.pid.as_str())
@@ -200,15 +201,6 @@ impl Transfers {
             )
             .await?;
         Ok(())
-    }
-}
-
-fn erased(because: &Retraction, records: u64, at: Timestamp) -> Erased {
-    Erased {
-        notice: because.notice.clone(),
-        reason: because.reason,
-        records,
-        at,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Transfer processes: the control side of the data plane, in both roles. Sends nothing itself; opens and stops streams.
 
+mod erased;
 mod erasure;
 mod error;
 mod hours;

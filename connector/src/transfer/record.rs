@@ -6,7 +6,7 @@ use crate::{
     consent::exchange::{EndReason, Stream},
     contract::StoredAgreement,
     dsp::{
-        AgreementId, DatasetId, FORMAT_HTTP_PULL, FORMAT_HTTP_PUSH, MessageId, Role,
+        AgreementId, DatasetId, FORMAT_HTTP_PULL, FORMAT_HTTP_PUSH, Role,
         message::{DataAddress, TransferMessage},
         transfer::Transfer,
     },
@@ -41,17 +41,15 @@ pub struct Released {
     pub complete: bool,
 }
 
-/// Records that were erased from what a transfer brought. The signed lines and the receipt stay: they speak of what came.
+/// Records that were erased from what a transfer brought, all for one reason. The signed lines and the receipt stay: they speak of what came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Erased {
-    /// The holder's message that asked for it.
-    pub notice: MessageId,
     /// Why.
     pub reason: EndReason,
     /// How many records.
     pub records: u64,
-    /// When.
+    /// When the last of them.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
 }
@@ -85,7 +83,7 @@ pub struct TransferRecord {
     pub token_serial: u64,
     /// Consumer: how far the reception is.
     pub progress: Progress,
-    /// Consumer: what was erased of what came.
+    /// Consumer: what was erased of what came, once for each reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub erased: Vec<Erased>,
     /// Provider: what left.
@@ -150,6 +148,17 @@ impl TransferRecord {
             transfer: self.core.peer_pid.clone(),
             agreement: self.agreement.clone(),
             created: self.core.created,
+        }
+    }
+
+    /// Counts records that were erased.
+    pub(super) fn count_erased(&mut self, reason: EndReason, records: u64, at: Timestamp) {
+        match self.erased.iter_mut().find(|erased| erased.reason == reason) {
+            Some(erased) => {
+                erased.records += records;
+                erased.at = at;
+            }
+            None => self.erased.push(Erased { reason, records, at }),
         }
     }
 

@@ -230,3 +230,78 @@ async fn a_stream_that_was_opened_with_a_token_of_before_is_not_that_of_the_tran
     });
     assert!(matches!(anew.await, Err(TransferError::NotStarted)));
 }
+
+/// A transfer that we received from the peer, with these lines.
+async fn received(transfers: &Transfers, uuid: u32, created: Timestamp, bytes: u64) -> Pid {
+    let agreement: StoredAgreement = serde_json::from_value(json!({"id": AGREEMENT, "dataset": "records",
+        "provider": PEER, "consumer": ME, "role": "consumer", "negotiation": "urn:uuid:negotiation",
+        "agreement": agreed(), "document": "{}", "keys": [], "signed": now()}))
+    .unwrap();
+    let pid: Pid = format!("urn:uuid:00000000-0000-4000-8000-{uuid:012}").parse().unwrap();
+    let base = "https://ft.example/dsp".parse().unwrap();
+    let mut core = Core::new(pid.clone(), PEER.parse().unwrap(), Role::Consumer, base, created);
+    core.peer_pid = Some(format!("urn:uuid:theirs-{uuid}").parse().unwrap());
+    let mut record = TransferRecord::new(core, &agreement, crate::dsp::FORMAT_HTTP_PULL, false);
+    record.progress.bytes = bytes;
+    transfers.ledger.open(&record, Turn::default(), now()).await.unwrap();
+    pid
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transfer_is_erased_from_whatever_the_number_of_withdrawals_and_others_are_not_read() {
+    const LEARNERS: u64 = 700;
+    let (folder, store) = (tempfile::tempdir().unwrap(), Arc::new(HeldStore::default()));
+    let names = Pseudonyms::new(HmacKey::new(b"theirs")).towards(&ME.parse().unwrap());
+    let (mut lines, mut batch) = (Vec::new(), Batch::new());
+    for number in 1..=LEARNERS {
+        let pseudonym = names.name(&number.to_string());
+        crate::plane::lines::begin_record(&mut lines, number);
+        lines.extend_from_slice(json!({ "sub": pseudonym }).to_string().as_bytes());
+        crate::plane::lines::end_record(&mut lines);
+        lines.push(b'\n');
+        let notice = format!("urn:uuid:notice-{number}");
+        let name = crate::jose::sha256(format!("{PEER}\0{pseudonym}").as_bytes());
+        let told = json!({"notice": notice, "holder": PEER, "pseudonym": pseudonym, "name": name, "reason": "withdrawn",
+            "at": now(), "received": now(), "agreements": [], "streams": [], "eraseBy": now(), "erased": null, "reopened": null});
+        let key = [
+            name.as_bytes().as_slice(),
+            crate::jose::sha256(notice.as_bytes()).as_bytes(),
+        ]
+        .concat();
+        batch.put(Table(63), key, told.to_string());
+    }
+    store.commit(batch).await.unwrap();
+    let transfers = services(store.clone(), folder.path()).await;
+    let hour = Duration::from_secs(3600);
+    let pid = received(&transfers, 1, now().minus(hour), lines.len() as u64).await;
+    std::fs::create_dir(folder.path().join("received")).unwrap();
+    let path = file(&transfers.parts.received, &pid);
+    std::fs::write(&path, &lines).unwrap();
+    // What was asked for long after the withdrawals cannot hold anything of them; reading it would fail.
+    let later = received(&transfers, 2, now().plus(hour), 10).await;
+    std::fs::create_dir(file(&transfers.parts.received, &later)).unwrap();
+
+    let retractions = transfers.parts.retractions.clone();
+    let shutdown = CancellationToken::new();
+    let eraser = Arc::new(Eraser {
+        transfers: transfers.clone(),
+        retractions: retractions.clone(),
+        after: Duration::ZERO,
+        shutdown: shutdown.clone(),
+    });
+    let running = tokio::spawn(eraser.run());
+    let done = async {
+        while !retractions.pending().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), done).await.unwrap();
+    shutdown.cancel();
+    running.await.unwrap().unwrap();
+    let record = transfers.get(&pid).await.unwrap();
+    assert_eq!((record.erased.len(), record.erased[0].records), (1, LEARNERS));
+    assert!(retractions.list().iter().all(|told| told.erased == Some(1)));
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("\"p:"));
+    let left = store.scan(Table(74), &[], None, 10).await.unwrap();
+    assert_eq!(left, [], "what was told is forgotten");
+}

@@ -4,15 +4,17 @@
 
 use super::{
     agent::Agent,
+    lapses::Lapses,
     message::EndReason,
-    notices::{Ending, Notices, Scope},
+    notices::{Notices, Sheet},
     post::Posted,
     received::Receipt,
+    scope::{Ending, Scope},
 };
 use crate::{
     audit::Entry,
     consent::{
-        About, Changed, Consent, Index, Messenger, Pseudonym, Pseudonyms, Stored,
+        About, Changed, Declared, Ended, Index, Messenger, Pseudonym, Pseudonyms, Stored,
         links::Links,
         state::{Role, State},
     },
@@ -38,20 +40,11 @@ pub struct Courier {
     notices: Arc<Notices>,
     links: Arc<Links>,
     agent: Agent,
+    lapses: Arc<Lapses>,
     index: Arc<Index>,
+    clock: fn() -> Timestamp,
     /// Queues of commits that are being made.
     queued: Mutex<BTreeMap<Pid, Instant>>,
-}
-
-/// What a consent permits, as far as its end is told to others.
-fn scope(consent: &Consent) -> Scope {
-    Scope {
-        id: consent.id.clone(),
-        recipients: consent.recipients.clone(),
-        purposes: consent.purposes.clone(),
-        datasets: consent.datasets.clone(),
-        categories: consent.categories.clone(),
-    }
 }
 
 /// Why, for who received records; none of what has not ended.
@@ -81,12 +74,21 @@ pub(super) fn asked(stored: &Stored) -> Option<(ParticipantId, Option<MessageId>
 
 impl Courier {
     /// For changes that close and open `index`.
-    pub(super) fn new(notices: Arc<Notices>, links: Arc<Links>, agent: Agent, index: Arc<Index>) -> Self {
+    pub(super) fn new(
+        notices: Arc<Notices>,
+        links: Arc<Links>,
+        agent: Agent,
+        lapses: Arc<Lapses>,
+        index: Arc<Index>,
+        clock: fn() -> Timestamp,
+    ) -> Self {
         Self {
             notices,
             links,
             agent,
+            lapses,
             index,
+            clock,
             queued: Mutex::default(),
         }
     }
@@ -98,38 +100,70 @@ impl Courier {
             .insert(lane, Instant::now());
     }
 
+    /// The time as of which a change is told: after all that passed before the index was closed for it, and after each of its steps. What was
+    /// said may have been said earlier; a learner's messages are in order by this time.
+    fn instant(&self, changed: &[Changed], now: Timestamp) -> Timestamp {
+        let steps = changed.iter().map(|one| one.stored.last());
+        steps.fold((self.clock)().max(now), Timestamp::max)
+    }
+
     /// The endings of the learner's consents, reason by reason.
     async fn endings(
         &self,
         about: &About<'_>,
         batch: &mut Batch,
         entries: &mut Vec<Entry>,
-        now: Timestamp,
+        (at, now): (Timestamp, Timestamp),
     ) -> Result<(), StoreError> {
         let mut by_reason: BTreeMap<EndReason, Vec<&Changed>> = BTreeMap::new();
-        let is_ours = |consent: &Consent| !self.agent.keeps(consent);
-        for one in about.changed.iter().filter(|one| is_ours(&one.stored.consent)) {
+        let held_here = |one: &&Changed| !self.agent.keeps(&one.stored.consent);
+        for one in about.changed.iter().filter(held_here) {
             if let Some(reason) = end(one.stored.state) {
                 by_reason.entry(reason).or_default().push(one);
             }
         }
-        let in_force = about.in_force.iter().filter(|consent| is_ours(consent));
-        let remaining: Vec<Scope> = in_force.map(|consent| scope(consent)).collect();
+        let remaining = self.remaining(about);
         for (reason, ended) in by_reason {
-            let scopes: Vec<Scope> = ended.iter().map(|one| scope(&one.stored.consent)).collect();
+            let scopes: Vec<Scope> = ended.iter().map(|one| Scope::from(&one.stored.consent)).collect();
             let at_once = ended.iter().find_map(|one| one.ended.as_ref());
             let ending = Ending {
-                subject: about.subject,
                 reason,
                 ended: &scopes,
                 remaining: &remaining,
-                at: ended.iter().map(|one| one.stored.since()).max().unwrap_or(now),
+                at,
                 epoch: at_once.map_or_else(|| self.index.epoch(), |ended| ended.epoch),
                 streams: at_once.map_or(&[], |ended| ended.streams.as_slice()),
             };
-            let told = self.notices.tell(about.pseudonyms, &ending, batch, entries, now);
-            told.await?.into_iter().for_each(|lane| self.note(lane));
+            self.ending(about, &ending, batch, entries, now).await?;
         }
+        Ok(())
+    }
+
+    /// What remains in force for the learner of what we hold.
+    fn remaining(&self, about: &About<'_>) -> Vec<Scope> {
+        let held_here = about.in_force.iter().filter(|consent| !self.agent.keeps(consent));
+        let consents = held_here.map(|consent| Scope::from(*consent));
+        consents.chain(about.bases.iter().map(Scope::from)).collect()
+    }
+
+    async fn ending(
+        &self,
+        about: &About<'_>,
+        ending: &Ending<'_>,
+        batch: &mut Batch,
+        entries: &mut Vec<Entry>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut sheet = Sheet {
+            batch,
+            entries,
+            queued: Vec::new(),
+        };
+        let told = self
+            .notices
+            .tell(about.pseudonyms, about.subject, ending, &mut sheet, now);
+        told.await?;
+        sheet.queued.into_iter().for_each(|lane| self.note(lane));
         Ok(())
     }
 
@@ -140,7 +174,7 @@ impl Courier {
         changed: &Changed,
         batch: &mut Batch,
         entries: &mut Vec<Entry>,
-        now: Timestamp,
+        (at, now): (Timestamp, Timestamp),
     ) -> Result<(), StoreError> {
         let (stored, subject) = (&changed.stored, about.subject);
         let asked = asked(stored);
@@ -158,7 +192,7 @@ impl Courier {
                 consent: stored.consent.id.clone(),
                 pseudonym: Pseudonym::from(about.pseudonyms.towards(&recipient).tag(subject)),
                 state: stored.state,
-                at: stored.since(),
+                at,
                 until: stored.ends(),
                 number: stored.receipts.saturating_sub(1),
                 request: request.and_then(|(_, id)| id.clone()),
@@ -177,20 +211,42 @@ impl Courier {
 #[async_trait]
 impl Messenger for Courier {
     async fn tell(&self, about: &About<'_>, batch: &mut Batch, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
-        let mut entries = Vec::new();
-        self.endings(about, batch, &mut entries, now).await?;
+        let (mut entries, at) = (Vec::new(), self.instant(about.changed, now));
+        self.endings(about, batch, &mut entries, (at, now)).await?;
         for posted in self.agent.tell(about, batch, now).await? {
             entries.push(posted.entry);
             self.note(posted.lane);
         }
-        let ours = about
-            .changed
-            .iter()
-            .filter(|one| !self.agent.keeps(&one.stored.consent));
-        for changed in ours {
-            self.receipt(about, changed, batch, &mut entries, now).await?;
+        let held_here = |one: &&Changed| !self.agent.keeps(&one.stored.consent);
+        // After the endings: what a later consent permits is permitted although something ended in the same instant.
+        for changed in about.changed.iter().filter(held_here) {
+            self.receipt(about, changed, batch, &mut entries, (at, now)).await?;
         }
         Ok(entries)
+    }
+
+    async fn objected(
+        &self,
+        about: &About<'_>,
+        (basis, ended): (&Declared, &Ended),
+        batch: &mut Batch,
+        now: Timestamp,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        let ending = Ending {
+            reason: EndReason::Objected,
+            ended: &[Scope::from(basis)],
+            remaining: &self.remaining(about),
+            at: self.instant(&[], now),
+            epoch: ended.epoch,
+            streams: &ended.streams,
+        };
+        self.ending(about, &ending, batch, &mut entries, now).await?;
+        Ok(entries)
+    }
+
+    fn bases_changed(&self) {
+        self.lapses.stir();
     }
 
     async fn forget(&self, subject: &str, pseudonyms: &Pseudonyms, batch: &mut Batch) -> Result<(), StoreError> {

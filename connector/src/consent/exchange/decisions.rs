@@ -7,7 +7,7 @@ use super::{
     ExchangeError,
     inbox::{Arrival, Inbox, Message},
     message::{self, Content},
-    requests::{NoticeText, Request, Requests},
+    requests::{NoticeText, Request, Requests, shown},
 };
 use crate::{
     audit::Log,
@@ -133,14 +133,15 @@ impl Decisions {
         if known.is_none() && is_end {
             return inbox.close(message, opened, answer, now).await;
         }
-        Inbox::remember(message, &mut opened.batch, &answer)?;
+        Inbox::remember(message, &mut opened.batch, &answer, now)?;
         let beside = Beside {
             batch: opened.batch,
             entries: opened.entries,
+            notice: None,
         };
         let done = match known {
             Some(_) if content.state != State::Given => end(requests, content, &beside, now).await,
-            known => adopt(requests, message, known.as_ref(), &beside, now).await,
+            known => adopt(requests, message, known.as_ref(), beside, now).await,
         };
         match done {
             Ok(()) => Ok(answer),
@@ -198,7 +199,7 @@ async fn adopt(
     requests: &Requests,
     message: &Message<Decision>,
     known: Option<&Stored>,
-    beside: &Beside,
+    mut beside: Beside,
     now: Timestamp,
 ) -> Result<(), ExchangeError> {
     let (sender, content) = (&message.sender().did, &message.value().content);
@@ -217,7 +218,8 @@ async fn adopt(
         ));
     }
     requests.covered(&request.recipient, &request, now).await?;
-    requests.register(&request.recipient, &request.notice, now).await?;
+    let notice = shown(&request.recipient, &request.notice);
+    requests.consents.register_beside(notice, &mut beside, now).await?;
     let asked = content.request.as_ref();
     let asked = asked.ok_or_else(|| ExchangeError::Invalid("the request that it answers is missing".into()))?;
     let decided = Decided {
@@ -231,7 +233,7 @@ async fn adopt(
         },
         evidence: content.digest.to_string(),
     };
-    Ok(requests.consents.adopt(decided, beside, now).await?)
+    Ok(requests.consents.adopt(decided, &beside, now).await?)
 }
 
 impl Terms {

@@ -10,7 +10,7 @@ use crate::{
     dsp::{MessageId, ParticipantId},
     jose,
     process::{decode, encode},
-    store::{Batch, StoreError, Table},
+    store::{Batch, Pages, StoreError, Table},
     trust::Verified,
 };
 use bytes::Bytes;
@@ -21,12 +21,15 @@ use std::sync::Arc;
 
 /// Messages that were taken, by hash of sender and `@id`.
 const TAKEN: Table = Table(61);
+/// How many rows are read at a time.
+const PAGE: usize = 256;
 
 /// A message that was taken, and what was answered.
 #[derive(Serialize, Deserialize)]
 struct Taken {
     body: jose::Digest,
     answer: Value,
+    at: Timestamp,
 }
 
 /// Where messages come in.
@@ -107,14 +110,35 @@ impl Inbox {
         message: &Message<T>,
         batch: &mut Batch,
         answer: &Value,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
         let key = key(&message.sender().did, &message.value().id);
         let taken = Taken {
             body: message.body_digest(),
             answer: answer.clone(),
+            at,
         };
         batch.insert(TAKEN, key, encode(&taken)?);
         Ok(())
+    }
+
+    /// Forgets what was answered before `since`: whoever has not had the answer by then gets no other.
+    pub(super) async fn sweep(&self, since: Timestamp) -> Result<usize, StoreError> {
+        let store = &**self.0.store();
+        let (mut swept, mut pages) = (0, Pages::new(store, TAKEN, [], PAGE));
+        while let Some(rows) = pages.next().await? {
+            let mut batch = Batch::new();
+            for row in rows {
+                if decode::<Taken>(&row.item.value)?.at < since {
+                    batch.delete(TAKEN, row.key);
+                }
+            }
+            swept += batch.writes.len();
+            if !batch.writes.is_empty() {
+                store.commit(batch).await?;
+            }
+        }
+        Ok(swept)
     }
 
     /// What it means that the commit of a message failed because something had changed: its signature was used, or only something else.
@@ -141,7 +165,7 @@ impl Inbox {
             entries,
             spent,
         } = opened;
-        Self::remember(message, &mut batch, &answer)?;
+        Self::remember(message, &mut batch, &answer, now)?;
         let mut entries = entries.into_iter();
         let Some(first) = entries.next() else {
             return Err(ExchangeError::Unsigned);

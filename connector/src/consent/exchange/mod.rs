@@ -9,22 +9,27 @@ mod ask;
 mod courier;
 mod decisions;
 pub(super) mod inbox;
+mod lapses;
 pub(super) mod message;
 mod notices;
 pub(super) mod post;
 mod received;
 mod requests;
+mod retraction;
 mod retractions;
+mod scope;
 
 pub use ask::{Ask, NoticeToShow};
 pub use courier::Courier;
 pub use decisions::Decision;
+pub use lapses::Lapses;
 pub use message::{Content, EndReason, ErasedOf, Erasure, LastOf, Withdrawal};
-pub use notices::{Confirmed, Delivered, Ending, Notices, Scope, Told};
+pub use notices::{Confirmed, Delivered, Notices, Told};
 pub use post::Post;
 pub use received::{Asked, Receipt, Received};
 pub use requests::{NoticeText, Request};
-pub use retractions::{Filter, Place, Retraction, Retractions, Stream};
+pub use retraction::{Filter, Place, Retraction, Stream};
+pub use retractions::Retractions;
 
 use crate::{
     audit::Log,
@@ -51,7 +56,11 @@ use serde_json::Value;
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+
+/// How long what is settled is kept as proof: claims lapse after five years (Code civil, art. 2224), and no older transfer goes on.
+const KEPT: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
 
 /// Why a message about consents was not taken. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +86,11 @@ pub enum ExchangeError {
     /// Too much of this peer for now.
     #[error("this was asked too often; try again later")]
     TooOften,
+    /// Too much of this peer is kept already.
+    #[error(
+        "{0} of these are kept of this participant, which is as many as there may be; the oldest go when they are settled"
+    )]
+    TooMany(usize),
     /// The text is not the one that its hash names.
     #[error("the hash of the notice is not that of its text")]
     Notice,
@@ -113,6 +127,7 @@ pub struct Exchange {
     notices: Arc<Notices>,
     retractions: Arc<Retractions>,
     links: Arc<Links>,
+    lapses: Arc<Lapses>,
     receipts: Receipts,
     requests: Requests,
     decisions: Decisions,
@@ -140,24 +155,28 @@ pub struct Parts {
 }
 
 impl Exchange {
-    /// Over the log's store. From now on it tells others what changes in the consents.
-    pub fn new(parts: Parts) -> Self {
-        let index = parts.consents.index().clone();
+    /// Over the log's store. From now on it tells others what changes in the consents; `clock` says when.
+    pub async fn load(parts: Parts, clock: fn() -> Timestamp) -> Result<Self, StoreError> {
+        let (log, index) = (parts.log.clone(), parts.consents.index().clone());
+        let names = parts.consents.pseudonyms().clone();
+        let lapses = Lapses::new(log.clone(), parts.notices.clone(), names, index.clone());
+        let lapses = Arc::new(lapses);
         let agent = Agent {
-            log: parts.log.clone(),
+            log: log.clone(),
             trust: parts.trust.clone(),
             links: parts.links.clone(),
             post: parts.notices.post().clone(),
         };
-        let courier = Courier::new(parts.notices.clone(), parts.links.clone(), agent, index);
+        let (notices, links) = (parts.notices.clone(), parts.links.clone());
+        let courier = Courier::new(notices, links, agent, lapses.clone(), index, clock);
         parts.consents.tell_through(Arc::new(courier));
-        Self {
-            inbox: Inbox(parts.log.clone()),
+        Ok(Self {
+            inbox: Inbox(log.clone()),
             decisions: Decisions {
-                log: parts.log.clone(),
+                log: log.clone(),
                 accepted: parts.intermediaries,
             },
-            receipts: Receipts::new(parts.log, parts.trust.clone()),
+            receipts: Receipts::load(log, parts.trust.clone()).await?,
             requests: Requests {
                 consents: parts.consents,
                 trust: parts.trust.clone(),
@@ -169,8 +188,22 @@ impl Exchange {
             notices: parts.notices,
             retractions: parts.retractions,
             links: parts.links,
+            lapses,
             trust: parts.trust,
-        }
+        })
+    }
+
+    /// The ends of declared bases.
+    pub fn lapses(&self) -> &Lapses {
+        &self.lapses
+    }
+
+    /// Forgets what is long settled; returns how much that was.
+    pub async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let since = now.minus(KEPT);
+        let taken = self.inbox.sweep(since).await?;
+        let (told, received) = (self.retractions.sweep(since).await?, self.receipts.sweep(since).await?);
+        Ok(taken + told + received + self.requests.consents.drop_unanswered(now).await?)
     }
 
     /// What recipients are told, and who they are.

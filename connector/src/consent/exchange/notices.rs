@@ -3,34 +3,37 @@
 use super::{
     ExchangeError,
     inbox::{Arrival, Inbox, Message},
-    message::{self, EndReason, Erasure, LastOf, Withdrawal},
+    message::{self, Erasure, LastOf, Withdrawal},
     post::{self, Post},
+    scope::{Agreed, Ending, Scope, concerned},
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
     catalog,
-    consent::{ConsentId, Deliveries, Pseudonym, Pseudonyms, StreamEnd},
+    consent::{Deliveries, Pseudonym, Pseudonyms, StreamEnd},
     contract::{Agreements, StoredAgreement},
-    dsp::{AgreementId, DatasetId, MessageId, ParticipantId, Pid, Role},
+    dsp::{AgreementId, MessageId, ParticipantId, Pid, Role},
     jose::HmacKey,
     process::{Outgoing, Queue, decode, encode, outbox::Outcome},
     store::{Batch, Pages, Store, StoreError, Table},
     trust::Trust,
 };
-use policy::{Action, Timestamp, canonical_name};
+use policy::{Action, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// What was told, by queue and number of the message.
-const TOLD: Table = Table(62);
+pub(super) const TOLD: Table = Table(62);
 /// How many rows are read at a time.
 const PAGE: usize = 64;
 /// A recipient has this long to erase: GDPR Art. 12(3).
 const ERASE_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most streams of one recipient that are named with their last number. Of one that is not named, everything is erased.
 const MOST_STREAMS: usize = 100;
+/// Most agreements that one message names: what is stored of it has a limit.
+const MOST_AGREEMENTS: usize = 100;
 
 /// What has become of a message to a recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -96,47 +99,11 @@ pub struct Told {
     pub erased: Option<Confirmed>,
 }
 
-/// An ending, for those who have to be told.
-pub struct Ending<'a> {
-    /// The learner's local identifier.
-    pub subject: &'a str,
-    /// Why.
-    pub reason: EndReason,
-    /// The consents that ended.
-    pub ended: &'a [Scope],
-    /// The learner's consents that remain in force.
-    pub remaining: &'a [Scope],
-    /// When.
-    pub at: Timestamp,
-    /// The epoch that all streams have confirmed.
-    pub epoch: u64,
-    /// How far each stream was then.
-    pub streams: &'a [StreamEnd],
-}
-
-/// What one consent permits, as far as endings need it.
-#[derive(Clone, Debug)]
-pub struct Scope {
-    /// Which consent.
-    pub id: ConsentId,
-    /// Who may receive.
-    pub recipients: Vec<ParticipantId>,
-    /// For which purposes.
-    pub purposes: Vec<String>,
-    /// Only these datasets; empty means all.
-    pub datasets: Vec<DatasetId>,
-    /// Which data categories.
-    pub categories: Vec<String>,
-}
-
-impl Scope {
-    fn covers(&self, stored: &StoredAgreement, purposes: &[String]) -> bool {
-        let mine: Vec<_> = self.purposes.iter().map(|purpose| canonical_name(purpose)).collect();
-        self.recipients.contains(&stored.consumer)
-            && (self.datasets.is_empty() || self.datasets.contains(&stored.dataset))
-            && !purposes.is_empty()
-            && purposes.iter().all(|purpose| mine.contains(&canonical_name(purpose)))
-    }
+/// A commit that is being made, and the queues to wake when it is.
+pub(super) struct Sheet<'a> {
+    pub(super) batch: &'a mut Batch,
+    pub(super) entries: &'a mut Vec<Entry>,
+    pub(super) queued: Vec<Pid>,
 }
 
 /// Who is told of endings.
@@ -171,98 +138,103 @@ impl Notices {
         &self.post
     }
 
+    /// Who holds the records.
+    pub(super) fn holder(&self) -> &ParticipantId {
+        self.trust.me()
+    }
+
     fn store(&self) -> &dyn Store {
         &**self.log.store()
     }
 
-    /// Adds to the commit of an ending what its recipients are told: those that received records of the learner, and nobody else. Returns the
-    /// queues to wake when that is committed.
-    pub async fn tell(
+    /// Adds to the commit of an ending what its recipients are told: those that received records of the learner, and nobody else.
+    pub(super) async fn tell(
         &self,
         names: &Pseudonyms,
+        subject: &str,
         ending: &Ending<'_>,
-        batch: &mut Batch,
-        entries: &mut Vec<Entry>,
+        sheet: &mut Sheet<'_>,
         now: Timestamp,
-    ) -> Result<Vec<Pid>, StoreError> {
-        let mut queued = Vec::new();
-        for recipient in self.deliveries.recipients(ending.subject).await? {
-            let of: Vec<&Scope> = ending
-                .ended
-                .iter()
-                .filter(|scope| scope.recipients.contains(&recipient))
-                .collect();
-            if of.is_empty() {
-                continue;
+    ) -> Result<(), StoreError> {
+        for recipient in self.deliveries.recipients(subject).await? {
+            if ending.ended.iter().any(|scope| scope.recipients.contains(&recipient)) {
+                let theirs = self.agreed(&recipient, ending.at).await?;
+                let pseudonym = Pseudonym::from(names.towards(&recipient).tag(subject));
+                self.tell_one((&recipient, &theirs), &pseudonym, ending, sheet, now)?;
             }
-            let Some(agreements) = self.concerned(&recipient, ending).await? else {
-                continue;
-            };
-            let pseudonym = Pseudonym::from(names.towards(&recipient).tag(ending.subject));
+        }
+        Ok(())
+    }
+
+    /// Adds to a commit what one recipient with these agreements is told of an ending, if it takes something away there.
+    pub(super) fn tell_one(
+        &self,
+        (recipient, theirs): (&ParticipantId, &[Agreed]),
+        pseudonym: &Pseudonym,
+        ending: &Ending<'_>,
+        sheet: &mut Sheet<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(agreements) = concerned(theirs, recipient, ending) else {
+            return Ok(());
+        };
+        // No agreement at all means all of them.
+        let mut chunks: Vec<&[AgreementId]> = agreements.chunks(MOST_AGREEMENTS).collect();
+        if chunks.is_empty() {
+            chunks.push(&[]);
+        }
+        let of = ending.ended.iter().filter(|scope| scope.recipients.contains(recipient));
+        let of: Vec<&Scope> = of.collect();
+        for agreements in chunks {
             let notice = Withdrawal {
                 holder: self.trust.me().clone(),
+                recipient: recipient.clone(),
+                pseudonym: pseudonym.clone(),
                 reason: ending.reason,
                 consents: of.iter().map(|scope| scope.id.clone()).collect(),
                 purposes: purposes(&of),
-                agreements,
+                agreements: agreements.to_vec(),
                 at: ending.at,
                 epoch: ending.epoch,
-                streams: streams(ending.streams, &pseudonym),
+                streams: streams(ending.streams, pseudonym),
                 erase_by: ending.at.plus(ERASE_WITHIN),
-                recipient,
-                pseudonym,
             };
-            let about = notice.pseudonym.as_str();
-            let posted = self.post.put(batch, &notice.recipient, about, &notice, now)?;
-            let told = Told {
-                id: posted.id,
-                notice,
-                body: posted.body,
-                delivery: Delivered::Waiting,
-                erased: None,
-            };
-            batch.insert(TOLD, key(&posted.lane, posted.number), encode(&told)?);
-            entries.push(posted.entry);
-            queued.push(posted.lane);
+            self.queue(notice, sheet, now)?;
         }
-        Ok(queued)
+        Ok(())
     }
 
-    /// The agreements of a recipient that no remaining consent covers; an empty list for all of them, none where each is covered.
-    async fn concerned(
-        &self,
-        recipient: &ParticipantId,
-        ending: &Ending<'_>,
-    ) -> Result<Option<Vec<AgreementId>>, StoreError> {
-        // The agreement that a consent was asked for under says why it was asked; it does not limit what the consent lets pass.
-        if !ending
-            .remaining
-            .iter()
-            .any(|scope| scope.recipients.contains(recipient))
-        {
-            return Ok(Some(Vec::new()));
-        }
-        let all = self.agreements.list().await?;
-        let theirs = all
-            .iter()
-            .filter(|stored| stored.role == Role::Provider && stored.consumer == *recipient);
-        let concerned: Vec<AgreementId> = theirs
-            .filter(|stored| !self.is_covered(stored, ending))
-            .map(|stored| stored.id.clone())
-            .collect();
-        Ok((!concerned.is_empty()).then_some(concerned))
-    }
-
-    fn is_covered(&self, stored: &StoredAgreement, ending: &Ending<'_>) -> bool {
-        let facts = catalog::facts(&self.trust.party(&stored.consumer, ending.at), Action::Use, ending.at);
-        let Some(plan) = catalog::read_policy(&stored.agreement)
-            .ok()
-            .and_then(|policy| catalog::plan(&policy, &facts).ok())
-        else {
-            return false;
+    fn queue(&self, notice: Withdrawal, sheet: &mut Sheet<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let about = notice.pseudonym.as_str();
+        let posted = self.post.put(sheet.batch, &notice.recipient, about, &notice, now)?;
+        let told = Told {
+            id: posted.id,
+            notice,
+            body: posted.body,
+            delivery: Delivered::Waiting,
+            erased: None,
         };
-        let covers = |scope: &Scope| scope.covers(stored, &plan.purposes);
-        ending.remaining.iter().any(covers)
+        sheet
+            .batch
+            .insert(TOLD, key(&posted.lane, posted.number), encode(&told)?);
+        sheet.entries.push(posted.entry);
+        sheet.queued.push(posted.lane);
+        Ok(())
+    }
+
+    /// The agreements under which a recipient may have received something, those that have no force any more too.
+    pub(super) async fn agreed(&self, recipient: &ParticipantId, at: Timestamp) -> Result<Vec<Agreed>, StoreError> {
+        let all = self.agreements.ever().await?;
+        let theirs = all
+            .into_iter()
+            .filter(|stored| stored.role == Role::Provider && stored.consumer == *recipient);
+        let facts = catalog::facts(&self.trust.party(recipient, at), Action::Use, at);
+        let read = |stored: StoredAgreement| {
+            let policy = catalog::read_policy(&stored.agreement).ok();
+            let plan = policy.and_then(|policy| catalog::plan(&policy, &facts).ok());
+            Agreed::new(stored.id, stored.dataset, plan)
+        };
+        Ok(theirs.map(read).collect())
     }
 
     /// Who was told about a learner, oldest first for each recipient.

@@ -1,13 +1,16 @@
 //! Messages about consents on their way to peers. What concerns one learner and one peer is one queue, so that it arrives in order and what
 //! one learner's message waits for holds up no other's.
 
-use super::message::{self, Content};
+use super::{
+    message::{self, Content},
+    notices::TOLD,
+};
 use crate::{
     audit::{Entry, Kind as Recorded},
     dsp::{MessageId, ParticipantId, Pid},
     jose::{self, random::RandomError},
     process::{Outgoing, Protocol, Queue, outbox},
-    store::{Batch, Store, StoreError},
+    store::{Batch, Pages, Store, StoreError},
 };
 use policy::Timestamp;
 use std::sync::{
@@ -18,9 +21,12 @@ use std::sync::{
 /// The way out for messages about consents.
 pub struct Post {
     queue: Arc<Queue>,
-    /// The number of the next message; greater than that of every one that waits.
+    /// The number of the next message; greater than that of every one that waits or of which something is kept.
     next: AtomicU64,
 }
+
+/// How many rows are read at a time.
+const PAGE: usize = 256;
 
 /// A message that a commit will queue.
 #[derive(Clone, Debug)]
@@ -48,7 +54,7 @@ pub(super) fn lane_prefix(lane: &Pid) -> Vec<u8> {
 }
 
 impl Post {
-    /// Goes on after what waits in the store.
+    /// Goes on after what waits in the store, and after what is kept of messages that were delivered long ago.
     pub async fn load(store: &dyn Store, queue: Arc<Queue>) -> Result<Self, StoreError> {
         let mut next = 0;
         outbox::each(store, |outgoing: Outgoing| {
@@ -57,6 +63,13 @@ impl Post {
             }
         })
         .await?;
+        let mut pages = Pages::new(store, TOLD, [], PAGE);
+        while let Some(rows) = pages.next().await? {
+            let numbers = rows.iter().filter_map(|row| row.key.last_chunk().copied());
+            next = numbers
+                .map(u64::from_be_bytes)
+                .fold(next, |next, kept| next.max(kept + 1));
+        }
         Ok(Self {
             queue,
             next: AtomicU64::new(next),
@@ -104,5 +117,27 @@ impl Post {
     /// Says that a queue has something to deliver.
     pub(in crate::consent) fn wake(&self, lane: &Pid) {
         self.queue.wake(Protocol::Consent, lane);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    #[tokio::test]
+    async fn no_number_is_given_again_while_something_is_kept_under_it() {
+        let store = MemoryStore::new();
+        let lane = lane(&"did:web:work.example".parse().unwrap(), "p:AAAAAAAAAAAAAAAAAAAAAA");
+        let mut batch = Batch::new();
+        batch.put(
+            TOLD,
+            [lane_prefix(&lane).as_slice(), &41_u64.to_be_bytes()].concat(),
+            b"{}",
+        );
+        store.commit(batch).await.unwrap();
+        // Nothing waits any more: it was delivered before the restart.
+        let post = Post::load(&store, Arc::default()).await.unwrap();
+        assert_eq!(post.next.load(Ordering::Relaxed), 42);
     }
 }

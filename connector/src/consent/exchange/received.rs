@@ -4,8 +4,9 @@
 use super::{
     ExchangeError,
     inbox::{Arrival, Inbox, Message},
-    message::{self, Content},
+    message::{self, Content, Withdrawal},
     requests::Request,
+    retraction::name_of,
     retractions::Retractions,
 };
 use crate::{
@@ -14,19 +15,26 @@ use crate::{
     dsp::{MessageId, ParticipantId},
     jose::{self, Digest, token},
     process::{self, Outgoing, decode, encode, outbox::Outcome},
-    store::{Batch, StoreError, Table},
+    store::{Batch, Guard, Pages, Row, Store, StoreError, Table},
     trust::Trust,
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 use utoipa::ToSchema;
 
-/// Consents that holders told us of, by hash of holder and consent.
+/// Consents that holders told us of, by the hash of holder and pseudonym and the hash of the consent's id.
 const RECEIVED: Table = Table(64);
 /// What we asked for, by the message's id.
 const ASKED: Table = Table(67);
+/// How many rows are read at a time.
+const PAGE: usize = 64;
+/// Most consents of one holder that are kept.
+const MOST: usize = 100_000;
 
 /// Holder to who asked, and to the intermediary: where a consent stands, with the signed receipt of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,7 +46,7 @@ pub struct Receipt {
     pub pseudonym: Pseudonym,
     /// Where it stands.
     pub state: State,
-    /// Since when.
+    /// As of when it is told: after every ending that was told before it.
     pub at: Timestamp,
     /// Until when it holds.
     pub until: Timestamp,
@@ -70,7 +78,7 @@ pub struct Received {
     pub pseudonym: Pseudonym,
     /// Where it stands.
     pub state: State,
-    /// Since when.
+    /// As of when it is told: after every ending that was told before it.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// Until when it holds.
@@ -122,17 +130,115 @@ pub struct Asked {
 pub(super) struct Receipts {
     log: Arc<Log>,
     trust: Arc<Trust>,
+    /// How many consents of each holder are kept.
+    kept: Mutex<HashMap<ParticipantId, usize>>,
 }
 
-fn key(holder: &ParticipantId, consent: &ConsentId) -> Vec<u8> {
-    jose::sha256(format!("{holder}\0{consent}").as_bytes())
-        .as_bytes()
-        .to_vec()
+fn of_learner(holder: &ParticipantId, pseudonym: &Pseudonym) -> Vec<u8> {
+    name_of(holder, pseudonym.as_str().as_bytes()).as_bytes().to_vec()
+}
+
+fn key(holder: &ParticipantId, pseudonym: &Pseudonym, consent: &ConsentId) -> Vec<u8> {
+    let consent = jose::sha256(consent.as_str().as_bytes());
+    [of_learner(holder, pseudonym).as_slice(), consent.as_bytes()].concat()
+}
+
+/// The newest consent of a learner that was given after an ending, where it is known already: the ending comes late.
+pub(super) async fn given_after(
+    store: &dyn Store,
+    holder: &ParticipantId,
+    ending: &Withdrawal,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut newest = None;
+    let mut pages = Pages::new(store, RECEIVED, of_learner(holder, &ending.pseudonym), PAGE);
+    while let Some(rows) = pages.next().await? {
+        for row in rows {
+            let known: Received = decode(&row.item.value)?;
+            let is_later = known.state == State::Given && known.at > ending.at;
+            if is_later && !ending.consents.contains(&known.consent) {
+                newest = newest.max(Some(known.at));
+            }
+        }
+    }
+    Ok(newest)
+}
+
+impl Received {
+    fn of(message: &Message<Receipt>, now: Timestamp) -> Self {
+        let content = message.value().content.clone();
+        Self {
+            holder: message.sender().did.clone(),
+            consent: content.consent,
+            pseudonym: content.pseudonym,
+            state: content.state,
+            at: content.at,
+            until: content.until,
+            request: content.request,
+            number: content.number,
+            digest: content.digest,
+            receipt: content.receipt,
+            received: now,
+        }
+    }
+
+    /// It permits nothing any more, or never did, since before a time.
+    fn is_over(&self, since: Timestamp) -> bool {
+        self.received < since && (self.state.is_terminal() || self.until < since)
+    }
 }
 
 impl Receipts {
-    pub(super) fn new(log: Arc<Log>, trust: Arc<Trust>) -> Self {
-        Self { log, trust }
+    pub(super) async fn load(log: Arc<Log>, trust: Arc<Trust>) -> Result<Self, StoreError> {
+        let mut kept: HashMap<ParticipantId, usize> = HashMap::new();
+        process::each(&**log.store(), RECEIVED, |known: Received| {
+            *kept.entry(known.holder).or_default() += 1;
+            Ok(())
+        })
+        .await?;
+        Ok(Self {
+            log,
+            trust,
+            kept: Mutex::new(kept),
+        })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<ParticipantId, usize>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn room(&self, holder: &ParticipantId) -> Result<(), ExchangeError> {
+        match self.kept().get(holder) {
+            Some(kept) if *kept >= MOST => Err(ExchangeError::TooMany(MOST)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets consents that were over, and requests that were settled, before `since`; returns how many.
+    pub(super) async fn sweep(&self, since: Timestamp) -> Result<usize, StoreError> {
+        let store = &**self.log.store();
+        let (mut swept, mut pages) = (0, Pages::new(store, RECEIVED, [], PAGE));
+        while let Some(rows) = pages.next().await? {
+            for row in rows {
+                let known: Received = decode(&row.item.value)?;
+                if known.is_over(since) && forget(store, RECEIVED, &row).await? {
+                    swept += 1;
+                    let mut kept = self.kept();
+                    let kept = kept.entry(known.holder).or_default();
+                    *kept = kept.saturating_sub(1);
+                }
+            }
+        }
+        let mut pages = Pages::new(store, ASKED, [], PAGE);
+        while let Some(rows) = pages.next().await? {
+            for row in rows {
+                let asked: Asked = decode(&row.item.value)?;
+                let is_settled = asked.delivered || asked.refused.is_some();
+                if is_settled && asked.at < since && forget(store, ASKED, &row).await? {
+                    swept += 1;
+                }
+            }
+        }
+        Ok(swept)
     }
 
     pub(super) async fn list(&self) -> Result<Vec<Received>, StoreError> {
@@ -192,34 +298,28 @@ impl Receipts {
         retractions: &Retractions,
         now: Timestamp,
     ) -> Result<Value, ExchangeError> {
+        let (sender, content) = (&message.sender().did, &message.value().content);
+        let _turn = retractions.turn(sender, &content.pseudonym).await;
         let mut opened = match inbox.open(message).await? {
             Arrival::Again(answer) => return Ok(answer),
             Arrival::New(opened) => opened,
         };
-        let (sender, content) = (&message.sender().did, &message.value().content);
-        let key = key(sender, &content.consent);
+        let key = key(sender, &content.pseudonym, &content.consent);
         let known = self.log.store().get(RECEIVED, &key).await?;
         let before: Option<Received> = known.as_ref().map(|item| decode(&item.value)).transpose()?;
         if before.as_ref().is_some_and(|before| content.number <= before.number) {
             return Err(ExchangeError::Stale("a newer receipt of this consent is known"));
         }
-        if content.state == State::Given && retractions.is_stale(sender, &content.pseudonym, content.at) {
+        let given = (&content.consent, content.at);
+        if content.state == State::Given && retractions.is_stale(sender, &content.pseudonym, given) {
             return Err(ExchangeError::Stale("what it gave was taken back after it"));
         }
+        let is_new = known.is_none();
+        if is_new {
+            self.room(sender)?;
+        }
         self.check(message, before.as_ref(), now).await?;
-        let received = Received {
-            holder: sender.clone(),
-            consent: content.consent.clone(),
-            pseudonym: content.pseudonym.clone(),
-            state: content.state,
-            at: content.at,
-            until: content.until,
-            request: content.request.clone(),
-            number: content.number,
-            digest: content.digest,
-            receipt: content.receipt.clone(),
-            received: now,
-        };
+        let received = Received::of(message, now);
         match known {
             Some(item) => opened.batch.replace(RECEIVED, key, item.version, encode(&received)?),
             None => opened.batch.insert(RECEIVED, key, encode(&received)?),
@@ -227,15 +327,16 @@ impl Receipts {
         let reopened = match content.state {
             State::Given => {
                 let batch = &mut opened.batch;
-                retractions
-                    .reopen(sender, &content.pseudonym, content.at, batch)
-                    .await?
+                retractions.reopen(sender, &content.pseudonym, given, batch).await?
             }
             _ => Vec::new(),
         };
         let answer = message::taken(&message.value().id);
         let answer = inbox.close(message, opened, answer, now).await?;
-        retractions.remember_all(reopened);
+        retractions.reopened(sender, &content.pseudonym, content.at, &reopened);
+        if is_new {
+            *self.kept().entry(sender.clone()).or_default() += 1;
+        }
         Ok(answer)
     }
 
@@ -288,5 +389,17 @@ impl Receipts {
             true => Ok(()),
             false => Err(ExchangeError::WrongParty("it is about other recipients")),
         }
+    }
+}
+
+/// Deletes a row unless it has changed since it was read; whether it did.
+async fn forget(store: &dyn Store, table: Table, row: &Row) -> Result<bool, StoreError> {
+    let mut batch = Batch::new();
+    batch.require(table, row.key.as_slice(), Guard::At(row.item.version));
+    batch.delete(table, row.key.as_slice());
+    match store.commit(batch).await {
+        Err(StoreError::Conflict { .. }) => Ok(false),
+        Err(error) => Err(error),
+        Ok(_) => Ok(true),
     }
 }

@@ -154,13 +154,15 @@ impl Requests {
         if let Some(holder) = elsewhere {
             self.can_pass_on(holder, &subject, &content.notice).await?;
         }
-        self.register(sender, &content.notice, now).await?;
         let answer = message::taken(&message.value().id);
-        Inbox::remember(message, &mut opened.batch, &answer)?;
-        let beside = Beside {
+        Inbox::remember(message, &mut opened.batch, &answer, now)?;
+        let mut beside = Beside {
             batch: opened.batch,
             entries: opened.entries,
+            notice: None,
         };
+        let notice = shown(sender, &content.notice);
+        self.consents.register_beside(notice, &mut beside, now).await?;
         let new = content.wanted(subject, &message.value().id);
         match self.consents.request(new, Some(&beside), now).await {
             Ok(_) => Ok(answer),
@@ -232,37 +234,22 @@ impl Requests {
         }
         Ok(())
     }
+}
 
-    /// Registers the text under the recipient's name, if it is not registered yet.
-    pub(super) async fn register(
-        &self,
-        sender: &ParticipantId,
-        notice: &NoticeText,
-        now: Timestamp,
-    ) -> Result<(), ExchangeError> {
-        let known = self.consents.notices().await?;
-        if known.iter().any(|known| known.hash == notice.sha256) {
-            return Ok(());
-        }
-        // Two recipients may give theirs the same name.
-        let by: String = jose::sha256(sender.as_str().as_bytes())
-            .to_hex()
-            .chars()
-            .take(8)
-            .collect();
-        // What comes through an intermediary is named so already.
-        let id = match notice.id.strip_prefix(&by) {
-            Some(rest) if rest.starts_with('-') => notice.id.clone(),
-            _ => format!("{by}-{}", notice.id),
-        };
-        let new = NewNotice {
-            id,
-            version: notice.version.clone(),
-            language: notice.language.clone(),
-            text: notice.text.clone(),
-            url: None,
-        };
-        self.consents.add_notice(new, now).await?;
-        Ok(())
+/// The text under the recipient's name: two recipients may give theirs the same.
+pub(super) fn shown(recipient: &ParticipantId, notice: &NoticeText) -> NewNotice {
+    let by = jose::sha256(recipient.as_str().as_bytes()).to_hex();
+    let by: String = by.chars().take(8).collect();
+    // What comes through an intermediary is named so already.
+    let id = match notice.id.strip_prefix(&by) {
+        Some(rest) if rest.starts_with('-') => notice.id.clone(),
+        _ => format!("{by}-{}", notice.id),
+    };
+    NewNotice {
+        id,
+        version: notice.version.clone(),
+        language: notice.language.clone(),
+        text: notice.text.clone(),
+        url: None,
     }
 }

@@ -1,128 +1,43 @@
 //! The recipient's side of an ending: what a holder told us, which of its records are therefore not kept and not taken any more, and what was
-//! erased. A pseudonym stays here only until its records are erased; then its hash is enough to know it again.
+//! erased. A pseudonym stays here only until its records are erased; then its hash is enough to know it again. What an ending means for one
+//! record is in `retraction`.
 
 use super::{
     ExchangeError,
     inbox::{Arrival, Inbox, Message},
-    message::{self, EndReason, ErasedOf, Erasure, LastOf, Withdrawal},
+    message::{self, ErasedOf, Erasure, Withdrawal},
     post::Post,
+    received,
+    retraction::{Filter, Retraction, Rules, SKEW, Stream, name_of},
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
-    consent::Pseudonym,
-    dsp::{AgreementId, MessageId, ParticipantId, Pid},
+    consent::{
+        ConsentId, Pseudonym,
+        turns::{Turn, Turns},
+    },
+    dsp::{MessageId, ParticipantId},
     jose::{self, Digest},
     process::{self, decode, encode},
     store::{Batch, Pages, StoreError, Table},
     trust::Trust,
 };
-use memchr::memmem;
 use policy::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 use tokio::sync::Notify;
-use utoipa::ToSchema;
 
 /// What holders told us, by the hash of holder and pseudonym and the hash of the message's id.
 const RETRACTIONS: Table = Table(63);
 /// How many rows are read at a time.
 const PAGE: usize = 64;
-/// What clocks may differ by: as much as the signatures of messages allow.
-const SKEW: Duration = Duration::from_secs(60);
-/// What a pseudonym as a JSON string begins with. Its characters are never escaped.
-const START: &[u8] = b"\"p:";
-/// How long a pseudonym is.
-const LENGTH: usize = 24;
 /// Most transfers that an [`Erasure`] names.
 const NAMED: usize = 100;
-
-/// What a holder told us about a learner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Retraction {
-    /// The holder's message.
-    pub notice: MessageId,
-    /// The holder.
-    pub holder: ParticipantId,
-    /// The learner, until their records are erased.
-    #[schema(required)]
-    pub pseudonym: Option<Pseudonym>,
-    /// Hash of holder and pseudonym.
-    #[schema(value_type = String)]
-    pub name: Digest,
-    /// Why.
-    pub reason: EndReason,
-    /// When the consent ended.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// When we were told.
-    #[schema(value_type = String, format = DateTime)]
-    pub received: Timestamp,
-    /// Only what came under these agreements; all if none is listed.
-    pub agreements: Vec<AgreementId>,
-    /// The last number that may hold a record of the learner, by the holder's id of the transfer.
-    pub streams: Vec<LastOf>,
-    /// Until when everything is to be erased.
-    #[schema(value_type = String, format = DateTime)]
-    pub erase_by: Timestamp,
-    /// How many records were erased, once that is done.
-    #[schema(required)]
-    pub erased: Option<u64>,
-    /// Its records are being erased: what still arrives of them is left out.
-    #[serde(skip)]
-    pub closing: bool,
-    /// A later consent of the learner, which permits later records.
-    #[schema(required, value_type = Option<String>, format = DateTime)]
-    pub reopened: Option<Timestamp>,
-}
-
-/// The stream that a record came in.
-#[derive(Clone, Debug)]
-pub struct Stream {
-    /// The holder's id of the transfer.
-    pub transfer: Option<Pid>,
-    /// The agreement.
-    pub agreement: AgreementId,
-    /// When the transfer was asked for, here.
-    pub created: Timestamp,
-}
-
-/// Where a record is when it is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// It is kept already.
-    Kept,
-    /// It arrives now.
-    Arriving,
-}
-
-impl Retraction {
-    /// Whether a record of this learner, number `n` of a stream, may not be kept.
-    fn covers(&self, stream: &Stream, n: u64, place: Place) -> bool {
-        if !self.agreements.is_empty() && !self.agreements.contains(&stream.agreement) {
-            return false;
-        }
-        let last = self
-            .streams
-            .iter()
-            .find(|last| Some(&last.transfer) == stream.transfer.as_ref());
-        match last {
-            // What was on its way is erased with the rest.
-            Some(last) if n <= last.last_sequence => place == Place::Kept || self.closing || self.erased.is_some(),
-            Some(_) => self.reopened.is_none(),
-            // It was asked for when the holder had long closed: whatever comes, the holder has decided anew.
-            None if stream.created > self.at.plus(SKEW) => false,
-            None => place == Place::Kept || self.reopened.is_none(),
-        }
-    }
-}
-
-type Rules = HashMap<Digest, Vec<Retraction>>;
+/// Most endings of one holder that are kept, in memory as well.
+const MOST: usize = 200_000;
 
 /// All that holders told us.
 pub struct Retractions {
@@ -131,33 +46,9 @@ pub struct Retractions {
     post: Arc<Post>,
     /// By holder.
     rules: RwLock<HashMap<ParticipantId, Arc<Rules>>>,
+    /// Of endings and receipts of one learner each sees what the one before it has led to.
+    turns: Turns,
     told: Notify,
-}
-
-/// What a holder told us, for one of its streams.
-#[derive(Clone)]
-pub struct Filter {
-    rules: Arc<Rules>,
-    holder: ParticipantId,
-    stream: Stream,
-}
-
-impl Filter {
-    /// The message because of which a record may not be kept, if there is one.
-    pub fn leaves_out(&self, n: u64, record: &[u8], place: Place) -> Option<&MessageId> {
-        memmem::find_iter(record, START).find_map(|at| {
-            // The quotation mark comes first.
-            let end = at + 1 + LENGTH;
-            let name = record.get(at + 1..end).filter(|_| record.get(end) == Some(&b'"'))?;
-            let known = self.rules.get(&name_of(&self.holder, name))?;
-            let covering = known.iter().find(|rule| rule.covers(&self.stream, n, place))?;
-            Some(&covering.notice)
-        })
-    }
-}
-
-fn name_of(holder: &ParticipantId, pseudonym: &[u8]) -> Digest {
-    jose::digest::sha256_parts(&[holder.as_str().as_bytes(), b"\0", pseudonym])
 }
 
 fn key(retraction: &Retraction) -> Vec<u8> {
@@ -174,42 +65,65 @@ impl Retractions {
             trust,
             post,
             rules: RwLock::default(),
+            turns: Turns::default(),
             told: Notify::new(),
         };
         all.into_iter().for_each(|retraction| this.remember(retraction));
         Ok(this)
     }
 
+    fn rules(&self) -> RwLockReadGuard<'_, HashMap<ParticipantId, Arc<Rules>>> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rules_mut(&self) -> RwLockWriteGuard<'_, HashMap<ParticipantId, Arc<Rules>>> {
+        self.rules.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remember(&self, retraction: Retraction) {
-        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.rules_mut();
         let of_holder = Arc::make_mut(rules.entry(retraction.holder.clone()).or_default());
-        let of_learner = of_holder.entry(retraction.name).or_default();
-        of_learner.retain(|known| known.notice != retraction.notice);
-        of_learner.push(retraction);
+        of_holder.entry(retraction.name).or_default().push(retraction);
+    }
+
+    /// Changes what is known of some endings of a learner where it is: nobody puts back an older copy of one.
+    fn update(&self, holder: &ParticipantId, name: &Digest, change: impl FnMut(&mut Retraction)) {
+        let mut rules = self.rules_mut();
+        let of_learner = rules
+            .get_mut(holder)
+            .and_then(|rules| Arc::make_mut(rules).get_mut(name));
+        of_learner.into_iter().flatten().for_each(change);
+    }
+
+    /// Until it is dropped, nothing else that concerns this learner is taken in.
+    pub(super) async fn turn(&self, holder: &ParticipantId, pseudonym: &Pseudonym) -> Turn {
+        let name = name_of(holder, pseudonym.as_str().as_bytes());
+        self.turns.of(&[name.to_hex().as_str()]).await
     }
 
     /// What applies to a stream of a holder; none where the holder has told us nothing.
     pub fn filter(&self, holder: &ParticipantId, stream: &Stream) -> Option<Filter> {
-        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
-        rules.get(holder).map(|rules| Filter {
+        self.rules().get(holder).map(|rules| Filter {
             rules: rules.clone(),
             holder: holder.clone(),
             stream: stream.clone(),
         })
     }
 
-    /// Takes a holder's word that a consent has ended. From now on nothing of it is taken any more; what is there is erased beside.
+    /// Takes a holder's word that a consent has ended. From now on nothing of it is taken any more; what is there is erased beside. One that
+    /// comes late is taken as well, because it may name what a newer one does not; what a later consent permits it leaves alone.
     pub(super) async fn told(
         &self,
         inbox: &Inbox,
         message: &Message<Withdrawal>,
         now: Timestamp,
     ) -> Result<Value, ExchangeError> {
+        let (sender, content) = (&message.sender().did, &message.value().content);
+        let _turn = self.turn(sender, &content.pseudonym).await;
         let mut opened = match inbox.open(message).await? {
             Arrival::Again(answer) => return Ok(answer),
             Arrival::New(opened) => opened,
         };
-        let (sender, content) = (&message.sender().did, &message.value().content);
         if content.holder != *sender || content.recipient != *self.trust.me() {
             return Err(ExchangeError::WrongParty(
                 "an ending is told by the holder to a recipient",
@@ -218,25 +132,14 @@ impl Retractions {
         if content.at > now.plus(SKEW) {
             return Err(ExchangeError::Invalid("it is about the future".into()));
         }
-        let name = name_of(sender, content.pseudonym.as_str().as_bytes());
-        if self.known(sender, &name).iter().any(|known| known.at > content.at) {
-            return Err(ExchangeError::Stale(
-                "a newer ending of this learner's consent is known",
-            ));
-        }
-        if self
-            .known(sender, &name)
-            .iter()
-            .any(|known| known.reopened.is_some_and(|since| since > content.at))
-        {
-            return Err(ExchangeError::Stale("the learner has consented again since"));
-        }
+        self.room(sender)?;
         let retraction = Retraction {
             notice: message.value().id.clone(),
             holder: sender.clone(),
             pseudonym: Some(content.pseudonym.clone()),
-            name,
+            name: name_of(sender, content.pseudonym.as_str().as_bytes()),
             reason: content.reason,
+            consents: content.consents.clone(),
             at: content.at,
             received: now,
             agreements: content.agreements.clone(),
@@ -244,7 +147,7 @@ impl Retractions {
             erase_by: content.erase_by,
             erased: None,
             closing: false,
-            reopened: None,
+            reopened: received::given_after(&**self.log.store(), sender, content).await?,
         };
         opened.batch.insert(RETRACTIONS, key(&retraction), encode(&retraction)?);
         let answer = message::taken(&message.value().id);
@@ -254,60 +157,90 @@ impl Retractions {
         Ok(answer)
     }
 
-    fn known(&self, holder: &ParticipantId, name: &Digest) -> Vec<Retraction> {
-        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
-        let known = rules.get(holder).and_then(|rules| rules.get(name));
-        known.cloned().unwrap_or_default()
+    fn room(&self, holder: &ParticipantId) -> Result<(), ExchangeError> {
+        let rules = self.rules();
+        let known: usize = rules.get(holder).map_or(0, |rules| rules.values().map(Vec::len).sum());
+        if known < MOST {
+            Ok(())
+        } else {
+            Err(ExchangeError::TooMany(MOST))
+        }
     }
 
     /// Whether a consent of this time comes too late: what it gave was taken back after it.
-    pub fn is_stale(&self, holder: &ParticipantId, pseudonym: &Pseudonym, given: Timestamp) -> bool {
+    pub fn is_stale(
+        &self,
+        holder: &ParticipantId,
+        pseudonym: &Pseudonym,
+        (consent, given): (&ConsentId, Timestamp),
+    ) -> bool {
         let name = name_of(holder, pseudonym.as_str().as_bytes());
-        self.known(holder, &name).iter().any(|known| given <= known.at)
+        let rules = self.rules();
+        let known = rules.get(holder).and_then(|rules| rules.get(&name));
+        known.into_iter().flatten().any(|known| known.overtakes(consent, given))
     }
 
-    /// Adds to a commit that the learner has consented again. Call [`Self::remember_all`] with what is returned when that is done.
+    /// Adds to a commit that the learner has consented again. Call [`Self::reopened`] with what is returned when that is done.
     pub(super) async fn reopen(
         &self,
         holder: &ParticipantId,
         pseudonym: &Pseudonym,
-        given: Timestamp,
+        (consent, given): (&ConsentId, Timestamp),
         batch: &mut Batch,
-    ) -> Result<Vec<Retraction>, StoreError> {
+    ) -> Result<Vec<MessageId>, StoreError> {
         let name = name_of(holder, pseudonym.as_str().as_bytes());
         let mut changed = Vec::new();
         let mut pages = Pages::new(&**self.log.store(), RETRACTIONS, name.as_bytes().as_slice(), PAGE);
         while let Some(rows) = pages.next().await? {
             for row in rows {
                 let mut known: Retraction = decode(&row.item.value)?;
-                if known.reopened.is_none() && known.at < given {
+                if known.reopened.is_none() && !known.overtakes(consent, given) {
                     known.reopened = Some(given);
                     batch.replace(RETRACTIONS, row.key, row.item.version, encode(&known)?);
-                    changed.push(known);
+                    changed.push(known.notice);
                 }
             }
         }
         Ok(changed)
     }
 
-    pub(super) fn remember_all(&self, changed: Vec<Retraction>) {
-        changed.into_iter().for_each(|retraction| self.remember(retraction));
+    /// What [`Self::reopen`] named is committed.
+    pub(super) fn reopened(
+        &self,
+        holder: &ParticipantId,
+        pseudonym: &Pseudonym,
+        given: Timestamp,
+        notices: &[MessageId],
+    ) {
+        let name = name_of(holder, pseudonym.as_str().as_bytes());
+        self.update(holder, &name, |known| {
+            if notices.contains(&known.notice) {
+                known.reopened = Some(given);
+            }
+        });
     }
 
     /// What has still to be erased.
     pub fn pending(&self) -> Vec<Retraction> {
-        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        let rules = self.rules();
         let all = rules.values().flat_map(|rules| rules.values()).flatten();
         all.filter(|retraction| retraction.erased.is_none()).cloned().collect()
     }
 
     /// What has still to be erased; nothing of it is taken in from now on.
     pub fn close(&self) -> Vec<Retraction> {
-        let mut pending = self.pending();
-        for retraction in &mut pending {
-            retraction.closing = true;
-            self.remember(retraction.clone());
+        for of_holder in self.rules_mut().values_mut() {
+            let is_open = |known: &Retraction| known.erased.is_none() && !known.closing;
+            if !of_holder.values().flatten().any(is_open) {
+                continue;
+            }
+            for known in Arc::make_mut(of_holder).values_mut().flatten() {
+                known.closing = known.closing || known.erased.is_none();
+            }
         }
+        // What was told since then is closed the next time.
+        let mut pending = self.pending();
+        pending.retain(|known| known.closing);
         pending
     }
 
@@ -318,27 +251,26 @@ impl Retractions {
 
     /// All that we were told, oldest first.
     pub fn list(&self) -> Vec<Retraction> {
-        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<Retraction> = rules
-            .values()
-            .flat_map(|rules| rules.values())
-            .flatten()
-            .cloned()
-            .collect();
+        let rules = self.rules();
+        let all = rules.values().flat_map(|rules| rules.values()).flatten();
+        let mut all: Vec<Retraction> = all.cloned().collect();
+        drop(rules);
         all.sort_by(|a, b| (a.received, &a.notice).cmp(&(b.received, &b.notice)));
         all
     }
 
-    /// Notes that everything of a learner is erased, and tells the holder, in one commit. The pseudonym goes.
+    /// Notes that everything of a learner is erased, and tells the holder, in one commit with `batch`. The pseudonym goes.
     pub async fn erased(
         &self,
         notice: &Retraction,
         mut transfers: Vec<ErasedOf>,
+        mut batch: Batch,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let Some(pseudonym) = notice.pseudonym.clone() else {
             return Ok(());
         };
+        let _turn = self.turn(&notice.holder, &pseudonym).await;
         let key = key(notice);
         let Some(item) = self.log.store().get(RETRACTIONS, &key).await? else {
             return Ok(());
@@ -357,7 +289,6 @@ impl Retractions {
             records,
             transfers,
         };
-        let mut batch = Batch::new();
         let about = erasure.pseudonym.as_str();
         let posted = self.post.put(&mut batch, &notice.holder, about, &erasure, now)?;
         batch.replace(RETRACTIONS, key, item.version, encode(&retraction)?);
@@ -365,117 +296,114 @@ impl Retractions {
             .with("peer", notice.holder.as_str())
             .with("records", records);
         self.log.commit(batch, entry, vec![posted.entry], now).await?;
-        self.remember(retraction);
+        self.update(&retraction.holder, &retraction.name, |known| {
+            if known.notice == retraction.notice {
+                known.erased = Some(records);
+                known.pseudonym = None;
+            }
+        });
         self.post.wake(&posted.lane);
         Ok(())
+    }
+
+    /// Forgets what was dealt with before `since`; returns how much that was.
+    pub(super) async fn sweep(&self, since: Timestamp) -> Result<usize, StoreError> {
+        let mut settled = self.list();
+        settled.retain(|known| known.erased.is_some() && known.received < since);
+        for known in &settled {
+            let mut batch = Batch::new();
+            batch.delete(RETRACTIONS, key(known));
+            self.log.store().commit(batch).await?;
+            let mut rules = self.rules_mut();
+            let of_holder = rules.get_mut(&known.holder).map(Arc::make_mut);
+            if let Some(of_learner) = of_holder.and_then(|rules| rules.get_mut(&known.name)) {
+                of_learner.retain(|one| one.notice != known.notice);
+            }
+        }
+        Ok(settled.len())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{consent::tests::over, store::MemoryStore};
+    use serde_json::json;
+
+    const CONSENT: &str = "urn:uuid:00000000-0000-4000-8000-000000000001";
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(seconds)
     }
 
-    fn retraction() -> Retraction {
-        let holder: ParticipantId = "did:web:school.example".parse().unwrap();
-        let pseudonym: Pseudonym = "p:AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap();
-        Retraction {
-            notice: "urn:uuid:n".parse().unwrap(),
-            name: name_of(&holder, pseudonym.as_str().as_bytes()),
-            holder,
-            pseudonym: Some(pseudonym),
-            reason: EndReason::Withdrawn,
-            at: at(1_000),
-            received: at(1_001),
-            agreements: Vec::new(),
-            streams: vec![LastOf {
-                transfer: "urn:uuid:running".parse().unwrap(),
-                last_sequence: 7,
-            }],
-            erase_by: at(2_000),
-            erased: None,
-            closing: false,
-            reopened: None,
-        }
+    fn holder() -> ParticipantId {
+        "did:web:school.example".parse().unwrap()
     }
 
-    fn stream(transfer: &str, created: i64) -> Stream {
-        Stream {
-            transfer: Some(transfer.parse().unwrap()),
-            agreement: "urn:uuid:agreement".parse().unwrap(),
-            created: at(created),
-        }
+    fn learner() -> Pseudonym {
+        "p:AAAAAAAAAAAAAAAAAAAAAA".parse().unwrap()
     }
 
-    #[test]
-    fn what_came_before_the_ending_is_covered_and_what_was_asked_for_long_after_is_not() {
-        let told = retraction();
-        for place in [Place::Kept, Place::Arriving] {
-            assert_eq!(
-                told.covers(&stream("urn:uuid:running", 900), 7, place),
-                place == Place::Kept,
-                "on its way"
-            );
-            let closing = Retraction {
-                closing: true,
-                ..told.clone()
-            };
-            assert!(closing.covers(&stream("urn:uuid:running", 900), 7, place));
-            assert!(
-                told.covers(&stream("urn:uuid:running", 900), 8, place),
-                "it should not have come"
-            );
-            assert!(told.covers(&stream("urn:uuid:older", 900), 1, place));
-            assert!(!told.covers(&stream("urn:uuid:newer", 1_100), 1, place));
-        }
+    fn told(erased: Option<u64>) -> Retraction {
+        serde_json::from_value(json!({
+            "notice": "urn:uuid:n", "holder": holder(), "pseudonym": learner(),
+            "name": name_of(&holder(), learner().as_str().as_bytes()), "reason": "withdrawn", "at": at(1_000),
+            "received": at(1_001), "agreements": [], "streams": [], "eraseBy": at(2_000), "erased": erased, "reopened": null,
+        }))
+        .unwrap()
     }
 
-    #[test]
-    fn a_later_consent_lets_later_records_in_and_leaves_earlier_ones_out() {
-        let told = Retraction {
-            reopened: Some(at(1_050)),
-            ..retraction()
-        };
-        let running = stream("urn:uuid:running", 900);
-        assert!(told.covers(&running, 7, Place::Kept) && !told.covers(&running, 8, Place::Kept));
-        assert!(!told.covers(&running, 8, Place::Arriving));
-        let older = stream("urn:uuid:older", 900);
-        assert!(told.covers(&older, 1, Place::Kept) && !told.covers(&older, 1, Place::Arriving));
+    async fn with(told: &Retraction) -> Retractions {
+        let store = Arc::new(MemoryStore::new());
+        let consents = over(store).await;
+        let mut batch = Batch::new();
+        batch.put(RETRACTIONS, key(told), encode(told).unwrap());
+        consents.log.store().commit(batch).await.unwrap();
+        let post = Post::load(&**consents.log.store(), Arc::default()).await.unwrap();
+        Retractions::load(consents.log.clone(), consents.trust.clone(), Arc::new(post))
+            .await
+            .unwrap()
     }
 
-    #[test]
-    fn only_what_came_under_the_agreements_that_are_named_is_covered() {
-        let mut told = retraction();
-        told.agreements = vec!["urn:uuid:another".parse().unwrap()];
-        assert!(!told.covers(&stream("urn:uuid:older", 900), 1, Place::Kept));
-        told.agreements.push("urn:uuid:agreement".parse().unwrap());
-        assert!(told.covers(&stream("urn:uuid:older", 900), 1, Place::Kept));
+    #[tokio::test]
+    async fn a_later_consent_and_the_erasure_of_an_ending_do_not_undo_each_other() {
+        let retractions = with(&told(None)).await;
+        let pending = retractions.close();
+        let (mut batch, consent) = (Batch::new(), CONSENT.parse().unwrap());
+        // In the very instant of the ending.
+        let given = (&consent, at(1_000));
+        assert!(!retractions.is_stale(&holder(), &learner(), given));
+        let reopened = retractions
+            .reopen(&holder(), &learner(), given, &mut batch)
+            .await
+            .unwrap();
+        retractions.log.store().commit(batch).await.unwrap();
+        retractions.reopened(&holder(), &learner(), at(1_000), &reopened);
+        let known = retractions.list();
+        assert!(known[0].closing && known[0].reopened == Some(at(1_000)), "{known:?}");
+        retractions
+            .erased(&pending[0], Vec::new(), Batch::new(), at(1_100))
+            .await
+            .unwrap();
+        let known = retractions.list();
+        assert_eq!(
+            (known[0].erased, known[0].reopened, &known[0].pseudonym),
+            (Some(0), Some(at(1_000)), &None)
+        );
+        assert!(retractions.pending().is_empty());
+        let kept: Vec<Retraction> = process::all(&**retractions.log.store(), RETRACTIONS).await.unwrap();
+        assert_eq!((kept[0].erased, kept[0].reopened), (Some(0), Some(at(1_000))));
     }
 
-    #[test]
-    fn a_record_is_found_by_the_whole_pseudonym_of_that_holder_alone() {
-        let told = retraction();
-        let rules: Rules = [(told.name, vec![told.clone()])].into();
-        let filter = |holder: &str| Filter {
-            rules: Arc::new(rules.clone()),
-            holder: holder.parse().unwrap(),
-            stream: stream("urn:uuid:older", 900),
-        };
-        let (ours, other) = (filter("did:web:school.example"), filter("did:web:other.example"));
-        let record = br#"{"a":"p:x","sub":"p:AAAAAAAAAAAAAAAAAAAAAA"}"#;
-        assert_eq!(ours.leaves_out(1, record, Place::Kept), Some(&told.notice));
-        assert_eq!(other.leaves_out(1, record, Place::Kept), None);
-        for another in [
-            br#"{"sub":"p:AAAAAAAAAAAAAAAAAAAAAB"}"#.as_slice(),
-            br#"{"sub":"p:AAAAAAAAAAAAAAAAAAAAAAA"}"#,
-            br#"{"sub":"p:AAAAAAAAAAAAAAAAAAAAA"}"#,
-            br#"{"sub":"xp:AAAAAAAAAAAAAAAAAAAAAA"}"#,
-            br#"{"sub":"p:"#,
-        ] {
-            assert_eq!(ours.leaves_out(1, another, Place::Kept), None);
+    #[tokio::test]
+    async fn what_is_long_settled_is_forgotten_and_what_is_still_to_be_erased_is_not() {
+        for (erased, left) in [(Some(3), 0), (None, 1)] {
+            let retractions = with(&told(erased)).await;
+            assert_eq!(retractions.sweep(at(1_001)).await.unwrap(), 0, "not long ago");
+            assert_eq!(retractions.sweep(at(1_002)).await.unwrap(), 1 - left);
+            assert_eq!(retractions.list().len(), left);
+            let kept: Vec<Retraction> = process::all(&**retractions.log.store(), RETRACTIONS).await.unwrap();
+            assert_eq!(kept.len(), left);
         }
     }
 }

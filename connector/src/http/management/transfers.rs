@@ -48,7 +48,7 @@ pub(super) struct Transfer {
     /// The consumer's signed receipt.
     #[schema(required)]
     receipt: Option<String>,
-    /// Consumer: what was erased of what came, because learners took their consent back.
+    /// Consumer: what was erased of what came, because learners took their consent back; once for each reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     erased: Vec<Erased>,
 }

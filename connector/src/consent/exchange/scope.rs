@@ -1,0 +1,268 @@
+//! What an ending takes away: pure rules over what a consent or another basis permits and what agreements let through. Nothing is read here.
+
+use super::message::EndReason;
+use crate::{
+    consent::{Consent, ConsentId, Declared, StreamEnd},
+    dsp::{AgreementId, DatasetId, ParticipantId},
+};
+use policy::{Category, Plan, Timestamp, canonical_name};
+
+/// An ending, for those who have to be told.
+pub(super) struct Ending<'a> {
+    /// Why.
+    pub(super) reason: EndReason,
+    /// What ended.
+    pub(super) ended: &'a [Scope],
+    /// What remains in force for the learner.
+    pub(super) remaining: &'a [Scope],
+    /// When: nothing of it passed later.
+    pub(super) at: Timestamp,
+    /// The epoch that all streams have confirmed.
+    pub(super) epoch: u64,
+    /// How far each stream was then.
+    pub(super) streams: &'a [StreamEnd],
+}
+
+/// What one consent or declared basis permits, as far as endings need it.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    /// Which one.
+    pub(super) id: ConsentId,
+    /// Another basis than consent.
+    pub(super) is_basis: bool,
+    /// Who may receive.
+    pub(super) recipients: Vec<ParticipantId>,
+    /// For which purposes.
+    pub(super) purposes: Vec<String>,
+    /// Only these datasets; empty means all.
+    pub(super) datasets: Vec<DatasetId>,
+    /// Which data categories.
+    pub(super) categories: Vec<String>,
+    /// Only these fields of them; empty means all.
+    pub(super) fields: Vec<String>,
+}
+
+impl From<&Consent> for Scope {
+    fn from(consent: &Consent) -> Self {
+        Self {
+            id: consent.id.clone(),
+            is_basis: false,
+            recipients: consent.recipients.clone(),
+            purposes: consent.purposes.clone(),
+            datasets: consent.datasets.clone(),
+            categories: consent.categories.clone(),
+            fields: consent.fields.clone(),
+        }
+    }
+}
+
+impl From<&Declared> for Scope {
+    fn from(basis: &Declared) -> Self {
+        let declared = &basis.declared;
+        Self {
+            id: basis.id.clone(),
+            is_basis: true,
+            recipients: declared.recipients.clone(),
+            purposes: declared.purposes.clone(),
+            datasets: declared.datasets.clone(),
+            categories: declared.categories.clone(),
+            fields: Vec::new(),
+        }
+    }
+}
+
+/// An agreement of a recipient, and what it lets through.
+#[derive(Clone, Debug)]
+pub(super) struct Agreed {
+    /// Which one.
+    pub(super) id: AgreementId,
+    /// Its dataset.
+    pub(super) dataset: DatasetId,
+    /// Its purposes and data categories, as in a [`Plan`]; none where it cannot be told.
+    pub(super) permits: Option<(Vec<String>, Option<Vec<String>>)>,
+}
+
+fn category(name: &str) -> &str {
+    Category::read(name).map_or(name, |known| known.name())
+}
+
+impl Agreed {
+    /// With what a plan says.
+    pub(super) fn new(id: AgreementId, dataset: DatasetId, plan: Option<Plan>) -> Self {
+        let permits = plan.map(|plan| (plan.purposes, plan.categories));
+        Self { id, dataset, permits }
+    }
+
+    /// The ending takes something away that may have passed under this agreement.
+    fn loses(&self, recipient: &ParticipantId, ending: &Ending<'_>) -> bool {
+        let is_about = |scope: &Scope| {
+            scope.recipients.contains(recipient)
+                && (scope.datasets.is_empty() || scope.datasets.contains(&self.dataset))
+        };
+        let mut ended = ending.ended.iter().filter(|scope| is_about(scope));
+        let Some((purposes, allowed)) = &self.permits else {
+            return ended.next().is_some();
+        };
+        let named = |scope: &Scope, purpose: &String| {
+            let purpose = canonical_name(purpose);
+            scope.purposes.iter().any(|mine| canonical_name(mine) == purpose)
+        };
+        // In doubt something has passed, and in doubt nothing goes on.
+        let may_have_passed = |scope: &&Scope| purposes.is_empty() || purposes.iter().any(|one| named(scope, one));
+        let goes_on =
+            |scope: &&Scope| is_about(scope) && !purposes.is_empty() && purposes.iter().all(|one| named(scope, one));
+        let allows = |name: &str| {
+            let all = allowed.as_ref();
+            all.is_none_or(|all| all.iter().any(|one| category(one) == category(name)))
+        };
+        ended.filter(may_have_passed).any(|ended| {
+            let lost = |name: &&String| {
+                let mut remaining = ending.remaining.iter().filter(goes_on);
+                allows(name) && !remaining.any(|scope| scope.takes_the_place_of(ended, name))
+            };
+            ended.categories.iter().any(|name| lost(&name))
+        })
+    }
+}
+
+impl Scope {
+    /// All that another one permits of a data category is permitted by this one. No other basis takes the place of a consent that has ended
+    /// (EDPB guidelines 05/2020, 122).
+    fn takes_the_place_of(&self, ended: &Self, name: &str) -> bool {
+        let fields = self.fields.is_empty()
+            || !ended.fields.is_empty() && ended.fields.iter().all(|field| self.fields.contains(field));
+        let mine = self.categories.iter().any(|one| category(one) == category(name));
+        (ended.is_basis || !self.is_basis) && mine && fields
+    }
+}
+
+/// The agreements of a recipient under which an ending takes something away: an empty list for all of them, where nothing of the learner goes
+/// to that recipient any more; none where each is covered by what remains.
+pub(super) fn concerned(theirs: &[Agreed], recipient: &ParticipantId, ending: &Ending<'_>) -> Option<Vec<AgreementId>> {
+    // The agreement that a consent was asked for under says why it was asked; it does not limit what the consent lets pass.
+    let lost = theirs.iter().filter(|agreed| agreed.loses(recipient, ending));
+    let lost: Vec<AgreementId> = lost.map(|agreed| agreed.id.clone()).collect();
+    if !ending
+        .remaining
+        .iter()
+        .any(|scope| scope.recipients.contains(recipient))
+    {
+        // Of a basis, which is about everybody, the ending is told where it was one for something; of a consent in any case.
+        let is_told = !lost.is_empty() || ending.ended.iter().any(|scope| !scope.is_basis);
+        return is_told.then(Vec::new);
+    }
+    (!lost.is_empty()).then_some(lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PURPOSE: &str = "https://w3id.org/dpv#ServiceProvision";
+
+    fn work() -> ParticipantId {
+        "did:web:work.example".parse().unwrap()
+    }
+
+    fn scope(number: u8, categories: &[&str]) -> Scope {
+        Scope {
+            id: format!("urn:uuid:00000000-0000-4000-8000-0000000000{number:02}")
+                .parse()
+                .unwrap(),
+            is_basis: false,
+            recipients: vec![work()],
+            purposes: vec![PURPOSE.into()],
+            datasets: Vec::new(),
+            categories: categories.iter().map(|name| (*name).to_owned()).collect(),
+            fields: Vec::new(),
+        }
+    }
+
+    fn agreed(dataset: &str, categories: Option<&[&str]>) -> Agreed {
+        let categories = categories.map(|all| all.iter().map(|name| (*name).to_owned()).collect());
+        Agreed {
+            id: format!("urn:uuid:{dataset}").parse().unwrap(),
+            dataset: dataset.parse().unwrap(),
+            permits: Some((vec![PURPOSE.into()], categories)),
+        }
+    }
+
+    fn told(theirs: &[Agreed], ended: &Scope, remaining: &[Scope]) -> Option<Vec<String>> {
+        let ending = Ending {
+            reason: EndReason::Withdrawn,
+            ended: std::slice::from_ref(ended),
+            remaining,
+            at: Timestamp::from_seconds(1),
+            epoch: 1,
+            streams: &[],
+        };
+        let found = concerned(theirs, &work(), &ending);
+        found.map(|all| all.iter().map(|id| id.as_str().to_owned()).collect())
+    }
+
+    #[test]
+    fn an_agreement_is_concerned_if_a_narrower_consent_lets_less_through_than_before() {
+        let wide = scope(1, &["skills", "results"]);
+        let all = [agreed("a", None), agreed("b", Some(&["skills"]))];
+        assert_eq!(told(&all, &wide, &[scope(2, &["skills", "results"])]), None, "the same");
+        assert_eq!(
+            told(&all, &wide, &[scope(2, &["skills"])]),
+            Some(vec!["urn:uuid:a".into()])
+        );
+        let two = [scope(2, &["skills"]), scope(3, &["results"])];
+        assert_eq!(told(&all, &wide, &two), None, "each is covered by another");
+        let mut fewer = scope(2, &["skills", "results"]);
+        fewer.datasets.push("b".parse().unwrap());
+        assert_eq!(
+            told(&all, &wide, &[fewer]),
+            Some(vec!["urn:uuid:a".into()]),
+            "fewer datasets"
+        );
+        let mut fields = scope(2, &["skills", "results"]);
+        fields.fields.push("/skills/0".into());
+        assert_eq!(
+            told(&all, &wide, &[fields]).map(|all| all.len()),
+            Some(2),
+            "fewer fields"
+        );
+        let mut other = scope(2, &["skills", "results"]);
+        other.purposes = vec!["https://w3id.org/dpv#Marketing".into()];
+        assert_eq!(
+            told(&all, &wide, &[other]).map(|all| all.len()),
+            Some(2),
+            "another purpose"
+        );
+        let mut another = scope(2, &["skills", "results"]);
+        another.recipients = vec!["did:web:edtech.example".parse().unwrap()];
+        assert_eq!(
+            told(&all, &wide, &[another]),
+            Some(Vec::new()),
+            "nothing goes there any more"
+        );
+    }
+
+    #[test]
+    fn what_did_not_rest_on_what_ended_is_not_concerned() {
+        let mut ended = scope(1, &["skills"]);
+        ended.datasets.push("a".parse().unwrap());
+        let mut other = scope(2, &["skills"]);
+        other.datasets.push("c".parse().unwrap());
+        let all = [agreed("a", None), agreed("b", None), agreed("c", None)];
+        assert_eq!(told(&all, &ended, &[other]), Some(vec!["urn:uuid:a".into()]));
+    }
+
+    #[test]
+    fn another_basis_takes_the_place_of_a_basis_and_not_of_a_consent() {
+        let basis = |number| Scope {
+            is_basis: true,
+            ..scope(number, &["skills"])
+        };
+        let all = [agreed("a", None)];
+        assert_eq!(told(&all, &basis(1), &[basis(2)]), None);
+        assert_eq!(told(&all, &basis(1), &[scope(2, &["skills"])]), None);
+        assert_eq!(
+            told(&all, &scope(1, &["skills"]), &[basis(2)]),
+            Some(vec!["urn:uuid:a".into()])
+        );
+    }
+}

@@ -1,0 +1,186 @@
+//! Who is told when something ends for a learner, and what: through the service over a store in memory.
+
+use super::*;
+use crate::{
+    consent::{
+        exchange::{Courier, EndReason, Lapses, Notices, Told},
+        links::Links,
+        state::Role,
+    },
+    process::outbox,
+};
+use serde_json::{Value, json};
+
+const AGREEMENT: &str = "urn:uuid:agreement";
+const PURPOSE: &str = "https://w3id.org/dases/ns/purpose/orientation";
+
+/// When the index is closed: a while after the change was asked for.
+fn later() -> Timestamp {
+    now().plus(Duration::from_secs(5))
+}
+
+fn ft() -> ParticipantId {
+    "did:web:ft.example".parse().unwrap()
+}
+
+/// A holder whose recipient has an agreement, and has received records of three learners.
+struct Holder {
+    consents: Consents,
+    notices: Arc<Notices>,
+    lapses: Arc<Lapses>,
+}
+
+impl Holder {
+    async fn start() -> Self {
+        let consents = over(Arc::new(MemoryStore::new())).await;
+        let (log, index) = (consents.log.clone(), consents.index.clone());
+        let agreement = json!({"id": AGREEMENT, "dataset": "records", "provider": "did:web:lycee.example", "consumer": ft(),
+            "role": "provider", "negotiation": "urn:uuid:negotiation", "document": "{}", "keys": [], "signed": now(),
+            "agreement": {"@id": AGREEMENT, "@type": "Agreement", "assigner": "did:web:lycee.example", "assignee": ft(),
+                "target": "records", "timestamp": "2026-01-01T00:00:00Z", "permission": [{"action": "use", "constraint": [
+                    {"leftOperand": "odrl:purpose", "operator": "eq", "rightOperand": PURPOSE}]}]}});
+        let mut batch = crate::store::Batch::new();
+        batch.put(Table(13), AGREEMENT, agreement.to_string());
+        log.store().commit(batch).await.unwrap();
+        let places = HmacKey::new(b"places");
+        let notices = Notices::load(log.clone(), consents.trust.clone(), places, Arc::default()).await;
+        let notices = Arc::new(notices.unwrap());
+        for learner in ["anna", "ben", "chloé"] {
+            let tag = consents.pseudonyms.towards(&ft()).tag(learner);
+            let new = notices.deliveries().known().missing(learner, tag).unwrap();
+            notices.deliveries().note(&[new], &ft()).await.unwrap();
+        }
+        let links = Arc::new(Links::new(log.clone(), notices.post().clone()));
+        let names = consents.pseudonyms.clone();
+        let lapses = Arc::new(Lapses::new(log, notices.clone(), names, index.clone()));
+        let courier = Courier::new(notices.clone(), links, lapses.clone(), index, later);
+        consents.tell_through(Arc::new(courier));
+        Self {
+            consents,
+            notices,
+            lapses,
+        }
+    }
+
+    async fn told(&self, learner: &str) -> Vec<Told> {
+        self.notices.of(&self.consents.pseudonyms, learner).await.unwrap()
+    }
+
+    async fn give(&self, learner: &str, categories: &[&str]) {
+        let new = NewConsent {
+            purposes: vec![PURPOSE.into()],
+            categories: categories.iter().map(|name| (*name).to_owned()).collect(),
+            ..new(learner)
+        };
+        self.consents.grant(vec![new], now()).await.unwrap();
+    }
+
+    async fn declare(&self) -> ConsentId {
+        let notice = NewNotice {
+            id: "public-task".into(),
+            version: "1".into(),
+            language: "fr".into(),
+            text: "Le lycée transmet tes compétences.".into(),
+            url: None,
+        };
+        let notice = self.consents.add_notice(notice, now()).await.unwrap().hash;
+        let basis = NewBasis {
+            basis: LawfulBasis::PublicTask,
+            grounds: "Code de l'éducation".into(),
+            recipients: vec![ft()],
+            purposes: vec![PURPOSE.into()],
+            categories: vec!["skills".into()],
+            datasets: vec!["records".parse().unwrap()],
+            notice,
+            until: now().plus(Duration::from_secs(3600)),
+        };
+        self.consents.declare(basis, now()).await.unwrap().id
+    }
+
+    /// What waits for the recipient, in its order.
+    async fn queued(&self) -> Vec<(String, Value)> {
+        let mut all = Vec::new();
+        outbox::each(&**self.consents.log.store(), |outgoing| all.push(outgoing))
+            .await
+            .unwrap();
+        all.sort_by_key(|outgoing| outgoing.number);
+        let read = |outgoing: outbox::Outgoing| (outgoing.kind, serde_json::from_str(&outgoing.body).unwrap());
+        all.into_iter().map(read).collect()
+    }
+}
+
+#[tokio::test]
+async fn who_received_more_than_a_narrower_consent_permits_is_told_before_its_receipt() {
+    let holder = Holder::start().await;
+    holder.give("anna", &["skills", "results"]).await;
+    holder.give("anna", &["results", "skills"]).await;
+    assert!(holder.told("anna").await.is_empty(), "the same again");
+    holder.give("anna", &["skills"]).await;
+    let told = holder.told("anna").await;
+    assert_eq!((told.len(), told[0].notice.reason), (1, EndReason::Expired));
+    assert_eq!(told[0].notice.agreements, [AGREEMENT.parse().unwrap()]);
+    let queued = holder.queued().await;
+    let kinds: Vec<&str> = queued.iter().map(|(kind, _)| kind.as_str()).collect();
+    let (receipt, ending) = ("ConsentReceiptMessage", "ConsentWithdrawalMessage");
+    assert_eq!(kinds, [receipt, receipt, ending, receipt]);
+    // The receipt is not older than the ending, so that it lets later records in.
+    let at = |number: usize| queued[number].1["at"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(at(2) <= at(3));
+}
+
+#[tokio::test]
+async fn an_ending_is_told_as_of_the_time_when_the_index_was_closed() {
+    let holder = Holder::start().await;
+    holder.give("anna", &["skills"]).await;
+    holder.consents.withdraw("anna", None, now()).await.unwrap();
+    let told = holder.told("anna").await;
+    assert_eq!((told.len(), told[0].notice.at), (1, later()));
+}
+
+#[tokio::test]
+async fn an_objection_is_told_to_who_received_records_on_the_basis() {
+    let holder = Holder::start().await;
+    let basis = holder.declare().await;
+    let objection = NewObjection {
+        subject: "anna".into(),
+        basis: basis.clone(),
+        actor: Actor::of(Role::Learner, "portal"),
+    };
+    holder.consents.object(&objection, now()).await.unwrap();
+    let told = holder.told("anna").await;
+    assert_eq!((told.len(), told[0].notice.reason), (1, EndReason::Objected));
+    assert_eq!((&told[0].notice.consents, told[0].notice.at), (&vec![basis], later()));
+    assert!(holder.told("ben").await.is_empty(), "another learner");
+}
+
+#[tokio::test]
+async fn the_end_of_a_basis_is_told_once_of_each_learner_whom_nothing_else_covers() {
+    let holder = Holder::start().await;
+    let basis = holder.declare().await;
+    holder.give("ben", &["skills"]).await;
+    assert_eq!(
+        holder.lapses.tell(now()).await.unwrap(),
+        Some(now().plus(Duration::from_secs(3600)))
+    );
+    assert!(holder.told("anna").await.is_empty(), "it is in force");
+    holder.consents.end_basis(&basis, now()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(holder.lapses.tell(later()).await.unwrap(), None);
+        for (learner, times) in [("anna", 1), ("ben", 0), ("chloé", 1)] {
+            let told = holder.told(learner).await;
+            assert_eq!(told.len(), times, "{learner}");
+            assert!(told.iter().all(|told| told.notice.reason == EndReason::Revoked));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_basis_whose_time_is_over_is_told_as_expired() {
+    let holder = Holder::start().await;
+    holder.declare().await;
+    let end = now().plus(Duration::from_secs(3600));
+    assert_eq!(holder.lapses.tell(end).await.unwrap(), None);
+    let told = holder.told("anna").await;
+    assert_eq!((told.len(), told[0].notice.reason), (1, EndReason::Expired));
+    assert_eq!(told[0].notice.at, end);
+}
