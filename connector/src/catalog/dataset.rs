@@ -5,13 +5,7 @@ use crate::{
     dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
     trust::Party,
 };
-use policy::{
-    Decision, Facts, Malformed, Policy, Reason, Stage, Timestamp,
-    odrl::{
-        self, Reading,
-        compare::{Answer, Concepts, satisfiable},
-    },
-};
+use policy::{Decision, Facts, Language, Lint, Malformed, Policy, Reason, Stage, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
@@ -142,6 +136,30 @@ pub struct Dataset {
     pub published: Timestamp,
 }
 
+/// Something about an offer that its author may not have meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Warning {
+    /// A stable code, such as `LNT-07`.
+    pub code: &'static str,
+    /// JSON pointer to the node of the offer.
+    pub pointer: String,
+    /// What the code means.
+    pub text: &'static str,
+    /// What it is about: the constraint, or the rules that it meets, with a request that shows it.
+    pub about: String,
+}
+
+impl From<Lint> for Warning {
+    fn from(lint: Lint) -> Self {
+        Self {
+            code: lint.code.as_str(),
+            pointer: lint.pointer,
+            text: lint.code.text(Language::English),
+            about: lint.about,
+        }
+    }
+}
+
 impl Dataset {
     pub(super) fn publish(new: NewDataset, now: Timestamp) -> Result<Self, DatasetError> {
         let invalid = |member: &str, problem: &str| DatasetError::Invalid {
@@ -222,6 +240,14 @@ impl Dataset {
         }
     }
 
+    /// What the author of the offer may not have meant, in document order: it is published all the same.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let read = read_policy(&self.offer).map(|policy| policy.lints());
+        let mut lints = read.unwrap_or_default();
+        lints.extend(policy::rules_together(&self.offer));
+        lints.into_iter().map(Warning::from).collect()
+    }
+
     /// The offer as it stands in messages: with its target.
     pub fn message_offer(&self) -> Value {
         let mut offer = self.offer.clone();
@@ -243,12 +269,10 @@ fn usable(policy: &Policy, offer: &Value, now: Timestamp) -> Result<(), DatasetE
     }
     reasons.sort_unstable();
     reasons.dedup();
-    let read = odrl::Policy::read(offer, &Reading::LENIENT);
-    let conflicting = match read.map(|policy| satisfiable(&policy, &Concepts::profile())) {
-        Ok(Answer::Impossible(conflicting)) => conflicting,
-        _ => Vec::new(),
-    };
-    Err(DatasetError::NothingPermitted { reasons, conflicting })
+    Err(DatasetError::NothingPermitted {
+        reasons,
+        conflicting: policy::leaving_nothing(offer),
+    })
 }
 
 /// Adds the members that a catalog offer needs and takes out the one that it must not have (DSP 2025-1 §5.3: no target).

@@ -6,7 +6,7 @@ mod facts;
 pub mod release;
 pub mod shape;
 
-pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
+pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, Warning, list};
 pub use decisions::{CounterOffers, DatasetDecisions, Decisions, Mode, OtherTerms};
 pub use facts::{Event, facts, of_transfer};
 pub use release::ReleaseSpec;
