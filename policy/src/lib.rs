@@ -5,7 +5,7 @@
 //! The way through: [`Policy::parse`] (JSON in, or [`Malformed`]) → [`Policy::check`] (is every term understood?) →
 //! [`Policy::decide`] (may it go on, at this [`Stage`]?) → [`Policy::plan`] (at transfer start: what is left to look at
 //! per record). [`same_terms`] compares an agreement with the offer that it came from; [`within()`] and [`intersect()`] judge and answer other
-//! terms than those offered.
+//! terms than those offered, [`differences`] and [`rules_together`] explain them.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -34,6 +34,7 @@ mod residual;
 mod timestamp;
 mod truth;
 pub mod vocabulary;
+mod weigh;
 pub mod words;
 mod write;
 
@@ -58,3 +59,4 @@ pub use record::RecordFacts;
 pub use timestamp::{Timestamp, TimestampError};
 pub use truth::Truth;
 pub use vocabulary::{Action, Category, LeftOperand, Operator, canonical_name, is_claim};
+pub use weigh::{Differences, contradictions, differences, leaving_nothing, rules_together};

@@ -44,6 +44,10 @@ lints! {
         / "ODRL recommande d’autres opérateurs pour ce critère",
     CountExactly = "LNT-06" "count eq holds for one transfer alone; up to a number is written lteq"
         / "count eq ne vaut que pour un seul transfert ; « au plus » s’écrit lteq",
+    RulesMeet = "LNT-07" "a permission and a prohibition meet; there the prohibition wins"
+        / "une permission et une interdiction se rencontrent ; l’interdiction l’emporte",
+    NeverApplies = "LNT-08" "a rule that can never apply"
+        / "une règle qui ne peut jamais s’appliquer",
 }
 
 impl LintCode {
@@ -66,7 +70,7 @@ pub struct Lint {
     pub code: LintCode,
     /// JSON pointer into the policy as it was parsed.
     pub pointer: String,
-    /// The constraint, as it is named to people.
+    /// The constraint, as it is named to people; of rules together, the places of what they meet with.
     pub about: String,
 }
 

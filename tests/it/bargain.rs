@@ -240,3 +240,107 @@ async fn a_catalog_of_many_pages_is_read_whole() {
     ids.dedup();
     assert_eq!((all, ids.len()), (7, 7), "{ids:?}");
 }
+
+/// The sentences with which a negotiation ended.
+fn reasons(ended: &Value) -> Vec<&str> {
+    let reasons = ended["explanation"]["reasons"].as_array().unwrap();
+    reasons.iter().map(|reason| reason.as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_counter_offer_is_told_what_differs_operand_by_operand() {
+    let world = world("refuse", "published").await;
+    let ended = asked_for(&world, &["skills", "identity"]).await;
+    assert_eq!(ended["stateName"], "TERMINATED", "{ended}");
+    let told = reasons(&ended);
+    assert_eq!(told[0], "only the published terms are accepted");
+    let has = |text: &str| assert!(told.iter().any(|one| one.contains(text)), "{text}: {told:?}");
+    has("POL-01: only what is asked permits, for instance: ");
+    has("dataCategory identity");
+    has("dataCategory: asked is identity or skills; offered is results or skills");
+    let same = |one: &&str| !one.starts_with("purpose: ");
+    assert!(told.iter().all(same), "they agree about the purpose: {told:?}");
+    // Both sides keep the same words.
+    let theirs = world.get("school").get("/v1/negotiations").await;
+    assert_eq!(theirs["negotiations"][0]["stateName"], "TERMINATED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_with_nothing_in_common_are_refused_with_the_smallest_set_that_says_so() {
+    let world = world("offer", "published").await;
+    let ended = asked_for(&world, &["identity"]).await;
+    assert_eq!(ended["stateName"], "TERMINATED", "{ended}");
+    assert_eq!(ended["explanation"]["code"], "no-agreement");
+    let told = reasons(&ended);
+    let set = "CST-05: nothing is permitted by both; together impossible: asked /permission/0/constraint/1, offered /permission/0/constraint/1";
+    assert!(told.contains(&set), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_meet_are_told_at_publication_and_agreements_that_contradict_each_other_are_listed() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let file = school.publish(3, 3).await;
+    let mut strict = dataset("strict", &file, offer());
+    strict["offer"]["prohibition"] = json!([{"action": "distribute"}]);
+    let published = school.post("/v1/datasets", &strict).await;
+    let warning = &published["warnings"][0];
+    assert_eq!(
+        (&published["id"], &warning["code"], &warning["pointer"]),
+        (&json!("strict"), &json!("LNT-07"), &json!("/prohibition/0")),
+        "{published}"
+    );
+    let agree = async || {
+        let body = json!({"peer": "school", "offer": "strict"});
+        let pid = text(&work.post("/v1/negotiations", &body).await, "pid");
+        let ended = work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
+        assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
+        text(&ended, "agreementId")
+    };
+    let first = agree().await;
+    // Offered anew without the prohibition: what is permitted now, the first agreement prohibits.
+    school.call(http::Method::DELETE, "/v1/datasets/strict", None).await;
+    let free = school.post("/v1/datasets", &dataset("strict", &file, offer())).await;
+    assert_eq!(free["warnings"], json!([]));
+    let second = agree().await;
+    for connector in [school, work] {
+        let all = connector.get("/v1/agreements").await;
+        for (id, other) in [(&first, &second), (&second, &first)] {
+            let all = all["agreements"].as_array().unwrap();
+            let listed = all.iter().find(|one| one["id"] == **id).unwrap();
+            let found = &listed["contradicts"];
+            assert_eq!(
+                (found.as_array().unwrap().len(), &found[0]["agreement"]),
+                (1, &json!(other)),
+                "{listed}"
+            );
+            assert!(
+                found[0]["reasons"][0]
+                    .as_str()
+                    .unwrap()
+                    .contains("prohibits at /prohibition/0"),
+                "{found}"
+            );
+            let shown = connector.get(&format!("/v1/agreements/{id}")).await;
+            assert_eq!(&shown["contradicts"], found);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_leaves_nothing_is_refused_with_the_places_that_do_not_go_together() {
+    let world = World::start(&["school", "work"]).await;
+    let school = world.get("school");
+    let file = school.publish(3, 3).await;
+    let mut terms = offer();
+    let constraints = terms["permission"][0]["constraint"].as_array_mut().unwrap();
+    constraints.push(json!({"leftOperand": "dases:dataCategory", "operator": "eq", "rightOperand": "identity"}));
+    let body = dataset("nothing", &file, terms);
+    let (status, refused) = school.call(http::Method::POST, "/v1/datasets", Some(&body)).await;
+    assert_eq!(status, 422, "{refused}");
+    let told = refused.to_string();
+    assert!(
+        told.contains("together impossible: /permission/0/constraint/1, /permission/0/constraint/2"),
+        "{told}"
+    );
+}

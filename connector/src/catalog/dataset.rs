@@ -7,13 +7,7 @@ use crate::{
     dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
     trust::Party,
 };
-use policy::{
-    Code, Decision, Facts, Malformed, Policy, Reason, Stage, Timestamp,
-    odrl::{
-        self, Reading,
-        compare::{Answer, Concepts, satisfiable},
-    },
-};
+use policy::{Code, Decision, Facts, Language, Lint, Malformed, Policy, Reason, Stage, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
@@ -74,6 +68,7 @@ impl DatasetError {
                 });
                 reasons.iter().cloned().chain(together).collect()
             }
+            Self::NeverKnown(reasons) => reasons.clone(),
             Self::PolicyTooLarge { .. } | Self::Invalid { .. } => Vec::new(),
         }
     }
@@ -166,6 +161,30 @@ pub struct Dataset {
     pub published: Timestamp,
 }
 
+/// Something about an offer that its author may not have meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Warning {
+    /// A stable code, such as `LNT-07`.
+    pub code: &'static str,
+    /// JSON pointer to the node of the offer.
+    pub pointer: String,
+    /// What the code means.
+    pub text: &'static str,
+    /// What it is about: the constraint, or the rules that it meets, with a request that shows it.
+    pub about: String,
+}
+
+impl From<Lint> for Warning {
+    fn from(lint: Lint) -> Self {
+        Self {
+            code: lint.code.as_str(),
+            pointer: lint.pointer,
+            text: lint.code.text(Language::English),
+            about: lint.about,
+        }
+    }
+}
+
 impl Dataset {
     pub(super) fn publish(new: NewDataset, events: &[Event], now: Timestamp) -> Result<Self, DatasetError> {
         check(&new)?;
@@ -211,6 +230,14 @@ impl Dataset {
             offers: vec![self.offer.clone()],
             formats: self.formats().map(str::to_owned).to_vec(),
         }
+    }
+
+    /// What the author of the offer may not have meant, in document order: it is published all the same.
+    pub fn warnings(&self) -> Vec<Warning> {
+        let read = read_policy(&self.offer).map(|policy| policy.lints());
+        let mut lints = read.unwrap_or_default();
+        lints.extend(policy::rules_together(&self.offer));
+        lints.into_iter().map(Warning::from).collect()
     }
 
     /// The offer as it stands in messages: with its target.
@@ -281,12 +308,10 @@ fn usable(policy: &Policy, dataset: &Dataset, now: Timestamp) -> Result<(), Data
     }
     reasons.sort_unstable();
     reasons.dedup();
-    let read = odrl::Policy::read(offer, &Reading::LENIENT);
-    let conflicting = match read.map(|policy| satisfiable(&policy, &Concepts::profile())) {
-        Ok(Answer::Impossible(conflicting)) => conflicting,
-        _ => Vec::new(),
-    };
-    Err(DatasetError::NothingPermitted { reasons, conflicting })
+    Err(DatasetError::NothingPermitted {
+        reasons,
+        conflicting: policy::leaving_nothing(offer),
+    })
 }
 
 /// Adds the members that a catalog offer needs and takes out the one that it must not have (DSP 2025-1 §5.3: no target).

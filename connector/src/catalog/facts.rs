@@ -179,6 +179,7 @@ mod tests {
         let consumer = Party {
             did: "did:web:b.example".parse().unwrap(),
             claims: policy::Claims::new(),
+            attested: Default::default(),
         };
         let plan = |now| {
             let known = facts(&consumer, Action::Use, at(now));

@@ -7,7 +7,7 @@ pub mod release;
 pub mod shape;
 mod supply;
 
-pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, list};
+pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, Warning, list};
 pub use decisions::{CounterOffers, DatasetDecisions, Decisions, Mode, OtherTerms};
 pub use facts::{Event, facts, of_transfer};
 pub use release::ReleaseSpec;

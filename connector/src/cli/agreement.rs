@@ -127,7 +127,12 @@ impl Agreement {
             }
             AgreementCommand::Verify { file, documents } => verify(context, &input::bytes(&file)?, &documents),
             AgreementCommand::Export { id, format, output } => {
-                let written = written(get(context, &id).await?, format)?;
+                let mut export = get(context, &id).await?;
+                if let Some(members) = export.as_object_mut() {
+                    // How it stands to others at the moment is no part of it.
+                    members.shift_remove("contradicts");
+                }
+                let written = written(export, format)?;
                 let mut sink = Sink::open(&output)?;
                 sink.write(&written)?;
                 sink.finish()
@@ -136,7 +141,7 @@ impl Agreement {
     }
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     ("ID", &["id", "@id"]),
     ("ROLE", &["role"]),
     ("PROVIDER", &["provider"]),
@@ -145,6 +150,7 @@ const COLUMNS: [Column; 8] = [
     ("SIGNED", &["signed"]),
     ("BY", &["signedBy"]),
     ("WITHOUT FORCE", &["withoutForce"]),
+    ("CONTRADICTS", &["/contradicts/0/agreement"]),
 ];
 
 async fn get(context: &Context, id: &str) -> Outcome<Value> {

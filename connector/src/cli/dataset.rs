@@ -5,7 +5,7 @@ use super::{
     api::path,
     exit::{Exit, Failure, Outcome},
     input,
-    output::{Column, items},
+    output::{Column, items, member},
 };
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -47,7 +47,8 @@ enum DatasetCommand {
 
 /// Publish a dataset under terms of use
 ///
-/// A field that belongs to no category never leaves, whatever the terms say.
+/// A field that belongs to no category never leaves, whatever the terms say. Terms under which nobody could ever use the data are refused; what
+/// their author may not have meant, such as a permission and a prohibition that meet, is told as a warning.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector dataset add --id skills-2026 --file records.jsonl --subject /learner/id --category skills=/skills --offer offer.json
@@ -129,7 +130,10 @@ impl Add {
         let offer = published.get("offerId").and_then(Value::as_str).unwrap_or("its offer");
         context
             .out
-            .say(&format!("{} is published; peers negotiate about {offer}", self.id))
+            .say(&format!("{} is published; peers negotiate about {offer}", self.id))?;
+        items(&published, "warnings")
+            .iter()
+            .try_for_each(|warning| context.out.say(&told(warning)))
     }
 
     fn body(&self) -> Outcome<Value> {
@@ -160,9 +164,26 @@ impl Add {
     }
 }
 
+/// A warning about the terms in one line.
+fn told(warning: &Value) -> String {
+    let [code, pointer, text, about] = ["code", "pointer", "text", "about"].map(|name| member(warning, &[name]));
+    format!("warning {code} at {pointer}: {text} ({about})")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_warning_is_told_in_one_line_with_its_place() {
+        let warning = json!({
+            "code": "LNT-07", "pointer": "/prohibition/0", "text": "they meet", "about": "/permission/0, for instance: any request",
+        });
+        assert_eq!(
+            told(&warning),
+            "warning LNT-07 at /prohibition/0: they meet (/permission/0, for instance: any request)"
+        );
+    }
 
     #[test]
     fn categories_are_read_and_repetitions_added() {

@@ -141,16 +141,21 @@ impl Contracts {
             Some(id) => self.agreements.find(id).await?,
             None => None,
         };
-        self.command(pid, now, |record, turn| {
-            record.expect_role(Role::Provider)?;
-            let Some(stored) = &stored else {
-                return Err(ContractError::Invalid(
-                    "the consumer has not verified an agreement yet".into(),
-                ));
-            };
-            self.finish(record, turn, stored.clone(), now)
-        })
-        .await
+        let record = self
+            .command(pid, now, |record, turn| {
+                record.expect_role(Role::Provider)?;
+                let Some(stored) = &stored else {
+                    return Err(ContractError::Invalid(
+                        "the consumer has not verified an agreement yet".into(),
+                    ));
+                };
+                self.finish(record, turn, stored.clone(), now)
+            })
+            .await?;
+        if let Some(id) = &id {
+            self.warn(id).await;
+        }
+        Ok(record)
     }
 
     /// Consumer: accepts the provider's offer on the table.

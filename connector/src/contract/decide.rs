@@ -59,19 +59,33 @@ pub(super) fn on_request(
     }
     let narrower = || policy::within(&asked, &ours).is_ok();
     let answer = match record.decisions.other_terms {
-        OtherTerms::Refuse => Err("only the published terms are accepted".to_owned()),
         OtherTerms::AcceptNarrower | OtherTerms::Intersect if narrower() => return Ok(Proposal::Agree),
+        OtherTerms::Refuse => Err("only the published terms are accepted".to_owned()),
         OtherTerms::Offer | OtherTerms::AcceptNarrower => Ok(record.published.clone()),
         OtherTerms::Intersect => common(offer, &record.published, &record.dataset),
     };
+    let differ = policy::differences(offer, &record.published);
+    let end = |why: String| Proposal::Terminate(explained("no-agreement", why, differ.told.clone()));
     Ok(match answer {
-        Err(why) => Proposal::Terminate(Explanation::new("no-agreement", why)),
-        Ok(_) if record.rounds >= MAX_ROUNDS => Proposal::Terminate(Explanation::new(
-            "no-agreement",
-            "the terms did not meet; this offer is final",
-        )),
+        Err(why) => end(why),
+        // No number of rounds brings them together (policy.md §3.5).
+        Ok(_) if differ.disjoint => end("the terms have nothing in common with those offered".to_owned()),
+        Ok(_) if record.rounds >= MAX_ROUNDS => end("the terms did not meet; this offer is final".to_owned()),
         Ok(terms) => Proposal::Offer(terms),
     })
+}
+
+/// Why a negotiation ends over its terms: the sentence, and how the two differ. The recipient keeps only so many sentences, so of many
+/// operands the last are left out.
+fn explained(code: &str, why: String, differences: Vec<String>) -> Explanation {
+    let mut reasons = vec![why];
+    reasons.extend(differences);
+    reasons.dedup();
+    reasons.truncate(message::MAX_REASONS);
+    Explanation {
+        code: Some(code.to_owned()),
+        reasons,
+    }
 }
 
 /// The consumer's rule: the provider's published terms are what the operator asked for, everything else needs a rule or the operator.
@@ -97,7 +111,10 @@ pub(super) fn on_counter_offer(record: &NegotiationRecord) -> Result<Reply, Cont
     };
     Ok(match answer {
         Ok(terms) => Reply::Ask(terms),
-        Err(why) => Reply::Terminate(Explanation::new("other-terms", why)),
+        Err(why) => {
+            let differ = policy::differences(record.wanted(), &record.offer);
+            Reply::Terminate(explained("other-terms", why, differ.told))
+        }
     })
 }
 

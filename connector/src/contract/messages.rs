@@ -155,7 +155,7 @@ impl Contracts {
             true => Some(self.trust.keys_of(sender, now).await?),
             false => None,
         };
-        let (_, answer) = self
+        let (record, answer) = self
             .ledger
             .receive(pid, incoming, now, |record: &mut NegotiationRecord, turn| {
                 record.peer_key = call.message.signed_with();
@@ -170,6 +170,13 @@ impl Contracts {
                 .map(|()| None)
             })
             .await?;
+        let makes = matches!(
+            received.message,
+            NegotiationMessage::Verification | NegotiationMessage::Finalized
+        );
+        if let Some(id) = record.agreement_id().filter(|_| makes) {
+            self.warn(&id).await;
+        }
         Ok(answer)
     }
 

@@ -1,11 +1,12 @@
 //! Contract negotiation: a command or a peer's message comes in, is checked, and becomes one commit of new state, queued messages and
 //! audit entries. Sends nothing itself.
 //!
-//! `commands` holds what the operator decides, `messages` what peers send, `decide` the rules, `agreement` what both sign,
-//! `export` how anyone checks it, `page` how people read it, `payments` what was paid under it.
+//! `commands` holds what the operator decides, `messages` what peers send, `decide` the rules, `agreement` what both sign, `beside` how
+//! agreements stand to each other, `export` how anyone checks it, `page` how people read it, `payments` what was paid under it.
 
 mod agreement;
 mod basis;
+mod beside;
 mod commands;
 mod decide;
 mod error;
@@ -18,6 +19,7 @@ mod record;
 
 pub use agreement::{Agreements, StoredAgreement};
 pub use basis::{Basis, CLAIMS_HEADER, RULEBOOK_HEADER};
+pub use beside::{Beside, Contradiction};
 pub use commands::{Proposed, Wanted};
 pub use error::ContractError;
 pub use export::{
@@ -31,7 +33,7 @@ use crate::{
     audit::{Entry, Kind as Recorded, Log},
     catalog::{Catalog, Decisions},
     dsp::{
-        OfferId, ParticipantId, Pid,
+        AgreementId, OfferId, ParticipantId, Pid,
         catalog::ListedDataset,
         message::{Explanation, NegotiationMessage},
         negotiation::State,
@@ -76,6 +78,7 @@ pub struct Contracts {
     ledger: Ledger<NegotiationRecord>,
     catalog: Arc<Catalog>,
     agreements: Agreements,
+    beside: Beside,
     trust: Arc<Trust>,
     base: Url,
     decisions: Decisions,
@@ -84,8 +87,10 @@ pub struct Contracts {
 impl Contracts {
     /// The service over the log's store.
     pub async fn load(parts: Parts) -> Result<Self, StoreError> {
+        let agreements = Agreements::new(parts.log.store().clone());
         Ok(Self {
-            agreements: Agreements::new(parts.log.store().clone()),
+            beside: Beside::of(&agreements.list().await?),
+            agreements,
             log: parts.log.clone(),
             ledger: Ledger::over(parts.log, parts.queue, parts.events, parts.most_open).await?,
             catalog: parts.catalog,
@@ -118,6 +123,38 @@ impl Contracts {
     /// Answers to a request that changed nothing must burn its id too.
     pub async fn spend<T>(&self, verified: &Verified<T>) -> Result<(), ContractError> {
         Ok(self.ledger.spend(&verified.spent()).await?)
+    }
+
+    /// The agreements in force that one contradicts.
+    pub async fn contradicted_by(&self, agreement: &StoredAgreement) -> Result<Vec<Contradiction>, StoreError> {
+        let mut found = Vec::new();
+        for other in self.beside.contradicted_by(agreement) {
+            // One that was made void is still known beside the others.
+            if self.agreements.get(&other.agreement).await?.is_some() {
+                found.push(other);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Warns of what an agreement that was just made contradicts. It is made, whatever is found or fails here.
+    async fn warn(&self, id: &AgreementId) {
+        let found = async {
+            let Some(stored) = self.agreements.get(id).await? else {
+                return Ok(Vec::new());
+            };
+            self.beside.add(&stored);
+            self.contradicted_by(&stored).await
+        };
+        match found.await {
+            Ok(found) => found.iter().for_each(|other: &Contradiction| {
+                let (beside, why) = (&other.agreement, other.reasons.join("; "));
+                tracing::warn!(agreement = %id, %beside, %why, "this agreement contradicts another in force");
+            }),
+            Err::<_, StoreError>(error) => {
+                tracing::warn!(agreement = %id, %error, "not compared with other agreements")
+            }
+        }
     }
 
     /// An agreement that its negotiation did not bring to the end has no force.

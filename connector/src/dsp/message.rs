@@ -90,7 +90,7 @@ pub enum TransferMessage {
 }
 
 /// Most sentences kept of a peer's explanation.
-const MAX_REASONS: usize = 8;
+pub const MAX_REASONS: usize = 8;
 /// Longest sentence kept, in characters.
 const MAX_REASON: usize = 1_000;
 /// Longest code kept, in characters.

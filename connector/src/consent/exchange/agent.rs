@@ -17,14 +17,24 @@ use policy::Timestamp;
 use std::sync::Arc;
 
 /// Speaks for the learners that linked themselves here.
-pub(super) struct Agent {
-    pub(super) log: Arc<Log>,
-    pub(super) trust: Arc<Trust>,
-    pub(super) links: Arc<Links>,
-    pub(super) post: Arc<Post>,
+pub struct Agent {
+    log: Arc<Log>,
+    trust: Arc<Trust>,
+    links: Arc<Links>,
+    post: Arc<Post>,
 }
 
 impl Agent {
+    /// For what is kept in the log's store.
+    pub fn new(log: Arc<Log>, trust: Arc<Trust>, links: Arc<Links>, post: Arc<Post>) -> Self {
+        Self {
+            log,
+            trust,
+            links,
+            post,
+        }
+    }
+
     /// It is kept here for another holder.
     pub(super) fn keeps(&self, consent: &Consent) -> bool {
         consent.via.as_ref() == Some(self.trust.me())

@@ -74,7 +74,7 @@ pub(super) fn asked(stored: &Stored) -> Option<(ParticipantId, Option<MessageId>
 
 impl Courier {
     /// For changes that close and open `index`.
-    pub(super) fn new(
+    pub fn new(
         notices: Arc<Notices>,
         links: Arc<Links>,
         agent: Agent,

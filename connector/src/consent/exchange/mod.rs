@@ -19,6 +19,7 @@ mod retraction;
 mod retractions;
 mod scope;
 
+pub use agent::Agent;
 pub use ask::{Ask, NoticeToShow};
 pub use courier::Courier;
 pub use decisions::Decision;
@@ -45,7 +46,6 @@ use crate::{
     store::{Batch, StoreError},
     trust::{Trust, Verified},
 };
-use agent::Agent;
 use bytes::Bytes;
 use decisions::Decisions;
 use inbox::Inbox;
@@ -161,12 +161,8 @@ impl Exchange {
         let names = parts.consents.pseudonyms().clone();
         let lapses = Lapses::new(log.clone(), parts.notices.clone(), names, index.clone());
         let lapses = Arc::new(lapses);
-        let agent = Agent {
-            log: log.clone(),
-            trust: parts.trust.clone(),
-            links: parts.links.clone(),
-            post: parts.notices.post().clone(),
-        };
+        let (trust, post) = (parts.trust.clone(), parts.notices.post().clone());
+        let agent = Agent::new(log.clone(), trust, parts.links.clone(), post);
         let (notices, links) = (parts.notices.clone(), parts.links.clone());
         let courier = Courier::new(notices, links, agent, lapses.clone(), index, clock);
         parts.consents.tell_through(Arc::new(courier));

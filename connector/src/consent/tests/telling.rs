@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     consent::{
-        exchange::{Courier, EndReason, Lapses, Notices, Told},
+        exchange::{Agent, Courier, EndReason, Lapses, Notices, Told},
         links::Links,
         state::Role,
     },
@@ -53,7 +53,9 @@ impl Holder {
         let links = Arc::new(Links::new(log.clone(), notices.post().clone()));
         let names = consents.pseudonyms.clone();
         let lapses = Arc::new(Lapses::new(log, notices.clone(), names, index.clone()));
-        let courier = Courier::new(notices.clone(), links, lapses.clone(), index, later);
+        let (trust, post) = (consents.trust.clone(), notices.post().clone());
+        let agent = Agent::new(consents.log.clone(), trust, links.clone(), post);
+        let courier = Courier::new(notices.clone(), links, agent, lapses.clone(), index, later);
         consents.tell_through(Arc::new(courier));
         Self {
             consents,

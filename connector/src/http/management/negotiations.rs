@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     catalog::Mode,
-    contract::{self, AgreementExport, ContractError, NegotiationRecord, Payment, Proposed, StoredAgreement, Wanted},
+    contract::{
+        self, AgreementExport, Beside, ContractError, Contradiction, NegotiationRecord, Payment, Proposed,
+        StoredAgreement, Wanted,
+    },
     dsp::{
         AgreementId, DatasetId, FORMATS, ParticipantId, Pid, Role, catalog::ListedDataset,
         negotiation::State as NegotiationState,
@@ -368,13 +371,17 @@ pub(super) struct Agreement {
     /// Why nothing can be done under it: the other party is out, as far as is known. None where it has force.
     #[schema(required)]
     without_force: Option<String>,
+    /// Other agreements in force between the same parties about the same dataset, one of which permits what the other prohibits. Each is kept
+    /// by itself.
+    contradicts: Vec<Contradiction>,
     /// The agreement as the protocol writes it, verbatim.
     #[schema(value_type = Object)]
     agreement: Value,
 }
 
 impl Agreement {
-    fn of(stored: StoredAgreement, trust: &Trust, now: Timestamp) -> Self {
+    fn of(stored: StoredAgreement, beside: &Beside, trust: &Trust, now: Timestamp) -> Self {
+        let contradicts = beside.contradicted_by(&stored);
         let signatures = stored.signatures();
         let standing = trust.standing(stored.other_party(), now);
         Self {
@@ -388,6 +395,7 @@ impl Agreement {
             signatures,
             signed_by: if stored.one_party { "one party" } else { "both parties" },
             without_force: standing.err().map(|error| error.to_string()),
+            contradicts,
             agreement: stored.agreement,
         }
     }
@@ -401,19 +409,35 @@ pub(super) struct Agreements {
 /// All agreements
 #[utoipa::path(get, path = "/v1/agreements", tag = "agreements", responses((status = OK, body = Agreements)))]
 pub(super) async fn agreements(State(app): Ctx) -> Outcome<Agreements> {
-    let all = app.contracts.agreements().list().await?.into_iter();
-    let now = (app.clock)();
+    let all = app.contracts.agreements().list().await?;
+    let (now, beside) = ((app.clock)(), Beside::of(&all));
+    let all = all.into_iter();
     ok(Agreements {
-        agreements: all.map(|stored| Agreement::of(stored, &app.trust, now)).collect(),
+        agreements: all
+            .map(|stored| Agreement::of(stored, &beside, &app.trust, now))
+            .collect(),
     })
 }
 
+/// An agreement with everything that an offline check of it needs, and how it stands to others.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    export: AgreementExport,
+    /// Other agreements in force between the same parties about the same dataset, one of which permits what the other prohibits.
+    contradicts: Vec<Contradiction>,
+}
+
 /// One agreement with everything that an offline check of it needs, be it signed by both parties or by this one alone
-#[utoipa::path(get, path = "/v1/agreements/{id}", tag = "agreements", responses((status = OK, body = AgreementExport)))]
-pub(super) async fn agreement(State(app): Ctx, Path(name): Path<String>) -> Outcome<AgreementExport> {
+#[utoipa::path(get, path = "/v1/agreements/{id}", tag = "agreements", responses((status = OK, body = Shown)))]
+pub(super) async fn agreement(State(app): Ctx, Path(name): Path<String>) -> Outcome<Shown> {
     let wanted: AgreementId = id(&name, "agreement")?;
     let stored = app.contracts.agreements().get(&wanted).await?;
-    ok(stored.ok_or_else(|| Problem::not_found("agreement"))?.export()?)
+    let stored = stored.ok_or_else(|| Problem::not_found("agreement"))?;
+    ok(Shown {
+        export: stored.export()?,
+        contradicts: app.contracts.contradicted_by(&stored).await?,
+    })
 }
 
 /// What was paid under an agreement, as it was recorded last

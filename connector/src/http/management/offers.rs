@@ -5,7 +5,7 @@ use super::{
     reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
 };
 use crate::{
-    catalog::{Dataset, NewDataset},
+    catalog::{Dataset, NewDataset, Warning},
     dsp::{DatasetId, catalog::Listed},
     http::problem::Problem,
 };
@@ -26,10 +26,23 @@ pub(super) async fn datasets(State(app): Ctx) -> Outcome<Datasets> {
     })
 }
 
+/// A dataset that was just published.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Published {
+    #[serde(flatten)]
+    dataset: Dataset,
+    /// What the author of its offer may not have meant: rules that meet or never apply, and constraints that are often misread.
+    warnings: Vec<Warning>,
+}
+
 /// Offer a dataset
-#[utoipa::path(post, path = "/v1/datasets", tag = "datasets", request_body = NewDataset, responses((status = CREATED, body = Dataset)))]
-pub(super) async fn dataset_add(State(app): Ctx, Body(new): Body<NewDataset>) -> Outcome<Dataset> {
-    created(app.catalog.add(new, (app.clock)()).await?)
+///
+/// Terms under which nobody could ever use the data are refused. What their author may not have meant is told as warnings, and published.
+#[utoipa::path(post, path = "/v1/datasets", tag = "datasets", request_body = NewDataset, responses((status = CREATED, body = Published)))]
+pub(super) async fn dataset_add(State(app): Ctx, Body(new): Body<NewDataset>) -> Outcome<Published> {
+    let dataset = app.catalog.add(new, (app.clock)()).await?;
+    let warnings = dataset.warnings();
+    created(Published { dataset, warnings })
 }
 
 /// One dataset

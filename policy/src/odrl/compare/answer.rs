@@ -252,8 +252,12 @@ pub struct Contradiction {
 pub struct Operand {
     /// Its name.
     pub operand: String,
-    /// Whether only one of them speaks of it.
+    /// Whether both of them speak of it.
     pub in_both: bool,
+    /// What the first says of it, in plain English.
+    pub first: String,
+    /// What the second says of it.
+    pub second: String,
     /// Whether it has a value that passes both, whatever the other operands are.
     pub overlap: Verdict,
     /// Whether every value that the first leaves is left by the second: compatible when it is.

@@ -2,7 +2,10 @@
 //! that nothing is known about is equal to itself, and everything else about it is unknown.
 
 use super::codes::{self, Scheme};
-use crate::{Truth, vocabulary::canonical_name};
+use crate::{
+    Truth,
+    vocabulary::{LeftOperand, ValueType, canonical_name},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// As many concepts are looked at on the way up or down from one.
@@ -28,6 +31,8 @@ pub struct Concepts {
     implied: BTreeMap<String, BTreeSet<String>>,
     /// Whether languages and territories are read as the codes that they are in our profile.
     codes: bool,
+    /// Whether operands are read as our profile enforces them.
+    enforced: bool,
 }
 
 impl Concepts {
@@ -40,6 +45,23 @@ impl Concepts {
     pub(super) fn with_codes(mut self) -> Self {
         self.codes = true;
         self
+    }
+
+    /// Reads operands as our profile enforces them (`policy/PROFILE.md`): `eq` of a length of time means within it or once it has passed, time
+    /// is counted from the agreement, streams may be open side by side, operands of several names hold sets, prohibitions win.
+    pub(super) fn as_enforced(mut self) -> Self {
+        self.enforced = true;
+        self
+    }
+
+    pub(super) const fn enforced(&self) -> bool {
+        self.enforced
+    }
+
+    /// Whether a request may state several names of this left operand at once.
+    pub(super) fn holds_several(&self, left: &str) -> bool {
+        let known = || LeftOperand::with_claim(left);
+        self.enforced && known().is_none_or(|(operand, _)| operand.operand().values == ValueType::Names)
     }
 
     /// Makes a name known.

@@ -7,16 +7,33 @@ use super::{
     space::{Budget, Outcome, Space},
     units::Unit,
 };
-use crate::odrl::{Policy, Statement};
+use crate::odrl::{Conflict, Policy, Statement};
 
 /// A rule and its units.
 type Rule<'p> = (&'p Statement, Result<Vec<Unit>, Why>);
 
 pub(super) fn contradiction(space: &mut Space<'_>, policy: &Policy) -> Contradiction {
+    Contradiction {
+        dead: dead(space, policy),
+        ..overlaps(space, policy)
+    }
+}
+
+fn prohibitions<'p>(space: &mut Space<'_>, policy: &'p Policy) -> Vec<Rule<'p>> {
+    let statements = policy.prohibitions.iter().map(|one| &one.statement);
+    statements
+        .map(|statement| (statement, space.units(statement)))
+        .collect()
+}
+
+/// Where permissions and prohibitions meet.
+fn overlaps(space: &mut Space<'_>, policy: &Policy) -> Contradiction {
     let mut work = Work::question();
-    let mut read = |statement| -> Rule<'_> { (statement, space.units(statement)) };
-    let permissions: Vec<Rule<'_>> = policy.permissions.iter().map(|one| read(&one.statement)).collect();
-    let prohibitions: Vec<Rule<'_>> = policy.prohibitions.iter().map(|one| read(&one.statement)).collect();
+    let statements = policy.permissions.iter().map(|one| &one.statement);
+    let permissions: Vec<Rule<'_>> = statements
+        .map(|statement| (statement, space.units(statement)))
+        .collect();
+    let prohibitions = prohibitions(space, policy);
     let mut found = Contradiction::default();
     'all: for permission in &permissions {
         for prohibition in &prohibitions {
@@ -35,8 +52,29 @@ pub(super) fn contradiction(space: &mut Space<'_>, policy: &Policy) -> Contradic
             }
         }
     }
-    found.dead = dead(space, policy, &prohibitions);
     found
+}
+
+/// The permission and the prohibition by which the policy is void, if it is: its strategy is `invalid`, and a request lies in both. Where our
+/// profile is enforced prohibitions win, because an agreement of the Dataspace Protocol names no strategy.
+pub(super) fn voids(space: &mut Space<'_>, policy: &Policy) -> Result<Option<[String; 2]>, Why> {
+    if policy.conflict != Conflict::Invalid || policy.prohibitions.is_empty() || space.concepts.enforced() {
+        return Ok(None);
+    }
+    let found = overlaps(space, policy);
+    let first = found.overlaps.into_iter().next();
+    match (first, found.undecided.into_iter().next()) {
+        (
+            Some(Overlap {
+                permission,
+                prohibition,
+                ..
+            }),
+            _,
+        ) => Ok(Some([permission, prohibition])),
+        (None, Some((_, _, why))) => Err(why),
+        (None, None) => Ok(None),
+    }
 }
 
 /// A request that a permission and a prohibition both cover: the same action, or one that implies what is prohibited.
@@ -67,7 +105,8 @@ fn meeting(space: &mut Space<'_>, permission: &Rule<'_>, prohibition: &Rule<'_>,
 }
 
 /// Rules that cannot apply, and permissions that prohibitions leave nothing of, each with the ids of what sees to it.
-fn dead(space: &mut Space<'_>, policy: &Policy, prohibitions: &[Rule<'_>]) -> Vec<(String, Vec<String>)> {
+fn dead(space: &mut Space<'_>, policy: &Policy) -> Vec<(String, Vec<String>)> {
+    let prohibitions = prohibitions(space, policy);
     let mut work = Work::question();
     let mut dead = Vec::new();
     let mut ask = |space: &Space<'_>, id: &str, units: &[&Unit]| {
@@ -75,10 +114,10 @@ fn dead(space: &mut Space<'_>, policy: &Policy, prohibitions: &[Rule<'_>]) -> Ve
             dead.push((id.to_owned(), ids));
         }
     };
-    for granted in granted::all(space, policy).unwrap_or_default() {
+    for granted in granted::each(space, policy).unwrap_or_default() {
         ask(space, &granted.id, &granted.units());
     }
-    for (statement, units) in prohibitions {
+    for (statement, units) in &prohibitions {
         if let Ok(units) = units {
             ask(space, &statement.id, &units.iter().collect::<Vec<_>>());
         }

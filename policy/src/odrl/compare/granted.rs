@@ -1,6 +1,7 @@
-//! What a policy grants, rule by rule: the units of a permission, and one unit for each prohibition, which has to leave it alone.
+//! What a policy grants, rule by rule: the units of a permission, and one unit for each prohibition, which has to leave it alone. Of a policy
+//! that its own conflict voids (`invalid`, ODRL 2.2 §2.10), nothing.
 
-use super::{Conflict, Policy, answer::Why, space::Space, units::Unit};
+use super::{Conflict, Policy, answer::Why, contradiction, space::Space, units::Unit};
 use crate::odrl::Permission;
 
 /// A permission as far as no prohibition takes it back.
@@ -20,8 +21,20 @@ impl Granted<'_> {
     }
 }
 
-/// What the policy grants.
+/// What the policy grants. What voids it are units that contradict each other, under the ids of the rules that meet.
 pub(super) fn all<'p>(space: &mut Space<'_>, policy: &'p Policy) -> Result<Vec<Granted<'p>>, Why> {
+    let mut granted = each(space, policy)?;
+    if let Some(meeting) = contradiction::voids(space, policy)? {
+        let void = std::rc::Rc::new(space.contradicting(&meeting).to_vec());
+        granted
+            .iter_mut()
+            .for_each(|one| one.spared = std::rc::Rc::clone(&void));
+    }
+    Ok(granted)
+}
+
+/// What each permission gives as far as no prohibition takes it back, whatever the conflict strategy makes of the policy as a whole.
+pub(super) fn each<'p>(space: &mut Space<'_>, policy: &'p Policy) -> Result<Vec<Granted<'p>>, Why> {
     let against = if policy.conflict == Conflict::Perm {
         &[]
     } else {

@@ -1,5 +1,6 @@
-//! What joins operands: a stream is not open for longer than the time that has passed; delays that follow each other add up; what recurs has
-//! to recur at a time that is allowed. And the choice of values that keep to these laws.
+//! What joins operands: delays that follow each other add up; what recurs has to recur at a time that is allowed. Of a single use, metered time
+//! is no longer than the time that has passed; where our profile is enforced, streams add up and delays are counted from where elapsed time is.
+//! And the choice of values that keep to these laws.
 
 use super::{
     answer::Why,
@@ -140,10 +141,17 @@ fn least(set: &Intervals) -> (i128, bool) {
     set.bounds().0.map_or((0, false), Cut::parts)
 }
 
-/// Whether the regions, taken together, have a value for each operand.
-pub(super) fn settle(mut regions: Regions) -> Outcome {
+/// Whether the regions, taken together, have a value for each operand; `enforced` as our profile has them.
+pub(super) fn settle(mut regions: Regions, enforced: bool) -> Outcome {
     let mut unclear = regions.values().find_map(|region| region.as_ref().err()).cloned();
-    if !recurs(&mut regions) || !adds_up(&mut regions, &mut unclear) || !passes(&mut regions) {
+    let mut joined = recurs(&mut regions) && adds_up(&mut regions, &mut unclear);
+    joined = joined
+        && if enforced {
+            one_clock(&mut regions, &mut unclear)
+        } else {
+            passes(&mut regions)
+        };
+    if !joined {
         return Outcome::Empty;
     }
     if let Some(why) = unclear {
@@ -236,7 +244,36 @@ fn adds_up(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
     true
 }
 
-/// `meteredTime` against `elapsedTime`: nothing is used for longer than time has passed.
+/// `elapsedTime` against `delayPeriod` where both are counted from the agreement: they are the same length.
+fn one_clock(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
+    let axes = [world("elapsedTime"), world("delayPeriod")];
+    let [
+        Some(Ok(Region::Line { scale, set, .. })),
+        Some(Ok(Region::Line {
+            scale: other,
+            set: delay,
+            ..
+        })),
+    ] = axes.each_ref().map(|axis| regions.get(axis))
+    else {
+        return true;
+    };
+    if scale != other {
+        unclear.get_or_insert_with(|| Why::NotUnderstood {
+            operand: "delayPeriod".to_owned(),
+            why: "months and days since the agreement are not compared".to_owned(),
+        });
+        return true;
+    }
+    let both = set.intersect(delay);
+    let some = !both.is_empty();
+    for axis in &axes {
+        put(regions, axis, both.clone());
+    }
+    some
+}
+
+/// `meteredTime` against `elapsedTime` of a single use: nothing is used for longer than time has passed.
 fn passes(regions: &mut Regions) -> bool {
     let (metered_axis, elapsed_axis) = (world("meteredTime"), world("elapsedTime"));
     let metered = line(regions, &metered_axis, Scale::Span);

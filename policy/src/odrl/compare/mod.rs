@@ -4,8 +4,11 @@
 //! A conflict is told only where it can be shown, and compatibility only with a request that satisfies both. Concepts that no vocabulary here
 //! relates, units that differ, durations that do not compare and more cases than are looked at make the answer [`Verdict::Unknown`].
 //!
-//! What a policy permits is what its permissions cover and its prohibitions do not (under `perm` whatever its permissions cover). That a policy is
-//! void because the two meet (`invalid`, ODRL 2.2 §2.10) is told by [`contradiction()`].
+//! What a policy permits is what its permissions cover and its prohibitions do not; under `perm` whatever its permissions cover; under `invalid`
+//! nothing if the two meet (ODRL 2.2 §2.10).
+//!
+//! [`Concepts::new`] reads operands as ODRL describes them, [`Concepts::profile`] as our profile enforces them: then `eq` of a length of time means
+//! within it, operands may hold several names, prohibitions win, and what is told here holds for what this connector decides.
 
 mod answer;
 mod codes;

@@ -1,5 +1,6 @@
 //! Which names pass several tests on one operand. Certain is only what the vocabularies say: a name passes where each test is known to hold of
-//! it, and none does where that can be shown. An operand has one name, unless a test asks for several at once.
+//! it, and none does where that can be shown. An operand has one name, unless a test asks for several at once or the caller says that it may
+//! have several.
 
 use super::{
     codes::Scheme,
@@ -76,19 +77,27 @@ impl Ask<'_> {
     }
 }
 
-/// What passes all tests. `budget` goes down with the work.
-pub(super) fn solve(asks: &[Ask<'_>], concepts: &Concepts, budget: &mut usize) -> Left {
-    let several = asks
+/// What passes all tests. `several` is true of an operand that may have several names at once. `budget` goes down with the work.
+pub(super) fn solve(asks: &[Ask<'_>], concepts: &Concepts, several: bool, budget: &mut usize) -> Left {
+    let asked_together = asks
         .iter()
         .any(|ask| ask.holds && matches!(ask.how, How::All | How::Exactly));
-    let mut tries = if several {
-        sets(asks, concepts)
+    let flags = asks
+        .iter()
+        .flat_map(|ask| ask.names)
+        .any(|name| name.scheme == Scheme::Flag);
+    let several = asked_together || several && !flags;
+    let mut tries = if asked_together {
+        Vec::new()
     } else {
         singles(asks, concepts)
     };
     // Where tests only exclude, the name that nobody wrote passes them all.
     if asks.iter().all(|ask| !ask.holds) {
         tries.reverse();
+    }
+    if several {
+        tries.extend(sets(asks, concepts).into_iter().filter(|set| !set.is_empty()));
     }
     let mut spend = |cost: usize| {
         *budget = budget.saturating_sub(cost);
@@ -165,16 +174,21 @@ fn sets(asks: &[Ask<'_>], concepts: &Concepts) -> Vec<BTreeSet<Name>> {
     vec![found]
 }
 
+/// Whether it can be shown that no set of names passes: with any name that has to be in it, it fails a test that more names do not mend.
 fn no_set(asks: &[Ask<'_>], concepts: &Concepts) -> bool {
     let positive = |how| asks.iter().filter(move |ask| ask.holds && ask.how == how);
     if let Some(exactly) = positive(How::Exactly).next() {
         return asks.iter().any(|ask| ask.of(exactly.names, concepts) == Truth::False);
     }
-    let required: BTreeSet<&Name> = positive(How::All).flat_map(|ask| ask.names).collect();
-    let excluded = asks.iter().filter(|ask| !ask.holds && ask.how == How::Any);
-    let excluded: BTreeSet<&Name> = excluded.flat_map(|ask| ask.names).collect();
-    required.iter().any(|name| excluded.contains(*name))
-        || positive(How::Any).any(|ask| ask.names.iter().all(|name| excluded.contains(name)))
+    let denied = || asks.iter().filter(|ask| !ask.holds);
+    let lasting = || denied().filter(|ask| ask.how != How::Exactly);
+    let fails = |names: &BTreeSet<Name>| lasting().any(|ask| ask.of(names, concepts) == Truth::False);
+    let required: BTreeSet<Name> = positive(How::All).flat_map(|ask| ask.names.iter().cloned()).collect();
+    fails(&required)
+        || positive(How::Any).any(|ask| ask.names.iter().all(|name| fails(&BTreeSet::from([name.clone()]))))
+        || asks
+            .iter()
+            .any(|one| one.holds && denied().any(|other| exclude(one, other, concepts)))
 }
 
 /// Whether it can be shown that no single name passes.

@@ -80,6 +80,8 @@ pub(super) fn operands(space: &mut Space<'_>, a: &Policy, b: &Policy) -> Vec<Ope
         found.push(Operand {
             operand: name(wanted),
             in_both: of_mine.contains(wanted) && of_theirs.contains(wanted),
+            first: said(space, &one),
+            second: said(space, &other),
             overlap: overlap(space, &one, &other, &mut budget),
             contained: contained(space, &one, &other, &mut budget),
         });
@@ -93,6 +95,29 @@ fn about<'u>(rules: &'u [BTreeMap<Key, Vec<Unit>>], wanted: &Key) -> Vec<&'u [Un
         .iter()
         .map(|rule| rule.get(wanted).map_or(&[][..], Vec::as_slice))
         .collect()
+}
+
+/// What rules say of an operand, each once: `at most P30D`.
+fn said(space: &Space<'_>, rules: &[&[Unit]]) -> String {
+    let way = |area: &Area| {
+        let tests = area.iter().filter_map(|literal| space.test(*literal));
+        tests.map(words::test).collect::<Vec<_>>().join(" and ")
+    };
+    let rule = |units: &&[Unit]| {
+        let units = units
+            .iter()
+            .map(|unit| unit.areas.iter().map(way).collect::<BTreeSet<_>>());
+        let units: Vec<String> = units
+            .map(|ways| ways.into_iter().take(MAX_WAYS).collect::<Vec<_>>().join(", or "))
+            .collect();
+        if units.is_empty() {
+            "anything".to_owned()
+        } else {
+            units.join(", and ")
+        }
+    };
+    let all: BTreeSet<String> = rules.iter().map(rule).collect();
+    all.into_iter().collect::<Vec<_>>().join("; or ")
 }
 
 fn name((place, left): &Key) -> String {

@@ -7,7 +7,7 @@ use super::{
     intervals::{Cut, Intervals},
     laws,
     names::{self, Ask, Left},
-    test::{self, Axis, Scale, Test},
+    test::{self, Axis, Place, Scale, Test},
     units::{ORDER, Unit},
 };
 use crate::odrl::Value;
@@ -192,7 +192,7 @@ impl<'a> Space<'a> {
     /// Whether the conditions of an area can hold together.
     pub(super) fn solve(&self, area: &[Literal], budget: &mut Budget) -> Outcome {
         match self.regions(area, budget) {
-            Ok(Some(regions)) => laws::settle(regions),
+            Ok(Some(regions)) => laws::settle(regions, self.concepts.enforced()),
             Ok(None) => Outcome::Empty,
             Err(why) => Outcome::Unknown(why),
         }
@@ -248,7 +248,8 @@ impl<'a> Space<'a> {
     }
 
     fn named(&self, axis: &Axis, asks: &[Ask<'_>], budget: &mut Budget) -> Result<Option<Region>, &'static str> {
-        match names::solve(asks, self.concepts, &mut budget.0) {
+        let several = axis.place == Place::World && self.concepts.holds_several(&axis.left);
+        match names::solve(asks, self.concepts, several, &mut budget.0) {
             Left::Nothing => Ok(None),
             Left::Passes(names) => Ok(Some(Region::Names(names))),
             Left::Unknown if axis.left.is_empty() => {

@@ -138,6 +138,15 @@ impl Test {
         }
     }
 
+    /// That the conflict strategy lets a policy be.
+    pub(super) fn void() -> Self {
+        Self::Opaque {
+            text: "no permission and prohibition of a policy meet".to_owned(),
+            why: "whether rules meet is no condition on a request",
+            holds: true,
+        }
+    }
+
     /// What a comparison asks. What it does not understand it keeps as it stands.
     pub(super) fn read(comparison: &Comparison, concepts: &Concepts) -> Self {
         let left = codes::local(&comparison.left);
@@ -152,7 +161,7 @@ impl Test {
         let ordered = right.iter().all(|value| key(value).is_some());
         let named = right.iter().all(|value| name(left, value, concepts).is_some());
         let read = match (ordered, named) {
-            (true, _) => line(comparison, &right),
+            (true, _) => line(comparison, &right, concepts),
             (false, true) => named_test(comparison, right.iter().filter_map(|value| name(left, value, concepts))),
             (false, false) => Err("values of different kinds"),
         };
@@ -278,7 +287,25 @@ fn name(left: &str, value: &Value, concepts: &Concepts) -> Option<Name> {
     }
 }
 
-fn line(comparison: &Comparison, right: &[Value]) -> Result<Test, &'static str> {
+/// What an operator means of a length of time. It is hardly ever met to the millisecond, so our profile enforces `eq` as within that time, or
+/// as once it has passed.
+fn as_enforced(left: &str, operator: Operator) -> Result<Operator, &'static str> {
+    let waits = match left {
+        "delayPeriod" | "timeInterval" => true,
+        "elapsedTime" | "meteredTime" => false,
+        _ => return Ok(operator),
+    };
+    match operator {
+        Operator::Eq if waits => Ok(Operator::Gteq),
+        Operator::Eq => Ok(Operator::Lteq),
+        Operator::Neq if waits => Ok(Operator::Lt),
+        Operator::Neq => Ok(Operator::Gt),
+        Operator::Lt | Operator::Lteq | Operator::Gt | Operator::Gteq => Ok(operator),
+        _ => Err("a length of time is compared with one other"),
+    }
+}
+
+fn line(comparison: &Comparison, right: &[Value], concepts: &Concepts) -> Result<Test, &'static str> {
     let keys: Vec<(Scale, Cut, Cut)> = right.iter().filter_map(key).collect();
     let Some((scale, low, high)) = keys.first().copied() else {
         return Err("no value");
@@ -288,7 +315,12 @@ fn line(comparison: &Comparison, right: &[Value]) -> Result<Test, &'static str> 
     }
     let points = || Intervals::union(keys.iter().map(|(_, low, high)| Intervals::between(*low, *high)));
     let one = keys.iter().all(|(_, l, h)| (*l, *h) == (low, high));
-    let set = match comparison.operator {
+    let operator = if concepts.enforced() {
+        as_enforced(codes::local(&comparison.left), comparison.operator)?
+    } else {
+        comparison.operator
+    };
+    let set = match operator {
         Operator::IsAnyOf => points(),
         Operator::IsNoneOf => points().complement(),
         _ if !one => return Err("several values where one is compared"),

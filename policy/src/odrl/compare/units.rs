@@ -296,7 +296,9 @@ impl Space<'_> {
 
     fn atom(&mut self, comparison: &Comparison, holds: bool, at: At) -> Literal {
         let left = codes::local(&comparison.left).to_owned();
-        let step = if left == "delayPeriod" { at.step } else { 0 };
+        // Where our profile enforces them, all delays are counted from the agreement.
+        let of_sequence = left == "delayPeriod" && !self.concepts.enforced();
+        let step = if of_sequence { at.step } else { 0 };
         let axis = Axis {
             place: at.place,
             left,
@@ -321,6 +323,23 @@ impl Space<'_> {
             ways.push(denied.map(|literal| vec![literal]).collect());
         }
         every(ways)
+    }
+
+    /// Two units that cannot hold together, under these ids.
+    pub(super) fn contradicting(&mut self, ids: &[String; 2]) -> [Unit; 2] {
+        let [one, other] = ids;
+        let axis = Axis {
+            place: Place::World,
+            left: ORDER.to_owned(),
+            step: 0,
+        };
+        let holds = self.literal(axis, Test::void());
+        let fails = self.denied(holds).map(Self::stated);
+        let unit = |id: &String, areas| Unit { id: id.clone(), areas };
+        [
+            unit(one, vec![vec![holds]]),
+            unit(other, fails.map(|literal| vec![literal]).into_iter().collect()),
+        ]
     }
 
     /// A unit that asks for this action, or one below it.

@@ -3,6 +3,7 @@
 
 use super::{
     answer::{Request, Why, Within},
+    contradiction,
     granted::{self, Granted},
     same,
     search::Work,
@@ -24,7 +25,8 @@ struct Wide<'p> {
 impl<'p> Wide<'p> {
     fn new(space: &mut Space<'_>, policy: &'p Policy) -> Result<Self, Why> {
         let mut outside = Vec::new();
-        for permission in &policy.permissions {
+        let void = contradiction::voids(space, policy)?.is_some();
+        for permission in policy.permissions.iter().filter(|_| !void) {
             outside.push((permission, space.denied_rule(&permission.statement, false)?));
         }
         let mut prohibited = Vec::new();

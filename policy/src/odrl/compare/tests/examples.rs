@@ -7,6 +7,11 @@ fn both(one: Vec<Constraint>, other: Vec<Constraint>) -> Verdict {
     verdict(&permits(one), &permits(other), &Concepts::profile())
 }
 
+/// As ODRL describes operands, rather than as our profile enforces them.
+fn described(one: Vec<Constraint>, other: Vec<Constraint>) -> Verdict {
+    verdict(&permits(one), &permits(other), &Concepts::new())
+}
+
 fn one(left: &str, operator: &str, right: &str) -> Vec<Constraint> {
     vec![atom("c", left, operator, &[right])]
 }
@@ -148,22 +153,22 @@ fn delays_of_a_sequence_add_up() {
         vec![logical("sequence", Connective::AndSequence, parts.to_vec())]
     };
     assert_eq!(
-        both(delays([5, 3]), one("elapsedTime", "lteq", "P8D^^duration")),
+        described(delays([5, 3]), one("elapsedTime", "lteq", "P8D^^duration")),
         Verdict::Compatible
     );
     assert_eq!(
-        both(delays([5, 3]), one("elapsedTime", "lt", "P8D^^duration")),
+        described(delays([5, 3]), one("elapsedTime", "lt", "P8D^^duration")),
         Verdict::Conflict
     );
-    assert_eq!(both(delays([5, 3]), delays([3, 5])), Verdict::Unknown);
+    assert_eq!(described(delays([5, 3]), delays([3, 5])), Verdict::Unknown);
     assert_eq!(
-        both(delays([5, 3]), one("delayPeriod", "lteq", "P3D^^duration")),
+        described(delays([5, 3]), one("delayPeriod", "lteq", "P3D^^duration")),
         Verdict::Unknown
     );
     // Nothing but the sequence itself says that it is in this order.
     let parts = |days: u32| atom("delay", "delayPeriod", "gteq", &[&format!("P{days}D^^duration")]);
     let loose = permits(vec![parts(5), parts(3)]);
-    let concepts = Concepts::profile();
+    let concepts = Concepts::new();
     assert!(!matches!(
         within(&loose, &permits(delays([5, 3])), &concepts),
         Within::Yes
@@ -175,10 +180,81 @@ fn delays_of_a_sequence_add_up() {
 }
 
 #[test]
-fn a_stream_is_not_open_for_longer_than_time_has_passed() {
-    let verdict = |metered, elapsed| both(one("meteredTime", "gteq", metered), one("elapsedTime", "lteq", elapsed));
+fn what_is_used_once_is_not_used_for_longer_than_time_has_passed() {
+    let verdict =
+        |metered, elapsed| described(one("meteredTime", "gteq", metered), one("elapsedTime", "lteq", elapsed));
     assert_eq!(verdict("P5D^^duration", "P5D^^duration"), Verdict::Compatible);
     assert_eq!(verdict("P6D^^duration", "P5D^^duration"), Verdict::Conflict);
+}
+
+#[test]
+fn a_length_of_time_is_compared_as_the_profile_enforces_it() {
+    let time = |left, operator, right| one(left, operator, right);
+    let (months, longer) = ("P3M^^duration", "P4M^^duration");
+    // eq of elapsed or metered time is within, of a delay it is once it has passed.
+    for left in ["elapsedTime", "meteredTime"] {
+        let (three, four) = (permits(time(left, "eq", months)), permits(time(left, "lteq", longer)));
+        assert_eq!(within(&three, &four, &Concepts::profile()), Within::Yes);
+        assert_eq!(
+            both(time(left, "eq", months), time(left, "eq", longer)),
+            Verdict::Compatible
+        );
+        assert_eq!(
+            both(time(left, "neq", longer), time(left, "eq", months)),
+            Verdict::Conflict
+        );
+        assert_eq!(
+            described(time(left, "eq", months), time(left, "eq", longer)),
+            Verdict::Conflict
+        );
+    }
+    assert_eq!(
+        both(time("delayPeriod", "eq", months), time("delayPeriod", "gt", longer)),
+        Verdict::Compatible
+    );
+    assert_eq!(
+        both(time("delayPeriod", "neq", months), time("delayPeriod", "eq", longer)),
+        Verdict::Conflict
+    );
+    let within_days = permits(time("elapsedTime", "eq", "P5D^^duration"));
+    let exactly = permits(time("elapsedTime", "gteq", "P5D^^duration"));
+    assert!(matches!(
+        within(&within_days, &exactly, &Concepts::profile()),
+        Within::No { .. }
+    ));
+}
+
+#[test]
+fn streams_side_by_side_are_open_for_longer_than_time_has_passed() {
+    let (metered, elapsed) = (
+        one("meteredTime", "gteq", "P6D^^duration"),
+        one("elapsedTime", "lteq", "P5D^^duration"),
+    );
+    assert_eq!(both(metered, elapsed), Verdict::Compatible);
+}
+
+#[test]
+fn a_delay_and_elapsed_time_are_counted_from_the_agreement() {
+    let delay = || one("delayPeriod", "gteq", "P10D^^duration");
+    assert_eq!(
+        both(delay(), one("elapsedTime", "lt", "P10D^^duration")),
+        Verdict::Conflict
+    );
+    assert_eq!(
+        both(delay(), one("elapsedTime", "lteq", "P10D^^duration")),
+        Verdict::Compatible
+    );
+    assert_eq!(
+        both(delay(), one("elapsedTime", "lteq", "P2M^^duration")),
+        Verdict::Unknown
+    );
+    // A sequence is enforced as `and`.
+    let days = |days: u32| atom("delay", "delayPeriod", "gteq", &[&format!("P{days}D^^duration")]);
+    let sequence = vec![logical("sequence", Connective::AndSequence, vec![days(5), days(3)])];
+    assert_eq!(
+        both(sequence, one("elapsedTime", "lteq", "P5D^^duration")),
+        Verdict::Compatible
+    );
 }
 
 #[test]
@@ -327,6 +403,27 @@ fn under_perm_a_prohibition_takes_nothing_back() {
         Answer::Impossible(_)
     ));
     assert_eq!(contradiction(&policy(Conflict::Perm), &concepts).overlaps.len(), 1);
+}
+
+#[test]
+fn under_invalid_a_conflict_voids_the_policy_and_our_profile_lets_prohibitions_win() {
+    let policy = Policy {
+        prohibitions: vec![prohibition(rule("q", "display", Vec::new()))],
+        ..permits(Vec::new())
+    };
+    let ids = ["permission", "q"].map(str::to_owned).to_vec();
+    let described = Concepts::new();
+    assert_eq!(satisfiable(&policy, &described), Answer::Impossible(ids.clone()));
+    assert_eq!(
+        compatible(&policy, &permits(Vec::new()), &described),
+        Answer::Impossible(ids)
+    );
+    assert!(matches!(
+        within(&permits(Vec::new()), &policy, &described),
+        Within::No { .. }
+    ));
+    let found = satisfiable(&policy, &Concepts::profile());
+    assert!(matches!(found, Answer::Possible(_)), "{found:?}");
 }
 
 #[test]

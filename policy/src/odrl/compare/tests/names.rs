@@ -5,16 +5,24 @@ use super::*;
 /// An operator and right operands.
 type Asked<'a> = (&'a str, &'a [&'a str]);
 
+fn asking(left: &str, (operator, right): Asked<'_>) -> Policy {
+    permits(vec![atom("c", left, operator, right)])
+}
+
 /// The verdict on one operand: what the profile lets a value of the one be under the other.
 fn on(left: &str, one: Asked<'_>, other: Asked<'_>) -> Verdict {
-    let policy = |(operator, right): Asked<'_>| permits(vec![atom("c", left, operator, right)]);
-    verdict(&policy(one), &policy(other), &Concepts::profile())
+    verdict(&asking(left, one), &asking(left, other), &Concepts::profile())
+}
+
+/// The same where the operand has one value, whatever the profile says of it.
+fn on_one(left: &str, one: Asked<'_>, other: Asked<'_>) -> Verdict {
+    verdict(&asking(left, one), &asking(left, other), &Concepts::new().with_codes())
 }
 
 #[test]
 fn languages_are_ordered_by_their_subtags() {
     fn language(one: Asked<'_>, other: Asked<'_>) -> Verdict {
-        on("language", one, other)
+        on_one("language", one, other)
     }
     assert_eq!(language(("isA", &["fr"]), ("eq", &["FR-ca"])), Verdict::Compatible);
     assert_eq!(language(("isA", &["fr"]), ("eq", &["frr"])), Verdict::Conflict);
@@ -37,7 +45,7 @@ fn languages_are_ordered_by_their_subtags() {
 #[test]
 fn places_are_ordered_by_their_codes() {
     fn place(one: Asked<'_>, other: Asked<'_>) -> Verdict {
-        on("spatial", one, other)
+        on_one("spatial", one, other)
     }
     assert_eq!(place(("isPartOf", &["FR"]), ("eq", &["FR10"])), Verdict::Compatible);
     assert_eq!(place(("isPartOf", &["FR1"]), ("isPartOf", &["FR2"])), Verdict::Conflict);
@@ -132,5 +140,60 @@ fn several_values_at_once_are_asked_of_several() {
     assert_eq!(
         on("urn:flag", ("neq", &["true^^boolean"]), ("eq", &["false^^boolean"])),
         Verdict::Compatible
+    );
+}
+
+#[test]
+fn an_operand_that_holds_several_names_is_compared_by_sets_of_them() {
+    let role = "https://w3id.org/dases/ns/role";
+    let inside = |left: &str, one, other| within(&asking(left, one), &asking(left, other), &Concepts::profile());
+    // Somebody may be both, and a data set may be in two languages.
+    assert_eq!(
+        on(role, ("eq", &["teacher^^string"]), ("eq", &["counsellor^^string"])),
+        Verdict::Compatible
+    );
+    assert_eq!(on("language", ("isA", &["fr"]), ("isA", &["de"])), Verdict::Compatible);
+    assert_eq!(
+        on("spatial", ("isPartOf", &["FR"]), ("isPartOf", &["DE"])),
+        Verdict::Compatible
+    );
+    assert_ne!(inside("language", ("eq", &["fr"]), ("isNoneOf", &["de"])), Within::Yes);
+    assert_ne!(
+        inside(
+            role,
+            ("isAnyOf", &["teacher^^string"]),
+            ("neq", &["counsellor^^string"])
+        ),
+        Within::Yes
+    );
+    // What holds of every set with the name still does.
+    assert_eq!(
+        inside("language", ("eq", &["fr"]), ("isAnyOf", &["fr", "de"])),
+        Within::Yes
+    );
+    assert_eq!(
+        inside("language", ("isAllOf", &["fr", "de"]), ("eq", &["de"])),
+        Within::Yes
+    );
+    assert_eq!(
+        inside("spatial", ("eq", &["FR101"]), ("isPartOf", &["FR1"])),
+        Within::Yes
+    );
+    assert_eq!(
+        inside("spatial", ("isPartOf", &["FR10"]), ("isPartOf", &["FR1"])),
+        Within::Yes
+    );
+    assert_eq!(
+        on("language", ("eq", &["fr"]), ("isNoneOf", &["fr"])),
+        Verdict::Conflict
+    );
+    assert_eq!(
+        on("language", ("isAllOf", &["fr", "de"]), ("isNoneOf", &["de", "en"])),
+        Verdict::Conflict
+    );
+    // Of one name there is no other at the same time.
+    assert_eq!(
+        on("recipient", ("eq", &["did:web:a"]), ("eq", &["did:web:b"])),
+        Verdict::Conflict
     );
 }

@@ -232,7 +232,7 @@ fn policies(
 ) -> impl Strategy<Value = Policy> {
     let permissions = proptest::collection::vec(statement(), permissions);
     let prohibitions = proptest::collection::vec(statement(), prohibitions);
-    let strategy = prop::sample::select(&[Conflict::Perm, Conflict::Prohibit, Conflict::Invalid][..]);
+    let strategy = prop::sample::select(&[Conflict::Perm, Conflict::Prohibit][..]);
     (permissions, prohibitions, strategy).prop_map(move |(permissions, prohibitions, conflict)| {
         let mut policy = Policy {
             conflict,
@@ -358,6 +358,24 @@ proptest! {
         }
         let goes_beyond = matches!(within(&a, &a, &concepts), Within::No { .. });
         prop_assert!(!goes_beyond);
+    }
+
+    #[test]
+    fn under_invalid_a_policy_is_void_or_permits_what_it_permits_under_prohibit(a in policy("a"), concepts in told()) {
+        let of = |conflict| Policy { conflict, ..a.clone() };
+        let (invalid, prohibit) = (of(Conflict::Invalid), of(Conflict::Prohibit));
+        let found = contradiction(&prohibit, &concepts);
+        match (found.overlaps.is_empty(), found.undecided.is_empty()) {
+            (true, true) => prop_assert_eq!(satisfiable(&invalid, &concepts), satisfiable(&prohibit, &concepts)),
+            (true, false) => prop_assert!(matches!(satisfiable(&invalid, &concepts), Answer::Unknown(_))),
+            (false, _) => {
+                prop_assert!(matches!(satisfiable(&invalid, &concepts), Answer::Impossible(_)));
+                prop_assert_eq!(within(&invalid, &prohibit, &concepts), Within::Yes);
+                if let Answer::Possible(_) = satisfiable(&prohibit, &concepts) {
+                    prop_assert_ne!(within(&prohibit, &invalid, &concepts), Within::Yes);
+                }
+            }
+        }
     }
 
     #[test]

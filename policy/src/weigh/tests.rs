@@ -1,0 +1,131 @@
+use super::*;
+use serde_json::json;
+
+fn constraint(left: &str, operator: &str, right: &Json) -> Json {
+    json!({"leftOperand": left, "operator": operator, "rightOperand": right})
+}
+
+/// Both sides of a negotiation write the same id, that of the offer.
+fn using(constraints: &Json) -> Json {
+    json!({"@id": "urn:offer:1", "@type": "Offer", "permission": [{"action": "use", "constraint": constraints}]})
+}
+
+fn categories(names: &[&str]) -> Json {
+    using(&json!([
+        constraint("purpose", "isAnyOf", &json!(["dases:orientation"])),
+        constraint("dases:dataCategory", "isAnyOf", &json!(names)),
+    ]))
+}
+
+#[test]
+fn what_leaves_nothing_is_named_by_its_place_whatever_ids_it_carries() {
+    let mut offer = categories(&["skills"]);
+    offer["permission"][0]["@id"] = json!("urn:rule");
+    let mut other = constraint("dases:dataCategory", "eq", &json!("results"));
+    other["uid"] = json!("urn:constraint");
+    offer["permission"][0]["constraint"].as_array_mut().unwrap().push(other);
+    assert_eq!(
+        leaving_nothing(&offer),
+        ["/permission/0/constraint/1", "/permission/0/constraint/2"]
+    );
+    assert!(leaving_nothing(&categories(&["skills"])).is_empty());
+}
+
+#[test]
+fn rules_that_meet_and_rules_that_never_apply_are_told_with_their_places() {
+    let mut offer = categories(&["skills"]);
+    offer["prohibition"] = json!([
+        {"action": "distribute"},
+        {"action": "use", "constraint": [
+            constraint("count", "lt", &json!({"@value": "1", "@type": "xsd:integer"})),
+            constraint("count", "gt", &json!({"@value": "5", "@type": "xsd:integer"})),
+        ]},
+    ]);
+    let found = rules_together(&offer);
+    let told: Vec<_> = found.iter().map(|lint| (lint.code, lint.pointer.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (LintCode::RulesMeet, "/prohibition/0"),
+            (LintCode::NeverApplies, "/prohibition/1")
+        ]
+    );
+    assert!(
+        found[0].about.starts_with("/permission/0, for instance: action "),
+        "{}",
+        found[0].about
+    );
+    assert_eq!(
+        found[1].about,
+        "/prohibition/1/constraint/0, /prohibition/1/constraint/1"
+    );
+    assert!(rules_together(&categories(&["skills"])).is_empty());
+}
+
+#[test]
+fn terms_that_ask_for_more_are_told_operand_by_operand_with_a_request_that_shows_it() {
+    let found = differences(
+        &categories(&["skills", "identity"]),
+        &categories(&["skills", "results"]),
+    );
+    assert!(!found.disjoint);
+    let told = found.told.join("\n");
+    assert!(
+        told.contains("POL-01: only what is asked permits, for instance: ") && told.contains("dataCategory identity"),
+        "{told}"
+    );
+    assert!(
+        told.contains("dataCategory: asked is identity or skills; offered is results or skills"),
+        "{told}"
+    );
+    assert!(!told.contains("purpose: "), "they agree about it: {told}");
+}
+
+#[test]
+fn terms_with_nothing_in_common_are_told_with_the_smallest_set_of_both_policies() {
+    let found = differences(&categories(&["identity"]), &categories(&["skills", "results"]));
+    assert!(found.disjoint);
+    assert_eq!(
+        found.told[0],
+        "CST-05: nothing is permitted by both; together impossible: asked /permission/0/constraint/1, offered /permission/0/constraint/1"
+    );
+}
+
+#[test]
+fn what_the_offer_prohibits_and_its_operands_that_were_left_out_are_told() {
+    let mut offered = categories(&["skills"]);
+    offered["prohibition"] = json!([{"action": "distribute"}]);
+    let told = differences(&categories(&["skills"]), &offered).told.join("\n");
+    assert!(
+        told.contains("POL-02: only what is asked permits, for instance: "),
+        "{told}"
+    );
+    assert!(told.contains("offered /prohibition/0 prohibits it"), "{told}");
+    let limited = using(&json!([constraint("elapsedTime", "eq", &json!("P3M"))]));
+    let told = differences(&using(&json!([])), &limited).told.join("\n");
+    assert!(
+        told.contains("elapsedTime: asked is anything; offered is at most P3M"),
+        "{told}"
+    );
+}
+
+#[test]
+fn agreements_contradict_each_other_where_one_permits_what_the_other_prohibits() {
+    let (mut one, mut other) = (categories(&["skills"]), categories(&["results"]));
+    assert!(contradictions(&one, &other).is_empty(), "to differ is no contradiction");
+    other["prohibition"] =
+        json!([{"action": "use", "constraint": [constraint("dases:dataCategory", "eq", &json!("skills"))]}]);
+    let told = contradictions(&one, &other);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("this agreement permits what the other prohibits at /prohibition/0, for instance: "),
+        "{told:?}"
+    );
+    assert!(
+        contradictions(&other, &one)[0]
+            .starts_with("the other permits what this agreement prohibits at /prohibition/0")
+    );
+    // What its own prohibition takes back, an agreement does not permit.
+    one["prohibition"] = other["prohibition"].clone();
+    assert!(contradictions(&one, &other).is_empty());
+}
