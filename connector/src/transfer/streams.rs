@@ -3,6 +3,7 @@
 use super::{
     TransferError, TransferRecord, Transfers,
     hours::Hours,
+    releases::Asking,
     usage::{Limits, Use},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         message::{DataAddress, ENDPOINT_TYPE_HTTP, ENDPOINT_TYPE_HTTP_DATA},
         transfer::State,
     },
-    jose::{Digest, Signer},
+    jose::{Digest, Signer, sha256},
     plane::{
         PlaneError, Rules, outgoing,
         pipeline::{Content, Pipeline},
@@ -54,6 +55,8 @@ impl Wanted<'_> {
 pub(super) struct Asked {
     pub(super) policy: Policy,
     pub(super) facts: Facts,
+    /// How the dataset is released.
+    release: Option<ReleaseSpec>,
     /// What was used of the agreement.
     usage: policy::Usage,
 }
@@ -82,7 +85,7 @@ impl Transfers {
         let refuse = |reasons: Vec<policy::Reason>| TransferError::NotPermitted(catalog::list(&reasons));
         let asked = self.question(wanted, stored, now).await?;
         asked.policy.check(Stage::Transfer).map_err(refuse)?;
-        let plan = catalog::plan(&asked.policy, &asked.facts).map_err(refuse)?;
+        let plan = catalog::plan_of(asked.release.as_ref(), &asked.policy, &asked.facts).map_err(refuse)?;
         let asks_for = asked.policy.asks_for();
         let limits = Limits {
             transfers: plan.count_limit,
@@ -124,6 +127,7 @@ impl Transfers {
                 None => facts,
             },
             policy,
+            release: dataset.release,
             usage,
         })
     }
@@ -193,6 +197,8 @@ impl Transfers {
         now: Timestamp,
     ) -> Result<(outgoing::Outgoing, JoinHandle<()>), TransferError> {
         let pid = &record.core.pid;
+        // First: to make a stream ready may mean to read the whole source.
+        self.openings.take(pid, now)?;
         let stored = self.agreement(&record.agreement, Role::Provider).await?;
         // An agreement has no force while its consumer is not one that we talk to.
         self.parts.trust.meet(&stored.consumer, now).await?;
@@ -202,7 +208,7 @@ impl Transfers {
             format: &record.format,
             again: cursor.is_none() && record.release.as_ref().is_some_and(|release| release.complete),
         };
-        let (rules, limits) = self.rules(record, wanted, &stored, now).await?;
+        let (rules, limits) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
         let rules = Arc::new(rules);
         let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
@@ -210,7 +216,6 @@ impl Transfers {
         let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(opened, owned.as_deref()))
             .await
             .map_err(|_| PlaneError::Incomplete)??;
-        self.openings.take(pid, now)?;
         let from = pipeline.state().sent;
         let entry = Entry::new(Recorded::StreamOpened)
             .with("process", pid.as_str())
@@ -272,18 +277,15 @@ impl Transfers {
         &self,
         record: &TransferRecord,
         wanted: Wanted<'_>,
+        taken_up: bool,
         stored: &StoredAgreement,
         now: Timestamp,
     ) -> Result<(Rules, Limits), TransferError> {
         let (plan, limits) = self.plan(wanted, stored, now).await?;
         let (_, dataset) = self.agreed(stored).await?;
         let index = self.parts.consents.index().clone();
-        let allowed: Vec<String> = dataset
-            .categories
-            .keys()
-            .filter(|name| plan.allows_category(name))
-            .cloned()
-            .collect();
+        let allowed = dataset.categories.keys().filter(|name| plan.allows_category(name));
+        let allowed: Vec<String> = allowed.cloned().collect();
         let not_permitted = |error: &dyn std::fmt::Display| TransferError::NotPermitted(error.to_string());
         let mut question = index
             .question(
@@ -297,14 +299,20 @@ impl Transfers {
         question.aggregate = matches!(dataset.release, Some(ReleaseSpec::Aggregate { .. }));
         let shape = shape::shape(&dataset.subject, &dataset.categories, |name| index.category(name).ok())
             .map_err(|error| not_permitted(&error))?;
-        let SourceSpec::File { path: source } = &dataset.source;
+        let asking = Asking {
+            record,
+            dataset: &dataset,
+            terms: terms(&dataset, &plan),
+            taken_up,
+            now,
+        };
         let (path, content) = self
-            .content(record, &dataset, plan.action, now, || Reading {
-                path: source.clone(),
+            .content(asking, plan.action, |path| Reading {
+                names: self.releases.names(&path, &stored.consumer),
+                path,
                 shape: shape.clone(),
                 question: question.clone(),
                 index: index.clone(),
-                names: self.releases.names(&dataset.id, &stored.consumer),
                 now,
             })
             .await?;
@@ -332,22 +340,19 @@ impl Transfers {
     /// dataset that declares a release opens nothing else.
     async fn content(
         &self,
-        record: &TransferRecord,
-        dataset: &Dataset,
+        asking: Asking<'_>,
         permitted: Action,
-        now: Timestamp,
-        reading: impl Fn() -> Reading,
+        reading: impl Fn(PathBuf) -> Reading,
     ) -> Result<(PathBuf, Content), TransferError> {
-        let SourceSpec::File { path } = &dataset.source;
-        let refused = |why: &str| Err(TransferError::NotPermitted(why.into()));
-        match (&dataset.release, permitted) {
+        let SourceSpec::File { path } = &asking.dataset.source;
+        match (&asking.dataset.release, permitted) {
             (None, Action::Use) => Ok((path.clone(), Content::Records)),
-            (None, _) => refused("the agreement permits groups alone, and the dataset declares no table of them"),
-            (Some(ReleaseSpec::Training { .. }), Action::Aggregate) => {
-                refused("the agreement permits groups alone, and the dataset is released in rows")
-            }
+            (None, _) => Err(TransferError::NotPermitted(
+                "the agreement permits groups alone, and the dataset declares no table of them".into(),
+            )),
             (Some(spec), _) => {
-                let ready = self.release(record, dataset, spec, reading, now).await?;
+                let source = tokio::fs::canonicalize(path).await.map_err(PlaneError::Source)?;
+                let ready = self.release(asking, spec, || reading(source.clone())).await?;
                 let only_under = ready.only_under;
                 Ok((ready.path, Content::Released { only_under }))
             }
@@ -394,4 +399,11 @@ impl Transfers {
             .await?;
         Ok(())
     }
+}
+
+/// What a release is made under besides consents: how and of what it is made, and what its agreement says now.
+fn terms(dataset: &Dataset, plan: &Plan) -> Digest {
+    let of = json!([dataset.release, dataset.source, dataset.subject, dataset.categories]);
+    let under = json!([plan.action, plan.purposes, plan.categories, plan.consent_required]);
+    sha256(format!("{of}{under}").as_bytes())
 }
