@@ -191,6 +191,8 @@ codes! {
         / "avec une réponse précédente, quelques personnes seraient isolées",
     Dominance = "AGG-03" Nobody "one or two people make up most of the total"
         / "une ou deux personnes font l’essentiel du total",
+    ReleaseTooLarge = "AGG-04" Provider "it is about more people, or tells more of them, than one release can hold"
+        / "cela concerne plus de personnes, ou en dit plus, qu’une publication ne peut contenir",
     CountExhausted = "SYS-01" Nobody "the transfers or the open time that the agreement permits are used up"
         / "les transferts ou le temps d’ouverture que l’accord permet sont épuisés",
     AuditUnavailable = "SYS-02" Provider "the audit log cannot be written"

@@ -3,7 +3,7 @@
 use crate::scenes::entries;
 use connector_tests::harness::{Connector, NOTICE, World, text};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path};
 
 const PURPOSE: &str = "https://w3id.org/dpv#ScientificResearch";
 
@@ -56,14 +56,28 @@ async fn publish_under(school: &Connector, regions: &[(&str, usize)], offer: Val
     });
     let path = school.dir.join("records.ndjson");
     fs::write(&path, records.collect::<String>()).unwrap();
+    publish_file(school, "records", &path, offer, release).await;
+}
+
+async fn publish_file(school: &Connector, id: &str, path: &Path, offer: Value, release: Value) {
     let mut dataset = json!({
-        "id": "records", "source": {"type": "file", "path": path}, "subject": "/sub",
+        "id": id, "source": {"type": "file", "path": path}, "subject": "/sub",
         "categories": {"identity": ["/person"], "skills": ["/where", "/level", "/hours", "/note"]}, "offer": offer,
     });
     if !release.is_null() {
         dataset["release"] = release;
     }
     school.post("/v1/datasets", &dataset).await;
+}
+
+/// Agrees about another dataset than `records`.
+async fn agree_about(lab: &Connector, school: &Connector, dataset: &str) -> String {
+    let asked = json!({"peer": school.did, "offer": dataset});
+    let opened = lab.post("/v1/negotiations", &asked).await;
+    let wait = format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid"));
+    let ended = lab.get(&wait).await;
+    assert_eq!(text(&ended, "stateName"), "FINALIZED", "{ended}");
+    text(&ended, "agreementId")
 }
 
 async fn consent(school: &Connector, learners: impl IntoIterator<Item = usize>, recipient: &str) {
@@ -271,4 +285,35 @@ async fn no_record_leaves_under_an_agreement_that_asks_for_groups() {
     let ended = lab.transfer_until(&pid, "TERMINATED").await;
     assert_eq!(ended["progress"]["records"], 0, "{ended}");
     assert!(entries(school, "stream-opened").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_datasets_over_one_source_are_compared_under_whatever_name_it_goes() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    publish(school, &[("59", 30), ("62", 20), ("75", 20)], "aggregate", table()).await;
+    let link = school.dir.join("again.ndjson");
+    symlink(school.dir.join("records.ndjson"), &link).unwrap();
+    publish_file(school, "again", &link, offer("aggregate"), table()).await;
+    consent(school, 0..70, &lab.did).await;
+    let first = lab.negotiate(school).await;
+    let again = agree_about(lab, school, "again").await;
+    assert_eq!(fetch(lab, &first).await[1..], fetch(lab, &again).await[1..]);
+    withdraw(school, 0).await;
+    assert_eq!(refused(school, lab, &again).await, "AGG-02");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_are_not_released_where_aggregating_is_forbidden_beside_a_permission_of_use() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    let mut offer = offer("use");
+    offer["prohibition"] = json!([{"action": "aggregate"}]);
+    publish_under(school, &[("59", 30)], offer, table()).await;
+    consent(school, 0..30, &lab.did).await;
+    let agreement = lab.negotiate(school).await;
+    let pid = lab.transfer(&agreement).await;
+    let ended = lab.transfer_until(&pid, "TERMINATED").await;
+    assert_eq!(ended["progress"]["records"], 0, "{ended}");
+    assert!(entries(school, "groups-released").await.is_empty());
 }

@@ -168,6 +168,16 @@ pub fn plan(policy: &Policy, facts: &Facts) -> Result<Plan, Vec<Reason>> {
     })
 }
 
+/// The same for a transfer of a dataset: where it is released in groups or anonymous rows, what these are must be permitted, not forbidden.
+pub fn plan_of(release: Option<&ReleaseSpec>, policy: &Policy, facts: &Facts) -> Result<Plan, Vec<Reason>> {
+    let Some(release) = release else {
+        return plan(policy, facts);
+    };
+    let mut facts = facts.clone();
+    facts.action = release.action();
+    policy.plan(&facts)
+}
+
 /// Checks a policy for one stage with what is known of the consumer: whether it permits records, or groups at least.
 pub fn permitted(policy: &Policy, stage: Stage, recipient: &Party, now: Timestamp) -> Result<(), Vec<Reason>> {
     policy.check(stage)?;
@@ -187,4 +197,34 @@ pub fn read_policy(value: &Value) -> Result<Policy, DatasetError> {
         });
     }
     Policy::parse(value).map_err(DatasetError::Policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn planned(release: &Value, forbidden: &str, permitted: &str) -> bool {
+        let purpose = json!({"leftOperand": "odrl:purpose", "operator": "eq", "rightOperand": "https://w3id.org/dpv#ResearchAndDevelopment"});
+        let agreement = json!({"@id": "urn:a", "@type": "Agreement", "assigner": "did:web:a.example", "assignee": "did:web:b.example",
+            "target": "records", "permission": [{"action": permitted, "constraint": [purpose]}], "prohibition": [{"action": forbidden}]});
+        let policy = read_policy(&agreement).unwrap();
+        let release: Option<ReleaseSpec> = serde_json::from_value(release.clone()).unwrap();
+        let facts = Facts::new(Timestamp::from_seconds(0), "did:web:b.example", Action::Use);
+        plan_of(release.as_ref(), &policy, &facts).is_ok()
+    }
+
+    #[test]
+    fn a_release_of_what_is_forbidden_beside_a_permission_of_use_has_no_plan() {
+        let table =
+            json!({"mode": "aggregate", "dimensions": [{"name": "level", "field": "/level", "values": ["B1"]}]});
+        let rows = json!({"mode": "training", "quasiIdentifiers": []});
+        assert!(planned(&table, "print", "use") && planned(&table, "print", "aggregate"));
+        assert!(!planned(&table, "aggregate", "use"));
+        assert!(planned(&table, "anonymize", "use"));
+        assert!(planned(&rows, "print", "use") && planned(&rows, "aggregate", "use"));
+        assert!(!planned(&rows, "anonymize", "use"));
+        assert!(!planned(&rows, "print", "aggregate"), "groups alone are no rows");
+        assert!(planned(&Value::Null, "aggregate", "use"), "records are no groups");
+    }
 }

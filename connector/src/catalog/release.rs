@@ -2,11 +2,11 @@
 //! dataset that declares a release is released in that way alone, whatever an agreement would permit.
 
 use policy::{
-    Policy,
+    Action, Policy,
     release::{
         GroupSize,
         anonymity::Plan,
-        groups::{Dimension, Layout},
+        groups::{Dimension, Layout, Measure},
         hierarchy::Hierarchy,
     },
 };
@@ -123,7 +123,10 @@ pub fn layout(dimensions: &[DimensionSpec], measures: &[MeasureSpec]) -> Result<
         name: dimension.name.clone(),
         values: dimension.values.clone(),
     });
-    let measures = measures.iter().map(|measure| measure.name.clone());
+    let measures = measures.iter().map(|measure| Measure {
+        name: measure.name.clone(),
+        of: measure.field.clone(),
+    });
     Layout::new(dimensions.collect(), measures.collect()).map_err(|error| error.to_string())
 }
 
@@ -134,7 +137,8 @@ pub fn plan(quasi: &[QuasiSpec], sensitive: &[SensitiveSpec], withheld: u8) -> R
         checked.map_err(|error| format!("{}: {error}", one.name))?;
     }
     let hierarchies = quasi.iter().map(QuasiSpec::hierarchy).collect();
-    Plan::new(hierarchies, sensitive.len(), withheld).map_err(|error| error.to_string())
+    let fields: Vec<&str> = sensitive.iter().map(|one| one.field.as_str()).collect();
+    Plan::new(hierarchies, &fields, withheld).map_err(|error| error.to_string())
 }
 
 impl ReleaseSpec {
@@ -152,6 +156,15 @@ impl ReleaseSpec {
         let (Self::Aggregate { min_group_size, .. } | Self::Training { min_group_size, .. }) = &mut self;
         *min_group_size = asked.map_or(*min_group_size, |asked| asked.max(*min_group_size));
         self
+    }
+
+    /// What a recipient comes to have by it, which an agreement must permit and not forbid: a permission to `use` covers either (ODRL 2.2
+    /// §2.3), a prohibition of either stops it.
+    pub fn action(&self) -> Action {
+        match self {
+            Self::Aggregate { .. } => Action::Aggregate,
+            Self::Training { .. } => Action::Anonymize,
+        }
     }
 
     /// What it is called in releases and in the log.

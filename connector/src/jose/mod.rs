@@ -25,7 +25,7 @@ mod vectors;
 pub use agreement::AgreementError;
 pub use compact::Signer;
 pub use credential::{Credential, CredentialError, CredentialKey};
-pub use digest::{Digest, HmacKey, sha256};
+pub use digest::{Digest, HmacKey, sha256, sha256_parts};
 pub use error::JoseError;
 pub use key::{Algorithm, SigningKey, VerifyingKey};
 pub use message::{Binding, Opened, Unverified, seal};

@@ -35,14 +35,12 @@ pub enum ReleaseError {
     /// It would show fewer learners than a group, or too much of one.
     #[error("{code}: {0}", code = .0.code())]
     Refused(#[from] Refused),
-    /// It would need too much memory.
-    #[error(transparent)]
-    TooMany(#[from] TooMany),
     /// The declaration makes no release any more.
     #[error("the dataset's release is not usable: {0}")]
     Declared(String),
-    /// A consent has changed since these rows were made, so they leave no more.
-    #[error("consents have changed since these rows were made; a new transfer makes new ones")]
+    /// What allowed it holds no more: consents have changed since rows were made, or what is released, or what was agreed about it. Who
+    /// has a part of it gets no more.
+    #[error("what allowed this release has changed since it was made; a new transfer makes a new one")]
     Outdated,
     /// Consents changed all the while.
     #[error("consents changed while the release was made; try again")]
@@ -58,13 +56,19 @@ pub enum ReleaseError {
 impl ReleaseError {
     /// Whether the same transfer would never get a release.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Outdated)
+        matches!(self, Self::Refused(_) | Self::Outdated | Self::Declared(_))
+    }
+}
+
+impl From<TooMany> for ReleaseError {
+    fn from(too_many: TooMany) -> Self {
+        Self::Refused(too_many.into())
     }
 }
 
 /// What is read for a release, and of whom.
 pub struct Reading {
-    /// The dataset's file.
+    /// The source, by the one path that it has.
     pub path: PathBuf,
     /// Its shape, with categories numbered as the index numbers them.
     pub shape: Shape,
@@ -72,7 +76,7 @@ pub struct Reading {
     pub question: Question,
     /// The learners' consents.
     pub index: Arc<Index>,
-    /// Names learners in the ledger of this dataset and recipient.
+    /// Names learners in the ledger of this source and recipient.
     pub names: HmacKey,
     /// The moment at which consents must be valid.
     pub now: Timestamp,
@@ -174,7 +178,7 @@ fn made(lines: Vec<Value>, ledger: Ledger, epoch: u64, cohort: &Cohort, group_si
     let lines = lines.iter().flat_map(|line| format!("{line}\n").into_bytes());
     Made {
         lines: lines.collect(),
-        learners: cohort.len(),
+        learners: cohort.places.len(),
         ledger,
         epoch,
         group_size,

@@ -1,12 +1,28 @@
 //! Releases of groups and of anonymous rows: which ones a recipient has (the ledger), and what a transfer carries. A release is committed
-//! with its ledger and its audit entry before the first byte of it can leave; each transfer has one, however often its stream is opened.
+//! with its ledger and its audit entry before the first byte of it can leave.
+//!
+//! * **One source, one ledger.** What a recipient has is kept by the file that it was made of, by the one path that it has, and not by
+//!   dataset: two datasets over one source are compared. They must find learners at the same place of a record; else learners could not be
+//!   told to be the same, and the second gets no release. A copy of a source is another source, and so is what a hard link names: an
+//!   operator who publishes both vouches for both. Recipients that pool what they got, under two names of one organisation perhaps, are
+//!   beyond any ledger of one recipient (`policy::release::ledger`).
+//! * **What leaves again.** A release lives as long as what allowed it: how and of what it is made, the size of its groups, what its
+//!   agreement permits (`terms`), and for rows the consent epoch. A stream that is taken up by its cursor goes on with the same release or
+//!   not at all: groups may be finished after a withdrawal, since past groups of k stay (policy.md 5.7), rows may not. A stream that begins
+//!   anew gets the same release only while nothing of this has changed, no consent either, since this connector started; else a new one,
+//!   made under the consents of now and compared with all that went before, the one that it replaces among them.
+//! * **Work.** Making a release reads the whole source. Each opening is counted before (`openings`), one release at a time is made for a
+//!   recipient and few over all; whoever waited for another opening of the same transfer gets what that one made. Who hangs up frees no
+//!   turn: the reading goes on to its end, and so does the turn.
+//!
+//! A release has a lineage id, which its first line names. Rows of one lineage are replaced, at the recipient, by those of the next.
 
 use super::{TransferError, TransferRecord, Transfers};
 use crate::{
     audit::{Entry, Kind as Recorded},
     catalog::{Dataset, ReleaseSpec},
-    dsp::{DatasetId, ParticipantId, Pid, message::Explanation},
-    jose::{Digest, HmacKey, random, sha256},
+    dsp::{ParticipantId, Pid, message::Explanation},
+    jose::{Digest, HmacKey, random, sha256, sha256_parts},
     plane::{
         PlaneError,
         release::{Made, Reading, ReleaseError},
@@ -14,17 +30,22 @@ use crate::{
     process::{decode, encode},
     store::{Batch, Guard, StoreError, Table, Version},
 };
-use policy::{Timestamp, release::ledger::Ledger};
+use policy::{
+    Timestamp,
+    release::{Refused, ledger::Ledger},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     fs,
     io::{self, Write},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-/// Ledgers: under the hash of dataset and recipient a head, and under that and a number each part of its bytes.
+/// Ledgers: under the hash of source and recipient a head, and under that and a number each part of its bytes.
 const LEDGERS: Table = Table(72);
 /// Releases by transfer.
 const RELEASES: Table = Table(73);
@@ -32,6 +53,9 @@ const RELEASES: Table = Table(73);
 const PART: usize = 60 * 1024;
 /// How often a release is made anew because consents or the ledger changed meanwhile.
 const ATTEMPTS: usize = 5;
+
+/// How many releases are made at once.
+const MAKINGS: usize = 2;
 
 /// What the peer is told of a refused release; why is for the operator alone.
 pub const NEUTRAL: &str = "no release can be made for this agreement now";
@@ -42,6 +66,8 @@ struct Head {
     parts: u32,
     /// Over all bytes.
     digest: Digest,
+    /// Where records say whose they are: by it learners are named in the ledger.
+    subject: String,
 }
 
 /// The release of one transfer.
@@ -51,8 +77,23 @@ struct Stored {
     release: String,
     /// Over the lines.
     digest: Digest,
-    /// It shows rows and not groups.
-    rows: bool,
+    /// What it was made under besides consents.
+    terms: Digest,
+}
+
+/// A release that is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Making<'a> {
+    /// By which transfer.
+    pub(super) record: &'a TransferRecord,
+    /// Of what.
+    pub(super) dataset: &'a Dataset,
+    /// What it is made under besides consents.
+    pub(super) terms: Digest,
+    /// The recipient has a part of it and goes on from there.
+    pub(super) taken_up: bool,
+    /// When.
+    pub(super) now: Timestamp,
 }
 
 /// Where the lines of a release are.
@@ -63,12 +104,20 @@ pub(super) struct Ready {
     pub(super) only_under: Option<u64>,
 }
 
+/// The right to make a release now: of this recipient, and of all.
+struct Making {
+    _of_recipient: OwnedMutexGuard<()>,
+    _of_all: OwnedSemaphorePermit,
+}
+
 /// What releases need besides what transfers have.
 pub(super) struct Releases {
     names: HmacKey,
     folder: PathBuf,
-    /// Under which epoch rows were made. Not kept over a restart: then epochs are counted anew.
+    /// Under which epoch releases were made. Not kept over a restart: then epochs are counted anew.
     epochs: Mutex<HashMap<Pid, u64>>,
+    recipients: Mutex<HashMap<ParticipantId, Arc<AsyncMutex<()>>>>,
+    makings: Arc<Semaphore>,
 }
 
 impl Releases {
@@ -78,14 +127,16 @@ impl Releases {
             names,
             folder,
             epochs: Mutex::default(),
+            recipients: Mutex::default(),
+            makings: Arc::new(Semaphore::new(MAKINGS)),
         }
     }
 
-    /// The key that belongs to one dataset and one recipient.
-    pub(super) fn names(&self, dataset: &DatasetId, recipient: &ParticipantId) -> HmacKey {
+    /// The key that belongs to one source and one recipient.
+    pub(super) fn names(&self, source: &Path, recipient: &ParticipantId) -> HmacKey {
         let tag = self
             .names
-            .tag_parts(&[dataset.as_str().as_bytes(), b"\0", recipient.as_str().as_bytes()]);
+            .tag_parts(&[source.as_os_str().as_bytes(), b"\0", recipient.as_str().as_bytes()]);
         HmacKey::new(tag.as_bytes())
     }
 
@@ -94,15 +145,28 @@ impl Releases {
             .join(format!("{}.ndjson", release.trim_start_matches("urn:uuid:")))
     }
 
-    /// The release that was committed for this transfer, if it may still leave: rows only while no consent has changed.
-    fn ready(&self, pid: &Pid, stored: &Stored, epoch: u64) -> Option<Ready> {
+    async fn turn(&self, recipient: &ParticipantId) -> Result<Arc<Making>, TransferError> {
+        let one = {
+            let mut recipients = self.recipients.lock().unwrap_or_else(PoisonError::into_inner);
+            recipients.entry(recipient.clone()).or_default().clone()
+        };
+        let of_recipient = one.lock_owned().await;
+        let of_all = self.makings.clone().acquire_owned().await;
+        Ok(Arc::new(Making {
+            _of_recipient: of_recipient,
+            _of_all: of_all.map_err(|_| PlaneError::Stopped)?,
+        }))
+    }
+
+    /// The release that was committed for this transfer, if it may leave still, or again.
+    fn ready(&self, making: &Making<'_>, stored: &Stored, epoch: u64) -> Option<Ready> {
+        let shows_rows = matches!(making.dataset.release, Some(ReleaseSpec::Training { .. }));
         let epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        if stored.rows && epochs.get(pid) != Some(&epoch) {
-            return None;
-        }
-        Some(Ready {
+        let is_of_now = epochs.get(&making.record.core.pid) == Some(&epoch);
+        let may_leave = is_of_now || making.taken_up && !shows_rows;
+        (may_leave && stored.terms == making.terms).then(|| Ready {
             path: self.file(&stored.release),
-            only_under: stored.rows.then_some(epoch),
+            only_under: shows_rows.then_some(epoch),
         })
     }
 }
@@ -111,25 +175,24 @@ impl Transfers {
     /// The release of this transfer: the one that it has, or a new one.
     pub(super) async fn release(
         &self,
-        record: &TransferRecord,
-        dataset: &Dataset,
+        making: Making<'_>,
         spec: &ReleaseSpec,
         reading: impl Fn() -> Reading,
-        now: Timestamp,
     ) -> Result<Ready, TransferError> {
-        let pid = &record.core.pid;
+        if let Some(ready) = self.made_before(&making).await? {
+            return Ok(ready);
+        }
+        let turn = self.releases.turn(&making.record.core.peer).await?;
         for _ in 0..ATTEMPTS {
-            if let Some(item) = self.parts.log.store().get(RELEASES, pid.as_str().as_bytes()).await? {
-                let epoch = self.parts.consents.index().epoch();
-                let ready = self.releases.ready(pid, &decode(&item.value)?, epoch);
-                return ready.ok_or_else(|| ReleaseError::Outdated.into());
+            if let Some(ready) = self.made_before(&making).await? {
+                return Ok(ready);
             }
-            match self.make(record, dataset, spec, reading(), now).await {
+            match self.make(&making, spec, reading(), turn.clone()).await {
                 Ok(()) | Err(TransferError::Release(ReleaseError::Moved)) => {}
                 Err(TransferError::Release(ReleaseError::Refused(why))) => {
-                    let entry =
-                        about(record, dataset, spec, Recorded::ReleaseRefused).with("code", why.code().as_str());
-                    self.parts.log.commit(Batch::new(), entry, Vec::new(), now).await?;
+                    let entry = about(&making, spec, Recorded::ReleaseRefused).with("code", why.code().as_str());
+                    let log = &self.parts.log;
+                    log.commit(Batch::new(), entry, Vec::new(), making.now).await?;
                     return Err(ReleaseError::Refused(why).into());
                 }
                 Err(error) => return Err(error),
@@ -138,28 +201,52 @@ impl Transfers {
         Err(ReleaseError::Moved.into())
     }
 
-    /// Makes a release and commits it, unless consents or the ledger have changed since it was begun.
+    /// What was made for this transfer and may leave. Who goes on with what may not gets nothing else instead.
+    async fn made_before(&self, making: &Making<'_>) -> Result<Option<Ready>, TransferError> {
+        let epoch = self.parts.consents.index().epoch();
+        let stored = self.stored(&making.record.core.pid).await?;
+        let ready = stored.and_then(|(_, stored)| self.releases.ready(making, &stored, epoch));
+        if ready.is_none() && making.taken_up {
+            return Err(ReleaseError::Outdated.into());
+        }
+        Ok(ready)
+    }
+
+    async fn stored(&self, pid: &Pid) -> Result<Option<(Version, Stored)>, TransferError> {
+        let item = self.parts.log.store().get(RELEASES, pid.as_str().as_bytes()).await?;
+        Ok(item
+            .map(|item| decode(&item.value).map(|stored| (item.version, stored)))
+            .transpose()?)
+    }
+
+    /// Makes a release and commits it in place of the one before, unless consents or the ledger have changed since it was begun.
     async fn make(
         &self,
-        record: &TransferRecord,
-        dataset: &Dataset,
+        making: &Making<'_>,
         spec: &ReleaseSpec,
         reading: Reading,
-        now: Timestamp,
+        turn: Arc<Making>,
     ) -> Result<(), TransferError> {
-        let pid = &record.core.pid;
-        let of = sha256_of(&dataset.id, &record.core.peer);
+        let (pid, subject) = (&making.record.core.pid, &making.dataset.subject);
+        let replaced = self.stored(pid).await?;
+        let of = sha256_of(&reading.path, &making.record.core.peer);
         let (head, ledger) = self.ledger_of(&of).await?;
+        if head.as_ref().is_some_and(|(_, head)| head.subject != *subject) {
+            let size = ledger.group_size(spec.group_size());
+            return Err(ReleaseError::Refused(Refused::Differencing(size)).into());
+        }
         let id = format!(
             "urn:uuid:{}",
-            random::uuid(now).map_err(|error| TransferError::Invalid(error.to_string()))?
+            random::uuid(making.now).map_err(|error| TransferError::Invalid(error.to_string()))?
         );
         let (name, declared) = (id.clone(), spec.clone());
-        let made = tokio::task::spawn_blocking(move || reading.release(&name, &declared, &ledger))
-            .await
-            .map_err(|_| PlaneError::Incomplete)??;
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            reading.release(&name, &declared, &ledger)
+        });
+        let made = made.await.map_err(|_| PlaneError::Incomplete)??;
         let digest = sha256(&made.lines);
-        let entry = about(record, dataset, spec, Recorded::GroupsReleased)
+        let entry = about(making, spec, Recorded::GroupsReleased)
             .with("release", id.as_str())
             .with("minGroupSize", made.group_size.get())
             .with("learners", made.learners as u64)
@@ -167,28 +254,48 @@ impl Transfers {
         let stored = Stored {
             release: id,
             digest,
-            rows: matches!(spec, ReleaseSpec::Training { .. }),
+            terms: making.terms,
         };
         let mut batch = Batch::new();
-        put_ledger(&mut batch, &of, head, &made.ledger)?;
-        batch.insert(RELEASES, pid.as_str(), encode(&stored)?);
+        put_ledger(&mut batch, &of, head, &made.ledger, subject)?;
+        let encoded = encode(&stored)?;
+        match &replaced {
+            None => batch.insert(RELEASES, pid.as_str(), encoded),
+            Some((version, _)) => batch.replace(RELEASES, pid.as_str(), *version, encoded),
+        };
+        self.commit(making, batch, entry, made, &stored).await?;
+        if let Some((_, replaced)) = replaced {
+            remove(self.releases.file(&replaced.release)).await;
+        }
+        Ok(())
+    }
+
+    /// Writes the lines, then commits, if no consent has changed since.
+    async fn commit(
+        &self,
+        making: &Making<'_>,
+        batch: Batch,
+        entry: Entry,
+        made: Made,
+        stored: &Stored,
+    ) -> Result<(), TransferError> {
         let epoch = made.epoch;
         let path = self.releases.file(&stored.release);
         keep(path.clone(), made).await?;
         let committed = if self.parts.consents.index().epoch() == epoch {
-            self.parts.log.commit(batch, entry, Vec::new(), now).await
+            self.parts.log.commit(batch, entry, Vec::new(), making.now).await
         } else {
             Err(StoreError::Conflict { guard: 0 })
         };
         if let Err(error) = committed {
-            let _ = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
+            remove(path).await;
             return Err(match error {
                 StoreError::Conflict { .. } => ReleaseError::Moved.into(),
                 error => error.into(),
             });
         }
         let mut epochs = self.releases.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        epochs.insert(pid.clone(), epoch);
+        epochs.insert(making.record.core.pid.clone(), epoch);
         Ok(())
     }
 
@@ -233,17 +340,23 @@ async fn keep(path: PathBuf, made: Made) -> Result<(), TransferError> {
         .map_err(|error| PlaneError::Sink(error).into())
 }
 
-fn about(record: &TransferRecord, dataset: &Dataset, spec: &ReleaseSpec, kind: Recorded) -> Entry {
+/// Drops lines that leave no more. A stream that still reads them has them open, and ends if it must go back.
+async fn remove(path: PathBuf) {
+    let _ = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
+}
+
+fn about(making: &Making<'_>, spec: &ReleaseSpec, kind: Recorded) -> Entry {
+    let record = making.record;
     Entry::new(kind)
         .with("process", record.core.pid.as_str())
         .with("peer", record.core.peer.as_str())
         .with("agreement", record.agreement.as_str())
-        .with("dataset", dataset.id.as_str())
+        .with("dataset", making.dataset.id.as_str())
         .with("mode", spec.mode())
 }
 
-fn sha256_of(dataset: &DatasetId, recipient: &ParticipantId) -> Digest {
-    sha256(format!("{dataset}\0{recipient}").as_bytes())
+fn sha256_of(source: &Path, recipient: &ParticipantId) -> Digest {
+    sha256_parts(&[source.as_os_str().as_bytes(), b"\0", recipient.as_str().as_bytes()])
 }
 
 fn part_key(of: &Digest, number: u32) -> Vec<u8> {
@@ -256,6 +369,7 @@ fn put_ledger(
     of: &Digest,
     before: Option<(Version, Head)>,
     ledger: &Ledger,
+    subject: &str,
 ) -> Result<(), TransferError> {
     let bytes = ledger.to_bytes();
     let mut parts = 0;
@@ -264,7 +378,11 @@ fn put_ledger(
         parts += 1;
     }
     let digest = sha256(&bytes);
-    let head = encode(&Head { parts, digest })?;
+    let head = encode(&Head {
+        parts,
+        digest,
+        subject: subject.to_owned(),
+    })?;
     let guard = before
         .as_ref()
         .map_or(Guard::Absent, |(version, _)| Guard::At(*version));

@@ -4,6 +4,7 @@ use super::{
     TransferError, TransferRecord, Transfers,
     hours::Hours,
     refused::Asking,
+    releases::Making,
     usage::{Limits, Use},
 };
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         message::{DataAddress, ENDPOINT_TYPE_HTTP, ENDPOINT_TYPE_HTTP_DATA},
         transfer::State,
     },
-    jose::{Digest, Signer},
+    jose::{Digest, Signer, sha256},
     plane::{
         PlaneError, Rules, outgoing,
         pipeline::{Content, Pipeline},
@@ -55,6 +56,8 @@ impl Wanted<'_> {
 pub(super) struct Asked {
     pub(super) policy: Policy,
     pub(super) facts: Facts,
+    /// How the dataset is released.
+    release: Option<ReleaseSpec>,
     /// What was used of the agreement.
     usage: policy::Usage,
 }
@@ -85,7 +88,8 @@ impl Transfers {
             .policy
             .check(Stage::Transfer)
             .map_err(TransferError::NotPermitted)?;
-        let plan = catalog::plan(&asked.policy, &asked.facts).map_err(TransferError::NotPermitted)?;
+        let plan = catalog::plan_of(asked.release.as_ref(), &asked.policy, &asked.facts)
+            .map_err(TransferError::NotPermitted)?;
         let asks_for = asked.policy.asks_for();
         let limits = Limits {
             transfers: plan.count_limit,
@@ -133,6 +137,7 @@ impl Transfers {
                 None => facts,
             },
             policy,
+            release: dataset.release,
             usage,
         })
     }
@@ -211,6 +216,8 @@ impl Transfers {
         now: Timestamp,
     ) -> Result<(outgoing::Outgoing, JoinHandle<()>), TransferError> {
         let pid = &record.core.pid;
+        // First: to make a stream ready may mean to read the whole source.
+        self.openings.take(pid, now)?;
         let stored = self.agreement(&record.agreement, Role::Provider).await?;
         // An agreement has no force while its consumer is not one that we talk to.
         self.parts.trust.meet(&stored.consumer, now).await?;
@@ -220,7 +227,7 @@ impl Transfers {
             format: &record.format,
             again: cursor.is_none() && record.release.as_ref().is_some_and(|release| release.complete),
         };
-        let (rules, limits) = self.rules(record, wanted, &stored, now).await?;
+        let (rules, limits) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
         let rules = Arc::new(rules);
         let names = rules.pseudonyms.clone();
         let owned = cursor.map(str::to_owned);
@@ -228,7 +235,6 @@ impl Transfers {
         let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(opened, owned.as_deref()))
             .await
             .map_err(|_| PlaneError::Incomplete)??;
-        self.openings.take(pid, now)?;
         let from = pipeline.state().sent;
         let entry = Entry::new(Recorded::StreamOpened)
             .with("process", pid.as_str())
@@ -290,6 +296,7 @@ impl Transfers {
         &self,
         record: &TransferRecord,
         wanted: Wanted<'_>,
+        taken_up: bool,
         stored: &StoredAgreement,
         now: Timestamp,
     ) -> Result<(Rules, Limits), TransferError> {
@@ -313,14 +320,20 @@ impl Transfers {
             covers.get(pointer).copied()
         });
         let shape = shape.map_err(|error| unusable(&error))?;
-        let SourceSpec::File { path: source } = &dataset.source;
+        let making = Making {
+            record,
+            dataset: &dataset,
+            terms: terms(&dataset, &plan),
+            taken_up,
+            now,
+        };
         let (path, content) = self
-            .content(record, &dataset, plan.action, now, || Reading {
-                path: source.clone(),
+            .content(making, plan.action, |path| Reading {
+                names: self.releases.names(&path, &stored.consumer),
+                path,
                 shape: shape.clone(),
                 question: question.clone(),
                 index: index.clone(),
-                names: self.releases.names(&dataset.id, &stored.consumer),
                 now,
             })
             .await?;
@@ -348,28 +361,21 @@ impl Transfers {
     /// dataset that declares a release opens nothing else.
     async fn content(
         &self,
-        record: &TransferRecord,
-        dataset: &Dataset,
+        making: Making<'_>,
         permitted: Action,
-        now: Timestamp,
-        reading: impl Fn() -> Reading,
+        reading: impl Fn(PathBuf) -> Reading,
     ) -> Result<(PathBuf, Content), TransferError> {
-        let SourceSpec::File { path } = &dataset.source;
-        let refused = |why: &str| {
-            Err(TransferError::NotPermitted(vec![Reason {
+        let SourceSpec::File { path } = &making.dataset.source;
+        match (&making.dataset.release, permitted) {
+            (None, Action::Use) => Ok((path.clone(), Content::Records)),
+            (None, _) => Err(TransferError::NotPermitted(vec![Reason {
                 code: Code::NoPermission,
                 pointer: String::new(),
-                text: why.to_owned(),
-            }]))
-        };
-        match (&dataset.release, permitted) {
-            (None, Action::Use) => Ok((path.clone(), Content::Records)),
-            (None, _) => refused("the agreement permits groups alone, and the dataset declares no table of them"),
-            (Some(ReleaseSpec::Training { .. }), Action::Aggregate) => {
-                refused("the agreement permits groups alone, and the dataset is released in rows")
-            }
+                text: "the agreement permits groups alone, and the dataset declares no table of them".to_owned(),
+            }])),
             (Some(spec), _) => {
-                let ready = self.release(record, dataset, spec, reading, now).await?;
+                let source = tokio::fs::canonicalize(path).await.map_err(PlaneError::Source)?;
+                let ready = self.release(making, spec, || reading(source.clone())).await?;
                 let only_under = ready.only_under;
                 Ok((ready.path, Content::Released { only_under }))
             }
@@ -416,4 +422,11 @@ impl Transfers {
             .await?;
         Ok(())
     }
+}
+
+/// What a release is made under besides consents: how and of what it is made, and what its agreement says now.
+fn terms(dataset: &Dataset, plan: &Plan) -> Digest {
+    let of = json!([dataset.release, dataset.source, dataset.subject, dataset.categories]);
+    let under = json!([plan.action, plan.purposes, plan.categories, plan.consent_required]);
+    sha256(format!("{of}{under}").as_bytes())
 }

@@ -32,7 +32,7 @@ struct World {
     store: Arc<HeldStore>,
     pid: Pid,
     token: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn trust(log: &Arc<Log>, pins: Pins) -> Arc<Trust> {
@@ -174,7 +174,7 @@ impl World {
             store,
             pid,
             token: address.authorization.unwrap(),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -304,4 +304,14 @@ async fn a_transfer_is_erased_from_whatever_the_number_of_withdrawals_and_others
     assert!(!std::fs::read_to_string(&path).unwrap().contains("\"p:"));
     let left = store.scan(Table(74), &[], None, 10).await.unwrap();
     assert_eq!(left, [], "what was told is forgotten");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_was_opened_too_often_is_refused_before_its_source_is_read() {
+    let world = World::start().await;
+    while world.transfers.openings.take(&world.pid, now()).is_ok() {}
+    std::fs::remove_file(world.folder.path().join("records.ndjson")).unwrap();
+    let reset = CancellationToken::new();
+    let asked = world.transfers.stream(&world.pid, &world.token, None, reset, now());
+    assert!(matches!(asked.await.map(drop), Err(TransferError::TooOften)));
 }

@@ -6,7 +6,8 @@
 //! steps wins, then the one that withholds fewest rows, then the first in order: the same rows give the same release.
 
 use super::{
-    Cohort, GroupSize, Learner, MAX_LEARNERS, Place, Refused, TooMany, digest, hierarchy::Hierarchy, ledger::Ledger,
+    Cohort, Column, GroupSize, Learner, MAX_LEARNERS, Place, Refused, ToldOf, TooMany, hierarchy::Hierarchy,
+    ledger::Ledger,
 };
 use std::collections::{BTreeMap, HashMap, btree_map};
 
@@ -35,13 +36,14 @@ pub enum PlanError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     hierarchies: Vec<Hierarchy>,
-    sensitive: usize,
+    sensitive: Vec<Column>,
     withheld: u8,
 }
 
 impl Plan {
-    /// Rows with so many sensitive attributes, of which so many in a hundred may be withheld so that the others stay finer.
-    pub fn new(hierarchies: Vec<Hierarchy>, sensitive: usize, withheld: u8) -> Result<Self, PlanError> {
+    /// Rows with these sensitive attributes, each by the name that it has in all rows that show it, of which so many in a hundred may be
+    /// withheld so that the others stay finer.
+    pub fn new(hierarchies: Vec<Hierarchy>, sensitive: &[&str], withheld: u8) -> Result<Self, PlanError> {
         let all = hierarchies
             .iter()
             .try_fold(1usize, |all, hierarchy| all.checked_mul(hierarchy.levels()));
@@ -51,9 +53,10 @@ impl Plan {
         if withheld > MAX_WITHHELD {
             return Err(PlanError::TooManyWithheld);
         }
+        let columns = sensitive.iter().map(|of| Column::new(ToldOf::Value, of));
         Ok(Self {
             hierarchies,
-            sensitive,
+            sensitive: columns.collect(),
             withheld,
         })
     }
@@ -99,7 +102,7 @@ impl Rows {
     /// Takes a learner's row; a second one of the same learner is left out, and so is one with the wrong number of attributes. A
     /// sensitive attribute that is missing makes no group more diverse.
     pub fn add(&mut self, learner: Learner, quasi: Vec<String>, sensitive: Vec<Option<String>>) -> Result<(), TooMany> {
-        if quasi.len() != self.plan.hierarchies.len() || sensitive.len() != self.plan.sensitive {
+        if quasi.len() != self.plan.hierarchies.len() || sensitive.len() != self.plan.sensitive.len() {
             return Ok(());
         }
         let full = self.rows.len() >= MAX_LEARNERS;
@@ -140,8 +143,10 @@ impl Rows {
         let k = ledger.group_size(k);
         for _ in 0..HOLDING_BACK {
             let rows = self.anonymise(k)?;
-            if let Ok(ledger) = ledger.admit(k, rows.cohort()) {
-                return Ok((rows, ledger));
+            match ledger.admit(k, rows.cohort()) {
+                Ok(ledger) => return Ok((rows, ledger)),
+                Err(Refused::Differencing(_)) => {}
+                Err(refused) => return Err(refused),
             }
             let held = ledger.hold_back(k, rows.cohort());
             held.iter().for_each(|learner| {
@@ -157,7 +162,11 @@ impl Rows {
             .collect();
         groups.sort();
         let numbers: BTreeMap<Vec<u32>, u32> = groups.into_iter().zip(0..).collect();
-        let (mut rows, mut cohort) = (Vec::new(), Cohort::new());
+        let mut rows = Vec::new();
+        let mut cohort = Cohort {
+            columns: self.plan.sensitive.clone(),
+            places: BTreeMap::new(),
+        };
         for (learner, row) in &self.rows {
             let Some(block) = (coded.numbers(&row.quasi))
                 .and_then(|found| coded.key(&found, &levels))
@@ -169,12 +178,9 @@ impl Rows {
             let quasi: Vec<String> = quasi
                 .map(|((hierarchy, value), level)| hierarchy.at(value, *level))
                 .collect();
-            let sensitive = row
-                .sensitive
-                .iter()
-                .map(|value| value.as_deref().unwrap_or_default().as_bytes());
-            let content = digest(quasi.iter().map(String::as_bytes).chain(sensitive));
-            cohort.insert(*learner, Place { block, content });
+            let told = row.sensitive.iter().map(|value| Column::value(value.as_deref()));
+            let told = told.collect();
+            cohort.places.insert(*learner, Place { block, told });
             let sensitive = row.sensitive.clone();
             rows.push(AnonymousRow { quasi, sensitive });
         }
@@ -309,7 +315,7 @@ impl<'r> Coded<'r> {
             quasi: quasi.collect(),
             finest: HashMap::new(),
         };
-        let mut known: Vec<BTreeMap<&str, u32>> = vec![BTreeMap::new(); rows.plan.sensitive];
+        let mut known: Vec<BTreeMap<&str, u32>> = vec![BTreeMap::new(); rows.plan.sensitive.len()];
         for row in rows.rows.values() {
             let values = known.iter_mut().zip(&row.sensitive);
             let values = values.map(|(known, value)| {

@@ -12,7 +12,7 @@
 //! Values are declared, never found in records: which values occur tells about learners, and hostile records must not make tables large.
 //! Where blocks end depends on numbers of learners alone, in one sweep; the attacker of the tests knows this very code.
 
-use super::{Cohort, GroupSize, Learner, MAX_LEARNERS, Place, Refused, TooMany, digest, ledger::Ledger};
+use super::{Cohort, Column, GroupSize, Learner, MAX_LEARNERS, Place, Refused, ToldOf, TooMany, ledger::Ledger};
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map},
     ops::Range,
@@ -32,6 +32,15 @@ pub struct Dimension {
     pub name: String,
     /// The values that count.
     pub values: Vec<String>,
+}
+
+/// One sum of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// Its name.
+    pub name: String,
+    /// What is summed, by the name that it has in every table that sums it.
+    pub of: String,
 }
 
 /// Why a table cannot be laid out.
@@ -57,20 +66,21 @@ pub struct Layout {
     dimensions: Vec<Dimension>,
     /// For each dimension, the place of each value.
     places: Vec<BTreeMap<String, usize>>,
-    measures: Vec<String>,
+    measures: Vec<Measure>,
     cells: usize,
 }
 
 impl Layout {
     /// A table with these dimensions and sums of these measures.
-    pub fn new(dimensions: Vec<Dimension>, measures: Vec<String>) -> Result<Self, LayoutError> {
+    pub fn new(dimensions: Vec<Dimension>, measures: Vec<Measure>) -> Result<Self, LayoutError> {
         if dimensions.is_empty() || dimensions.iter().any(|dimension| dimension.values.is_empty()) {
             return Err(LayoutError::Empty);
         }
         if measures.len() > MAX_MEASURES {
             return Err(LayoutError::TooManyMeasures);
         }
-        distinct(dimensions.iter().map(|dimension| &dimension.name).chain(&measures))?;
+        let names = dimensions.iter().map(|dimension| &dimension.name);
+        distinct(names.chain(measures.iter().map(|measure| &measure.name)))?;
         dimensions
             .iter()
             .try_for_each(|dimension| distinct(&dimension.values))?;
@@ -95,8 +105,8 @@ impl Layout {
         &self.dimensions
     }
 
-    /// The names of the measures.
-    pub fn measures(&self) -> &[String] {
+    /// The measures.
+    pub fn measures(&self) -> &[Measure] {
         &self.measures
     }
 
@@ -220,11 +230,15 @@ impl Tally {
         division.divide(&self.layout.dimensions, &cells, Vec::new());
         let place = |(learner, person): (&Learner, &Person)| {
             let block = *division.block_of.get(person.cell.as_ref()?)?;
-            let amounts: Vec<[u8; 16]> = person.amounts.iter().map(|amount| amount.to_be_bytes()).collect();
-            let content = digest(amounts.iter().map(<[u8; 16]>::as_slice));
-            Some((*learner, Place { block, content }))
+            let told = person.amounts.iter();
+            let told = told.map(|amount| u64::try_from(*amount).unwrap_or(u64::MAX)).collect();
+            Some((*learner, Place { block, told }))
         };
-        let cohort = self.people.iter().filter_map(place).collect();
+        let columns = self.layout.measures.iter();
+        let cohort = Cohort {
+            columns: columns.map(|measure| Column::new(ToldOf::Sum, &measure.of)).collect(),
+            places: self.people.iter().filter_map(place).collect(),
+        };
         let shown = division.blocks.iter().filter(|block| block.is_one_cell()).count();
         Ok(Table {
             rounded: (self.layout.cells - shown) * 5 > self.layout.cells,
@@ -252,15 +266,24 @@ struct Group {
     sums: Vec<Sum>,
 }
 
+/// A sum with what the dominance rule asks of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Sum {
+pub(super) struct Sum {
     all: u128,
     /// The largest contribution and the next.
     largest: [u128; 2],
 }
 
 impl Sum {
-    fn with(self, other: Self) -> Self {
+    /// What one learner adds.
+    pub(super) fn of(amount: u128) -> Self {
+        Self {
+            all: amount,
+            largest: [amount, 0],
+        }
+    }
+
+    pub(super) fn with(self, other: Self) -> Self {
         let ([a, b], [c, d]) = (self.largest, other.largest);
         let largest = if a >= c { [a, b.max(c)] } else { [c, d.max(a)] };
         Self {
@@ -270,7 +293,7 @@ impl Sum {
     }
 
     /// No contributor above 50 %, no two above 80 %. A union of groups for which it holds is a group for which it holds.
-    fn has_no_dominant(&self) -> bool {
+    pub(super) fn has_no_dominant(&self) -> bool {
         let [first, second] = self.largest;
         first * 2 <= self.all && (first + second) * 5 <= self.all * 4
     }
@@ -281,8 +304,7 @@ impl Group {
         self.learners += 1;
         self.sums.resize(amounts.len(), Sum::default());
         for (sum, amount) in self.sums.iter_mut().zip(amounts) {
-            let largest = [*amount, 0];
-            *sum = sum.with(Sum { all: *amount, largest });
+            *sum = sum.with(Sum::of(*amount));
         }
     }
 
@@ -472,7 +494,13 @@ impl Table {
         Line {
             values: values.collect(),
             learners,
-            sums: self.layout.measures.iter().map(String::as_str).zip(sums).collect(),
+            sums: self
+                .layout
+                .measures
+                .iter()
+                .map(|measure| measure.name.as_str())
+                .zip(sums)
+                .collect(),
         }
     }
 }

@@ -1,35 +1,55 @@
-//! What a recipient has learned from former releases of a dataset, and whether a new release adds too much to it (differencing).
+//! What a recipient has learned from former releases of one source, and whether a new release adds too much to it (differencing).
 //!
 //! **The rule.** Former releases sort learners into *classes*: two learners are of one class when every release so far counted both in the
-//! same block, or neither, with contributions that changed at the same times. No set that can be made of published blocks, by union,
-//! intersection or difference, cuts through a class. A new release is admitted when it splits no class into a part of fewer than k
-//! learners. Then every class has at least k, and so has every set that any number of releases can be combined to, except for what no
-//! release ever counted. A release that changed nothing is always admitted.
+//! same block, or neither, and what it told of them changed at the same times. No set that can be made of published blocks, by union,
+//! intersection or difference, cuts through a class. A new release is admitted when every class that it tells anything new of
+//!
+//! * has at least k learners, and so has each part that it is split into;
+//! * has no dominant learner in any sum that was ever told of it, nor in the difference of two: the sum over twelve less the sum over
+//!   eleven of them is what the twelfth has;
+//! * differs in every attribute that rows ever showed of it, as a group of rows must.
+//!
+//! A union of such classes is such a group, so whatever releases are combined to is one, except for what no release ever counted. A release
+//! that tells nothing new is always admitted.
+//!
+//! **Columns.** What is told of learners is kept by what it is (a sum of hours, a level), not by table: two tables that sum the same are
+//! compared with each other, whatever came between them. A class of which a column was never told is judged when it is.
 //!
 //! **Withdrawal and change.** A learner who withdrew is in no later release, and a release that lacks one learner of a class alone would
-//! tell by difference that somebody left and, to whoever knows the others, who. So it is refused until it lacks none of a class or at
-//! least k. Newcomers and changed contributions wait in the same way. For releases that must go on, [`Ledger::hold_back`] names
-//! learners who are left out along with the ones who withdrew, until k are missing: the recipient sees a group go and not who made it go.
-//! What was released before stays with the recipient; a group of k that is out is out together.
+//! tell by difference that somebody left and, to whoever knows the others, who. So it is refused until it lacks none of a class or a group.
+//! Newcomers and changed contributions wait in the same way. For releases that must go on, [`Ledger::hold_back`] names
+//! learners who are left out along with the ones who withdrew, until a group is missing: the recipient sees a group go and not who made it
+//! go. What was released before stays with the recipient; a group that is out is out together. What was told of its learners stays here, by
+//! keyed hash, because what they would be told apart by is what must not be released.
 //!
-//! **Bounds.** A ledger is of one dataset and one recipient; recipients that pool what they got are beyond it. That a release was refused
-//! tells that little has changed. Group sizes never shrink: the largest that was asked for holds on.
+//! **Bounds.** A ledger is of one source and one recipient. Beyond it are recipients that pool what they got (two names of one organisation
+//! among them), a recipient that knows k - 1 of a group from elsewhere, as from records that it was given, and copies of the same
+//! records. That a release was refused tells that little has changed, or that somebody has most of a sum. Group sizes never shrink: the largest that was asked for holds on,
+//! for former releases too, where something is told of their groups again.
 
-use super::{Cohort, GroupSize, Learner, MAX_LEARNERS, Refused};
-use std::collections::BTreeMap;
+use super::{
+    Cohort, Column, GroupSize, Learner, MAX_LEARNERS, Place, Refused, ToldOf, anonymity::DIVERSITY, groups::Sum,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many different sums and attributes one source may tell one recipient.
+pub const MAX_COLUMNS: usize = 32;
 
 /// The classes that all releases so far sort learners into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     size: Option<GroupSize>,
+    columns: Vec<Column>,
     entries: BTreeMap<Learner, Entry>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
     class: u32,
-    /// The contribution when it was counted last.
-    content: u64,
+    /// The last release counted it.
+    counted: bool,
+    /// What was told last, for each column; `None` where nothing ever was.
+    told: Box<[Option<u64>]>,
 }
 
 /// Where a class, or a part of one, goes in the new release. `None`: it is not counted.
@@ -38,12 +58,30 @@ type Target = Option<In>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct In {
     block: u32,
-    /// The contribution is not what it was.
-    changed: bool,
+    /// The columns, a bit each, that tell something else than they did.
+    changed: u32,
 }
 
-/// Learners by the class they were of (`None`: never counted) and where they go. Within a part in the order of the keyed hashes.
-type Parts = BTreeMap<Option<u32>, BTreeMap<Target, Vec<Learner>>>;
+/// One learner in the comparison.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    learner: Learner,
+    before: Option<&'a Entry>,
+    now: Option<&'a Place>,
+}
+
+/// The parts of a class. Within a part in the order of the keyed hashes.
+type Parts<'a> = BTreeMap<Target, Vec<Member<'a>>>;
+
+/// A release beside the former ones.
+struct Comparison<'a> {
+    k: GroupSize,
+    columns: Vec<Column>,
+    /// For each column, where the release tells it.
+    told_at: Vec<Option<usize>>,
+    /// By the class that they were of; `None`: never counted.
+    classes: BTreeMap<Option<u32>, Parts<'a>>,
+}
 
 impl Ledger {
     /// The group size that holds when `asked` is asked for: the largest of all releases.
@@ -61,92 +99,222 @@ impl Ledger {
         self.entries.is_empty()
     }
 
-    /// The ledger with one more release, whose blocks have at least k learners each, or why that release may not be.
+    /// The ledger with one more release, whose blocks may be published each, or why that release may not be.
     pub fn admit(&self, asked: GroupSize, cohort: &Cohort) -> Result<Self, Refused> {
-        let k = self.group_size(asked);
-        let parts = self.parts(cohort);
-        if parts.iter().any(|(class, parts)| splits_too_finely(k, *class, parts)) {
+        let comparison = self.compare(asked, cohort);
+        let k = comparison.k;
+        if comparison.columns.len() > MAX_COLUMNS {
+            return Err(Refused::Full);
+        }
+        let mut classes = comparison.classes.iter();
+        if classes.any(|(class, parts)| !comparison.too_fine(*class, parts).is_empty()) {
             return Err(Refused::Differencing(k));
         }
-        let mut next = Self {
-            size: Some(k),
-            entries: BTreeMap::new(),
-        };
-        let counted = parts
-            .into_iter()
-            .flat_map(|(class, parts)| {
-                parts
-                    .into_iter()
-                    .map(move |(target, learners)| (class, target, learners))
-            })
-            .filter(|(class, target, _)| class.is_some() || target.is_some());
-        for (class, (_, _, learners)) in (0..).zip(counted) {
-            for learner in learners {
-                let now = cohort.get(&learner).map(|place| place.content);
-                let before = self.entries.get(&learner).map(|entry| entry.content);
-                let content = now.or(before).unwrap_or_default();
-                next.entries.insert(learner, Entry { class, content });
+        let mut entries = BTreeMap::new();
+        let parts = comparison.classes.values().flatten();
+        for (class, (target, members)) in (0..).zip(parts) {
+            for member in members {
+                let entry = Entry {
+                    class,
+                    counted: target.is_some(),
+                    told: comparison.told(member),
+                };
+                entries.insert(member.learner, entry);
             }
         }
-        if next.entries.len() > MAX_LEARNERS {
-            return Err(Refused::Differencing(k));
+        if entries.len() > MAX_LEARNERS {
+            return Err(Refused::Full);
         }
-        Ok(next)
+        Ok(Self {
+            size: Some(k),
+            columns: comparison.columns,
+            entries,
+        })
     }
 
-    /// Who has to be left out of a release so that it is admitted: parts of a class that are too small, and others of that class until
-    /// at least k of it are missing. A part that gives some of its learners keeps at least k. Empty where nothing has to be done.
+    /// Who has to be left out of a release so that it is admitted: parts of a class that show too much, and others of that class until
+    /// those who are missing are a group. A part that gives some of its learners stays one. Empty where nothing has to be done.
     pub fn hold_back(&self, asked: GroupSize, cohort: &Cohort) -> Vec<Learner> {
-        let k = self.group_size(asked);
-        let parts = self.parts(cohort);
-        let too_fine = parts
-            .into_iter()
-            .filter(|(class, parts)| splits_too_finely(k, *class, parts));
-        too_fine.flat_map(|(class, parts)| held_back(k, class, parts)).collect()
+        let comparison = self.compare(asked, cohort);
+        let classes = comparison.classes.iter();
+        classes
+            .flat_map(|(class, parts)| comparison.held_back(*class, parts))
+            .map(|member| member.learner)
+            .collect()
     }
 
-    fn parts(&self, cohort: &Cohort) -> Parts {
-        let mut parts = Parts::new();
-        for (learner, place) in cohort {
-            let known = self.entries.get(learner);
-            let target = In {
-                block: place.block,
-                changed: known.is_some_and(|entry| entry.content != place.content),
-            };
-            let of_class = parts.entry(known.map(|entry| entry.class)).or_default();
-            of_class.entry(Some(target)).or_default().push(*learner);
+    fn compare<'a>(&'a self, asked: GroupSize, cohort: &'a Cohort) -> Comparison<'a> {
+        let mut columns = self.columns.clone();
+        let new = cohort.columns.iter().filter(|column| !self.columns.contains(column));
+        columns.extend(new);
+        let told_at = columns
+            .iter()
+            .map(|column| cohort.columns.iter().position(|told| told == column));
+        let mut comparison = Comparison {
+            k: self.group_size(asked),
+            told_at: told_at.collect(),
+            columns,
+            classes: BTreeMap::new(),
+        };
+        for (learner, place) in &cohort.places {
+            comparison.sort(Member {
+                learner: *learner,
+                before: self.entries.get(learner),
+                now: Some(place),
+            });
         }
         for (learner, entry) in &self.entries {
-            if !cohort.contains_key(learner) {
-                let of_class = parts.entry(Some(entry.class)).or_default();
-                of_class.entry(None).or_default().push(*learner);
+            if !cohort.places.contains_key(learner) {
+                comparison.sort(Member {
+                    learner: *learner,
+                    before: Some(entry),
+                    now: None,
+                });
             }
         }
+        comparison
+    }
+}
+
+impl<'a> Comparison<'a> {
+    fn sort(&mut self, member: Member<'a>) {
+        let target = member.now.map(|place| In {
+            block: place.block,
+            changed: self.changed(&member),
+        });
+        let of_class = self.classes.entry(member.before.map(|entry| entry.class)).or_default();
+        of_class.entry(target).or_default().push(member);
+    }
+
+    fn before(member: &Member<'_>, column: usize) -> Option<u64> {
+        member.before?.told.get(column).copied().flatten()
+    }
+
+    fn now(&self, member: &Member<'_>, column: usize) -> Option<u64> {
+        let at = self.told_at.get(column).copied().flatten()?;
+        member.now?.told.get(at).copied()
+    }
+
+    fn pair(&self, member: &Member<'_>, column: usize) -> (Option<u64>, Option<u64>) {
+        (Self::before(member, column), self.now(member, column))
+    }
+
+    fn changed(&self, member: &Member<'_>) -> u32 {
+        let is_other = |column: &usize| matches!(self.pair(member, *column), (Some(old), Some(new)) if old != new);
+        let changed = (0..self.columns.len().min(MAX_COLUMNS)).filter(is_other);
+        changed.fold(0, |bits, column| bits | 1 << column)
+    }
+
+    /// What was told of a learner once the release is out.
+    fn told(&self, member: &Member<'_>) -> Box<[Option<u64>]> {
+        let columns = 0..self.columns.len();
+        columns
+            .map(|column| {
+                let (before, now) = self.pair(member, column);
+                now.or(before)
+            })
+            .collect()
+    }
+
+    /// The parts of a class that would show too much.
+    fn too_fine(&self, class: Option<u32>, parts: &Parts<'a>) -> BTreeSet<Target> {
+        let is_split = class.is_none() || parts.len() > 1;
         parts
+            .iter()
+            .filter(|(target, part)| (is_split || self.is_news(**target, part)) && !self.may_be_told(part))
+            .map(|(target, _)| *target)
+            .collect()
     }
-}
 
-fn splits_too_finely(k: GroupSize, class: Option<u32>, parts: &BTreeMap<Target, Vec<Learner>>) -> bool {
-    let is_split = class.is_none() || parts.len() > 1;
-    is_split && parts.values().any(|part| !k.allows(part.len() as u64))
-}
-
-fn held_back(k: GroupSize, class: Option<u32>, mut parts: BTreeMap<Target, Vec<Learner>>) -> Vec<Learner> {
-    let missing = parts.remove(&None).map_or(0, |gone| gone.len());
-    let (mut large, small): (Vec<_>, Vec<_>) = parts.into_values().partition(|part| k.allows(part.len() as u64));
-    let mut held: Vec<Learner> = small.into_iter().flatten().collect();
-    let wanted = (k.get() as usize).saturating_sub(missing + held.len());
-    if class.is_none() || missing + held.len() == 0 || wanted == 0 {
-        return held;
+    /// Whether a release tells of a whole class what none has told: it comes, it goes, it changed, or a column is new to it.
+    fn is_news(&self, target: Target, class: &[Member<'_>]) -> bool {
+        let is_new = |member: &Member<'_>, column: usize| matches!(self.pair(member, column), (None, Some(_)));
+        target.is_some_and(|target| target.changed != 0)
+            || class.iter().any(|member| {
+                member.before.is_some_and(|entry| entry.counted != member.now.is_some())
+                    || (0..self.columns.len()).any(|column| is_new(member, column))
+            })
     }
-    large.sort_by_key(Vec::len);
-    match large.last() {
-        Some(largest) if k.allows((largest.len() - wanted.min(largest.len())) as u64) => {
-            held.extend(largest.iter().take(wanted));
+
+    /// Whether these learners may be told of as a group, by what was told of them, by what will be, and by the difference.
+    fn may_be_told(&self, part: &[Member<'_>]) -> bool {
+        self.k.allows(part.len() as u64)
+            && self.columns.iter().enumerate().all(|(at, column)| {
+                let before = part.iter().filter_map(|member| Self::before(member, at));
+                let now = part.iter().filter_map(|member| self.now(member, at));
+                let difference = part.iter().filter_map(|member| match self.pair(member, at) {
+                    (Some(old), Some(new)) => Some(old.abs_diff(new)),
+                    _ => None,
+                });
+                match column.kind {
+                    ToldOf::Sum => dominates_nobody(before) && dominates_nobody(now) && dominates_nobody(difference),
+                    ToldOf::Value => is_diverse(before) && is_diverse(now),
+                }
+            })
+    }
+
+    /// The learners of one class who are left out.
+    fn held_back(&self, class: Option<u32>, parts: &Parts<'a>) -> Vec<Member<'a>> {
+        let too_fine = self.too_fine(class, parts);
+        let absent = parts.get(&None).map_or(&[][..], Vec::as_slice);
+        let (small, mut large): (Vec<_>, Vec<_>) = parts
+            .iter()
+            .filter(|(target, _)| target.is_some())
+            .partition(|(target, _)| too_fine.contains(target));
+        let mut missing: Vec<Member<'a>> = absent
+            .iter()
+            .chain(small.into_iter().flat_map(|(_, part)| part))
+            .copied()
+            .collect();
+        large.sort_by_key(|(_, part)| part.len());
+        while class.is_some() && !too_fine.is_empty() && !self.may_be_told_absent(&missing) {
+            let Some((_, largest)) = large.last() else { break };
+            match self.taken(&missing, largest) {
+                Some(taken) => missing.extend(taken),
+                None => missing.extend(large.remove(0).1),
+            }
         }
-        _ => held.extend(large.into_iter().next().unwrap_or_default()),
+        missing.split_off(absent.len())
     }
-    held
+
+    /// The first of a part that make a group together with who is missing and leave one behind.
+    fn taken<'p>(&self, missing: &[Member<'a>], part: &'p [Member<'a>]) -> Option<&'p [Member<'a>]> {
+        let least = (self.k.get() as usize).saturating_sub(missing.len()).max(1);
+        let mut sizes = std::iter::successors(Some(least), |size| size.checked_mul(2));
+        sizes
+            .by_ref()
+            .map_while(|size| part.split_at_checked(size))
+            .take_while(|(_, left)| self.k.allows(left.len() as u64))
+            .find(|(taken, left)| self.may_be_told_absent(&[missing, taken].concat()) && self.may_be_told(left))
+            .map(|(taken, _)| taken)
+    }
+
+    /// The same of learners whom the release does not count after all.
+    fn may_be_told_absent(&self, missing: &[Member<'_>]) -> bool {
+        let absent = missing.iter().map(|member| Member { now: None, ..*member });
+        self.may_be_told(&absent.collect::<Vec<_>>())
+    }
+}
+
+fn dominates_nobody(amounts: impl Iterator<Item = u64>) -> bool {
+    let sum = amounts.fold(Sum::default(), |sum, amount| sum.with(Sum::of(amount.into())));
+    sum.has_no_dominant()
+}
+
+/// Whether there are enough different values, if there is any.
+fn is_diverse(values: impl Iterator<Item = u64>) -> bool {
+    let (mut none, mut seen) = (true, BTreeSet::new());
+    for value in values {
+        none = false;
+        // A value that is missing makes no group more diverse.
+        if value != Column::MISSING {
+            seen.insert(value);
+        }
+        if seen.len() >= DIVERSITY {
+            return true;
+        }
+    }
+    none
 }
 
 /// Why bytes are no ledger.
@@ -154,57 +322,110 @@ fn held_back(k: GroupSize, class: Option<u32>, mut parts: BTreeMap<Target, Vec<L
 #[error("these are not the bytes of a ledger: {0}")]
 pub struct Unreadable(&'static str);
 
-const VERSION: u8 = 1;
-const HEAD: usize = 1 + 4;
-const ENTRY: usize = 16 + 4 + 8;
+const VERSION: u8 = 2;
+const CUT_OFF: Unreadable = Unreadable("they are cut off");
 
 impl Ledger {
-    /// The ledger as bytes, 28 for each learner: keyed hashes in order, so that equal ledgers are equal bytes.
+    /// The ledger as bytes: its columns, then each learner in the order of keyed hashes, so that equal ledgers are equal bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEAD + self.entries.len() * ENTRY);
-        bytes.push(VERSION);
+        let mut bytes = vec![VERSION];
         bytes.extend(self.size.map_or(0, GroupSize::get).to_be_bytes());
+        // `admit` and `from_bytes` let no more than MAX_COLUMNS in.
+        bytes.push(u8::try_from(self.columns.len()).unwrap_or(u8::MAX));
+        for column in &self.columns {
+            bytes.push(column.kind as u8);
+            bytes.extend(column.of.to_be_bytes());
+        }
         for (learner, entry) in &self.entries {
             bytes.extend(learner.as_bytes());
             bytes.extend(entry.class.to_be_bytes());
-            bytes.extend(entry.content.to_be_bytes());
+            bytes.push(entry.counted.into());
+            for told in &entry.told {
+                bytes.push(told.is_some().into());
+                bytes.extend(told.unwrap_or_default().to_be_bytes());
+            }
         }
         bytes
     }
 
     /// Reads what [`Self::to_bytes`] wrote, and nothing else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let (version, rest) = bytes.split_first().ok_or(Unreadable("they are empty"))?;
-        if *version != VERSION {
+        let mut rest = Bytes(bytes);
+        if rest.byte()? != VERSION {
             return Err(Unreadable("of an unknown version"));
         }
-        let (size, rest) = rest.split_first_chunk::<4>().ok_or(Unreadable("they are too short"))?;
-        let size = match u32::from_be_bytes(*size) {
-            0 if rest.is_empty() => None,
+        let size = match rest.number()? {
+            0 => None,
             size => Some(GroupSize::new(size).map_err(|_| Unreadable("the group size is below the floor"))?),
         };
+        let columns: Vec<Column> = (0..rest.byte()?).map(|_| rest.column()).collect::<Result<_, _>>()?;
+        if columns.len() > MAX_COLUMNS {
+            return Err(Unreadable("there are too many columns"));
+        }
         let mut entries = BTreeMap::new();
-        for entry in rest.chunks(ENTRY) {
-            let (learner, entry) = entry
-                .split_first_chunk::<16>()
-                .ok_or(Unreadable("an entry is cut off"))?;
-            let (class, entry) = entry
-                .split_first_chunk::<4>()
-                .ok_or(Unreadable("an entry is cut off"))?;
-            let content: &[u8; 8] = entry.try_into().map_err(|_| Unreadable("an entry is cut off"))?;
-            let learner = Learner::new(*learner);
+        while !rest.0.is_empty() {
+            let learner = Learner::new(rest.take()?);
             if entries.last_key_value().is_some_and(|(last, _)| *last >= learner) {
                 return Err(Unreadable("the learners are not in order"));
             }
-            let entry = Entry {
-                class: u32::from_be_bytes(*class),
-                content: u64::from_be_bytes(*content),
-            };
-            entries.insert(learner, entry);
+            let (class, counted) = (rest.number()?, rest.flag()?);
+            let told = columns.iter().map(|_| rest.told()).collect::<Result<_, _>>()?;
+            entries.insert(learner, Entry { class, counted, told });
         }
         if entries.len() > MAX_LEARNERS {
             return Err(Unreadable("there are too many learners"));
         }
-        Ok(Self { size, entries })
+        if size.is_none() && !(entries.is_empty() && columns.is_empty()) {
+            return Err(Unreadable("it tells something of groups without a size"));
+        }
+        Ok(Self { size, columns, entries })
     }
 }
+
+/// What is left to read.
+struct Bytes<'b>(&'b [u8]);
+
+impl Bytes<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
+        let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(CUT_OFF)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Unreadable> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    fn number(&mut self) -> Result<u32, Unreadable> {
+        self.take().map(u32::from_be_bytes)
+    }
+
+    fn flag(&mut self) -> Result<bool, Unreadable> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Unreadable("a flag is neither set nor clear")),
+        }
+    }
+
+    fn told(&mut self) -> Result<Option<u64>, Unreadable> {
+        let (is_told, told) = (self.flag()?, u64::from_be_bytes(self.take()?));
+        if !is_told && told != 0 {
+            return Err(Unreadable("something is told that was not"));
+        }
+        Ok(is_told.then_some(told))
+    }
+
+    fn column(&mut self) -> Result<Column, Unreadable> {
+        let kind = match self.byte()? {
+            0 => ToldOf::Sum,
+            1 => ToldOf::Value,
+            _ => return Err(Unreadable("a column is of an unknown kind")),
+        };
+        let of = u64::from_be_bytes(self.take()?);
+        Ok(Column { kind, of })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,7 @@ impl fmt::Display for GroupSize {
     }
 }
 
-/// A learner as releases know one: a keyed hash, made with a key that belongs to one dataset and one recipient. Its order is as good as
+/// A learner as releases know one: a keyed hash, made with a key that belongs to one source and one recipient. Its order is as good as
 /// random to whoever lacks the key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Learner([u8; 16]);
@@ -102,17 +102,58 @@ impl fmt::Debug for Learner {
     }
 }
 
+/// Whether a release adds something up over learners or shows it row by row: what must hold of a group of them depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ToldOf {
+    /// A sum: nobody may dominate it.
+    Sum = 0,
+    /// A value in rows: a group differs in it.
+    Value = 1,
+}
+
+/// One thing that releases tell of learners: the same column wherever the same is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Column {
+    pub(crate) kind: ToldOf,
+    pub(crate) of: u64,
+}
+
+impl Column {
+    /// What stands for a value that a learner lacks.
+    pub const MISSING: u64 = 0;
+
+    /// What is told of `of`: the name of a field, or whatever else is the same in all releases that tell it.
+    pub fn new(kind: ToldOf, of: &str) -> Self {
+        Self {
+            kind,
+            of: digest([of.as_bytes()]),
+        }
+    }
+
+    /// What stands for a value.
+    pub(crate) fn value(value: Option<&str>) -> u64 {
+        value.map_or(Self::MISSING, |value| digest([value.as_bytes()]).max(1))
+    }
+}
+
 /// Where a learner stands in a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The number of the published block that counts the learner.
     pub block: u32,
-    /// A digest of what the learner contributes besides being counted, so that a change of it is noticed.
-    pub content: u64,
+    /// What each column of the release tells of the learner.
+    pub told: Box<[u64]>,
 }
 
-/// Who is in a release, and in which block: fixed once the release is made.
-pub type Cohort = BTreeMap<Learner, Place>;
+/// Who is in a release, in which block, and what is told: fixed once the release is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cohort {
+    /// What the release tells besides counting.
+    pub columns: Vec<Column>,
+    /// The learners.
+    pub places: BTreeMap<Learner, Place>,
+}
 
 /// Why a release is refused. Tells which rule, never how many learners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,11 +162,16 @@ pub enum Refused {
     #[error("too few consenting learners: a group needs {0} of them")]
     TooSmall(GroupSize),
     /// Together with a former release it would show fewer learners than the group size.
-    #[error("compared with a former release to the same recipient it would show a group of fewer than {0} learners")]
+    #[error(
+        "compared with a former release to the same recipient it would show a group of fewer than {0} learners, or too much of one"
+    )]
     Differencing(GroupSize),
     /// One learner makes up more than half of a sum, or two more than four fifths.
     #[error("one or two learners make up most of a sum")]
     Dominance,
+    /// It would need more memory than a release and its ledger may take.
+    #[error("more than {MAX_LEARNERS} learners, or more sums and attributes of them than can be compared")]
+    Full,
 }
 
 impl Refused {
@@ -135,6 +181,7 @@ impl Refused {
             Self::TooSmall(_) => Code::GroupTooSmall,
             Self::Differencing(_) => Code::Differencing,
             Self::Dominance => Code::Dominance,
+            Self::Full => Code::ReleaseTooLarge,
         }
     }
 }
@@ -144,7 +191,13 @@ impl Refused {
 #[error("more than {MAX_LEARNERS} learners are more than one release can hold")]
 pub struct TooMany;
 
-/// FNV-1a, 64 bit: notices that a contribution changed. Not a secret and no protection: ledgers stay with the provider.
+impl From<TooMany> for Refused {
+    fn from(_: TooMany) -> Self {
+        Self::Full
+    }
+}
+
+/// FNV-1a, 64 bit: tells values apart. Not a secret and no protection: ledgers stay with the provider.
 pub fn digest<'b>(parts: impl IntoIterator<Item = &'b [u8]>) -> u64 {
     let byte = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     parts.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| {

@@ -2,12 +2,13 @@
 //! holds against them every world of a few learners that the same code would have answered in the same way. A group is *isolated* when it
 //! has, in all these worlds, the same number of learners, and that is at least one and fewer than k.
 //!
-//! A group is any union of cells and of histories (who consented when): what left with a withdrawal is a group like any other.
+//! A group is any union of cells and of histories (who consented when): what left with a withdrawal is a group like any other. A sum over
+//! a group is *told* when it is the same in all these worlds; nobody may make up most of one that is.
 
 use policy::release::{
-    GroupSize, Learner,
+    Cohort, GroupSize, Learner, Place,
     anonymity::{Plan, Rows},
-    groups::{Amount, Dimension, Layout, Tally},
+    groups::{Amount, Dimension, Layout, Measure, Tally},
     hierarchy::Hierarchy,
     ledger::Ledger,
 };
@@ -23,10 +24,14 @@ enum Off {
     Suppression,
     ComplementarySuppression,
     Ledger,
+    /// Each table has a ledger of its own, as if it were of another source.
+    OneLedger,
+    /// The ledger knows who is counted where, and not what is told of them.
+    LedgerOfSums,
 }
 
 /// A table to ask for: which of the two attributes, in which order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Query {
     First,
     Second,
@@ -47,6 +52,8 @@ struct Scenario {
     learners: usize,
     /// What is asked, and when.
     asked: Vec<(Query, u8)>,
+    /// What a learner adds to sums, by the second attribute.
+    amounts: [u32; 2],
     off: Off,
 }
 
@@ -103,9 +110,54 @@ impl Scenario {
         found
     }
 
+    /// How many sums over groups, the second attribute aside, are told by releases alone of which one or two learners make up most. What
+    /// a refusal tells to whoever knows all amounts that there can be is not among them.
+    fn attack_sums(&self) -> Found {
+        let kinds = self.kinds();
+        let groups = self.unions(&kinds, true);
+        let mut found = Found::default();
+        let mut seen: HashMap<String, Vec<(u32, u32, bool)>> = HashMap::new();
+        let mut world = vec![0u32; kinds.len()];
+        while next(&mut world, self.learners as u32) {
+            let (view, permitted) = self.view(&kinds, &world);
+            if permitted < self.asked.len() as u64 {
+                continue;
+            }
+            found.releases += permitted;
+            found.pairs += permitted * permitted.saturating_sub(1) / 2;
+            let known = seen.entry(view);
+            let known = known.or_insert_with(|| vec![(u32::MAX, 0, false); groups.len()]);
+            for (group, (least, most, dominated)) in groups.iter().zip(known) {
+                let (sum, is_dominated) = self.sum(group, &kinds, &world);
+                (*least, *most) = ((*least).min(sum), (*most).max(sum));
+                *dominated |= is_dominated;
+            }
+        }
+        let is_victim = |(least, most, dominated): &&(u32, u32, bool)| least == most && *least > 0 && *dominated;
+        found.isolated = seen.values().flatten().filter(is_victim).count() as u64;
+        found
+    }
+
+    /// What a group adds up to in a world, and whether one or two of it make up most of that.
+    fn sum(&self, group: &[usize], kinds: &[Kind], world: &[u32]) -> (u32, bool) {
+        let amounts = group
+            .iter()
+            .flat_map(|kind| std::iter::repeat_n(self.amounts[kinds[*kind].second], world[*kind] as usize));
+        let mut amounts: Vec<u32> = amounts.collect();
+        amounts.sort_unstable();
+        let sum: u32 = amounts.iter().sum();
+        let one = amounts.last().copied().unwrap_or(0);
+        let two: u32 = amounts.iter().rev().take(2).sum();
+        (sum, one * 2 > sum || two * 5 > sum * 4)
+    }
+
     /// Every union of kinds. Where rows are released their second attribute is what is told of groups, so no group is made by it.
     fn groups(&self, kinds: &[Kind]) -> Vec<Vec<usize>> {
-        let told = self.asked.iter().any(|(query, _)| matches!(query, Query::Rows));
+        self.unions(kinds, self.asked.iter().any(|(query, _)| matches!(query, Query::Rows)))
+    }
+
+    /// Every union of kinds, of all values of the second attribute where it is `told`.
+    fn unions(&self, kinds: &[Kind], told: bool) -> Vec<Vec<usize>> {
         let mut atoms: Vec<Vec<usize>> = Vec::new();
         let mut names: Vec<(usize, usize, u8)> = Vec::new();
         for (number, kind) in kinds.iter().enumerate() {
@@ -127,14 +179,18 @@ impl Scenario {
 
     /// What the recipient sees in this world, and how much of it was permitted.
     fn view(&self, kinds: &[Kind], world: &[u32]) -> (String, u64) {
-        let (mut view, mut permitted, mut ledger) = (String::new(), 0, Ledger::default());
+        let (mut view, mut permitted) = (String::new(), 0);
+        let mut ledgers: HashMap<Option<Query>, Ledger> = HashMap::new();
         for (query, time) in &self.asked {
             let consenting = kinds.iter().zip(world).enumerate();
             let consenting = consenting.filter(|(_, (kind, _))| kind.history >> time & 1 == 1);
             let people: Vec<(Learner, &Kind)> = consenting
                 .flat_map(|(number, (kind, count))| (0..*count).map(move |copy| (learner(number, copy), kind)))
                 .collect();
-            let answer = self.answer(*query, &people, &mut ledger);
+            let ledger = ledgers
+                .entry((self.off == Off::OneLedger).then_some(*query))
+                .or_default();
+            let answer = self.answer(*query, &people, ledger);
             permitted += u64::from(answer.is_some());
             write!(view, "{} | ", answer.as_deref().unwrap_or(REFUSED)).unwrap();
         }
@@ -154,7 +210,11 @@ impl Scenario {
             name: format!("attribute {attribute}"),
             values: (0..self.values[*attribute]).map(|value| value.to_string()).collect(),
         };
-        let layout = Layout::new(attributes.iter().map(dimension).collect(), vec!["one".into()]).unwrap();
+        let measure = Measure {
+            name: "one".into(),
+            of: "one".into(),
+        };
+        let layout = Layout::new(attributes.iter().map(dimension).collect(), vec![measure]).unwrap();
         let mut tally = Tally::new(layout);
         for (learner, kind) in people {
             let values: Vec<String> = attributes
@@ -163,14 +223,21 @@ impl Scenario {
                 .collect();
             let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
             // Counts of tables this small are nearly always rounded. The sum of a one from each learner is the exact count.
-            tally.add(*learner, &values, &[Amount::new(1.0)]).unwrap();
+            let amount = self.amounts.get(kind.second).copied().unwrap_or(1);
+            tally.add(*learner, &values, &[Amount::new(amount.into())]).unwrap();
         }
-        let table = if self.off == Off::Ledger {
-            tally.table(k).ok()?
-        } else {
-            let (table, next) = tally.release(k, ledger).ok()?;
-            *ledger = next;
-            table
+        let table = match self.off {
+            Off::Ledger => tally.table(k).ok()?,
+            Off::LedgerOfSums => {
+                let table = tally.table(k).ok()?;
+                *ledger = ledger.admit(k, &counted(table.cohort())).ok()?;
+                table
+            }
+            _ => {
+                let (table, next) = tally.release(k, ledger).ok()?;
+                *ledger = next;
+                table
+            }
         };
         let lines = std::iter::once(table.total())
             .chain(table.margins())
@@ -183,7 +250,7 @@ impl Scenario {
     }
 
     fn rows(&self, people: &[(Learner, &Kind)], k: GroupSize, ledger: &mut Ledger) -> Option<String> {
-        let mut rows = Rows::new(Plan::new(vec![Hierarchy::Bands(vec![])], 1, 0).unwrap());
+        let mut rows = Rows::new(Plan::new(vec![Hierarchy::Bands(vec![])], &["second"], 0).unwrap());
         for (learner, kind) in people {
             let (quasi, sensitive) = (kind.first.to_string(), kind.second.to_string());
             rows.add(*learner, vec![quasi], vec![Some(sensitive)]).unwrap();
@@ -244,6 +311,19 @@ impl Query {
     }
 }
 
+/// Who is counted where, and nothing else of them.
+fn counted(cohort: &Cohort) -> Cohort {
+    let place = |place: &Place| Place {
+        told: Box::default(),
+        ..*place
+    };
+    let places = cohort.places.iter().map(|(learner, known)| (*learner, place(known)));
+    Cohort {
+        columns: Vec::new(),
+        places: places.collect(),
+    }
+}
+
 /// A learner whose hash has nothing to do with what they are, as a keyed hash.
 fn learner(kind: usize, copy: u32) -> Learner {
     let number = (kind as u128 * 1000 + u128::from(copy) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
@@ -274,6 +354,7 @@ fn one(values: [usize; 2], learners: usize, query: Query, off: Off) -> Scenario 
         histories: vec![STAYS],
         learners,
         asked: vec![(query, 0)],
+        amounts: [1, 1],
         off,
     }
 }
@@ -284,6 +365,7 @@ fn over_time(values: [usize; 2], histories: &[u8], learners: usize, queries: &[Q
         histories: histories.to_vec(),
         learners,
         asked: queries.iter().copied().zip(0..).collect(),
+        amounts: [1, 1],
         off,
     }
 }
@@ -355,6 +437,14 @@ fn the_attacker_finds_victims_as_soon_as_one_protection_is_off() {
         over_time([1, 1], &WITHDRAWALS[..2], 12, &[Query::First; 2], Off::Ledger),
         over_time([2, 2], &[STAYS], 16, &[Query::Both, Query::BothReversed], Off::Ledger),
         over_time([1, 2], &WITHDRAWALS[..2], 12, &[Query::Rows; 2], Off::Ledger),
+        // Two datasets over one source.
+        over_time(
+            [2, 2],
+            &[STAYS],
+            16,
+            &[Query::Both, Query::BothReversed],
+            Off::OneLedger,
+        ),
     ];
     for scenario in victims {
         let found = scenario.attack();
@@ -366,4 +456,32 @@ fn the_attacker_finds_victims_as_soon_as_one_protection_is_off() {
             scenario.asked
         );
     }
+}
+
+/// Learners with much or little, all of one value otherwise, some of whom withdraw.
+fn sums_over_time(amounts: [u32; 2], queries: &[Query], off: Off) -> Scenario {
+    Scenario {
+        amounts,
+        ..over_time([1, 2], &WITHDRAWALS[..2], 14, queries, off)
+    }
+}
+
+#[test]
+fn the_attacker_learns_no_sum_that_one_or_two_make_up_from_what_is_permitted() {
+    for amounts in [[1, 7], [1, 30], [2, 3]] {
+        let found = sums_over_time(amounts, &[Query::First; 2], Off::Nothing).attack_sums();
+        println!(
+            "attacker on sums of {amounts:?}: {} releases, {} pairs, {} told",
+            found.releases, found.pairs, found.isolated
+        );
+        assert_eq!(found.isolated, 0, "{amounts:?}");
+        assert!(found.pairs > 50, "{amounts:?}");
+    }
+}
+
+#[test]
+fn the_attacker_learns_what_one_or_two_make_up_once_differences_are_not_asked_about_sums() {
+    let found = sums_over_time([1, 7], &[Query::First; 2], Off::LedgerOfSums).attack_sums();
+    println!("attacker without {:?}: {} told", Off::LedgerOfSums, found.isolated);
+    assert!(found.isolated > 0);
 }
