@@ -83,7 +83,7 @@ struct Stored {
 
 /// A release that is asked for.
 #[derive(Clone, Copy)]
-pub(super) struct Making<'a> {
+pub(super) struct Sought<'a> {
     /// By which transfer.
     pub(super) record: &'a TransferRecord,
     /// Of what.
@@ -159,12 +159,12 @@ impl Releases {
     }
 
     /// The release that was committed for this transfer, if it may leave still, or again.
-    fn ready(&self, making: &Making<'_>, stored: &Stored, epoch: u64) -> Option<Ready> {
-        let shows_rows = matches!(making.dataset.release, Some(ReleaseSpec::Training { .. }));
+    fn ready(&self, sought: &Sought<'_>, stored: &Stored, epoch: u64) -> Option<Ready> {
+        let shows_rows = matches!(sought.dataset.release, Some(ReleaseSpec::Training { .. }));
         let epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_of_now = epochs.get(&making.record.core.pid) == Some(&epoch);
-        let may_leave = is_of_now || making.taken_up && !shows_rows;
-        (may_leave && stored.terms == making.terms).then(|| Ready {
+        let is_of_now = epochs.get(&sought.record.core.pid) == Some(&epoch);
+        let may_leave = is_of_now || sought.taken_up && !shows_rows;
+        (may_leave && stored.terms == sought.terms).then(|| Ready {
             path: self.file(&stored.release),
             only_under: shows_rows.then_some(epoch),
         })
@@ -175,24 +175,24 @@ impl Transfers {
     /// The release of this transfer: the one that it has, or a new one.
     pub(super) async fn release(
         &self,
-        making: Making<'_>,
+        sought: Sought<'_>,
         spec: &ReleaseSpec,
         reading: impl Fn() -> Reading,
     ) -> Result<Ready, TransferError> {
-        if let Some(ready) = self.made_before(&making).await? {
+        if let Some(ready) = self.made_before(&sought).await? {
             return Ok(ready);
         }
-        let turn = self.releases.turn(&making.record.core.peer).await?;
+        let turn = self.releases.turn(&sought.record.core.peer).await?;
         for _ in 0..ATTEMPTS {
-            if let Some(ready) = self.made_before(&making).await? {
+            if let Some(ready) = self.made_before(&sought).await? {
                 return Ok(ready);
             }
-            match self.make(&making, spec, reading(), turn.clone()).await {
+            match self.make(&sought, spec, reading(), turn.clone()).await {
                 Ok(()) | Err(TransferError::Release(ReleaseError::Moved)) => {}
                 Err(TransferError::Release(ReleaseError::Refused(why))) => {
-                    let entry = about(&making, spec, Recorded::ReleaseRefused).with("code", why.code().as_str());
+                    let entry = about(&sought, spec, Recorded::ReleaseRefused).with("code", why.code().as_str());
                     let log = &self.parts.log;
-                    log.commit(Batch::new(), entry, Vec::new(), making.now).await?;
+                    log.commit(Batch::new(), entry, Vec::new(), sought.now).await?;
                     return Err(ReleaseError::Refused(why).into());
                 }
                 Err(error) => return Err(error),
@@ -202,11 +202,11 @@ impl Transfers {
     }
 
     /// What was made for this transfer and may leave. Who goes on with what may not gets nothing else instead.
-    async fn made_before(&self, making: &Making<'_>) -> Result<Option<Ready>, TransferError> {
+    async fn made_before(&self, sought: &Sought<'_>) -> Result<Option<Ready>, TransferError> {
         let epoch = self.parts.consents.index().epoch();
-        let stored = self.stored(&making.record.core.pid).await?;
-        let ready = stored.and_then(|(_, stored)| self.releases.ready(making, &stored, epoch));
-        if ready.is_none() && making.taken_up {
+        let stored = self.stored(&sought.record.core.pid).await?;
+        let ready = stored.and_then(|(_, stored)| self.releases.ready(sought, &stored, epoch));
+        if ready.is_none() && sought.taken_up {
             return Err(ReleaseError::Outdated.into());
         }
         Ok(ready)
@@ -222,14 +222,14 @@ impl Transfers {
     /// Makes a release and commits it in place of the one before, unless consents or the ledger have changed since it was begun.
     async fn make(
         &self,
-        making: &Making<'_>,
+        sought: &Sought<'_>,
         spec: &ReleaseSpec,
         reading: Reading,
         turn: Arc<Making>,
     ) -> Result<(), TransferError> {
-        let (pid, subject) = (&making.record.core.pid, &making.dataset.subject);
+        let (pid, subject) = (&sought.record.core.pid, &sought.dataset.subject);
         let replaced = self.stored(pid).await?;
-        let of = sha256_of(&reading.path, &making.record.core.peer);
+        let of = sha256_of(&reading.path, &sought.record.core.peer);
         let (head, ledger) = self.ledger_of(&of).await?;
         if head.as_ref().is_some_and(|(_, head)| head.subject != *subject) {
             let size = ledger.group_size(spec.group_size());
@@ -237,7 +237,7 @@ impl Transfers {
         }
         let id = format!(
             "urn:uuid:{}",
-            random::uuid(making.now).map_err(|error| TransferError::Invalid(error.to_string()))?
+            random::uuid(sought.now).map_err(|error| TransferError::Invalid(error.to_string()))?
         );
         let (name, declared) = (id.clone(), spec.clone());
         let made = tokio::task::spawn_blocking(move || {
@@ -246,7 +246,7 @@ impl Transfers {
         });
         let made = made.await.map_err(|_| PlaneError::Incomplete)??;
         let digest = sha256(&made.lines);
-        let entry = about(making, spec, Recorded::GroupsReleased)
+        let entry = about(sought, spec, Recorded::GroupsReleased)
             .with("release", id.as_str())
             .with("minGroupSize", made.group_size.get())
             .with("learners", made.learners as u64)
@@ -254,7 +254,7 @@ impl Transfers {
         let stored = Stored {
             release: id,
             digest,
-            terms: making.terms,
+            terms: sought.terms,
         };
         let mut batch = Batch::new();
         put_ledger(&mut batch, &of, head, &made.ledger, subject)?;
@@ -263,7 +263,7 @@ impl Transfers {
             None => batch.insert(RELEASES, pid.as_str(), encoded),
             Some((version, _)) => batch.replace(RELEASES, pid.as_str(), *version, encoded),
         };
-        self.commit(making, batch, entry, made, &stored).await?;
+        self.commit(sought, batch, entry, made, &stored).await?;
         if let Some((_, replaced)) = replaced {
             remove(self.releases.file(&replaced.release)).await;
         }
@@ -273,7 +273,7 @@ impl Transfers {
     /// Writes the lines, then commits, if no consent has changed since.
     async fn commit(
         &self,
-        making: &Making<'_>,
+        sought: &Sought<'_>,
         batch: Batch,
         entry: Entry,
         made: Made,
@@ -283,7 +283,7 @@ impl Transfers {
         let path = self.releases.file(&stored.release);
         keep(path.clone(), made).await?;
         let committed = if self.parts.consents.index().epoch() == epoch {
-            self.parts.log.commit(batch, entry, Vec::new(), making.now).await
+            self.parts.log.commit(batch, entry, Vec::new(), sought.now).await
         } else {
             Err(StoreError::Conflict { guard: 0 })
         };
@@ -295,7 +295,7 @@ impl Transfers {
             });
         }
         let mut epochs = self.releases.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        epochs.insert(making.record.core.pid.clone(), epoch);
+        epochs.insert(sought.record.core.pid.clone(), epoch);
         Ok(())
     }
 
@@ -345,13 +345,13 @@ async fn remove(path: PathBuf) {
     let _ = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
 }
 
-fn about(making: &Making<'_>, spec: &ReleaseSpec, kind: Recorded) -> Entry {
-    let record = making.record;
+fn about(sought: &Sought<'_>, spec: &ReleaseSpec, kind: Recorded) -> Entry {
+    let record = sought.record;
     Entry::new(kind)
         .with("process", record.core.pid.as_str())
         .with("peer", record.core.peer.as_str())
         .with("agreement", record.agreement.as_str())
-        .with("dataset", making.dataset.id.as_str())
+        .with("dataset", sought.dataset.id.as_str())
         .with("mode", spec.mode())
 }
 

@@ -4,7 +4,7 @@ use super::{
     TransferError, TransferRecord, Transfers,
     hours::Hours,
     refused::Asking,
-    releases::Making,
+    releases::Sought,
     usage::{Limits, Use},
 };
 use crate::{
@@ -320,7 +320,7 @@ impl Transfers {
             covers.get(pointer).copied()
         });
         let shape = shape.map_err(|error| unusable(&error))?;
-        let making = Making {
+        let sought = Sought {
             record,
             dataset: &dataset,
             terms: terms(&dataset, &plan),
@@ -328,7 +328,7 @@ impl Transfers {
             now,
         };
         let (path, content) = self
-            .content(making, plan.action, |path| Reading {
+            .content(sought, plan.action, |path| Reading {
                 names: self.releases.names(&path, &stored.consumer),
                 path,
                 shape: shape.clone(),
@@ -361,12 +361,12 @@ impl Transfers {
     /// dataset that declares a release opens nothing else.
     async fn content(
         &self,
-        making: Making<'_>,
+        sought: Sought<'_>,
         permitted: Action,
         reading: impl Fn(PathBuf) -> Reading,
     ) -> Result<(PathBuf, Content), TransferError> {
-        let SourceSpec::File { path } = &making.dataset.source;
-        match (&making.dataset.release, permitted) {
+        let SourceSpec::File { path } = &sought.dataset.source;
+        match (&sought.dataset.release, permitted) {
             (None, Action::Use) => Ok((path.clone(), Content::Records)),
             (None, _) => Err(TransferError::NotPermitted(vec![Reason {
                 code: Code::NoPermission,
@@ -375,7 +375,7 @@ impl Transfers {
             }])),
             (Some(spec), _) => {
                 let source = tokio::fs::canonicalize(path).await.map_err(PlaneError::Source)?;
-                let ready = self.release(making, spec, || reading(source.clone())).await?;
+                let ready = self.release(sought, spec, || reading(source.clone())).await?;
                 let only_under = ready.only_under;
                 Ok((ready.path, Content::Released { only_under }))
             }
