@@ -35,6 +35,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many different sums and attributes one source may tell one recipient.
 pub const MAX_COLUMNS: usize = 32;
 
+/// How many choices of learners are tried before more of them are held back.
+const MAX_TURNS: usize = 64;
+
 /// The classes that all releases so far sort learners into.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -277,16 +280,28 @@ impl<'a> Comparison<'a> {
         missing.split_off(absent.len())
     }
 
-    /// The first of a part that make a group together with who is missing and leave one behind.
-    fn taken<'p>(&self, missing: &[Member<'a>], part: &'p [Member<'a>]) -> Option<&'p [Member<'a>]> {
-        let least = (self.k.get() as usize).saturating_sub(missing.len()).max(1);
-        let mut sizes = std::iter::successors(Some(least), |size| size.checked_mul(2));
-        sizes
-            .by_ref()
-            .map_while(|size| part.split_at_checked(size))
-            .take_while(|(_, left)| self.k.allows(left.len() as u64))
-            .find(|(taken, left)| self.may_be_told_absent(&[missing, taken].concat()) && self.may_be_told(left))
-            .map(|(taken, _)| taken)
+    /// Some of a part that make a group together with who is missing and leave one behind: as few as there may be, so that k are missing
+    /// whoever had to go, and of each number those who fit before there is one more. How many go tells less the less it depends on who
+    /// they are.
+    fn taken(&self, missing: &[Member<'a>], part: &[Member<'a>]) -> Option<Vec<Member<'a>>> {
+        let k = self.k.get() as usize;
+        std::iter::successors(Some(k.max(missing.len() + 1)), |total| total.checked_add(total / k))
+            .map(|total| total - missing.len())
+            .take_while(|more| part.len() >= more.saturating_add(k))
+            .find_map(|more| self.fitting(missing, part, more))
+    }
+
+    /// The first in the order of the keyed hashes, or those who come next in it until some fit.
+    fn fitting(&self, missing: &[Member<'a>], part: &[Member<'a>], more: usize) -> Option<Vec<Member<'a>>> {
+        let mut turned = part.to_vec();
+        for _ in 0..part.len().min(MAX_TURNS) {
+            let (taken, left) = turned.split_at_checked(more)?;
+            if self.may_be_told(left) && self.may_be_told_absent(&[missing, taken].concat()) {
+                return Some(taken.to_vec());
+            }
+            turned.rotate_left(1);
+        }
+        None
     }
 
     /// The same of learners whom the release does not count after all.
