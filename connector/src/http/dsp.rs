@@ -141,14 +141,14 @@ const NO_PIDS: Pids = Pids {
 
 /// A refusal together with the ids that its body should carry.
 pub(super) struct Refusal {
-    problem: Problem,
+    problem: Box<Problem>,
     pids: Pids,
 }
 
 impl<E: Into<Problem>> From<E> for Refusal {
     fn from(error: E) -> Self {
         Self {
-            problem: error.into(),
+            problem: Box::new(error.into()),
             pids: NO_PIDS,
         }
     }
@@ -304,7 +304,7 @@ fn acknowledged(type_name: &str, answer: &Answer) -> Result<Reply, Refusal> {
 
 fn with_pids(pids: &Pids, error: impl Into<Problem>) -> Refusal {
     Refusal {
-        problem: error.into(),
+        problem: Box::new(error.into()),
         pids: pids.clone(),
     }
 }

@@ -123,7 +123,8 @@ impl Decisions {
         let known = known(requests, sender, &content.consent).await?;
         let is_end = !matches!(content.state, State::Given | State::Refused);
         // What was given through one that has been taken from the list since can still be withdrawn through it.
-        if !self.accepted.contains(sender) && !(is_end && known.is_some()) {
+        let ends_what_is_known = is_end && known.is_some();
+        if !self.accepted.contains(sender) && !ends_what_is_known {
             return Err(ExchangeError::WrongParty(
                 "this holder has named no such intermediary (its setting consent.intermediaries)",
             ));

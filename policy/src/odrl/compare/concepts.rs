@@ -49,7 +49,7 @@ impl Concepts {
 
     /// Reads operands as our profile enforces them (`policy/PROFILE.md`): `eq` of a length of time means within it or once it has passed, time
     /// is counted from the agreement, streams may be open side by side, operands of several names hold sets, prohibitions win.
-    pub(super) fn as_enforced(mut self) -> Self {
+    pub(super) fn under_enforcement(mut self) -> Self {
         self.enforced = true;
         self
     }

@@ -106,7 +106,7 @@ const APART: &[[&str; 2]] = &[["CommercialPurpose", "NonCommercialPurpose"]];
 impl Concepts {
     /// What our profile knows: codes of languages and places, data categories, and the purposes of DPV; and how it enforces operands.
     pub fn profile() -> Self {
-        let mut concepts = Self::new().with_codes().as_enforced();
+        let mut concepts = Self::new().with_codes().under_enforcement();
         let iri = |name: &str| format!("{}{name}", DPV.iri);
         for (wider, names) in PURPOSES {
             for name in names.split(' ') {

@@ -289,7 +289,7 @@ fn name(left: &str, value: &Value, concepts: &Concepts) -> Option<Name> {
 
 /// What an operator means of a length of time. It is hardly ever met to the millisecond, so our profile enforces `eq` as within that time, or
 /// as once it has passed.
-fn as_enforced(left: &str, operator: Operator) -> Result<Operator, &'static str> {
+fn under_enforcement(left: &str, operator: Operator) -> Result<Operator, &'static str> {
     let waits = match left {
         "delayPeriod" | "timeInterval" => true,
         "elapsedTime" | "meteredTime" => false,
@@ -316,7 +316,7 @@ fn line(comparison: &Comparison, right: &[Value], concepts: &Concepts) -> Result
     let points = || Intervals::union(keys.iter().map(|(_, low, high)| Intervals::between(*low, *high)));
     let one = keys.iter().all(|(_, l, h)| (*l, *h) == (low, high));
     let operator = if concepts.enforced() {
-        as_enforced(codes::local(&comparison.left), comparison.operator)?
+        under_enforcement(codes::local(&comparison.left), comparison.operator)?
     } else {
         comparison.operator
     };
