@@ -157,6 +157,8 @@ codes! {
         / "la valeur comparée n’est pas du type de ce critère",
     Unsatisfiable = "CST-05" Provider "no purpose, data category and consent can satisfy the constraints together"
         / "aucune finalité, catégorie de données et aucun consentement ne remplissent ensemble les conditions",
+    NeverKnown = "CST-06" Provider "a constraint asks for a fact that this provider never has about this dataset"
+        / "une contrainte porte sur un fait que ce fournisseur ne connaît jamais de ce jeu de données",
     DutyBeforehand = "DUT-01" Provider "a duty must be fulfilled before the use, and this connector cannot establish that"
         / "une obligation doit être remplie avant l’usage, et ce connecteur ne peut pas l’établir",
     DutyNotUnderstood = "DUT-02" Provider "an action that is not supported as a duty"

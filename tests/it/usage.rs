@@ -3,6 +3,7 @@
 use crate::scenes::{brisk, entries, received_at_least, until};
 use connector::clock::now;
 use connector_tests::harness::{Connector, World, dataset, offer, text};
+use policy::Timestamp;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -182,17 +183,23 @@ async fn time_since_the_agreement_ends_a_running_stream_by_the_clock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_an_event_ends_a_running_stream_by_the_clock() {
-    let mut world = World::start_with(&["school", "work"], |_, config| brisk(config, 40_000)).await;
+    let fair = |until: Timestamp| format!("\n[[event]]\nid = \"urn:event:fair\"\nuntil = \"{until}\"\n");
+    let planned = now().plus(Duration::from_secs(24 * 3600));
+    let held = |name: &str, config: String| match name {
+        "school" => brisk(config, 40_000) + &fair(planned),
+        _ => brisk(config, 40_000),
+    };
+    let mut world = World::start_with(&["school", "work"], held).await;
     let agreement = agreed(&world, limited("event", "eq", &"urn:event:fair".into()), 100)
         .await
         .2;
-    // The school enters the event once all is agreed: it is over soon after the stream has begun.
+    // The fair is cut short once all is agreed: it is over soon after the stream has begun.
     let school = world.get_mut("school");
     school.kill();
     let over = now().plus(Duration::from_secs(10));
-    let mut config = fs::read_to_string(school.config()).unwrap();
-    config += &format!("\n[[event]]\nid = \"urn:event:fair\"\nuntil = \"{over}\"\n");
-    fs::write(school.config(), config).unwrap();
+    let config = fs::read_to_string(school.config()).unwrap();
+    assert!(config.contains(&fair(planned)));
+    fs::write(school.config(), config.replace(&fair(planned), &fair(over))).unwrap();
     school.start().await;
     let (_, state, why) = outcome(world.get("work"), &agreement).await;
     assert_eq!(state, "TERMINATED", "{why}");

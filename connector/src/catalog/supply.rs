@@ -12,7 +12,7 @@ pub(super) fn check(policy: &Policy, dataset: &Dataset, events: &[Event]) -> Res
         .filter_map(|asked| {
             let why = missing(asked, dataset, events)?;
             Some(Reason {
-                code: Code::ConstraintUnknown,
+                code: Code::NeverKnown,
                 pointer: asked.pointer().to_owned(),
                 text: format!("{} is asked for, and {why}", asked.left_name()),
             })

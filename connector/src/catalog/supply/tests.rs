@@ -209,7 +209,7 @@ fn an_offer_that_asks_for_what_can_never_be_known_is_not_published() {
                     .iter()
                     .map(|reason| (reason.code.as_str(), reason.pointer.as_str()))
                     .collect();
-                assert_eq!(told, [("CST-02", "/permission/0/constraint/1")]);
+                assert_eq!(told, [("CST-06", "/permission/0/constraint/1")]);
             }
             // That records are pseudonymised, and no more, is known without a description.
             Err(DatasetError::NothingPermitted { .. }) => assert_eq!(*operand, L::ArtifactState),

@@ -233,11 +233,11 @@ impl Index {
         (self.raise_epoch(), self.gates.confirm_all())
     }
 
-    /// The consents of a learner that were given and neither withdrawn nor noted as expired.
+    /// The consents of a learner that were given by all whose word it takes, and neither withdrawn nor noted as expired.
     pub fn in_force(&self, subject: &str) -> Vec<ConsentId> {
         let mut ids = Vec::new();
         self.table.each(self.table.learner(subject), |entry| {
-            if entry.standing == Standing::Given {
+            if entry.standing == Standing::Given && !entry.guardian_missing {
                 ids.push(ConsentId::from_uuid(entry.id));
             }
         });

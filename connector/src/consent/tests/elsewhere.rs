@@ -102,7 +102,7 @@ async fn what_was_given_at_an_intermediary_is_entered_once_under_its_id_and_does
         (stored.consent.via.clone(), stored.state, step.fact.method.as_str()),
         (Some(intermediary()), State::Given, "intermediary")
     );
-    assert_eq!(step.fact.evidence, Some(crate::jose::sha256("its receipt".as_bytes())));
+    assert_eq!(step.fact.evidence, Some(stored.salt.hash("its receipt")));
     assert_eq!(consents.index.in_force("anna"), [id(7)]);
     let receipts = consents.receipts(id(7).as_str()).await.unwrap();
     assert!(receipt::verify(&receipts, key(&consents)).unwrap().complete);

@@ -368,7 +368,7 @@ async fn the_index_knows_who_is_a_minor_and_to_what_a_guardian_agreed_through_a_
     for who in [actor(Role::Guardian, Some("mother")), learner()] {
         consents.decide(&id, &event(Decision::Give, who), now()).await.unwrap();
     }
-    for subject in ["unknown", "told later"] {
+    for subject in ["unknown", "told later", "a child after all"] {
         let id = asked(&consents, subject).await;
         consents
             .decide(&id, &event(Decision::Give, learner()), now())
@@ -378,12 +378,19 @@ async fn the_index_knows_who_is_a_minor_and_to_what_a_guardian_agreed_through_a_
     }
     set_child(&consents, "told later", now()).await;
     assert_eq!(under_a_guarded_policy(&consents, "told later", now()), Ok(()));
-    set_child(&consents, "told later", days(10)).await;
+    set_child(&consents, "a child after all", days(10)).await;
     let check = |consents: &Consents| {
         let leaves = |subject, at| under_a_guarded_policy(consents, subject, at);
         assert_eq!(leaves("child", days(1)), Ok(()), "the mother agreed");
-        assert_eq!(leaves("told later", days(1)), missing, "nobody agreed with them");
-        assert_eq!(leaves("told later", days(10)), Ok(()), "of age");
+        assert_eq!(leaves("told later", days(1)), Ok(()), "of age, as is known now");
+        // Nobody agreed with them, so what they gave alone is not valid.
+        let invalid = Err(Withheld::Consent(Reason::Withdrawn));
+        assert_eq!(leaves("a child after all", days(1)), invalid);
+        assert_eq!(
+            leaves("a child after all", days(10)),
+            invalid,
+            "of age, and not asked again"
+        );
         assert_eq!(leaves("unknown", days(10)), missing);
     };
     check(&consents);
