@@ -170,6 +170,8 @@ impl Consents {
                                 given: now,
                                 notice: notice.hash.clone(),
                                 notice_ref: Some(notice.reference()),
+                                // The holder asks by itself: no intermediary knows this one, nor can answer for it.
+                                via: None,
                                 ..stored.consent
                             };
                             learner.begin(again, actor, now)?;

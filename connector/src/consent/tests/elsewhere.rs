@@ -188,3 +188,24 @@ async fn a_refusal_at_an_intermediary_is_recorded_and_permits_nothing() {
     assert_eq!(state(&consents, &id(1)).await, State::Refused);
     assert!(consents.index.in_force("anna").is_empty());
 }
+
+#[tokio::test]
+async fn what_a_holder_asks_for_anew_under_another_notice_is_no_intermediarys() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    adopted(&consents, yes(&id(1), &hash, minutes(90)), minutes(1))
+        .await
+        .unwrap();
+    let newer = NewNotice {
+        id: "orientation".into(),
+        version: "2".into(),
+        language: "fr".into(),
+        text: "Ton lycée veut envoyer bien plus.".into(),
+        url: None,
+    };
+    let done = consents.replace_notice(&hash, newer, true, minutes(2)).await.unwrap();
+    assert_eq!((done.ended, done.requested), (1, 1));
+    let all = consents.list(Some("anna")).await.unwrap();
+    let anew = all.iter().find(|stored| stored.state == State::Requested).unwrap();
+    assert_eq!(anew.consent.via, None);
+}
