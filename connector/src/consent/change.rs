@@ -73,7 +73,7 @@ pub struct Changed {
     pub stored: Stored,
     /// The signed receipt of it.
     pub receipt: String,
-    /// Of what a withdrawal or the like ended: the epoch, and the last numbers of all streams.
+    /// Of what a withdrawal or the like ended here: the epoch, and the last numbers of all streams.
     pub ended: Option<Ended>,
 }
 
@@ -250,8 +250,9 @@ impl Consents {
         let touched = || learner.kept.iter().filter(|kept| kept.changed);
         let is_taken_back = |state| matches!(state, State::Withdrawn | State::Revoked | State::Invalidated);
         let ends = |kept: &&Kept| is_taken_back(kept.stored.state) || kept.stored.state == State::Expired;
+        // What is kept for another holder stands in no index here, and no stream of ours says how far it came.
         let ids: Vec<ConsentId> = touched()
-            .filter(ends)
+            .filter(|kept| ends(kept) && self.is_held_here(&kept.stored))
             .map(|kept| kept.stored.consent.id.clone())
             .collect();
         for kept in touched() {
@@ -267,8 +268,8 @@ impl Consents {
         });
         for kept in touched() {
             let mut stored = kept.stored.clone();
-            let taken_back = is_taken_back(stored.state);
-            let ended = if taken_back { ended.clone() } else { None };
+            let is_closed = is_taken_back(stored.state) && self.is_held_here(&stored);
+            let ended = if is_closed { ended.clone() } else { None };
             let notice = match paper.notice.filter(|notice| notice.hash == stored.consent.notice) {
                 Some(notice) => Some(notice.clone()),
                 None => notice::find(store, &stored.consent.notice)

@@ -2,7 +2,7 @@
 
 use super::{
     ConsentError, Consents,
-    change::{Beside, Changed},
+    change::{Beside, Changed, Ended},
     index::{StreamEnd, reset_unmoved},
     learner::{Learner, Step},
     not_before, notice,
@@ -277,7 +277,13 @@ impl Consents {
             })
             .await?;
         self.reset_stalled();
-        acknowledgement(subject, &changed, now).ok_or(ConsentError::NothingToWithdraw)
+        let ended = changed.iter().find_map(|one| one.ended.clone());
+        let ended = ended.unwrap_or_else(|| {
+            // Nothing of it was in the index: every stream is as far as it is.
+            let (epoch, streams) = self.index.confirm(subject);
+            Ended { epoch, streams }
+        });
+        Ok(acknowledgement(subject, &changed, ended, now))
     }
 
     /// A peer that stops reading would otherwise keep what was handed over before the withdrawal waiting in our buffers.
@@ -295,18 +301,17 @@ impl Consents {
     }
 }
 
-/// What is told of the end of consents; none when nothing ended by somebody's word.
-pub(super) fn acknowledgement(subject: &str, changed: &[Changed], now: Timestamp) -> Option<Acknowledgement> {
-    let ended = changed.iter().find_map(|one| one.ended.as_ref())?;
+/// What is told of the end of consents.
+fn acknowledgement(subject: &str, changed: &[Changed], ended: Ended, now: Timestamp) -> Acknowledgement {
     let mut consents: Vec<ConsentId> = changed.iter().map(|one| one.stored.consent.id.clone()).collect();
     consents.sort();
-    Some(Acknowledgement {
+    Acknowledgement {
         subject: subject.to_owned(),
         consents,
         at: now,
         epoch: ended.epoch,
-        streams: ended.streams.clone(),
-    })
+        streams: ended.streams,
+    }
 }
 
 /// The one that was asked about.

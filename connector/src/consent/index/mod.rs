@@ -177,6 +177,11 @@ impl Index {
         (self.raise_epoch(), self.gates.confirm(subject))
     }
 
+    /// Has every gate confirm the epoch as it is, for one learner: what was decided before it has passed by now, or does not.
+    pub fn confirm(&self, subject: &str) -> (u64, Vec<StreamEnd>) {
+        (self.epoch(), self.gates.confirm(subject))
+    }
+
     /// Tells from when on a learner is no minor, for all of their entries. What was decided before and has not left is decided again, because
     /// policies may permit less of a minor.
     pub fn tell_age(&self, subject: &str, of_age: Option<Timestamp>) {

@@ -4,11 +4,15 @@ use super::{
     flows::{actor, event, key, notice, request, set_child, state},
     *,
 };
-use crate::consent::{
-    elsewhere::{Decided, Site, Word},
-    receipt,
-    state::{Illegal, Role, State},
+use crate::{
+    consent::{
+        elsewhere::{Decided, Site, Word},
+        receipt,
+        state::{Illegal, Role, State},
+    },
+    jose::token,
 };
+use serde_json::Value;
 
 fn minutes(n: u64) -> Timestamp {
     now().plus(Duration::from_secs(60 * n))
@@ -208,4 +212,57 @@ async fn what_a_holder_asks_for_anew_under_another_notice_is_no_intermediarys() 
     let all = consents.list(Some("anna")).await.unwrap();
     let anew = all.iter().find(|stored| stored.state == State::Requested).unwrap();
     assert_eq!(anew.consent.via, None);
+}
+
+/// A running stream of ours to the recipient.
+fn stream(consents: &Consents) {
+    let names = consents.pseudonyms.towards(&"did:web:ft.example".parse().unwrap());
+    let gate = Gate::new(7, Arc::new(names), tokio_util::sync::CancellationToken::new());
+    let transfer = "urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d12".parse().unwrap();
+    consents.index.enter(&transfer, Arc::new(gate));
+}
+
+/// Whether the newest receipt says where streams ended.
+async fn names_an_end(consents: &Consents, id: &ConsentId) -> bool {
+    let receipts = consents.receipts(id.as_str()).await.unwrap();
+    let newest = token::verify(receipts.last().unwrap(), token::Kind::Consent, key(consents)).unwrap();
+    newest.members().get("dases:ended").is_some_and(Value::is_object)
+}
+
+#[tokio::test]
+async fn a_withdrawal_of_what_is_kept_for_another_holder_closes_and_names_no_stream_of_ours() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    stream(&consents);
+    let give = || event(Decision::Give, actor(Role::Learner, None));
+    let kept = |subject: &str| NewRequest {
+        holder: Some("did:web:cfa.example".parse().unwrap()),
+        ..request(subject, &hash)
+    };
+    let id = consents.request(kept("anna"), None, now()).await.unwrap();
+    let id = id.stored.consent.id;
+    consents.decide(&id, &give(), minutes(1)).await.unwrap();
+    let epoch = consents.index.epoch();
+    let told = consents.withdraw("anna", None, minutes(2)).await.unwrap();
+    assert_eq!((&told.consents, told.epoch), (&vec![id.clone()], epoch));
+    assert_eq!(
+        (consents.index.epoch(), state(&consents, &id).await),
+        (epoch, State::Withdrawn)
+    );
+    assert!(!names_an_end(&consents, &id).await);
+
+    // Beside one of our own, whose receipt names the stream.
+    let own = consents
+        .grant(vec![new("ben")], now())
+        .await
+        .unwrap()
+        .remove(0)
+        .consent
+        .id;
+    let id = consents.request(kept("ben"), None, now()).await.unwrap();
+    let id = id.stored.consent.id;
+    consents.decide(&id, &give(), minutes(1)).await.unwrap();
+    let told = consents.withdraw("ben", None, minutes(2)).await.unwrap();
+    assert_eq!((told.consents.len(), told.streams.len(), told.epoch), (2, 1, epoch + 1));
+    assert!(names_an_end(&consents, &own).await && !names_an_end(&consents, &id).await);
 }
