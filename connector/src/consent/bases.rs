@@ -6,9 +6,9 @@ use super::{
     change::{About, Ended, receipt_place},
     decide::Acknowledgement,
     index::{self, BasisRule},
-    live, notice,
+    notice,
     receipt::{self, Slip},
-    record::{Actor, CONTEXT, Consent, ConsentId, EvidenceSalt, NoticeRef, Parties, Stored, processing},
+    record::{Actor, CONTEXT, ConsentId, EvidenceSalt, NoticeRef, Parties, Stored, processing},
     state::Act,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     process::{self, decode, encode},
     store::{Batch, Pages, Store, StoreError, Table, Version},
 };
-use policy::{Category, Timestamp, canonical_name};
+use policy::{Category, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -49,6 +49,11 @@ impl LawfulBasis {
             Self::LegitimateInterest => index::Basis::LegitimateInterest,
             Self::Contract => index::Basis::Contract,
         }
+    }
+
+    /// Whether learners have the right to object.
+    pub(super) const fn may_be_objected_to(self) -> bool {
+        self.in_index().objectable()
     }
 
     /// The term of DPV's GDPR extension.
@@ -198,21 +203,8 @@ impl Declared {
     }
 
     /// It permits something now or later.
-    fn stands(&self, now: Timestamp) -> bool {
+    pub(super) fn stands(&self, now: Timestamp) -> bool {
         self.ended.is_none() && now < self.declared.until
-    }
-
-    /// Both are about the same: whom the learner was asked for consent is not served by this basis instead (EDPB guidelines 05/2020, 122).
-    fn yields_to(&self, consent: &Consent) -> bool {
-        let declared = &self.declared;
-        let purposes: Vec<String> = declared.purposes.iter().map(|one| canonical_name(one)).collect();
-        declared.recipients.iter().any(|did| consent.recipients.contains(did))
-            && consent
-                .purposes
-                .iter()
-                .any(|one| purposes.contains(&canonical_name(one)))
-            && declared.categories.iter().any(|name| consent.categories.contains(name))
-            && (consent.datasets.is_empty() || declared.datasets.iter().any(|id| consent.datasets.contains(id)))
     }
 
     fn rule(&self) -> BasisRule<'_> {
@@ -226,7 +218,7 @@ impl Declared {
             categories: &declared.categories,
             from: self.from,
             until: declared.until,
-            may_object: declared.basis.in_index().objectable(),
+            may_object: declared.basis.may_be_objected_to(),
         }
     }
 
@@ -261,17 +253,6 @@ impl Consents {
     /// All declared bases, ended ones too.
     pub async fn bases(&self) -> Result<Vec<Declared>, StoreError> {
         all(&**self.log.store()).await
-    }
-
-    /// The bases in force to which a learner has not objected.
-    pub(super) async fn bases_of(&self, subject: &str, now: Timestamp) -> Result<Vec<Declared>, StoreError> {
-        let mut bases = self.bases().await?;
-        bases.retain(|basis| basis.is_in_force(now));
-        if !bases.is_empty() {
-            let objections = self.objections(subject).await?;
-            bases.retain(|basis| !objections.iter().any(|objection| objection.basis == basis.id));
-        }
-        Ok(bases)
     }
 
     fn bases_changed(&self) {
@@ -343,30 +324,6 @@ impl Consents {
         Ok(all)
     }
 
-    /// Whether an objection of this learner keeps something from going out now.
-    pub(super) async fn objects_to_something(&self, subject: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let objections = self.objections(subject).await?;
-        if objections.is_empty() {
-            return Ok(false);
-        }
-        let bases = self.bases().await?;
-        let objected = |basis: &Declared| objections.iter().any(|objection| objection.basis == basis.id);
-        Ok(bases.iter().any(|basis| basis.stands(now) && objected(basis)))
-    }
-
-    /// Whether one of these records of a learner, none of which is in force, keeps something from going out now on another basis.
-    pub(super) async fn keep_something_back(
-        &self,
-        records: &[(Stored, Version)],
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let counting = records.iter().filter(|(stored, _)| live::counts(stored));
-        let consents: Vec<&Consent> = counting.map(|(stored, _)| &stored.consent).collect();
-        let bases = self.bases().await?;
-        let yields = |basis: &Declared| consents.iter().any(|consent| basis.yields_to(consent));
-        Ok(bases.iter().any(|basis| basis.stands(now) && yields(basis)))
-    }
-
     /// A learner objects. The index is closed first; the answer is given when it is committed and every running stream has confirmed.
     pub async fn object(
         &self,
@@ -380,7 +337,7 @@ impl Consents {
         }
         let _turn = self.turns.of(&[subject]).await;
         let (basis, _) = self.basis(&new.basis).await?;
-        if !basis.declared.basis.in_index().objectable() {
+        if !basis.declared.basis.may_be_objected_to() {
             return Err(ConsentError::NoObjection);
         }
         let (role, id) = (new.actor.role, new.actor.id.as_deref());
@@ -469,19 +426,26 @@ impl Consents {
         let Some(messenger) = self.messenger.get() else {
             return Ok(Vec::new());
         };
-        let mut bases = self.bases_of(subject, now).await?;
-        bases.retain(|basis| basis.id != what.0.id);
         let kept = self.of_learner(subject).await?;
-        let in_force = kept.iter().map(|(stored, _)| stored);
-        let in_force = in_force.filter(|stored| stored.is_in_force(now));
+        let records: Vec<&Stored> = kept.iter().map(|(stored, _)| stored).collect();
+        let bases = self.bases_of(subject, &records, now).await?;
+        let (held_back, bases): (Vec<_>, Vec<_>) = bases.into_iter().partition(|basis| basis.is_held_back_by(what.0));
+        // What other bases permitted of the same has ended with it, of whatever categories it was.
+        let mut ended = what.0.clone();
+        let more = held_back.into_iter().flat_map(|basis| basis.declared.categories);
+        ended.declared.categories.extend(more);
         let about = About {
             subject,
             changed: &[],
-            in_force: in_force.map(|stored| &stored.consent).collect(),
+            in_force: records
+                .iter()
+                .filter(|stored| stored.is_in_force(now))
+                .map(|stored| &stored.consent)
+                .collect(),
             bases,
             pseudonyms: &self.pseudonyms,
         };
-        messenger.objected(&about, what, batch, now).await
+        messenger.objected(&about, (&ended, what.1), batch, now).await
     }
 
     fn objection_receipt(

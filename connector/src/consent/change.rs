@@ -94,7 +94,7 @@ pub struct About<'a> {
     pub changed: &'a [Changed],
     /// All that is in force once it is committed.
     pub in_force: Vec<&'a Consent>,
-    /// The declared bases in force to which the learner has not objected; not looked up where nothing ends.
+    /// The declared bases in force that count for the learner; not looked up where nothing ends.
     pub bases: Vec<Declared>,
     /// The names under which recipients see the learner.
     pub pseudonyms: &'a Pseudonyms,
@@ -195,7 +195,10 @@ impl Consents {
         };
         let in_force = learner.all().filter(|stored| stored.is_in_force(now));
         let bases = match changed.iter().any(|one| one.stored.state.is_terminal()) {
-            true => self.bases_of(&learner.subject, now).await?,
+            true => {
+                let records: Vec<&Stored> = learner.all().collect();
+                self.bases_of(&learner.subject, &records, now).await?
+            }
             false => Vec::new(),
         };
         let about = About {

@@ -40,7 +40,8 @@ impl Consents {
             if self.objects_to_something(subject, now).await? {
                 return Err(ConsentError::ObjectionInForce);
             }
-            if self.keep_something_back(&all, now).await? {
+            let records: Vec<&Stored> = all.iter().map(|(stored, _)| stored).collect();
+            if self.keep_something_back(&records, now).await? {
                 return Err(ConsentError::RefusalInForce);
             }
             if all.is_empty() && salt.is_none() {

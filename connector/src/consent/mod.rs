@@ -4,7 +4,7 @@
 //! Pure: `state` (which step is possible), `law` (whose word counts), `record` (what a consent says, and how it looks to others), `receipt`
 //! (chains of signed copies). The service here changes one learner's records at a time: `change` reads them and commits what was decided, `learner` takes the steps,
 //! `decide` says what is decided when something is asked for, given or withdrawn, `expiry` when time passes, `notices` when a text changes,
-//! `elsewhere` when the holder or the intermediary of a consent says what happened there.
+//! `held_back` what keeps another lawful basis from being used, `elsewhere` when the holder or the intermediary of a consent says what happened there.
 
 mod bases;
 mod change;
@@ -15,6 +15,7 @@ mod error;
 pub mod exchange;
 mod expiry;
 mod forget;
+mod held_back;
 mod index;
 pub mod law;
 mod learner;

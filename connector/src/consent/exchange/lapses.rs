@@ -9,14 +9,17 @@ use super::{
 };
 use crate::{
     audit::Log,
-    consent::{CONSENTS, ConsentId, Declared, Index, Pseudonyms, Stored, Tag, bases},
+    consent::{CONSENTS, Declared, Index, Pairwise, Pseudonyms, Stored, Tag, bases},
     dsp::ParticipantId,
     process::{self, decode, encode},
     store::{Batch, StoreError, Table, Version},
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 use tokio::sync::Notify;
 
 /// How far the ends of bases are told, by the basis.
@@ -46,21 +49,37 @@ pub struct Lapses {
 
 /// What goes on being permitted of learners towards one recipient. Many consents say the same, which is kept once.
 struct Covered {
+    names: Pairwise,
     theirs: Vec<Agreed>,
     consents: HashMap<Tag, Vec<Arc<Scope>>>,
-    objections: HashMap<Tag, Vec<ConsentId>>,
+    /// Which of the other bases do not count for a learner, by their places.
+    held_back: HashMap<Tag, BTreeSet<usize>>,
 }
 
 impl Covered {
-    fn remaining(&self, tag: Tag, bases: &[Scope]) -> Vec<Scope> {
+    fn permit(&mut self, subject: &str, scope: Arc<Scope>) {
+        self.consents.entry(self.names.tag(subject)).or_default().push(scope);
+    }
+
+    fn hold_back(&mut self, subject: &str, places: &[usize]) {
+        let of = self.held_back.entry(self.names.tag(subject)).or_default();
+        of.extend(places);
+    }
+
+    fn remaining(&self, tag: Tag, bases: &[&Declared]) -> Vec<Scope> {
         let consents = self.consents.get(&tag).into_iter().flatten();
-        let objected = |basis: &&Scope| {
-            let all = self.objections.get(&tag);
-            all.is_some_and(|all| all.contains(&basis.id))
-        };
-        let bases = bases.iter().filter(|basis| !objected(basis)).cloned();
+        let held_back = self.held_back.get(&tag);
+        let counts = |place: &usize| held_back.is_none_or(|held_back| !held_back.contains(place));
+        let bases = bases.iter().enumerate().filter(|(place, _)| counts(place));
+        let bases = bases.map(|(_, basis)| Scope::from(*basis));
         consents.map(|scope| scope.as_ref().clone()).chain(bases).collect()
     }
+}
+
+/// The places of the bases that are so.
+fn places(bases: &[&Declared], is_so: impl Fn(&Declared) -> bool) -> Vec<usize> {
+    let found = bases.iter().enumerate().filter(|(_, basis)| is_so(basis));
+    found.map(|(place, _)| place).collect()
 }
 
 fn is_over(basis: &Declared, now: Timestamp) -> bool {
@@ -131,9 +150,10 @@ impl Lapses {
         mut version: Version,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let covered = self.covered(basis, lapsed.at, now).await?;
-        let others = all.iter().filter(|other| other.is_in_force(now));
-        let others: Vec<Scope> = others.map(Scope::from).collect();
+        let others: Vec<&Declared> = all.iter().filter(|other| other.is_in_force(now)).collect();
+        let mut covered = self.towards(basis, lapsed.at).await?;
+        self.consider_consents(&mut covered, &others, now).await?;
+        self.consider_objections(&mut covered, all, &others).await?;
         while !lapsed.done {
             let (mut batch, mut entries) = (Batch::new(), Vec::new());
             let mut sheet = Sheet {
@@ -163,7 +183,7 @@ impl Lapses {
     async fn piece(
         &self,
         basis: &Declared,
-        (covered, others): (&HashMap<ParticipantId, Covered>, &[Scope]),
+        (covered, others): (&HashMap<ParticipantId, Covered>, &[&Declared]),
         lapsed: &mut Lapsed,
         sheet: &mut Sheet<'_>,
         now: Timestamp,
@@ -194,55 +214,76 @@ impl Lapses {
         Ok(())
     }
 
-    /// What else permits something towards the recipients of a basis.
-    async fn covered(
-        &self,
-        basis: &Declared,
-        at: Timestamp,
-        now: Timestamp,
-    ) -> Result<HashMap<ParticipantId, Covered>, StoreError> {
-        let store = &**self.log.store();
+    /// The recipients of a basis, of whose learners nothing is known yet.
+    async fn towards(&self, basis: &Declared, at: Timestamp) -> Result<HashMap<ParticipantId, Covered>, StoreError> {
         let mut covered = HashMap::new();
         for recipient in &basis.declared.recipients {
             let known = Covered {
+                names: self.names.towards(recipient),
                 theirs: self.notices.agreed(recipient, at).await?,
                 consents: HashMap::new(),
-                objections: HashMap::new(),
+                held_back: HashMap::new(),
             };
-            covered.insert(recipient.clone(), (self.names.towards(recipient), known));
+            covered.insert(recipient.clone(), known);
         }
+        Ok(covered)
+    }
+
+    /// What learners' consents permit, and which bases do not count where there is none any more.
+    async fn consider_consents(
+        &self,
+        covered: &mut HashMap<ParticipantId, Covered>,
+        others: &[&Declared],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut terms: HashMap<Vec<u8>, Arc<Scope>> = HashMap::new();
-        process::each(store, CONSENTS, |stored: Stored| {
+        process::each(&**self.log.store(), CONSENTS, |stored: Stored| {
             let consent = &stored.consent;
-            if !stored.is_in_force(now) || consent.holder != *self.notices.holder() {
+            if consent.holder != *self.notices.holder() {
                 return Ok(());
             }
-            for (recipient, (names, known)) in &mut covered {
-                if consent.recipients.contains(recipient) {
-                    let (purposes, datasets) = (&consent.purposes, &consent.datasets);
+            let held_back = places(others, |basis| basis.yields_to(&stored, now));
+            for (recipient, known) in covered.iter_mut() {
+                if !consent.recipients.contains(recipient) {
+                    continue;
+                }
+                if stored.is_in_force(now) {
                     let key = encode(&(
                         &consent.recipients,
-                        purposes,
-                        datasets,
+                        &consent.purposes,
+                        &consent.datasets,
                         &consent.categories,
                         &consent.fields,
                     ))?;
                     let scope = terms.entry(key).or_insert_with(|| Arc::new(Scope::from(consent)));
-                    let of = known.consents.entry(names.tag(&consent.subject)).or_default();
-                    of.push(scope.clone());
+                    known.permit(&consent.subject, scope.clone());
+                } else if !held_back.is_empty() {
+                    known.hold_back(&consent.subject, &held_back);
                 }
             }
             Ok(())
         })
-        .await?;
-        bases::each_objection(store, |objection| {
-            for (names, known) in covered.values_mut() {
-                let of = known.objections.entry(names.tag(&objection.subject)).or_default();
-                of.push(objection.basis.clone());
+        .await
+    }
+
+    /// Which bases do not count for learners who objected to one for the same, in force or not.
+    async fn consider_objections(
+        &self,
+        covered: &mut HashMap<ParticipantId, Covered>,
+        all: &[Declared],
+        others: &[&Declared],
+    ) -> Result<(), StoreError> {
+        bases::each_objection(&**self.log.store(), |objection| {
+            let Some(objected) = all.iter().find(|basis| basis.id == objection.basis) else {
+                return;
+            };
+            let held_back = places(others, |basis| basis.is_held_back_by(objected));
+            for (recipient, known) in covered.iter_mut() {
+                if objected.declared.recipients.contains(recipient) && !held_back.is_empty() {
+                    known.hold_back(&objection.subject, &held_back);
+                }
             }
         })
-        .await?;
-        let known = covered.into_iter().map(|(recipient, (_, known))| (recipient, known));
-        Ok(known.collect())
+        .await
     }
 }

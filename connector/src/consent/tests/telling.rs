@@ -7,6 +7,7 @@ use crate::{
         links::Links,
         state::Role,
     },
+    jose,
     process::outbox,
 };
 use serde_json::{Value, json};
@@ -78,11 +79,15 @@ impl Holder {
     }
 
     async fn declare(&self) -> ConsentId {
+        self.declare_of("skills").await
+    }
+
+    async fn declare_of(&self, category: &str) -> ConsentId {
         let notice = NewNotice {
-            id: "public-task".into(),
-            version: "1".into(),
+            id: format!("public-task-{category}"),
+            version: jose::uuid(now()).unwrap().to_string(),
             language: "fr".into(),
-            text: "Le lycée transmet tes compétences.".into(),
+            text: format!("Le lycée transmet {category}. {}", jose::uuid(now()).unwrap()),
             url: None,
         };
         let notice = self.consents.add_notice(notice, now()).await.unwrap().hash;
@@ -91,12 +96,21 @@ impl Holder {
             grounds: "Code de l'éducation".into(),
             recipients: vec![ft()],
             purposes: vec![PURPOSE.into()],
-            categories: vec!["skills".into()],
+            categories: vec![category.into()],
             datasets: vec!["records".parse().unwrap()],
             notice,
             until: now().plus(Duration::from_secs(3600)),
         };
         self.consents.declare(basis, now()).await.unwrap().id
+    }
+
+    async fn object(&self, learner: &str, basis: &ConsentId) {
+        let objection = NewObjection {
+            subject: learner.into(),
+            basis: basis.clone(),
+            actor: Actor::of(Role::Learner, "portal"),
+        };
+        self.consents.object(&objection, now()).await.unwrap();
     }
 
     /// What waits for the recipient, in its order.
@@ -143,12 +157,7 @@ async fn an_ending_is_told_as_of_the_time_when_the_index_was_closed() {
 async fn an_objection_is_told_to_who_received_records_on_the_basis() {
     let holder = Holder::start().await;
     let basis = holder.declare().await;
-    let objection = NewObjection {
-        subject: "anna".into(),
-        basis: basis.clone(),
-        actor: Actor::of(Role::Learner, "portal"),
-    };
-    holder.consents.object(&objection, now()).await.unwrap();
+    holder.object("anna", &basis).await;
     let told = holder.told("anna").await;
     assert_eq!((told.len(), told[0].notice.reason), (1, EndReason::Objected));
     assert_eq!((&told[0].notice.consents, told[0].notice.at), (&vec![basis], later()));
@@ -185,4 +194,41 @@ async fn a_basis_whose_time_is_over_is_told_as_expired() {
     let told = holder.told("anna").await;
     assert_eq!((told.len(), told[0].notice.reason), (1, EndReason::Expired));
     assert_eq!(told[0].notice.at, end);
+}
+
+#[tokio::test]
+async fn an_objection_is_told_although_another_basis_for_the_same_is_declared() {
+    let holder = Holder::start().await;
+    let basis = holder.declare().await;
+    holder.declare().await;
+    holder.object("anna", &basis).await;
+    let told = holder.told("anna").await;
+    assert_eq!((told.len(), told[0].notice.reason), (1, EndReason::Objected));
+    // Of other categories, which it holds back as well.
+    let holder = Holder::start().await;
+    let basis = holder.declare().await;
+    holder.declare_of("results").await;
+    holder.give("ben", &["skills"]).await;
+    holder.object("ben", &basis).await;
+    assert_eq!(holder.told("ben").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_basis_that_does_not_count_for_a_learner_does_not_go_on_for_them_when_another_ends() {
+    let holder = Holder::start().await;
+    let (first, second) = (holder.declare().await, holder.declare().await);
+    holder.object("anna", &first).await;
+    holder.give("ben", &["skills"]).await;
+    holder.consents.withdraw("ben", None, now()).await.unwrap();
+    holder.consents.end_basis(&first, now()).await.unwrap();
+    holder.lapses.tell(later()).await.unwrap();
+    for (learner, times) in [("anna", 2), ("ben", 2), ("chloé", 0)] {
+        assert_eq!(holder.told(learner).await.len(), times, "{learner}");
+    }
+    // What the learners said stands against the second: it is not forgotten.
+    for learner in ["anna", "ben"] {
+        assert!(holder.consents.forget(learner, now()).await.is_err(), "{learner}");
+    }
+    holder.consents.end_basis(&second, now()).await.unwrap();
+    holder.consents.forget("anna", now()).await.unwrap();
 }

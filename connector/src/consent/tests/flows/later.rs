@@ -51,6 +51,25 @@ async fn whoever_said_no_is_not_forgotten_while_another_basis_would_take_over() 
 }
 
 #[tokio::test]
+async fn an_objection_is_not_forgotten_while_another_basis_for_the_same_stands() {
+    let consents = consents().await;
+    let first = basis(&consents, "ServiceProvision").await;
+    let objection = NewObjection {
+        subject: "anna".into(),
+        basis: first.clone(),
+        actor: learner(),
+    };
+    consents.object(&objection, now()).await.unwrap();
+    let same = basis(&consents, "ServiceProvision").await;
+    basis(&consents, "Marketing").await;
+    consents.end_basis(&first, now()).await.unwrap();
+    let kept = consents.forget("anna", now()).await;
+    assert!(matches!(kept, Err(ConsentError::ObjectionInForce)), "{kept:?}");
+    consents.end_basis(&same, now()).await.unwrap();
+    consents.forget("anna", now()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_declared_basis_ends_by_the_same_timer_as_consents() {
     let consents = consents().await;
     basis(&consents, "ServiceProvision").await;
