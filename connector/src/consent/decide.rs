@@ -192,9 +192,7 @@ impl Consents {
                 self.take(learner, at, new, replaced, now)
             })
             .await?;
-        if new.event.act() == Act::Withdraw {
-            self.reset_stalled();
-        }
+        self.reset_stalled_after(&changed, now).await;
         the(changed, id)
     }
 
@@ -298,6 +296,16 @@ impl Consents {
                 reset_unmoved(&mut watched, STALL, Instant::now());
             }
         });
+    }
+
+    /// The same where a change took away something that could leave before: what ended, or another basis, which yields to what was said.
+    pub(super) async fn reset_stalled_after(&self, changed: &[Changed], now: Timestamp) {
+        let records: Vec<&Stored> = changed.iter().map(|one| &one.stored).collect();
+        let ended = changed.iter().any(|one| one.ended.is_some());
+        // The change is made: in doubt it took something away.
+        if ended || self.keep_something_back(&records, now).await.unwrap_or(true) {
+            self.reset_stalled();
+        }
     }
 }
 

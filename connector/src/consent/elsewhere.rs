@@ -95,20 +95,22 @@ impl Consents {
         consent.via = Some(decided.via);
         let learners_word = said(Role::Learner, Site::Intermediary, &decided.evidence);
         let subject = consent.subject.clone();
-        self.change(&[&subject], Some(beside), now, |learners| {
-            let learner = learners.first_mut().ok_or(ConsentError::UnknownLearner)?;
-            if let Some(at) = learner.find(&consent.id) {
-                return again(learner, at, &learners_word, consent.expires, now);
-            }
-            let at = learner.begin(consent.clone(), asking.clone(), now)?;
-            match decided.given {
-                true => give(learner, at, &learners_word, now, now),
-                false => learner
-                    .step(at, Step::new(Act::Refuse, learners_word.clone(), now, now))
-                    .map(drop),
-            }
-        })
-        .await?;
+        let (_, changed) = self
+            .change(&[&subject], Some(beside), now, |learners| {
+                let learner = learners.first_mut().ok_or(ConsentError::UnknownLearner)?;
+                if let Some(at) = learner.find(&consent.id) {
+                    return again(learner, at, &learners_word, consent.expires, now);
+                }
+                let at = learner.begin(consent.clone(), asking.clone(), now)?;
+                match decided.given {
+                    true => give(learner, at, &learners_word, now, now),
+                    false => learner
+                        .step(at, Step::new(Act::Refuse, learners_word.clone(), now, now))
+                        .map(drop),
+                }
+            })
+            .await?;
+        self.reset_stalled_after(&changed, now).await;
         Ok(())
     }
 
@@ -129,9 +131,7 @@ impl Consents {
                 step.map_or(Ok(()), |step| learner.step(at, step).map(drop))
             })
             .await?;
-        if changed.iter().any(|one| one.ended.is_some()) {
-            self.reset_stalled();
-        }
+        self.reset_stalled_after(&changed, now).await;
         Ok(())
     }
 }

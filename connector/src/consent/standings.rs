@@ -96,9 +96,7 @@ impl Consents {
                     .try_for_each(|learner| learner.stand(standing.clone(), now))
             })
             .await?;
-        if changed.iter().any(|one| one.ended.is_some()) {
-            self.reset_stalled();
-        }
+        self.reset_stalled_after(&changed, now).await;
         Ok(standing)
     }
 

@@ -252,3 +252,50 @@ async fn a_consent_limited_to_fields_says_so_in_its_record() {
         Err(ConsentError::Grant(GrantError::Invalid("maxCount", _)))
     ));
 }
+
+/// A running stream that hands nothing over, and what cuts it.
+fn stalled(consents: &Consents) -> tokio_util::sync::CancellationToken {
+    let reset = tokio_util::sync::CancellationToken::new();
+    let names = consents.pseudonyms.towards(&"did:web:ft.example".parse().unwrap());
+    let transfer = "urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d12".parse().unwrap();
+    let gate = Gate::new(0, Arc::new(names), reset.clone());
+    consents.index.enter(&transfer, Arc::new(gate));
+    reset
+}
+
+async fn is_cut(reset: &tokio_util::sync::CancellationToken) -> bool {
+    tokio::time::timeout(Duration::from_secs(3), reset.cancelled())
+        .await
+        .is_ok()
+}
+
+#[tokio::test]
+async fn stalled_streams_are_cut_after_every_decision_that_takes_something_away_and_no_other() {
+    // Revoked and invalidated as well as withdrawn.
+    for decision in [Decision::Withdraw, Decision::Revoke, Decision::Invalidate] {
+        let consents = consents().await;
+        let id = consents.grant(vec![new("anna")], now()).await.unwrap().remove(0);
+        let reset = stalled(&consents);
+        let by = match decision {
+            Decision::Withdraw => learner(),
+            _ => actor(Role::Holder, None),
+        };
+        consents
+            .decide(&id.consent.id, &event(decision, by), now())
+            .await
+            .unwrap();
+        assert!(is_cut(&reset).await, "{decision:?}");
+    }
+    // A refusal takes away what another basis let out, where there is one.
+    for declared in [false, true] {
+        let consents = consents().await;
+        let id = asked(&consents, "anna").await;
+        if declared {
+            basis(&consents, "ServiceProvision").await;
+        }
+        let reset = stalled(&consents);
+        let no = event(Decision::Refuse, learner());
+        consents.decide(&id, &no, now()).await.unwrap();
+        assert_eq!(is_cut(&reset).await, declared);
+    }
+}
