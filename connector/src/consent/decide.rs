@@ -28,7 +28,7 @@ const MOST_OPEN: usize = 32;
 pub struct Acknowledgement {
     /// The learner's local identifier.
     pub subject: String,
-    /// The consents that ended.
+    /// The consents that ended, and those that waited for another's word and are refused now.
     pub consents: Vec<ConsentId>,
     /// When.
     #[schema(value_type = String, format = DateTime)]
@@ -238,8 +238,9 @@ impl Consents {
         learner.step(at, step).map(drop)
     }
 
-    /// Ends a learner's consents: all of them, or those for one recipient. The live index is closed first; the answer is given when it
-    /// is committed and every running stream has confirmed.
+    /// Ends a learner's consents: all of them, or those for one recipient. What waits for a second signature is refused, or somebody else could
+    /// bring it into force afterwards. The live index is closed first; the answer is given when it is committed and every running stream has
+    /// confirmed.
     pub async fn withdraw(
         &self,
         subject: &str,
@@ -249,10 +250,15 @@ impl Consents {
         let actor = Actor::of(Role::Learner, "holder");
         let concerned = |stored: &Stored| {
             let theirs = recipient.is_none_or(|recipient| stored.consent.recipients.contains(recipient));
-            stored.state == State::Given && theirs
+            no_to(stored.state).filter(|_| theirs)
         };
-        // Whoever has nothing in force leaves no trace here, not even a salt.
-        if !self.list(Some(subject)).await?.iter().any(concerned) {
+        // Whoever has nothing to take back leaves no trace here, not even a salt.
+        if !self
+            .list(Some(subject))
+            .await?
+            .iter()
+            .any(|stored| concerned(stored).is_some())
+        {
             return Err(ConsentError::NothingToWithdraw);
         }
         let (_, changed) = self
@@ -260,11 +266,12 @@ impl Consents {
                 let learner = learners.first_mut().ok_or(ConsentError::NothingToWithdraw)?;
                 let mut any = false;
                 for at in 0..learner.records.len() {
-                    let Some(stored) = learner.stored(at).filter(|stored| concerned(stored)) else {
+                    let found = learner.stored(at).map(|stored| (concerned(stored), stored.last()));
+                    let Some((Some(act), last)) = found else {
                         continue;
                     };
-                    let time = not_before(now, stored.last());
-                    learner.step(at, Step::new(Act::Withdraw, actor.clone(), time, now))?;
+                    let time = not_before(now, last);
+                    learner.step(at, Step::new(act, actor.clone(), time, now))?;
                     any = true;
                 }
                 if any {
@@ -277,7 +284,7 @@ impl Consents {
         self.reset_stalled();
         let ended = changed.iter().find_map(|one| one.ended.clone());
         let ended = ended.unwrap_or_else(|| {
-            // Nothing of it was in the index: every stream is as far as it is.
+            // Nothing of it was in force in the index: every stream is as far as it is.
             let (epoch, streams) = self.index.confirm(subject);
             Ended { epoch, streams }
         });
@@ -306,6 +313,15 @@ impl Consents {
         if ended || self.keep_something_back(&records, now).await.unwrap_or(true) {
             self.reset_stalled();
         }
+    }
+}
+
+/// How a learner says no to a consent that they have said yes to, or somebody with them; none where there is no yes.
+const fn no_to(state: State) -> Option<Act> {
+    match state {
+        State::Given => Some(Act::Withdraw),
+        State::PendingSecond | State::PendingLearner => Some(Act::Refuse),
+        _ => None,
     }
 }
 

@@ -23,7 +23,7 @@ pub enum ConsentError {
         cause: Box<Self>,
     },
     /// Nothing is there to withdraw.
-    #[error("this learner has no consent in force here")]
+    #[error("this learner has no consent here that is in force or waits for a second signature")]
     NothingToWithdraw,
     /// A learner is not forgotten while a consent is in force.
     #[error("this learner has a consent in force here; withdraw it first")]

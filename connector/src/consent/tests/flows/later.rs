@@ -299,3 +299,34 @@ async fn stalled_streams_are_cut_after_every_decision_that_takes_something_away_
         assert_eq!(is_cut(&reset).await, declared);
     }
 }
+
+#[tokio::test]
+async fn what_waits_for_a_second_signature_does_not_outlive_a_withdrawal_of_everything() {
+    let consents = consents().await;
+    let mother = || actor(Role::Guardian, Some("mother"));
+    for (subject, first, second) in [("child1", learner(), mother()), ("child2", mother(), learner())] {
+        set_child(&consents, subject, days(100)).await;
+        let id = asked(&consents, subject).await;
+        let give = |who| event(Decision::Give, who);
+        consents.decide(&id, &give(first), now()).await.unwrap();
+        let other = "did:web:work.example".parse().unwrap();
+        let elsewhere = consents.withdraw(subject, Some(&other), days(1)).await;
+        assert!(matches!(elsewhere, Err(ConsentError::NothingToWithdraw)));
+        let told = consents.withdraw(subject, None, days(1)).await.unwrap();
+        assert_eq!(
+            (&told.consents, told.epoch),
+            (&vec![id.clone()], consents.index.epoch())
+        );
+        assert_eq!(state(&consents, &id).await, State::Refused);
+        let late = consents.decide(&id, &give(second), days(2)).await;
+        assert!(
+            matches!(late, Err(ConsentError::Illegal(Illegal::Ended(State::Refused)))),
+            "{late:?}"
+        );
+    }
+    // What only was asked for is left to be answered.
+    let id = asked(&consents, "anna").await;
+    let nothing = consents.withdraw("anna", None, days(1)).await;
+    assert!(matches!(nothing, Err(ConsentError::NothingToWithdraw)));
+    assert_eq!(state(&consents, &id).await, State::Requested);
+}
