@@ -72,7 +72,8 @@ impl Consents {
         Err(StoreError::Conflict { guard: 0 }.into())
     }
 
-    /// Deletes requests that nobody answered in time, once they could be made anew; returns how many.
+    /// Deletes requests that nobody answered in time, once they could be made anew; returns how many. One that a learner has signed stays while
+    /// another basis yields to it: without it, records would go out on that.
     pub(super) async fn drop_unanswered(&self, now: Timestamp) -> Result<usize, StoreError> {
         let is_over = |stored: &Stored| stored.state.is_open() && stored.until.plus(self.privacy.request_pause) <= now;
         let mut over = Vec::new();
@@ -89,6 +90,9 @@ impl Consents {
             let Some((stored, version)) = self.read(&id).await?.filter(|(stored, _)| is_over(stored)) else {
                 continue;
             };
+            if self.keep_something_back(&[&stored], now).await? {
+                continue;
+            }
             let mut batch = Batch::new();
             self.erase(&stored, version, &mut batch);
             self.log.store().commit(batch).await?;

@@ -330,3 +330,27 @@ async fn what_waits_for_a_second_signature_does_not_outlive_a_withdrawal_of_ever
     assert!(matches!(nothing, Err(ConsentError::NothingToWithdraw)));
     assert_eq!(state(&consents, &id).await, State::Requested);
 }
+
+#[tokio::test]
+async fn a_half_signed_request_is_not_swept_away_while_another_basis_yields_to_it() {
+    let consents = consents().await;
+    set_child(&consents, "child", days(1000)).await;
+    let known = notice(&consents, "1").await;
+    let short = |subject: &str| NewRequest {
+        expires: Some(days(1)),
+        ..request(subject, &known)
+    };
+    let id = consents.request(short("child"), None, now()).await.unwrap();
+    let id = id.stored.consent.id;
+    consents
+        .decide(&id, &event(Decision::Give, learner()), now())
+        .await
+        .unwrap();
+    consents.request(short("anna"), None, now()).await.unwrap();
+    let same = basis(&consents, "ServiceProvision").await;
+    assert_eq!(consents.drop_unanswered(days(40)).await.unwrap(), 1, "nobody answered");
+    assert_eq!(state(&consents, &id).await, State::PendingSecond);
+    consents.end_basis(&same, days(40)).await.unwrap();
+    assert_eq!(consents.drop_unanswered(days(41)).await.unwrap(), 1);
+    assert!(matches!(consents.get(&id).await, Err(ConsentError::Unknown)));
+}
