@@ -35,7 +35,7 @@ pub enum ConsentError {
     #[error("a refusal or an ended consent of this learner stands against a basis in force; end the basis first")]
     RefusalInForce,
     /// Nothing here refers to this learner.
-    #[error("no consent of this learner was ever recorded here, or the learner is forgotten already")]
+    #[error("nothing about this learner was ever recorded here, or the learner is forgotten already")]
     UnknownLearner,
     /// No consent has this id.
     #[error("there is no such consent")]

@@ -44,16 +44,17 @@ impl Consents {
             if self.keep_something_back(&records, now).await? {
                 return Err(ConsentError::RefusalInForce);
             }
-            if all.is_empty() && salt.is_none() {
-                return Err(ConsentError::UnknownLearner);
-            }
             let mut batch = Batch::new();
-            self.salts.delete(subject, salt, &mut batch);
-            batch.delete(STANDINGS, self.salts.place(subject));
-            let objections = self.erase_objections(subject, &mut batch).await?;
             if let Some(messenger) = self.messenger.get() {
                 messenger.forget(subject, &self.pseudonyms, &mut batch).await?;
             }
+            // Who never consented or objected may be linked, or have had records sent on another basis.
+            if all.is_empty() && salt.is_none() && batch.writes.is_empty() {
+                return Err(ConsentError::UnknownLearner);
+            }
+            self.salts.delete(subject, salt, &mut batch);
+            batch.delete(STANDINGS, self.salts.place(subject));
+            let objections = self.erase_objections(subject, &mut batch).await?;
             for (stored, version) in &all {
                 self.erase(stored, *version, &mut batch);
             }

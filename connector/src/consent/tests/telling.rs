@@ -232,3 +232,17 @@ async fn a_basis_that_does_not_count_for_a_learner_does_not_go_on_for_them_when_
     holder.consents.end_basis(&second, now()).await.unwrap();
     holder.consents.forget("anna", now()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_learner_of_whom_only_deliveries_are_known_can_be_forgotten() {
+    let holder = Holder::start().await;
+    let deliveries = holder.notices.deliveries();
+    assert_eq!(deliveries.recipients("anna").await.unwrap(), [ft()]);
+    let forgotten = holder.consents.forget("anna", now()).await.unwrap();
+    assert_eq!(forgotten.consents, 0);
+    assert!(deliveries.recipients("anna").await.unwrap().is_empty());
+    for learner in ["anna", "nobody"] {
+        let unknown = holder.consents.forget(learner, now()).await;
+        assert!(matches!(unknown, Err(ConsentError::UnknownLearner)), "{learner}");
+    }
+}
