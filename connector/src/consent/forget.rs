@@ -64,6 +64,8 @@ impl Consents {
                     let ids: Vec<&ConsentId> = all.iter().map(|(stored, _)| &stored.consent.id).collect();
                     self.index
                         .forget(subject, |id| ids.contains(&id) || objections.contains(id));
+                    // What leaves from now on is to be noted anew as delivered, or nobody would be told of a later end.
+                    self.index.decide_again();
                     return Ok(Forgotten { consents: all.len() });
                 }
                 Err(StoreError::Conflict { .. }) => {}

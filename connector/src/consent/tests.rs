@@ -175,6 +175,16 @@ async fn a_learner_with_a_consent_in_force_is_not_forgotten() {
     assert!(consents.index.in_force("anna").is_empty());
 }
 
+#[tokio::test]
+async fn what_was_decided_before_a_learner_was_forgotten_is_decided_again() {
+    let consents = consents().await;
+    consents.grant(vec![new("anna")], now()).await.unwrap();
+    consents.withdraw("anna", None, now()).await.unwrap();
+    let epoch = consents.index.epoch();
+    consents.forget("anna", now()).await.unwrap();
+    assert_eq!(consents.index.epoch(), epoch + 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_grant_and_a_forgetting_at_once_neither_undoes_the_other() {
     for _ in 0..50 {

@@ -301,7 +301,12 @@ impl Decider {
     pub fn piece(&mut self) -> Result<Piece, PlaneError> {
         let mut bytes = Vec::with_capacity(CHUNK + CHUNK / 4);
         let rules = self.rules.clone();
+        let before = self.consents.epoch();
         let now = self.consents.begin((rules.clock)());
+        if self.consents.epoch() != before {
+            // A learner may have been forgotten, with what was noted of them.
+            self.tag = None;
+        }
         if rules.plan.open_at(now).is_err() {
             return Err(PlaneError::Stopped);
         }
@@ -469,3 +474,6 @@ impl Sealer {
         lines::control(&self.rules.signer, members).map_err(PlaneError::Signing)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,6 +256,11 @@ impl Index {
         self.table.remove(learner, |id| which(&ConsentId::from_uuid(id)));
     }
 
+    /// Has everything decided again that has not left, because something else than what may leave has changed for it.
+    pub fn decide_again(&self) {
+        self.raise_epoch();
+    }
+
     /// When [`Index::expired`] should be asked next: no consent and no other basis ends before. `None` when none is in force.
     pub fn next_expiry(&self) -> Option<Timestamp> {
         [self.table.next_expiry(), self.bases.next_end()]
