@@ -4,6 +4,7 @@ use super::{Consents, error::ConsentError, record::ConsentId};
 use policy::Timestamp;
 use std::{
     collections::BTreeSet,
+    ops::Bound,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
@@ -40,21 +41,36 @@ impl Consents {
         self.due.changed.notified().await;
     }
 
-    /// Records the end of every consent whose time is over; returns how many. After an error call it again.
-    pub async fn expire(&self, now: Timestamp) -> Result<usize, ConsentError> {
-        let expired = self.index.expired(now);
-        let ids: Vec<ConsentId> = {
-            let mut due = self.due.lock();
-            due.extend(expired);
-            due.iter().cloned().collect()
-        };
-        let mut ended = 0;
-        for id in ids {
-            if let Some((stored, _)) = self.read(&id).await? {
-                ended += self.expire_learner(&stored.consent.subject, now).await?;
+    /// Records the end of every consent whose time is over; returns how many. The clock is read before each, so that what ends meanwhile is
+    /// closed at its time as well. An end that cannot be recorded keeps no other waiting; after an error, the first, call it again.
+    pub async fn expire(&self, clock: impl Fn() -> Timestamp + Send) -> Result<usize, ConsentError> {
+        let (mut ended, mut failed) = (0, None);
+        let (mut now, mut last) = (clock(), None);
+        while let Some(id) = self.next_due(now, last.as_ref()) {
+            match self.record_end(&id, now).await {
+                Ok(more) => ended += more,
+                Err(error) => failed = failed.or(Some(error)),
             }
-            self.due.lock().remove(&id);
+            (now, last) = (clock(), Some(id));
         }
+        failed.map_or(Ok(ended), Err)
+    }
+
+    /// The consent after the last one whose end is to be recorded next.
+    fn next_due(&self, now: Timestamp, last: Option<&ConsentId>) -> Option<ConsentId> {
+        let expired = self.index.expired(now);
+        let mut due = self.due.lock();
+        due.extend(expired);
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        due.range((after, Bound::Unbounded)).next().cloned()
+    }
+
+    async fn record_end(&self, id: &ConsentId, now: Timestamp) -> Result<usize, ConsentError> {
+        let ended = match self.read(id).await? {
+            Some((stored, _)) => self.expire_learner(&stored.consent.subject, now).await?,
+            None => 0,
+        };
+        self.due.lock().remove(id);
         Ok(ended)
     }
 

@@ -12,7 +12,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Runs until it is told to stop.
 pub(super) async fn run(consents: Arc<Consents>, stop: CancellationToken) {
     loop {
-        let wait = match consents.expire(clock::now()).await {
+        let wait = match consents.expire(clock::now).await {
             Ok(ended) => {
                 if ended > 0 {
                     tracing::info!(ended, "consents have ended by their time");

@@ -284,10 +284,13 @@ async fn at_the_birthday_the_guardians_powers_end_and_the_consent_with_them() {
     }
     assert_eq!(consents.next_end(), Some(days(10)));
     assert_eq!(
-        consents.expire(days(10).minus(Duration::from_millis(1))).await.unwrap(),
+        consents
+            .expire(|| days(10).minus(Duration::from_millis(1)))
+            .await
+            .unwrap(),
         0
     );
-    assert_eq!(consents.expire(days(10)).await.unwrap(), 1);
+    assert_eq!(consents.expire(|| days(10)).await.unwrap(), 1);
     let stored = consents.get(&id).await.unwrap();
     let last = &stored.events.last().unwrap().fact;
     assert_eq!(
@@ -333,8 +336,8 @@ async fn a_consent_expires_by_time_and_a_restart_catches_up() {
         .await
         .unwrap();
     assert_eq!(consents.next_end(), Some(days(365)));
-    assert_eq!(consents.expire(days(400)).await.unwrap(), 1);
-    assert_eq!(consents.expire(days(400)).await.unwrap(), 0);
+    assert_eq!(consents.expire(|| days(400)).await.unwrap(), 1);
+    assert_eq!(consents.expire(|| days(400)).await.unwrap(), 0);
     assert_eq!(state(&consents, &id).await, State::Expired);
     let proved = receipt::verify(&consents.receipts(id.as_str()).await.unwrap(), key(&consents)).unwrap();
     assert_eq!((proved.state, proved.receipts), (State::Expired, 3));

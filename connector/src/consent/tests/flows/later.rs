@@ -1,7 +1,8 @@
 //! What becomes known later: that a learner is a child, that a power has ended, that a learner is to be forgotten; and what others see.
 
 use super::*;
-use crate::jose::sha256;
+use crate::{jose::sha256, store::Batch};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 async fn basis(consents: &Consents, purpose: &str) -> ConsentId {
     let hash = match consents.notices().await.unwrap().last() {
@@ -76,7 +77,7 @@ async fn a_declared_basis_ends_by_the_same_timer_as_consents() {
     consents.ends_changed().await;
     assert_eq!(consents.next_end(), Some(days(100)));
     let epoch = consents.index.epoch();
-    assert_eq!(consents.expire(days(100)).await.unwrap(), 0, "no consent ended");
+    assert_eq!(consents.expire(|| days(100)).await.unwrap(), 0, "no consent ended");
     assert_eq!((consents.index.epoch(), consents.next_end()), (epoch + 1, None));
 }
 
@@ -164,7 +165,7 @@ async fn a_consent_ends_with_the_guardianship_on_which_it_rests() {
     consents.set_standing(&ended, days(1)).await.unwrap();
     assert_eq!(outcome(&consents, &id).await.0, State::Given);
     assert_eq!(consents.next_end(), Some(days(5)));
-    assert_eq!(consents.expire(days(5)).await.unwrap(), 1);
+    assert_eq!(consents.expire(|| days(5)).await.unwrap(), 1);
     assert_eq!(outcome(&consents, &id).await, expected);
     // It never was.
     let consents = self::consents().await;
@@ -353,4 +354,43 @@ async fn a_half_signed_request_is_not_swept_away_while_another_basis_yields_to_i
     consents.end_basis(&same, days(40)).await.unwrap();
     assert_eq!(consents.drop_unanswered(days(41)).await.unwrap(), 1);
     assert!(matches!(consents.get(&id).await, Err(ConsentError::Unknown)));
+}
+
+fn until(subject: &str, expires: Timestamp) -> NewConsent {
+    NewConsent {
+        expires: Some(expires),
+        ..new(subject)
+    }
+}
+
+#[tokio::test]
+async fn what_ends_while_other_ends_are_recorded_is_closed_at_its_time() {
+    let consents = consents().await;
+    let both = vec![until("anna", days(1)), until("ben", days(2))];
+    consents.grant(both, now()).await.unwrap();
+    let day = AtomicU32::new(1);
+    let ended = consents
+        .expire(|| days(day.fetch_add(1, Ordering::Relaxed)))
+        .await
+        .unwrap();
+    assert!(consents.index.in_force("ben").is_empty());
+    // Recorded by now, or the next time.
+    assert_eq!(ended + consents.expire(|| days(3)).await.unwrap(), 2);
+    assert_eq!(consents.next_end(), None);
+}
+
+#[tokio::test]
+async fn an_end_that_cannot_be_recorded_keeps_no_other_waiting() {
+    let consents = consents().await;
+    let both = vec![until("anna", days(1)), until("ben", days(1))];
+    let mut given = consents.grant(both, now()).await.unwrap();
+    given.sort_by(|one, other| one.consent.id.cmp(&other.consent.id));
+    let (first, second) = (&given[0].consent.id, &given[1].consent.id);
+    let mut batch = Batch::new();
+    batch.put(CONSENTS, first.as_str(), "damaged");
+    consents.log.store().commit(batch).await.unwrap();
+    for _ in 0..2 {
+        assert!(consents.expire(|| days(1)).await.is_err(), "it stays due");
+        assert_eq!(state(&consents, second).await, State::Expired);
+    }
 }
