@@ -44,6 +44,7 @@ pub struct Lapses {
     notices: Arc<Notices>,
     names: Pseudonyms,
     index: Arc<Index>,
+    clock: fn() -> Timestamp,
     changed: Notify,
 }
 
@@ -87,13 +88,20 @@ fn is_over(basis: &Declared, now: Timestamp) -> bool {
 }
 
 impl Lapses {
-    /// For the bases of the log's store, which `index` goes by.
-    pub fn new(log: Arc<Log>, notices: Arc<Notices>, names: Pseudonyms, index: Arc<Index>) -> Self {
+    /// For the bases of the log's store, which `index` goes by; `clock` says when it is closed.
+    pub fn new(
+        log: Arc<Log>,
+        notices: Arc<Notices>,
+        names: Pseudonyms,
+        index: Arc<Index>,
+        clock: fn() -> Timestamp,
+    ) -> Self {
         Self {
             log,
             notices,
             names,
             index,
+            clock,
             changed: Notify::new(),
         }
     }
@@ -130,8 +138,11 @@ impl Lapses {
         if let Some(begun) = self.read(basis).await? {
             return Ok(begun);
         }
+        // One that the holder ended is closed; what was decided before another's time was over may still be about to leave.
+        self.index.expire_bases(now);
+        let at = (self.clock)().max(now);
         let lapsed = Lapsed {
-            at: now.max(basis.ended.unwrap_or(now)),
+            at: at.max(basis.ended.unwrap_or(at)),
             after: None,
             done: false,
         };

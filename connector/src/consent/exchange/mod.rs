@@ -159,7 +159,7 @@ impl Exchange {
     pub async fn load(parts: Parts, clock: fn() -> Timestamp) -> Result<Self, StoreError> {
         let (log, index) = (parts.log.clone(), parts.consents.index().clone());
         let names = parts.consents.pseudonyms().clone();
-        let lapses = Lapses::new(log.clone(), parts.notices.clone(), names, index.clone());
+        let lapses = Lapses::new(log.clone(), parts.notices.clone(), names, index.clone(), clock);
         let lapses = Arc::new(lapses);
         let (trust, post) = (parts.trust.clone(), parts.notices.post().clone());
         let agent = Agent::new(log.clone(), trust, parts.links.clone(), post);

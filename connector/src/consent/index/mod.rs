@@ -281,6 +281,14 @@ impl Index {
         expired.into_iter().map(ConsentId::from_uuid).collect()
     }
 
+    /// The same for the other bases alone, which nobody records.
+    pub fn expire_bases(&self, now: Timestamp) {
+        if self.bases.expire(now) {
+            self.raise_epoch();
+            self.gates.confirm_all();
+        }
+    }
+
     /// Compiles what a stream will ask about these categories. `permits` is the policy's word about each record
     /// ([`policy::Plan::permits`]); it is asked here, and not again.
     pub fn question<'a>(

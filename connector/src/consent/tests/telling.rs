@@ -53,7 +53,7 @@ impl Holder {
         }
         let links = Arc::new(Links::new(log.clone(), notices.post().clone()));
         let names = consents.pseudonyms.clone();
-        let lapses = Arc::new(Lapses::new(log, notices.clone(), names, index.clone()));
+        let lapses = Arc::new(Lapses::new(log, notices.clone(), names, index.clone(), later));
         let (trust, post) = (consents.trust.clone(), notices.post().clone());
         let agent = Agent::new(consents.log.clone(), trust, links.clone(), post);
         let courier = Courier::new(notices.clone(), links, agent, lapses.clone(), index, later);
@@ -245,4 +245,21 @@ async fn a_learner_of_whom_only_deliveries_are_known_can_be_forgotten() {
         let unknown = holder.consents.forget(learner, now()).await;
         assert!(matches!(unknown, Err(ConsentError::UnknownLearner)), "{learner}");
     }
+}
+
+#[tokio::test]
+async fn a_basis_is_said_to_be_over_when_nothing_passes_on_it_any_more() {
+    // Its time is over, and nobody else has had the index closed for it.
+    let holder = Holder::start().await;
+    holder.declare().await;
+    let epoch = holder.consents.index.epoch();
+    holder.lapses.tell(now().plus(Duration::from_secs(3600))).await.unwrap();
+    assert_eq!(holder.consents.index.epoch(), epoch + 1);
+    assert_eq!(holder.told("anna").await[0].notice.epoch, epoch + 1);
+    // The time is read after that.
+    let holder = Holder::start().await;
+    let basis = holder.declare().await;
+    holder.consents.end_basis(&basis, now()).await.unwrap();
+    holder.lapses.tell(now()).await.unwrap();
+    assert_eq!(holder.told("anna").await[0].notice.at, later());
 }
