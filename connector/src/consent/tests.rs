@@ -12,7 +12,7 @@ mod elsewhere;
 mod flows;
 mod telling;
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_seconds(1_767_225_600)
 }
 

@@ -86,11 +86,6 @@ pub enum ExchangeError {
     /// Too much of this peer for now.
     #[error("this was asked too often; try again later")]
     TooOften,
-    /// Too much of this peer is kept already.
-    #[error(
-        "{0} of these are kept of this participant, which is as many as there may be; the oldest go when they are settled"
-    )]
-    TooMany(usize),
     /// The text is not the one that its hash names.
     #[error("the hash of the notice is not that of its text")]
     Notice,

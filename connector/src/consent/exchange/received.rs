@@ -33,7 +33,8 @@ const RECEIVED: Table = Table(64);
 const ASKED: Table = Table(67);
 /// How many rows are read at a time.
 const PAGE: usize = 64;
-/// Most consents of one holder that are kept.
+/// Most consents of one holder that are kept. Of more the receipts are checked and acknowledged all the same: the messages of a learner wait for
+/// each other, and one that is told to try again holds up every ending after it.
 const MOST: usize = 100_000;
 
 /// Holder to who asked, and to the intermediary: where a consent stands, with the signed receipt of it.
@@ -206,11 +207,8 @@ impl Receipts {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn room(&self, holder: &ParticipantId) -> Result<(), ExchangeError> {
-        match self.kept().get(holder) {
-            Some(kept) if *kept >= MOST => Err(ExchangeError::TooMany(MOST)),
-            _ => Ok(()),
-        }
+    fn has_room(&self, holder: &ParticipantId) -> bool {
+        self.kept().get(holder).is_none_or(|kept| *kept < MOST)
     }
 
     /// Forgets consents that were over, and requests that were settled, before `since`; returns how many.
@@ -315,15 +313,14 @@ impl Receipts {
             return Err(ExchangeError::Stale("what it gave was taken back after it"));
         }
         let is_new = known.is_none();
-        if is_new {
-            self.room(sender)?;
-        }
         self.check(message, before.as_ref(), now).await?;
         let received = Received::of(message, now);
-        match known {
-            Some(item) => opened.batch.replace(RECEIVED, key, item.version, encode(&received)?),
-            None => opened.batch.insert(RECEIVED, key, encode(&received)?),
-        };
+        let is_kept = known.is_some() || self.has_room(sender);
+        if let Some(item) = known {
+            opened.batch.replace(RECEIVED, key, item.version, encode(&received)?);
+        } else if is_kept {
+            opened.batch.insert(RECEIVED, key, encode(&received)?);
+        }
         let reopened = match content.state {
             State::Given => {
                 let batch = &mut opened.batch;
@@ -334,7 +331,7 @@ impl Receipts {
         let answer = message::taken(&message.value().id);
         let answer = inbox.close(message, opened, answer, now).await?;
         retractions.reopened(sender, &content.pseudonym, content.at, &reopened);
-        if is_new {
+        if is_new && is_kept {
             *self.kept().entry(sender.clone()).or_default() += 1;
         }
         Ok(answer)
@@ -403,3 +400,6 @@ async fn forget(store: &dyn Store, table: Table, row: &Row) -> Result<bool, Stor
         Ok(_) => Ok(true),
     }
 }
+
+#[cfg(test)]
+mod tests;
