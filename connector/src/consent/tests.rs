@@ -9,6 +9,7 @@ use crate::{
 use std::{collections::BTreeSet, time::Duration};
 
 mod elsewhere;
+mod exchanging;
 mod flows;
 mod telling;
 
