@@ -83,8 +83,8 @@ struct Proved {
     until: Timestamp,
 }
 
-/// The consent that a holder will not have and why, if that is what became of a message.
-pub(super) fn not_taken(sent: &Outgoing, outcome: &Outcome) -> Option<(ConsentId, String)> {
+/// The yes that a holder will not have and why, if that is what became of a message.
+pub(super) fn not_taken(sent: &Outgoing, outcome: &Outcome) -> Option<(Decision, String)> {
     let Outcome::Refused { explanation, .. } = outcome else {
         return None;
     };
@@ -93,7 +93,7 @@ pub(super) fn not_taken(sent: &Outgoing, outcome: &Outcome) -> Option<(ConsentId
     }
     let said = message::read::<Decision>(sent.body.as_bytes()).ok()?.content;
     let why: String = explanation.reasons.join("; ").chars().take(500).collect();
-    (said.state == State::Given).then_some((said.consent, why))
+    (said.state == State::Given).then_some((said, why))
 }
 
 /// Takes decisions in, as a holder.

@@ -214,10 +214,9 @@ impl Exchange {
 
     /// Takes in what became of a message of ours.
     pub async fn settle(&self, sent: &Outgoing, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
-        if let Some((consent, why)) = decisions::not_taken(sent, outcome) {
+        if let Some((said, why)) = decisions::not_taken(sent, outcome) {
             // Before the message is done with: after a crash it is told, refused and undone again.
-            let undone = self.ended_at_holder(&consent, State::Revoked, why, now).await;
-            undone.map_err(|error| match error {
+            self.undo(&said, why, now).await.map_err(|error| match error {
                 ConsentError::Store(error) => error,
                 error => StoreError::Corrupt(error.to_string()),
             })?;
@@ -274,6 +273,19 @@ impl Exchange {
             }
             Err(ConsentError::Unknown) => Ok(false),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends what we keep for a holder that will not have it. What was said of it after it was taken, to prolong it, holds here alone: the
+    /// learner's consent at the holder stands as it was, and is not to be revoked because it does not stand longer.
+    async fn undo(&self, said: &Decision, why: String, now: Timestamp) -> Result<(), ConsentError> {
+        match self.requests.consents.get(&said.consent).await {
+            Ok(stored) if stored.given_receipt == Some(said.digest) => {
+                self.ended_at_holder(&said.consent, State::Revoked, why, now).await
+            }
+            // Forgotten since, or only prolonged.
+            Ok(_) | Err(ConsentError::Unknown) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

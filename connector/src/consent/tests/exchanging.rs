@@ -136,6 +136,18 @@ async fn an_end_does_not_wait_for_a_yes_that_the_holder_fails_to_take_and_the_ye
 }
 
 #[tokio::test]
+async fn a_holder_that_takes_no_prolongation_keeps_the_consent_and_one_that_takes_no_consent_ends_it() {
+    let place = Place::start().await;
+    let id = place.kept(&notice(&place.consents, "1").await, &["skills"]).await;
+    place.decide(&id, Decision::Reaffirm, 2).await;
+    let [given, prolonged]: [Outgoing; 2] = place.queued().await.try_into().unwrap();
+    place.refused(&prolonged).await;
+    assert_eq!(state(&place.consents, &id).await, State::Given);
+    place.refused(&given).await;
+    assert_eq!(state(&place.consents, &id).await, State::Revoked);
+}
+
+#[tokio::test]
 async fn a_yes_that_comes_after_its_end_is_refused_as_stale() {
     let place = Place::start().await;
     let id = "urn:uuid:00000000-0000-4000-8000-000000000001";
