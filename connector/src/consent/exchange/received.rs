@@ -16,7 +16,7 @@ use crate::{
     jose::{self, Digest, token},
     process::{self, Outgoing, decode, encode, outbox::Outcome},
     store::{Batch, Guard, Pages, Row, Store, StoreError, Table},
-    trust::Trust,
+    trust::{Trust, did::Document},
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -297,6 +297,11 @@ impl Receipts {
         now: Timestamp,
     ) -> Result<Value, ExchangeError> {
         let (sender, content) = (&message.sender().did, &message.value().content);
+        // Before the turn: learners share turns, and no holder's host is to keep what others say waiting.
+        let document = match &content.receipt {
+            Some(_) => Some(self.trust.newest_keys_of(message.sender(), now).await),
+            None => None,
+        };
         let _turn = retractions.turn(sender, &content.pseudonym).await;
         let mut opened = match inbox.open(message).await? {
             Arrival::Again(answer) => return Ok(answer),
@@ -312,13 +317,15 @@ impl Receipts {
         if content.state == State::Given && retractions.is_stale(sender, &content.pseudonym, given) {
             return Err(ExchangeError::Stale("what it gave was taken back after it"));
         }
-        let is_new = known.is_none();
-        self.check(message, before.as_ref(), now).await?;
+        if let (Some(text), Some(document)) = (&content.receipt, document) {
+            let document = document.map_err(|error| ExchangeError::Invalid(error.to_string()))?;
+            self.check(message, text, &document, before.as_ref())?;
+        }
         let received = Received::of(message, now);
-        let is_kept = known.is_some() || self.has_room(sender);
+        let is_added = known.is_none() && self.has_room(sender);
         if let Some(item) = known {
             opened.batch.replace(RECEIVED, key, item.version, encode(&received)?);
-        } else if is_kept {
+        } else if is_added {
             opened.batch.insert(RECEIVED, key, encode(&received)?);
         }
         let reopened = match content.state {
@@ -331,32 +338,26 @@ impl Receipts {
         let answer = message::taken(&message.value().id);
         let answer = inbox.close(message, opened, answer, now).await?;
         retractions.reopened(sender, &content.pseudonym, content.at, &reopened);
-        if is_new && is_kept {
+        if is_added {
             *self.kept().entry(sender.clone()).or_default() += 1;
         }
         Ok(answer)
     }
 
     /// The receipt says what the message says, of a consent in which we are a recipient, and follows the one that we have.
-    async fn check(
+    fn check(
         &self,
         message: &Message<Receipt>,
+        text: &str,
+        document: &Document,
         before: Option<&Received>,
-        now: Timestamp,
     ) -> Result<(), ExchangeError> {
         let (sender, content) = (&message.sender().did, &message.value().content);
-        let Some(text) = &content.receipt else { return Ok(()) };
         let wrong = |what: &str| ExchangeError::Invalid(format!("the receipt: {what}"));
         if receipt::digest(text) != content.digest {
             return Err(wrong("its hash is another one"));
         }
-        let document = self.trust.resolver().newest(message.sender(), now).await;
-        let document = document.map_err(|error| ExchangeError::Invalid(error.to_string()))?;
-        let key = |kid: &str| {
-            let key = document.key(kid);
-            key.filter(|key| !self.trust.is_revoked(&key.thumbprint(), now))
-                .cloned()
-        };
+        let key = |kid: &str| document.key(kid).cloned();
         let claims = token::verify(text, token::Kind::Consent, key);
         let claims = claims.map_err(|error| wrong(&error.to_string()))?.into_value();
         if claims.get("dases:number").and_then(Value::as_u64) != Some(content.number.into()) {
@@ -365,7 +366,7 @@ impl Receipts {
         // Where none is missing in between, it must follow the one that is known.
         let last = before.filter(|before| before.number + 1 == content.number);
         let mut chain: Vec<String> = last.and_then(|before| before.receipt.clone()).into_iter().collect();
-        chain.push(text.clone());
+        chain.push(text.to_owned());
         let proved = receipt::verify(&chain, key).map_err(|error| wrong(&error.to_string()))?;
         if proved.issuer != sender.as_str() {
             return Err(ExchangeError::WrongParty("a receipt is the holder's"));

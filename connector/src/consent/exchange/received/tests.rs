@@ -104,3 +104,19 @@ async fn an_ending_is_taken_however_many_of_its_holder_are_kept() {
     recipient.ended().await.unwrap();
     assert_eq!(recipient.retractions.pending().len(), 2, "both are to be erased");
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_learners_turn_while_the_keys_of_a_holder_are_fetched() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let recipient = Recipient::of(&format!("did:web:127.0.0.1%3A{port}")).await;
+    let receipt = recipient.receipt(1, "given", 0, Some("receipt"));
+    let others = async {
+        let _asked = silent.accept().await.unwrap();
+        recipient.ended().await.unwrap();
+    };
+    tokio::select! {
+        taken = recipient.take(&receipt) => panic!("{taken:?}"),
+        () = others => {}
+    }
+}
