@@ -4,10 +4,13 @@ use super::{
     flows::{actor, event, key, notice, request, set_child, state},
     *,
 };
-use crate::consent::{
-    elsewhere::{Decided, Site, Word},
-    receipt,
-    state::{Illegal, Role, State},
+use crate::{
+    consent::{
+        elsewhere::{Decided, Site, Word},
+        receipt,
+        state::{Illegal, Role, State},
+    },
+    jose::token,
 };
 
 fn minutes(n: u64) -> Timestamp {
@@ -187,4 +190,31 @@ async fn a_refusal_at_an_intermediary_is_recorded_and_permits_nothing() {
     adopted(&consents, no, minutes(1)).await.unwrap();
     assert_eq!(state(&consents, &id(1)).await, State::Refused);
     assert!(consents.index.in_force("anna").is_empty());
+}
+
+#[tokio::test]
+async fn what_an_intermediary_reads_names_no_learner_as_the_recipient_knows_them_and_no_stream() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    adopted(&consents, yes(&id(1), &hash, minutes(90)), minutes(1))
+        .await
+        .unwrap();
+    ended(&consents, &id(1), State::Withdrawn, minutes(2)).await;
+    let known = consents.pseudonyms.towards(&"did:web:ft.example".parse().unwrap());
+    let receipts = consents.receipts(id(1).as_str()).await.unwrap();
+    assert_eq!(
+        receipt::verify(&receipts, key(&consents)).unwrap().state,
+        State::Withdrawn
+    );
+    for receipt in &receipts {
+        let claims = token::verify(receipt, token::Kind::Consent, key(&consents)).unwrap();
+        let claims = claims.into_value();
+        assert!(!claims.to_string().contains(&known.name("anna")), "{claims}");
+        let ended = &claims["dases:ended"];
+        assert_eq!(
+            (ended.get("streams"), ended.get("moreStreams")),
+            (None, None),
+            "{claims}"
+        );
+    }
 }
