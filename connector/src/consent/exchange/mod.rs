@@ -194,7 +194,9 @@ impl Exchange {
         let since = now.minus(KEPT);
         let taken = self.inbox.sweep(since).await?;
         let (told, received) = (self.retractions.sweep(since).await?, self.receipts.sweep(since).await?);
-        Ok(taken + told + received + self.requests.consents.drop_unanswered(now).await?)
+        let (heard, links) = (self.decisions.sweep(since).await?, self.links.sweep(now).await?);
+        let unanswered = self.requests.consents.drop_unanswered(now).await?;
+        Ok(taken + told + received + heard + links + unanswered)
     }
 
     /// What recipients are told, and who they are.

@@ -391,7 +391,7 @@ impl Receipts {
 }
 
 /// Deletes a row unless it has changed since it was read; whether it did.
-async fn forget(store: &dyn Store, table: Table, row: &Row) -> Result<bool, StoreError> {
+pub(super) async fn forget(store: &dyn Store, table: Table, row: &Row) -> Result<bool, StoreError> {
     let mut batch = Batch::new();
     batch.require(table, row.key.as_slice(), Guard::At(row.item.version));
     batch.delete(table, row.key.as_slice());

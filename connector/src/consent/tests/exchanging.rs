@@ -13,12 +13,16 @@ use crate::{
     },
     contract::Agreements,
     dsp::message::Explanation,
+    jose,
     net::Reach,
     process::{Answered, Outgoing, Reply, outbox, outbox::Outcome},
     trust::{Identity, Peer, Signatures},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
+const LINKS: u8 = 65;
+const LINK_INDEX: u8 = 66;
+const HEARD: u8 = 78;
 const DECISION: &str = "ConsentDecisionMessage";
 
 fn minutes(n: u64) -> Timestamp {
@@ -102,6 +106,11 @@ impl Place {
         all
     }
 
+    async fn rows(&self, table: u8) -> usize {
+        let store = self.consents.log.store();
+        store.scan(Table(table), &[], None, 100).await.unwrap().len()
+    }
+
     async fn refused(&self, sent: &Outgoing) {
         let reply = Reply {
             about: Answered {
@@ -147,22 +156,54 @@ async fn a_holder_that_takes_no_prolongation_keeps_the_consent_and_one_that_take
     assert_eq!(state(&place.consents, &id).await, State::Revoked);
 }
 
+/// What an intermediary says of a consent that is not known here.
+async fn said(place: &Place, state: &str, number: u32) -> Result<Value, ExchangeError> {
+    let body = json!({
+        "@context": "https://w3id.org/dases/consent/v1/context.jsonld", "@type": DECISION, "@id": format!("urn:uuid:{number}"),
+        "consent": "urn:uuid:00000000-0000-4000-8000-000000000001", "learner": null, "state": state, "request": null,
+        "notice": null, "number": number, "digest": jose::sha256(b"receipt"), "receipt": null,
+    });
+    let message = place.consents.trust.come(&intermediary(), &body.to_string(), now());
+    place.exchange.decision(message, now()).await
+}
+
 #[tokio::test]
 async fn a_yes_that_comes_after_its_end_is_refused_as_stale() {
     let place = Place::start().await;
-    let id = "urn:uuid:00000000-0000-4000-8000-000000000001";
-    let said = |state: &str, number: u32| {
-        let body = json!({
-            "@context": "https://w3id.org/dases/consent/v1/context.jsonld", "@type": DECISION,
-            "@id": format!("urn:uuid:{number}"), "consent": id, "learner": null, "state": state, "request": null,
-            "notice": null, "number": number, "digest": crate::jose::sha256(b"receipt"), "receipt": null,
-        });
-        let body = body.to_string();
-        place.consents.trust.come(&intermediary(), &body, now())
-    };
-    place.exchange.decision(said("withdrawn", 2), now()).await.unwrap();
-    let late = place.exchange.decision(said("given", 1), now()).await;
+    said(&place, "withdrawn", 2).await.unwrap();
+    let late = said(&place, "given", 1).await;
     assert!(matches!(late, Err(ExchangeError::Stale(_))), "{late:?}");
+}
+
+#[tokio::test]
+async fn which_decision_is_the_newest_is_forgotten_with_what_is_long_settled() {
+    let place = Place::start().await;
+    said(&place, "withdrawn", 2).await.unwrap();
+    let kept = Duration::from_secs(5 * 366 * 24 * 3600);
+    place.exchange.sweep(now().plus(kept)).await.unwrap();
+    assert_eq!(place.rows(HEARD).await, 1);
+    place.exchange.sweep(minutes(1).plus(kept)).await.unwrap();
+    assert_eq!(place.rows(HEARD).await, 0);
+}
+
+#[tokio::test]
+async fn a_link_that_nobody_confirmed_is_forgotten_and_nothing_leads_to_a_link_that_is_gone() {
+    let place = Place::start().await;
+    let links = place.exchange.links();
+    let offered = links.offer("anna", &holder(), now()).await.unwrap();
+    links.remove(&offered.link.id, now()).await.unwrap();
+    assert_eq!((place.rows(LINKS).await, place.rows(LINK_INDEX).await), (0, 0));
+
+    links.offer("anna", &holder(), now()).await.unwrap();
+    links.redeem(&holder(), "0123456789ABCDEF", "ben", now()).await.unwrap();
+    place.exchange.sweep(minutes(24 * 60)).await.unwrap();
+    assert_eq!(
+        (place.rows(LINKS).await, place.rows(LINK_INDEX).await),
+        (2, 2),
+        "of late"
+    );
+    place.exchange.sweep(minutes(9 * 24 * 60)).await.unwrap();
+    assert_eq!((place.rows(LINKS).await, place.rows(LINK_INDEX).await), (0, 0));
 }
 
 #[tokio::test]
