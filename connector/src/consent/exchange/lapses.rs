@@ -131,7 +131,7 @@ impl Lapses {
         mut version: Version,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let covered = self.covered(basis, lapsed.at, now).await?;
+        let covered = self.covered(basis, now).await?;
         let others = all.iter().filter(|other| other.is_in_force(now));
         let others: Vec<Scope> = others.map(Scope::from).collect();
         while !lapsed.done {
@@ -195,17 +195,12 @@ impl Lapses {
     }
 
     /// What else permits something towards the recipients of a basis.
-    async fn covered(
-        &self,
-        basis: &Declared,
-        at: Timestamp,
-        now: Timestamp,
-    ) -> Result<HashMap<ParticipantId, Covered>, StoreError> {
+    async fn covered(&self, basis: &Declared, now: Timestamp) -> Result<HashMap<ParticipantId, Covered>, StoreError> {
         let store = &**self.log.store();
         let mut covered = HashMap::new();
         for recipient in &basis.declared.recipients {
             let known = Covered {
-                theirs: self.notices.agreed(recipient, at).await?,
+                theirs: self.notices.agreed(recipient).await?,
                 consents: HashMap::new(),
                 objections: HashMap::new(),
             };
