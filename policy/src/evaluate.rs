@@ -256,12 +256,27 @@ impl Rule {
     }
 }
 
+impl<'a> Purpose<'a> {
+    /// Its name, if the policy mentions it.
+    pub(crate) const fn name(self) -> Option<&'a str> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::Other => None,
+        }
+    }
+}
+
 impl Constraint {
     pub(crate) fn truth(&self, world: &World<'_>) -> Truth {
+        self.judged(&|atomic| atomic.truth(world))
+    }
+
+    /// Its truth where `judge` tells that of each comparison.
+    pub(crate) fn judged(&self, judge: &impl Fn(&Atomic) -> Truth) -> Truth {
         match self {
-            Self::Atomic(atomic) => atomic.truth(world),
+            Self::Atomic(atomic) => judge(atomic),
             Self::Logical { connective, parts, .. } => {
-                let mut truths = parts.iter().map(|part| part.truth(world));
+                let mut truths = parts.iter().map(|part| part.judged(judge));
                 match connective {
                     Connective::And | Connective::AndSequence => truths.min().unwrap_or(Truth::True),
                     Connective::Or => truths.max().unwrap_or(Truth::False),

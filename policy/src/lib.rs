@@ -8,6 +8,7 @@
 //! terms than those offered, [`differences`] and [`rules_together`] explain them.
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod check;
 mod compare;
 mod evaluate;
@@ -43,6 +44,7 @@ mod properties;
 #[cfg(test)]
 mod testing;
 
+pub use bounds::Bounds;
 pub use compare::{Difference, same_terms};
 pub use evaluate::{Decision, Stage};
 pub use explain::{Explanation, Part, Recognised, Refusal, Standing, Warning, explain};

@@ -25,7 +25,7 @@ use std::{
 mod window;
 
 /// How many single comparisons one question may cost. A policy of a peer must not buy seconds of our time.
-const MAX_WORK: usize = 2_000_000;
+pub(crate) const MAX_WORK: usize = 2_000_000;
 
 type Reasons = Vec<Reason>;
 
@@ -316,10 +316,7 @@ impl<'a> Question<'a> {
     }
 
     fn purpose_name(&self, index: usize) -> Option<String> {
-        match self.purposes.get(index)? {
-            Purpose::Named(name) => Some((*name).to_owned()),
-            Purpose::Other => None,
-        }
+        self.purposes.get(index)?.name().map(str::to_owned)
     }
 
     /// Why no cell is permitted: what is known refuses, or what is open contradicts itself.

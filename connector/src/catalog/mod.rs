@@ -20,7 +20,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table},
     trust::Party,
 };
-use policy::{Action, Decision, Facts, Plan, Policy, Reason, Stage, Timestamp};
+use policy::{Action, Bounds, Decision, Facts, Plan, Policy, Reason, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -176,6 +176,11 @@ pub fn plan_of(release: Option<&ReleaseSpec>, policy: &Policy, facts: &Facts) ->
     let mut facts = facts.clone();
     facts.action = release.action();
     policy.plan(&facts)
+}
+
+/// The most that may ever have passed to this recipient under a policy; `None` where that cannot be told.
+pub fn bounds(policy: &Policy, recipient: &ParticipantId) -> Option<Bounds> {
+    policy.bounds(recipient.as_str(), &ACTIONS)
 }
 
 /// Checks a policy for one stage with what is known of the consumer: whether it permits records, or groups at least.

@@ -336,16 +336,18 @@ impl Consents {
 
     /// The record as others see it.
     pub(super) fn render(&self, stored: &Stored, notice: Option<&Notice>) -> Result<Value, JoseError> {
-        // To one recipient the learner goes by the name that it knows; to several by one that none of them knows.
-        let towards = match stored.consent.recipients.as_slice() {
-            [one] => one,
-            _ => self.holder(),
+        let names = match (&stored.consent.via, stored.consent.recipients.as_slice()) {
+            // Holder, intermediary and recipient read it: the name that one of them knows is not for the others.
+            (Some(_), _) => self.pseudonyms.within(&stored.consent.id),
+            // To one recipient the learner goes by the name that it knows; to several by one that none of them knows.
+            (None, [one]) => self.pseudonyms.towards(one),
+            (None, _) => self.pseudonyms.towards(self.holder()),
         };
         let context = Context {
             keeper: self.holder(),
             privacy: &self.privacy,
             notice,
-            subject: self.pseudonyms.towards(towards).name(&stored.consent.subject),
+            subject: names.name(&stored.consent.subject),
         };
         render(stored, &context)
     }
@@ -370,16 +372,21 @@ impl Consents {
             number: stored.receipts,
             previous: stored.receipt,
             checkpoint,
-            ended: ended.map(|ended| {
-                let (subject, recipients) = (&stored.consent.subject, &stored.consent.recipients);
-                self.end(ended, subject, recipients, stored.last())
-            }),
+            ended: ended.map(|ended| self.end_of(&stored.consent, ended, stored.last())),
             record: self.render(stored, notice)?,
         };
         slip.sign(&self.trust.signer()).map_err(|error| match error {
             JoseError::TooLarge(_) => ConsentError::TooLarge,
             error => error.into(),
         })
+    }
+
+    /// What the receipt of a consent says of its end; nothing of what passed between the others, where an intermediary reads it too.
+    fn end_of(&self, consent: &Consent, ended: &Ended, at: Timestamp) -> Value {
+        match consent.via {
+            Some(_) => json!({"epoch": ended.epoch, "deletedBy": at.plus(self.privacy.deletion)}),
+            None => self.end(ended, &consent.subject, &consent.recipients, at),
+        }
     }
 
     /// What a receipt says of an end to those who read it: of their own streams alone, and where they are several without the name that one of

@@ -18,7 +18,7 @@ use crate::{
     dsp::{MessageId, ParticipantId, Pid},
     jose::{self, Digest, JoseError, random},
     process::{self, Outgoing, decode, encode, outbox::Outcome},
-    store::{Batch, Store, StoreError, Table, Version},
+    store::{Batch, Guard, Pages, Store, StoreError, Table, Version},
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,10 @@ const INDEX: Table = Table(66);
 const CODE_LIFETIME: Duration = Duration::from_secs(600);
 /// How long a link that a peer has claimed waits for the learner.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(24 * 3600);
+/// How long a link that nobody confirmed is shown; it names the learner, who went no further.
+const SHOWN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How many rows are read at a time.
+const PAGE: usize = 256;
 /// Codes of one peer that may be wrong within [`CODE_LIFETIME`].
 const MOST_WRONG: usize = 10;
 /// What codes are written in: 5 bits a letter, none of which looks like another (Crockford's base 32).
@@ -446,23 +450,62 @@ impl Links {
     pub async fn remove(&self, id: &str, now: Timestamp) -> Result<(), LinkError> {
         let (link, version) = self.read(id).await?.ok_or(LinkError::NotFound)?;
         let mut batch = Batch::new();
-        batch.require(LINKS, id, crate::store::Guard::At(version));
-        self.forget_one(&link, &mut batch);
+        batch.require(LINKS, id, Guard::At(version));
+        self.delete(&[link.id.as_str()], &mut batch).await?;
         self.commit(batch, &link, "removed", Vec::new(), now).await
     }
 
-    fn forget_one(&self, link: &Link, batch: &mut Batch) {
-        batch.delete(LINKS, link.id.as_str());
-        if let Some(pseudonym) = &link.pseudonym {
-            batch.delete(INDEX, of_pseudonym(&link.peer, pseudonym).as_bytes().as_slice());
+    /// Adds to a batch that nothing is known of these links, nor what leads to them: a code, a pseudonym, a message.
+    async fn delete(&self, ids: &[&str], batch: &mut Batch) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
         }
+        let mut pages = Pages::new(self.store(), INDEX, [], PAGE);
+        while let Some(rows) = pages.next().await? {
+            for row in rows {
+                if ids.contains(&decode::<String>(&row.item.value)?.as_str()) {
+                    batch.delete(INDEX, row.key);
+                }
+            }
+        }
+        for id in ids {
+            batch.delete(LINKS, *id);
+        }
+        Ok(())
     }
 
     /// Adds to a batch that no link of a learner is known any more.
     pub async fn forget(&self, subject: &str, batch: &mut Batch) -> Result<(), StoreError> {
         let links = self.list(Some(subject)).await?;
-        links.iter().for_each(|link| self.forget_one(link, batch));
-        Ok(())
+        let ids: Vec<&str> = links.iter().map(|link| link.id.as_str()).collect();
+        self.delete(&ids, batch).await
+    }
+
+    /// Forgets links that nobody confirmed in time; returns how many.
+    pub(super) async fn sweep(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let (mut swept, mut pages) = (0, Pages::new(self.store(), LINKS, [], PAGE));
+        while let Some(rows) = pages.next().await? {
+            let (mut batch, mut lapsed) = (Batch::new(), Vec::new());
+            for row in rows {
+                let link: Link = decode(&row.item.value)?;
+                if link.stage != Stage::Linked && link.expires < now.minus(SHOWN) {
+                    batch.require(LINKS, row.key, Guard::At(row.item.version));
+                    lapsed.push(link.id);
+                }
+            }
+            if lapsed.is_empty() {
+                continue;
+            }
+            let ids: Vec<&str> = lapsed.iter().map(String::as_str).collect();
+            self.delete(&ids, &mut batch).await?;
+            match self.store().commit(batch).await {
+                Ok(_) => swept += ids.len(),
+                // One of them goes on at this moment; the others wait for the next time.
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(swept)
     }
 
     /// Adds to the commit that settles a message what that means for its link: a refused code makes none.

@@ -9,10 +9,11 @@ use crate::{
 use std::{collections::BTreeSet, time::Duration};
 
 mod elsewhere;
+mod exchanging;
 mod flows;
 mod telling;
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::from_seconds(1_767_225_600)
 }
 

@@ -401,7 +401,6 @@ impl From<ExchangeError> for Problem {
             ExchangeError::Consent(error) => error.into(),
             ExchangeError::Link => refused(StatusCode::NOT_FOUND, "link"),
             ExchangeError::TooOften => refused(StatusCode::TOO_MANY_REQUESTS, "too-often"),
-            ExchangeError::TooMany(_) => refused(StatusCode::TOO_MANY_REQUESTS, "too-many"),
             ExchangeError::Stale(_) => refused(StatusCode::GONE, "stale"),
             ExchangeError::Replayed => refused(StatusCode::CONFLICT, "replayed"),
             ExchangeError::Reused => refused(StatusCode::CONFLICT, "id-reused"),

@@ -12,7 +12,7 @@ pub mod outbox;
 mod record;
 mod turn;
 
-pub use archive::{Exhibit, Reply};
+pub use archive::{Answered, Exhibit, Reply};
 pub use events::{About, Events, Stirs};
 pub use follow::follow;
 pub use ledger::{Ledger, settled};

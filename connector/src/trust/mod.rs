@@ -14,6 +14,8 @@ pub mod pins;
 pub mod plain;
 pub mod resolver;
 pub mod spent;
+#[cfg(test)]
+mod testing;
 
 pub use history::History;
 pub use keys::{KeyState, Keyring, Keys, OwnKey};

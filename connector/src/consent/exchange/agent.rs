@@ -14,7 +14,11 @@ use crate::{
     trust::Trust,
 };
 use policy::Timestamp;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// How long what has ended because another has taken its place is kept back, so that the holder enters the other first and no recipient erases
+/// what may stay.
+const HEAD_START: Duration = Duration::from_secs(60);
 
 /// Speaks for the learners that linked themselves here.
 pub struct Agent {
@@ -48,16 +52,23 @@ impl Agent {
         now: Timestamp,
     ) -> Result<Vec<Posted>, StoreError> {
         let decided = |one: &&Changed| self.keeps(&one.stored.consent) && !one.stored.state.is_open();
-        let mut all: Vec<&Changed> = about.changed.iter().filter(decided).collect();
-        // What takes another's place is told first: where the holder does not take it, the other ends all the same.
-        all.sort_by_key(|one| one.stored.state != State::Given);
-        let mut posted = Vec::with_capacity(all.len());
-        for one in all {
-            let holder = &one.stored.consent.holder;
+        let mut posted = Vec::new();
+        for one in about.changed.iter().filter(decided) {
+            let (id, holder) = (&one.stored.consent.id, &one.stored.consent.holder);
             let decision = self.decision(about.subject, one).await?;
-            // Not the holder's name for the learner, which the learner can unlink: what ends has to follow what was given.
-            let ours = about.pseudonyms.towards(holder).name(about.subject);
-            posted.push(self.post.put(batch, holder, &ours, &decision, now)?);
+            posted.push(match one.stored.state {
+                State::Given | State::Refused => {
+                    // Not the holder's name for the learner, which the learner can unlink: this has an order, whatever it is called.
+                    let ours = about.pseudonyms.towards(holder).name(about.subject);
+                    self.post.put(batch, holder, &ours, &decision, now)?
+                }
+                State::Superseded => {
+                    let at = now.plus(HEAD_START);
+                    self.post.put_later(batch, (holder, id.as_str()), &decision, at, now)?
+                }
+                // In a queue of its own: an end waits for nothing, least of all for what the holder fails to take. Numbers say what is newer.
+                _ => self.post.put(batch, holder, id.as_str(), &decision, now)?,
+            });
         }
         Ok(posted)
     }

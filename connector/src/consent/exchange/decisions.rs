@@ -7,6 +7,7 @@ use super::{
     ExchangeError,
     inbox::{Arrival, Inbox, Message},
     message::{self, Content},
+    received::forget,
     requests::{NoticeText, Request, Requests, shown},
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     dsp::{AgreementId, DatasetId, MessageId, ParticipantId},
     jose::{self, Digest, token},
     process::{Outgoing, decode, encode, outbox::Outcome},
-    store::{Batch, StoreError, Table},
+    store::{Batch, Pages, StoreError, Table},
     trust::Trust,
 };
 use policy::Timestamp;
@@ -28,9 +29,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeSet, sync::Arc};
 
-/// The number of the newest decision about each consent that was taken, by hash of intermediary and consent. It outlives what was never
-/// recorded here, or was forgotten: nothing older counts later.
+/// The newest decision about each consent that was taken, by hash of intermediary and consent. It outlives what was never recorded here, or was
+/// forgotten: nothing older counts later.
 const HEARD: Table = Table(78);
+/// How many rows are read at a time.
+const PAGE: usize = 256;
+
+/// The newest decision about a consent that was taken.
+#[derive(Serialize, Deserialize)]
+struct Heard {
+    /// Its number.
+    number: u32,
+    /// When it came.
+    at: Timestamp,
+}
 
 /// Intermediary to holder: what a learner decided about what was asked for at the intermediary.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,8 +95,8 @@ struct Proved {
     until: Timestamp,
 }
 
-/// The consent that a holder will not have and why, if that is what became of a message.
-pub(super) fn not_taken(sent: &Outgoing, outcome: &Outcome) -> Option<(ConsentId, String)> {
+/// The yes that a holder will not have and why, if that is what became of a message.
+pub(super) fn not_taken(sent: &Outgoing, outcome: &Outcome) -> Option<(Decision, String)> {
     let Outcome::Refused { explanation, .. } = outcome else {
         return None;
     };
@@ -93,7 +105,7 @@ pub(super) fn not_taken(sent: &Outgoing, outcome: &Outcome) -> Option<(ConsentId
     }
     let said = message::read::<Decision>(sent.body.as_bytes()).ok()?.content;
     let why: String = explanation.reasons.join("; ").chars().take(500).collect();
-    (said.state == State::Given).then_some((said.consent, why))
+    (said.state == State::Given).then_some((said, why))
 }
 
 /// Takes decisions in, as a holder.
@@ -129,7 +141,7 @@ impl Decisions {
                 "this holder has named no such intermediary (its setting consent.intermediaries)",
             ));
         }
-        self.note(sender, content, &mut opened.batch).await?;
+        self.note(sender, content, &mut opened.batch, now).await?;
         let answer = message::taken(&message.value().id);
         if known.is_none() && is_end {
             return inbox.close(message, opened, answer, now).await;
@@ -154,19 +166,40 @@ impl Decisions {
     }
 
     /// Adds to a commit which decision is the newest, if this one is.
-    async fn note(&self, sender: &ParticipantId, content: &Decision, batch: &mut Batch) -> Result<(), ExchangeError> {
+    async fn note(
+        &self,
+        sender: &ParticipantId,
+        content: &Decision,
+        batch: &mut Batch,
+        now: Timestamp,
+    ) -> Result<(), ExchangeError> {
         let hash = jose::sha256(format!("{sender}\0{}", content.consent).as_bytes());
         let item = self.log.store().get(HEARD, hash.as_bytes()).await?;
-        let newest: Option<u32> = item.as_ref().map(|item| decode(&item.value)).transpose()?;
-        if newest.is_some_and(|newest| content.number <= newest) {
+        let newest: Option<Heard> = item.as_ref().map(|item| decode(&item.value)).transpose()?;
+        if newest.is_some_and(|newest| content.number <= newest.number) {
             return Err(ExchangeError::Stale("a newer decision about this consent is known"));
         }
-        let (key, value) = (hash.as_bytes().as_slice(), encode(&content.number)?);
+        let number = content.number;
+        let (key, value) = (hash.as_bytes().as_slice(), encode(&Heard { number, at: now })?);
         match item {
             Some(item) => batch.replace(HEARD, key, item.version, value),
             None => batch.insert(HEARD, key, value),
         };
         Ok(())
+    }
+
+    /// Forgets what came before `since`: no consent of that time is in force, and no message of it is believed.
+    pub(super) async fn sweep(&self, since: Timestamp) -> Result<usize, StoreError> {
+        let store = &**self.log.store();
+        let (mut swept, mut pages) = (0, Pages::new(store, HEARD, [], PAGE));
+        while let Some(rows) = pages.next().await? {
+            for row in rows {
+                if decode::<Heard>(&row.item.value)?.at < since && forget(store, HEARD, &row).await? {
+                    swept += 1;
+                }
+            }
+        }
+        Ok(swept)
     }
 }
 

@@ -162,7 +162,7 @@ impl Lapses {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let others: Vec<&Declared> = all.iter().filter(|other| other.is_in_force(now)).collect();
-        let mut covered = self.towards(basis, lapsed.at).await?;
+        let mut covered = self.towards(basis).await?;
         self.consider_consents(&mut covered, &others, now).await?;
         self.consider_objections(&mut covered, all, &others).await?;
         while !lapsed.done {
@@ -226,12 +226,12 @@ impl Lapses {
     }
 
     /// The recipients of a basis, of whose learners nothing is known yet.
-    async fn towards(&self, basis: &Declared, at: Timestamp) -> Result<HashMap<ParticipantId, Covered>, StoreError> {
+    async fn towards(&self, basis: &Declared) -> Result<HashMap<ParticipantId, Covered>, StoreError> {
         let mut covered = HashMap::new();
         for recipient in &basis.declared.recipients {
             let known = Covered {
                 names: self.names.towards(recipient),
-                theirs: self.notices.agreed(recipient, at).await?,
+                theirs: self.notices.agreed(recipient).await?,
                 consents: HashMap::new(),
                 held_back: HashMap::new(),
             };

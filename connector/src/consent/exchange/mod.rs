@@ -86,11 +86,6 @@ pub enum ExchangeError {
     /// Too much of this peer for now.
     #[error("this was asked too often; try again later")]
     TooOften,
-    /// Too much of this peer is kept already.
-    #[error(
-        "{0} of these are kept of this participant, which is as many as there may be; the oldest go when they are settled"
-    )]
-    TooMany(usize),
     /// The text is not the one that its hash names.
     #[error("the hash of the notice is not that of its text")]
     Notice,
@@ -199,7 +194,9 @@ impl Exchange {
         let since = now.minus(KEPT);
         let taken = self.inbox.sweep(since).await?;
         let (told, received) = (self.retractions.sweep(since).await?, self.receipts.sweep(since).await?);
-        Ok(taken + told + received + self.requests.consents.drop_unanswered(now).await?)
+        let (heard, links) = (self.decisions.sweep(since).await?, self.links.sweep(now).await?);
+        let unanswered = self.requests.consents.drop_unanswered(now).await?;
+        Ok(taken + told + received + heard + links + unanswered)
     }
 
     /// What recipients are told, and who they are.
@@ -219,10 +216,9 @@ impl Exchange {
 
     /// Takes in what became of a message of ours.
     pub async fn settle(&self, sent: &Outgoing, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
-        if let Some((consent, why)) = decisions::not_taken(sent, outcome) {
+        if let Some((said, why)) = decisions::not_taken(sent, outcome) {
             // Before the message is done with: after a crash it is told, refused and undone again.
-            let undone = self.ended_at_holder(&consent, State::Revoked, why, now).await;
-            undone.map_err(|error| match error {
+            self.undo(&said, why, now).await.map_err(|error| match error {
                 ConsentError::Store(error) => error,
                 error => StoreError::Corrupt(error.to_string()),
             })?;
@@ -279,6 +275,19 @@ impl Exchange {
             }
             Err(ConsentError::Unknown) => Ok(false),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends what we keep for a holder that will not have it. What was said of it after it was taken, to prolong it, holds here alone: the
+    /// learner's consent at the holder stands as it was, and is not to be revoked because it does not stand longer.
+    async fn undo(&self, said: &Decision, why: String, now: Timestamp) -> Result<(), ConsentError> {
+        match self.requests.consents.get(&said.consent).await {
+            Ok(stored) if stored.given_receipt == Some(said.digest) => {
+                self.ended_at_holder(&said.consent, State::Revoked, why, now).await
+            }
+            // Forgotten since, or only prolonged.
+            Ok(_) | Err(ConsentError::Unknown) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
     store::{Batch, Pages, Store, StoreError, Table},
     trust::Trust,
 };
-use policy::{Action, Timestamp};
+use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{sync::Arc, time::Duration};
@@ -158,7 +158,7 @@ impl Notices {
     ) -> Result<(), StoreError> {
         for recipient in self.deliveries.recipients(subject).await? {
             if ending.ended.iter().any(|scope| scope.recipients.contains(&recipient)) {
-                let theirs = self.agreed(&recipient, ending.at).await?;
+                let theirs = self.agreed(&recipient).await?;
                 let pseudonym = Pseudonym::from(names.towards(&recipient).tag(subject));
                 self.tell_one((&recipient, &theirs), &pseudonym, ending, sheet, now)?;
             }
@@ -223,16 +223,18 @@ impl Notices {
     }
 
     /// The agreements under which a recipient may have received something, those that have no force any more too.
-    pub(super) async fn agreed(&self, recipient: &ParticipantId, at: Timestamp) -> Result<Vec<Agreed>, StoreError> {
+    pub(super) async fn agreed(&self, recipient: &ParticipantId) -> Result<Vec<Agreed>, StoreError> {
         let all = self.agreements.ever().await?;
         let theirs = all
             .into_iter()
             .filter(|stored| stored.role == Role::Provider && stored.consumer == *recipient);
-        let facts = catalog::facts(&self.trust.party(recipient, at), Action::Use, at);
         let read = |stored: StoredAgreement| {
             let policy = catalog::read_policy(&stored.agreement).ok();
-            let plan = policy.and_then(|policy| catalog::plan(&policy, &facts).ok());
-            Agreed::new(stored.id, stored.dataset, plan)
+            Agreed {
+                bounds: policy.and_then(|policy| catalog::bounds(&policy, recipient)),
+                id: stored.id,
+                dataset: stored.dataset,
+            }
         };
         Ok(theirs.map(read).collect())
     }

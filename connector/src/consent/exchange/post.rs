@@ -1,5 +1,5 @@
 //! Messages about consents on their way to peers. What concerns one learner and one peer is one queue, so that it arrives in order and what
-//! one learner's message waits for holds up no other's.
+//! one learner's message waits for holds up no other's. Where numbers say what is newer, an end has a queue of its own.
 
 use super::{
     message::{self, Content},
@@ -43,7 +43,7 @@ pub(in crate::consent) struct Posted {
     pub(in crate::consent) entry: Entry,
 }
 
-/// The queue of what concerns one learner (or link) and one peer.
+/// The queue of what concerns one learner (or link, or end of a consent) and one peer.
 pub(super) fn lane(peer: &ParticipantId, about: &str) -> Pid {
     Pid::consents(&jose::sha256(format!("{peer}\0{about}").as_bytes()).to_hex())
 }
@@ -85,6 +85,29 @@ impl Post {
         content: &T,
         now: Timestamp,
     ) -> Result<Posted, StoreError> {
+        self.queue(batch, (to, about), content, None, now)
+    }
+
+    /// The same for a message that sets out at a time at the earliest.
+    pub(super) fn put_later<T: Content>(
+        &self,
+        batch: &mut Batch,
+        (to, about): (&ParticipantId, &str),
+        content: &T,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Posted, StoreError> {
+        self.queue(batch, (to, about), content, Some(at), now)
+    }
+
+    fn queue<T: Content>(
+        &self,
+        batch: &mut Batch,
+        (to, about): (&ParticipantId, &str),
+        content: &T,
+        not_before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Posted, StoreError> {
         let unmade = |error: RandomError| StoreError::Corrupt(format!("a message id: {error}"));
         let (id, body) = message::write(content, now).map_err(unmade)?;
         let outgoing = Outgoing {
@@ -98,7 +121,7 @@ impl Post {
             body: body.clone(),
             headers: Vec::new(),
             created: now,
-            not_before: None,
+            not_before,
         };
         outgoing.queue(batch)?;
         let entry = Entry::new(Recorded::ConsentMessageOut)

@@ -16,7 +16,7 @@ use crate::{
     jose::{self, Digest, token},
     process::{self, Outgoing, decode, encode, outbox::Outcome},
     store::{Batch, Guard, Pages, Row, Store, StoreError, Table},
-    trust::Trust,
+    trust::{Trust, did::Document},
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,8 @@ const RECEIVED: Table = Table(64);
 const ASKED: Table = Table(67);
 /// How many rows are read at a time.
 const PAGE: usize = 64;
-/// Most consents of one holder that are kept.
+/// Most consents of one holder that are kept. Of more the receipts are checked and acknowledged all the same: the messages of a learner wait for
+/// each other, and one that is told to try again holds up every ending after it.
 const MOST: usize = 100_000;
 
 /// Holder to who asked, and to the intermediary: where a consent stands, with the signed receipt of it.
@@ -206,11 +207,8 @@ impl Receipts {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn room(&self, holder: &ParticipantId) -> Result<(), ExchangeError> {
-        match self.kept().get(holder) {
-            Some(kept) if *kept >= MOST => Err(ExchangeError::TooMany(MOST)),
-            _ => Ok(()),
-        }
+    fn has_room(&self, holder: &ParticipantId) -> bool {
+        self.kept().get(holder).is_none_or(|kept| *kept < MOST)
     }
 
     /// Forgets consents that were over, and requests that were settled, before `since`; returns how many.
@@ -299,6 +297,11 @@ impl Receipts {
         now: Timestamp,
     ) -> Result<Value, ExchangeError> {
         let (sender, content) = (&message.sender().did, &message.value().content);
+        // Before the turn: learners share turns, and no holder's host is to keep what others say waiting.
+        let document = match &content.receipt {
+            Some(_) => Some(self.trust.newest_keys_of(message.sender(), now).await),
+            None => None,
+        };
         let _turn = retractions.turn(sender, &content.pseudonym).await;
         let mut opened = match inbox.open(message).await? {
             Arrival::Again(answer) => return Ok(answer),
@@ -314,16 +317,17 @@ impl Receipts {
         if content.state == State::Given && retractions.is_stale(sender, &content.pseudonym, given) {
             return Err(ExchangeError::Stale("what it gave was taken back after it"));
         }
-        let is_new = known.is_none();
-        if is_new {
-            self.room(sender)?;
+        if let (Some(text), Some(document)) = (&content.receipt, document) {
+            let document = document.map_err(|error| ExchangeError::Invalid(error.to_string()))?;
+            self.check(message, text, &document, before.as_ref())?;
         }
-        self.check(message, before.as_ref(), now).await?;
         let received = Received::of(message, now);
-        match known {
-            Some(item) => opened.batch.replace(RECEIVED, key, item.version, encode(&received)?),
-            None => opened.batch.insert(RECEIVED, key, encode(&received)?),
-        };
+        let is_added = known.is_none() && self.has_room(sender);
+        if let Some(item) = known {
+            opened.batch.replace(RECEIVED, key, item.version, encode(&received)?);
+        } else if is_added {
+            opened.batch.insert(RECEIVED, key, encode(&received)?);
+        }
         let reopened = match content.state {
             State::Given => {
                 let batch = &mut opened.batch;
@@ -334,32 +338,26 @@ impl Receipts {
         let answer = message::taken(&message.value().id);
         let answer = inbox.close(message, opened, answer, now).await?;
         retractions.reopened(sender, &content.pseudonym, content.at, &reopened);
-        if is_new {
+        if is_added {
             *self.kept().entry(sender.clone()).or_default() += 1;
         }
         Ok(answer)
     }
 
     /// The receipt says what the message says, of a consent in which we are a recipient, and follows the one that we have.
-    async fn check(
+    fn check(
         &self,
         message: &Message<Receipt>,
+        text: &str,
+        document: &Document,
         before: Option<&Received>,
-        now: Timestamp,
     ) -> Result<(), ExchangeError> {
         let (sender, content) = (&message.sender().did, &message.value().content);
-        let Some(text) = &content.receipt else { return Ok(()) };
         let wrong = |what: &str| ExchangeError::Invalid(format!("the receipt: {what}"));
         if receipt::digest(text) != content.digest {
             return Err(wrong("its hash is another one"));
         }
-        let document = self.trust.resolver().newest(message.sender(), now).await;
-        let document = document.map_err(|error| ExchangeError::Invalid(error.to_string()))?;
-        let key = |kid: &str| {
-            let key = document.key(kid);
-            key.filter(|key| !self.trust.is_revoked(&key.thumbprint(), now))
-                .cloned()
-        };
+        let key = |kid: &str| document.key(kid).cloned();
         let claims = token::verify(text, token::Kind::Consent, key);
         let claims = claims.map_err(|error| wrong(&error.to_string()))?.into_value();
         if claims.get("dases:number").and_then(Value::as_u64) != Some(content.number.into()) {
@@ -368,7 +366,7 @@ impl Receipts {
         // Where none is missing in between, it must follow the one that is known.
         let last = before.filter(|before| before.number + 1 == content.number);
         let mut chain: Vec<String> = last.and_then(|before| before.receipt.clone()).into_iter().collect();
-        chain.push(text.clone());
+        chain.push(text.to_owned());
         let proved = receipt::verify(&chain, key).map_err(|error| wrong(&error.to_string()))?;
         if proved.issuer != sender.as_str() {
             return Err(ExchangeError::WrongParty("a receipt is the holder's"));
@@ -393,7 +391,7 @@ impl Receipts {
 }
 
 /// Deletes a row unless it has changed since it was read; whether it did.
-async fn forget(store: &dyn Store, table: Table, row: &Row) -> Result<bool, StoreError> {
+pub(super) async fn forget(store: &dyn Store, table: Table, row: &Row) -> Result<bool, StoreError> {
     let mut batch = Batch::new();
     batch.require(table, row.key.as_slice(), Guard::At(row.item.version));
     batch.delete(table, row.key.as_slice());
@@ -403,3 +401,6 @@ async fn forget(store: &dyn Store, table: Table, row: &Row) -> Result<bool, Stor
         Ok(_) => Ok(true),
     }
 }
+
+#[cfg(test)]
+mod tests;

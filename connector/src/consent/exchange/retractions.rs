@@ -36,8 +36,6 @@ const RETRACTIONS: Table = Table(63);
 const PAGE: usize = 64;
 /// Most transfers that an [`Erasure`] names.
 const NAMED: usize = 100;
-/// Most endings of one holder that are kept, in memory as well.
-const MOST: usize = 200_000;
 
 /// All that holders told us.
 pub struct Retractions {
@@ -80,7 +78,7 @@ impl Retractions {
         self.rules.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, retraction: Retraction) {
+    pub(super) fn remember(&self, retraction: Retraction) {
         let mut rules = self.rules_mut();
         let of_holder = Arc::make_mut(rules.entry(retraction.holder.clone()).or_default());
         of_holder.entry(retraction.name).or_default().push(retraction);
@@ -111,7 +109,8 @@ impl Retractions {
     }
 
     /// Takes a holder's word that a consent has ended. From now on nothing of it is taken any more; what is there is erased beside. One that
-    /// comes late is taken as well, because it may name what a newer one does not; what a later consent permits it leaves alone.
+    /// comes late is taken as well, because it may name what a newer one does not; what a later consent permits it leaves alone. However many are
+    /// kept, there is room for one more: what was not taken would not be erased (GDPR Art. 19).
     pub(super) async fn told(
         &self,
         inbox: &Inbox,
@@ -132,7 +131,6 @@ impl Retractions {
         if content.at > now.plus(SKEW) {
             return Err(ExchangeError::Invalid("it is about the future".into()));
         }
-        self.room(sender)?;
         let retraction = Retraction {
             notice: message.value().id.clone(),
             holder: sender.clone(),
@@ -155,16 +153,6 @@ impl Retractions {
         self.remember(retraction);
         self.told.notify_one();
         Ok(answer)
-    }
-
-    fn room(&self, holder: &ParticipantId) -> Result<(), ExchangeError> {
-        let rules = self.rules();
-        let known: usize = rules.get(holder).map_or(0, |rules| rules.values().map(Vec::len).sum());
-        if known < MOST {
-            Ok(())
-        } else {
-            Err(ExchangeError::TooMany(MOST))
-        }
     }
 
     /// Whether a consent of this time comes too late: what it gave was taken back after it.

@@ -5,7 +5,7 @@ use crate::{
     consent::{Consent, ConsentId, Declared, StreamEnd},
     dsp::{AgreementId, DatasetId, ParticipantId},
 };
-use policy::{Category, Plan, Timestamp, canonical_name};
+use policy::{Bounds, Category, Timestamp, canonical_name};
 
 /// An ending, for those who have to be told.
 pub(super) struct Ending<'a> {
@@ -78,8 +78,8 @@ pub(super) struct Agreed {
     pub(super) id: AgreementId,
     /// Its dataset.
     pub(super) dataset: DatasetId,
-    /// Its purposes and data categories, as in a [`Plan`]; none where it cannot be told.
-    pub(super) permits: Option<(Vec<String>, Option<Vec<String>>)>,
+    /// What may ever have passed under it, which is not what it lets pass now: times and claims change. None where that cannot be told.
+    pub(super) bounds: Option<Bounds>,
 }
 
 fn category(name: &str) -> &str {
@@ -87,12 +87,6 @@ fn category(name: &str) -> &str {
 }
 
 impl Agreed {
-    /// With what a plan says.
-    pub(super) fn new(id: AgreementId, dataset: DatasetId, plan: Option<Plan>) -> Self {
-        let permits = plan.map(|plan| (plan.purposes, plan.categories));
-        Self { id, dataset, permits }
-    }
-
     /// The ending takes something away that may have passed under this agreement.
     fn loses(&self, recipient: &ParticipantId, ending: &Ending<'_>) -> bool {
         let is_about = |scope: &Scope| {
@@ -100,7 +94,7 @@ impl Agreed {
                 && (scope.datasets.is_empty() || scope.datasets.contains(&self.dataset))
         };
         let mut ended = ending.ended.iter().filter(|scope| is_about(scope));
-        let Some((purposes, allowed)) = &self.permits else {
+        let Some(Bounds { purposes, categories }) = &self.bounds else {
             return ended.next().is_some();
         };
         let named = |scope: &Scope, purpose: &String| {
@@ -109,15 +103,17 @@ impl Agreed {
         };
         // In doubt something has passed, and in doubt nothing goes on.
         let may_have_passed = |scope: &&Scope| purposes.is_empty() || purposes.iter().any(|one| named(scope, one));
-        let goes_on =
-            |scope: &&Scope| is_about(scope) && !purposes.is_empty() && purposes.iter().all(|one| named(scope, one));
+        let goes_on = |scope: &Scope, ended: &Scope| {
+            let passed_for = |one: &&String| named(ended, one);
+            is_about(scope) && !purposes.is_empty() && purposes.iter().filter(passed_for).all(|one| named(scope, one))
+        };
         let allows = |name: &str| {
-            let all = allowed.as_ref();
+            let all = categories.as_ref();
             all.is_none_or(|all| all.iter().any(|one| category(one) == category(name)))
         };
         ended.filter(may_have_passed).any(|ended| {
             let lost = |name: &&String| {
-                let mut remaining = ending.remaining.iter().filter(goes_on);
+                let mut remaining = ending.remaining.iter().filter(|scope| goes_on(scope, ended));
                 allows(name) && !remaining.any(|scope| scope.takes_the_place_of(ended, name))
             };
             ended.categories.iter().any(|name| lost(&name))
@@ -183,7 +179,10 @@ mod tests {
         Agreed {
             id: format!("urn:uuid:{dataset}").parse().unwrap(),
             dataset: dataset.parse().unwrap(),
-            permits: Some((vec![PURPOSE.into()], categories)),
+            bounds: Some(Bounds {
+                purposes: vec![PURPOSE.into()],
+                categories,
+            }),
         }
     }
 
@@ -238,6 +237,21 @@ mod tests {
             told(&all, &wide, &[another]),
             Some(Vec::new()),
             "nothing goes there any more"
+        );
+    }
+
+    #[test]
+    fn what_passed_for_one_of_several_purposes_goes_on_with_a_consent_to_that_one() {
+        let mut several = agreed("a", None);
+        let other = "https://w3id.org/dpv#Marketing";
+        several.bounds.as_mut().unwrap().purposes.push(other.into());
+        let (all, ended) = ([several], scope(1, &["skills"]));
+        assert_eq!(told(&all, &ended, &[scope(2, &["skills"])]), None);
+        let mut wide = scope(1, &["skills"]);
+        wide.purposes.push(other.into());
+        assert_eq!(
+            told(&all, &wide, &[scope(2, &["skills"])]),
+            Some(vec!["urn:uuid:a".into()])
         );
     }
 

@@ -266,3 +266,30 @@ async fn a_withdrawal_of_what_is_kept_for_another_holder_closes_and_names_no_str
     assert_eq!((told.consents.len(), told.streams.len(), told.epoch), (2, 1, epoch + 1));
     assert!(names_an_end(&consents, &own).await && !names_an_end(&consents, &id).await);
 }
+
+#[tokio::test]
+async fn what_an_intermediary_reads_names_no_learner_as_the_recipient_knows_them_and_no_stream() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    adopted(&consents, yes(&id(1), &hash, minutes(90)), minutes(1))
+        .await
+        .unwrap();
+    ended(&consents, &id(1), State::Withdrawn, minutes(2)).await;
+    let known = consents.pseudonyms.towards(&"did:web:ft.example".parse().unwrap());
+    let receipts = consents.receipts(id(1).as_str()).await.unwrap();
+    assert_eq!(
+        receipt::verify(&receipts, key(&consents)).unwrap().state,
+        State::Withdrawn
+    );
+    for receipt in &receipts {
+        let claims = token::verify(receipt, token::Kind::Consent, key(&consents)).unwrap();
+        let claims = claims.into_value();
+        assert!(!claims.to_string().contains(&known.name("anna")), "{claims}");
+        let ended = &claims["dases:ended"];
+        assert_eq!(
+            (ended.get("streams"), ended.get("moreStreams")),
+            (None, None),
+            "{claims}"
+        );
+    }
+}
