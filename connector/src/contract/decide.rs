@@ -75,17 +75,12 @@ pub(super) fn on_request(
     })
 }
 
-/// Why a negotiation ends over its terms: the sentence, and how the two differ. The recipient keeps only so many sentences, so of many
-/// operands the last are left out.
+/// Why a negotiation ends over its terms: the sentence, and how the two differ, as far as a recipient keeps it.
 fn explained(code: &str, why: String, differences: Vec<String>) -> Explanation {
     let mut reasons = vec![why];
     reasons.extend(differences);
     reasons.dedup();
-    reasons.truncate(message::MAX_REASONS);
-    Explanation {
-        code: Some(code.to_owned()),
-        reasons,
-    }
+    Explanation::of(code, reasons)
 }
 
 /// The consumer's rule: the provider's published terms are what the operator asked for, everything else needs a rule or the operator.
