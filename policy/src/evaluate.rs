@@ -309,7 +309,7 @@ fn explain_constraint(constraint: &Constraint, world: &World<'_>, least: Truth, 
 pub(crate) fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
     let wanted = quoted(&atomic.to_string());
     match (atomic.truth(world), &atomic.test) {
-        (Truth::False, Ok(Test::Time { order, .. } | Test::Since { order, .. })) => {
+        (Truth::False, Ok(Test::Time { order, .. } | Test::Since { order, .. } | Test::Event { order, .. })) => {
             let state = match order {
                 Order::Before | Order::BeforeOrIn => "expired",
                 Order::After | Order::AfterOrIn => "not in force yet",

@@ -704,3 +704,17 @@ fn what_is_used_up_has_one_code_and_what_may_still_come_another() {
     assert_eq!(refused("meteredTime", "eq", stretch("PT30M")), ["SYS-01"]);
     assert_eq!(refused("timeInterval", "gteq", stretch("PT1H")), ["POL-05"]);
 }
+
+#[test]
+fn an_event_that_is_to_come_or_over_refuses_as_the_time_does_and_not_as_what_the_consumer_can_mend() {
+    let fair = facts().with_event(
+        "urn:event:fair",
+        Some(at("2026-06-16T00:00:00Z")),
+        Some(at("2026-06-17T00:00:00Z")),
+    );
+    let policy = permitting(constraint("event", "eq", json!("urn:event:fair")));
+    for now in [T, "2026-06-17T00:00:00Z"] {
+        let facts = Facts { now: at(now), ..fair.clone() };
+        assert_eq!(codes(&policy, Stage::Transfer, &facts), ["POL-05"], "{now}");
+    }
+}
