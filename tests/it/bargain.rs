@@ -267,13 +267,20 @@ async fn a_refused_counter_offer_is_told_what_differs_operand_by_operand() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn terms_with_nothing_in_common_are_refused_with_the_smallest_set_that_says_so() {
-    let world = world("offer", "published").await;
+    let world = world("accept-narrower", "published").await;
     let ended = asked_for(&world, &["identity"]).await;
     assert_eq!(ended["stateName"], "TERMINATED", "{ended}");
     assert_eq!(ended["explanation"]["code"], "no-agreement");
     let told = reasons(&ended);
     let set = "CST-05: nothing is permitted by both; together impossible: asked /permission/0/constraint/1, offered /permission/0/constraint/1";
     assert!(told.contains(&set), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_offers_its_terms_again_does_so_whatever_was_asked_for() {
+    let world = world("offer", "published").await;
+    let agreement = agreed(&world, &asked_for(&world, &["identity"]).await).await;
+    assert_eq!(categories(&agreement), &json!(["skills", "results"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,8 @@
 
 use super::{
     AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER, Basis, ContractError, Contracts, NegotiationRecord,
-    agreement, decide,
+    agreement,
+    decide::{self, Differing},
 };
 use crate::{
     catalog::{Dataset, Decisions, Mode},
@@ -83,6 +84,8 @@ impl Contracts {
                 ))),
             };
         }
+        // Before anything is read or compared for it.
+        self.ledger.room(&sender.did)?;
         decide::callback(callback, sender)?;
         let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         let mut core = Core::new(pid, sender.did.clone(), role, callback.clone(), now);
@@ -96,7 +99,7 @@ impl Contracts {
         let answer = Answer::opened(&record.core);
         let mut turn = Turn::default();
         if role == Role::Provider {
-            self.answer_request(&mut record, &mut turn, offer, now)?;
+            self.answer_request(&mut record, &mut turn, offer, &Differing::default(), now)?;
         }
         self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
         Ok(answer)
@@ -155,6 +158,7 @@ impl Contracts {
             true => Some(self.trust.keys_of(sender, now).await?),
             false => None,
         };
+        let differing = Differing::default();
         let (record, answer) = self
             .ledger
             .receive(pid, incoming, now, |record: &mut NegotiationRecord, turn| {
@@ -165,7 +169,7 @@ impl Contracts {
                     Some(why) if !record.core.position.is_terminal() => {
                         record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now)
                     }
-                    _ => self.take(record, turn, &call, keys.as_deref(), now),
+                    _ => self.take(record, turn, &call, (keys.as_deref(), &differing), now),
                 }
                 .map(|()| None)
             })
@@ -186,7 +190,7 @@ impl Contracts {
         record: &mut NegotiationRecord,
         turn: &mut Turn,
         call: &Call<'_>,
-        keys: Option<&Document>,
+        (keys, differing): (Option<&Document>, &Differing),
         now: Timestamp,
     ) -> Result<(), ContractError> {
         let body = call.message.body_digest();
@@ -196,14 +200,14 @@ impl Contracts {
                 record.same_offer(offer)?;
                 record.put_offer(offer.clone(), Role::Consumer);
                 record.heard(body);
-                self.answer_request(record, turn, offer, now)
+                self.answer_request(record, turn, offer, differing, now)
             }
             NegotiationMessage::Offer { offer, .. } => {
                 decide::target(offer, &record.dataset)?;
                 decide::understandable(offer)?;
                 record.put_offer(offer.clone(), Role::Provider);
                 record.heard(body);
-                self.answer_offer(record, turn, now)
+                self.answer_offer(record, turn, differing, now)
             }
             NegotiationMessage::Accepted => {
                 record.expect_offer_of(Role::Provider)?;
@@ -246,10 +250,11 @@ impl Contracts {
         record: &mut NegotiationRecord,
         turn: &mut Turn,
         offer: &Value,
+        differing: &Differing,
         now: Timestamp,
     ) -> Result<(), ContractError> {
         let consumer = self.trust.party(&record.core.peer, now);
-        match decide::on_request(record, offer, &consumer, now)? {
+        match decide::on_request(record, offer, &consumer, differing, now)? {
             decide::Proposal::Hold => Ok(()),
             decide::Proposal::Agree => self.propose_agreement(record, turn, now),
             decide::Proposal::Offer(ours) => record.offer_instead(turn, ours, now),
@@ -264,9 +269,10 @@ impl Contracts {
         &self,
         record: &mut NegotiationRecord,
         turn: &mut Turn,
+        differing: &Differing,
         now: Timestamp,
     ) -> Result<(), ContractError> {
-        match decide::on_counter_offer(record)? {
+        match decide::on_counter_offer(record, differing)? {
             decide::Reply::Hold => Ok(()),
             decide::Reply::Accept => record.send(turn, &NegotiationMessage::Accepted, Vec::new(), now),
             decide::Reply::Ask(terms) => record.ask_instead(turn, terms, now),
