@@ -1,7 +1,8 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
 use super::{
-    Category, CategorySet, DatasetDecisions, Event, ReleaseSpec, facts, permitted, read_policy, shape::shape, supply,
+    Category, CategorySet, DatasetDecisions, Event, ReleaseSpec, action_of, facts, permitted, read_policy,
+    shape::shape, supply,
 };
 use crate::{
     dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
@@ -212,10 +213,17 @@ impl Dataset {
     /// Whether this peer may see the dataset.
     pub fn visible_to(&self, peer: &Party, now: Timestamp) -> Result<(), Vec<Reason>> {
         match read_policy(&self.offer) {
-            Ok(policy) => permitted(&policy, Stage::Catalog, peer, now),
+            Ok(policy) => permitted(&policy, Stage::Catalog, peer, Some(self), now),
             // It was checked when it was published; what cannot be read any more is not shown.
             Err(_) => Err(Vec::new()),
         }
+    }
+
+    /// As it is under these terms: groups are as large as they ask.
+    pub(super) fn held_to(&self, terms: &Policy) -> Self {
+        let mut dataset = self.clone();
+        dataset.release = dataset.release.map(|release| release.held_to(terms));
+        dataset
     }
 
     /// The formats in which it can be transferred.
@@ -292,26 +300,17 @@ fn check(new: &NewDataset) -> Result<(), DatasetError> {
     Ok(())
 }
 
-/// Somebody must be able to do something with the dataset under its terms, now or later.
+/// Somebody must be able to have what the dataset releases under its terms, now or later.
 fn usable(policy: &Policy, dataset: &Dataset, now: Timestamp) -> Result<(), DatasetError> {
-    let offer = &dataset.offer;
-    // Groups are as large as an agreement asks.
-    let mut dataset = dataset.clone();
-    dataset.release = dataset.release.map(|release| release.held_to(policy));
-    let mut reasons = Vec::new();
-    for action in policy.permissions().iter().filter_map(|rule| rule.action.known()) {
-        let facts = facts::of_dataset(Facts::new(now, "", action), &dataset);
-        match policy.decide(Stage::Publish, &facts) {
-            Decision::Permit { .. } => return Ok(()),
-            Decision::Deny(why) => reasons.extend(why),
-        }
+    let dataset = dataset.held_to(policy);
+    let facts = Facts::new(now, "", action_of(dataset.release.as_ref()));
+    match policy.decide(Stage::Publish, &facts::of_dataset(facts, &dataset)) {
+        Decision::Permit { .. } => Ok(()),
+        Decision::Deny(reasons) => Err(DatasetError::NothingPermitted {
+            reasons,
+            conflicting: policy::leaving_nothing(&dataset.offer),
+        }),
     }
-    reasons.sort_unstable();
-    reasons.dedup();
-    Err(DatasetError::NothingPermitted {
-        reasons,
-        conflicting: policy::leaving_nothing(offer),
-    })
 }
 
 /// Adds the members that a catalog offer needs and takes out the one that it must not have (DSP 2025-1 §5.3: no target).

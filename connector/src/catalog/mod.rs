@@ -145,13 +145,19 @@ impl Catalog {
     }
 }
 
-/// What a consumer may come to have, the most first: records, or what groups of learners are like.
-const ACTIONS: [Action; 2] = [Action::Use, Action::Aggregate];
+/// What a consumer may come to have of another's dataset, the most first: records, what groups of learners are like, anonymous rows.
+const ACTIONS: [Action; 3] = [Action::Use, Action::Aggregate, Action::Anonymize];
 
-fn first_permitted<T>(ask: impl Fn(Action) -> Result<T, Vec<Reason>>) -> Result<T, Vec<Reason>> {
+/// What a recipient comes to have of a dataset, which its terms must permit and not forbid, from publication on: what its release is, or else
+/// records.
+pub fn action_of(release: Option<&ReleaseSpec>) -> Action {
+    release.map_or(Action::Use, ReleaseSpec::action)
+}
+
+fn first_permitted<T>(actions: &[Action], ask: impl Fn(Action) -> Result<T, Vec<Reason>>) -> Result<T, Vec<Reason>> {
     let mut refused = None;
-    for action in ACTIONS {
-        match ask(action) {
+    for action in actions {
+        match ask(*action) {
             Ok(found) => return Ok(found),
             Err(reasons) => refused = refused.or(Some(reasons)),
         }
@@ -159,32 +165,45 @@ fn first_permitted<T>(ask: impl Fn(Action) -> Result<T, Vec<Reason>>) -> Result<
     Err(refused.unwrap_or_default())
 }
 
-/// What remains to be asked of each record: the plan for the most that a policy permits under these facts, whatever action they name.
+/// What remains to be asked of each record of another's dataset: the plan for the most that a policy permits under these facts, whatever action
+/// they name.
 pub fn plan(policy: &Policy, facts: &Facts) -> Result<Plan, Vec<Reason>> {
-    first_permitted(|action| {
+    first_permitted(&ACTIONS, |action| {
         let mut facts = facts.clone();
         facts.action = action;
         policy.plan(&facts)
     })
 }
 
-/// The same for a transfer of a dataset: where it is released in groups or anonymous rows, what these are must be permitted, not forbidden.
+/// The same for a transfer of a dataset of ours.
 pub fn plan_of(release: Option<&ReleaseSpec>, policy: &Policy, facts: &Facts) -> Result<Plan, Vec<Reason>> {
-    let Some(release) = release else {
-        return plan(policy, facts);
-    };
     let mut facts = facts.clone();
-    facts.action = release.action();
+    facts.action = action_of(release);
     policy.plan(&facts)
 }
 
-/// Checks a policy for one stage with what is known of the consumer: whether it permits records, or groups at least.
-pub fn permitted(policy: &Policy, stage: Stage, recipient: &Party, now: Timestamp) -> Result<(), Vec<Reason>> {
+/// Checks a policy for one stage with what is known of the consumer, and of the dataset where it is ours: whether it permits what the consumer
+/// would come to have. What another's dataset is, nobody here knows.
+pub fn permitted(
+    policy: &Policy,
+    stage: Stage,
+    recipient: &Party,
+    dataset: Option<&Dataset>,
+    now: Timestamp,
+) -> Result<(), Vec<Reason>> {
     policy.check(stage)?;
-    first_permitted(|action| match policy.decide(stage, &facts(recipient, action, now)) {
+    let decide = |facts: &Facts| match policy.decide(stage, facts) {
         Decision::Permit { .. } => Ok(()),
         Decision::Deny(reasons) => Err(reasons),
-    })
+    };
+    match dataset {
+        Some(dataset) => {
+            let dataset = dataset.held_to(policy);
+            let known = facts(recipient, action_of(dataset.release.as_ref()), now);
+            decide(&facts::of_dataset(known, &dataset))
+        }
+        None => first_permitted(&ACTIONS, |action| decide(&facts(recipient, action, now))),
+    }
 }
 
 /// A policy from its JSON, within the size limit.
@@ -226,5 +245,6 @@ mod tests {
         assert!(!planned(&rows, "anonymize", "use"));
         assert!(!planned(&rows, "print", "aggregate"), "groups alone are no rows");
         assert!(planned(&Value::Null, "aggregate", "use"), "records are no groups");
+        assert!(!planned(&Value::Null, "print", "aggregate"), "nor are groups records");
     }
 }

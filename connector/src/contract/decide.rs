@@ -2,7 +2,7 @@
 
 use super::{ContractError, NegotiationRecord};
 use crate::{
-    catalog::{self, CounterOffers, Mode, OtherTerms, read_policy},
+    catalog::{self, CounterOffers, Dataset, Mode, OtherTerms, read_policy},
     dsp::{
         DatasetId, Role,
         message::{self, Explanation},
@@ -57,13 +57,14 @@ impl Differing {
 pub(super) fn on_request(
     record: &NegotiationRecord,
     offer: &Value,
-    consumer: &Party,
+    (consumer, dataset): (&Party, Option<&Dataset>),
     differing: &Differing,
     now: Timestamp,
 ) -> Result<Proposal, ContractError> {
     let asked = understandable(offer)?;
     let ours = read_policy(&record.published)?;
-    catalog::permitted(&ours, Stage::Negotiation, consumer, now).map_err(ContractError::NotPermitted)?;
+    let possible = |terms: &policy::Policy| catalog::permitted(terms, Stage::Negotiation, consumer, dataset, now);
+    possible(&ours).map_err(ContractError::NotPermitted)?;
     if record.decisions.negotiations == Mode::Manual {
         return Ok(Proposal::Hold);
     }
@@ -74,7 +75,12 @@ pub(super) fn on_request(
     let differ = || differing.of(offer, &record.published);
     let end = |why: String| Ok(Proposal::Terminate(explained("no-agreement", why, &differ().told)));
     let terms = match record.decisions.other_terms {
-        OtherTerms::AcceptNarrower | OtherTerms::Intersect if narrower() => return Ok(Proposal::Agree),
+        OtherTerms::AcceptNarrower | OtherTerms::Intersect if narrower() => {
+            return Ok(match possible(&asked) {
+                Ok(()) => Proposal::Agree,
+                Err(reasons) => Proposal::Terminate(nothing_comes(&reasons)),
+            });
+        }
         OtherTerms::Refuse => return end("only the published terms are accepted".to_owned()),
         // No number of rounds brings them together (policy.md §3.5). Who only ever offers the published terms offers them whatever was asked.
         OtherTerms::AcceptNarrower | OtherTerms::Intersect if differ().disjoint => {
@@ -82,7 +88,10 @@ pub(super) fn on_request(
         }
         OtherTerms::Offer | OtherTerms::AcceptNarrower => record.published.clone(),
         OtherTerms::Intersect => match common(offer, &record.published, &record.dataset) {
-            Ok(terms) => terms,
+            Ok(terms) => match possible(&read_policy(&terms)?) {
+                Ok(()) => terms,
+                Err(reasons) => return Ok(Proposal::Terminate(nothing_comes(&reasons))),
+            },
             Err(why) => return end(why),
         },
     };
@@ -90,6 +99,16 @@ pub(super) fn on_request(
         return end("the terms did not meet; this offer is final".to_owned());
     }
     Ok(Proposal::Offer(terms))
+}
+
+/// Why a negotiation ends over terms that the provider could agree to, but under which no transfer of this dataset to this consumer would start.
+fn nothing_comes(reasons: &[Reason]) -> Explanation {
+    let why = "nothing of this dataset could be transferred under these terms".to_owned();
+    explained(
+        "no-agreement",
+        why,
+        &reasons.iter().map(Reason::disclosed).collect::<Vec<_>>(),
+    )
 }
 
 /// Why a negotiation ends over its terms: the sentence, and how the two differ, as far as a recipient keeps it.
@@ -208,7 +227,7 @@ pub(super) fn agreement(
     } else {
         "requested"
     };
-    catalog::permitted(&agreed, Stage::Negotiation, me, now).map_err(|reasons| {
+    catalog::permitted(&agreed, Stage::Negotiation, me, None, now).map_err(|reasons| {
         let why: Vec<String> = reasons.iter().map(Reason::disclosed).collect();
         differs(format!("the {whose} terms do not allow the use: {}", why.join("; ")))
     })

@@ -29,7 +29,6 @@ pub use messages::Call;
 pub use payments::Payment;
 pub use record::NegotiationRecord;
 
-use beside::Beside;
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
     catalog::{Catalog, Decisions},
@@ -43,6 +42,7 @@ use crate::{
     store::StoreError,
     trust::{Trust, Verified},
 };
+use beside::Beside;
 use policy::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;

@@ -714,7 +714,10 @@ fn an_event_that_is_to_come_or_over_refuses_as_the_time_does_and_not_as_what_the
     );
     let policy = permitting(constraint("event", "eq", json!("urn:event:fair")));
     for now in [T, "2026-06-17T00:00:00Z"] {
-        let facts = Facts { now: at(now), ..fair.clone() };
+        let facts = Facts {
+            now: at(now),
+            ..fair.clone()
+        };
         assert_eq!(codes(&policy, Stage::Transfer, &facts), ["POL-05"], "{now}");
     }
 }

@@ -135,7 +135,13 @@ fn tangled(values: &[&str]) -> Json {
     let either = |number: usize| {
         let parts: Vec<Json> = values
             .iter()
-            .map(|value| constraint(&format!("membership.m{number}"), "isNoneOf", &json!([value, format!("{value}-{number}")])))
+            .map(|value| {
+                constraint(
+                    &format!("membership.m{number}"),
+                    "isNoneOf",
+                    &json!([value, format!("{value}-{number}")]),
+                )
+            })
             .collect();
         json!({"or": parts})
     };

@@ -30,11 +30,20 @@ fn consumer() -> Party {
     }
 }
 
+/// What is negotiated about: a dataset in French.
+fn french() -> Dataset {
+    serde_json::from_value(json!({
+        "id": "records", "title": null, "source": {"type": "file", "path": "/records"}, "subject": "/sub", "categories": {},
+        "offerId": "urn:offer:records", "offer": {}, "facts": {"language": ["fr"]}, "published": "2026-01-01T00:00:00Z",
+    }))
+    .unwrap()
+}
+
 /// The answer, and whether it was found out how the terms differ.
 fn answered(record: &NegotiationRecord) -> (Proposal, bool) {
     let differing = Differing::default();
     let now = Timestamp::from_seconds(0);
-    let answer = on_request(record, &record.offer, &consumer(), &differing, now).unwrap();
+    let answer = on_request(record, &record.offer, (&consumer(), Some(&french())), &differing, now).unwrap();
     (answer, differing.0.get().is_some())
 }
 
@@ -57,4 +66,24 @@ fn terms_with_nothing_in_common_end_a_negotiation_only_where_others_could_be_agr
     }
     let (answer, _) = answered(&asked(&["identity"], OtherTerms::Offer));
     assert!(matches!(answer, Proposal::Offer(_)));
+}
+
+#[test]
+fn narrower_terms_that_this_dataset_never_meets_are_not_agreed_to() {
+    for (language, agreed) in [("fr", true), ("de", false)] {
+        let mut record = asked(&["skills"], OtherTerms::AcceptNarrower);
+        let only = json!({"leftOperand": "language", "operator": "eq", "rightOperand": language});
+        let constraints = record.offer["permission"][0]["constraint"].as_array_mut().unwrap();
+        constraints.push(only);
+        match answered(&record).0 {
+            Proposal::Agree => assert!(agreed, "{language}"),
+            Proposal::Terminate(why) => {
+                assert!(
+                    !agreed && why.reasons[0].starts_with("nothing of this dataset"),
+                    "{why:?}"
+                );
+            }
+            _ => panic!("{language}"),
+        }
+    }
 }

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     catalog::Mode,
     contract::{
-        self, AgreementExport, ContractError, Contradiction, NegotiationRecord, Payment, Proposed,
-        StoredAgreement, Wanted,
+        self, AgreementExport, ContractError, Contradiction, NegotiationRecord, Payment, Proposed, StoredAgreement,
+        Wanted,
     },
     dsp::{
         AgreementId, DatasetId, FORMATS, ParticipantId, Pid, Role, catalog::ListedDataset,
