@@ -139,7 +139,9 @@ impl Policy {
             .check(stage)
             .and_then(|()| self.right_party(stage, facts))
             .and_then(|()| match stage {
-                Stage::Publish | Stage::Negotiation => residual::first_plannable(self, facts, stage),
+                Stage::Publish | Stage::Negotiation => {
+                    residual::first_plannable(self, facts, stage).map(|(from, _)| from)
+                }
                 Stage::Catalog => residual::first_permitting(self, facts),
                 Stage::Transfer => residual::permitting_now(self, facts).map(|()| facts.now),
                 Stage::Record => self.decide_record(facts).map(|()| facts.now),

@@ -20,7 +20,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table},
     trust::Party,
 };
-use policy::{Action, Decision, Facts, Plan, Policy, Reason, Stage, Timestamp};
+use policy::{Action, Decision, Facts, Plan, Policy, Reason, Scope, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -206,6 +206,12 @@ pub fn permitted(
     }
 }
 
+/// For which purposes and data categories learners may be asked under an agreement with this recipient. What is known only of a transfer is not
+/// asked here: whether one may start is decided when it does.
+pub fn scope(policy: &Policy, recipient: &Party, now: Timestamp) -> Result<Scope, Vec<Reason>> {
+    first_permitted(&ACTIONS, |action| policy.scope(&facts(recipient, action, now)))
+}
+
 /// A policy from its JSON, within the size limit.
 pub fn read_policy(value: &Value) -> Result<Policy, DatasetError> {
     let size = value.to_string().len();
@@ -231,6 +237,39 @@ mod tests {
         let release: Option<ReleaseSpec> = serde_json::from_value(release.clone()).unwrap();
         let facts = Facts::new(Timestamp::from_seconds(0), "did:web:b.example", Action::Use);
         plan_of(release.as_ref(), &policy, &facts).is_ok()
+    }
+
+    #[test]
+    fn learners_may_be_asked_under_agreements_that_ask_for_facts_of_a_transfer() {
+        let asks = |left: &str, operator: &str, right: &str| json!({"leftOperand": left, "operator": operator, "rightOperand": right});
+        let mut price = asks("payAmount", "gteq", "5.00");
+        price["unit"] = json!("EUR");
+        let constraints = [
+            asks("odrl:purpose", "eq", "https://w3id.org/dpv#ResearchAndDevelopment"),
+            asks("dases:dataCategory", "isAnyOf", "skills"),
+            asks("elapsedTime", "lteq", "P30D"),
+            asks("count", "lteq", "3"),
+            asks("event", "eq", "urn:event:fair"),
+            asks("language", "eq", "fr"),
+            price,
+        ];
+        let recipient = Party {
+            did: "did:web:b.example".parse().unwrap(),
+            claims: policy::Claims::new(),
+            attested: Default::default(),
+        };
+        for action in ["use", "aggregate", "anonymize"] {
+            let agreement = json!({"@id": "urn:a", "@type": "Agreement", "assigner": "did:web:a.example",
+                "assignee": "did:web:b.example", "target": "records", "permission": [{"action": action, "constraint": constraints}]});
+            let scope = scope(
+                &read_policy(&agreement).unwrap(),
+                &recipient,
+                Timestamp::from_seconds(0),
+            )
+            .unwrap();
+            assert_eq!(scope.purposes.len(), 1);
+            assert!(scope.allows_category("skills") && !scope.allows_category("identity"));
+        }
     }
 
     #[test]
