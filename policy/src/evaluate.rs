@@ -152,6 +152,18 @@ impl Policy {
         }
     }
 
+    /// Whether somebody could ever be permitted something of an offer where these comparisons are never made, whatever else comes to be known:
+    /// [`Policy::decide`] takes what is not known yet for what helps most.
+    pub fn permits_never_knowing(&self, facts: &Facts, never: impl Fn(&Atomic) -> bool) -> bool {
+        let mut known = self.clone();
+        for rule in known.permissions.iter_mut().chain(&mut known.prohibitions) {
+            rule.constraints
+                .iter_mut()
+                .for_each(|constraint| constraint.forget(&never));
+        }
+        self.check(Stage::Publish).is_ok() && residual::first_plannable(&known, facts, Stage::Publish).is_ok()
+    }
+
     /// An agreement is enforced for its assignee and for nobody else.
     pub(crate) fn right_party(&self, stage: Stage, facts: &Facts) -> Result<(), Vec<Reason>> {
         let enforced = matches!(stage, Stage::Transfer | Stage::Record) && self.kind == Kind::Agreement;

@@ -302,7 +302,7 @@ async fn no_record_leaves_under_an_agreement_that_asks_for_groups() {
     let (status, refused) = school.call(http::Method::POST, "/v1/datasets", Some(&never)).await;
     assert_eq!(status.as_u16(), 422, "records show no group: {refused}");
     assert!(
-        refused.to_string().contains("CST-02 at /permission/0/constraint/3"),
+        refused.to_string().contains("CST-06 at /permission/0/constraint/3"),
         "{refused}"
     );
     // What cannot be offered can be asked for, and agreed to as less than what is offered.

@@ -165,7 +165,7 @@ pub struct Dataset {
 /// Something about an offer that its author may not have meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Warning {
-    /// A stable code, such as `LNT-07`.
+    /// A stable code, such as `LNT-07`, or `CST-06` of what is never known.
     pub code: &'static str,
     /// JSON pointer to the node of the offer.
     pub pointer: String,
@@ -182,6 +182,17 @@ impl From<Lint> for Warning {
             pointer: lint.pointer,
             text: lint.code.text(Language::English),
             about: lint.about,
+        }
+    }
+}
+
+impl From<Reason> for Warning {
+    fn from(reason: Reason) -> Self {
+        Self {
+            code: reason.code.as_str(),
+            pointer: reason.pointer,
+            text: reason.code.meaning(),
+            about: reason.text,
         }
     }
 }
@@ -205,7 +216,7 @@ impl Dataset {
             release: new.release,
             published: now,
         };
-        supply::check(&policy, &dataset, events).map_err(DatasetError::NeverKnown)?;
+        supply::check(&policy, &dataset, events, now).map_err(DatasetError::NeverKnown)?;
         usable(&policy, &dataset, now)?;
         Ok(dataset)
     }
@@ -240,12 +251,17 @@ impl Dataset {
         }
     }
 
-    /// What the author of the offer may not have meant, in document order: it is published all the same.
-    pub fn warnings(&self) -> Vec<Warning> {
-        let read = read_policy(&self.offer).map(|policy| policy.lints());
-        let mut lints = read.unwrap_or_default();
-        lints.extend(policy::rules_together(&self.offer));
-        lints.into_iter().map(Warning::from).collect()
+    /// What the author of the offer may not have meant, in document order, and what is never known: it is published all the same.
+    pub(super) fn warnings(&self, events: &[Event]) -> Vec<Warning> {
+        let Ok(policy) = read_policy(&self.offer) else {
+            return Vec::new();
+        };
+        let lints = policy.lints().into_iter().chain(policy::rules_together(&self.offer));
+        let never = supply::never_known(&policy, self, events);
+        lints
+            .map(Warning::from)
+            .chain(never.into_iter().map(Warning::from))
+            .collect()
     }
 
     /// The offer as it stands in messages: with its target.

@@ -56,7 +56,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// A catalog over the log's store. `events` is the operator's register: an offer that asks for another event is not published.
+    /// A catalog over the log's store. `events` is the operator's register: other events are never known.
     pub fn new(log: Arc<Log>, me: ParticipantId, events: Vec<Event>) -> Self {
         Self { log, me, events }
     }
@@ -76,6 +76,11 @@ impl Catalog {
             Err(StoreError::Conflict { .. }) => Err(CatalogError::Exists(dataset.offer_id.to_string())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the author of a dataset's offer may not have meant.
+    pub fn warnings(&self, dataset: &Dataset) -> Vec<Warning> {
+        dataset.warnings(&self.events)
     }
 
     /// Takes a dataset out of the catalog. Agreements about it stay, but nothing more is read from its source.
