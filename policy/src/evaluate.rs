@@ -139,7 +139,9 @@ impl Policy {
             .check(stage)
             .and_then(|()| self.right_party(stage, facts))
             .and_then(|()| match stage {
-                Stage::Publish | Stage::Negotiation => residual::first_plannable(self, facts, stage),
+                Stage::Publish | Stage::Negotiation => {
+                    residual::first_plannable(self, facts, stage).map(|(from, _)| from)
+                }
                 Stage::Catalog => residual::first_permitting(self, facts),
                 Stage::Transfer => residual::permitting_now(self, facts).map(|()| facts.now),
                 Stage::Record => self.decide_record(facts).map(|()| facts.now),
@@ -148,6 +150,18 @@ impl Policy {
             Ok(from) => Decision::Permit { from },
             Err(reasons) => Decision::Deny(reasons),
         }
+    }
+
+    /// Whether somebody could ever be permitted something of an offer where these comparisons are never made, whatever else comes to be known:
+    /// [`Policy::decide`] takes what is not known yet for what helps most.
+    pub fn permits_never_knowing(&self, facts: &Facts, never: impl Fn(&Atomic) -> bool) -> bool {
+        let mut known = self.clone();
+        for rule in known.permissions.iter_mut().chain(&mut known.prohibitions) {
+            rule.constraints
+                .iter_mut()
+                .for_each(|constraint| constraint.forget(&never));
+        }
+        self.check(Stage::Publish).is_ok() && residual::first_plannable(&known, facts, Stage::Publish).is_ok()
     }
 
     /// An agreement is enforced for its assignee and for nobody else.
@@ -324,7 +338,7 @@ fn explain_constraint(constraint: &Constraint, world: &World<'_>, least: Truth, 
 pub(crate) fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
     let wanted = quoted(&atomic.to_string());
     match (atomic.truth(world), &atomic.test) {
-        (Truth::False, Ok(Test::Time { order, .. } | Test::Since { order, .. })) => {
+        (Truth::False, Ok(Test::Time { order, .. } | Test::Since { order, .. } | Test::Event { order, .. })) => {
             let state = match order {
                 Order::Before | Order::BeforeOrIn => "expired",
                 Order::After | Order::AfterOrIn => "not in force yet",

@@ -55,7 +55,7 @@ pub use lint::{Lint, LintCode};
 pub use model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value};
 pub use narrower::{Wider, within};
 pub use parse::{MAX_DEPTH, MAX_NODES, Malformed};
-pub use plan::{Carried, Plan};
+pub use plan::{Carried, Plan, Scope};
 pub use reason::{Code, Fix, Language, Reason};
 pub use record::RecordFacts;
 pub use timestamp::{Timestamp, TimestampError};

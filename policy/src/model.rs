@@ -175,6 +175,15 @@ impl Constraint {
         }
     }
 
+    /// Leaves every comparison that is chosen undecided for good.
+    pub(crate) fn forget(&mut self, chosen: &impl Fn(&Atomic) -> bool) {
+        match self {
+            Self::Atomic(atomic) if chosen(atomic) => atomic.test = Err(Vec::new()),
+            Self::Atomic(_) => {}
+            Self::Logical { parts, .. } => parts.iter_mut().for_each(|part| part.forget(chosen)),
+        }
+    }
+
     /// Calls `visit` for every comparison in this constraint, in document order.
     pub(crate) fn each_atomic<'a>(&'a self, visit: &mut impl FnMut(&'a Atomic)) {
         match self {

@@ -8,7 +8,7 @@ use crate::{
     program::Program,
     reason::{Code, Reason},
     record::RecordFacts,
-    residual::Question,
+    residual::{self, Question},
     timestamp::Timestamp,
     truth::Truth,
     vocabulary::{Action, Category, canonical_name},
@@ -199,7 +199,38 @@ impl Plan {
     }
 }
 
+/// What a policy could let out, before it is known of which transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// For which purposes, by canonical name; empty where the policy names none.
+    pub purposes: Vec<String>,
+    categories: Option<BTreeSet<Category>>,
+}
+
+impl Scope {
+    /// Whether records of this category could leave; any accepted spelling.
+    pub fn allows_category(&self, category: &str) -> bool {
+        self.categories
+            .as_ref()
+            .is_none_or(|allowed| Category::read(category).is_some_and(|category| allowed.contains(&category)))
+    }
+}
+
 impl Policy {
+    /// What the policy could let out to this consumer, now or later. Facts of a transfer that are not known yet refuse nothing, as in a
+    /// negotiation ([`Stage::Negotiation`]).
+    ///
+    /// # Errors
+    /// Whatever [`Policy::decide`] refuses at that stage.
+    pub fn scope(&self, facts: &Facts) -> Result<Scope, Vec<Reason>> {
+        self.check(Stage::Negotiation)?;
+        let (_, residual) = residual::first_plannable(self, facts, Stage::Negotiation)?;
+        Ok(Scope {
+            purposes: residual.purposes.into_iter().flatten().collect(),
+            categories: residual.categories,
+        })
+    }
+
     /// Folds everything known at the start of a transfer: all facts but those of a record and the purpose. The plan never
     /// permits what [`Policy::decide`] at [`Stage::Record`] would refuse.
     ///

@@ -467,7 +467,8 @@ pub(crate) fn first_permitting(policy: &Policy, facts: &Facts) -> Result<Timesta
 }
 
 /// The first instant, now or later, at which a plan can be made; at publication, for anybody.
-pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> Result<Timestamp, Reasons> {
+/// With it what remains open then.
+pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> Result<(Timestamp, Residual), Reasons> {
     let question = Question::new(policy, facts, stage)?;
     let moment = Moment::of(facts);
     let nobody = |recipient| Consumer {
@@ -493,7 +494,7 @@ pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> R
             }
             step += 1;
             match question.residual(Moment { now, ..moment }, *consumer) {
-                Ok(_) => return Ok(Timestamp::from_millis(now)),
+                Ok(residual) => return Ok((Timestamp::from_millis(now), residual)),
                 Err(reasons) if reasons.iter().any(|reason| reason.code == Code::NotPlannable) => {
                     not_plannable.get_or_insert(reasons);
                 }

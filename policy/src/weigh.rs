@@ -14,6 +14,10 @@ use crate::{
     vocabulary::ODRL,
 };
 use serde_json::Value as Json;
+use std::sync::LazyLock;
+
+/// What is asked about terms that a peer has a part in, who may send as many as it likes.
+static BRIEFLY: LazyLock<Concepts> = LazyLock::new(|| Concepts::profile().briefly());
 
 /// The policy under this name, as the comparison reads it: each rule and constraint is called by the name and its JSON pointer.
 fn located(json: &Json, name: &str) -> Option<odrl::Policy> {
@@ -87,7 +91,7 @@ pub struct Differences {
     pub told: Vec<String>,
 }
 
-/// Tells how `asked`, which is not within `offered`, differs from it.
+/// Tells how `asked`, which is not within `offered`, differs from it, as far as a few milliseconds show.
 pub fn differences(asked: &Json, offered: &Json) -> Differences {
     let mut told = Vec::new();
     if let (Ok(one), Ok(other)) = (Policy::parse(asked), Policy::parse(offered)) {
@@ -96,15 +100,14 @@ pub fn differences(asked: &Json, offered: &Json) -> Differences {
     let (Some(one), Some(other)) = (located(asked, "asked"), located(offered, "offered")) else {
         return Differences { disjoint: false, told };
     };
-    let concepts = Concepts::profile();
-    let disjoint = match compare::compatible(&one, &other, &concepts) {
+    let disjoint = match compare::compatible(&one, &other, &BRIEFLY) {
         Answer::Impossible(ids) => {
             told.insert(0, nothing_common(&ids));
             true
         }
         _ => false,
     };
-    match compare::within(&one, &other, &concepts) {
+    match compare::within(&one, &other, &BRIEFLY) {
         Within::No { request, because } => {
             let code = if because.ends_with("prohibits it") {
                 Code::Prohibited
@@ -122,7 +125,7 @@ pub fn differences(asked: &Json, offered: &Json) -> Differences {
         }
         Within::Unknown(Why::NotUnderstood { .. }) | Within::Yes => {}
     }
-    let operands = compare::operands(&one, &other, &concepts);
+    let operands = compare::operands(&one, &other, &BRIEFLY);
     let differing = operands
         .iter()
         .filter(|operand| operand.contained != Verdict::Compatible);
@@ -145,7 +148,8 @@ fn nothing_common(ids: &[String]) -> String {
     )
 }
 
-/// Where `one` permits what `other` prohibits, or the other way round, in plain English. Terms that merely differ do not contradict each other.
+/// Where `one` permits what `other` prohibits, or the other way round, in plain English, as far as a few milliseconds show. Terms that
+/// merely differ do not contradict each other.
 pub fn contradictions(one: &Json, other: &Json) -> Vec<String> {
     let (Some(one), Some(other)) = (located(one, "this"), located(other, "other")) else {
         return Vec::new();
@@ -167,7 +171,7 @@ fn opposed(permitting: &odrl::Policy, prohibiting: &odrl::Policy, permits: &str,
             }],
             ..odrl::Policy::default()
         };
-        match compare::compatible(permitting, &covered, &Concepts::profile()) {
+        match compare::compatible(permitting, &covered, &BRIEFLY) {
             Answer::Possible(request) => Some(format!(
                 "{permits} what {prohibits} at {place}, for instance: {request}"
             )),

@@ -1,7 +1,8 @@
 //! One dataset: where its records are, whose they are, which fields belong to which data category, and under what terms they are offered.
 
 use super::{
-    Category, CategorySet, DatasetDecisions, Event, ReleaseSpec, facts, permitted, read_policy, shape::shape, supply,
+    Category, CategorySet, DatasetDecisions, Event, ReleaseSpec, action_of, facts, permitted, read_policy,
+    shape::shape, supply,
 };
 use crate::{
     dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
@@ -164,7 +165,7 @@ pub struct Dataset {
 /// Something about an offer that its author may not have meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Warning {
-    /// A stable code, such as `LNT-07`.
+    /// A stable code, such as `LNT-07`, or `CST-06` of what is never known.
     pub code: &'static str,
     /// JSON pointer to the node of the offer.
     pub pointer: String,
@@ -181,6 +182,17 @@ impl From<Lint> for Warning {
             pointer: lint.pointer,
             text: lint.code.text(Language::English),
             about: lint.about,
+        }
+    }
+}
+
+impl From<Reason> for Warning {
+    fn from(reason: Reason) -> Self {
+        Self {
+            code: reason.code.as_str(),
+            pointer: reason.pointer,
+            text: reason.code.meaning(),
+            about: reason.text,
         }
     }
 }
@@ -204,7 +216,7 @@ impl Dataset {
             release: new.release,
             published: now,
         };
-        supply::check(&policy, &dataset, events).map_err(DatasetError::NeverKnown)?;
+        supply::check(&policy, &dataset, events, now).map_err(DatasetError::NeverKnown)?;
         usable(&policy, &dataset, now)?;
         Ok(dataset)
     }
@@ -212,10 +224,17 @@ impl Dataset {
     /// Whether this peer may see the dataset.
     pub fn visible_to(&self, peer: &Party, now: Timestamp) -> Result<(), Vec<Reason>> {
         match read_policy(&self.offer) {
-            Ok(policy) => permitted(&policy, Stage::Catalog, peer, now),
+            Ok(policy) => permitted(&policy, Stage::Catalog, peer, Some(self), now),
             // It was checked when it was published; what cannot be read any more is not shown.
             Err(_) => Err(Vec::new()),
         }
+    }
+
+    /// As it is under these terms: groups are as large as they ask.
+    pub(super) fn held_to(&self, terms: &Policy) -> Self {
+        let mut dataset = self.clone();
+        dataset.release = dataset.release.map(|release| release.held_to(terms));
+        dataset
     }
 
     /// The formats in which it can be transferred.
@@ -232,12 +251,17 @@ impl Dataset {
         }
     }
 
-    /// What the author of the offer may not have meant, in document order: it is published all the same.
-    pub fn warnings(&self) -> Vec<Warning> {
-        let read = read_policy(&self.offer).map(|policy| policy.lints());
-        let mut lints = read.unwrap_or_default();
-        lints.extend(policy::rules_together(&self.offer));
-        lints.into_iter().map(Warning::from).collect()
+    /// What the author of the offer may not have meant, in document order, and what is never known: it is published all the same.
+    pub(super) fn warnings(&self, events: &[Event]) -> Vec<Warning> {
+        let Ok(policy) = read_policy(&self.offer) else {
+            return Vec::new();
+        };
+        let lints = policy.lints().into_iter().chain(policy::rules_together(&self.offer));
+        let never = supply::never_known(&policy, self, events);
+        lints
+            .map(Warning::from)
+            .chain(never.into_iter().map(Warning::from))
+            .collect()
     }
 
     /// The offer as it stands in messages: with its target.
@@ -292,26 +316,17 @@ fn check(new: &NewDataset) -> Result<(), DatasetError> {
     Ok(())
 }
 
-/// Somebody must be able to do something with the dataset under its terms, now or later.
+/// Somebody must be able to have what the dataset releases under its terms, now or later.
 fn usable(policy: &Policy, dataset: &Dataset, now: Timestamp) -> Result<(), DatasetError> {
-    let offer = &dataset.offer;
-    // Groups are as large as an agreement asks.
-    let mut dataset = dataset.clone();
-    dataset.release = dataset.release.map(|release| release.held_to(policy));
-    let mut reasons = Vec::new();
-    for action in policy.permissions().iter().filter_map(|rule| rule.action.known()) {
-        let facts = facts::of_dataset(Facts::new(now, "", action), &dataset);
-        match policy.decide(Stage::Publish, &facts) {
-            Decision::Permit { .. } => return Ok(()),
-            Decision::Deny(why) => reasons.extend(why),
-        }
+    let dataset = dataset.held_to(policy);
+    let facts = Facts::new(now, "", action_of(dataset.release.as_ref()));
+    match policy.decide(Stage::Publish, &facts::of_dataset(facts, &dataset)) {
+        Decision::Permit { .. } => Ok(()),
+        Decision::Deny(reasons) => Err(DatasetError::NothingPermitted {
+            reasons,
+            conflicting: policy::leaving_nothing(&dataset.offer),
+        }),
     }
-    reasons.sort_unstable();
-    reasons.dedup();
-    Err(DatasetError::NothingPermitted {
-        reasons,
-        conflicting: policy::leaving_nothing(offer),
-    })
 }
 
 /// Adds the members that a catalog offer needs and takes out the one that it must not have (DSP 2025-1 §5.3: no target).

@@ -20,7 +20,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table},
     trust::Party,
 };
-use policy::{Action, Bounds, Decision, Facts, Plan, Policy, Reason, Stage, Timestamp};
+use policy::{Action, Bounds, Decision, Facts, Plan, Policy, Reason, Scope, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// A catalog over the log's store. `events` is the operator's register: an offer that asks for another event is not published.
+    /// A catalog over the log's store. `events` is the operator's register: other events are never known.
     pub fn new(log: Arc<Log>, me: ParticipantId, events: Vec<Event>) -> Self {
         Self { log, me, events }
     }
@@ -76,6 +76,11 @@ impl Catalog {
             Err(StoreError::Conflict { .. }) => Err(CatalogError::Exists(dataset.offer_id.to_string())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the author of a dataset's offer may not have meant.
+    pub fn warnings(&self, dataset: &Dataset) -> Vec<Warning> {
+        dataset.warnings(&self.events)
     }
 
     /// Takes a dataset out of the catalog. Agreements about it stay, but nothing more is read from its source.
@@ -145,13 +150,19 @@ impl Catalog {
     }
 }
 
-/// What a consumer may come to have, the most first: records, or what groups of learners are like.
-const ACTIONS: [Action; 2] = [Action::Use, Action::Aggregate];
+/// What a consumer may come to have of another's dataset, the most first: records, what groups of learners are like, anonymous rows.
+const ACTIONS: [Action; 3] = [Action::Use, Action::Aggregate, Action::Anonymize];
 
-fn first_permitted<T>(ask: impl Fn(Action) -> Result<T, Vec<Reason>>) -> Result<T, Vec<Reason>> {
+/// What a recipient comes to have of a dataset, which its terms must permit and not forbid, from publication on: what its release is, or else
+/// records.
+pub fn action_of(release: Option<&ReleaseSpec>) -> Action {
+    release.map_or(Action::Use, ReleaseSpec::action)
+}
+
+fn first_permitted<T>(actions: &[Action], ask: impl Fn(Action) -> Result<T, Vec<Reason>>) -> Result<T, Vec<Reason>> {
     let mut refused = None;
-    for action in ACTIONS {
-        match ask(action) {
+    for action in actions {
+        match ask(*action) {
             Ok(found) => return Ok(found),
             Err(reasons) => refused = refused.or(Some(reasons)),
         }
@@ -159,22 +170,20 @@ fn first_permitted<T>(ask: impl Fn(Action) -> Result<T, Vec<Reason>>) -> Result<
     Err(refused.unwrap_or_default())
 }
 
-/// What remains to be asked of each record: the plan for the most that a policy permits under these facts, whatever action they name.
+/// What remains to be asked of each record of another's dataset: the plan for the most that a policy permits under these facts, whatever action
+/// they name.
 pub fn plan(policy: &Policy, facts: &Facts) -> Result<Plan, Vec<Reason>> {
-    first_permitted(|action| {
+    first_permitted(&ACTIONS, |action| {
         let mut facts = facts.clone();
         facts.action = action;
         policy.plan(&facts)
     })
 }
 
-/// The same for a transfer of a dataset: where it is released in groups or anonymous rows, what these are must be permitted, not forbidden.
+/// The same for a transfer of a dataset of ours.
 pub fn plan_of(release: Option<&ReleaseSpec>, policy: &Policy, facts: &Facts) -> Result<Plan, Vec<Reason>> {
-    let Some(release) = release else {
-        return plan(policy, facts);
-    };
     let mut facts = facts.clone();
-    facts.action = release.action();
+    facts.action = action_of(release);
     policy.plan(&facts)
 }
 
@@ -183,13 +192,34 @@ pub fn bounds(policy: &Policy, recipient: &ParticipantId) -> Option<Bounds> {
     policy.bounds(recipient.as_str(), &ACTIONS)
 }
 
-/// Checks a policy for one stage with what is known of the consumer: whether it permits records, or groups at least.
-pub fn permitted(policy: &Policy, stage: Stage, recipient: &Party, now: Timestamp) -> Result<(), Vec<Reason>> {
+/// Checks a policy for one stage with what is known of the consumer, and of the dataset where it is ours: whether it permits what the consumer
+/// would come to have. What another's dataset is, nobody here knows.
+pub fn permitted(
+    policy: &Policy,
+    stage: Stage,
+    recipient: &Party,
+    dataset: Option<&Dataset>,
+    now: Timestamp,
+) -> Result<(), Vec<Reason>> {
     policy.check(stage)?;
-    first_permitted(|action| match policy.decide(stage, &facts(recipient, action, now)) {
+    let decide = |facts: &Facts| match policy.decide(stage, facts) {
         Decision::Permit { .. } => Ok(()),
         Decision::Deny(reasons) => Err(reasons),
-    })
+    };
+    match dataset {
+        Some(dataset) => {
+            let dataset = dataset.held_to(policy);
+            let known = facts(recipient, action_of(dataset.release.as_ref()), now);
+            decide(&facts::of_dataset(known, &dataset))
+        }
+        None => first_permitted(&ACTIONS, |action| decide(&facts(recipient, action, now))),
+    }
+}
+
+/// For which purposes and data categories learners may be asked under an agreement with this recipient. What is known only of a transfer is not
+/// asked here: whether one may start is decided when it does.
+pub fn scope(policy: &Policy, recipient: &Party, now: Timestamp) -> Result<Scope, Vec<Reason>> {
+    first_permitted(&ACTIONS, |action| policy.scope(&facts(recipient, action, now)))
 }
 
 /// A policy from its JSON, within the size limit.
@@ -220,6 +250,39 @@ mod tests {
     }
 
     #[test]
+    fn learners_may_be_asked_under_agreements_that_ask_for_facts_of_a_transfer() {
+        let asks = |left: &str, operator: &str, right: &str| json!({"leftOperand": left, "operator": operator, "rightOperand": right});
+        let mut price = asks("payAmount", "gteq", "5.00");
+        price["unit"] = json!("EUR");
+        let constraints = [
+            asks("odrl:purpose", "eq", "https://w3id.org/dpv#ResearchAndDevelopment"),
+            asks("dases:dataCategory", "isAnyOf", "skills"),
+            asks("elapsedTime", "lteq", "P30D"),
+            asks("count", "lteq", "3"),
+            asks("event", "eq", "urn:event:fair"),
+            asks("language", "eq", "fr"),
+            price,
+        ];
+        let recipient = Party {
+            did: "did:web:b.example".parse().unwrap(),
+            claims: policy::Claims::new(),
+            attested: Default::default(),
+        };
+        for action in ["use", "aggregate", "anonymize"] {
+            let agreement = json!({"@id": "urn:a", "@type": "Agreement", "assigner": "did:web:a.example",
+                "assignee": "did:web:b.example", "target": "records", "permission": [{"action": action, "constraint": constraints}]});
+            let scope = scope(
+                &read_policy(&agreement).unwrap(),
+                &recipient,
+                Timestamp::from_seconds(0),
+            )
+            .unwrap();
+            assert_eq!(scope.purposes.len(), 1);
+            assert!(scope.allows_category("skills") && !scope.allows_category("identity"));
+        }
+    }
+
+    #[test]
     fn a_release_of_what_is_forbidden_beside_a_permission_of_use_has_no_plan() {
         let table =
             json!({"mode": "aggregate", "dimensions": [{"name": "level", "field": "/level", "values": ["B1"]}]});
@@ -231,5 +294,6 @@ mod tests {
         assert!(!planned(&rows, "anonymize", "use"));
         assert!(!planned(&rows, "print", "aggregate"), "groups alone are no rows");
         assert!(planned(&Value::Null, "aggregate", "use"), "records are no groups");
+        assert!(!planned(&Value::Null, "print", "aggregate"), "nor are groups records");
     }
 }

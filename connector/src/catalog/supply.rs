@@ -1,24 +1,36 @@
-//! Whether what an offer asks for can be known at all (policy.md §6.4: every operand resolvable at its stage). An operand that has no value at
-//! any time would refuse every transfer, long after the agreement; so the offer is not published. Nothing here looks at values.
+//! Whether what an offer asks for can be known at all (policy.md §6.4: every operand resolvable at its stage). Where what has no value at any
+//! time would refuse every transfer, long after the agreement, the offer is not published; where something is permitted without it, its author
+//! is warned. Nothing here looks at values.
 
-use super::{Dataset, Event};
-use policy::{Atomic, Code, LeftOperand, Policy, Reason, canonical_name};
+use super::{Dataset, Event, action_of, facts::of_dataset};
+use policy::{Atomic, Code, Facts, LeftOperand, Policy, Reason, Timestamp, canonical_name};
+
+/// Refuses an offer that permits nothing, or forbids all, as long as what is never known of this dataset is not.
+pub(super) fn check(policy: &Policy, dataset: &Dataset, events: &[Event], now: Timestamp) -> Result<(), Vec<Reason>> {
+    let reasons = never_known(policy, dataset, events);
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let dataset = dataset.held_to(policy);
+    let facts = of_dataset(Facts::new(now, "", action_of(dataset.release.as_ref())), &dataset);
+    match policy.permits_never_knowing(&facts, |asked| missing(asked, &dataset, events).is_some()) {
+        true => Ok(()),
+        false => Err(reasons),
+    }
+}
 
 /// Names each comparison of the offer that could never be made for this dataset.
-pub(super) fn check(policy: &Policy, dataset: &Dataset, events: &[Event]) -> Result<(), Vec<Reason>> {
-    let reasons: Vec<Reason> = policy
-        .comparisons()
-        .into_iter()
-        .filter_map(|asked| {
-            let why = missing(asked, dataset, events)?;
-            Some(Reason {
-                code: Code::NeverKnown,
-                pointer: asked.pointer().to_owned(),
-                text: format!("{} is asked for, and {why}", asked.left_name()),
-            })
+pub(super) fn never_known(policy: &Policy, dataset: &Dataset, events: &[Event]) -> Vec<Reason> {
+    let comparisons = policy.comparisons().into_iter();
+    let never = comparisons.filter_map(|asked| {
+        let why = missing(asked, dataset, events)?;
+        Some(Reason {
+            code: Code::NeverKnown,
+            pointer: asked.pointer().to_owned(),
+            text: format!("{} is asked for, and {why}", asked.left_name()),
         })
-        .collect();
-    if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    });
+    never.collect()
 }
 
 /// Why an operand never has a value here; none where it has one, or may come to have one.

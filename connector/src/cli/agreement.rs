@@ -131,6 +131,7 @@ impl Agreement {
                 if let Some(members) = export.as_object_mut() {
                     // How it stands to others at the moment is no part of it.
                     members.shift_remove("contradicts");
+                    members.shift_remove("notCompared");
                 }
                 let written = written(export, format)?;
                 let mut sink = Sink::open(&output)?;
@@ -141,7 +142,7 @@ impl Agreement {
     }
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 8] = [
     ("ID", &["id", "@id"]),
     ("ROLE", &["role"]),
     ("PROVIDER", &["provider"]),
@@ -150,7 +151,6 @@ const COLUMNS: [Column; 9] = [
     ("SIGNED", &["signed"]),
     ("BY", &["signedBy"]),
     ("WITHOUT FORCE", &["withoutForce"]),
-    ("CONTRADICTS", &["/contradicts/0/agreement"]),
 ];
 
 async fn get(context: &Context, id: &str) -> Outcome<Value> {

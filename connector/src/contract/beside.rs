@@ -2,7 +2,10 @@
 //! told and refuses nothing, because each transfer names one agreement and is decided by that alone (policy.md §6.2).
 
 use super::StoredAgreement;
-use crate::dsp::{AgreementId, DatasetId, ParticipantId};
+use crate::{
+    catalog::read_policy,
+    dsp::{AgreementId, DatasetId, ParticipantId},
+};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -10,6 +13,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 use utoipa::ToSchema;
+
+/// As many other terms are compared with those of one agreement, the latest first.
+const MOST: usize = 32;
 
 /// Another agreement that one contradicts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -20,17 +26,47 @@ pub struct Contradiction {
     pub reasons: Vec<String>,
 }
 
+/// What an agreement contradicts, as far as it was compared.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Contradicted {
+    /// The others.
+    pub by: Vec<Contradiction>,
+    /// How many others were not looked at, because there are too many terms between the same parties about the same dataset.
+    pub not_compared: usize,
+}
+
+impl Contradicted {
+    /// As many others, and none of them compared.
+    pub(super) fn none_of(others: usize) -> Self {
+        Self {
+            by: Vec::new(),
+            not_compared: others,
+        }
+    }
+}
+
 type Between = (ParticipantId, ParticipantId, DatasetId);
 
 /// Terms, and the agreements that say them.
+#[derive(Clone)]
 struct Terms {
     said: Value,
+    /// Without a prohibition on either side nothing is contradicted.
+    prohibit: bool,
     agreements: Vec<AgreementId>,
+}
+
+/// An agreement beside the terms that it is to be compared with. Comparing takes its time and locks nothing.
+pub(super) struct Question {
+    id: AgreementId,
+    said: Value,
+    others: Vec<Terms>,
+    not_compared: usize,
 }
 
 /// Agreements by parties and dataset, the same terms once: many agreements have few terms.
 #[derive(Default)]
-pub struct Beside(Mutex<BTreeMap<Between, Vec<Terms>>>);
+pub(super) struct Beside(Mutex<BTreeMap<Between, Vec<Terms>>>);
 
 fn between(agreement: &StoredAgreement) -> Between {
     (
@@ -53,7 +89,7 @@ fn terms(agreement: &StoredAgreement) -> Value {
 
 impl Beside {
     /// These agreements.
-    pub fn of<'a>(agreements: impl IntoIterator<Item = &'a StoredAgreement>) -> Self {
+    pub(super) fn of<'a>(agreements: impl IntoIterator<Item = &'a StoredAgreement>) -> Self {
         let beside = Self::default();
         agreements.into_iter().for_each(|one| beside.add(one));
         beside
@@ -68,30 +104,71 @@ impl Beside {
             Some(same) if same.agreements.contains(&agreement.id) => {}
             Some(same) => same.agreements.push(agreement.id.clone()),
             None => known.push(Terms {
+                prohibit: prohibit(&said),
                 said,
                 agreements: vec![agreement.id.clone()],
             }),
         }
     }
 
-    /// What this agreement contradicts.
-    pub fn contradicted_by(&self, agreement: &StoredAgreement) -> Vec<Contradiction> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = terms(agreement);
-        let others = all.get(&between(agreement)).into_iter().flatten();
-        let mut found = Vec::new();
-        for other in others.filter(|other| other.said != said) {
-            let ids = other.agreements.iter().filter(|id| **id != agreement.id);
-            let reasons = policy::contradictions(&agreement.agreement, &other.said);
-            if !reasons.is_empty() {
-                found.extend(ids.map(|id| Contradiction {
-                    agreement: id.clone(),
-                    reasons: reasons.clone(),
-                }));
+    /// These agreements about the same have no force any more.
+    pub(super) fn forget(&self, agreement: &StoredAgreement, void: &[AgreementId]) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get_mut(&between(agreement)) {
+            for terms in known.iter_mut() {
+                terms.agreements.retain(|id| !void.contains(id));
             }
+            known.retain(|terms| !terms.agreements.is_empty());
         }
-        found
     }
+
+    /// What this agreement is to be compared with.
+    pub(super) fn question(&self, agreement: &StoredAgreement) -> Question {
+        let said = terms(agreement);
+        let prohibits = prohibit(&said);
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.get(&between(agreement)).into_iter().flatten().rev();
+        let mut others = known.filter(|other| (prohibits || other.prohibit) && other.said != said);
+        Question {
+            id: agreement.id.clone(),
+            others: others.by_ref().take(MOST).cloned().collect(),
+            not_compared: others.map(|other| other.agreements.len()).sum(),
+            said,
+        }
+    }
+}
+
+impl Question {
+    /// How many agreements it is about.
+    pub(super) fn len(&self) -> usize {
+        let others = self.others.iter().map(|other| other.agreements.len());
+        others.sum::<usize>() + self.not_compared
+    }
+
+    /// Compares.
+    pub(super) fn answer(self) -> Contradicted {
+        let mut by = Vec::new();
+        for other in self.others {
+            let reasons = policy::contradictions(&self.said, &other.said);
+            if reasons.is_empty() {
+                continue;
+            }
+            let ids = other.agreements.into_iter().filter(|id| *id != self.id);
+            by.extend(ids.map(|agreement| Contradiction {
+                agreement,
+                reasons: reasons.clone(),
+            }));
+        }
+        Contradicted {
+            by,
+            not_compared: self.not_compared,
+        }
+    }
+}
+
+/// Whether terms prohibit anything; what cannot be read any more is compared.
+fn prohibit(said: &Value) -> bool {
+    read_policy(said).map_or(true, |policy| !policy.prohibitions().is_empty())
 }
 
 #[cfg(test)]
@@ -115,7 +192,7 @@ mod tests {
     }
 
     fn contradicted(beside: &Beside, agreement: &StoredAgreement) -> Vec<String> {
-        let found = beside.contradicted_by(agreement);
+        let found = beside.question(agreement).answer().by;
         found.iter().map(|one| one.agreement.to_string()).collect()
     }
 
@@ -129,7 +206,9 @@ mod tests {
         let beside = Beside::of([&one, &two, &strict]);
         assert_eq!(contradicted(&beside, &one), ["urn:3"]);
         assert_eq!(contradicted(&beside, &strict), ["urn:1", "urn:2"]);
-        let reason = &beside.contradicted_by(&strict)[0].reasons[0];
+        beside.forget(&strict, &["urn:1".parse().unwrap()]);
+        assert_eq!(contradicted(&beside, &strict), ["urn:2"], "without force");
+        let reason = &beside.question(&strict).answer().by[0].reasons[0];
         assert!(
             reason.starts_with("the other permits what this agreement prohibits at /prohibition/0, for instance: "),
             "{reason}"
@@ -140,16 +219,40 @@ mod tests {
     fn agreements_about_other_datasets_or_with_others_contradict_nothing() {
         let (one, mut strict) = (agreed("urn:1", &[]), agreed("urn:3", &["distribute"]));
         strict.dataset = "other".parse().unwrap();
-        assert!(Beside::of([&one, &strict]).contradicted_by(&one).is_empty());
+        assert!(contradicted(&Beside::of([&one, &strict]), &one).is_empty());
         strict.dataset = one.dataset.clone();
         strict.consumer = "did:web:else.example".parse().unwrap();
-        assert!(Beside::of([&one, &strict]).contradicted_by(&one).is_empty());
+        assert!(contradicted(&Beside::of([&one, &strict]), &one).is_empty());
     }
 
     #[test]
     fn an_agreement_does_not_contradict_itself_or_its_equals() {
         let (one, same) = (agreed("urn:1", &[]), agreed("urn:2", &[]));
         let beside = Beside::of([&one, &same, &one]);
-        assert!(beside.contradicted_by(&one).is_empty());
+        assert!(contradicted(&beside, &one).is_empty());
+    }
+
+    #[test]
+    fn of_many_terms_the_latest_are_compared_and_the_others_are_counted() {
+        let one = agreed("urn:0", &[]);
+        let of_its_own = |number: usize| {
+            let mut other = agreed(&format!("urn:{number}"), &["distribute"]);
+            let until = json!({"leftOperand": "count", "operator": "lteq", "rightOperand": number.to_string()});
+            other.agreement["permission"][0]["constraint"] = json!([until]);
+            other
+        };
+        let others: Vec<StoredAgreement> = (1..=MOST + 3).map(of_its_own).collect();
+        let found = Beside::of(&others).question(&one).answer();
+        assert_eq!((found.by.len(), found.not_compared), (MOST, 3));
+        assert_eq!(found.by[0].agreement.as_str(), format!("urn:{}", MOST + 3));
+        // Terms that prohibit nothing cost nothing.
+        let free = (1..=MOST + 3).map(|number| {
+            let mut free = of_its_own(number);
+            free.agreement["prohibition"] = json!([]);
+            free
+        });
+        let question = Beside::of(&free.collect::<Vec<_>>()).question(&one);
+        assert!(question.others.is_empty());
+        assert_eq!(question.answer(), Contradicted::default());
     }
 }

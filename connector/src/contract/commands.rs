@@ -83,7 +83,8 @@ impl Contracts {
         let terms = proposed.terms.as_ref().unwrap_or(&published);
         let offer = decide::offer_of(terms, dataset.offer_id.as_str(), &dataset.id);
         let understood = decide::understandable(&offer)?;
-        catalog::permitted(&understood, Stage::Negotiation, &self.trust.party(&peer, now), now)
+        let consumer = self.trust.party(&peer, now);
+        catalog::permitted(&understood, Stage::Negotiation, &consumer, Some(&dataset), now)
             .map_err(ContractError::NotPermitted)?;
         let core = Core::new(proposed.pid, peer, Role::Provider, proposed.base, now);
         let decisions = mode(dataset.decisions.over(self.decisions), proposed.manual);
@@ -124,11 +125,13 @@ impl Contracts {
 
     /// Provider: agrees to the terms on the table, the consumer's or its own accepted ones.
     pub async fn agree(&self, pid: &Pid, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
+        let dataset = self.catalog.get(&self.get(pid).await?.dataset).await?;
         self.command(pid, now, |record, turn| {
             record.expect_role(Role::Provider)?;
             let ours = read_policy(&record.offer)?;
             let consumer = self.trust.party(&record.core.peer, now);
-            catalog::permitted(&ours, Stage::Negotiation, &consumer, now).map_err(ContractError::NotPermitted)?;
+            catalog::permitted(&ours, Stage::Negotiation, &consumer, dataset.as_ref(), now)
+                .map_err(ContractError::NotPermitted)?;
             self.propose_agreement(record, turn, now)
         })
         .await

@@ -2,7 +2,7 @@
 
 use super::{ContractError, NegotiationRecord};
 use crate::{
-    catalog::{self, CounterOffers, Mode, OtherTerms, read_policy},
+    catalog::{self, CounterOffers, Dataset, Mode, OtherTerms, read_policy},
     dsp::{
         DatasetId, Role,
         message::{self, Explanation},
@@ -10,8 +10,9 @@ use crate::{
     net::guard,
     trust::{Party, Peer},
 };
-use policy::{Reason, Stage, Timestamp};
+use policy::{Differences, Reason, Stage, Timestamp};
 use serde_json::Value;
+use std::sync::OnceLock;
 use url::Url;
 
 /// After this many offers of ours in answer to other terms the negotiation ends.
@@ -41,16 +42,29 @@ pub(super) enum Reply {
     Terminate(Explanation),
 }
 
+/// How the terms in a peer's message differ from ours. It is found out only where it is told or decides something, and once for a message,
+/// however often its answer is worked out: a peer must not buy more than that with it.
+#[derive(Default)]
+pub(super) struct Differing(OnceLock<Differences>);
+
+impl Differing {
+    fn of(&self, asked: &Value, offered: &Value) -> &Differences {
+        self.0.get_or_init(|| policy::differences(asked, offered))
+    }
+}
+
 /// The provider's rule. Terms that are not understood, and published terms that do not allow this peer, are refused before anything else.
 pub(super) fn on_request(
     record: &NegotiationRecord,
     offer: &Value,
-    consumer: &Party,
+    (consumer, dataset): (&Party, Option<&Dataset>),
+    differing: &Differing,
     now: Timestamp,
 ) -> Result<Proposal, ContractError> {
     let asked = understandable(offer)?;
     let ours = read_policy(&record.published)?;
-    catalog::permitted(&ours, Stage::Negotiation, consumer, now).map_err(ContractError::NotPermitted)?;
+    let possible = |terms: &policy::Policy| catalog::permitted(terms, Stage::Negotiation, consumer, dataset, now);
+    possible(&ours).map_err(ContractError::NotPermitted)?;
     if record.decisions.negotiations == Mode::Manual {
         return Ok(Proposal::Hold);
     }
@@ -58,38 +72,55 @@ pub(super) fn on_request(
         return Ok(Proposal::Agree);
     }
     let narrower = || policy::within(&asked, &ours).is_ok();
-    let answer = match record.decisions.other_terms {
-        OtherTerms::AcceptNarrower | OtherTerms::Intersect if narrower() => return Ok(Proposal::Agree),
-        OtherTerms::Refuse => Err("only the published terms are accepted".to_owned()),
-        OtherTerms::Offer | OtherTerms::AcceptNarrower => Ok(record.published.clone()),
-        OtherTerms::Intersect => common(offer, &record.published, &record.dataset),
+    let differ = || differing.of(offer, &record.published);
+    let end = |why: String| Ok(Proposal::Terminate(explained("no-agreement", why, &differ().told)));
+    let terms = match record.decisions.other_terms {
+        OtherTerms::AcceptNarrower | OtherTerms::Intersect if narrower() => {
+            return Ok(match possible(&asked) {
+                Ok(()) => Proposal::Agree,
+                Err(reasons) => Proposal::Terminate(nothing_comes(&reasons)),
+            });
+        }
+        OtherTerms::Refuse => return end("only the published terms are accepted".to_owned()),
+        // No number of rounds brings them together (policy.md §3.5). Who only ever offers the published terms offers them whatever was asked.
+        OtherTerms::AcceptNarrower | OtherTerms::Intersect if differ().disjoint => {
+            return end("the terms have nothing in common with those offered".to_owned());
+        }
+        OtherTerms::Offer | OtherTerms::AcceptNarrower => record.published.clone(),
+        OtherTerms::Intersect => match common(offer, &record.published, &record.dataset) {
+            Ok(terms) => match possible(&read_policy(&terms)?) {
+                Ok(()) => terms,
+                Err(reasons) => return Ok(Proposal::Terminate(nothing_comes(&reasons))),
+            },
+            Err(why) => return end(why),
+        },
     };
-    let differ = policy::differences(offer, &record.published);
-    let end = |why: String| Proposal::Terminate(explained("no-agreement", why, differ.told.clone()));
-    Ok(match answer {
-        Err(why) => end(why),
-        // No number of rounds brings them together (policy.md §3.5).
-        Ok(_) if differ.disjoint => end("the terms have nothing in common with those offered".to_owned()),
-        Ok(_) if record.rounds >= MAX_ROUNDS => end("the terms did not meet; this offer is final".to_owned()),
-        Ok(terms) => Proposal::Offer(terms),
-    })
+    if record.rounds >= MAX_ROUNDS {
+        return end("the terms did not meet; this offer is final".to_owned());
+    }
+    Ok(Proposal::Offer(terms))
 }
 
-/// Why a negotiation ends over its terms: the sentence, and how the two differ. The recipient keeps only so many sentences, so of many
-/// operands the last are left out.
-fn explained(code: &str, why: String, differences: Vec<String>) -> Explanation {
+/// Why a negotiation ends over terms that the provider could agree to, but under which no transfer of this dataset to this consumer would start.
+fn nothing_comes(reasons: &[Reason]) -> Explanation {
+    let why = "nothing of this dataset could be transferred under these terms".to_owned();
+    explained(
+        "no-agreement",
+        why,
+        &reasons.iter().map(Reason::disclosed).collect::<Vec<_>>(),
+    )
+}
+
+/// Why a negotiation ends over its terms: the sentence, and how the two differ, as far as a recipient keeps it.
+fn explained(code: &str, why: String, differences: &[String]) -> Explanation {
     let mut reasons = vec![why];
-    reasons.extend(differences);
+    reasons.extend_from_slice(differences);
     reasons.dedup();
-    reasons.truncate(message::MAX_REASONS);
-    Explanation {
-        code: Some(code.to_owned()),
-        reasons,
-    }
+    Explanation::of(code, reasons)
 }
 
 /// The consumer's rule: the provider's published terms are what the operator asked for, everything else needs a rule or the operator.
-pub(super) fn on_counter_offer(record: &NegotiationRecord) -> Result<Reply, ContractError> {
+pub(super) fn on_counter_offer(record: &NegotiationRecord, differing: &Differing) -> Result<Reply, ContractError> {
     if record.decisions.negotiations == Mode::Manual {
         return Ok(Reply::Hold);
     }
@@ -112,8 +143,8 @@ pub(super) fn on_counter_offer(record: &NegotiationRecord) -> Result<Reply, Cont
     Ok(match answer {
         Ok(terms) => Reply::Ask(terms),
         Err(why) => {
-            let differ = policy::differences(record.wanted(), &record.offer);
-            Reply::Terminate(explained("other-terms", why, differ.told))
+            let differ = differing.of(record.wanted(), &record.offer);
+            Reply::Terminate(explained("other-terms", why, &differ.told))
         }
     })
 }
@@ -196,8 +227,11 @@ pub(super) fn agreement(
     } else {
         "requested"
     };
-    catalog::permitted(&agreed, Stage::Negotiation, me, now).map_err(|reasons| {
+    catalog::permitted(&agreed, Stage::Negotiation, me, None, now).map_err(|reasons| {
         let why: Vec<String> = reasons.iter().map(Reason::disclosed).collect();
         differs(format!("the {whose} terms do not allow the use: {}", why.join("; ")))
     })
 }
+
+#[cfg(test)]
+mod tests;

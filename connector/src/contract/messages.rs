@@ -2,7 +2,8 @@
 
 use super::{
     AGREEMENT_DOCUMENT_HEADER, AGREEMENT_SIGNATURE_HEADER, Basis, ContractError, Contracts, NegotiationRecord,
-    agreement, decide,
+    agreement,
+    decide::{self, Differing},
 };
 use crate::{
     catalog::{Dataset, Decisions, Mode},
@@ -17,6 +18,7 @@ use crate::{
 };
 use policy::Timestamp;
 use serde_json::Value;
+use std::sync::Arc;
 use url::Url;
 
 /// A verified request to us, with the headers that belong to the agreement.
@@ -31,6 +33,16 @@ pub struct Call<'a> {
     pub basis: Basis,
     /// The address that it was sent to, as we advertise it.
     pub url: &'a str,
+}
+
+/// What is known beside a record when a message is answered, whichever attempt it is.
+#[derive(Default)]
+struct Known {
+    /// The sender's keys.
+    keys: Option<Arc<Document>>,
+    /// Provider: what is negotiated about, unless it was taken out of the catalog.
+    dataset: Option<Dataset>,
+    differing: Differing,
 }
 
 impl Contracts {
@@ -83,20 +95,26 @@ impl Contracts {
                 ))),
             };
         }
+        // Before anything is read or compared for it.
+        self.ledger.room(&sender.did)?;
         decide::callback(callback, sender)?;
         let pid = Pid::from_uuid(jose::uuid(now).map_err(jose::JoseError::from)?);
         let mut core = Core::new(pid, sender.did.clone(), role, callback.clone(), now);
         core.opened_by(&incoming)?;
-        let mut record = match role {
+        let (mut record, dataset) = match role {
             Role::Provider => self.requested(core, offer, now).await?,
-            Role::Consumer => self.proposed(core, offer)?,
+            Role::Consumer => (self.proposed(core, offer)?, None),
         };
         record.heard(incoming.body);
         record.peer_key = call.message.signed_with();
         let answer = Answer::opened(&record.core);
         let mut turn = Turn::default();
         if role == Role::Provider {
-            self.answer_request(&mut record, &mut turn, offer, now)?;
+            let known = Known {
+                dataset,
+                ..Known::default()
+            };
+            self.answer_request(&mut record, &mut turn, offer, &known, now)?;
         }
         self.ledger.admit(&record, &incoming, &answer, turn, now).await?;
         Ok(answer)
@@ -108,12 +126,13 @@ impl Contracts {
         core: Core<Negotiation>,
         offer: &Value,
         now: Timestamp,
-    ) -> Result<NegotiationRecord, ContractError> {
+    ) -> Result<(NegotiationRecord, Option<Dataset>), ContractError> {
         let dataset = self.offered(&message::offer_id(offer)?, &core.peer, now).await?;
         decide::target(offer, &dataset.id)?;
         let (ours, decisions) = (dataset.message_offer(), dataset.decisions.over(self.decisions));
         let offer = (offer.clone(), Role::Consumer);
-        Ok(NegotiationRecord::new(core, dataset.id, offer, ours, decisions))
+        let record = NegotiationRecord::new(core, dataset.id.clone(), offer, ours, decisions);
+        Ok((record, Some(dataset)))
     }
 
     /// A provider offers what nobody here has asked for: the operator decides, whatever the configuration says.
@@ -150,10 +169,18 @@ impl Contracts {
             return Err(MessageError::PidMismatch.into());
         }
         let incoming = incoming(&call, theirs, now);
-        // Keys are fetched before the decision: decisions wait for nothing. A peer that does not sign has none.
-        let keys = match call.message.signed_with().is_some() {
-            true => Some(self.trust.keys_of(sender, now).await?),
-            false => None,
+        // What is fetched is fetched before the decision: decisions wait for nothing.
+        let known = Known {
+            // A peer that does not sign has none.
+            keys: match call.message.signed_with().is_some() {
+                true => Some(self.trust.keys_of(sender, now).await?),
+                false => None,
+            },
+            dataset: match record.core.role {
+                Role::Provider => self.catalog.get(&record.dataset).await?,
+                Role::Consumer => None,
+            },
+            differing: Differing::default(),
         };
         let (record, answer) = self
             .ledger
@@ -165,7 +192,7 @@ impl Contracts {
                     Some(why) if !record.core.position.is_terminal() => {
                         record.send(turn, &NegotiationMessage::Termination(why), Vec::new(), now)
                     }
-                    _ => self.take(record, turn, &call, keys.as_deref(), now),
+                    _ => self.take(record, turn, &call, &known, now),
                 }
                 .map(|()| None)
             })
@@ -186,24 +213,24 @@ impl Contracts {
         record: &mut NegotiationRecord,
         turn: &mut Turn,
         call: &Call<'_>,
-        keys: Option<&Document>,
+        known: &Known,
         now: Timestamp,
     ) -> Result<(), ContractError> {
-        let body = call.message.body_digest();
+        let (body, keys) = (call.message.body_digest(), known.keys.as_deref());
         let held = record.decisions.negotiations == Mode::Manual;
         match &call.message.value().message {
             NegotiationMessage::Request { offer, .. } => {
                 record.same_offer(offer)?;
                 record.put_offer(offer.clone(), Role::Consumer);
                 record.heard(body);
-                self.answer_request(record, turn, offer, now)
+                self.answer_request(record, turn, offer, known, now)
             }
             NegotiationMessage::Offer { offer, .. } => {
                 decide::target(offer, &record.dataset)?;
                 decide::understandable(offer)?;
                 record.put_offer(offer.clone(), Role::Provider);
                 record.heard(body);
-                self.answer_offer(record, turn, now)
+                self.answer_offer(record, turn, &known.differing, now)
             }
             NegotiationMessage::Accepted => {
                 record.expect_offer_of(Role::Provider)?;
@@ -246,10 +273,12 @@ impl Contracts {
         record: &mut NegotiationRecord,
         turn: &mut Turn,
         offer: &Value,
+        known: &Known,
         now: Timestamp,
     ) -> Result<(), ContractError> {
         let consumer = self.trust.party(&record.core.peer, now);
-        match decide::on_request(record, offer, &consumer, now)? {
+        let about = (&consumer, known.dataset.as_ref());
+        match decide::on_request(record, offer, about, &known.differing, now)? {
             decide::Proposal::Hold => Ok(()),
             decide::Proposal::Agree => self.propose_agreement(record, turn, now),
             decide::Proposal::Offer(ours) => record.offer_instead(turn, ours, now),
@@ -264,9 +293,10 @@ impl Contracts {
         &self,
         record: &mut NegotiationRecord,
         turn: &mut Turn,
+        differing: &Differing,
         now: Timestamp,
     ) -> Result<(), ContractError> {
-        match decide::on_counter_offer(record)? {
+        match decide::on_counter_offer(record, differing)? {
             decide::Reply::Hold => Ok(()),
             decide::Reply::Accept => record.send(turn, &NegotiationMessage::Accepted, Vec::new(), now),
             decide::Reply::Ask(terms) => record.ask_instead(turn, terms, now),

@@ -19,7 +19,7 @@ mod record;
 
 pub use agreement::{Agreements, StoredAgreement};
 pub use basis::{Basis, CLAIMS_HEADER, RULEBOOK_HEADER};
-pub use beside::{Beside, Contradiction};
+pub use beside::{Contradicted, Contradiction};
 pub use commands::{Proposed, Wanted};
 pub use error::ContractError;
 pub use export::{
@@ -42,6 +42,7 @@ use crate::{
     store::StoreError,
     trust::{Trust, Verified},
 };
+use beside::Beside;
 use policy::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
@@ -126,14 +127,19 @@ impl Contracts {
     }
 
     /// The agreements in force that one contradicts.
-    pub async fn contradicted_by(&self, agreement: &StoredAgreement) -> Result<Vec<Contradiction>, StoreError> {
-        let mut found = Vec::new();
-        for other in self.beside.contradicted_by(agreement) {
-            // One that was made void is still known beside the others.
-            if self.agreements.get(&other.agreement).await?.is_some() {
-                found.push(other);
+    pub async fn contradicted(&self, agreement: &StoredAgreement) -> Result<Contradicted, StoreError> {
+        let question = self.beside.question(agreement);
+        let all = question.len();
+        let compared = tokio::task::spawn_blocking(move || question.answer()).await;
+        let mut found = compared.unwrap_or_else(|_| Contradicted::none_of(all));
+        let mut void = Vec::new();
+        for other in &found.by {
+            if self.agreements.get(&other.agreement).await?.is_none() {
+                void.push(other.agreement.clone());
             }
         }
+        self.beside.forget(agreement, &void);
+        found.by.retain(|other| !void.contains(&other.agreement));
         Ok(found)
     }
 
@@ -141,19 +147,24 @@ impl Contracts {
     async fn warn(&self, id: &AgreementId) {
         let found = async {
             let Some(stored) = self.agreements.get(id).await? else {
-                return Ok(Vec::new());
+                return Ok(Contradicted::default());
             };
             self.beside.add(&stored);
-            self.contradicted_by(&stored).await
+            self.contradicted(&stored).await
         };
-        match found.await {
-            Ok(found) => found.iter().for_each(|other: &Contradiction| {
-                let (beside, why) = (&other.agreement, other.reasons.join("; "));
-                tracing::warn!(agreement = %id, %beside, %why, "this agreement contradicts another in force");
-            }),
+        let found: Contradicted = match found.await {
+            Ok(found) => found,
             Err::<_, StoreError>(error) => {
-                tracing::warn!(agreement = %id, %error, "not compared with other agreements")
+                return tracing::warn!(agreement = %id, %error, "not compared with other agreements");
             }
+        };
+        for other in found.by {
+            let (beside, why) = (&other.agreement, other.reasons.join("; "));
+            tracing::warn!(agreement = %id, %beside, %why, "this agreement contradicts another in force");
+        }
+        if found.not_compared > 0 {
+            let others = found.not_compared;
+            tracing::warn!(agreement = %id, others, "not compared with all other agreements: there are too many");
         }
     }
 

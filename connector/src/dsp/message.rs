@@ -90,7 +90,7 @@ pub enum TransferMessage {
 }
 
 /// Most sentences kept of a peer's explanation.
-pub const MAX_REASONS: usize = 8;
+const MAX_REASONS: usize = 8;
 /// Longest sentence kept, in characters.
 const MAX_REASON: usize = 1_000;
 /// Longest code kept, in characters.
@@ -116,6 +116,16 @@ impl Explanation {
         Self {
             code: Some(code.into()),
             reasons: vec![reason.into()],
+        }
+    }
+
+    /// One code and several sentences, each of them and all together cut to what a recipient keeps: what goes to a peer must also fit into a
+    /// record here.
+    pub fn of(code: impl Into<String>, reasons: impl IntoIterator<Item = String>) -> Self {
+        let cut = |reason: String| reason.chars().take(MAX_REASON).collect();
+        Self {
+            code: Some(code.into()),
+            reasons: reasons.into_iter().take(MAX_REASONS).map(cut).collect(),
         }
     }
 

@@ -153,6 +153,11 @@ impl<K: Kind> Ledger<K> {
         self.finish(batch, None, record, turn, now).await
     }
 
+    /// Refuses a peer that has as many open processes as it may have. It is asked again where one is stored.
+    pub fn room(&self, peer: &ParticipantId) -> Result<(), ProcessError> {
+        self.open.room(peer)
+    }
+
     /// Stores a process that a peer's message opens, with the answer to that message.
     pub async fn admit(
         &self,

@@ -704,3 +704,41 @@ fn what_is_used_up_has_one_code_and_what_may_still_come_another() {
     assert_eq!(refused("meteredTime", "eq", stretch("PT30M")), ["SYS-01"]);
     assert_eq!(refused("timeInterval", "gteq", stretch("PT1H")), ["POL-05"]);
 }
+
+#[test]
+fn an_event_that_is_to_come_or_over_refuses_as_the_time_does_and_not_as_what_the_consumer_can_mend() {
+    let fair = facts().with_event(
+        "urn:event:fair",
+        Some(at("2026-06-16T00:00:00Z")),
+        Some(at("2026-06-17T00:00:00Z")),
+    );
+    let policy = permitting(constraint("event", "eq", json!("urn:event:fair")));
+    for now in [T, "2026-06-17T00:00:00Z"] {
+        let facts = Facts {
+            now: at(now),
+            ..fair.clone()
+        };
+        assert_eq!(codes(&policy, Stage::Transfer, &facts), ["POL-05"], "{now}");
+    }
+}
+
+#[test]
+fn what_is_never_known_leaves_what_is_permitted_without_it() {
+    let language = || constraint("language", "eq", json!("fr"));
+    let until = || constraint("dateTime", "lteq", json!("2030-01-01T00:00:00Z"));
+    let permits = |policy: &Policy| {
+        policy.permits_never_knowing(&facts(), |asked| {
+            asked.left().known() == Some(crate::LeftOperand::Language)
+        })
+    };
+    assert!(!permits(&permitting(language())));
+    assert!(!permits(&permitting(json!({"and": [language(), until()]}))));
+    assert!(permits(&permitting(json!({"or": [language(), until()]}))));
+    assert!(!permits(&prohibiting(language())));
+    let of = |members: Value| permits(&agreement(members));
+    assert!(of(
+        json!({"permission": [{"action": "use", "constraint": [language()]}, {"action": "use"}]})
+    ));
+    assert!(of(json!({"permission": [{"action": "use"}],
+        "prohibition": [{"action": "distribute", "constraint": [language()]}]})));
+}

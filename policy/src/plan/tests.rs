@@ -355,3 +355,18 @@ fn no_plan_lets_a_record_leave_without_consent_alone() {
         assert_eq!(named(&reasons), [("POL-08", "/permission/0")]);
     }
 }
+
+#[test]
+fn a_scope_asks_for_no_fact_of_a_transfer() {
+    let policy = agreement(json!({"permission": [{"action": "use", "constraint": [
+        constraint("purpose", "eq", json!("dases:orientation")),
+        constraint("dataCategory", "isAnyOf", json!(["skills"])),
+        constraint("elapsedTime", "lteq", json!("P30D")),
+        constraint("count", "lteq", json!("3")),
+        constraint("language", "eq", json!("fr")),
+    ]}]}));
+    assert!(policy.plan(&facts()).is_err());
+    let scope = policy.scope(&facts()).unwrap();
+    assert_eq!(scope.purposes.len(), 1);
+    assert!(scope.allows_category("skills") && !scope.allows_category("identity"));
+}

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use policy::{
-    Action, Claims, Class, Facts, Plan, Timestamp, Usage,
+    Action, Claims, Class, Plan, Usage,
     vocabulary::{Enforcement, Known},
 };
 use serde_json::{Value, json};
@@ -49,6 +49,15 @@ fn publish(constraints: &[Value], described: bool, release: bool, events: &[Even
     }
     let new: NewDataset = serde_json::from_value(new).unwrap();
     Dataset::publish(new, events, at("2026-06-15T12:00:00Z"))
+}
+
+/// A published dataset of records that says nothing of itself, under these terms.
+fn publish_under(offer: &Value) -> Result<Dataset, DatasetError> {
+    let new = json!({
+        "id": "records", "source": {"type": "file", "path": "/records.ndjson"}, "subject": "/sub",
+        "categories": {"skills": ["/where"]}, "offer": offer,
+    });
+    Dataset::publish(serde_json::from_value(new).unwrap(), &[], at("2026-06-15T12:00:00Z"))
 }
 
 fn event(until: &str) -> Event {
@@ -225,6 +234,29 @@ fn an_offer_that_asks_for_what_can_never_be_known_is_not_published() {
         matches!(publish(&[bare], false, false, &[]), Err(DatasetError::NeverKnown(_))),
         "no unit"
     );
+}
+
+#[test]
+fn an_offer_that_permits_something_without_what_is_never_known_is_published_with_a_warning() {
+    let (language, until) = (
+        constraint("language", "eq", "fr"),
+        constraint("dateTime", "lteq", "2030-01-01T00:00:00Z"),
+    );
+    let offers = [
+        json!({"permission": [{"action": "use", "constraint": [{"or": [until, language]}]}]}),
+        json!({"permission": [{"action": "use", "constraint": [until]}, {"action": "use", "constraint": [language]}]}),
+        json!({"permission": [{"action": "use"}], "prohibition": [{"action": "distribute", "constraint": [language]}]}),
+    ];
+    for offer in offers {
+        let published = publish_under(&offer).unwrap();
+        let warnings = published.warnings(&[]);
+        let never: Vec<_> = warnings.iter().filter(|warning| warning.code == "CST-06").collect();
+        assert_eq!(never.len(), 1, "{offer}: {warnings:?}");
+        assert!(never[0].about.starts_with("language is asked for"), "{never:?}");
+    }
+    let forbidden =
+        json!({"permission": [{"action": "use"}], "prohibition": [{"action": "use", "constraint": [language]}]});
+    assert!(matches!(publish_under(&forbidden), Err(DatasetError::NeverKnown(_))));
 }
 
 #[test]

@@ -4,17 +4,16 @@
 use super::{
     Exchange, ExchangeError,
     received::{Asked, Receipts},
-    requests::{NoticeText, Request},
+    requests::{NoticeText, Request, scope_of},
 };
 use crate::{
-    catalog,
     consent::Pseudonym,
     dsp::{AgreementId, ParticipantId, Role},
     jose,
     process::encode,
     store::Batch,
 };
-use policy::{Action, Timestamp};
+use policy::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -80,7 +79,7 @@ impl Exchange {
         };
         let learner = learner.ok_or(ExchangeError::UnknownLearner)?;
         let purposes = match ask.purposes.is_empty() {
-            true => self.purposes(&stored, now)?,
+            true => scope_of(&stored, &self.trust.party(self.trust.me(), now), now)?.purposes,
             false => ask.purposes,
         };
         let request = Request {
@@ -109,18 +108,5 @@ impl Exchange {
         self.inbox.0.commit(batch, posted.entry, Vec::new(), now).await?;
         post.wake(&posted.lane);
         Ok(asked)
-    }
-
-    fn purposes(
-        &self,
-        stored: &crate::contract::StoredAgreement,
-        now: Timestamp,
-    ) -> Result<Vec<String>, ExchangeError> {
-        let facts = catalog::facts(&self.trust.party(self.trust.me(), now), Action::Use, now);
-        let policy = catalog::read_policy(&stored.agreement).ok();
-        let plan = policy.and_then(|policy| catalog::plan(&policy, &facts).ok());
-        Ok(plan
-            .ok_or(ExchangeError::NotCovered("agreement, which permits nothing now"))?
-            .purposes)
     }
 }

@@ -11,13 +11,13 @@ use crate::{
     consent::{
         Beside, ConsentError, Consents, NewRequest, Pseudonym, links::Links, notice::NewNotice, record::hash_of_text,
     },
-    contract::Agreements,
+    contract::{Agreements, StoredAgreement},
     dsp::{AgreementId, DatasetId, MessageId, ParticipantId, Role},
     jose,
     store::StoreError,
-    trust::Trust,
+    trust::{Party, Trust},
 };
-use policy::{Action, Plan, Timestamp, canonical_name};
+use policy::{Scope, Timestamp, canonical_name};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -216,11 +216,8 @@ impl Requests {
         if stored.dataset != asked.dataset {
             return Err(ExchangeError::NotCovered("dataset"));
         }
-        let facts = catalog::facts(&self.trust.party(sender, now), Action::Use, now);
-        let policy = catalog::read_policy(&stored.agreement);
-        let plan: Option<Plan> = policy.ok().and_then(|policy| catalog::plan(&policy, &facts).ok());
-        let plan = plan.ok_or(ExchangeError::NotCovered("agreement, which permits nothing now"))?;
-        let allowed: Vec<String> = plan.purposes.iter().map(|purpose| canonical_name(purpose)).collect();
+        let scope = scope_of(&stored, &self.trust.party(sender, now), now)?;
+        let allowed: Vec<String> = scope.purposes.iter().map(|purpose| canonical_name(purpose)).collect();
         if asked.purposes.is_empty()
             || !asked
                 .purposes
@@ -229,11 +226,18 @@ impl Requests {
         {
             return Err(ExchangeError::NotCovered("purpose"));
         }
-        if asked.categories.is_empty() || !asked.categories.iter().all(|name| plan.allows_category(name)) {
+        if asked.categories.is_empty() || !asked.categories.iter().all(|name| scope.allows_category(name)) {
             return Err(ExchangeError::NotCovered("data category"));
         }
         Ok(())
     }
+}
+
+/// What an agreement with this recipient lets learners be asked for.
+pub(super) fn scope_of(stored: &StoredAgreement, recipient: &Party, now: Timestamp) -> Result<Scope, ExchangeError> {
+    let policy = catalog::read_policy(&stored.agreement).ok();
+    let scope = policy.and_then(|policy| catalog::scope(&policy, recipient, now).ok());
+    scope.ok_or(ExchangeError::NotCovered("agreement, which permits nothing any more"))
 }
 
 /// The text under the recipient's name: two recipients may give theirs the same.

@@ -533,3 +533,10 @@ fn error_bodies_of_peers_are_read_as_far_as_they_go() {
     assert_eq!(read_error(&json!("no")), Explanation::default());
     assert_eq!(read_error(&Value::Null), Explanation::default());
 }
+
+#[test]
+fn an_explanation_of_ours_is_cut_to_what_a_recipient_keeps() {
+    let long = "é".repeat(MAX_REASON + 1);
+    let cut = Explanation::of("no-agreement", vec![long; MAX_REASONS + 1]);
+    assert_eq!(cut.reasons, vec!["é".repeat(MAX_REASON); MAX_REASONS]);
+}

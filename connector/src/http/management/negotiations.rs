@@ -9,8 +9,8 @@ use super::{
 use crate::{
     catalog::Mode,
     contract::{
-        self, AgreementExport, Beside, ContractError, Contradiction, NegotiationRecord, Payment, Proposed,
-        StoredAgreement, Wanted,
+        self, AgreementExport, ContractError, Contradiction, NegotiationRecord, Payment, Proposed, StoredAgreement,
+        Wanted,
     },
     dsp::{
         AgreementId, DatasetId, FORMATS, ParticipantId, Pid, Role, catalog::ListedDataset,
@@ -371,17 +371,13 @@ pub(super) struct Agreement {
     /// Why nothing can be done under it: the other party is out, as far as is known. None where it has force.
     #[schema(required)]
     without_force: Option<String>,
-    /// Other agreements in force between the same parties about the same dataset, one of which permits what the other prohibits. Each is kept
-    /// by itself.
-    contradicts: Vec<Contradiction>,
     /// The agreement as the protocol writes it, verbatim.
     #[schema(value_type = Object)]
     agreement: Value,
 }
 
 impl Agreement {
-    fn of(stored: StoredAgreement, beside: &Beside, trust: &Trust, now: Timestamp) -> Self {
-        let contradicts = beside.contradicted_by(&stored);
+    fn of(stored: StoredAgreement, trust: &Trust, now: Timestamp) -> Self {
         let signatures = stored.signatures();
         let standing = trust.standing(stored.other_party(), now);
         Self {
@@ -395,7 +391,6 @@ impl Agreement {
             signatures,
             signed_by: if stored.one_party { "one party" } else { "both parties" },
             without_force: standing.err().map(|error| error.to_string()),
-            contradicts,
             agreement: stored.agreement,
         }
     }
@@ -410,22 +405,24 @@ pub(super) struct Agreements {
 #[utoipa::path(get, path = "/v1/agreements", tag = "agreements", responses((status = OK, body = Agreements)))]
 pub(super) async fn agreements(State(app): Ctx) -> Outcome<Agreements> {
     let all = app.contracts.agreements().list().await?;
-    let (now, beside) = ((app.clock)(), Beside::of(&all));
+    let now = (app.clock)();
     let all = all.into_iter();
     ok(Agreements {
-        agreements: all
-            .map(|stored| Agreement::of(stored, &beside, &app.trust, now))
-            .collect(),
+        agreements: all.map(|stored| Agreement::of(stored, &app.trust, now)).collect(),
     })
 }
 
 /// An agreement with everything that an offline check of it needs, and how it stands to others.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Shown {
     #[serde(flatten)]
     export: AgreementExport,
-    /// Other agreements in force between the same parties about the same dataset, one of which permits what the other prohibits.
+    /// Other agreements in force between the same parties about the same dataset, one of which permits what the other prohibits. Each is kept
+    /// by itself.
     contradicts: Vec<Contradiction>,
+    /// How many others were not compared with it, because there are too many terms between the same parties about the same dataset.
+    not_compared: usize,
 }
 
 /// One agreement with everything that an offline check of it needs, be it signed by both parties or by this one alone
@@ -434,9 +431,11 @@ pub(super) async fn agreement(State(app): Ctx, Path(name): Path<String>) -> Outc
     let wanted: AgreementId = id(&name, "agreement")?;
     let stored = app.contracts.agreements().get(&wanted).await?;
     let stored = stored.ok_or_else(|| Problem::not_found("agreement"))?;
+    let found = app.contracts.contradicted(&stored).await?;
     ok(Shown {
         export: stored.export()?,
-        contradicts: app.contracts.contradicted_by(&stored).await?,
+        contradicts: found.by,
+        not_compared: found.not_compared,
     })
 }
 

@@ -31,7 +31,8 @@ pub(super) async fn datasets(State(app): Ctx) -> Outcome<Datasets> {
 pub(super) struct Published {
     #[serde(flatten)]
     dataset: Dataset,
-    /// What the author of its offer may not have meant: rules that meet or never apply, and constraints that are often misread.
+    /// What the author of its offer may not have meant: rules that meet or never apply, constraints that are often misread, and
+    /// what is asked for and never known.
     warnings: Vec<Warning>,
 }
 
@@ -41,7 +42,7 @@ pub(super) struct Published {
 #[utoipa::path(post, path = "/v1/datasets", tag = "datasets", request_body = NewDataset, responses((status = CREATED, body = Published)))]
 pub(super) async fn dataset_add(State(app): Ctx, Body(new): Body<NewDataset>) -> Outcome<Published> {
     let dataset = app.catalog.add(new, (app.clock)()).await?;
-    let warnings = dataset.warnings();
+    let warnings = app.catalog.warnings(&dataset);
     created(Published { dataset, warnings })
 }
 

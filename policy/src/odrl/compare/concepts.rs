@@ -1,7 +1,10 @@
 //! What is known about the names that policies use: which lie below which, which cannot go together, which vocabularies are complete. A name
 //! that nothing is known about is equal to itself, and everything else about it is unknown.
 
-use super::codes::{self, Scheme};
+use super::{
+    codes::{self, Scheme},
+    limits::Limits,
+};
 use crate::{
     Truth,
     vocabulary::{LeftOperand, ValueType, canonical_name},
@@ -33,6 +36,7 @@ pub struct Concepts {
     codes: bool,
     /// Whether operands are read as our profile enforces them.
     enforced: bool,
+    limits: Limits,
 }
 
 impl Concepts {
@@ -52,6 +56,16 @@ impl Concepts {
     pub(super) fn under_enforcement(mut self) -> Self {
         self.enforced = true;
         self
+    }
+
+    /// Compares no longer than terms are worth that a stranger has sent: what takes more than a few milliseconds is unknown.
+    pub fn briefly(mut self) -> Self {
+        self.limits = Limits::BRIEF;
+        self
+    }
+
+    pub(super) const fn limits(&self) -> Limits {
+        self.limits
     }
 
     pub(super) const fn enforced(&self) -> bool {

@@ -28,7 +28,7 @@ fn prohibitions<'p>(space: &mut Space<'_>, policy: &'p Policy) -> Vec<Rule<'p>> 
 
 /// Where permissions and prohibitions meet.
 fn overlaps(space: &mut Space<'_>, policy: &Policy) -> Contradiction {
-    let mut work = Work::question();
+    let mut work = Work::question(space.limits());
     let statements = policy.permissions.iter().map(|one| &one.statement);
     let permissions: Vec<Rule<'_>> = statements
         .map(|statement| (statement, space.units(statement)))
@@ -107,7 +107,7 @@ fn meeting(space: &mut Space<'_>, permission: &Rule<'_>, prohibition: &Rule<'_>,
 /// Rules that cannot apply, and permissions that prohibitions leave nothing of, each with the ids of what sees to it.
 fn dead(space: &mut Space<'_>, policy: &Policy) -> Vec<(String, Vec<String>)> {
     let prohibitions = prohibitions(space, policy);
-    let mut work = Work::question();
+    let mut work = Work::question(space.limits());
     let mut dead = Vec::new();
     let mut ask = |space: &Space<'_>, id: &str, units: &[&Unit]| {
         if let Answer::Impossible(ids) = space.answer(units, &mut work) {

@@ -17,6 +17,7 @@ mod contradiction;
 mod granted;
 mod intervals;
 mod laws;
+mod limits;
 mod names;
 mod operands;
 mod profile;
@@ -45,7 +46,7 @@ use units::Unit;
 
 /// The first answer that there is such a request; else the first that nothing says; else all that stands in the way.
 fn first_possible<'u>(space: &Space<'_>, ways: impl Iterator<Item = Vec<&'u Unit>>) -> Answer {
-    let mut work = Work::question();
+    let mut work = Work::question(space.limits());
     let (mut reasons, mut seen, mut unknown) = (Vec::new(), BTreeSet::new(), None);
     for units in ways {
         match space.answer(&units, &mut work) {

@@ -73,7 +73,7 @@ pub(super) fn operands(space: &mut Space<'_>, a: &Policy, b: &Policy) -> Vec<Ope
         rules.iter().flat_map(|rule| rule.keys().cloned()).collect()
     };
     let (of_mine, of_theirs) = (spoken_of(&mine), spoken_of(&theirs));
-    let mut budget = Work::question().search;
+    let mut budget = Work::question(space.limits()).search;
     let mut found = Vec::new();
     for wanted in of_mine.union(&of_theirs) {
         let (one, other) = (about(&mine, wanted), about(&theirs, wanted));
@@ -180,7 +180,7 @@ pub(super) fn intersection(space: &mut Space<'_>, a: &Policy, b: &Policy) -> Int
     let (Ok(first), Ok(second)) = (granted::all(space, a), granted::all(space, b)) else {
         return Intersection::default();
     };
-    let mut budget = Work::question().search;
+    let mut budget = Work::question(space.limits()).search;
     let mut found = Ways {
         seen: BTreeSet::new(),
         result: Intersection {

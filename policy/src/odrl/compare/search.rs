@@ -2,16 +2,13 @@
 
 use super::{
     answer::{Answer, Request, Why},
+    limits::Limits,
     space::{Area, Budget, Outcome, Space},
-    units::{MAX_AREAS, Unit},
+    units::Unit,
 };
 
 use std::collections::BTreeSet;
 
-/// Conditions looked at for one question.
-const WORK: usize = 2_000_000;
-/// Conditions looked at to make the conflicting sets of one question smaller.
-const CORE_WORK: usize = 8_000_000;
 /// Of so many units every smaller set is tried.
 const EXACT: usize = 10;
 
@@ -23,10 +20,10 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) const fn question() -> Self {
+    pub(super) const fn question(limits: Limits) -> Self {
         Self {
-            search: Budget(WORK),
-            core: Budget(CORE_WORK),
+            search: Budget(limits.work),
+            core: Budget(limits.core_work),
         }
     }
 }
@@ -44,7 +41,7 @@ impl Space<'_> {
             .collect();
         open.sort_by_key(|unit| unit.areas.len());
         let mut ways = Ways {
-            left: MAX_AREAS,
+            left: self.limits().areas,
             unknown: None,
         };
         match self.solve(&area, budget) {

@@ -6,6 +6,7 @@ use super::{
     concepts::{Concepts, Name},
     intervals::{Cut, Intervals},
     laws,
+    limits::Limits,
     names::{self, Ask, Left},
     test::{self, Axis, Place, Scale, Test},
     units::{ORDER, Unit},
@@ -108,6 +109,10 @@ impl<'a> Space<'a> {
             tests: Vec::new(),
             test_numbers: BTreeMap::new(),
         }
+    }
+
+    pub(super) const fn limits(&self) -> Limits {
+        self.concepts.limits()
     }
 
     pub(super) fn literal(&mut self, axis: Axis, test: Test) -> Literal {

@@ -5,6 +5,7 @@ use super::{
     answer::Why,
     codes,
     concepts::Name,
+    limits::Limits,
     space::{Area, Literal, Space},
     test::{Axis, How, Place, Test},
 };
@@ -14,10 +15,6 @@ use crate::{
     odrl::{Constraint, Deed, Entity, Statement, model::Comparison},
 };
 
-/// As many ways as one condition is written out into.
-pub(super) const MAX_AREAS: usize = 4_096;
-/// As many conditions as all ways of one unit hold together.
-const MAX_LITERALS: usize = 200_000;
 /// As deep as conditions are followed.
 const MAX_DEPTH: usize = 64;
 /// How operands are called that stand for the order of conditions.
@@ -45,12 +42,12 @@ pub(super) struct Unit {
 }
 
 /// All ways in which one of two conditions holds, or both.
-fn both(one: Vec<Area>, other: &[Area]) -> Result<Vec<Area>, Why> {
-    if one.len().saturating_mul(other.len()) > MAX_AREAS {
+fn both(one: Vec<Area>, other: &[Area], limits: Limits) -> Result<Vec<Area>, Why> {
+    if one.len().saturating_mul(other.len()) > limits.areas {
         return Err(Why::TooLarge);
     }
     let size = |areas: &[Area]| areas.iter().map(Vec::len).sum::<usize>();
-    if size(&one).saturating_mul(other.len()) + size(other).saturating_mul(one.len()) > MAX_LITERALS {
+    if size(&one).saturating_mul(other.len()) + size(other).saturating_mul(one.len()) > limits.literals {
         return Err(Why::TooLarge);
     }
     // The usual case costs nothing for what is there already.
@@ -66,19 +63,19 @@ fn both(one: Vec<Area>, other: &[Area]) -> Result<Vec<Area>, Why> {
 }
 
 /// All ways in which one of several conditions holds.
-fn either(parts: Vec<Vec<Area>>) -> Result<Vec<Area>, Why> {
+fn either(parts: Vec<Vec<Area>>, limits: Limits) -> Result<Vec<Area>, Why> {
     let areas: Vec<Area> = parts.into_iter().flatten().collect();
     let literals: usize = areas.iter().map(Vec::len).sum();
-    if areas.len() > MAX_AREAS || literals > MAX_LITERALS {
+    if areas.len() > limits.areas || literals > limits.literals {
         return Err(Why::TooLarge);
     }
     Ok(areas)
 }
 
-fn every(parts: Vec<Vec<Area>>) -> Result<Vec<Area>, Why> {
+fn every(parts: Vec<Vec<Area>>, limits: Limits) -> Result<Vec<Area>, Why> {
     parts
         .into_iter()
-        .try_fold(vec![Vec::new()], |areas, part| both(areas, &part))
+        .try_fold(vec![Vec::new()], |areas, part| both(areas, &part, limits))
 }
 
 /// Where a condition stands: what it is of, and which delay of a sequence. `denying` is true where it is enough that a condition is not known to
@@ -133,7 +130,7 @@ impl Space<'_> {
         }
         Ok(Unit {
             id: statement.id.clone(),
-            areas: either(ways)?,
+            areas: either(ways, self.limits())?,
         })
     }
 
@@ -220,12 +217,12 @@ impl Space<'_> {
             (connective, holds),
             (Connective::Or, true) | (Connective::And | Connective::AndSequence, false) | (Connective::Xone, _)
         );
-        if by_one && parts.len() > MAX_AREAS {
+        if by_one && parts.len() > self.limits().areas {
             return Err(Why::TooLarge);
         }
         match (connective, holds) {
-            (Connective::And, true) | (Connective::Or, false) => every(self.each(parts, holds, at)?),
-            (Connective::Or, true) | (Connective::And, false) => either(self.each(parts, holds, at)?),
+            (Connective::And, true) | (Connective::Or, false) => every(self.each(parts, holds, at)?, self.limits()),
+            (Connective::Or, true) | (Connective::And, false) => either(self.each(parts, holds, at)?, self.limits()),
             (Connective::Xone, true) => self.exactly_one(parts, at),
             (Connective::Xone, false) => self.not_exactly_one(parts, at),
             (Connective::AndSequence, _) => self.in_order(parts, holds, at),
@@ -238,7 +235,7 @@ impl Space<'_> {
         for part in parts {
             let areas = self.areas(part, holds, at)?;
             size += areas.len();
-            if size > MAX_LITERALS {
+            if size > self.limits().literals {
                 return Err(Why::TooLarge);
             }
             all.push(areas);
@@ -247,7 +244,7 @@ impl Space<'_> {
     }
 
     fn exactly_one(&mut self, parts: &[Constraint], at: At) -> Result<Vec<Area>, Why> {
-        if parts.len().saturating_mul(parts.len()) > MAX_LITERALS {
+        if parts.len().saturating_mul(parts.len()) > self.limits().literals {
             return Err(Why::TooLarge);
         }
         let sure = At { denying: false, ..at };
@@ -256,23 +253,23 @@ impl Space<'_> {
             let others = fail.iter().enumerate().filter(|(other, _)| *other != chosen);
             others
                 .map(|(_, areas)| areas)
-                .try_fold(areas.clone(), |areas, part| both(areas, part))
+                .try_fold(areas.clone(), |areas, part| both(areas, part, self.limits()))
         });
-        either(ways.collect::<Result<_, _>>()?)
+        either(ways.collect::<Result<_, _>>()?, self.limits())
     }
 
     fn not_exactly_one(&mut self, parts: &[Constraint], at: At) -> Result<Vec<Area>, Why> {
-        if parts.len().saturating_mul(parts.len()) > MAX_LITERALS {
+        if parts.len().saturating_mul(parts.len()) > self.limits().literals {
             return Err(Why::TooLarge);
         }
         let hold = self.each(parts, true, At { denying: false, ..at })?;
-        let mut ways = vec![every(self.each(parts, false, at)?)?];
+        let mut ways = vec![every(self.each(parts, false, at)?, self.limits())?];
         for (first, one) in hold.iter().enumerate() {
             for other in hold.iter().skip(first + 1) {
-                ways.push(both(one.clone(), other)?);
+                ways.push(both(one.clone(), other, self.limits())?);
             }
         }
-        either(ways)
+        either(ways, self.limits())
     }
 
     /// The parts of a sequence, each a step of it, and their order, which nothing else says.
@@ -291,7 +288,8 @@ impl Space<'_> {
             let order = if holds { Some(order) } else { self.denied(order) };
             all.extend(order.map(|order| vec![vec![order]]));
         }
-        if holds { every(all) } else { either(all) }
+        let limits = self.limits();
+        if holds { every(all, limits) } else { either(all, limits) }
     }
 
     fn atom(&mut self, comparison: &Comparison, holds: bool, at: At) -> Literal {
@@ -322,7 +320,7 @@ impl Space<'_> {
             let denied = area.iter().filter_map(|literal| self.denied(*literal));
             ways.push(denied.map(|literal| vec![literal]).collect());
         }
-        every(ways)
+        every(ways, self.limits())
     }
 
     /// Two units that cannot hold together, under these ids.

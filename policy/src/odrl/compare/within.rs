@@ -45,7 +45,7 @@ impl<'p> Wide<'p> {
 
 /// Asks it for each permission of `c`.
 pub(super) fn within(space: &mut Space<'_>, c: &Policy, o: &Policy) -> Within {
-    let mut budget = Work::question().search;
+    let mut budget = Work::question(space.limits()).search;
     let (granted, wide) = match (granted::all(space, c), Wide::new(space, o)) {
         (Ok(granted), Ok(wide)) => (granted, wide),
         (Err(why), _) | (_, Err(why)) => return Within::Unknown(why),

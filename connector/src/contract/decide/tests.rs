@@ -1,0 +1,89 @@
+use super::*;
+use crate::{catalog::Decisions, dsp::Pid, process::Core};
+use serde_json::json;
+
+/// The harness of these tests: one dataset, whose published offer lets two categories out.
+fn terms(categories: &[&str]) -> Value {
+    let category = json!({"leftOperand": "dases:dataCategory", "operator": "isAnyOf", "rightOperand": categories});
+    json!({"@id": "urn:offer:records", "@type": "Offer", "target": "records",
+        "permission": [{"action": "use", "constraint": [category]}]})
+}
+
+fn asked(categories: &[&str], other_terms: OtherTerms) -> NegotiationRecord {
+    let (now, base) = (Timestamp::from_seconds(0), "https://work.example/dsp".parse().unwrap());
+    let pid: Pid = "urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11".parse().unwrap();
+    let core = Core::new(pid, "did:web:work.example".parse().unwrap(), Role::Provider, base, now);
+    let decisions = Decisions {
+        other_terms,
+        ..Decisions::default()
+    };
+    let offer = (terms(categories), Role::Consumer);
+    let published = terms(&["skills", "results"]);
+    NegotiationRecord::new(core, "records".parse().unwrap(), offer, published, decisions)
+}
+
+fn consumer() -> Party {
+    Party {
+        did: "did:web:work.example".parse().unwrap(),
+        claims: policy::Claims::new(),
+        attested: Default::default(),
+    }
+}
+
+/// What is negotiated about: a dataset in French.
+fn french() -> Dataset {
+    serde_json::from_value(json!({
+        "id": "records", "title": null, "source": {"type": "file", "path": "/records"}, "subject": "/sub", "categories": {},
+        "offerId": "urn:offer:records", "offer": {}, "facts": {"language": ["fr"]}, "published": "2026-01-01T00:00:00Z",
+    }))
+    .unwrap()
+}
+
+/// The answer, and whether it was found out how the terms differ.
+fn answered(record: &NegotiationRecord) -> (Proposal, bool) {
+    let differing = Differing::default();
+    let now = Timestamp::from_seconds(0);
+    let answer = on_request(record, &record.offer, (&consumer(), Some(&french())), &differing, now).unwrap();
+    (answer, differing.0.get().is_some())
+}
+
+#[test]
+fn terms_are_not_compared_at_length_where_the_answer_is_the_published_offer() {
+    for categories in [&["identity"][..], &["skills", "identity"], &["skills"]] {
+        let (answer, compared) = answered(&asked(categories, OtherTerms::Offer));
+        assert!(matches!(answer, Proposal::Offer(offer) if offer == terms(&["skills", "results"])));
+        assert!(!compared, "{categories:?}");
+    }
+    let (answer, compared) = answered(&asked(&["skills"], OtherTerms::AcceptNarrower));
+    assert!(matches!(answer, Proposal::Agree) && !compared);
+}
+
+#[test]
+fn terms_with_nothing_in_common_end_a_negotiation_only_where_others_could_be_agreed() {
+    for rule in [OtherTerms::AcceptNarrower, OtherTerms::Intersect] {
+        let (answer, compared) = answered(&asked(&["identity"], rule));
+        assert!(matches!(answer, Proposal::Terminate(_)) && compared, "{rule:?}");
+    }
+    let (answer, _) = answered(&asked(&["identity"], OtherTerms::Offer));
+    assert!(matches!(answer, Proposal::Offer(_)));
+}
+
+#[test]
+fn narrower_terms_that_this_dataset_never_meets_are_not_agreed_to() {
+    for (language, agreed) in [("fr", true), ("de", false)] {
+        let mut record = asked(&["skills"], OtherTerms::AcceptNarrower);
+        let only = json!({"leftOperand": "language", "operator": "eq", "rightOperand": language});
+        let constraints = record.offer["permission"][0]["constraint"].as_array_mut().unwrap();
+        constraints.push(only);
+        match answered(&record).0 {
+            Proposal::Agree => assert!(agreed, "{language}"),
+            Proposal::Terminate(why) => {
+                assert!(
+                    !agreed && why.reasons[0].starts_with("nothing of this dataset"),
+                    "{why:?}"
+                );
+            }
+            _ => panic!("{language}"),
+        }
+    }
+}
