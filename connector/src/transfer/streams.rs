@@ -424,9 +424,10 @@ impl Transfers {
     }
 }
 
-/// What a release is made under besides consents: how and of what it is made, and what its agreement says now.
-fn terms(dataset: &Dataset, plan: &Plan) -> Digest {
+/// What a release is made under besides consents: how and of what it is made, and what its agreement says now, of each record that there can
+/// be as well.
+pub(super) fn terms(dataset: &Dataset, plan: &Plan) -> Digest {
     let of = json!([dataset.release, dataset.source, dataset.subject, dataset.categories]);
-    let under = json!([plan.action, plan.purposes, plan.categories, plan.consent_required]);
+    let under = json!([plan.action, plan.purposes, plan.answers()]);
     sha256(format!("{of}{under}").as_bytes())
 }

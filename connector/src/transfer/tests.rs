@@ -315,3 +315,22 @@ async fn a_stream_that_was_opened_too_often_is_refused_before_its_source_is_read
     let asked = world.transfers.stream(&world.pid, &world.token, None, reset, now());
     assert!(matches!(asked.await.map(drop), Err(TransferError::TooOften)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_was_made_while_minors_were_permitted_is_not_that_of_adults_alone() {
+    let world = World::start().await;
+    let dataset = world.transfers.parts.catalog.get(&"records".parse().unwrap()).await;
+    let dataset = dataset.unwrap().unwrap();
+    let mut agreement = agreed();
+    agreement["permission"][0]["constraint"] = json!([{"or": [
+        {"leftOperand": "dases:minor", "operator": "eq", "rightOperand": "false"},
+        {"leftOperand": "dateTime", "operator": "lteq", "rightOperand": "2026-06-20T00:00:00Z"},
+    ]}]);
+    let policy = policy::Policy::parse(&agreement).unwrap();
+    let terms = |now: &str| {
+        let facts = policy::Facts::new(now.parse().unwrap(), PEER, policy::Action::Use).with_minors_told();
+        streams::terms(&dataset, &policy.plan(&facts).unwrap())
+    };
+    assert_ne!(terms("2026-06-19T00:00:00Z"), terms("2026-06-21T00:00:00Z"));
+    assert_eq!(terms("2026-06-18T00:00:00Z"), terms("2026-06-19T00:00:00Z"));
+}
