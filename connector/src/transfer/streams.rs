@@ -38,7 +38,7 @@ use url::Url;
 pub(super) struct Wanted<'a> {
     pub(super) pid: &'a Pid,
     pub(super) format: &'a str,
-    /// It reads from the beginning what was sent to the end before.
+    /// It reads from the beginning, and may have all of it already ([`TransferRecord::reads_again`]).
     pub(super) again: bool,
 }
 
@@ -225,7 +225,7 @@ impl Transfers {
         let wanted = Wanted {
             pid,
             format: &record.format,
-            again: cursor.is_none() && record.release.as_ref().is_some_and(|release| release.complete),
+            again: record.reads_again(cursor),
         };
         let (rules, limits) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
         let rules = Arc::new(rules);

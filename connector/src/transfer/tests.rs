@@ -145,6 +145,10 @@ async fn services(store: Arc<HeldStore>, folder: &Path) -> Arc<Transfers> {
 
 impl World {
     async fn start() -> Self {
+        Self::under(agreed()).await
+    }
+
+    async fn under(agreed: serde_json::Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("records.ndjson");
         std::fs::write(&file, "{\"sub\":\"l1\",\"skills\":[1]}\n").unwrap();
@@ -156,7 +160,7 @@ impl World {
         transfers.parts.catalog.add(new, now()).await.unwrap();
         let agreement: StoredAgreement = serde_json::from_value(json!({"id": AGREEMENT, "dataset": "records",
             "provider": ME, "consumer": PEER, "role": "provider", "negotiation": "urn:uuid:negotiation",
-            "agreement": agreed(), "document": "{}", "keys": [], "signed": now()}))
+            "agreement": agreed, "document": "{}", "keys": [], "signed": now()}))
         .unwrap();
         let mut batch = Batch::new();
         batch.put(Table(13), AGREEMENT, serde_json::to_vec(&agreement).unwrap());
@@ -333,4 +337,54 @@ async fn a_release_that_was_made_while_minors_were_permitted_is_not_that_of_adul
     };
     assert_ne!(terms("2026-06-19T00:00:00Z"), terms("2026-06-21T00:00:00Z"));
     assert_eq!(terms("2026-06-18T00:00:00Z"), terms("2026-06-19T00:00:00Z"));
+}
+
+/// [`agreed`], for one use alone.
+fn agreed_once() -> serde_json::Value {
+    let mut once = agreed();
+    let count = json!({"leftOperand": "count", "operator": "lteq", "rightOperand": "1"});
+    once["permission"][0]["constraint"].as_array_mut().unwrap().push(count);
+    once
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_is_never_read_to_its_end_is_another_use_when_it_is_read_anew_later() {
+    let world = World::under(agreed_once()).await;
+    let open_at = async |at: Timestamp| {
+        let change = |record: &mut TransferRecord, _: &mut Turn| {
+            Ok::<_, TransferError>(world.transfers.data_address(record, at).authorization)
+        };
+        let (_, token) = world.transfers.ledger.change(&world.pid, at, change).await.unwrap();
+        let asked = world
+            .transfers
+            .stream(&world.pid, &token.unwrap(), None, CancellationToken::new(), at);
+        asked.await.map(drop)
+    };
+    open_at(now()).await.unwrap();
+    open_at(now().plus(Duration::from_secs(60))).await.unwrap();
+    let later = open_at(now().plus(Duration::from_secs(2 * 3600))).await;
+    assert!(!later.unwrap_err().reasons().is_empty());
+    world.transfers.stop_streams().await;
+    let record = world.transfers.get(&world.pid).await.unwrap();
+    assert!(!record.sent_to_end, "it was never finished");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_the_same_use_until_it_was_sent_to_its_end_and_another_one_ever_after() {
+    let world = World::start().await;
+    let mut record = world.transfers.get(&world.pid).await.unwrap();
+    assert!(record.reads_again(None) && !record.reads_again(Some("cursor")));
+    record.format = crate::dsp::FORMAT_HTTP_PUSH.to_owned();
+    let report = |complete| crate::plane::outgoing::Report {
+        sent: 1,
+        release: crate::plane::pipeline::Release::default(),
+        root: crate::jose::sha256(b""),
+        complete,
+        framing: crate::plane::pipeline::Framing::default(),
+    };
+    record.released(&report(false));
+    assert!(!record.reads_again(None));
+    record.released(&report(true));
+    record.released(&report(false));
+    assert!(record.reads_again(None));
 }
