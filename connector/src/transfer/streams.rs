@@ -42,7 +42,16 @@ pub(super) struct Wanted<'a> {
     pub(super) again: bool,
 }
 
-impl Wanted<'_> {
+impl<'w> Wanted<'w> {
+    /// What the stream of a transfer is opened for that goes on from `cursor`, or begins anew.
+    pub(super) fn by(record: &'w TransferRecord, cursor: Option<&str>) -> Self {
+        Self {
+            pid: &record.core.pid,
+            format: &record.format,
+            again: record.reads_again(cursor),
+        }
+    }
+
     fn of<'a>(&'a self, agreement: &'a AgreementId) -> Use<'a> {
         Use {
             agreement,
@@ -57,7 +66,7 @@ pub(super) struct Asked {
     pub(super) policy: Policy,
     pub(super) facts: Facts,
     /// How the dataset is released.
-    release: Option<ReleaseSpec>,
+    pub(super) release: Option<ReleaseSpec>,
     /// What was used of the agreement.
     usage: policy::Usage,
 }
@@ -222,11 +231,7 @@ impl Transfers {
         // An agreement has no force while its consumer is not one that we talk to.
         self.parts.trust.meet(&stored.consumer, now).await?;
         let claims = self.claims.note(pid, &self.parts.trust.party(&stored.consumer, now));
-        let wanted = Wanted {
-            pid,
-            format: &record.format,
-            again: record.reads_again(cursor),
-        };
+        let wanted = Wanted::by(record, cursor);
         let (rules, limits) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
         let rules = Arc::new(rules);
         let names = rules.pseudonyms.clone();
@@ -246,7 +251,6 @@ impl Transfers {
             pid: pid.clone(),
             format: record.format.clone(),
             agreement: stored.id,
-            action: rules.plan.action,
             until: rules.plan.valid_until,
             limits,
             piece,

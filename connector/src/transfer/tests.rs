@@ -182,6 +182,49 @@ impl World {
         }
     }
 
+    /// A started push under the same agreement.
+    async fn push(&self) -> Pid {
+        let mut record = self.transfers.get(&self.pid).await.unwrap();
+        record.core.pid = "urn:uuid:push".parse().unwrap();
+        record.core.peer_pid = Some("urn:uuid:their-push".parse().unwrap());
+        record.format = crate::dsp::FORMAT_HTTP_PUSH.to_owned();
+        record.data_address = Some(DataAddress {
+            endpoint_type: crate::dsp::message::ENDPOINT_TYPE_HTTP_DATA.to_owned(),
+            endpoint: Some("https://ft.example/data".parse().unwrap()),
+            authorization: None,
+        });
+        self.transfers
+            .ledger
+            .open(&record, Turn::default(), now())
+            .await
+            .unwrap();
+        record.core.pid
+    }
+
+    /// Pushes, and does `meanwhile` until it is done.
+    async fn pushing(&self, meanwhile: impl AsyncFnOnce(&Transfers)) {
+        let shutdown = CancellationToken::new();
+        let pusher = Arc::new(Pusher {
+            transfers: self.transfers.clone(),
+            client: Arc::new(Client::new(net::Settings::default())),
+            retry: (Duration::from_millis(1), Duration::from_millis(10)),
+            silence: Duration::from_secs(10),
+            shutdown: shutdown.clone(),
+        });
+        let running = tokio::spawn(pusher.run());
+        let done = meanwhile(&self.transfers);
+        tokio::time::timeout(Duration::from_secs(60), done).await.unwrap();
+        shutdown.cancel();
+        running.await.unwrap().unwrap();
+    }
+
+    /// The refusals that stand in the log.
+    async fn refusals(&self) -> Vec<serde_json::Value> {
+        let entries = self.transfers.parts.log.entries(0, 1000).await.unwrap();
+        let entries = entries.into_iter().map(|(_, entry)| entry);
+        entries.filter(|entry| entry["kind"] == "transfer-refused").collect()
+    }
+
     /// Asks for the stream, and does `meanwhile` while its opening is being recorded.
     async fn asked_while(&self, meanwhile: impl AsyncFnOnce(&Transfers)) -> Result<(), TransferError> {
         let (came, go) = self.store.hold_before();
@@ -387,4 +430,51 @@ async fn a_push_is_the_same_use_until_it_was_sent_to_its_end_and_another_one_eve
     record.released(&report(true));
     record.released(&report(false));
     assert!(record.reads_again(None));
+}
+
+async fn ends(transfers: &Transfers, pid: &Pid) -> TransferRecord {
+    loop {
+        let record = transfers.get(pid).await.unwrap();
+        if record.core.position.intended(Role::Provider) == Some(State::Terminated) {
+            return record;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_its_agreement_permits_no_more_is_recorded_once_and_terminated() {
+    let world = World::under(agreed_once()).await;
+    world.asked_while(async |_| {}).await.unwrap();
+    let pid = world.push().await;
+    world
+        .pushing(async |transfers| {
+            let ended = ends(transfers, &pid).await;
+            let why = ended.core.explanation.unwrap();
+            assert_eq!(why.code.as_deref(), Some("SYS-01"));
+        })
+        .await;
+    let refusals = world.refusals().await;
+    assert_eq!(refusals.len(), 1);
+    assert_eq!(
+        (&refusals[0]["process"], &refusals[0]["code"]),
+        (&json!(pid), &json!("SYS-01"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_may_be_permitted_later_is_tried_again_and_its_refusal_recorded_once() {
+    let mut agreement = agreed();
+    let later = json!({"leftOperand": "dateTime", "operator": "gteq", "rightOperand": "2999-01-01T00:00:00Z"});
+    agreement["permission"][0]["constraint"]
+        .as_array_mut()
+        .unwrap()
+        .push(later);
+    let world = World::under(agreement).await;
+    let pid = world.push().await;
+    let anew = async |_: &Transfers| tokio::time::sleep(Duration::from_millis(300)).await;
+    world.pushing(anew).await;
+    let record = world.transfers.get(&pid).await.unwrap();
+    assert_eq!(record.core.position.intended(Role::Provider), Some(State::Started));
+    assert_eq!(world.refusals().await.len(), 1);
 }
