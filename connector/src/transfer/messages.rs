@@ -54,6 +54,7 @@ impl Transfers {
             peer: &sender.did,
             agreement,
             process: None,
+            spent: Some(&incoming.spent),
         };
         let (stored, held) = match self.asked_for(&pid, agreement, format, &sender.did, now).await {
             Ok(found) => found,

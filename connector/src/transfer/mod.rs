@@ -114,6 +114,7 @@ pub struct Transfers {
     live: Live,
     claims: members::Claims,
     openings: openings::Openings,
+    refusals: refused::Refusals,
     usage: usage::Usage,
     releases: releases::Releases,
     /// What still has to be recorded about streams that ended.
@@ -134,6 +135,7 @@ impl Transfers {
             live: Live::default(),
             claims: members::Claims::default(),
             openings: openings::Openings::default(),
+            refusals: refused::Refusals::default(),
             usage,
             ends: TaskTracker::new(),
         })

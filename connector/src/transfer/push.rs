@@ -151,6 +151,7 @@ impl Transfers {
                 peer: &record.core.peer,
                 agreement,
                 process: Some(pid),
+                spent: None,
             };
             if let Err(failed) = self.record_refusal(asked, &error.reasons(), now).await {
                 tracing::error!(%pid, error = %failed, "that a push was refused could not be recorded");

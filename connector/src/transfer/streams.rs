@@ -210,6 +210,7 @@ impl Transfers {
                     peer: &record.core.peer,
                     agreement: &record.agreement,
                     process: Some(pid),
+                    spent: None,
                 };
                 Err(self.refused(asked, error, now).await)
             }

@@ -478,3 +478,35 @@ async fn a_push_that_may_be_permitted_later_is_tried_again_and_its_refusal_recor
     assert_eq!(record.core.position.intended(Role::Provider), Some(State::Started));
     assert_eq!(world.refusals().await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_is_good_for_no_second_one_and_cannot_fill_the_log() {
+    let world = World::start().await;
+    let agreement: AgreementId = AGREEMENT.parse().unwrap();
+    let refuse = async |spent: &crate::trust::Spent| {
+        let asked = refused::Asking {
+            peer: &PEER.parse().unwrap(),
+            agreement: &agreement,
+            process: None,
+            spent: Some(spent),
+        };
+        world
+            .transfers
+            .refused(asked, TransferError::UsedUp("all"), now())
+            .await
+    };
+    let replayed = |error: TransferError| matches!(error, TransferError::Process(ProcessError::Replayed));
+    let first = crate::trust::Spent::of(b"first");
+    assert!(!replayed(refuse(&first).await));
+    assert!(replayed(refuse(&first).await));
+    assert_eq!(world.refusals().await.len(), 1);
+    for number in 0..100_u32 {
+        let next = crate::trust::Spent::of(&number.to_be_bytes());
+        assert!(!replayed(refuse(&next).await));
+        assert!(
+            replayed(refuse(&next).await),
+            "what is not recorded is spent all the same"
+        );
+    }
+    assert!(world.refusals().await.len() < 40);
+}
