@@ -136,7 +136,10 @@ impl Transfers {
             .await?;
         match record.core.position.state {
             Some(State::Started) => self.go_on(&record),
-            _ => self.halt(&record),
+            _ => {
+                self.halt(&record);
+                self.drop_release_if_over(&record).await;
+            }
         }
         Ok(answer)
     }

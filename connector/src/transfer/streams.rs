@@ -282,6 +282,9 @@ impl Transfers {
         if self.may_flow(record, &claims).await? {
             return Ok((body, ended));
         }
+        if let Some((record, _)) = self.ledger.load(&record.core.pid).await? {
+            self.drop_release_if_over(&record).await;
+        }
         Err(TransferError::NotStarted)
     }
 

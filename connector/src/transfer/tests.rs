@@ -510,3 +510,54 @@ async fn a_refused_request_is_good_for_no_second_one_and_cannot_fill_the_log() {
     }
     assert!(world.refusals().await.len() < 40);
 }
+
+/// A release of a transfer as it is stored, and its lines.
+async fn released(world: &World, number: u32) -> std::path::PathBuf {
+    let digest = crate::jose::sha256(b"");
+    let release = json!({"release": format!("urn:uuid:{number}"), "digest": digest, "terms": digest});
+    let mut batch = Batch::new();
+    batch.put(Table(73), world.pid.as_str(), release.to_string());
+    world.store.commit(batch).await.unwrap();
+    lines(world, number)
+}
+
+fn lines(world: &World, number: u32) -> std::path::PathBuf {
+    let folder = world.folder.path().join("released");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{number}.ndjson"));
+    std::fs::write(&path, "").unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_goes_with_its_transfer() {
+    let world = World::start().await;
+    let path = released(&world, 1).await;
+    let why = Explanation::new("test", "enough");
+    world.transfers.terminate(&world.pid, why, now()).await.unwrap();
+    let entry = crate::process::outbox::next(&*world.store, &world.pid).await.unwrap();
+    let outcome = Outcome::Acknowledged {
+        peer_pid: None,
+        body: serde_json::Value::Null,
+        reply: None,
+    };
+    world.transfers.settle(&entry.unwrap(), &outcome, now()).await.unwrap();
+    assert!(!path.exists());
+    assert_eq!(world.store.scan(Table(73), &[], None, 10).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_no_running_transfer_needs_are_dropped_at_the_start() {
+    let world = World::start().await;
+    let (kept, orphan) = (released(&world, 1).await, lines(&world, 2));
+    services(world.store.clone(), world.folder.path()).await;
+    assert!(kept.exists() && !orphan.exists());
+    let over = |record: &mut TransferRecord, _: &mut Turn| {
+        record.core.position.state = Some(State::Terminated);
+        Ok::<_, TransferError>(())
+    };
+    world.transfers.ledger.change(&world.pid, now(), over).await.unwrap();
+    services(world.store.clone(), world.folder.path()).await;
+    assert!(!kept.exists());
+    assert_eq!(world.store.scan(Table(73), &[], None, 10).await.unwrap(), []);
+}
