@@ -11,6 +11,7 @@ use crate::{
     contract::{self, Contracts, StoredAgreement},
     jose::{HmacKey, testing},
     net::{self, Client, Reach},
+    process::Verdict,
     store::{Batch, HeldStore, Store, Table},
     trust::{History, Identity, KeyState, Keyring, OwnKey, Peer, Pins, Resolver, ResolverSettings, Signatures, did},
 };
