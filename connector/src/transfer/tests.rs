@@ -399,9 +399,10 @@ async fn a_pull_that_is_never_read_to_its_end_is_another_use_when_it_is_read_ane
             Ok::<_, TransferError>(world.transfers.data_address(record, at).authorization)
         };
         let (_, token) = world.transfers.ledger.change(&world.pid, at, change).await.unwrap();
+        let token = token.unwrap();
         let asked = world
             .transfers
-            .stream(&world.pid, &token.unwrap(), None, CancellationToken::new(), at);
+            .stream(&world.pid, &token, None, CancellationToken::new(), at);
         asked.await.map(drop)
     };
     open_at(now()).await.unwrap();
