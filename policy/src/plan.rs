@@ -173,6 +173,12 @@ impl Plan {
         self.program.run(record) == Truth::True
     }
 
+    /// What the plan answers for every record that there can be: for each category, and last for one that is not known, a bit for each
+    /// combination of consent, minor and guardian, missing ones among them. Two plans with the same answers let the same records leave.
+    pub fn answers(&self) -> &[u32] {
+        self.program.answers()
+    }
+
     /// How many operations the plan holds; at most 256.
     pub fn operations(&self) -> usize {
         self.program.len()

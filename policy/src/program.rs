@@ -318,6 +318,11 @@ impl Program {
             .is_some_and(|answer| answer >> place(record) & 1 == 1)
     }
 
+    /// All answers.
+    pub(crate) fn answers(&self) -> &[u32] {
+        &self.answers
+    }
+
     /// Why it does not: what would help most is named first.
     pub(crate) fn why_not(&self, record: &RecordFacts) -> Code {
         let consent = Some(true);

@@ -1,12 +1,13 @@
 //! Streams end when their time is over: at the end of what the plan permits, and when the open time that the agreement allows is used up. By
 //! a timer of each stream, so that one that waits for its receiver ends as well; what is decided per chunk does not depend on it.
 
-use super::{Transfers, streams::Wanted, usage::Limits};
+use super::{TransferError, Transfers, refused::disclosed, streams::Wanted, usage::Limits};
 use crate::{
+    catalog::ReleaseSpec,
     consent::Gate,
-    dsp::{AgreementId, Pid, message::Explanation},
+    dsp::{AgreementId, Pid, Role},
 };
-use policy::{Action, Code, Decision, Reason, Stage, Timestamp};
+use policy::{Action, Decision, Stage, Timestamp};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -18,8 +19,6 @@ pub(super) struct Hours {
     pub(super) pid: Pid,
     pub(super) format: String,
     pub(super) agreement: AgreementId,
-    /// What the plan permits.
-    pub(super) action: Action,
     /// The last millisecond in which the plan permits it.
     pub(super) until: Option<Timestamp>,
     pub(super) limits: Limits,
@@ -86,34 +85,34 @@ impl Transfers {
     async fn end_of_time(&self, hours: &Hours) {
         let now = (self.parts.clock)();
         let pid = &hours.pid;
-        match self.permits_later(hours, now).await {
+        match self.permits_later(hours.wanted(), &hours.agreement, now).await {
             Ok(Decision::Permit { .. }) => {
                 tracing::info!(%pid, "the stream was stopped; the agreement does not permit it now")
             }
-            Ok(Decision::Deny(reasons)) => {
-                let code = reasons.first().map_or(Code::OutsideTime, |reason| reason.code);
-                let told = Explanation {
-                    code: Some(code.to_string()),
-                    reasons: reasons.iter().map(Reason::disclosed).collect(),
-                };
-                match self.terminate(pid, told, now).await {
-                    Ok(_) => {
-                        let why = crate::catalog::list(&reasons);
-                        tracing::info!(%pid, why, "terminated: the agreement permits no more")
-                    }
-                    Err(error) => tracing::debug!(%pid, %error, "not terminated"),
+            Ok(Decision::Deny(reasons)) => match self.terminate(pid, disclosed(&reasons), now).await {
+                Ok(_) => {
+                    let why = crate::catalog::list(&reasons);
+                    tracing::info!(%pid, why, "terminated: the agreement permits no more")
                 }
-            }
+                Err(error) => tracing::debug!(%pid, %error, "not terminated"),
+            },
             Err(error) => {
                 tracing::warn!(%pid, %error, "whether the agreement permits more is not known; the stream stays stopped")
             }
         }
     }
 
-    async fn permits_later(&self, hours: &Hours, now: Timestamp) -> Result<Decision, super::TransferError> {
-        let stored = self.agreement(&hours.agreement, crate::dsp::Role::Provider).await?;
-        let mut asked = self.question(hours.wanted(), &stored, now).await?;
-        asked.facts.action = hours.action;
+    /// Whether an agreement permits what its transfers carry, now or at any time to come.
+    pub(super) async fn permits_later(
+        &self,
+        wanted: Wanted<'_>,
+        agreement: &AgreementId,
+        now: Timestamp,
+    ) -> Result<Decision, TransferError> {
+        let stored = self.agreement(agreement, Role::Provider).await?;
+        let mut asked = self.question(wanted, &stored, now).await?;
+        // Without a release only records are carried: groups alone open nothing.
+        asked.facts.action = asked.release.as_ref().map_or(Action::Use, ReleaseSpec::action);
         Ok(asked.policy.decide(Stage::Negotiation, &asked.facts))
     }
 }

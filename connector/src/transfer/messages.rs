@@ -54,6 +54,7 @@ impl Transfers {
             peer: &sender.did,
             agreement,
             process: None,
+            spent: Some(&incoming.spent),
         };
         let (stored, held) = match self.asked_for(&pid, agreement, format, &sender.did, now).await {
             Ok(found) => found,
@@ -135,7 +136,10 @@ impl Transfers {
             .await?;
         match record.core.position.state {
             Some(State::Started) => self.go_on(&record),
-            _ => self.halt(&record),
+            _ => {
+                self.halt(&record);
+                self.drop_release_if_over(&record).await;
+            }
         }
         Ok(answer)
     }

@@ -114,6 +114,7 @@ pub struct Transfers {
     live: Live,
     claims: members::Claims,
     openings: openings::Openings,
+    refusals: refused::Refusals,
     usage: usage::Usage,
     releases: releases::Releases,
     /// What still has to be recorded about streams that ended.
@@ -125,7 +126,7 @@ impl Transfers {
     pub async fn load(parts: Parts) -> Result<Self, StoreError> {
         let (log, queue, events) = (parts.log.clone(), parts.queue.clone(), parts.events.clone());
         let usage = usage::Usage::new(log.clone());
-        Ok(Self {
+        let transfers = Self {
             ledger: Ledger::over(log, queue, events, parts.most_open).await?,
             releases: releases::Releases::new(parts.keys.releases.clone(), parts.released.clone()),
             parts,
@@ -134,9 +135,12 @@ impl Transfers {
             live: Live::default(),
             claims: members::Claims::default(),
             openings: openings::Openings::default(),
+            refusals: refused::Refusals::default(),
             usage,
             ends: TaskTracker::new(),
-        })
+        };
+        transfers.sweep_releases().await?;
+        Ok(transfers)
     }
 
     /// Transfers that have data to fetch.
@@ -332,6 +336,7 @@ impl Transfers {
         }
         if record.core.position.is_terminal() {
             self.halt(&record);
+            self.drop_release_if_over(&record).await;
         }
         Ok(())
     }

@@ -1,7 +1,11 @@
 //! The provider's side of a push at work: sends what a started transfer releases to where the consumer wants it, again from the beginning
 //! after any break, and says that the transfer is complete.
 
-use super::{NEUTRAL, RECEIPT_HEADER, TransferError, TransferRecord, Transfers};
+use super::{
+    NEUTRAL, RECEIPT_HEADER, TransferError, TransferRecord, Transfers,
+    refused::{Asking, disclosed},
+    streams::Wanted,
+};
 use crate::{
     dsp::{
         Pid, Role,
@@ -10,9 +14,10 @@ use crate::{
     },
     net::{Client, Upload},
     plane::{PlaneError, lines, paced::Paced},
-    process::{Protocol, follow},
+    process::{Protocol, Verdict, follow},
 };
 use http::{HeaderMap, HeaderValue, header};
+use policy::Decision;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +62,7 @@ impl Pusher {
     /// Tries until everything has left, the transfer stops, or the consumer refuses for good. Only an attempt counts against the limit:
     /// one that waits for the next leaves room.
     async fn push(&self, pid: &Pid, permits: &Semaphore) {
-        let mut wait = self.retry.0;
+        let (mut wait, mut refused) = (self.retry.0, None);
         loop {
             let permit = tokio::select! {
                 permit = permits.acquire() => permit,
@@ -70,7 +75,20 @@ impl Pusher {
             let attempt = self.attempt(&record).await;
             drop(permit);
             let Err(error) = attempt else { return };
-            if let Some(why) = in_vain(&error)
+            let code = error.reasons().first().map(|reason| reason.code);
+            let why = match code {
+                Some(_) => {
+                    // What its agreement does not permit now it does not permit in a moment either.
+                    wait = self.retry.1;
+                    let is_known = code == refused;
+                    refused = code;
+                    self.transfers
+                        .push_refused(&record, &error, is_known, crate::clock::now())
+                        .await
+                }
+                None => in_vain(&error),
+            };
+            if let Some(why) = why
                 && self.transfers.terminate(pid, why, crate::clock::now()).await.is_ok()
             {
                 return;
@@ -118,6 +136,40 @@ impl Pusher {
 }
 
 impl Transfers {
+    /// An agreement refuses a push: that is recorded, once while it is refused for one reason. Why the transfer ends, if its agreement will
+    /// permit no more.
+    async fn push_refused(
+        &self,
+        record: &TransferRecord,
+        error: &TransferError,
+        is_known: bool,
+        now: policy::Timestamp,
+    ) -> Option<Explanation> {
+        let (pid, agreement) = (&record.core.pid, &record.agreement);
+        if !is_known {
+            let asked = Asking {
+                peer: &record.core.peer,
+                agreement,
+                process: Some(pid),
+                spent: None,
+            };
+            if let Err(failed) = self.record_refusal(asked, &error.reasons(), now).await {
+                tracing::error!(%pid, error = %failed, "that a push was refused could not be recorded");
+            }
+        }
+        if matches!(error, TransferError::UsedUp(_)) {
+            return Some(disclosed(&error.reasons()));
+        }
+        match self.permits_later(Wanted::by(record, None), agreement, now).await {
+            Ok(Decision::Permit { .. }) => None,
+            Ok(Decision::Deny(reasons)) => Some(disclosed(&reasons)),
+            Err(failed) => {
+                tracing::warn!(%pid, error = %failed, "whether the agreement permits the push later is not known");
+                None
+            }
+        }
+    }
+
     /// A push has arrived: keeps the consumer's receipt, if it is one that signs, and says that the transfer is complete unless the
     /// operator decides about that.
     async fn delivered(

@@ -79,6 +79,9 @@ pub struct TransferRecord {
     /// Provider of a push: everything has arrived.
     #[serde(default)]
     pub pushed: bool,
+    /// Provider: it was sent to the end once, whatever was sent after that.
+    #[serde(default)]
+    pub sent_to_end: bool,
     /// Number of the data token that is good now: the provider's of a pull, the consumer's of a push.
     pub token_serial: u64,
     /// Consumer: how far the reception is.
@@ -134,6 +137,7 @@ impl TransferRecord {
             held,
             wants_fetch: false,
             pushed: false,
+            sent_to_end: false,
             token_serial: 0,
             progress: Progress::default(),
             erased: Vec::new(),
@@ -238,7 +242,18 @@ impl TransferRecord {
         turn.exhibit(self, Exhibit::of(direction, Form::Receipt, "receipt", &peer, body, now))
     }
 
+    /// Whether a stream that begins here may bring again what the consumer has. Who fetches decides when a stream breaks off, before its last
+    /// line perhaps, and goes on by cursor if the rest is wanted; where we send, we begin anew after every break, until all was sent.
+    pub(super) fn reads_again(&self, cursor: Option<&str>) -> bool {
+        if self.is_push() {
+            self.sent_to_end
+        } else {
+            cursor.is_none()
+        }
+    }
+
     pub(super) fn released(&mut self, report: &Report) {
+        self.sent_to_end |= report.complete;
         self.release = Some(Released {
             sent: report.sent,
             withheld: report

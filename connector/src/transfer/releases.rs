@@ -14,6 +14,8 @@
 //! * **Work.** Making a release reads the whole source. Each opening is counted before (`openings`), one release at a time is made for a
 //!   recipient and few over all; whoever waited for another opening of the same transfer gets what that one made. Who hangs up frees no
 //!   turn: the reading goes on to its end, and so does the turn.
+//! * **Its end.** A release goes with its transfer: once that is over, nothing of it leaves again. What the recipient has of it stays in the
+//!   ledger. Lines that a stop left behind are dropped at the next start.
 //!
 //! A release has a lineage id, which its first line names. Rows of one lineage are replaced, at the recipient, by those of the next.
 
@@ -21,14 +23,14 @@ use super::{TransferError, TransferRecord, Transfers};
 use crate::{
     audit::{Entry, Kind as Recorded},
     catalog::{Dataset, ReleaseSpec},
-    dsp::{ParticipantId, Pid, message::Explanation},
+    dsp::{ParticipantId, Pid, Role, message::Explanation},
     jose::{Digest, HmacKey, random, sha256, sha256_parts},
     plane::{
         PlaneError,
         release::{Made, Reading, ReleaseError},
     },
     process::{decode, encode},
-    store::{Batch, Guard, StoreError, Table, Version},
+    store::{Batch, Guard, Pages, StoreError, Table, Version},
 };
 use policy::{
     Timestamp,
@@ -36,7 +38,7 @@ use policy::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     io::{self, Write},
     os::unix::ffi::OsStrExt,
@@ -53,6 +55,8 @@ const RELEASES: Table = Table(73);
 const PART: usize = 60 * 1024;
 /// How often a release is made anew because consents or the ledger changed meanwhile.
 const ATTEMPTS: usize = 5;
+/// How many releases are looked at together at the start.
+const PAGE: usize = 128;
 
 /// How many releases are made at once.
 const MAKINGS: usize = 2;
@@ -143,6 +147,11 @@ impl Releases {
     fn file(&self, release: &str) -> PathBuf {
         self.folder
             .join(format!("{}.ndjson", release.trim_start_matches("urn:uuid:")))
+    }
+
+    fn forget(&self, pid: &Pid) {
+        let mut epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        epochs.remove(pid);
     }
 
     async fn turn(&self, recipient: &ParticipantId) -> Result<Arc<Making>, TransferError> {
@@ -324,6 +333,61 @@ impl Transfers {
         Ok((Some((item.version, head)), ledger))
     }
 
+    /// Drops the release of a transfer that is over.
+    pub(super) async fn drop_release_if_over(&self, record: &TransferRecord) {
+        if record.core.role != Role::Provider || !record.core.position.is_terminal() {
+            return;
+        }
+        let pid = &record.core.pid;
+        if let Err(error) = self.drop_release(pid).await {
+            tracing::warn!(%pid, %error, "the release of a transfer that is over stays until the next start");
+        }
+    }
+
+    async fn drop_release(&self, pid: &Pid) -> Result<(), TransferError> {
+        let Some((version, stored)) = self.stored(pid).await? else {
+            return Ok(());
+        };
+        let mut batch = Batch::new();
+        batch.require(RELEASES, pid.as_str(), Guard::At(version));
+        batch.delete(RELEASES, pid.as_str());
+        self.parts.log.store().commit(batch).await?;
+        self.releases.forget(pid);
+        remove(self.releases.file(&stored.release)).await;
+        Ok(())
+    }
+
+    /// Drops the releases of transfers that are over, and the lines that no release names. Only while none is made.
+    pub(super) async fn sweep_releases(&self) -> Result<(), StoreError> {
+        let store = self.parts.log.store();
+        let mut named = HashSet::new();
+        let mut pages = Pages::new(&**store, RELEASES, [], PAGE);
+        while let Some(rows) = pages.next().await? {
+            for row in rows {
+                let stored: Stored = decode(&row.item.value)?;
+                let pid = String::from_utf8(row.key.clone()).ok().and_then(|pid| pid.parse().ok());
+                let record = match pid {
+                    Some(pid) => self.ledger.load(&pid).await?,
+                    None => None,
+                };
+                if record.is_some_and(|(record, _)| !record.core.position.is_terminal()) {
+                    named.insert(self.releases.file(&stored.release));
+                } else {
+                    let mut batch = Batch::new();
+                    batch.delete(RELEASES, row.key);
+                    store.commit(batch).await?;
+                }
+            }
+        }
+        let folder = self.releases.folder.clone();
+        match tokio::task::spawn_blocking(move || sweep(&folder, &named)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "lines of former releases could not be dropped"),
+            Err(error) => tracing::warn!(%error, "lines of former releases could not be dropped"),
+        }
+        Ok(())
+    }
+
     /// Ends a transfer whose release was refused. The peer is not told why.
     pub(super) async fn end_refused(&self, pid: &Pid, now: Timestamp) {
         if let Err(error) = self.terminate(pid, Explanation::new("release", NEUTRAL), now).await {
@@ -343,6 +407,24 @@ async fn keep(path: PathBuf, made: Made) -> Result<(), TransferError> {
 /// Drops lines that leave no more. A stream that still reads them has them open, and ends if it must go back.
 async fn remove(path: PathBuf) {
     let _ = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
+}
+
+/// Removes lines, written whole or not, that nothing names.
+fn sweep(folder: &Path, named: &HashSet<PathBuf>) -> io::Result<()> {
+    let files = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        files => files?,
+    };
+    for file in files {
+        let path = file?.path();
+        let is_ours = path
+            .extension()
+            .is_some_and(|kind| kind == "ndjson" || kind == "writing");
+        if is_ours && !named.contains(&path) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 fn about(sought: &Sought<'_>, spec: &ReleaseSpec, kind: Recorded) -> Entry {

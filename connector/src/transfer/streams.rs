@@ -38,11 +38,20 @@ use url::Url;
 pub(super) struct Wanted<'a> {
     pub(super) pid: &'a Pid,
     pub(super) format: &'a str,
-    /// It reads from the beginning what was sent to the end before.
+    /// It reads from the beginning, and may have all of it already ([`TransferRecord::reads_again`]).
     pub(super) again: bool,
 }
 
-impl Wanted<'_> {
+impl<'w> Wanted<'w> {
+    /// What the stream of a transfer is opened for that goes on from `cursor`, or begins anew.
+    pub(super) fn by(record: &'w TransferRecord, cursor: Option<&str>) -> Self {
+        Self {
+            pid: &record.core.pid,
+            format: &record.format,
+            again: record.reads_again(cursor),
+        }
+    }
+
     fn of<'a>(&'a self, agreement: &'a AgreementId) -> Use<'a> {
         Use {
             agreement,
@@ -57,7 +66,7 @@ pub(super) struct Asked {
     pub(super) policy: Policy,
     pub(super) facts: Facts,
     /// How the dataset is released.
-    release: Option<ReleaseSpec>,
+    pub(super) release: Option<ReleaseSpec>,
     /// What was used of the agreement.
     usage: policy::Usage,
 }
@@ -201,6 +210,7 @@ impl Transfers {
                     peer: &record.core.peer,
                     agreement: &record.agreement,
                     process: Some(pid),
+                    spent: None,
                 };
                 Err(self.refused(asked, error, now).await)
             }
@@ -222,11 +232,7 @@ impl Transfers {
         // An agreement has no force while its consumer is not one that we talk to.
         self.parts.trust.meet(&stored.consumer, now).await?;
         let claims = self.claims.note(pid, &self.parts.trust.party(&stored.consumer, now));
-        let wanted = Wanted {
-            pid,
-            format: &record.format,
-            again: cursor.is_none() && record.release.as_ref().is_some_and(|release| release.complete),
-        };
+        let wanted = Wanted::by(record, cursor);
         let (rules, limits) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
         let rules = Arc::new(rules);
         let names = rules.pseudonyms.clone();
@@ -246,7 +252,6 @@ impl Transfers {
             pid: pid.clone(),
             format: record.format.clone(),
             agreement: stored.id,
-            action: rules.plan.action,
             until: rules.plan.valid_until,
             limits,
             piece,
@@ -276,6 +281,9 @@ impl Transfers {
         // again; the body that is dropped here lets nothing out.
         if self.may_flow(record, &claims).await? {
             return Ok((body, ended));
+        }
+        if let Some((record, _)) = self.ledger.load(&record.core.pid).await? {
+            self.drop_release_if_over(&record).await;
         }
         Err(TransferError::NotStarted)
     }
@@ -424,9 +432,10 @@ impl Transfers {
     }
 }
 
-/// What a release is made under besides consents: how and of what it is made, and what its agreement says now.
-fn terms(dataset: &Dataset, plan: &Plan) -> Digest {
+/// What a release is made under besides consents: how and of what it is made, and what its agreement says now, of each record that there can
+/// be as well.
+pub(super) fn terms(dataset: &Dataset, plan: &Plan) -> Digest {
     let of = json!([dataset.release, dataset.source, dataset.subject, dataset.categories]);
-    let under = json!([plan.action, plan.purposes, plan.categories, plan.consent_required]);
+    let under = json!([plan.action, plan.purposes, plan.answers()]);
     sha256(format!("{of}{under}").as_bytes())
 }

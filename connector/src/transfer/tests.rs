@@ -11,6 +11,7 @@ use crate::{
     contract::{self, Contracts, StoredAgreement},
     jose::{HmacKey, testing},
     net::{self, Client, Reach},
+    process::Verdict,
     store::{Batch, HeldStore, Store, Table},
     trust::{History, Identity, KeyState, Keyring, OwnKey, Peer, Pins, Resolver, ResolverSettings, Signatures, did},
 };
@@ -145,6 +146,10 @@ async fn services(store: Arc<HeldStore>, folder: &Path) -> Arc<Transfers> {
 
 impl World {
     async fn start() -> Self {
+        Self::under(agreed()).await
+    }
+
+    async fn under(agreed: serde_json::Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("records.ndjson");
         std::fs::write(&file, "{\"sub\":\"l1\",\"skills\":[1]}\n").unwrap();
@@ -156,7 +161,7 @@ impl World {
         transfers.parts.catalog.add(new, now()).await.unwrap();
         let agreement: StoredAgreement = serde_json::from_value(json!({"id": AGREEMENT, "dataset": "records",
             "provider": ME, "consumer": PEER, "role": "provider", "negotiation": "urn:uuid:negotiation",
-            "agreement": agreed(), "document": "{}", "keys": [], "signed": now()}))
+            "agreement": agreed, "document": "{}", "keys": [], "signed": now()}))
         .unwrap();
         let mut batch = Batch::new();
         batch.put(Table(13), AGREEMENT, serde_json::to_vec(&agreement).unwrap());
@@ -176,6 +181,49 @@ impl World {
             token: address.authorization.unwrap(),
             folder,
         }
+    }
+
+    /// A started push under the same agreement.
+    async fn push(&self) -> Pid {
+        let mut record = self.transfers.get(&self.pid).await.unwrap();
+        record.core.pid = "urn:uuid:push".parse().unwrap();
+        record.core.peer_pid = Some("urn:uuid:their-push".parse().unwrap());
+        record.format = crate::dsp::FORMAT_HTTP_PUSH.to_owned();
+        record.data_address = Some(DataAddress {
+            endpoint_type: crate::dsp::message::ENDPOINT_TYPE_HTTP_DATA.to_owned(),
+            endpoint: Some("https://ft.example/data".parse().unwrap()),
+            authorization: None,
+        });
+        self.transfers
+            .ledger
+            .open(&record, Turn::default(), now())
+            .await
+            .unwrap();
+        record.core.pid
+    }
+
+    /// Pushes, and does `meanwhile` until it is done.
+    async fn pushing(&self, meanwhile: impl AsyncFnOnce(&Transfers)) {
+        let shutdown = CancellationToken::new();
+        let pusher = Arc::new(Pusher {
+            transfers: self.transfers.clone(),
+            client: Arc::new(Client::new(net::Settings::default())),
+            retry: (Duration::from_millis(1), Duration::from_millis(10)),
+            silence: Duration::from_secs(10),
+            shutdown: shutdown.clone(),
+        });
+        let running = tokio::spawn(pusher.run());
+        let done = meanwhile(&self.transfers);
+        tokio::time::timeout(Duration::from_secs(60), done).await.unwrap();
+        shutdown.cancel();
+        running.await.unwrap().unwrap();
+    }
+
+    /// The refusals that stand in the log.
+    async fn refusals(&self) -> Vec<serde_json::Value> {
+        let entries = self.transfers.parts.log.entries(0, 1000).await.unwrap();
+        let entries = entries.into_iter().map(|(_, entry)| entry);
+        entries.filter(|entry| entry["kind"] == "transfer-refused").collect()
     }
 
     /// Asks for the stream, and does `meanwhile` while its opening is being recorded.
@@ -314,4 +362,204 @@ async fn a_stream_that_was_opened_too_often_is_refused_before_its_source_is_read
     let reset = CancellationToken::new();
     let asked = world.transfers.stream(&world.pid, &world.token, None, reset, now());
     assert!(matches!(asked.await.map(drop), Err(TransferError::TooOften)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_was_made_while_minors_were_permitted_is_not_that_of_adults_alone() {
+    let world = World::start().await;
+    let dataset = world.transfers.parts.catalog.get(&"records".parse().unwrap()).await;
+    let dataset = dataset.unwrap().unwrap();
+    let mut agreement = agreed();
+    agreement["permission"][0]["constraint"] = json!([{"or": [
+        {"leftOperand": "dases:minor", "operator": "eq", "rightOperand": "false"},
+        {"leftOperand": "dateTime", "operator": "lteq", "rightOperand": "2026-06-20T00:00:00Z"},
+    ]}]);
+    let policy = policy::Policy::parse(&agreement).unwrap();
+    let terms = |now: &str| {
+        let facts = policy::Facts::new(now.parse().unwrap(), PEER, policy::Action::Use).with_minors_told();
+        streams::terms(&dataset, &policy.plan(&facts).unwrap())
+    };
+    assert_ne!(terms("2026-06-19T00:00:00Z"), terms("2026-06-21T00:00:00Z"));
+    assert_eq!(terms("2026-06-18T00:00:00Z"), terms("2026-06-19T00:00:00Z"));
+}
+
+/// [`agreed`], for one use alone.
+fn agreed_once() -> serde_json::Value {
+    let mut once = agreed();
+    let count = json!({"leftOperand": "count", "operator": "lteq", "rightOperand": "1"});
+    once["permission"][0]["constraint"].as_array_mut().unwrap().push(count);
+    once
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_is_never_read_to_its_end_is_another_use_when_it_is_read_anew_later() {
+    let world = World::under(agreed_once()).await;
+    let open_at = async |at: Timestamp| {
+        let change = |record: &mut TransferRecord, _: &mut Turn| {
+            Ok::<_, TransferError>(world.transfers.data_address(record, at).authorization)
+        };
+        let (_, token) = world.transfers.ledger.change(&world.pid, at, change).await.unwrap();
+        let token = token.unwrap();
+        let asked = world
+            .transfers
+            .stream(&world.pid, &token, None, CancellationToken::new(), at);
+        asked.await.map(drop)
+    };
+    open_at(now()).await.unwrap();
+    open_at(now().plus(Duration::from_secs(60))).await.unwrap();
+    let later = open_at(now().plus(Duration::from_secs(2 * 3600))).await;
+    assert!(!later.unwrap_err().reasons().is_empty());
+    world.transfers.stop_streams().await;
+    let record = world.transfers.get(&world.pid).await.unwrap();
+    assert!(!record.sent_to_end, "it was never finished");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_the_same_use_until_it_was_sent_to_its_end_and_another_one_ever_after() {
+    let world = World::start().await;
+    let mut record = world.transfers.get(&world.pid).await.unwrap();
+    assert!(record.reads_again(None) && !record.reads_again(Some("cursor")));
+    record.format = crate::dsp::FORMAT_HTTP_PUSH.to_owned();
+    let report = |complete| crate::plane::outgoing::Report {
+        sent: 1,
+        release: crate::plane::pipeline::Release::default(),
+        root: crate::jose::sha256(b""),
+        complete,
+        framing: crate::plane::pipeline::Framing::default(),
+    };
+    record.released(&report(false));
+    assert!(!record.reads_again(None));
+    record.released(&report(true));
+    record.released(&report(false));
+    assert!(record.reads_again(None));
+}
+
+async fn ends(transfers: &Transfers, pid: &Pid) -> TransferRecord {
+    loop {
+        let record = transfers.get(pid).await.unwrap();
+        if record.core.position.intended(Role::Provider) == Some(State::Terminated) {
+            return record;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_its_agreement_permits_no_more_is_recorded_once_and_terminated() {
+    let world = World::under(agreed_once()).await;
+    world.asked_while(async |_| {}).await.unwrap();
+    let pid = world.push().await;
+    world
+        .pushing(async |transfers| {
+            let ended = ends(transfers, &pid).await;
+            let why = ended.core.explanation.unwrap();
+            assert_eq!(why.code.as_deref(), Some("SYS-01"));
+        })
+        .await;
+    let refusals = world.refusals().await;
+    assert_eq!(refusals.len(), 1);
+    assert_eq!(
+        (&refusals[0]["process"], &refusals[0]["code"]),
+        (&json!(pid), &json!("SYS-01"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_may_be_permitted_later_is_tried_again_and_its_refusal_recorded_once() {
+    let mut agreement = agreed();
+    let later = json!({"leftOperand": "dateTime", "operator": "gteq", "rightOperand": "2999-01-01T00:00:00Z"});
+    agreement["permission"][0]["constraint"]
+        .as_array_mut()
+        .unwrap()
+        .push(later);
+    let world = World::under(agreement).await;
+    let pid = world.push().await;
+    let anew = async |_: &Transfers| tokio::time::sleep(Duration::from_millis(300)).await;
+    world.pushing(anew).await;
+    let record = world.transfers.get(&pid).await.unwrap();
+    assert_eq!(record.core.position.intended(Role::Provider), Some(State::Started));
+    assert_eq!(world.refusals().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_is_good_for_no_second_one_and_cannot_fill_the_log() {
+    let world = World::start().await;
+    let agreement: AgreementId = AGREEMENT.parse().unwrap();
+    let refuse = async |spent: &crate::trust::Spent| {
+        let asked = refused::Asking {
+            peer: &PEER.parse().unwrap(),
+            agreement: &agreement,
+            process: None,
+            spent: Some(spent),
+        };
+        world
+            .transfers
+            .refused(asked, TransferError::UsedUp("all"), now())
+            .await
+    };
+    let replayed = |error: TransferError| matches!(error, TransferError::Process(ProcessError::Replayed));
+    let first = crate::trust::Spent::of(b"first");
+    assert!(!replayed(refuse(&first).await));
+    assert!(replayed(refuse(&first).await));
+    assert_eq!(world.refusals().await.len(), 1);
+    for number in 0..100_u32 {
+        let next = crate::trust::Spent::of(&number.to_be_bytes());
+        assert!(!replayed(refuse(&next).await));
+        assert!(
+            replayed(refuse(&next).await),
+            "what is not recorded is spent all the same"
+        );
+    }
+    assert!(world.refusals().await.len() < 40);
+}
+
+/// A release of a transfer as it is stored, and its lines.
+async fn released(world: &World, number: u32) -> std::path::PathBuf {
+    let digest = crate::jose::sha256(b"");
+    let release = json!({"release": format!("urn:uuid:{number}"), "digest": digest, "terms": digest});
+    let mut batch = Batch::new();
+    batch.put(Table(73), world.pid.as_str(), release.to_string());
+    world.store.commit(batch).await.unwrap();
+    lines(world, number)
+}
+
+fn lines(world: &World, number: u32) -> std::path::PathBuf {
+    let folder = world.folder.path().join("released");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(format!("{number}.ndjson"));
+    std::fs::write(&path, "").unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_goes_with_its_transfer() {
+    let world = World::start().await;
+    let path = released(&world, 1).await;
+    let why = Explanation::new("test", "enough");
+    world.transfers.terminate(&world.pid, why, now()).await.unwrap();
+    let entry = crate::process::outbox::next(&*world.store, &world.pid).await.unwrap();
+    let outcome = Outcome::Acknowledged {
+        peer_pid: None,
+        body: serde_json::Value::Null,
+        reply: None,
+    };
+    world.transfers.settle(&entry.unwrap(), &outcome, now()).await.unwrap();
+    assert!(!path.exists());
+    assert_eq!(world.store.scan(Table(73), &[], None, 10).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_no_running_transfer_needs_are_dropped_at_the_start() {
+    let world = World::start().await;
+    let (kept, orphan) = (released(&world, 1).await, lines(&world, 2));
+    services(world.store.clone(), world.folder.path()).await;
+    assert!(kept.exists() && !orphan.exists());
+    let over = |record: &mut TransferRecord, _: &mut Turn| {
+        record.core.position.state = Some(State::Terminated);
+        Ok::<_, TransferError>(())
+    };
+    world.transfers.ledger.change(&world.pid, now(), over).await.unwrap();
+    services(world.store.clone(), world.folder.path()).await;
+    assert!(!kept.exists());
+    assert_eq!(world.store.scan(Table(73), &[], None, 10).await.unwrap(), []);
 }

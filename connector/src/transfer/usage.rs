@@ -21,8 +21,8 @@ const COUNTED: Table = Table(71);
 const PIECE: Duration = Duration::from_secs(60);
 /// How often a change is decided again because another stream was quicker.
 const ATTEMPTS: usize = 64;
-/// Within this time after it was counted, a transfer that was sent to the end may be read from the beginning once more without being counted
-/// again: the end may not have arrived. Later, that is another use.
+/// Within this time after it was counted, a transfer may be read from the beginning without being counted again: what was sent may not have
+/// arrived. Later, that is another use.
 const MEND: Duration = Duration::from_secs(3600);
 
 /// One use of an agreement.
@@ -30,7 +30,7 @@ const MEND: Duration = Duration::from_secs(3600);
 pub(super) struct Use<'a> {
     pub(super) agreement: &'a AgreementId,
     pub(super) pid: &'a Pid,
-    /// It reads from the beginning what was sent to the end before.
+    /// It reads from the beginning, and may have all of it already.
     pub(super) again: bool,
 }
 
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transfer_that_was_sent_to_the_end_and_is_read_anew_later_is_another_use() {
+    async fn a_transfer_that_is_read_anew_later_is_another_use() {
         let usage = counts(&Arc::default());
         let limits = Limits {
             transfers: Some(2),
@@ -298,7 +298,7 @@ mod tests {
         };
         let later = now().plus(MEND + Duration::from_millis(1));
         opened(&usage, 1, false, limits, now()).await.unwrap();
-        // Broken off and taken up again, or its end was lost: the same use.
+        // Taken up where it broke off, or read anew while it may be mended: the same use.
         opened(&usage, 1, false, limits, later).await.unwrap();
         opened(&usage, 1, true, limits, now().plus(MEND)).await.unwrap();
         assert_eq!(before(&usage, 2).await.transfers, 1);

@@ -22,6 +22,11 @@ impl Spent {
         Self(Some(key))
     }
 
+    #[cfg(test)]
+    pub(crate) fn of(id: &[u8]) -> Self {
+        Self(Some(id.to_vec()))
+    }
+
     pub(super) fn nothing() -> Self {
         Self(None)
     }

@@ -370,3 +370,16 @@ fn a_scope_asks_for_no_fact_of_a_transfer() {
     assert_eq!(scope.purposes.len(), 1);
     assert!(scope.allows_category("skills") && !scope.allows_category("identity"));
 }
+
+#[test]
+fn plans_that_differ_for_minors_alone_have_other_answers() {
+    let adult = constraint("minor", "eq", json!("false"));
+    let until = constraint("dateTime", "lteq", json!("2026-06-20T00:00:00Z"));
+    let policy = permitting(json!({"and": [given(), {"or": [adult, until]}]}));
+    let plan_at = |now| policy.plan(&facts_at(now).with_minors_told()).unwrap();
+    let (before, after) = (plan_at("2026-06-19T00:00:00Z"), plan_at("2026-06-21T00:00:00Z"));
+    let seen = |plan: &Plan| (plan.purposes.clone(), plan.categories.clone(), plan.consent_required);
+    assert_eq!(seen(&before), seen(&after));
+    assert_ne!(before.answers(), after.answers());
+    assert_eq!(before.answers(), plan_at("2026-06-18T00:00:00Z").answers());
+}

@@ -5,15 +5,16 @@
 //! intersection or difference, cuts through a class. A new release is admitted when every class that it tells anything new of
 //!
 //! * has at least k learners, and so has each part that it is split into;
-//! * has no dominant learner in any sum that was ever told of it, nor in the difference of two: the sum over twelve less the sum over
-//!   eleven of them is what the twelfth has;
-//! * differs in every attribute that rows ever showed of it, as a group of rows must.
+//! * has no dominant learner in any sum that is remembered of it, nor in the difference of any two of these, to which none or k of its
+//!   learners add: the sum over twelve less the sum over eleven of them is what the twelfth has;
+//! * differs in every attribute that rows showed of it, as far as they are remembered, as a group of rows must.
 //!
 //! A union of such classes is such a group, so whatever releases are combined to is one, except for what no release ever counted. A release
 //! that tells nothing new is always admitted.
 //!
 //! **Columns.** What is told of learners is kept by what it is (a sum of hours, a level), not by table: two tables that sum the same are
-//! compared with each other, whatever came between them. A class of which a column was never told is judged when it is.
+//! compared with each other, whatever came between them. A class of which a column was never told is judged when it is. Of each column the
+//! last [`KEPT`] different things that were told are remembered: what changes and changes back is compared with what it was before.
 //!
 //! **Withdrawal and change.** A learner who withdrew is in no later release, and a release that lacks one learner of a class alone would
 //! tell by difference that somebody left and, to whoever knows the others, who. So it is refused until it lacks none of a class or a group.
@@ -24,7 +25,8 @@
 //!
 //! **Bounds.** A ledger is of one source and one recipient. Beyond it are recipients that pool what they got (two names of one organisation
 //! among them), a recipient that knows k - 1 of a group from elsewhere, as from records that it was given, and copies of the same
-//! records. That a release was refused tells that little has changed, or that somebody has most of a sum. Group sizes never shrink: the largest that was asked for holds on,
+//! records; a difference to what was told before the last [`KEPT`] changes; and sums of more than two releases, such as the first, less twice
+//! the second, and the third: only pairs are judged. That a release was refused tells that little has changed, or that somebody has most of a sum. Group sizes never shrink: the largest that was asked for holds on,
 //! for former releases too, where something is told of their groups again.
 
 use super::{
@@ -34,6 +36,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How many different sums and attributes one source may tell one recipient.
 pub const MAX_COLUMNS: usize = 32;
+
+/// How many of the things that were told of a class in one column are remembered: a release is compared with each of them.
+pub const KEPT: usize = 4;
 
 /// How many choices of learners are tried before more of them are held back.
 const MAX_TURNS: usize = 64;
@@ -51,8 +56,9 @@ struct Entry {
     class: u32,
     /// The last release counted it.
     counted: bool,
-    /// What was told last, for each column; `None` where nothing ever was.
-    told: Box<[Option<u64>]>,
+    /// What was told last, for each column, the newest at the end; what was told again is there once. Learners of one class have equally
+    /// many, told by the same releases: who changed and who did not are two classes.
+    told: Box<[Vec<u64>]>,
 }
 
 /// Where a class, or a part of one, goes in the new release. `None`: it is not counted.
@@ -189,8 +195,9 @@ impl<'a> Comparison<'a> {
         of_class.entry(target).or_default().push(member);
     }
 
-    fn before(member: &Member<'_>, column: usize) -> Option<u64> {
-        member.before?.told.get(column).copied().flatten()
+    fn before<'m>(member: &Member<'m>, column: usize) -> &'m [u64] {
+        let told = member.before.and_then(|entry| entry.told.get(column));
+        told.map_or(&[], Vec::as_slice)
     }
 
     fn now(&self, member: &Member<'_>, column: usize) -> Option<u64> {
@@ -199,7 +206,16 @@ impl<'a> Comparison<'a> {
     }
 
     fn pair(&self, member: &Member<'_>, column: usize) -> (Option<u64>, Option<u64>) {
-        (Self::before(member, column), self.now(member, column))
+        (Self::before(member, column).last().copied(), self.now(member, column))
+    }
+
+    /// What is told of a learner at one of the times that are remembered, of which the new release is the last.
+    fn at(&self, member: &Member<'_>, column: usize, time: usize) -> Option<u64> {
+        let before = Self::before(member, column);
+        if time == before.len() {
+            return self.now(member, column);
+        }
+        before.get(time).copied()
     }
 
     fn changed(&self, member: &Member<'_>) -> u32 {
@@ -209,14 +225,18 @@ impl<'a> Comparison<'a> {
     }
 
     /// What was told of a learner once the release is out.
-    fn told(&self, member: &Member<'_>) -> Box<[Option<u64>]> {
-        let columns = 0..self.columns.len();
-        columns
-            .map(|column| {
-                let (before, now) = self.pair(member, column);
-                now.or(before)
-            })
-            .collect()
+    fn told(&self, member: &Member<'_>) -> Box<[Vec<u64>]> {
+        let remembered = |column| {
+            let mut told = Self::before(member, column).to_vec();
+            if let Some(now) = self.now(member, column)
+                && told.last() != Some(&now)
+            {
+                told.push(now);
+            }
+            told.drain(..told.len().saturating_sub(KEPT));
+            told
+        };
+        (0..self.columns.len()).map(remembered).collect()
     }
 
     /// The parts of a class that would show too much.
@@ -239,21 +259,31 @@ impl<'a> Comparison<'a> {
             })
     }
 
-    /// Whether these learners may be told of as a group, by what was told of them, by what will be, and by the difference.
+    /// Whether these learners may be told of as a group, by what was told of them, by what will be, and by the differences.
     fn may_be_told(&self, part: &[Member<'_>]) -> bool {
         self.k.allows(part.len() as u64)
-            && self.columns.iter().enumerate().all(|(at, column)| {
-                let before = part.iter().filter_map(|member| Self::before(member, at));
-                let now = part.iter().filter_map(|member| self.now(member, at));
-                let difference = part.iter().filter_map(|member| match self.pair(member, at) {
-                    (Some(old), Some(new)) => Some(old.abs_diff(new)),
-                    _ => None,
-                });
-                match column.kind {
-                    ToldOf::Sum => dominates_nobody(before) && dominates_nobody(now) && dominates_nobody(difference),
-                    ToldOf::Value => is_diverse(before) && is_diverse(now),
-                }
+            && self.columns.iter().enumerate().all(|(column, is)| {
+                (0..=KEPT).all(|time| {
+                    let told = part.iter().filter_map(|member| self.at(member, column, time));
+                    match is.kind {
+                        ToldOf::Sum => {
+                            dominates_nobody(told)
+                                && (0..time).all(|earlier| self.difference_may_be_told(part, column, earlier, time))
+                        }
+                        ToldOf::Value => is_diverse(told),
+                    }
+                })
             })
+    }
+
+    /// Whether what a sum over these learners has become shows none of them, and neither a few.
+    fn difference_may_be_told(&self, part: &[Member<'_>], column: usize, earlier: usize, later: usize) -> bool {
+        let differences = part.iter().filter_map(|member| {
+            let (old, new) = (self.at(member, column, earlier)?, self.at(member, column, later)?);
+            Some(old.abs_diff(new))
+        });
+        let changed = differences.clone().filter(|difference| *difference != 0).count() as u64;
+        (changed == 0 || self.k.allows(changed)) && dominates_nobody(differences)
     }
 
     /// The learners of one class who are left out.
@@ -337,7 +367,7 @@ fn is_diverse(values: impl Iterator<Item = u64>) -> bool {
 #[error("these are not the bytes of a ledger: {0}")]
 pub struct Unreadable(&'static str);
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const CUT_OFF: Unreadable = Unreadable("they are cut off");
 
 impl Ledger {
@@ -356,8 +386,9 @@ impl Ledger {
             bytes.extend(entry.class.to_be_bytes());
             bytes.push(entry.counted.into());
             for told in &entry.told {
-                bytes.push(told.is_some().into());
-                bytes.extend(told.unwrap_or_default().to_be_bytes());
+                // `told` and `from_bytes` let no more than KEPT in.
+                bytes.push(u8::try_from(told.len()).unwrap_or(u8::MAX));
+                bytes.extend(told.iter().flat_map(|told| told.to_be_bytes()));
             }
         }
         bytes
@@ -423,12 +454,18 @@ impl Bytes<'_> {
         }
     }
 
-    fn told(&mut self) -> Result<Option<u64>, Unreadable> {
-        let (is_told, told) = (self.flag()?, u64::from_be_bytes(self.take()?));
-        if !is_told && told != 0 {
-            return Err(Unreadable("something is told that was not"));
+    fn told(&mut self) -> Result<Vec<u64>, Unreadable> {
+        let count = self.byte()?;
+        if usize::from(count) > KEPT {
+            return Err(Unreadable("more is told than is kept"));
         }
-        Ok(is_told.then_some(told))
+        let told: Vec<u64> = (0..count)
+            .map(|_| self.take().map(u64::from_be_bytes))
+            .collect::<Result<_, _>>()?;
+        if !told.is_sorted_by(|one, next| one != next) {
+            return Err(Unreadable("the same is told twice"));
+        }
+        Ok(told)
     }
 
     fn column(&mut self) -> Result<Column, Unreadable> {

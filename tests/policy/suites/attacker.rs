@@ -52,8 +52,8 @@ struct Scenario {
     learners: usize,
     /// What is asked, and when.
     asked: Vec<(Query, u8)>,
-    /// What a learner adds to sums, by the second attribute.
-    amounts: [u32; 2],
+    /// For each time what a learner adds to sums, by the second attribute; from the last of these times on the same.
+    amounts: Vec<[u32; 2]>,
     off: Off,
 }
 
@@ -110,11 +110,16 @@ impl Scenario {
         found
     }
 
-    /// How many sums over groups, the second attribute aside, are told by releases alone of which one or two learners make up most. What
-    /// a refusal tells to whoever knows all amounts that there can be is not among them.
+    /// How many sums over groups, the second attribute aside, at a time or of what has changed between two, are told by releases alone of
+    /// which one or two learners make up most. What a refusal tells to whoever knows all amounts that there can be is not among them.
     fn attack_sums(&self) -> Found {
         let kinds = self.kinds();
+        let measures = self.measures();
         let groups = self.unions(&kinds, true);
+        let sums: Vec<_> = groups
+            .iter()
+            .flat_map(|group| measures.iter().map(move |measure| (group, *measure)))
+            .collect();
         let mut found = Found::default();
         let mut seen: HashMap<String, Vec<(u32, u32, bool)>> = HashMap::new();
         let mut world = vec![0u32; kinds.len()];
@@ -126,9 +131,9 @@ impl Scenario {
             found.releases += permitted;
             found.pairs += permitted * permitted.saturating_sub(1) / 2;
             let known = seen.entry(view);
-            let known = known.or_insert_with(|| vec![(u32::MAX, 0, false); groups.len()]);
-            for (group, (least, most, dominated)) in groups.iter().zip(known) {
-                let (sum, is_dominated) = self.sum(group, &kinds, &world);
+            let known = known.or_insert_with(|| vec![(u32::MAX, 0, false); sums.len()]);
+            for ((group, measure), (least, most, dominated)) in sums.iter().zip(known) {
+                let (sum, is_dominated) = self.sum(group, *measure, &kinds, &world);
                 (*least, *most) = ((*least).min(sum), (*most).max(sum));
                 *dominated |= is_dominated;
             }
@@ -138,11 +143,38 @@ impl Scenario {
         found
     }
 
+    /// What can be added up over a group: what its learners have at a time, or by how much that differs from what they had.
+    fn measures(&self) -> Vec<(usize, Option<usize>)> {
+        let times = 0..self.amounts.len();
+        times
+            .flat_map(|time| std::iter::once((time, None)).chain((0..time).map(move |before| (time, Some(before)))))
+            .collect()
+    }
+
+    /// What a learner adds to sums at a time.
+    fn amount(&self, kind: &Kind, time: usize) -> u32 {
+        let amounts = self.amounts.get(time).or(self.amounts.last());
+        amounts
+            .and_then(|amounts| amounts.get(kind.second))
+            .copied()
+            .unwrap_or(1)
+    }
+
     /// What a group adds up to in a world, and whether one or two of it make up most of that.
-    fn sum(&self, group: &[usize], kinds: &[Kind], world: &[u32]) -> (u32, bool) {
+    fn sum(
+        &self,
+        group: &[usize],
+        (time, before): (usize, Option<usize>),
+        kinds: &[Kind],
+        world: &[u32],
+    ) -> (u32, bool) {
+        let amount = |kind: &Kind| {
+            let before = before.map_or(0, |before| self.amount(kind, before));
+            self.amount(kind, time).abs_diff(before)
+        };
         let amounts = group
             .iter()
-            .flat_map(|kind| std::iter::repeat_n(self.amounts[kinds[*kind].second], world[*kind] as usize));
+            .flat_map(|kind| std::iter::repeat_n(amount(&kinds[*kind]), world[*kind] as usize));
         let mut amounts: Vec<u32> = amounts.collect();
         amounts.sort_unstable();
         let sum: u32 = amounts.iter().sum();
@@ -190,14 +222,14 @@ impl Scenario {
             let ledger = ledgers
                 .entry((self.off == Off::OneLedger).then_some(*query))
                 .or_default();
-            let answer = self.answer(*query, &people, ledger);
+            let answer = self.answer(*query, usize::from(*time), &people, ledger);
             permitted += u64::from(answer.is_some());
             write!(view, "{} | ", answer.as_deref().unwrap_or(REFUSED)).unwrap();
         }
         (view, permitted)
     }
 
-    fn answer(&self, query: Query, people: &[(Learner, &Kind)], ledger: &mut Ledger) -> Option<String> {
+    fn answer(&self, query: Query, time: usize, people: &[(Learner, &Kind)], ledger: &mut Ledger) -> Option<String> {
         let k = GroupSize::new(K).unwrap();
         if matches!(query, Query::Rows) {
             return self.rows(people, k, ledger);
@@ -223,7 +255,7 @@ impl Scenario {
                 .collect();
             let values: Vec<Option<&str>> = values.iter().map(|value| Some(value.as_str())).collect();
             // Counts of tables this small are nearly always rounded. The sum of a one from each learner is the exact count.
-            let amount = self.amounts.get(kind.second).copied().unwrap_or(1);
+            let amount = self.amount(kind, time);
             tally.add(*learner, &values, &[Amount::new(amount.into())]).unwrap();
         }
         let table = match self.off {
@@ -354,7 +386,7 @@ fn one(values: [usize; 2], learners: usize, query: Query, off: Off) -> Scenario 
         histories: vec![STAYS],
         learners,
         asked: vec![(query, 0)],
-        amounts: [1, 1],
+        amounts: vec![[1, 1]],
         off,
     }
 }
@@ -365,7 +397,7 @@ fn over_time(values: [usize; 2], histories: &[u8], learners: usize, queries: &[Q
         histories: histories.to_vec(),
         learners,
         asked: queries.iter().copied().zip(0..).collect(),
-        amounts: [1, 1],
+        amounts: vec![[1, 1]],
         off,
     }
 }
@@ -461,7 +493,7 @@ fn the_attacker_finds_victims_as_soon_as_one_protection_is_off() {
 /// Learners with much or little, all of one value otherwise, some of whom withdraw.
 fn sums_over_time(amounts: [u32; 2], queries: &[Query], off: Off) -> Scenario {
     Scenario {
-        amounts,
+        amounts: vec![amounts],
         ..over_time([1, 2], &WITHDRAWALS[..2], 14, queries, off)
     }
 }
@@ -472,6 +504,28 @@ fn the_attacker_learns_no_sum_that_one_or_two_make_up_from_what_is_permitted() {
         let found = sums_over_time(amounts, &[Query::First; 2], Off::Nothing).attack_sums();
         println!(
             "attacker on sums of {amounts:?}: {} releases, {} pairs, {} told",
+            found.releases, found.pairs, found.isolated
+        );
+        assert_eq!(found.isolated, 0, "{amounts:?}");
+        assert!(found.pairs > 50, "{amounts:?}");
+    }
+}
+
+#[test]
+fn the_attacker_learns_no_change_that_one_or_two_make_up_from_three_releases() {
+    // What the second kind has differs from what it had at first; the neighbours differ in all, if they differ.
+    for amounts in [
+        [[100, 100], [110, 110], [100, 111]],
+        [[100, 100], [110, 130], [100, 107]],
+        [[10, 10], [20, 20], [15, 20]],
+    ] {
+        let scenario = Scenario {
+            amounts: amounts.to_vec(),
+            ..over_time([1, 2], &[STAYS], 14, &[Query::First; 3], Off::Nothing)
+        };
+        let found = scenario.attack_sums();
+        println!(
+            "attacker on {amounts:?}: {} releases, {} pairs, {} told",
             found.releases, found.pairs, found.isolated
         );
         assert_eq!(found.isolated, 0, "{amounts:?}");

@@ -93,6 +93,37 @@ fn a_difference_of_two_sums_may_not_be_one_learners() {
 }
 
 #[test]
+fn a_change_that_is_changed_back_is_compared_with_what_it_was_before() {
+    // Each two neighbours differ in all of twelve; the third less the first is what one has.
+    let ledger = admitted(&hours([100; 12])).admit(k(5), &hours([110; 12])).unwrap();
+    let back = |last: &[u64]| {
+        let all = [100; 12].into_iter().take(12 - last.len()).chain(last.iter().copied());
+        ledger.admit(k(5), &hours(all))
+    };
+    assert_eq!(back(&[111]), Err(Refused::Differencing(k(5))));
+    assert_eq!(back(&[107; 3]), Err(Refused::Differencing(k(5))), "three are too few");
+    assert!(back(&[]).is_ok());
+    assert!(back(&[107; 5]).is_ok());
+    assert!(back(&[107; 12]).is_ok());
+}
+
+#[test]
+fn so_many_changes_are_remembered_and_compared() {
+    let mut ledger = admitted(&hours([100; 12]));
+    for change in 1..KEPT as u64 {
+        ledger = ledger.admit(k(5), &hours([100 + change * 20; 12])).unwrap();
+    }
+    let one_more = hours([100; 11].into_iter().chain([103]));
+    assert_eq!(ledger.admit(k(5), &one_more), Err(Refused::Differencing(k(5))));
+    // What is told again takes no room; one change more and the first is forgotten.
+    let again = ledger.admit(k(5), &hours([100 + (KEPT as u64 - 1) * 20; 12])).unwrap();
+    assert_eq!(again, ledger);
+    let ledger = ledger.admit(k(5), &hours([300; 12])).unwrap();
+    assert_eq!(Ledger::from_bytes(&ledger.to_bytes()), Ok(ledger.clone()));
+    assert!(ledger.admit(k(5), &one_more).is_ok());
+}
+
+#[test]
 fn another_table_in_between_hides_no_change() {
     let count_alone = told(&[], &[&[][..]; 10]);
     let ledger = admitted(&hours([20; 10])).admit(k(5), &count_alone).unwrap();
@@ -192,8 +223,8 @@ proptest! {
             ledger.entries.values().for_each(|entry| classes.entry(entry.class).or_default().push(entry));
             for class in classes.values() {
                 prop_assert!(class.len() >= 5);
-                prop_assert!(dominates_nobody(class.iter().filter_map(|entry| entry.told[0])));
-                prop_assert!(is_diverse(class.iter().filter_map(|entry| entry.told[1])));
+                prop_assert!(dominates_nobody(class.iter().filter_map(|entry| entry.told[0].last().copied())));
+                prop_assert!(is_diverse(class.iter().filter_map(|entry| entry.told[1].last().copied())));
             }
         }
     }
