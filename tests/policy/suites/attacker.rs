@@ -153,7 +153,7 @@ impl Scenario {
 
     /// What a learner adds to sums at a time.
     fn amount(&self, kind: &Kind, time: usize) -> u32 {
-        let amounts = self.amounts.get(time).or(self.amounts.last());
+        let amounts = self.amounts.get(time).or_else(|| self.amounts.last());
         amounts
             .and_then(|amounts| amounts.get(kind.second))
             .copied()
