@@ -17,7 +17,7 @@ use crate::{
     process::{Protocol, Verdict, follow},
 };
 use http::{HeaderMap, HeaderValue, header};
-use policy::Decision;
+use policy::{Code, Decision};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -157,11 +157,17 @@ impl Transfers {
                 tracing::error!(%pid, error = %failed, "that a push was refused could not be recorded");
             }
         }
+        // Open time that another stream has reserved may come back, so what ends a push is the same refusal after a wait.
+        if !is_known {
+            return None;
+        }
         if matches!(error, TransferError::UsedUp(_)) {
             return Some(disclosed(&error.reasons()));
         }
         match self.permits_later(Wanted::by(record, None), agreement, now).await {
             Ok(Decision::Permit { .. }) => None,
+            // What nobody vouches for now may be vouched for later.
+            Ok(Decision::Deny(reasons)) if reasons.iter().any(|one| one.code == Code::ConstraintUnknown) => None,
             Ok(Decision::Deny(reasons)) => Some(disclosed(&reasons)),
             Err(failed) => {
                 tracing::warn!(%pid, error = %failed, "whether the agreement permits the push later is not known");

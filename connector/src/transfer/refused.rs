@@ -67,10 +67,7 @@ impl Refusals {
 /// What the other side is told of a refusal.
 pub(super) fn disclosed(reasons: &[Reason]) -> Explanation {
     let code = reasons.first().map_or(Code::OutsideTime, |reason| reason.code);
-    Explanation {
-        code: Some(code.to_string()),
-        reasons: reasons.iter().map(Reason::disclosed).collect(),
-    }
+    Explanation::of(code.to_string(), reasons.iter().map(Reason::disclosed))
 }
 
 impl Transfers {
