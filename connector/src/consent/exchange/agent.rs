@@ -16,9 +16,8 @@ use crate::{
 use policy::Timestamp;
 use std::{sync::Arc, time::Duration};
 
-/// How long what has ended because another has taken its place is kept back, so that the holder enters the other first and no recipient erases
-/// what may stay.
-const HEAD_START: Duration = Duration::from_secs(60);
+/// After this time what has ended because another has taken its place is told by itself, whatever has become of the other.
+const AT_LAST: Duration = Duration::from_secs(600);
 
 /// Speaks for the learners that linked themselves here.
 pub struct Agent {
@@ -52,8 +51,10 @@ impl Agent {
         now: Timestamp,
     ) -> Result<Vec<Posted>, StoreError> {
         let decided = |one: &&Changed| self.keeps(&one.stored.consent) && !one.stored.state.is_open();
+        let mut all: Vec<&Changed> = about.changed.iter().filter(decided).collect();
+        all.sort_by_key(|one| one.stored.state != State::Given);
         let mut posted = Vec::new();
-        for one in about.changed.iter().filter(decided) {
+        for one in all {
             let (id, holder) = (&one.stored.consent.id, &one.stored.consent.holder);
             let decision = self.decision(about.subject, one).await?;
             posted.push(match one.stored.state {
@@ -63,7 +64,11 @@ impl Agent {
                     self.post.put(batch, holder, &ours, &decision, now)?
                 }
                 State::Superseded => {
-                    let at = now.plus(HEAD_START);
+                    // Behind what takes its place, so that the holder enters that first and no recipient erases what may stay. And once
+                    // more by itself: whatever that queue waits for, it ends. The holder takes the number once.
+                    let ours = about.pseudonyms.towards(holder).name(about.subject);
+                    posted.push(self.post.put(batch, holder, &ours, &decision, now)?);
+                    let at = now.plus(AT_LAST);
                     self.post.put_later(batch, (holder, id.as_str()), &decision, at, now)?
                 }
                 // In a queue of its own: an end waits for nothing, least of all for what the holder fails to take. Numbers say what is newer.

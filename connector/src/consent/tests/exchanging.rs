@@ -207,14 +207,16 @@ async fn a_link_that_nobody_confirmed_is_forgotten_and_nothing_leads_to_a_link_t
 }
 
 #[tokio::test]
-async fn what_another_has_taken_the_place_of_is_told_a_while_after_the_other() {
+async fn what_another_has_taken_the_place_of_is_told_behind_the_other_and_by_itself_at_last() {
     let place = Place::start().await;
     let hash = notice(&place.consents, "1").await;
     let older = place.kept(&hash, &["skills"]).await;
     place.kept(&hash, &["skills", "results"]).await;
     assert_eq!(state(&place.consents, &older).await, State::Superseded);
     let queued = place.queued().await;
-    let later: Vec<bool> = queued.iter().map(|sent| sent.not_before.is_some()).collect();
-    let ends: Vec<bool> = queued.iter().map(|sent| sent.body.contains("superseded")).collect();
-    assert_eq!((queued.len(), later), (3, ends));
+    let (ends, given): (Vec<_>, Vec<_>) = queued.iter().partition(|sent| sent.body.contains("superseded"));
+    let (at_last, behind): (Vec<_>, Vec<_>) = ends.into_iter().partition(|sent| sent.not_before.is_some());
+    assert_eq!((given.len(), behind.len(), at_last.len()), (2, 1, 1));
+    let follows = |yes: &&Outgoing| yes.pid == behind[0].pid && yes.number < behind[0].number;
+    assert!(given.iter().all(follows) && at_last[0].pid != behind[0].pid);
 }
