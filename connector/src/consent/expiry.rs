@@ -51,7 +51,8 @@ impl Consents {
                 Ok(more) => ended += more,
                 Err(error) => failed = failed.or(Some(error)),
             }
-            (now, last) = (clock(), Some(id));
+            // A clock that is set back does not take back what the index was told: it names each end once.
+            (now, last) = (now.max(clock()), Some(id));
         }
         failed.map_or(Ok(ended), Err)
     }
