@@ -346,6 +346,15 @@ impl Program {
         }
     }
 
+    /// Whether no record leaves that would not leave with one more consent, whatever else is known or missing.
+    pub(crate) fn grows_with_consent(&self) -> bool {
+        let categories = Category::ALL.iter().copied().map(Some).chain([None]);
+        categories
+            .flat_map(records_of)
+            .filter(|record| self.permits(record))
+            .all(|record| record.with_more_consent().all(|more| self.permits(&more)))
+    }
+
     /// How many operations there are.
     pub(crate) fn len(&self) -> usize {
         self.ops.len()

@@ -27,4 +27,16 @@ impl RecordFacts {
             guardian_consent: None,
         }
     }
+
+    /// The same record with a consent that it lacks. Whoever withdraws one must never let more leave, so a plan that permits the record
+    /// permits these as well.
+    pub(crate) fn with_more_consent(self) -> impl Iterator<Item = Self> {
+        let given = Some(true);
+        let learner = Self { consent: given, ..self };
+        let guardian = self.guardian_consent.map(|_| Self {
+            guardian_consent: given,
+            ..self
+        });
+        std::iter::once(learner).chain(guardian)
+    }
 }

@@ -266,9 +266,9 @@ impl<'a> Question<'a> {
             .collect();
         if !records
             .iter()
-            .all(|record| with_more_consent(record).all(|more| records.contains(&more)))
+            .all(|record| record.with_more_consent().all(|more| records.contains(&more)))
         {
-            return Err("some data may be used only without consent, which a transfer cannot hold".to_owned());
+            return Err(ONLY_WITHOUT_CONSENT.to_owned());
         }
         let named: BTreeSet<String> = purposes.iter().filter_map(|index| self.purpose_name(*index)).collect();
         let any_other = named.len() < purposes.len();
@@ -283,6 +283,10 @@ impl<'a> Question<'a> {
         };
         let consent_required = !consented.iter().all(freely);
         let program = self.program(rules, &purposes, at)?;
+        // Where it is not known who is a minor as well.
+        if !program.grows_with_consent() {
+            return Err(ONLY_WITHOUT_CONSENT.to_owned());
+        }
         let categories = consented.into_iter().filter_map(|record| record.category).collect();
         Ok(Residual {
             purposes: (!any_other).then_some(named),
@@ -394,6 +398,9 @@ fn contradicts_itself(rule: &Rule) -> bool {
     Premises::of(&stated).contradiction().is_some()
 }
 
+/// Why there is no plan where withdrawing a consent would let more leave.
+const ONLY_WITHOUT_CONSENT: &str = "some data may be used only without consent, which a transfer cannot hold";
+
 /// The records that can be told apart by category, consent and these flags.
 fn records(flags: &BTreeSet<LeftOperand>) -> Vec<RecordFacts> {
     let both = |named: bool| {
@@ -419,21 +426,6 @@ fn records(flags: &BTreeSet<LeftOperand>) -> Vec<RecordFacts> {
         }
     }
     records
-}
-
-/// The same record with a consent that it lacks. Whoever withdraws one must never let more leave, so a plan that permits the record permits
-/// these as well.
-fn with_more_consent(record: &RecordFacts) -> impl Iterator<Item = RecordFacts> {
-    let given = Some(true);
-    let learner = RecordFacts {
-        consent: given,
-        ..*record
-    };
-    let guardian = record.guardian_consent.map(|_| RecordFacts {
-        guardian_consent: given,
-        ..*record
-    });
-    std::iter::once(learner).chain(guardian)
 }
 
 fn too_complex(text: &str) -> Reason {

@@ -383,3 +383,14 @@ fn plans_that_differ_for_minors_alone_have_other_answers() {
     assert_ne!(before.answers(), after.answers());
     assert_eq!(before.answers(), plan_at("2026-06-18T00:00:00Z").answers());
 }
+
+#[test]
+fn no_plan_lets_more_leave_without_consent_where_it_is_not_known_who_is_a_minor() {
+    let flag = |value: &str| constraint("minor", "eq", json!(value));
+    let policy = agreement(json!({
+        "permission": [{"action": "use"}],
+        "prohibition": [{"action": "use", "constraint": [given(), flag("true"), flag("false")]}],
+    }));
+    let refused = policy.plan(&facts().with_minors_told()).unwrap_err();
+    assert_eq!(refused[0].code, Code::NotPlannable, "{refused:?}");
+}
