@@ -104,7 +104,7 @@ impl Beside {
             Some(same) if same.agreements.contains(&agreement.id) => {}
             Some(same) => same.agreements.push(agreement.id.clone()),
             None => known.push(Terms {
-                prohibit: prohibit(&said),
+                prohibit: prohibit(&agreement.agreement),
                 said,
                 agreements: vec![agreement.id.clone()],
             }),
@@ -125,7 +125,7 @@ impl Beside {
     /// What this agreement is to be compared with.
     pub(super) fn question(&self, agreement: &StoredAgreement) -> Question {
         let said = terms(agreement);
-        let prohibits = prohibit(&said);
+        let prohibits = prohibit(&agreement.agreement);
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.get(&between(agreement)).into_iter().flatten().rev();
         let mut others = known.filter(|other| (prohibits || other.prohibit) && other.said != said);
@@ -166,9 +166,9 @@ impl Question {
     }
 }
 
-/// Whether terms prohibit anything; what cannot be read any more is compared.
-fn prohibit(said: &Value) -> bool {
-    read_policy(said).map_or(true, |policy| !policy.prohibitions().is_empty())
+/// Whether an agreement prohibits anything; what cannot be read any more is compared.
+fn prohibit(agreement: &Value) -> bool {
+    read_policy(agreement).map_or(true, |policy| !policy.prohibitions().is_empty())
 }
 
 #[cfg(test)]
