@@ -261,8 +261,9 @@ async fn a_refused_counter_offer_is_told_what_differs_operand_by_operand() {
     let same = |one: &&str| !one.starts_with("purpose: ");
     assert!(told.iter().all(same), "they agree about the purpose: {told:?}");
     // Both sides keep the same words.
-    let theirs = world.get("school").get("/v1/negotiations").await;
-    assert_eq!(theirs["negotiations"][0]["stateName"], "TERMINATED");
+    let (school, theirs) = (world.get("school"), text(&ended, "peerPid"));
+    let kept = school.get(&format!("/v1/negotiations/{theirs}/wait?timeout=30")).await;
+    assert_eq!(reasons(&kept), told);
 }
 
 #[tokio::test(flavor = "multi_thread")]
