@@ -57,7 +57,7 @@ impl Agent {
         for one in all {
             let (id, holder) = (&one.stored.consent.id, &one.stored.consent.holder);
             let decision = self.decision(about.subject, one).await?;
-            posted.push(match one.stored.state {
+            let told = match one.stored.state {
                 State::Given | State::Refused => {
                     // Not the holder's name for the learner, which the learner can unlink: this has an order, whatever it is called.
                     let ours = about.pseudonyms.towards(holder).name(about.subject);
@@ -73,7 +73,8 @@ impl Agent {
                 }
                 // In a queue of its own: an end waits for nothing, least of all for what the holder fails to take. Numbers say what is newer.
                 _ => self.post.put(batch, holder, id.as_str(), &decision, now)?,
-            });
+            };
+            posted.push(told);
         }
         Ok(posted)
     }

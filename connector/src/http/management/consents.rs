@@ -71,6 +71,7 @@ pub(super) async fn consent_grant(State(app): Ctx, Body(new): Body<Vec<NewConsen
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ShownConsent)]
 pub(super) struct Shown {
     #[serde(flatten)]
     stored: Stored,

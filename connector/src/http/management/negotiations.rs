@@ -415,6 +415,7 @@ pub(super) async fn agreements(State(app): Ctx) -> Outcome<Agreements> {
 /// An agreement with everything that an offline check of it needs, and how it stands to others.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ShownAgreement)]
 pub(super) struct Shown {
     #[serde(flatten)]
     export: AgreementExport,
