@@ -47,7 +47,7 @@ pub(super) async fn over(store: Arc<dyn Store>) -> Consents {
         .unwrap()
 }
 
-fn new(subject: &str) -> NewConsent {
+pub(super) fn new(subject: &str) -> NewConsent {
     NewConsent {
         subject: subject.into(),
         recipients: vec!["did:web:ft.example".parse().unwrap()],

@@ -5,6 +5,7 @@
 
 use super::{
     ExchangeError,
+    enclosed::{Said, enclosed},
     inbox::{Arrival, Inbox, Message},
     message::{self, Content},
     received::forget,
@@ -15,11 +16,10 @@ use crate::{
     consent::{
         Beside, ConsentError, ConsentId, NewRequest, Pseudonym, Stored,
         elsewhere::{Decided, Site, Word},
-        receipt,
         state::State,
     },
     dsp::{AgreementId, DatasetId, MessageId, ParticipantId},
-    jose::{self, Digest, token},
+    jose::{self, Digest},
     process::{Outgoing, decode, encode, outbox::Outcome},
     store::{Batch, Pages, StoreError, Table},
     trust::Trust,
@@ -302,31 +302,17 @@ async fn proved(trust: &Trust, message: &Message<Decision>, now: Timestamp) -> R
     let (sender, content) = (&message.sender().did, &message.value().content);
     let wrong = |what: &str| ExchangeError::Invalid(format!("the receipt: {what}"));
     let text = content.receipt.as_ref().ok_or_else(|| wrong("it is missing"))?;
-    if receipt::digest(text) != content.digest {
-        return Err(wrong("its hash is another one"));
-    }
-    let document = trust.resolver().newest(message.sender(), now).await;
+    let document = trust.newest_keys_of(message.sender(), now).await;
     let document = document.map_err(|error| ExchangeError::Invalid(error.to_string()))?;
-    let key = |kid: &str| {
-        let key = document.key(kid);
-        key.filter(|key| !trust.is_revoked(&key.thumbprint(), now)).cloned()
+    let said = Said {
+        consent: &content.consent,
+        state: content.state,
+        number: content.number,
+        digest: &content.digest,
     };
-    let claims = token::verify(text, token::Kind::Consent, key);
-    let claims = claims.map_err(|error| wrong(&error.to_string()))?.into_value();
-    if claims.get("dases:number").and_then(Value::as_u64) != Some(content.number.into()) {
-        return Err(wrong("its number is another one"));
-    }
-    let proved = receipt::verify(std::slice::from_ref(text), key).map_err(|error| wrong(&error.to_string()))?;
-    if proved.issuer != sender.as_str() {
-        return Err(ExchangeError::WrongParty(
-            "a decision is proved by its intermediary's receipt",
-        ));
-    }
-    if proved.consent != content.consent.as_str() || proved.state != content.state {
-        return Err(wrong("it is about another consent, or another state of it"));
-    }
-    let terms = claims.pointer("/dases:record/dases:terms").cloned().unwrap_or_default();
-    let terms: Terms = serde_json::from_value(terms).map_err(|error| wrong(&error.to_string()))?;
+    // Of what the intermediary signed before nothing is kept here that it would have to follow.
+    let found = enclosed(text, &said, sender, None, |kid| document.key(kid).cloned())?;
+    let terms: Terms = serde_json::from_value(found.terms).map_err(|error| wrong(&error.to_string()))?;
     if terms.holder != *trust.me() || terms.via.as_ref() != Some(sender) {
         return Err(ExchangeError::WrongParty(
             "it is about another holder's records, or came through another intermediary",
@@ -334,6 +320,6 @@ async fn proved(trust: &Trust, message: &Message<Decision>, now: Timestamp) -> R
     }
     Ok(Proved {
         terms,
-        until: proved.until,
+        until: found.proved.until,
     })
 }

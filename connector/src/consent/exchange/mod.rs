@@ -8,6 +8,7 @@ mod agent;
 mod ask;
 mod courier;
 mod decisions;
+mod enclosed;
 pub(super) mod inbox;
 mod lapses;
 pub(super) mod message;

@@ -3,6 +3,7 @@
 
 use super::{
     ExchangeError,
+    enclosed::{Said, enclosed},
     inbox::{Arrival, Inbox, Message},
     message::{self, Content, Withdrawal},
     requests::Request,
@@ -11,9 +12,9 @@ use super::{
 };
 use crate::{
     audit::Log,
-    consent::{ConsentId, Pseudonym, receipt, state::State},
+    consent::{ConsentId, Pseudonym, state::State},
     dsp::{MessageId, ParticipantId},
-    jose::{self, Digest, token},
+    jose::{self, Digest},
     process::{self, Outgoing, decode, encode, outbox::Outcome},
     store::{Batch, Guard, Pages, Row, Store, StoreError, Table},
     trust::{Trust, did::Document},
@@ -353,32 +354,21 @@ impl Receipts {
         before: Option<&Received>,
     ) -> Result<(), ExchangeError> {
         let (sender, content) = (&message.sender().did, &message.value().content);
-        let wrong = |what: &str| ExchangeError::Invalid(format!("the receipt: {what}"));
-        if receipt::digest(text) != content.digest {
-            return Err(wrong("its hash is another one"));
-        }
-        let key = |kid: &str| document.key(kid).cloned();
-        let claims = token::verify(text, token::Kind::Consent, key);
-        let claims = claims.map_err(|error| wrong(&error.to_string()))?.into_value();
-        if claims.get("dases:number").and_then(Value::as_u64) != Some(content.number.into()) {
-            return Err(wrong("its number is another one"));
-        }
+        let said = Said {
+            consent: &content.consent,
+            state: content.state,
+            number: content.number,
+            digest: &content.digest,
+        };
         // Where none is missing in between, it must follow the one that is known.
         let last = before.filter(|before| before.number + 1 == content.number);
-        let mut chain: Vec<String> = last.and_then(|before| before.receipt.clone()).into_iter().collect();
-        chain.push(text.to_owned());
-        let proved = receipt::verify(&chain, key).map_err(|error| wrong(&error.to_string()))?;
-        if proved.issuer != sender.as_str() {
-            return Err(ExchangeError::WrongParty("a receipt is the holder's"));
-        }
-        if proved.consent != content.consent.as_str() || proved.state != content.state {
-            return Err(wrong("it is about another consent, or another state of it"));
-        }
+        let last = last.and_then(|before| before.receipt.as_deref());
+        let found = enclosed(text, &said, sender, last, |kid| document.key(kid).cloned())?;
         // Of what an intermediary says a recipient believes nothing: what counts is what the holder entered.
-        if proved.holder != sender.as_str() {
+        if found.proved.holder != sender.as_str() {
             return Err(ExchangeError::WrongParty("a receipt is the holder's"));
         }
-        let terms = |name: &str| claims.pointer(&format!("/dases:record/dases:terms/{name}"));
+        let terms = |name: &str| found.terms.get(name);
         let me = self.trust.me().as_str();
         let is_me = |did: &Value| did.as_str() == Some(me);
         let recipients = terms("recipients").and_then(Value::as_array);
