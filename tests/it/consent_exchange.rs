@@ -4,7 +4,7 @@
 use crate::scenes::{account, brisk, file, received_at_least, until, verified};
 use connector::clock::now;
 use connector_tests::{
-    harness::{Connector, World, consent, text},
+    harness::{Connector, PURPOSE, World, consent, dataset, offer, record, text},
     peer::{Letter, Peer, uuid},
 };
 use http::{Method, StatusCode};
@@ -123,6 +123,46 @@ async fn a_withdrawal_is_told_to_who_received_records_and_erased_there_and_to_no
     assert_eq!(work.get("/v1/consents/retractions").await, known);
     school.post("/v1/consents/forget", &json!({"subject": "l1"})).await;
     assert_eq!(told(school, "l1").await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_received_records_on_another_basis_is_told_of_its_end_before_the_learner_is_forgotten() {
+    let world = World::start_with(&["school", "work"], fast).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let path = school.dir.join("records.ndjson");
+    let records: String = (0..40).map(|number| record(number, number % 4)).collect();
+    fs::write(&path, records).unwrap();
+    let mut offer = offer();
+    let constraints = offer["permission"][0]["constraint"].as_array_mut().unwrap();
+    constraints.retain(|constraint| constraint["leftOperand"] != "dases:consent");
+    school.post("/v1/datasets", &dataset("records", &path, offer)).await;
+    let notice =
+        json!({"id": "public-task", "version": "1", "language": "fr", "text": "Le lycée transmet tes compétences."});
+    let notice = school.post("/v1/notices", &notice).await;
+    let basis = json!({
+        "basis": "public-task", "grounds": "Code de l'éducation", "recipients": [work.did], "purposes": [PURPOSE],
+        "categories": ["skills", "results"], "datasets": ["records"], "notice": notice["hash"],
+        "until": now().plus(Duration::from_secs(3600)),
+    });
+    let basis = text(&school.post("/v1/bases", &basis).await, "id");
+    let pid = fetched(school, work).await;
+    let name = pseudonym(school, work, "l1").await;
+    assert_eq!(lines_with(work, &pid, &name), 10);
+
+    let learner = json!({"subject": "l1"});
+    let (status, said) = school.call(Method::POST, "/v1/consents/forget", Some(&learner)).await;
+    assert_eq!(
+        (status, &said["error"]["code"]),
+        (StatusCode::CONFLICT, &json!("basis-in-force")),
+        "{said}"
+    );
+    school.post(&format!("/v1/bases/{basis}/end"), &json!({})).await;
+    school.post("/v1/consents/forget", &learner).await;
+    assert_eq!(told(school, "l1").await, Vec::<Value>::new());
+    until("the recipient has erased", async || {
+        (lines_with(work, &pid, &name) == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

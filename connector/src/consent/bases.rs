@@ -27,6 +27,8 @@ use utoipa::ToSchema;
 const BASES: Table = Table(55);
 /// Objections by the keyed hash of the learner's identifier, and id.
 const OBJECTIONS: Table = Table(56);
+/// Whose turn it is to change any declared basis.
+pub(super) const TURN: &str = "\0bases";
 /// Most members of a list, and most text in all lists, as of consents.
 const MOST: usize = 64;
 
@@ -281,7 +283,7 @@ impl Consents {
             ended: None,
         };
         self.index.reserve(&basis.declared.categories)?;
-        let _turn = self.turns.of(&[basis.id.as_str()]).await;
+        let _turn = self.turns.of(&[TURN]).await;
         let mut batch = Batch::new();
         let bytes = encode(&basis)?;
         let entry = entry(&basis, "declared", &bytes);
@@ -295,7 +297,7 @@ impl Consents {
 
     /// Ends a declared basis: closed first, committed after.
     pub async fn end_basis(&self, id: &ConsentId, now: Timestamp) -> Result<Declared, ConsentError> {
-        let _turn = self.turns.of(&[id.as_str()]).await;
+        let _turn = self.turns.of(&[TURN]).await;
         let (mut basis, version) = self.basis(id).await?;
         if basis.ended.is_some() {
             return Err(ConsentError::Basis("this basis has ended already"));

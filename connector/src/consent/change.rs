@@ -118,8 +118,18 @@ pub trait Messenger: Send + Sync {
     /// A basis was declared or has ended: that there is something to tell is told by [`Consents::bases`].
     fn bases_changed(&self);
 
-    /// Adds the removal of what is kept about a learner who is forgotten.
-    async fn forget(&self, subject: &str, pseudonyms: &Pseudonyms, batch: &mut Batch) -> Result<(), StoreError>;
+    /// Tells at once what is still to be told of bases that are over.
+    async fn tell_of_ended_bases(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Adds the removal of what is kept about a learner who is forgotten. Where records of theirs may have gone out on one of these bases, it
+    /// returns that one and adds nothing: its recipients could not be told of its end any more.
+    async fn forget(
+        &self,
+        subject: &str,
+        pseudonyms: &Pseudonyms,
+        bases: &[Declared],
+        batch: &mut Batch,
+    ) -> Result<Option<ConsentId>, StoreError>;
 
     /// The commit was made: there may be something to send.
     fn committed(&self);

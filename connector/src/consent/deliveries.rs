@@ -38,6 +38,25 @@ impl Delivery {
     }
 }
 
+/// What is noted of one learner and one recipient.
+pub(super) struct Pair {
+    /// Where it stands in the store.
+    pub(super) key: Vec<u8>,
+    /// The learner's tag towards the recipient.
+    pub(super) tag: Option<Tag>,
+    pub(super) recipient: ParticipantId,
+}
+
+impl Pair {
+    fn read(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            recipient: decode(&row.item.value)?,
+            tag: Tag::read(row.key.get(PLACE..).unwrap_or_default()),
+            key: row.key,
+        })
+    }
+}
+
 type Tags = HashSet<Tag, Uniform>;
 
 #[derive(Default)]
@@ -108,49 +127,41 @@ impl Deliveries {
         Ok(())
     }
 
-    /// Up to `limit` pairs after a place, in no order that means anything: where each stands, the learner's tag, the recipient.
-    pub(super) async fn page(
-        &self,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Option<Tag>, ParticipantId)>, StoreError> {
+    /// Up to `limit` pairs after a key, in no order that means anything.
+    pub(super) async fn page(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Pair>, StoreError> {
         let rows = self.store.scan(DELIVERIES, &[], after, limit).await?;
-        let pair = |row: Row| {
-            let recipient = decode(&row.item.value)?;
-            let tag = Tag::read(row.key.get(PLACE..).unwrap_or_default());
-            Ok((row.key, tag, recipient))
-        };
-        rows.into_iter().map(pair).collect()
+        rows.into_iter().map(Pair::read).collect()
     }
 
-    /// Who received records of a learner, in no order.
-    pub async fn recipients(&self, subject: &str) -> Result<Vec<ParticipantId>, StoreError> {
+    /// The pairs of a learner, in no order.
+    pub(super) async fn of(&self, subject: &str) -> Result<Vec<Pair>, StoreError> {
         let mut found = Vec::new();
         let mut pages = Pages::new(&*self.store, DELIVERIES, self.place(subject), PAGE);
         while let Some(rows) = pages.next().await? {
             for row in rows {
-                found.push(decode(&row.item.value)?);
+                found.push(Pair::read(row)?);
             }
         }
         Ok(found)
     }
 
-    /// Adds to a batch that nothing of a learner is known any more.
-    pub async fn forget(&self, subject: &str, batch: &mut Batch) -> Result<(), StoreError> {
-        let place = self.place(subject);
-        let mut pages = Pages::new(&*self.store, DELIVERIES, place, PAGE);
-        while let Some(rows) = pages.next().await? {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            for row in rows {
-                // Before the commit: whoever asks meanwhile looks into the store.
-                if let Some(tag) = Tag::read(row.key.get(PLACE..).unwrap_or_default()) {
-                    known.noted.remove(&tag);
-                    known.forgotten.insert(tag);
-                }
-                batch.delete(DELIVERIES, row.key);
+    /// Who received records of a learner, in no order.
+    pub async fn recipients(&self, subject: &str) -> Result<Vec<ParticipantId>, StoreError> {
+        let pairs = self.of(subject).await?;
+        Ok(pairs.into_iter().map(|pair| pair.recipient).collect())
+    }
+
+    /// Adds to a batch that nothing is known any more of these pairs.
+    pub(super) fn forget(&self, pairs: Vec<Pair>, batch: &mut Batch) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for pair in pairs {
+            // Before the commit: whoever asks meanwhile looks into the store.
+            if let Some(tag) = pair.tag {
+                known.noted.remove(&tag);
+                known.forgotten.insert(tag);
             }
+            batch.delete(DELIVERIES, pair.key);
         }
-        Ok(())
     }
 
     fn place(&self, subject: &str) -> Vec<u8> {
@@ -190,7 +201,7 @@ mod tests {
         assert_eq!(again.recipients("l1").await.unwrap(), [work]);
 
         let mut batch = Batch::new();
-        again.forget("l1", &mut batch).await.unwrap();
+        again.forget(again.of("l1").await.unwrap(), &mut batch);
         store.commit(batch).await.unwrap();
         assert!(again.recipients("l1").await.unwrap().is_empty());
         assert!(again.known().missing("l1", tag).is_some());
@@ -207,7 +218,7 @@ mod tests {
         let first = deliveries.known().missing("l1", tag).unwrap();
         deliveries.note(&[first], &work).await.unwrap();
         let mut batch = Batch::new();
-        deliveries.forget("l1", &mut batch).await.unwrap();
+        deliveries.forget(deliveries.of("l1").await.unwrap(), &mut batch);
         // A stream finds the pair in the store just before it is deleted there.
         deliveries.note(&[first], &work).await.unwrap();
         store.commit(batch).await.unwrap();

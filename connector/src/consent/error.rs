@@ -34,6 +34,11 @@ pub enum ConsentError {
     /// Nor while a refusal or an ended consent does: another basis for the same does not count for who was asked for consent.
     #[error("a refusal or an ended consent of this learner stands against a basis in force; end the basis first")]
     RefusalInForce,
+    /// Nor while a basis stands on which their records went out: nobody would know any more whom to tell of its end (GDPR art. 17(3)(b), 19).
+    #[error(
+        "records of this learner went out on another lawful basis in force; end it first, so that its recipients are told: {0}"
+    )]
+    BasisInForce(ConsentId),
     /// Nothing here refers to this learner.
     #[error("nothing about this learner was ever recorded here, or the learner is forgotten already")]
     UnknownLearner,

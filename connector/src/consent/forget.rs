@@ -1,7 +1,7 @@
 //! Forgetting a learner: what links them to the audit log goes, what proves the log stays.
 
 use super::{
-    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, RECEIPTS, STANDINGS, change,
+    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, RECEIPTS, STANDINGS, bases, change,
     record::{ConsentId, Stored},
 };
 use crate::{
@@ -23,31 +23,26 @@ pub struct Forgotten {
 impl Consents {
     /// Deletes what links a learner to the audit log: the salt of their name in it, the records of their ended consents with their receipts,
     /// and what was known of them. The entries stay and so does every proof, but nobody can say any more whom they are about. Refused while a
-    /// consent is in force, and while what the learner said keeps another basis from being used: without it, records would go out again.
+    /// consent is in force, and while what the learner said keeps another basis from being used: without it, records would go out again. Refused
+    /// as well while a basis stands on which records went out: each recipient is to be told when they are to be erased (GDPR art. 19), and
+    /// what says who it is goes here.
     pub async fn forget(&self, subject: &str, now: Timestamp) -> Result<Forgotten, ConsentError> {
         // An end that has come and is not recorded yet is recorded first, so that recipients are told of it.
         self.expire_learner(subject, now).await?;
-        let _turn = self.turns.of(&[subject]).await;
+        // No basis is declared or ended meanwhile.
+        let _turn = self.turns.of(&[subject, bases::TURN]).await;
+        if let Some(messenger) = self.messenger.get() {
+            messenger.tell_of_ended_bases(now).await?;
+        }
         let store = &**self.log.store();
         for _ in 0..ATTEMPTS {
             // The salt first: a consent that is recorded after this renews it, and the commit below conflicts.
             let salt = self.salts.get(store, subject).await?;
             let salt = salt.map(|(_, version)| version);
             let all = self.of_learner(subject).await?;
-            if all.iter().any(|(stored, _)| stored.is_in_force(now)) {
-                return Err(ConsentError::InForce);
-            }
-            if self.objects_to_something(subject, now).await? {
-                return Err(ConsentError::ObjectionInForce);
-            }
-            let records: Vec<&Stored> = all.iter().map(|(stored, _)| stored).collect();
-            if self.keep_something_back(&records, now).await? {
-                return Err(ConsentError::RefusalInForce);
-            }
+            self.check_nothing_stands(subject, &all, now).await?;
             let mut batch = Batch::new();
-            if let Some(messenger) = self.messenger.get() {
-                messenger.forget(subject, &self.pseudonyms, &mut batch).await?;
-            }
+            self.forget_told(subject, &mut batch, now).await?;
             // Who never consented or objected may be linked, or have had records sent on another basis.
             if all.is_empty() && salt.is_none() && batch.writes.is_empty() {
                 return Err(ConsentError::UnknownLearner);
@@ -73,6 +68,39 @@ impl Consents {
             }
         }
         Err(StoreError::Conflict { guard: 0 }.into())
+    }
+
+    /// No consent is in force, and nothing that the learner said keeps a basis from being used.
+    async fn check_nothing_stands(
+        &self,
+        subject: &str,
+        all: &[(Stored, Version)],
+        now: Timestamp,
+    ) -> Result<(), ConsentError> {
+        if all.iter().any(|(stored, _)| stored.is_in_force(now)) {
+            return Err(ConsentError::InForce);
+        }
+        if self.objects_to_something(subject, now).await? {
+            return Err(ConsentError::ObjectionInForce);
+        }
+        let records: Vec<&Stored> = all.iter().map(|(stored, _)| stored).collect();
+        if self.keep_something_back(&records, now).await? {
+            return Err(ConsentError::RefusalInForce);
+        }
+        Ok(())
+    }
+
+    /// Adds to a batch that nothing is known any more of who received records of a learner, unless a basis stands on which they did.
+    async fn forget_told(&self, subject: &str, batch: &mut Batch, now: Timestamp) -> Result<(), ConsentError> {
+        let Some(messenger) = self.messenger.get() else {
+            return Ok(());
+        };
+        let mut bases = self.bases().await?;
+        bases.retain(|basis| basis.stands(now));
+        match messenger.forget(subject, &self.pseudonyms, &bases, batch).await? {
+            Some(basis) => Err(ConsentError::BasisInForce(basis)),
+            None => Ok(()),
+        }
     }
 
     /// Deletes requests that nobody answered in time, once they could be made anew; returns how many. One that a learner has signed stays while

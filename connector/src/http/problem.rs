@@ -354,6 +354,7 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         ConsentError::InForce | ConsentError::ObjectionInForce | ConsentError::RefusalInForce => {
             (StatusCode::CONFLICT, "in-force")
         }
+        ConsentError::BasisInForce(_) => (StatusCode::CONFLICT, "basis-in-force"),
         ConsentError::Illegal(Illegal::NotTheirs(..)) | ConsentError::NoPower(_) => (StatusCode::FORBIDDEN, "no-power"),
         ConsentError::Illegal(Illegal::Ended(_)) => (StatusCode::CONFLICT, "ended"),
         ConsentError::Illegal(_) => (StatusCode::CONFLICT, "illegal-step"),

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     audit::Entry,
     consent::{
-        About, Changed, Declared, Ended, Index, Messenger, Pseudonym, Pseudonyms, Stored,
+        About, Changed, ConsentId, Declared, Ended, Index, Messenger, Pseudonym, Pseudonyms, Stored,
         links::Links,
         state::{Role, State},
     },
@@ -249,9 +249,26 @@ impl Messenger for Courier {
         self.lapses.stir();
     }
 
-    async fn forget(&self, subject: &str, pseudonyms: &Pseudonyms, batch: &mut Batch) -> Result<(), StoreError> {
-        self.links.forget(subject, batch).await?;
-        self.notices.forget(pseudonyms, subject, batch).await
+    async fn tell_of_ended_bases(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.lapses.tell(now).await?;
+        Ok(())
+    }
+
+    async fn forget(
+        &self,
+        subject: &str,
+        pseudonyms: &Pseudonyms,
+        bases: &[Declared],
+        batch: &mut Batch,
+    ) -> Result<Option<ConsentId>, StoreError> {
+        // Read once: a pair that is noted meanwhile is neither looked at nor forgotten.
+        let met = self.notices.deliveries().of(subject).await?;
+        let basis = self.notices.received_on(&met, bases).await?;
+        if basis.is_none() {
+            self.links.forget(subject, batch).await?;
+            self.notices.forget(pseudonyms, subject, met, batch).await?;
+        }
+        Ok(basis)
     }
 
     fn committed(&self) {

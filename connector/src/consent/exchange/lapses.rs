@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     audit::Log,
-    consent::{CONSENTS, Declared, Index, Pairwise, Pseudonyms, Stored, Tag, bases},
+    consent::{CONSENTS, Declared, Index, Pairwise, Pseudonyms, Stored, Tag, bases, deliveries::Pair},
     dsp::ParticipantId,
     process::{self, decode, encode},
     store::{Batch, StoreError, Table, Version},
@@ -20,7 +20,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 /// How far the ends of bases are told, by the basis.
 const LAPSED: Table = Table(68);
@@ -46,6 +46,8 @@ pub struct Lapses {
     index: Arc<Index>,
     clock: fn() -> Timestamp,
     changed: Notify,
+    /// One tells at a time: whoever comes next finds what that one has told.
+    telling: Mutex<()>,
 }
 
 /// What goes on being permitted of learners towards one recipient. Many consents say the same, which is kept once.
@@ -103,6 +105,7 @@ impl Lapses {
             index,
             clock,
             changed: Notify::new(),
+            telling: Mutex::default(),
         }
     }
 
@@ -118,6 +121,7 @@ impl Lapses {
 
     /// Tells all that is to be told now; returns when the next basis ends by its time. After an error call it again.
     pub async fn tell(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let _turn = self.telling.lock().await;
         let all = bases::all(&**self.log.store()).await?;
         for basis in all.iter().filter(|basis| is_over(basis, now)) {
             let (lapsed, version) = self.begin(basis, now).await?;
@@ -202,8 +206,8 @@ impl Lapses {
         let pairs = self.notices.deliveries().page(lapsed.after.as_deref(), PIECE).await?;
         lapsed.done = pairs.len() < PIECE;
         let ended = [Scope::from(basis)];
-        for (place, tag, recipient) in pairs {
-            lapsed.after = Some(place);
+        for Pair { key, tag, recipient } in pairs {
+            lapsed.after = Some(key);
             let (Some(tag), Some(known)) = (tag, covered.get(&recipient)) else {
                 continue;
             };

@@ -5,12 +5,12 @@ use super::{
     inbox::{Arrival, Inbox, Message},
     message::{self, Erasure, LastOf, Withdrawal},
     post::{self, Post},
-    scope::{Agreed, Ending, Scope, concerned},
+    scope::{Agreed, Ending, Scope, concerned, may_have_passed_on},
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
     catalog,
-    consent::{Deliveries, Pseudonym, Pseudonyms, StreamEnd},
+    consent::{ConsentId, Declared, Deliveries, Pseudonym, Pseudonyms, StreamEnd, deliveries::Pair},
     contract::{Agreements, StoredAgreement},
     dsp::{AgreementId, MessageId, ParticipantId, Pid, Role},
     jose::HmacKey,
@@ -265,15 +265,34 @@ impl Notices {
         Ok(found)
     }
 
+    /// The first of these bases on which records may have gone out to one of those that received some: its end would be told there.
+    pub(super) async fn received_on(&self, met: &[Pair], bases: &[Declared]) -> Result<Option<ConsentId>, StoreError> {
+        for Pair { recipient, .. } in met {
+            let theirs = self.agreed(recipient).await?;
+            let mut bases = bases.iter();
+            if let Some(basis) = bases.find(|basis| may_have_passed_on(basis, &theirs, recipient)) {
+                return Ok(Some(basis.id.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// Adds to a batch that nothing is known any more of what was told about a learner, and to whom. What is on its way arrives all the same.
-    pub async fn forget(&self, names: &Pseudonyms, subject: &str, batch: &mut Batch) -> Result<(), StoreError> {
-        for recipient in self.deliveries.recipients(subject).await? {
-            let pseudonym = names.towards(&recipient).name(subject);
-            for (key, _) in self.rows(&post::lane(&recipient, &pseudonym)).await? {
+    pub(super) async fn forget(
+        &self,
+        names: &Pseudonyms,
+        subject: &str,
+        met: Vec<Pair>,
+        batch: &mut Batch,
+    ) -> Result<(), StoreError> {
+        for pair in &met {
+            let pseudonym = names.towards(&pair.recipient).name(subject);
+            for (key, _) in self.rows(&post::lane(&pair.recipient, &pseudonym)).await? {
                 batch.delete(TOLD, key);
             }
         }
-        self.deliveries.forget(subject, batch).await
+        self.deliveries.forget(met, batch);
+        Ok(())
     }
 
     /// Adds to the commit that settles a message what is known of it from then on.

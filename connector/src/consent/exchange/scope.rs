@@ -87,13 +87,13 @@ fn category(name: &str) -> &str {
 }
 
 impl Agreed {
-    /// The ending takes something away that may have passed under this agreement.
-    fn loses(&self, recipient: &ParticipantId, ending: &Ending<'_>) -> bool {
+    /// The end of some scopes takes something away that may have passed under this agreement, and that no other one goes on permitting.
+    fn loses(&self, recipient: &ParticipantId, ended: &[Scope], remaining: &[Scope]) -> bool {
         let is_about = |scope: &Scope| {
             scope.recipients.contains(recipient)
                 && (scope.datasets.is_empty() || scope.datasets.contains(&self.dataset))
         };
-        let mut ended = ending.ended.iter().filter(|scope| is_about(scope));
+        let mut ended = ended.iter().filter(|scope| is_about(scope));
         let Some(Bounds { purposes, categories }) = &self.bounds else {
             return ended.next().is_some();
         };
@@ -113,7 +113,7 @@ impl Agreed {
         };
         ended.filter(may_have_passed).any(|ended| {
             let lost = |name: &&String| {
-                let mut remaining = ending.remaining.iter().filter(|scope| goes_on(scope, ended));
+                let mut remaining = remaining.iter().filter(|scope| goes_on(scope, ended));
                 allows(name) && !remaining.any(|scope| scope.takes_the_place_of(ended, name))
             };
             ended.categories.iter().any(|name| lost(&name))
@@ -136,7 +136,9 @@ impl Scope {
 /// to that recipient any more; none where each is covered by what remains.
 pub(super) fn concerned(theirs: &[Agreed], recipient: &ParticipantId, ending: &Ending<'_>) -> Option<Vec<AgreementId>> {
     // The agreement that a consent was asked for under says why it was asked; it does not limit what the consent lets pass.
-    let lost = theirs.iter().filter(|agreed| agreed.loses(recipient, ending));
+    let lost = theirs
+        .iter()
+        .filter(|agreed| agreed.loses(recipient, ending.ended, ending.remaining));
     let lost: Vec<AgreementId> = lost.map(|agreed| agreed.id.clone()).collect();
     if !ending
         .remaining
@@ -148,6 +150,12 @@ pub(super) fn concerned(theirs: &[Agreed], recipient: &ParticipantId, ending: &E
         return is_told.then(Vec::new);
     }
     (!lost.is_empty()).then_some(lost)
+}
+
+/// Records may have passed to a recipient with these agreements on a basis.
+pub(super) fn may_have_passed_on(basis: &Declared, theirs: &[Agreed], recipient: &ParticipantId) -> bool {
+    let scope = [Scope::from(basis)];
+    theirs.iter().any(|agreed| agreed.loses(recipient, &scope, &[]))
 }
 
 #[cfg(test)]

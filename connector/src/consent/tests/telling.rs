@@ -248,6 +248,65 @@ async fn a_learner_of_whom_only_deliveries_are_known_can_be_forgotten() {
 }
 
 #[tokio::test]
+async fn a_learner_whose_records_went_out_on_a_basis_is_not_forgotten_until_its_end_is_told() {
+    let holder = Holder::start().await;
+    let basis = holder.declare().await;
+    let refused = holder.consents.forget("anna", now()).await;
+    assert!(
+        matches!(&refused, Err(ConsentError::BasisInForce(id)) if *id == basis),
+        "{refused:?}"
+    );
+    assert_eq!(holder.notices.deliveries().recipients("anna").await.unwrap(), [ft()]);
+    assert!(holder.told("anna").await.is_empty());
+    // Nobody has told its end yet: whoever forgets has it told first, of every learner.
+    holder.consents.end_basis(&basis, now()).await.unwrap();
+    holder.consents.forget("anna", now()).await.unwrap();
+    assert!(holder.notices.deliveries().recipients("anna").await.unwrap().is_empty());
+    let name = holder.consents.pseudonyms.towards(&ft()).name("anna");
+    let queued = holder.queued().await;
+    let told = queued
+        .iter()
+        .filter(|(_, message)| message["pseudonym"] == name.as_str());
+    let reasons: Vec<&Value> = told.map(|(_, message)| &message["reason"]).collect();
+    assert_eq!(reasons, ["revoked"]);
+    assert_eq!(holder.told("ben").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_basis_whose_time_is_over_is_told_before_its_learner_is_forgotten() {
+    let holder = Holder::start().await;
+    holder.declare().await;
+    let end = now().plus(Duration::from_secs(3600));
+    assert!(holder.consents.forget("anna", now()).await.is_err());
+    holder.consents.forget("anna", end).await.unwrap();
+    assert_eq!(holder.queued().await.len(), 3, "each of the three learners");
+}
+
+#[tokio::test]
+async fn a_basis_on_which_nothing_can_have_gone_out_keeps_nobody_from_being_forgotten() {
+    let holder = Holder::start().await;
+    let notice = NewNotice {
+        id: "other".into(),
+        version: "1".into(),
+        language: "fr".into(),
+        text: "Le lycée transmet autre chose.".into(),
+        url: None,
+    };
+    let basis = NewBasis {
+        basis: LawfulBasis::Contract,
+        grounds: "règlement intérieur".into(),
+        recipients: vec![ft()],
+        purposes: vec![PURPOSE.into()],
+        categories: vec!["skills".into()],
+        datasets: vec!["another".parse().unwrap()],
+        notice: holder.consents.add_notice(notice, now()).await.unwrap().hash,
+        until: now().plus(Duration::from_secs(3600)),
+    };
+    holder.consents.declare(basis, now()).await.unwrap();
+    holder.consents.forget("anna", now()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_basis_is_said_to_be_over_when_nothing_passes_on_it_any_more() {
     // Its time is over, and nobody else has had the index closed for it.
     let holder = Holder::start().await;

@@ -190,8 +190,9 @@ pub(super) struct Forget {
 /// Forget a learner
 ///
 /// Deletes the records of their consents, all of which must have ended, and what links them to the audit log. Refused while one of them, or
-/// an objection, keeps records from going out on another lawful basis: end that first. The log's entries and proofs stay
-/// valid, but nobody can say any more whom they are about. Answers that were kept for repeated requests go within 24 hours.
+/// an objection, keeps records from going out on another lawful basis, and while such a basis is in force on which records of theirs went out:
+/// end that first, so that its recipients are told (GDPR art. 19). The log's entries and proofs stay valid, but nobody can say any more whom
+/// they are about. Answers that were kept for repeated requests go within 24 hours.
 #[utoipa::path(post, path = "/v1/consents/forget", tag = "learners", request_body = Forget, responses((status = OK, body = Forgotten)))]
 pub(super) async fn consent_forget(State(app): Ctx, Body(wanted): Body<Forget>) -> Outcome<Forgotten> {
     ok(app.consents.forget(&wanted.subject, (app.clock)()).await?)
