@@ -30,7 +30,6 @@ mod record;
 mod salts;
 mod standings;
 pub mod state;
-mod turns;
 
 pub use bases::{Declared, LawfulBasis, NewBasis, NewObjection, Objection};
 pub use change::{About, Beside, Changed, Ended, Messenger};
@@ -54,14 +53,13 @@ use crate::{
     dsp::ParticipantId,
     jose::{Digest, HmacKey},
     process::{self, decode},
-    store::{Pages, StoreError, Table, Version},
+    store::{Pages, StoreError, Table, Turns, Version},
     trust::Trust,
 };
 use expiry::Due;
 use policy::Timestamp;
 use salts::Salts;
 use std::sync::{Arc, OnceLock};
-use turns::Turns;
 
 /// Consents by id.
 const CONSENTS: Table = Table(12);
@@ -84,7 +82,9 @@ pub struct Consents {
     pseudonyms: Pseudonyms,
     privacy: Privacy,
     due: Due,
-    /// Taken before anything of a learner or of a declared basis is read to be changed.
+    /// Taken before anything of a learner or of a declared basis is read to be changed, and kept until the index has followed. A store shows a
+    /// commit to readers before it is durable: a withdrawal that read a grant in between would close an index in which the grant is not open
+    /// yet, and the grant would open it afterwards.
     turns: Turns,
     messenger: OnceLock<Arc<dyn Messenger>>,
 }

@@ -9,11 +9,13 @@ mod plan;
 pub mod sled;
 #[cfg(test)]
 pub(crate) mod suite;
+mod turns;
 
 #[cfg(test)]
 pub(crate) use held::HeldStore;
 pub use memory::MemoryStore;
 pub use sled::SledStore;
+pub use turns::{Turn, Turns};
 
 use async_trait::async_trait;
 

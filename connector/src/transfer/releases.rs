@@ -30,7 +30,7 @@ use crate::{
         release::{Made, Reading, ReleaseError},
     },
     process::{decode, encode},
-    store::{Batch, Guard, Pages, StoreError, Table, Version},
+    store::{Batch, Guard, Pages, StoreError, Table, Turn, Turns, Version},
 };
 use policy::{
     Timestamp,
@@ -45,7 +45,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Ledgers: under the hash of source and recipient a head, and under that and a number each part of its bytes.
 const LEDGERS: Table = Table(72);
@@ -110,7 +110,7 @@ pub(super) struct Ready {
 
 /// The right to make a release now: of this recipient, and of all.
 struct Making {
-    _of_recipient: OwnedMutexGuard<()>,
+    _of_recipient: Turn,
     _of_all: OwnedSemaphorePermit,
 }
 
@@ -120,7 +120,7 @@ pub(super) struct Releases {
     folder: PathBuf,
     /// Under which epoch releases were made. Not kept over a restart: then epochs are counted anew.
     epochs: Mutex<HashMap<Pid, u64>>,
-    recipients: Mutex<HashMap<ParticipantId, Arc<AsyncMutex<()>>>>,
+    recipients: Turns,
     makings: Arc<Semaphore>,
 }
 
@@ -131,7 +131,7 @@ impl Releases {
             names,
             folder,
             epochs: Mutex::default(),
-            recipients: Mutex::default(),
+            recipients: Turns::default(),
             makings: Arc::new(Semaphore::new(MAKINGS)),
         }
     }
@@ -155,11 +155,7 @@ impl Releases {
     }
 
     async fn turn(&self, recipient: &ParticipantId) -> Result<Arc<Making>, TransferError> {
-        let one = {
-            let mut recipients = self.recipients.lock().unwrap_or_else(PoisonError::into_inner);
-            recipients.entry(recipient.clone()).or_default().clone()
-        };
-        let of_recipient = one.lock_owned().await;
+        let of_recipient = self.recipients.of(&[recipient.as_str()]).await;
         let of_all = self.makings.clone().acquire_owned().await;
         Ok(Arc::new(Making {
             _of_recipient: of_recipient,

@@ -12,14 +12,11 @@ use super::{
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
-    consent::{
-        ConsentId, Pseudonym,
-        turns::{Turn, Turns},
-    },
+    consent::{ConsentId, Pseudonym},
     dsp::{MessageId, ParticipantId},
     jose::{self, Digest},
     process::{self, decode, encode},
-    store::{Batch, Pages, StoreError, Table},
+    store::{Batch, Pages, StoreError, Table, Turn, Turns},
     trust::Trust,
 };
 use policy::Timestamp;

@@ -1,6 +1,6 @@
-//! Whose turn it is to change what one learner has decided. A store shows a commit to readers before it is durable, and the live index follows
-//! after that: a withdrawal that reads a grant in between would close an index in which the grant is not open yet, and the grant would open it
-//! afterwards. So a change keeps its turn from its first read until the index has followed.
+//! Whose turn it is to change what goes by a name, where guards of a commit do not suffice: because something in memory follows after the
+//! commit, or because deciding takes work that is not to be done twice at once. A turn is kept from the first read until all of that is done.
+//! Names mean nothing here.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, sync::Arc};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -8,15 +8,15 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 /// Names share turns; two that share one only wait for each other.
 const TURNS: usize = 1024;
 
-/// The turns of all learners.
-pub(super) struct Turns {
+/// The turns of all names of one kind.
+pub struct Turns {
     /// With a secret of this process: nobody chooses names that share a turn.
     hashes: RandomState,
     all: Vec<Arc<Mutex<()>>>,
 }
 
 /// The turn of some names, until it is dropped.
-pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] Vec<OwnedMutexGuard<()>>);
+pub struct Turn(#[expect(dead_code, reason = "held, not read")] Vec<OwnedMutexGuard<()>>);
 
 impl Default for Turns {
     fn default() -> Self {
@@ -29,7 +29,7 @@ impl Default for Turns {
 
 impl Turns {
     /// Waits for the turn of all these names. Always in one order, so that two who need some of the same never wait for each other.
-    pub(super) async fn of(&self, names: &[&str]) -> Turn {
+    pub async fn of(&self, names: &[&str]) -> Turn {
         let mut places: Vec<usize> = names.iter().map(|name| self.place(name)).collect();
         places.sort_unstable();
         places.dedup();
