@@ -23,6 +23,7 @@ pub mod links;
 mod live;
 pub mod notice;
 mod notices;
+mod objections;
 pub mod privacy;
 mod pseudonym;
 pub mod receipt;
@@ -31,7 +32,7 @@ mod salts;
 mod standings;
 pub mod state;
 
-pub use bases::{Declared, LawfulBasis, NewBasis, NewObjection, Objection};
+pub use bases::{Declared, LawfulBasis, NewBasis};
 pub use change::{About, Beside, Changed, Ended, Messenger};
 pub use decide::Acknowledgement;
 pub use deliveries::{Deliveries, Delivery, Known};
@@ -40,6 +41,7 @@ pub use forget::Forgotten;
 pub use index::{Basis, BasisRule, Closed, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd, Withheld};
 pub use notice::{NewNotice, Notice};
 pub use notices::Replacement;
+pub use objections::{NewObjection, Objection};
 pub use privacy::Privacy;
 pub use pseudonym::{Pairwise, Pseudonym, Pseudonyms, Tag};
 pub use record::{

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     audit::Log,
-    consent::{CONSENTS, Declared, Index, Pairwise, Pseudonyms, Stored, Tag, bases, deliveries::Pair},
+    consent::{CONSENTS, Declared, Index, Pairwise, Pseudonyms, Stored, Tag, bases, deliveries::Pair, objections},
     dsp::ParticipantId,
     process::{self, decode, encode},
     store::{Batch, StoreError, Table, Version},
@@ -288,7 +288,7 @@ impl Lapses {
         all: &[Declared],
         others: &[&Declared],
     ) -> Result<(), StoreError> {
-        bases::each_objection(&**self.log.store(), |objection| {
+        objections::each(&**self.log.store(), |objection| {
             let Some(objected) = all.iter().find(|basis| basis.id == objection.basis) else {
                 return;
             };
