@@ -5,30 +5,35 @@
 //! the holder; both sides then hold the local identifier beside the pairwise pseudonym. A code is good once, for a short time, for that peer;
 //! whatever is wrong with one, the answer is the same.
 
+mod code;
+mod message;
+mod record;
+
+pub use message::{LinkConfirmation, LinkRequest};
+pub use record::{Link, Offered, Side, Stage};
+
 use super::{
     Pseudonym, Pseudonyms,
     exchange::{
         Content, ExchangeError, Post,
         inbox::{Arrival, Inbox, Message},
-        message,
+        message::taken,
     },
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
-    dsp::{MessageId, ParticipantId, Pid},
-    jose::{self, Digest, JoseError, random},
+    dsp::{ParticipantId, Pid},
+    jose::{self, Digest, JoseError},
     process::{self, Outgoing, decode, encode, outbox::Outcome},
     store::{Batch, Guard, Pages, Store, StoreError, Table, Version},
 };
 use policy::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use utoipa::ToSchema;
 
 /// Links by id.
 const LINKS: Table = Table(65);
@@ -44,104 +49,6 @@ const SHOWN: Duration = Duration::from_secs(7 * 24 * 3600);
 const PAGE: usize = 256;
 /// Codes of one peer that may be wrong within [`CODE_LIFETIME`].
 const MOST_WRONG: usize = 10;
-/// What codes are written in: 5 bits a letter, none of which looks like another (Crockford's base 32).
-const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-/// Our part in a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schema(as = LinkSide)]
-pub enum Side {
-    /// We hold the learner's records.
-    Holder,
-    /// We receive them.
-    Recipient,
-}
-
-/// How far a link is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schema(as = LinkStage)]
-pub enum Stage {
-    /// Holder: a code was made.
-    Offered,
-    /// Holder: the peer has brought the code; the learner has to confirm.
-    Claimed,
-    /// Recipient: the code is on its way to the holder, or waits for the learner there.
-    Asked,
-    /// Recipient: the holder refused the code.
-    Refused,
-    /// Both sides know.
-    Linked,
-}
-
-/// A link.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Link {
-    /// Its id here.
-    pub id: String,
-    /// Our part.
-    pub side: Side,
-    /// The other participant.
-    pub peer: ParticipantId,
-    /// The learner's local identifier here.
-    pub subject: String,
-    /// How far it is.
-    pub stage: Stage,
-    /// When it was begun.
-    #[schema(value_type = String, format = DateTime)]
-    pub created: Timestamp,
-    /// Until when the next step has to be taken; nothing more is needed of a link that is made.
-    #[schema(value_type = String, format = DateTime)]
-    pub expires: Timestamp,
-    /// The learner as both know them, once that is made.
-    #[schema(required)]
-    pub pseudonym: Option<Pseudonym>,
-    /// Holder: the recipient's id of the link.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub theirs: Option<String>,
-}
-
-/// A code, for the learner's eyes alone.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = OfferedLink)]
-pub struct Offered {
-    /// The link.
-    pub link: Link,
-    /// To be entered at the other participant; it is not kept here.
-    pub code: String,
-}
-
-/// Recipient to holder: the code that a learner has brought.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LinkRequest {
-    code: String,
-    /// The recipient's id of the link.
-    link: String,
-}
-
-impl Content for LinkRequest {
-    const TYPE: &'static str = "LinkRequestMessage";
-    const PATH: &'static str = "/dases/consents/links";
-}
-
-/// Holder to recipient: the learner has confirmed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LinkConfirmation {
-    /// The recipient's id of the link.
-    link: String,
-    pseudonym: Pseudonym,
-}
-
-impl Content for LinkConfirmation {
-    const TYPE: &'static str = "LinkConfirmationMessage";
-    const PATH: &'static str = "/dases/consents/links/confirmations";
-}
 
 /// Why a link was not made or found. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -189,23 +96,6 @@ fn of_code(code: &str) -> Digest {
 
 fn of_pseudonym(peer: &ParticipantId, pseudonym: &Pseudonym) -> Digest {
     jose::sha256(format!("pseudonym\0{peer}\0{pseudonym}").as_bytes())
-}
-
-/// 80 random bits in four groups of four letters.
-fn code() -> Result<String, JoseError> {
-    let bytes: [u8; 16] = random::bytes()?;
-    let letter = |byte: &u8| LETTERS.get(usize::from(byte % 32)).copied().unwrap_or(b'0');
-    let letters: Vec<u8> = bytes.iter().map(letter).collect();
-    let groups = letters
-        .chunks(4)
-        .map(|group| String::from_utf8_lossy(group).into_owned());
-    Ok(groups.collect::<Vec<String>>().join("-"))
-}
-
-/// A code as people write it: without regard to case, spaces and dashes.
-fn normal(code: &str) -> String {
-    let kept = code.chars().filter(|c| !c.is_whitespace() && *c != '-');
-    kept.map(|c| c.to_ascii_uppercase()).collect()
 }
 
 fn usable(subject: &str) -> Result<(), LinkError> {
@@ -268,11 +158,11 @@ impl Links {
     /// Holder: makes a code with which this learner can link themselves at a peer.
     pub async fn offer(&self, subject: &str, peer: &ParticipantId, now: Timestamp) -> Result<Offered, LinkError> {
         usable(subject)?;
-        let code = code()?;
-        let link = begin(Side::Holder, peer, subject, Stage::Offered, now)?;
+        let code = code::fresh()?;
+        let link = Link::begin(Side::Holder, peer, subject, Stage::Offered, now)?;
         let mut batch = Batch::new();
         batch.insert(LINKS, link.id.as_str(), encode(&link)?);
-        let hash = of_code(&normal(&code));
+        let hash = of_code(&code::normal(&code));
         batch.insert(INDEX, hash.as_bytes().as_slice(), encode(&link.id)?);
         self.commit(batch, &link, "offered", Vec::new(), now).await?;
         Ok(Offered { link, code })
@@ -287,11 +177,11 @@ impl Links {
         now: Timestamp,
     ) -> Result<Link, LinkError> {
         usable(subject)?;
-        let code = normal(code);
-        if code.len() != 16 {
+        let code = code::normal(code);
+        if code.len() != code::LENGTH {
             return Err(LinkError::Invalid("a code has 16 letters and digits"));
         }
-        let link = begin(Side::Recipient, holder, subject, Stage::Asked, now)?;
+        let link = Link::begin(Side::Recipient, holder, subject, Stage::Asked, now)?;
         let link = Link {
             expires: now.plus(CONFIRM_WITHIN),
             ..link
@@ -325,7 +215,7 @@ impl Links {
         };
         let (sender, content) = (&message.sender().did, &message.value().content);
         self.room(sender, now)?;
-        let found = self.by(&of_code(&normal(&content.code))).await?;
+        let found = self.by(&of_code(&code::normal(&content.code))).await?;
         let offered = found.filter(|(link, _)| {
             link.side == Side::Holder && link.stage == Stage::Offered && link.peer == *sender && now < link.expires
         });
@@ -342,12 +232,10 @@ impl Links {
         opened
             .batch
             .replace(LINKS, claimed.id.as_str(), version, encode(&claimed)?);
-        let hash = of_code(&normal(&content.code));
+        let hash = of_code(&code::normal(&content.code));
         opened.batch.delete(INDEX, hash.as_bytes().as_slice());
         opened.entries.push(entry(&claimed, "claimed"));
-        inbox
-            .close(message, opened, message::taken(&message.value().id), now)
-            .await
+        inbox.close(message, opened, taken(&message.value().id), now).await
     }
 
     fn room(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), ExchangeError> {
@@ -441,9 +329,7 @@ impl Links {
             .batch
             .replace(LINKS, linked.id.as_str(), version, encode(&linked)?);
         opened.entries.push(entry(&linked, "confirmed"));
-        inbox
-            .close(message, opened, message::taken(&message.value().id), now)
-            .await
+        inbox.close(message, opened, taken(&message.value().id), now).await
     }
 
     /// Ends a link here; what the other side knows stays there.
@@ -542,42 +428,10 @@ fn of_lane(lane: &Pid) -> Digest {
     jose::sha256(format!("lane\0{lane}").as_bytes())
 }
 
-fn begin(side: Side, peer: &ParticipantId, subject: &str, stage: Stage, now: Timestamp) -> Result<Link, JoseError> {
-    let id = MessageId::from_uuid(jose::uuid(now)?);
-    Ok(Link {
-        id: id.as_str().to_owned(),
-        side,
-        peer: peer.clone(),
-        subject: subject.to_owned(),
-        stage,
-        created: now,
-        expires: now.plus(CODE_LIFETIME),
-        pseudonym: None,
-        theirs: None,
-    })
-}
-
 /// What the log says about a step: the link's id is random and names nobody.
 fn entry(link: &Link, step: &'static str) -> Entry {
     Entry::new(Recorded::IdentityLink)
         .with("link", link.id.as_str())
         .with("peer", link.peer.as_str())
         .with("step", step)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_code_has_sixteen_letters_that_no_two_codes_share_and_is_read_as_people_write_it() {
-        let (one, other) = (code().unwrap(), code().unwrap());
-        assert_ne!(one, other);
-        assert_eq!((one.len(), normal(&one).len()), (19, 16));
-        assert!(normal(&one).bytes().all(|byte| LETTERS.contains(&byte)));
-        assert_eq!(
-            normal(&format!("  {} ", one.to_lowercase().replace('-', " "))),
-            normal(&one)
-        );
-    }
 }
