@@ -16,6 +16,7 @@ pub mod resolver;
 pub mod spent;
 #[cfg(test)]
 mod testing;
+mod verified;
 
 pub use history::History;
 pub use keys::{KeyState, Keyring, Keys, OwnKey};
@@ -26,13 +27,14 @@ pub use pins::{Pin, Pins};
 pub use plain::{Identity, Token};
 pub use resolver::{Resolver, ResolverSettings};
 pub use spent::Spent;
+pub use verified::{Exchange, Verified};
 
 /// The header that carries a message's detached signature.
 pub use crate::jose::message::HEADER_NAME as SIGNATURE_HEADER;
 
 use crate::{
     dsp::ParticipantId,
-    jose::{self, Binding, Digest, JoseError, Opened, Signer, Unverified, random},
+    jose::{self, Binding, Digest, JoseError, Signer, Unverified, random},
     net::Reach,
     store::StoreError,
 };
@@ -43,6 +45,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::HashMap, sync::Arc};
 use url::Url;
+use verified::Proof;
 
 /// A participant that the operator's configuration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,106 +108,6 @@ pub enum TrustError {
     /// That the sender signs could not be written down.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A value together with the proof of who sent it. Only this module makes it.
-#[derive(Clone, Debug)]
-pub struct Verified<T> {
-    value: T,
-    body: Bytes,
-    sender: Arc<Peer>,
-    proof: Proof,
-}
-
-/// Why we believe a sender.
-#[derive(Clone, Debug)]
-enum Proof {
-    /// Its signature over the very bytes, made with the key of this thumbprint (RFC 7638).
-    Signed { opened: Arc<Opened>, key: Digest },
-    /// Its `Authorization`, and nothing about the bytes, of which this is the hash.
-    Plain { body: Digest },
-}
-
-impl<T> Verified<T> {
-    /// The value.
-    pub fn value(&self) -> &T {
-        &self.value
-    }
-
-    /// The bytes that it was read from, exactly as they came.
-    pub fn body(&self) -> &Bytes {
-        &self.body
-    }
-
-    /// The header value that signed them, letter for letter, if anything was signed.
-    pub fn signature(&self) -> Option<String> {
-        match &self.proof {
-            Proof::Signed { opened, .. } => Some(opened.header_value()),
-            Proof::Plain { .. } => None,
-        }
-    }
-
-    /// Who sent it.
-    pub fn sender(&self) -> &Peer {
-        &self.sender
-    }
-
-    /// Hash over the body bytes.
-    pub fn body_digest(&self) -> Digest {
-        match &self.proof {
-            Proof::Signed { opened, .. } => opened.body_digest(),
-            Proof::Plain { body } => *body,
-        }
-    }
-
-    /// RFC 7638 thumbprint of the key that signed, if anything was signed.
-    pub fn signed_with(&self) -> Option<Digest> {
-        match &self.proof {
-            Proof::Signed { key, .. } => Some(*key),
-            Proof::Plain { .. } => None,
-        }
-    }
-
-    /// The message id that must be spent in the commit of what it causes.
-    pub fn spent(&self) -> Spent {
-        match &self.proof {
-            Proof::Signed { opened, .. } => Spent::new(opened),
-            Proof::Plain { .. } => Spent::nothing(),
-        }
-    }
-
-    /// Turns the value into what it says; the proof stays.
-    pub fn try_map<U, E>(self, read: impl FnOnce(T) -> Result<U, E>) -> Result<Verified<U>, E> {
-        Ok(Verified {
-            value: read(self.value)?,
-            body: self.body,
-            sender: self.sender,
-            proof: self.proof,
-        })
-    }
-
-    /// What the signature of the answer refers to; none where nothing was signed.
-    pub fn exchange(&self) -> Option<Exchange> {
-        match &self.proof {
-            Proof::Signed { opened, .. } => Some(Exchange {
-                caller: self.sender.did.clone(),
-                request: opened.signature_digest(),
-                body: opened.body_digest(),
-            }),
-            Proof::Plain { .. } => None,
-        }
-    }
-}
-
-/// A verified request, as far as the signature of its answer needs it.
-#[derive(Clone, Debug)]
-pub struct Exchange {
-    /// The audience of the answer.
-    pub caller: ParticipantId,
-    /// Hash over the request's signature value.
-    pub request: Digest,
-    /// Hash over the request's body: the last message that this side accepted.
-    pub body: Digest,
 }
 
 /// Our own identity, the peers, and their keys.
