@@ -5,13 +5,12 @@
 //! time), [`Checked::verify`] (signature). Only the last makes an [`Opened`]. Whether its id was spent before is for the caller's store
 //! to say, after this and before any effect.
 
+mod dspsig;
+
 use super::{
-    Algorithm, Digest, JoseError, Signer, VerifyingKey, base64url,
-    compact::{self, Members},
-    did,
-    digest::sha256,
-    key::SIGNATURE_LEN,
+    Algorithm, Digest, JoseError, Signer, VerifyingKey, base64url, compact, did, digest::sha256, key::SIGNATURE_LEN,
 };
+use dspsig::{Claims, Dspsig, is_id};
 use policy::Timestamp;
 use serde::Serialize;
 use std::time::Duration;
@@ -25,17 +24,11 @@ pub const MAX_LEN: usize = 4096;
 /// How long our own signatures are valid.
 pub const LIFETIME: Duration = Duration::from_secs(120);
 
-/// The longest lifetime accepted, in seconds.
-const MAX_LIFETIME: u64 = 300;
-
 /// Clocks may differ by this, in seconds.
 const SKEW: i64 = 60;
 
 const TYP: &str = "dsp-msg+jws";
 const CTY: &str = "json";
-
-/// Longest URL bound, in bytes.
-const MAX_URL: usize = 2048;
 
 /// What one signature belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,82 +98,6 @@ struct Protected<'a> {
     typ: &'static str,
 }
 
-/// The member `dspsig` of such a header.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Dspsig<'a> {
-    Request {
-        aud: &'a str,
-        dir: &'static str,
-        exp: i64,
-        htm: &'a str,
-        htu: &'a str,
-        iat: i64,
-        iss: &'a str,
-        jti: &'a str,
-        prev: Digest,
-        v: u8,
-    },
-    Response {
-        aud: &'a str,
-        dir: &'static str,
-        exp: i64,
-        iat: i64,
-        iss: &'a str,
-        jti: &'a str,
-        prev: Digest,
-        req: &'a Digest,
-        sts: u16,
-        v: u8,
-    },
-}
-
-impl<'a> Dspsig<'a> {
-    fn of(
-        binding: Binding<'a>,
-        iss: &'a str,
-        aud: &'a str,
-        prev: Digest,
-        now: Timestamp,
-        jti: &'a str,
-    ) -> Result<Self, JoseError> {
-        let (iat, exp) = (now.seconds(), now.plus(LIFETIME).seconds());
-        match binding {
-            Binding::Request { method, .. } if !is_method(method) => {
-                Err(JoseError::CannotSign("not an upper-case HTTP method"))
-            }
-            Binding::Request { url, .. } if !is_url(url) => Err(JoseError::CannotSign(
-                "not an absolute http(s) URL without query and fragment",
-            )),
-            Binding::Response { status, .. } if !is_status(status) => Err(JoseError::CannotSign("not an HTTP status")),
-            Binding::Request { method, url } => Ok(Self::Request {
-                aud,
-                dir: "req",
-                exp,
-                htm: method,
-                htu: url,
-                iat,
-                iss,
-                jti,
-                prev,
-                v: 1,
-            }),
-            Binding::Response { request, status } => Ok(Self::Response {
-                aud,
-                dir: "res",
-                exp,
-                iat,
-                iss,
-                jti,
-                prev,
-                req: request,
-                sts: status,
-                v: 1,
-            }),
-        }
-    }
-}
-
 /// SHA-256 over the signature as it stands in a header value: the characters after the last dot. A response binds itself to its
 /// request by this.
 pub fn signature_digest(header_value: &str) -> Result<Digest, JoseError> {
@@ -198,24 +115,6 @@ pub struct Unverified {
     protected: String,
     signature: [u8; SIGNATURE_LEN],
     signature_digest: Digest,
-}
-
-/// The members of `dspsig`.
-#[derive(Debug, Clone)]
-struct Claims {
-    issuer: String,
-    audience: String,
-    issued_at: Timestamp,
-    expires: Timestamp,
-    jti: String,
-    prev: Digest,
-    route: Route,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Route {
-    Request { method: String, url: String },
-    Response { request: Digest, status: u16 },
 }
 
 impl Unverified {
@@ -370,135 +269,6 @@ impl Opened {
     pub const fn signature_digest(&self) -> Digest {
         self.message.signature_digest
     }
-}
-
-impl Claims {
-    fn read(mut members: Members) -> Result<Self, JoseError> {
-        if members.integer("v")? != 1 {
-            return Err(JoseError::InvalidMember("v"));
-        }
-        let issuer = members.text("iss")?;
-        let audience = members.text("aud")?;
-        if !did::is_did(&audience) {
-            return Err(JoseError::InvalidMember("aud"));
-        }
-        let jti = members.text("jti")?;
-        if !is_id(&jti) {
-            return Err(JoseError::InvalidMember("jti"));
-        }
-        let (issued_at, expires) = lifetime(&mut members)?;
-        let prev = members.digest("prev")?;
-        let route = Route::read(&mut members)?;
-        members.end()?;
-        Ok(Self {
-            issuer,
-            audience,
-            issued_at,
-            expires,
-            jti,
-            prev,
-            route,
-        })
-    }
-}
-
-fn lifetime(members: &mut Members) -> Result<(Timestamp, Timestamp), JoseError> {
-    let (iat, exp) = (members.integer("iat")?, members.integer("exp")?);
-    match exp.checked_sub(iat) {
-        None | Some(0) => return Err(JoseError::InvalidMember("exp")),
-        Some(lifetime) if lifetime > MAX_LIFETIME => return Err(JoseError::LifetimeTooLong),
-        Some(_) => {}
-    }
-    let instant = |seconds| {
-        i64::try_from(seconds)
-            .map(Timestamp::from_seconds)
-            .map_err(|_| JoseError::InvalidMember("iat"))
-    };
-    Ok((instant(iat)?, instant(exp)?))
-}
-
-impl Route {
-    fn read(members: &mut Members) -> Result<Self, JoseError> {
-        match members.text("dir")?.as_str() {
-            "req" => {
-                let (method, url) = (members.text("htm")?, members.text("htu")?);
-                if !is_method(&method) {
-                    return Err(JoseError::InvalidMember("htm"));
-                }
-                if !is_url(&url) {
-                    return Err(JoseError::InvalidMember("htu"));
-                }
-                Ok(Self::Request { method, url })
-            }
-            "res" => {
-                let request = members.digest("req")?;
-                let status = u16::try_from(members.integer("sts")?)
-                    .ok()
-                    .filter(|status| is_status(*status));
-                Ok(Self::Response {
-                    request,
-                    status: status.ok_or(JoseError::InvalidMember("sts"))?,
-                })
-            }
-            _ => Err(JoseError::InvalidMember("dir")),
-        }
-    }
-
-    fn check(&self, binding: Binding<'_>) -> Result<(), JoseError> {
-        match (self, binding) {
-            (
-                Self::Request { method, url },
-                Binding::Request {
-                    method: expected_method,
-                    url: expected_url,
-                },
-            ) => {
-                if method == expected_method && url == expected_url {
-                    Ok(())
-                } else {
-                    Err(JoseError::WrongRoute)
-                }
-            }
-            (Self::Response { request, .. }, Binding::Response { request: expected, .. }) if request != expected => {
-                Err(JoseError::WrongRequest)
-            }
-            (Self::Response { status, .. }, Binding::Response { status: expected, .. }) => {
-                if *status == expected {
-                    Ok(())
-                } else {
-                    Err(JoseError::WrongStatus)
-                }
-            }
-            (Self::Request { .. }, Binding::Response { .. }) | (Self::Response { .. }, Binding::Request { .. }) => {
-                Err(JoseError::WrongRoute)
-            }
-        }
-    }
-}
-
-/// 128 random bits in base64url have 22 characters, a UUID has 36.
-fn is_id(text: &str) -> bool {
-    matches!(text.len(), 22..=64)
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-}
-
-fn is_method(text: &str) -> bool {
-    matches!(text.len(), 3..=16) && text.bytes().all(|byte| byte.is_ascii_uppercase())
-}
-
-fn is_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    text.len() <= MAX_URL
-        && rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'))
-}
-
-const fn is_status(status: u16) -> bool {
-    matches!(status, 100..=599)
 }
 
 #[cfg(test)]
