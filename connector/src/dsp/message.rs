@@ -2,10 +2,17 @@
 //!
 //! Policies stay JSON values exactly as they were sent: peers compare them verbatim.
 
+mod address;
+mod explanation;
+
+pub use address::{DataAddress, ENDPOINT_TYPE_HTTP, ENDPOINT_TYPE_HTTP_DATA};
+pub use explanation::{Explanation, read_error};
+
 use super::{
     AgreementId, CONTEXT, MessageError, MessageId, OfferId, Pid, Role, negotiation, reader::Reader, reader::invalid,
     transfer,
 };
+use explanation::explain;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -89,73 +96,10 @@ pub enum TransferMessage {
     Termination(Explanation),
 }
 
-/// Most sentences kept of a peer's explanation.
-const MAX_REASONS: usize = 8;
-/// Longest sentence kept, in characters.
-const MAX_REASON: usize = 1_000;
-/// Longest code kept, in characters.
-const MAX_CODE: usize = 100;
 /// Longest URL, in bytes.
 const MAX_URL: usize = 2_048;
 /// Longest member of a data address, in bytes; tokens are the longest.
 const MAX_ADDRESS: usize = 8_192;
-
-/// Why something ended, was suspended or refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Explanation {
-    /// A short stable code.
-    #[schema(required)]
-    pub code: Option<String>,
-    /// Sentences for people.
-    pub reasons: Vec<String>,
-}
-
-impl Explanation {
-    /// One code and one sentence.
-    pub fn new(code: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self {
-            code: Some(code.into()),
-            reasons: vec![reason.into()],
-        }
-    }
-
-    /// One code and several sentences, each of them and all together cut to what a recipient keeps: what goes to a peer must also fit into a
-    /// record here.
-    pub fn of(code: impl Into<String>, reasons: impl IntoIterator<Item = String>) -> Self {
-        let cut = |reason: String| reason.chars().take(MAX_REASON).collect();
-        Self {
-            code: Some(code.into()),
-            reasons: reasons.into_iter().take(MAX_REASONS).map(cut).collect(),
-        }
-    }
-
-    /// From the `code` and `reason` of any body. Nothing here is a reason to refuse a message: whatever is not text is shown as
-    /// JSON, and what is too much for a record is cut off.
-    fn read(body: &Value) -> Self {
-        let text = |value: &Value, limit: usize| -> String {
-            match value.as_str() {
-                Some(text) => text.chars().take(limit).collect(),
-                None => value.to_string().chars().take(limit).collect(),
-            }
-        };
-        let reasons = match body.get("reason") {
-            Some(Value::Array(items)) => items.as_slice(),
-            Some(Value::Null) | None => &[],
-            Some(one) => std::slice::from_ref(one),
-        };
-        Self {
-            code: body
-                .get("code")
-                .filter(|code| !code.is_null())
-                .map(|code| text(code, MAX_CODE)),
-            reasons: reasons
-                .iter()
-                .take(MAX_REASONS)
-                .map(|reason| text(reason, MAX_REASON))
-                .collect(),
-        }
-    }
-}
 
 /// A received message: what it says, between which processes, and the id under which a repetition is recognised.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,25 +111,6 @@ pub struct Received<M> {
     /// The message itself.
     pub message: M,
 }
-
-/// Where data can be fetched (DSP 2025-1 §9.2.1).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DataAddress {
-    /// An IRI or name of the transport.
-    pub endpoint_type: String,
-    /// The URL.
-    pub endpoint: Option<Url>,
-    /// The bearer token, if there is one.
-    pub authorization: Option<String>,
-}
-
-/// The transport of our own data endpoint.
-pub const ENDPOINT_TYPE_HTTP: &str = "https://w3id.org/idsa/v4.1/HTTP";
-/// The transport of a destination to push to, by the name that EDC gives it.
-pub const ENDPOINT_TYPE_HTTP_DATA: &str = "HttpData";
-
-/// The namespace of the property names that EDC looks for; it drops the member `endpoint`.
-const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
 
 impl NegotiationMessage {
     /// Reads any negotiation message.
@@ -362,65 +287,6 @@ impl TransferMessage {
     }
 }
 
-impl DataAddress {
-    /// Reads an address; the URL may stand in `endpoint` or, as EDC writes it, in a property of that name, or in `baseUrl` of a push.
-    pub fn read(value: &Value) -> Result<Self, MessageError> {
-        let reader = Reader::new(value).map_err(|_| invalid("dataAddress", "is not an object"))?;
-        let property = |wanted: &str| {
-            let mut properties = reader.one_or_many("endpointProperties").iter();
-            properties.find_map(|property| {
-                // Plain, with a prefix (`edc:endpoint`), or as a whole IRI.
-                let name = property.get("name")?.as_str()?.rsplit(['/', '#', ':']).next()?;
-                // EDC writes an object as the value of what we do not use; such a property is passed over.
-                property.get("value")?.as_str().filter(|_| name == wanted)
-            })
-        };
-        let endpoint = reader
-            .optional_text("endpoint")?
-            .or_else(|| property("endpoint"))
-            .or_else(|| property("baseUrl"));
-        Ok(Self {
-            endpoint_type: bounded("endpointType", reader.text("endpointType")?)?,
-            endpoint: endpoint.map(|text| parse_url("endpoint", text)).transpose()?,
-            authorization: property("authorization")
-                .or_else(|| property("authCode"))
-                .map(|token| bounded("authorization", token))
-                .transpose()?,
-        })
-    }
-
-    /// The address as the schema wants it; empty arrays are left out. What the protocol names plainly stands again under EDC's names.
-    pub fn write(&self) -> Value {
-        let mut body = Map::new();
-        body.insert("@type".into(), "DataAddress".into());
-        body.insert("endpointType".into(), self.endpoint_type.as_str().into());
-        let property = |name: &str, value: &str| json!({"@type": "EndpointProperty", "name": name, "value": value});
-        let for_edc = |name: &str, value: &str| property(&format!("{EDC}{name}"), value);
-        let is_destination = self.endpoint_type == ENDPOINT_TYPE_HTTP_DATA;
-        let mut properties = Vec::new();
-        if let Some(endpoint) = &self.endpoint {
-            body.insert("endpoint".into(), endpoint.as_str().into());
-            let name = if is_destination { "baseUrl" } else { "endpoint" };
-            properties.push(for_edc(name, endpoint.as_str()));
-        }
-        if let Some(token) = &self.authorization {
-            properties.push(property("authorization", token));
-            properties.push(property("authType", "bearer"));
-            if is_destination {
-                properties.push(for_edc("authKey", "Authorization"));
-                properties.push(for_edc("authCode", token));
-            } else {
-                properties.push(for_edc("authorization", token));
-                properties.push(for_edc("authType", "bearer"));
-            }
-        }
-        if !properties.is_empty() {
-            body.insert("endpointProperties".into(), properties.into());
-        }
-        Value::Object(body)
-    }
-}
-
 /// The acknowledgement `ContractNegotiation` or `TransferProcess`.
 pub fn acknowledgement(type_name: &str, pids: &Pids, state: &dyn std::fmt::Display) -> Value {
     let mut body = Map::new();
@@ -448,11 +314,6 @@ pub fn error(type_name: &str, pids: Option<&Pids>, explanation: &Explanation) ->
 /// The counterpart's process id from an acknowledgement body, if it carries one.
 pub fn acknowledged_pid(body: &Value, member: &str) -> Option<Pid> {
     body.get(member)?.as_str()?.parse().ok()
-}
-
-/// What an error body says, for people; peers leave members out or write them differently.
-pub fn read_error(body: &Value) -> Explanation {
-    Explanation::read(body)
 }
 
 /// The offer's id inside a `MessageOffer`.
@@ -529,15 +390,6 @@ fn pids(reader: Reader<'_>, provider_needed: bool, consumer_needed: bool) -> Res
         return Err(MessageError::Missing("consumerPid"));
     }
     Ok(pids)
-}
-
-fn explain(body: &mut Map<String, Value>, explanation: &Explanation) {
-    if let Some(code) = &explanation.code {
-        body.insert("code".into(), code.as_str().into());
-    }
-    if !explanation.reasons.is_empty() {
-        body.insert("reason".into(), explanation.reasons.clone().into());
-    }
 }
 
 fn start(type_name: &str, id: &MessageId, pids: &Pids) -> Map<String, Value> {

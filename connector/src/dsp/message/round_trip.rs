@@ -1,6 +1,6 @@
 //! What is written is read as it was, and hostile bodies are refused in few words.
 
-use super::{tests::all_bodies, *};
+use super::{explanation::MAX_REASONS, tests::all_bodies, *};
 use crate::dsp::{json, reader::has_empty_array};
 use proptest::{collection::vec, option, prelude::*};
 

@@ -1,6 +1,9 @@
 //! Reading of every message with each member left out or spoilt, and what is tolerated from peers.
 
-use super::*;
+use super::{
+    explanation::{MAX_CODE, MAX_REASON, MAX_REASONS},
+    *,
+};
 
 const CONSUMER: &str = "urn:uuid:32541fe6-c580-409e-85a8-8a9a32fbe833";
 const PROVIDER: &str = "urn:uuid:a343fcbf-99fc-4ce8-8e9b-148c97605aab";
