@@ -1,5 +1,5 @@
 //! The embedded store: sled 0.34 behind the [`Store`] trait, with the guards that make "acknowledged" mean "on disk".
-//! sled appears in this file and in no other.
+//! sled appears in this file and in those of `sled/`, and in no other.
 //!
 //! Bare, sled 0.34.7 loses acknowledged writes at a power cut, can refuse to open after a crash during recovery and can hang
 //! in `flush_async`. What is done about it, and tested in `tests/it/store_crash.rs`:
@@ -8,8 +8,8 @@
 //!   before opening. They hold nothing that the log does not.
 //! - **g2** `flush` only starts write-back (`sync_file_range`), so the file `db` is `fdatasync`ed after it, and only then is
 //!   anything acknowledged. Once after opening, the small files and the directories are synced as well.
-//! - **g3** One committer thread owns all writes: it drains a bounded queue, applies a whole group of batches as one sled
-//!   batch, and pays one flush for it. `flush_async` is never called.
+//! - **g3** One committer thread (`sled/committer.rs`) owns all writes: it drains a bounded queue, applies a whole group of
+//!   batches as one sled batch, and pays one flush for it. `flush_async` is never called.
 //! - **g4** A tree page over a quarter of sled's segment goes to a file of its own in `blobs/`, which sled never syncs. A
 //!   leaf page holds about 16 items, so at sled's default of 512 KiB items of 8 KiB would be enough. Segments are
 //!   `SEGMENT` bytes instead and long values are cut into chunks of 16 KiB (`sled/chunks.rs`); a blob that appears
@@ -20,13 +20,11 @@
 //! Reads run inline on the caller's thread: they take microseconds from the page cache, and at worst one disk read.
 
 use std::{
-    collections::HashSet,
-    ffi::OsString,
     fs::{self, File, TryLockError},
     io,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError, RwLock},
     thread,
     time::Duration,
@@ -36,14 +34,16 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Batch, Committed, Item, Row, Store, StoreError, Table, Write,
-    plan::{self, LEDGER_KEY, Ledger, Plan, Rows},
+    Batch, Committed, Item, Row, Store, StoreError, Table,
+    plan::{self, LEDGER_KEY, Ledger, Rows},
 };
 
 mod blocks;
 mod chunks;
+mod committer;
 
-use blocks::{BLOCK, Blocks, Moved};
+use blocks::{Blocks, Moved};
+use committer::{Committer, SyncedBlobs};
 
 /// sled's segment size. A quarter of it, 512 KiB, is the largest page that stays in the synced log: 30 items of the longest
 /// key and a whole chunk, or an index of 256 of the longest keys. Larger segments cost memory: recovery reads whole ones.
@@ -54,12 +54,6 @@ const CACHE: u64 = 4 << 20;
 const CLEAN_EVERY_MS: u64 = 500;
 /// Callers that may wait in the queue before `commit` itself waits for room.
 const QUEUE: usize = 256;
-/// Blocks of a table that are moved after one group at most: callers of the next one wait meanwhile.
-const MOVED_AT_ONCE: usize = 4;
-/// A group is closed at this many batches ...
-const GROUP_BATCHES: usize = 256;
-/// ... or when it holds this many bytes.
-const GROUP_BYTES: usize = 1 << 20;
 /// sled lets go of its file a moment after the last handle is dropped; how long to wait for that, in steps of 10 ms.
 const RELEASE_STEPS: u32 = 200;
 
@@ -136,10 +130,7 @@ impl SledStore {
         let committer = Committer {
             shared: Arc::clone(&shared),
             db,
-            blobs: SyncedBlobs {
-                dir: dir.join("blobs"),
-                synced: HashSet::new(),
-            },
+            blobs: SyncedBlobs::of(dir),
             data,
             ledger,
             failed: None,
@@ -302,215 +293,6 @@ fn later(bound: Bound<Vec<u8>>, from: Vec<u8>) -> Bound<Vec<u8>> {
         Bound::Included(key) if key > from => Bound::Included(key),
         Bound::Excluded(key) if key >= from => Bound::Excluded(key),
         _ => Bound::Included(from),
-    }
-}
-
-/// The one writer.
-struct Committer {
-    shared: Arc<Shared>,
-    db: sled::Db,
-    /// The file `db`, for g2.
-    data: File,
-    blobs: SyncedBlobs,
-    ledger: Ledger,
-    failed: Option<String>,
-    /// Blocks are moved out of the tree; not any more once that has failed, until the next start.
-    moves: bool,
-    dir: PathBuf,
-    lock: File,
-}
-
-impl Committer {
-    /// Serves the queue until every sender is gone, then releases the files.
-    fn run(mut self, mut jobs: mpsc::Receiver<Job>, ending: &watch::Sender<bool>) {
-        while let Some(first) = jobs.blocking_recv() {
-            let mut bytes = plan::size(&first.batch);
-            let mut group = vec![first];
-            while group.len() < GROUP_BATCHES && bytes < GROUP_BYTES {
-                let Ok(job) = jobs.try_recv() else { break };
-                bytes += plan::size(&job.batch);
-                group.push(job);
-            }
-            self.commit(group);
-            self.move_blocks();
-        }
-        self.release();
-        ending.send_replace(true);
-    }
-
-    /// Decides every batch of the group in order, makes the accepted ones durable together, then answers all.
-    fn commit(&mut self, group: Vec<Job>) {
-        if let Some(reason) = &self.failed {
-            for job in group {
-                // Nobody may be waiting any more; that is the caller's right.
-                let _ = job.reply.send(Err(StoreError::Failed(reason.clone())));
-            }
-            return;
-        }
-        let mut plan = Plan::new(self.ledger.clone());
-        let mut answers = Vec::with_capacity(group.len());
-        for Job { batch, reply } in group {
-            answers.push((reply, contain(|| self.decide(&mut plan, batch))));
-        }
-        let (ledger, rows) = plan.finish();
-        let outcome = if rows.is_empty() {
-            Ok(())
-        } else {
-            self.make_durable(ledger, rows)
-        };
-        for (reply, answer) in answers {
-            // When the group failed, even a conflict was found against rows whose fate is unknown.
-            let _ = reply.send(outcome.clone().and(answer));
-        }
-    }
-
-    fn decide(&self, plan: &mut Plan, batch: Batch) -> Result<Committed, StoreError> {
-        let progress = self.shared.progress.borrow();
-        let moved = |table: Table, key: &[u8]| progress.moved.holds(table, key);
-        let changes_moved = batch.writes.iter().any(|write| match write {
-            Write::Put(table, key, _) | Write::Delete(table, key) => moved(*table, key).is_some(),
-            Write::Append(..) => false,
-        });
-        if changes_moved {
-            return Err(StoreError::Numbered);
-        }
-        plan.add(batch, |table, key| match moved(table, key) {
-            Some(number) => match self.shared.blocks.read(table, number..number + 1)?.pop() {
-                Some(row) => plan::decode_row(&row).map(|(version, _)| Some(version)),
-                None => Ok(None),
-            },
-            None => chunks::version(&self.db, &plan::row_key(table, key)),
-        })
-    }
-
-    /// Moves the blocks that are full out of the tree, a few at a time. Nobody waits for it, and where it fails everything is where it was.
-    fn move_blocks(&mut self) {
-        for (table, appended) in self.ledger.numbered().collect::<Vec<_>>() {
-            for _ in 0..MOVED_AT_ONCE {
-                let block = self.shared.progress.borrow().moved.blocks(table);
-                if self.failed.is_some() || !self.moves || appended / BLOCK <= block {
-                    break;
-                }
-                if let Err(error) = contain(|| self.move_block(table, block)) {
-                    tracing::warn!(%error, "a block of the log stays in the tree, and so will all that follow until the next start");
-                    self.moves = false;
-                }
-            }
-        }
-    }
-
-    fn move_block(&mut self, table: Table, block: u64) -> Result<(), StoreError> {
-        let mut rows = Vec::new();
-        for number in blocks::numbers(block) {
-            let row = chunks::load(&self.db, &plan::row_key(table, &number.to_be_bytes()))?;
-            rows.push(row.ok_or_else(|| StoreError::Corrupt(format!("row {number} of a numbered table is missing")))?);
-        }
-        self.shared
-            .blocks
-            .write(table, block, &rows)
-            .map_err(|error| StoreError::Failed(error.to_string()))?;
-        let mut batch = sled::Batch::default();
-        // From here on readers look into the file.
-        self.shared.progress.send_modify(|progress| progress.moved.add(table));
-        let moved = self.shared.progress.borrow().moved.clone();
-        let forgotten = moved.write(&self.db, &mut batch, table);
-        let forgotten = forgotten.and_then(|()| self.make_batch_durable(batch));
-        if let Err(error) = &forgotten {
-            self.failed = Some(error.to_string());
-            self.shared
-                .progress
-                .send_modify(|progress| progress.failed.clone_from(&self.failed));
-        }
-        forgotten
-    }
-
-    fn make_durable(&mut self, ledger: Ledger, rows: Rows) -> Result<(), StoreError> {
-        let rows = Arc::new(rows);
-        self.shared.progress.send_modify(|progress| {
-            progress.group += 1;
-            progress.pending = Some(Arc::clone(&rows));
-        });
-        let written = contain(|| self.write(&rows));
-        match &written {
-            Ok(()) => self.ledger.clone_from(&ledger),
-            Err(error) => self.failed = Some(error.to_string()),
-        }
-        self.shared.progress.send_modify(|progress| match &written {
-            Ok(()) => {
-                progress.pending = None;
-                progress.ledger = ledger;
-            }
-            Err(_) => progress.failed.clone_from(&self.failed),
-        });
-        written.map_err(|error| StoreError::Failed(error.to_string()))
-    }
-
-    /// One atomic change, then the barriers (g2, g4). An error leaves the outcome unknown.
-    fn write(&mut self, rows: &Rows) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
-        for (key, row) in rows {
-            chunks::write(&self.db, &mut batch, key, row.as_deref())?;
-        }
-        self.make_batch_durable(batch)
-    }
-
-    fn make_batch_durable(&mut self, batch: sled::Batch) -> Result<(), StoreError> {
-        self.db.apply_batch(batch).map_err(store_error)?;
-        self.db.flush().map_err(store_error)?;
-        self.blobs
-            .sync()
-            .and_then(|()| self.data.sync_data())
-            .map_err(|e| StoreError::Failed(e.to_string()))
-    }
-
-    /// Drops sled and waits until it has let go of its file, so that whoever sees the end can open the store again.
-    fn release(self) {
-        let Self {
-            shared, db, dir, lock, ..
-        } = self;
-        let _ = contain(|| {
-            drop(shared.db.write().unwrap_or_else(PoisonError::into_inner).take());
-            drop(db);
-            Ok(())
-        });
-        for _ in 0..RELEASE_STEPS {
-            match File::open(dir.join("db")).map(|file| file.try_lock()) {
-                Ok(Err(TryLockError::WouldBlock)) => thread::sleep(Duration::from_millis(10)),
-                _ => break,
-            }
-        }
-        drop(lock);
-    }
-}
-
-/// The blobs that are known to be on disk (g4).
-struct SyncedBlobs {
-    dir: PathBuf,
-    synced: HashSet<OsString>,
-}
-
-impl SyncedBlobs {
-    fn sync(&mut self) -> io::Result<()> {
-        let mut fresh = false;
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            if self.synced.contains(&entry.file_name()) {
-                continue;
-            }
-            match File::open(entry.path()) {
-                Ok(file) => file.sync_all()?,
-                // sled removed a blob that was replaced meanwhile.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(e),
-            }
-            self.synced.insert(entry.file_name());
-            fresh = true;
-        }
-        if fresh {
-            File::open(&self.dir)?.sync_all()
-        } else {
-            Ok(())
-        }
     }
 }
 
