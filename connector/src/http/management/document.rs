@@ -6,7 +6,7 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref,
-        RefOr, Required, Response, ResponseBuilder, SecurityRequirement, Type,
+        RefOr, Required, Response, ResponseBuilder, Schema, SecurityRequirement, Type,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -84,11 +84,16 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
             }
         }
     }
+    document.components.get_or_insert_default().schemas.extend(schemas());
+    document
+}
+
+/// The schemas of what every operation may answer.
+fn schemas() -> Vec<(String, RefOr<Schema>)> {
     let mut schemas = Vec::new();
     Refusal::schemas(&mut schemas);
     schemas.push((Refusal::name().into_owned(), Refusal::schema()));
-    document.components.get_or_insert_default().schemas.extend(schemas);
-    document
+    schemas
 }
 
 fn variables(path: &str) -> impl Iterator<Item = &str> {
@@ -174,4 +179,42 @@ fn replayed() -> utoipa::openapi::Header {
         .description(Some("`true` when this is the answer that was given before"))
         .schema(Some(text().enum_values(Some(["true"])).build()))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::table, *};
+    use std::collections::BTreeMap;
+
+    /// The first name that two different schemas have. In the document one of them would silently take the place of the other.
+    fn shared(all: impl IntoIterator<Item = (String, RefOr<Schema>)>) -> Option<String> {
+        let mut known = BTreeMap::new();
+        all.into_iter().find_map(|(name, schema)| {
+            let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+            (*first != schema).then_some(name)
+        })
+    }
+
+    #[test]
+    fn no_two_types_have_one_name_in_the_document() {
+        let routes = table().into_iter().flat_map(|(schemas, ..)| schemas);
+        let all: Vec<(String, RefOr<Schema>)> = routes.chain(schemas()).collect();
+        assert!(
+            all.iter().any(|(name, _)| name == "DeclaredBasis"),
+            "nothing was collected"
+        );
+        assert_eq!(shared(all), None);
+    }
+
+    #[test]
+    fn a_name_that_two_types_share_is_found() {
+        let named = |schema| ("Stage".to_owned(), schema);
+        let (text, number) = (String::schema(), u32::schema());
+        assert_eq!(
+            shared([named(text.clone()), named(text.clone())]),
+            None,
+            "the same twice"
+        );
+        assert_eq!(shared([named(text), named(number)]), Some("Stage".into()));
+    }
 }

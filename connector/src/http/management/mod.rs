@@ -36,69 +36,78 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
 use utoipa::{ToSchema, openapi::OpenApi};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouter},
+    routes,
+};
 
 type Ctx = State<Arc<App>>;
 
-/// Every route with its description.
-fn table() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(document::begin())
-        .routes(routes!(openapi))
-        .routes(routes!(status::status))
-        .routes(routes!(peers::peers))
-        .routes(routes!(peers::unpin))
-        .routes(routes!(offers::datasets, offers::dataset_add))
-        .routes(routes!(offers::dataset_show, offers::dataset_remove))
-        .routes(routes!(offers::catalog))
-        .routes(routes!(negotiations::negotiations, negotiations::negotiate))
-        .routes(routes!(negotiations::negotiation))
-        .routes(routes!(negotiations::negotiation_wait))
-        .routes(routes!(negotiations::negotiation_command))
-        .routes(routes!(negotiations::propose))
-        .routes(routes!(negotiations::agreements))
-        .routes(routes!(negotiations::agreement))
-        .routes(routes!(negotiations::payment, negotiations::payment_record))
-        .routes(routes!(transfers::transfers, transfers::transfer_start))
-        .routes(routes!(transfers::transfer_show))
-        .routes(routes!(transfers::transfer_progress))
-        .routes(routes!(transfers::transfer_records))
-        .routes(routes!(transfers::transfer_command))
-        .routes(routes!(events::events))
-        .routes(routes!(consents::consents, consents::consent_grant))
-        .routes(routes!(consents::consent_withdraw))
-        .routes(routes!(consents::consent_forget))
-        .routes(routes!(consents::consent))
-        .routes(routes!(consents::consent_receipts))
-        .routes(routes!(consents::consent_event))
-        .routes(routes!(consents::share))
-        .routes(routes!(consents::consent_request))
-        .routes(routes!(notices::notices, notices::notice_add))
-        .routes(routes!(notices::notice_replace))
-        .routes(routes!(bases::bases, bases::basis_declare))
-        .routes(routes!(bases::basis_end))
-        .routes(routes!(bases::objections, bases::object))
-        .routes(routes!(learners::standing, learners::standing_set))
-        .routes(routes!(learners::pseudonyms))
-        .routes(routes!(exchange::told))
-        .routes(routes!(exchange::ask))
-        .routes(routes!(exchange::asked))
-        .routes(routes!(exchange::received))
-        .routes(routes!(exchange::retractions))
-        .routes(routes!(exchange::links, exchange::link_create))
-        .routes(routes!(exchange::link_redeem))
-        .routes(routes!(exchange::link_confirm))
-        .routes(routes!(exchange::link_remove))
-        .routes(routes!(log::audit_entries))
-        .routes(routes!(log::audit_proof))
-        .routes(routes!(log::audit_checkpoint))
-        .routes(routes!(log::audit_verify))
-        .routes(routes!(log::audit_bundle))
-        .routes(routes!(evidence::evidence))
+/// Every route with its description, and the schemas of what it takes and answers.
+fn table() -> Vec<UtoipaMethodRouter<Arc<App>>> {
+    vec![
+        routes!(openapi),
+        routes!(status::status),
+        routes!(peers::peers),
+        routes!(peers::unpin),
+        routes!(offers::datasets, offers::dataset_add),
+        routes!(offers::dataset_show, offers::dataset_remove),
+        routes!(offers::catalog),
+        routes!(negotiations::negotiations, negotiations::negotiate),
+        routes!(negotiations::negotiation),
+        routes!(negotiations::negotiation_wait),
+        routes!(negotiations::negotiation_command),
+        routes!(negotiations::propose),
+        routes!(negotiations::agreements),
+        routes!(negotiations::agreement),
+        routes!(negotiations::payment, negotiations::payment_record),
+        routes!(transfers::transfers, transfers::transfer_start),
+        routes!(transfers::transfer_show),
+        routes!(transfers::transfer_progress),
+        routes!(transfers::transfer_records),
+        routes!(transfers::transfer_command),
+        routes!(events::events),
+        routes!(consents::consents, consents::consent_grant),
+        routes!(consents::consent_withdraw),
+        routes!(consents::consent_forget),
+        routes!(consents::consent),
+        routes!(consents::consent_receipts),
+        routes!(consents::consent_event),
+        routes!(consents::share),
+        routes!(consents::consent_request),
+        routes!(notices::notices, notices::notice_add),
+        routes!(notices::notice_replace),
+        routes!(bases::bases, bases::basis_declare),
+        routes!(bases::basis_end),
+        routes!(bases::objections, bases::object),
+        routes!(learners::standing, learners::standing_set),
+        routes!(learners::pseudonyms),
+        routes!(exchange::told),
+        routes!(exchange::ask),
+        routes!(exchange::asked),
+        routes!(exchange::received),
+        routes!(exchange::retractions),
+        routes!(exchange::links, exchange::link_create),
+        routes!(exchange::link_redeem),
+        routes!(exchange::link_confirm),
+        routes!(exchange::link_remove),
+        routes!(log::audit_entries),
+        routes!(log::audit_proof),
+        routes!(log::audit_checkpoint),
+        routes!(log::audit_verify),
+        routes!(log::audit_bundle),
+        routes!(evidence::evidence),
+    ]
+}
+
+fn described() -> (Router<Arc<App>>, OpenApi) {
+    let begun = OpenApiRouter::with_openapi(document::begin());
+    table().into_iter().fold(begun, OpenApiRouter::routes).split_for_parts()
 }
 
 /// The OpenAPI document of this API.
 pub fn document() -> OpenApi {
-    document::complete(table().split_for_parts().1)
+    document::complete(described().1)
 }
 
 /// This document
@@ -110,7 +119,7 @@ async fn openapi() -> Response {
 
 /// The routes; with a token's hash when they are served on a port.
 pub fn routes(app: Arc<App>, token: Option<jose::Digest>) -> Router {
-    let (routes, _) = table().split_for_parts();
+    let (routes, _) = described();
     let keys = Arc::new(Keys::new(app.clone()));
     let routes = routes
         // Below the keys: what is repeated is the answer that was given, in its language.
