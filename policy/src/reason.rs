@@ -187,6 +187,8 @@ codes! {
         / "la personne s’est opposée à l’usage fondé sur une autre base légale que le consentement",
     ConsentAggregate = "CNS-12" Learner "the consent is for numbers about groups, not for records"
         / "le consentement vaut pour des chiffres sur des groupes, pas pour des enregistrements",
+    ConsentUsedUp = "CNS-13" Learner "the consent is for a number of transfers, and that many have been made"
+        / "le consentement vaut pour un nombre de transferts, et ils ont tous eu lieu",
     GroupTooSmall = "AGG-01" Nobody "the group is smaller than the smallest that may be shown"
         / "le groupe est plus petit que le minimum publiable",
     Differencing = "AGG-02" Nobody "together with an earlier answer it would single out a few people"

@@ -179,6 +179,26 @@ async fn a_release_counts_learners_who_consented_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_learner_whose_consent_is_for_one_transfer_is_in_one_release() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    publish(school, &[("59", 20), ("62", 20), ("75", 20)], "aggregate", table()).await;
+    consent(school, 0..40, &lab.did).await;
+    let limited = |learner: usize| {
+        json!({"subject": format!("l{learner}"), "recipients": [lab.did], "purposes": [PURPOSE], "categories": ["skills"],
+            "maxCount": 1, "method": "paper-form", "notice": NOTICE, "evidence": "file 1"})
+    };
+    school
+        .post("/v1/consents", &json!((40..60).map(limited).collect::<Vec<_>>()))
+        .await;
+    let agreement = lab.negotiate(school).await;
+    for learners in [60, 40] {
+        let lines = fetch(lab, &agreement).await;
+        assert_eq!(of_kind(&lines, "total")[0]["learners"], learners);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn small_groups_are_merged_and_too_few_learners_refused() {
     let world = World::start(&["school", "lab"]).await;
     let (school, lab) = (world.get("school"), world.get("lab"));

@@ -1,11 +1,14 @@
-//! What an agreement limits: how many transfers, how long in all, until when; counted and timed by real daemons, through crashes as well.
+//! What an agreement limits (how many transfers, how long in all, until when) and what a consent does (how many transfers); counted and timed by
+//! real daemons, through crashes as well.
 
 use crate::scenes::{brisk, entries, received_at_least, until};
 use connector::clock::now;
-use connector_tests::harness::{Connector, World, dataset, offer, text};
+use connector_tests::harness::{Connector, NOTICE, World, consent, dataset, offer, text};
+use http::{Method, StatusCode};
 use policy::Timestamp;
 use serde_json::{Value, json};
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     time::{Duration, Instant},
 };
@@ -220,4 +223,87 @@ async fn a_withdrawal_does_not_cut_a_stream_that_only_keeps_its_pace() {
     school.post("/v1/consents/withdraw", &json!({"subject": "l3"})).await;
     work.transfer_until(&pid, "COMPLETED").await;
     assert_eq!(entries(school, "stream-opened").await.len(), 1, "it was taken up again");
+}
+
+/// How many records of each transfer arrived, of learner 0 and of all.
+fn arrived(work: &Connector, pid: &str, name: &str) -> (usize, usize) {
+    let lines = work.received(pid);
+    let records: Vec<&Value> = lines.iter().filter(|line| line["t"] == "r").collect();
+    let theirs = records.iter().filter(|line| line["record"]["sub"] == name).count();
+    (theirs, records.len())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_for_two_transfers_lets_a_learners_records_into_two_and_a_kill_gives_none_back() {
+    let mut world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(200, 4).await;
+    let mut consents: Vec<Value> = (0..4)
+        .map(|learner| consent(&format!("l{learner}"), &work.did))
+        .collect();
+    consents[0]["maxCount"] = json!(2);
+    let given = school.post("/v1/consents", &json!(consents)).await;
+    let id = text(&given["consents"][0], "id");
+    let named = json!({"recipient": work.did, "subjects": ["l0"]});
+    let name = text(&school.post("/v1/pseudonyms", &named).await["pseudonyms"], "l0");
+    let agreement = work.negotiate(school).await;
+    for expected in [(50, 200), (50, 200), (0, 150)] {
+        let (pid, state, why) = outcome(world.get("work"), &agreement).await;
+        assert_eq!(state, "COMPLETED", "{why}");
+        assert_eq!(arrived(world.get("work"), &pid, &name), expected);
+        world.get_mut("school").kill();
+        world.get_mut("school").start().await;
+    }
+    let school = world.get("school");
+    let shown = school.get(&format!("/v1/consents/{id}")).await;
+    assert_eq!((&shown["transfers"], &shown["state"]), (&json!(2), &json!("given")));
+    let withheld: Vec<Value> = school.get("/v1/transfers").await["transfers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|transfer| transfer["release"]["withheld"].get("CNS-13").cloned())
+        .collect();
+    assert_eq!(withheld, [json!(50)]);
+    let refused = school
+        .call(
+            Method::POST,
+            "/v1/consents",
+            Some(&json!([{"maxCount": 0, "subject": "l9", "recipients": [world.get("work").did],
+                "purposes": consents[0]["purposes"], "categories": ["skills"], "method": "web-form", "notice": NOTICE, "evidence": "e"}])),
+        )
+        .await;
+    assert_eq!(refused.0, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_transfers_at_once_do_not_take_more_than_a_consent_permits() {
+    const AT_ONCE: usize = 6;
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(4000, 4).await;
+    let mut consents: Vec<Value> = (0..4)
+        .map(|learner| consent(&format!("l{learner}"), &work.did))
+        .collect();
+    for limited in &mut consents {
+        limited["maxCount"] = json!(3);
+    }
+    school.post("/v1/consents", &json!(consents)).await;
+    let agreement = work.negotiate(school).await;
+    let mut pids = Vec::new();
+    for _ in 0..AT_ONCE {
+        pids.push(work.transfer(&agreement).await);
+    }
+    let mut all = Vec::new();
+    for pid in &pids {
+        work.transfer_until(pid, "COMPLETED").await;
+        let lines = work.received(pid);
+        let names = lines.iter().filter(|line| line["t"] == "r");
+        let names: BTreeSet<String> = names.map(|line| text(&line["record"], "sub")).collect();
+        all.extend(names);
+    }
+    let mut counts = BTreeMap::new();
+    for name in all {
+        *counts.entry(name).or_insert(0) += 1;
+    }
+    assert_eq!(counts.values().copied().collect::<Vec<i32>>(), [3; 4], "{counts:?}");
 }

@@ -143,7 +143,7 @@ impl Consents {
         let (id, changed) = self
             .change(&[&subject], beside, now, |learners| {
                 let learner = learners.first_mut().ok_or(ConsentError::UnknownLearner)?;
-                may_ask(learner, &consent, &asking, pause, now)?;
+                may_ask(learner, &consent, &asking, &self.index, pause, now)?;
                 learner.begin(consent.clone(), asking.clone(), now)?;
                 Ok(consent.id.clone())
             })
@@ -396,6 +396,7 @@ fn may_ask(
     learner: &Learner,
     consent: &Consent,
     asking: &Actor,
+    index: &Index,
     pause: Duration,
     now: Timestamp,
 ) -> Result<(), ConsentError> {
@@ -417,7 +418,8 @@ fn may_ask(
         if matches!(known.state, State::Refused | State::Withdrawn) && now < again {
             return Err(ConsentError::TooSoon(again));
         }
-        if known.is_in_force(now) && known.consent.terms_cover(consent) {
+        let used_up = || known.consent.max_count.is_some() && index.is_used_up(&known.consent.id);
+        if known.is_in_force(now) && known.consent.terms_cover(consent) && !used_up() {
             return Err(ConsentError::AlreadyGiven(known.consent.id.clone()));
         }
     }

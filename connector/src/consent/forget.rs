@@ -1,7 +1,7 @@
 //! Forgetting a learner: what links them to the audit log goes, what proves the log stays.
 
 use super::{
-    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, RECEIPTS, STANDINGS, bases, change,
+    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, RECEIPTS, STANDINGS, bases, change, occurrences,
     record::{ConsentId, Stored},
 };
 use crate::{
@@ -139,6 +139,7 @@ impl Consents {
         batch.require(CONSENTS, id, Guard::At(version));
         batch.delete(CONSENTS, id);
         batch.delete(OF_LEARNER, change::place(&self.salts, stored));
+        occurrences::erase(&stored.consent.id, batch);
         for number in 0..stored.receipts {
             batch.delete(RECEIPTS, change::receipt_place(id, number));
         }

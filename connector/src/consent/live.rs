@@ -33,6 +33,7 @@ fn grant(stored: &Stored, of_age: Option<Timestamp>) -> Option<Grant<'_>> {
         aggregate_only: false,
         guardian_missing,
         guardian_gave: facts.any(|fact| fact.act == Act::Give && fact.role == Role::Guardian),
+        most_transfers: consent.max_count,
         of_age,
         ended,
     })

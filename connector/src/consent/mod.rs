@@ -3,7 +3,7 @@
 //!
 //! Pure: `state` (which step is possible), `law` (whose word counts), `record` (what a consent says, and how it looks to others), `receipt`
 //! (chains of signed copies). The service here changes one learner's records at a time: `change` reads them and commits what was decided, `learner` takes the steps,
-//! `decide` says what is decided when something is asked for, given or withdrawn, `expiry` when time passes, `notices` when a text changes,
+//! `decide` says what is decided when something is asked for, given or withdrawn, `occurrences` counts uses of limited ones, `expiry` when time passes, `notices` when a text changes,
 //! `held_back` what keeps another lawful basis from being used, `elsewhere` when the holder or the intermediary of a consent says what happened there.
 
 mod bases;
@@ -24,6 +24,7 @@ mod live;
 pub mod notice;
 mod notices;
 mod objections;
+mod occurrences;
 pub mod privacy;
 mod pseudonym;
 pub mod receipt;
@@ -42,6 +43,7 @@ pub use index::{Basis, BasisRule, Closed, Gate, Grant, Index, Question, Reader, 
 pub use notice::{NewNotice, Notice};
 pub use notices::Replacement;
 pub use objections::{NewObjection, Objection};
+pub use occurrences::Occurrences;
 pub use privacy::Privacy;
 pub use pseudonym::{Pairwise, Pseudonym, Pseudonyms, Tag};
 pub use record::{
@@ -79,6 +81,7 @@ pub struct Consents {
     log: Arc<Log>,
     trust: Arc<Trust>,
     index: Arc<Index>,
+    occurrences: Arc<Occurrences>,
     /// What names learners in the audit log.
     salts: Salts,
     pseudonyms: Pseudonyms,
@@ -100,10 +103,12 @@ impl Consents {
         pseudonyms: Pseudonyms,
         privacy: Privacy,
     ) -> Result<Self, StoreError> {
+        let index = Arc::new(Index::default());
         let service = Self {
+            occurrences: Arc::new(Occurrences::new(log.store().clone(), index.clone())),
             log,
             trust,
-            index: Arc::new(Index::default()),
+            index,
             salts: Salts::new(audit_key),
             pseudonyms,
             privacy,
@@ -112,14 +117,21 @@ impl Consents {
             messenger: OnceLock::new(),
         };
         let ages = service.ages().await?;
+        let mut limited = Vec::new();
         process::each(&**service.log.store(), CONSENTS, |stored: Stored| {
             if !service.is_held_here(&stored) {
                 return Ok(());
+            }
+            if stored.consent.max_count.is_some() {
+                limited.push(stored.consent.id.clone());
             }
             let of_age = ages.get(&service.salts.place(&stored.consent.subject)).copied();
             live::load(&service.index, &stored, of_age).map_err(|error| StoreError::Corrupt(error.to_string()))
         })
         .await?;
+        for id in &limited {
+            service.occurrences.load(id).await?;
+        }
         service.load_bases().await?;
         Ok(service)
     }
@@ -133,6 +145,11 @@ impl Consents {
     /// The live index.
     pub fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+
+    /// How often limited consents were used.
+    pub fn occurrences(&self) -> &Arc<Occurrences> {
+        &self.occurrences
     }
 
     /// The names under which recipients see learners.

@@ -1,13 +1,14 @@
 //! The body of a data response: decided chunks pass the consent gate one by one as TLS asks for them. Bounded: at most two chunks
-//! and one piece wait. Before a chunk passes in which learners may be that this recipient had no record of, that is written down.
+//! and one piece wait. Before a chunk passes, what it does for the first time is written down: learners that this recipient had no record of, uses
+//! of consents that are limited to a number of transfers.
 
 use super::{
     PlaneError,
-    pipeline::{Chunk, Decider, Framing, Piece, Pipeline, Release, Sealer, State},
+    pipeline::{Chunk, Decider, Framing, Notes, Piece, Pipeline, Release, Rules, Sealer, State},
 };
 use crate::{
-    consent::{Deliveries, Gate, Index},
-    dsp::{ParticipantId, Pid},
+    consent::{Gate, Index},
+    dsp::Pid,
     jose::Digest,
 };
 use bytes::Bytes;
@@ -80,7 +81,7 @@ impl Slot {
     }
 }
 
-/// A chunk whose learners are being noted, on a task of its own: a body has to be `Sync`.
+/// A chunk of which something is being noted, on a task of its own: a body has to be `Sync`.
 type Noting = JoinHandle<Result<Chunk, PlaneError>>;
 
 /// The body of one data response.
@@ -90,9 +91,8 @@ pub struct Outgoing {
     gate: Arc<Gate>,
     chunks: mpsc::Receiver<(u64, Result<Chunk, PlaneError>)>,
     restart: Arc<Slot>,
-    deliveries: Arc<Deliveries>,
-    recipient: ParticipantId,
-    /// The chunk whose learners are being noted.
+    rules: Arc<Rules>,
+    /// The chunk of which something is being noted.
     noting: Option<Noting>,
     generation: u64,
     passed: State,
@@ -139,7 +139,7 @@ pub fn start(
     let restart = Arc::new(Slot::default());
     let (report, reported) = oneshot::channel();
     let passed = pipeline.state().clone();
-    let (deliveries, recipient) = pipeline.deliveries();
+    let rules = pipeline.rules().clone();
     index.enter(&transfer, gate.clone());
     let body = Outgoing {
         transfer,
@@ -147,8 +147,7 @@ pub fn start(
         gate,
         chunks,
         restart: restart.clone(),
-        deliveries,
-        recipient,
+        rules,
         noting: None,
         generation: 0,
         passed,
@@ -198,6 +197,17 @@ fn seal(mut sealer: Sealer, pieces: &Receiver<Decided>, chunks: &mpsc::Sender<(u
     }
 }
 
+/// Writes down what a chunk does for the first time.
+async fn note(rules: &Rules, notes: &Notes) -> Result<(), PlaneError> {
+    if !notes.first.is_empty() {
+        rules.deliveries.note(&notes.first, &rules.recipient).await?;
+    }
+    if !notes.uses.is_empty() {
+        rules.occurrences.count(&notes.uses, &rules.transfer).await?;
+    }
+    Ok(())
+}
+
 impl Outgoing {
     fn finish(&mut self, complete: bool) {
         self.done = true;
@@ -217,7 +227,7 @@ impl Outgoing {
         }
     }
 
-    /// The next chunk that may pass as far as deliveries are concerned; none when there are no more.
+    /// The next chunk of which everything is noted that must be; none when there are no more.
     fn poll_noted(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, PlaneError>>> {
         loop {
             if let Some(noting) = &mut self.noting {
@@ -236,11 +246,11 @@ impl Outgoing {
             }
             match chunk {
                 // What is decided again anyway leaves no trace.
-                Ok(chunk) if !chunk.first.is_empty() && chunk.epoch == self.index.epoch() => {
-                    let (deliveries, recipient) = (self.deliveries.clone(), self.recipient.clone());
+                Ok(chunk) if !chunk.notes.is_empty() && chunk.epoch == self.index.epoch() => {
+                    let rules = self.rules.clone();
                     self.noting = Some(tokio::spawn(async move {
-                        let noted = deliveries.note(&chunk.first, &recipient).await;
-                        noted.map(|()| chunk).map_err(PlaneError::from)
+                        note(&rules, &chunk.notes).await?;
+                        Ok(chunk)
                     }));
                 }
                 chunk => return Poll::Ready(Some(chunk)),

@@ -10,7 +10,9 @@ use super::{
 use crate::{
     audit::merkle::{self, Frontier},
     catalog::Shape,
-    consent::{Deliveries, Delivery, Index, Known, Pairwise, Question, Reader, Reason, Tag, Withheld},
+    consent::{
+        ConsentId, Deliveries, Delivery, Index, Known, Occurrences, Pairwise, Question, Reader, Reason, Tag, Withheld,
+    },
     dsp::{AgreementId, DatasetId, ParticipantId, Pid},
     jose::Signer,
     plane::scan::RecordError,
@@ -52,6 +54,8 @@ pub struct Rules {
     pub pseudonyms: Arc<Pairwise>,
     /// Whose records the recipient has received before.
     pub deliveries: Arc<Deliveries>,
+    /// How often limited consents were used.
+    pub occurrences: Arc<Occurrences>,
     /// Signs control lines.
     pub signer: Arc<Signer>,
     /// Seals cursors.
@@ -160,8 +164,24 @@ pub struct Piece {
     sent: u64,
     release: Release,
     then: Then,
-    /// Learners whose first record for this recipient may be in it.
-    first: Vec<Delivery>,
+    /// What is to be on disk before any of it is handed over.
+    notes: Notes,
+}
+
+/// What is noted on disk before a chunk is handed over.
+#[derive(Default)]
+pub struct Notes {
+    /// Learners whose first record for this recipient may be in the chunk.
+    pub first: Vec<Delivery>,
+    /// Consents that are limited to a number of transfers, of which this one is not counted yet.
+    pub uses: Vec<ConsentId>,
+}
+
+impl Notes {
+    /// There is nothing to write down.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.uses.is_empty()
+    }
 }
 
 /// Which control line follows a piece.
@@ -191,8 +211,8 @@ pub struct Chunk {
     pub last: bool,
     /// The begin line, if it is the first, and the end line, if it is the last: evidence for both parties.
     pub framing: Framing,
-    /// Learners whose first record for this recipient may be in it; noted before it is handed over.
-    pub first: Vec<Delivery>,
+    /// What is noted before it is handed over.
+    pub notes: Notes,
 }
 
 /// The signed lines that a stream begins and ends with, without their line feeds.
@@ -236,12 +256,9 @@ impl Pipeline {
         Ok(Self { decider, sealer })
     }
 
-    /// Who receives, and what is known about that.
-    pub(super) fn deliveries(&self) -> (Arc<Deliveries>, ParticipantId) {
-        (
-            self.sealer.rules.deliveries.clone(),
-            self.sealer.rules.recipient.clone(),
-        )
+    /// What the stream goes by.
+    pub(super) fn rules(&self) -> &Arc<Rules> {
+        &self.sealer.rules
     }
 
     /// The state after the last chunk.
@@ -269,7 +286,7 @@ impl Decider {
     fn at(rules: Arc<Rules>, state: &State) -> Result<Self, PlaneError> {
         let source = FileSource::open(&rules.path, state.position).map_err(PlaneError::Source)?;
         Ok(Self {
-            consents: Reader::new(rules.index.clone(), rules.question.clone()),
+            consents: Reader::new(rules.index.clone(), rules.question.clone()).of(&rules.transfer),
             rules,
             source,
             sent: state.sent,
@@ -344,7 +361,10 @@ impl Decider {
             sent: self.sent,
             release: self.release.clone(),
             then,
-            first: std::mem::take(&mut self.first),
+            notes: Notes {
+                first: std::mem::take(&mut self.first),
+                uses: self.consents.uses(),
+            },
         })
     }
 
@@ -428,7 +448,7 @@ impl Sealer {
             after: self.state.clone(),
             last: piece.then == Then::End,
             framing,
-            first: piece.first,
+            notes: piece.notes,
         })
     }
 

@@ -11,7 +11,8 @@ use crate::{
         Shape,
         release::{self, DimensionSpec, MeasureSpec, QuasiSpec, ReleaseSpec, SensitiveSpec},
     },
-    consent::{Index, Question, Reader},
+    consent::{ConsentId, Index, Question, Reader},
+    dsp::Pid,
     jose::HmacKey,
 };
 use policy::{
@@ -76,6 +77,8 @@ pub struct Reading {
     pub question: Question,
     /// The learners' consents.
     pub index: Arc<Index>,
+    /// For which transfer.
+    pub transfer: Pid,
     /// Names learners in the ledger of this source and recipient.
     pub names: HmacKey,
     /// The moment at which consents must be valid.
@@ -94,6 +97,14 @@ pub struct Made {
     pub learners: usize,
     /// The group size that it keeps to.
     pub group_size: GroupSize,
+    /// Consents that are limited to a number of transfers, of which this one is not counted yet.
+    pub uses: Vec<ConsentId>,
+}
+
+/// Under which consents all of a source was read.
+struct Read {
+    epoch: u64,
+    uses: Vec<ConsentId>,
 }
 
 impl Reading {
@@ -106,12 +117,12 @@ impl Reading {
             } => {
                 let layout = release::layout(dimensions, measures).map_err(ReleaseError::Declared)?;
                 let mut tally = Tally::new(layout);
-                let epoch = self.each(|learner, record| count(&mut tally, dimensions, measures, learner, record))?;
+                let read = self.each(|learner, record| count(&mut tally, dimensions, measures, learner, record))?;
                 let (table, ledger) = tally.release(size, ledger)?;
                 Ok(made(
                     table_lines(id, &table),
                     ledger,
-                    epoch,
+                    read,
                     table.cohort(),
                     table.group_size(),
                 ))
@@ -124,19 +135,19 @@ impl Reading {
             } => {
                 let plan = release::plan(quasi, sensitive, *withheld_percent).map_err(ReleaseError::Declared)?;
                 let mut rows = Rows::new(plan);
-                let epoch = self.each(|learner, record| row(&mut rows, quasi, sensitive, learner, record))?;
+                let read = self.each(|learner, record| row(&mut rows, quasi, sensitive, learner, record))?;
                 let (rows, ledger) = rows.release(size, ledger)?;
                 let lines = row_lines(id, &rows, quasi, sensitive);
-                Ok(made(lines, ledger, epoch, rows.cohort(), rows.group_size()))
+                Ok(made(lines, ledger, read, rows.cohort(), rows.group_size()))
             }
         }
     }
 
     /// Gives what consent and agreement leave of each record, and whose it is. All is decided under the epoch that is returned.
-    fn each(&self, mut take: impl FnMut(Learner, &Value) -> Result<(), TooMany>) -> Result<u64, ReleaseError> {
+    fn each(&self, mut take: impl FnMut(Learner, &Value) -> Result<(), TooMany>) -> Result<Read, ReleaseError> {
         let mut source = FileSource::open(&self.path, 0).map_err(PlaneError::Source)?;
         let (mut scratch, mut line, mut kept) = (Scratch::default(), Vec::new(), Vec::new());
-        let mut consents = Reader::new(self.index.clone(), self.question.clone());
+        let mut consents = Reader::new(self.index.clone(), self.question.clone()).of(&self.transfer);
         consents.begin(self.now);
         let epoch = consents.epoch();
         loop {
@@ -145,7 +156,10 @@ impl Reading {
             }
             for _ in 0..LINES {
                 match source.next(&mut line).map_err(PlaneError::Source)? {
-                    None => return Ok(epoch),
+                    None => {
+                        let uses = consents.uses();
+                        return Ok(Read { epoch, uses });
+                    }
                     // What is no record says nothing of anyone.
                     Some(LineOutcome::Refused(_)) => continue,
                     Some(LineOutcome::Line) => {}
@@ -174,13 +188,14 @@ impl Reading {
     }
 }
 
-fn made(lines: Vec<Value>, ledger: Ledger, epoch: u64, cohort: &Cohort, group_size: GroupSize) -> Made {
+fn made(lines: Vec<Value>, ledger: Ledger, read: Read, cohort: &Cohort, group_size: GroupSize) -> Made {
     let lines = lines.iter().flat_map(|line| format!("{line}\n").into_bytes());
     Made {
         lines: lines.collect(),
         learners: cohort.places.len(),
         ledger,
-        epoch,
+        epoch: read.epoch,
+        uses: read.uses,
         group_size,
     }
 }

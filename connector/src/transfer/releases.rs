@@ -268,6 +268,8 @@ impl Transfers {
             None => batch.insert(RELEASES, pid.as_str(), encoded),
             Some((version, _)) => batch.replace(RELEASES, pid.as_str(), *version, encoded),
         };
+        // A use of limited consents; of one that is used up meanwhile, the epoch says so and the release is made again.
+        self.parts.consents.occurrences().count(&made.uses, pid).await?;
         self.commit(sought, batch, entry, made, &stored).await?;
         if let Some((_, replaced)) = replaced {
             remove(self.releases.file(&replaced.release)).await;

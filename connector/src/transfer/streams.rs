@@ -342,6 +342,7 @@ impl Transfers {
                 shape: shape.clone(),
                 question: question.clone(),
                 index: index.clone(),
+                transfer: record.core.pid.clone(),
                 now,
             })
             .await?;
@@ -357,6 +358,7 @@ impl Transfers {
             recipient: stored.consumer.clone(),
             pseudonyms: Arc::new(self.parts.consents.pseudonyms().towards(&stored.consumer)),
             deliveries: self.parts.deliveries.clone(),
+            occurrences: self.parts.consents.occurrences().clone(),
             signer: self.signer(),
             cursors: self.parts.keys.cursors.clone(),
             plan,

@@ -44,6 +44,9 @@ pub(super) struct Grant {
     /// Only this dataset; repeat for more [default: all of this holder's]
     #[arg(long, value_name = "ID")]
     dataset: Vec<String>,
+    /// For so many transfers in all, 1 to 1000 [default: any number]
+    #[arg(long, value_name = "NUMBER")]
+    max_count: Option<u64>,
     /// When it ends [default: after twelve months]
     #[arg(long, value_name = "RFC3339")]
     expires: Option<String>,
@@ -85,6 +88,7 @@ impl Grant {
             "fields": self.field,
             "datasets": self.dataset,
             "expires": self.expires,
+            "maxCount": self.max_count,
             "method": self.method,
             "notice": notice,
             "evidence": self.evidence,

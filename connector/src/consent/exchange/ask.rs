@@ -56,6 +56,9 @@ pub struct Ask {
     /// For how many days the records are kept.
     #[serde(default)]
     pub retention_days: Option<u32>,
+    /// For so many transfers in all, 1 to 1000; without it for any number.
+    #[serde(default)]
+    pub max_count: Option<u64>,
     /// Until when.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -97,6 +100,7 @@ impl Exchange {
                 text: ask.notice.text,
             },
             retention_days: ask.retention_days,
+            max_count: ask.max_count,
             until: ask.until,
             learner,
         };

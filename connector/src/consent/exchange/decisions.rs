@@ -244,7 +244,7 @@ async fn adopt(
     if known.is_some_and(|stored| stored.consent.subject != subject) {
         return Err(ExchangeError::WrongParty("this consent is another learner's"));
     }
-    let (fields, max_count) = (terms.fields.clone(), terms.max_count);
+    let fields = terms.fields.clone();
     let request = terms.request(content, learner, until)?;
     if request.recipient == *sender {
         return Err(ExchangeError::WrongParty(
@@ -262,7 +262,6 @@ async fn adopt(
         given: content.state == State::Given,
         request: NewRequest {
             fields,
-            max_count,
             ..request.wanted(subject, asked)
         },
         evidence: content.digest.to_string(),
@@ -291,6 +290,7 @@ impl Terms {
             categories: self.categories,
             notice,
             retention_days: self.retention_days,
+            max_count: self.max_count,
             until: Some(until),
             learner: learner.clone(),
         })

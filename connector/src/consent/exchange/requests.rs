@@ -79,6 +79,10 @@ pub struct Request {
     pub notice: NoticeText,
     /// For how many days the records would be kept.
     pub retention_days: Option<u32>,
+    /// For so many transfers in all; without it for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub max_count: Option<u64>,
     /// Until when.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
@@ -101,7 +105,7 @@ impl Request {
             agreement: Some(self.agreement.clone()),
             offer: None,
             expires: self.until,
-            max_count: None,
+            max_count: self.max_count,
             retention_days: self.retention_days,
             notice: self.notice.sha256.clone(),
             evidence: message.as_str().to_owned(),

@@ -10,6 +10,7 @@ mod basis;
 mod cells;
 mod fields;
 mod gate;
+mod limits;
 mod question;
 mod reason;
 mod table;
@@ -28,13 +29,14 @@ use answers::Answers;
 use basis::Rules;
 use fields::Fields;
 use gate::Gates;
+use limits::{Limits, Place};
 use policy::{Code, RecordFacts, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
     atomic::{AtomicU64, Ordering},
 };
-use table::{Entry, OfAge, Standing, Table};
+use table::{Entry, Marks, OfAge, Standing, Table};
 use terms::{Scope, Terms, Vocabulary};
 
 /// How a consent ended before the index came to know it.
@@ -75,6 +77,8 @@ pub struct Grant<'a> {
     pub guardian_missing: bool,
     /// A guardian has given it with the learner.
     pub guardian_gave: bool,
+    /// For so many transfers and no more.
+    pub most_transfers: Option<u64>,
     /// From when on the learner is no minor; none where nobody knows whether they are one.
     pub of_age: Option<Timestamp>,
     /// Whether and how it has ended already.
@@ -102,6 +106,7 @@ pub struct Index {
     table: Table,
     vocabulary: RwLock<Vocabulary>,
     bases: Rules,
+    limits: Limits,
     epoch: AtomicU64,
     gates: Gates,
 }
@@ -156,12 +161,18 @@ impl Index {
         };
         let learner = self.table.learner(grant.subject);
         let mut entry = Entry::new(learner, id, terms, (grant.from, grant.until), standing);
-        entry.aggregate_only = grant.aggregate_only;
-        entry.guardian_missing = grant.guardian_missing;
-        entry.guardian_gave = grant.guardian_gave;
+        entry.marks = Marks::default()
+            .with(Marks::AGGREGATE_ONLY, grant.aggregate_only)
+            .with(Marks::GUARDIAN_MISSING, grant.guardian_missing)
+            .with(Marks::GUARDIAN_GAVE, grant.guardian_gave)
+            .with(Marks::LIMITED, grant.most_transfers.is_some());
         entry.of_age = OfAge::new(grant.of_age);
+        if let Some(most) = grant.most_transfers {
+            // Before the entry: one whose limit is not known permits nothing.
+            self.limits.set(id, most);
+        }
         let before = self.table.put(entry);
-        let permits = standing == Standing::Given && !entry.aggregate_only && !entry.guardian_missing;
+        let permits = standing == Standing::Given && !grant.aggregate_only && !grant.guardian_missing;
         if !permits || before.is_some_and(|before| entry.permits_less_than(&before)) {
             self.raise_epoch();
             self.gates.confirm_all();
@@ -242,7 +253,7 @@ impl Index {
     pub fn in_force(&self, subject: &str) -> Vec<ConsentId> {
         let mut ids = Vec::new();
         self.table.each(self.table.learner(subject), |entry| {
-            if entry.standing == Standing::Given && !entry.guardian_missing {
+            if entry.standing == Standing::Given && !entry.marks.has(Marks::GUARDIAN_MISSING) {
                 ids.push(ConsentId::from_uuid(entry.id));
             }
         });
@@ -253,7 +264,26 @@ impl Index {
     /// they stopped does not go on without them.
     pub fn forget(&self, subject: &str, which: impl Fn(&ConsentId) -> bool) {
         let learner = self.table.learner(subject);
+        let mut limited = Vec::new();
+        self.table.each(learner, |entry| {
+            if entry.marks.has(Marks::LIMITED) && which(&ConsentId::from_uuid(entry.id)) {
+                limited.push(entry.id);
+            }
+        });
         self.table.remove(learner, |id| which(&ConsentId::from_uuid(id)));
+        self.limits.remove(&limited);
+    }
+
+    /// Tells which transfers have been counted for a consent that permits a number of them.
+    pub(super) fn tell_counted(&self, id: &ConsentId, transfers: Vec<Pid>) {
+        if let Some(id) = id.uuid() {
+            self.limits.tell(id, transfers);
+        }
+    }
+
+    /// As many transfers have been counted for this consent as it permits.
+    pub(super) fn is_used_up(&self, id: &ConsentId) -> bool {
+        id.uuid().is_some_and(|id| self.limits.place(id, None) == Place::UsedUp)
     }
 
     /// Has everything decided again that has not left, because something else than what may leave has changed for it.

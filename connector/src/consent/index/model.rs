@@ -22,6 +22,8 @@ struct What {
     categories: Vec<&'static str>,
     period: (i64, i64),
     flags: (bool, bool, bool),
+    /// For so many transfers and no more.
+    most: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ enum Step {
     Object(&'static str, What),
     Forget(&'static str, u128),
     Age(&'static str, Option<i64>),
+    /// This transfer is counted for this consent.
+    Count(u128, usize),
     OpenBasis(usize, Basis, bool, What),
     CloseBasis(usize),
     Expire(i64),
@@ -45,16 +49,18 @@ fn what() -> impl Strategy<Value = What> {
         subsequence(&CATEGORIES[..], 0..=3),
     );
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), any::<bool>());
-    (lists, (0..12i64, 4..20i64), flags).prop_map(|((recipients, purposes, datasets, categories), period, flags)| {
-        What {
+    let most = prop::option::weighted(0.3, 1..3u64);
+    (lists, (0..12i64, 4..20i64), flags, most).prop_map(
+        |((recipients, purposes, datasets, categories), period, flags, most)| What {
             recipients,
             purposes,
             datasets,
             categories,
             period,
             flags,
-        }
-    })
+            most,
+        },
+    )
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -66,6 +72,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (learner(), what()).prop_map(|(learner, what)| Step::Object(learner, what)),
         1 => (learner(), 0..30u128).prop_map(|(learner, number)| Step::Forget(learner, number)),
         2 => (learner(), prop::option::of(0..20i64)).prop_map(|(learner, of_age)| Step::Age(learner, of_age)),
+        2 => (0..30u128, 0..3usize).prop_map(|(number, transfer)| Step::Count(number, transfer)),
         2 => (0..2usize, basis, any::<bool>(), what()).prop_map(|(name, basis, may, what)| Step::OpenBasis(name, basis, may, what)),
         1 => (0..2usize).prop_map(Step::CloseBasis),
         1 => (0..20i64).prop_map(Step::Expire),
@@ -82,10 +89,14 @@ struct Held {
     withdrawn: bool,
     expired: bool,
     of_age: Option<i64>,
+    /// The transfers that were counted.
+    counted: Vec<usize>,
 }
 
 #[derive(Clone, Debug)]
 struct Asked {
+    /// By which transfer; none has no name yet.
+    transfer: Option<usize>,
     recipient: &'static str,
     purposes: Vec<&'static str>,
     dataset: &'static str,
@@ -153,6 +164,22 @@ impl Rule {
     }
 }
 
+impl Held {
+    fn is_used_up_for(&self, transfer: Option<usize>) -> bool {
+        let full = self
+            .what
+            .most
+            .is_some_and(|most| self.counted.len() >= usize::try_from(most).unwrap());
+        full && !transfer.is_some_and(|transfer| self.counted.contains(&transfer))
+    }
+}
+
+fn transfer(number: usize) -> Pid {
+    format!("urn:uuid:00000000-0000-4000-8000-00000000000{number}")
+        .parse()
+        .unwrap()
+}
+
 type Set = BTreeSet<&'static str>;
 
 impl Asked {
@@ -215,6 +242,7 @@ impl Model {
                 () if fit.is_err() => None,
                 () if held.what.flags.0 && !asked.aggregate => Some(Reason::Aggregate),
                 () if held.what.flags.1 => Some(Reason::Guardian),
+                () if held.is_used_up_for(asked.transfer) => Some(Reason::UsedUp),
                 () => None,
             };
             match (ended, fit) {
@@ -290,7 +318,11 @@ impl Real {
                 )
                 .unwrap();
             let aggregate = asked.aggregate;
-            (asked, Reader::new(index.clone(), Question { aggregate, ..question }), 0)
+            let mut reader = Reader::new(index.clone(), Question { aggregate, ..question });
+            if let Some(number) = asked.transfer {
+                reader = reader.of(&transfer(number));
+            }
+            (asked, reader, 0)
         };
         let readers = questions.into_iter().map(read).collect();
         Self { index, readers }
@@ -304,15 +336,19 @@ fn questions() -> impl Strategy<Value = Vec<Asked>> {
         prop::sample::select(&DATASETS[..]),
         subsequence(&CATEGORIES[..], 1..=3),
         (prop::sample::select(&RULES[..]), prop::bool::weighted(0.2)),
+        prop::option::of(0..3usize),
     );
-    let asked = one.prop_map(|(recipient, purposes, dataset, categories, (rule, aggregate))| Asked {
-        recipient,
-        purposes,
-        dataset,
-        categories,
-        rule,
-        aggregate,
-    });
+    let asked = one.prop_map(
+        |(recipient, purposes, dataset, categories, (rule, aggregate), transfer)| Asked {
+            transfer,
+            recipient,
+            purposes,
+            dataset,
+            categories,
+            rule,
+            aggregate,
+        },
+    );
     vec(asked, 1..4)
 }
 
@@ -360,6 +396,7 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, obj
             aggregate_only: what.flags.0,
             guardian_missing: what.flags.1,
             guardian_gave: what.flags.2,
+            most_transfers: what.most,
             of_age: model.ages.get(learner).map(|of_age| at(*of_age)),
             ended: None,
         };
@@ -374,6 +411,7 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, obj
         expired: false,
         // An objection is taken in without.
         of_age: model.ages.get(learner).copied().filter(|_| !objection),
+        counted: Vec::new(),
     });
     model.made += 1;
 }
@@ -420,6 +458,27 @@ fn expire(index: &Index, model: &mut Model, now: i64) {
     assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), ended);
 }
 
+/// As it is on disk: a transfer is counted once, and never beyond the limit.
+fn count(index: &Index, model: &mut Model, number: u128, by: usize) {
+    let Some(held) = model.held.iter_mut().find(|held| held.id == number) else {
+        return;
+    };
+    let room = held
+        .what
+        .most
+        .is_some_and(|most| held.counted.len() < usize::try_from(most).unwrap());
+    if !held.objection && room && !held.counted.contains(&by) {
+        held.counted.push(by);
+        let before = held.counted.len() - 1;
+        index.tell_counted(&id(number), held.counted.iter().copied().map(transfer).collect());
+        // What was known earlier changes nothing.
+        index.tell_counted(
+            &id(number),
+            held.counted.iter().copied().map(transfer).take(before).collect(),
+        );
+    }
+}
+
 fn compare(real: &mut Real, model: &Model, now: i64) {
     for (asked, reader, latest) in &mut real.readers {
         *latest = (*latest).max(now);
@@ -461,6 +520,7 @@ fn run(steps: Vec<Step>, questions: Vec<Asked>) {
                 let theirs = model.held.iter_mut().filter(|held| held.learner == learner);
                 theirs.for_each(|held| held.of_age = of_age);
             }
+            Step::Count(number, by) => count(&index, &mut model, number, by),
             Step::OpenBasis(name, basis, may, what) => open_basis(&index, &mut model, (name, basis, may), what),
             Step::CloseBasis(name) => {
                 index.close_basis(&name.to_string());

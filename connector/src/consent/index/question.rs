@@ -5,12 +5,14 @@ use super::{
     answers::{Answers, Cover},
     basis::{Bases, Ground},
     fields::Fields,
-    table::{Entry, OfAge, Standing},
+    limits::{Limits, Place},
+    table::{Entry, Marks, OfAge, Standing},
     terms::{Scope, Terms},
 };
-use crate::catalog::CategorySet;
+use crate::{catalog::CategorySet, consent::ConsentId, dsp::Pid};
 use policy::{Code, Timestamp};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// What a stream asks about each record, compiled once.
 #[derive(Clone, Debug)]
@@ -81,6 +83,37 @@ impl Question {
     }
 }
 
+/// As of when, and for what, a learner's entries are asked.
+struct Asking<'a> {
+    now: Timestamp,
+    aggregate: bool,
+    limits: &'a Limits,
+    transfer: Option<&'a Pid>,
+}
+
+impl Asking<'_> {
+    /// What a consent in force that covers something has to say: why it permits nothing, if that is so. One that permits because there is room
+    /// for another transfer is among the `uses`, which are to be counted first.
+    fn lacking(&self, entry: &Entry, uses: &mut Vec<Uuid>) -> Option<Reason> {
+        if entry.marks.has(Marks::AGGREGATE_ONLY) && !self.aggregate {
+            Some(Reason::Aggregate)
+        } else if entry.marks.has(Marks::GUARDIAN_MISSING) {
+            Some(Reason::Guardian)
+        } else if entry.marks.has(Marks::LIMITED) {
+            match self.limits.place(entry.id, self.transfer) {
+                Place::Counted => None,
+                Place::Free => {
+                    uses.push(entry.id);
+                    None
+                }
+                Place::UsedUp => Some(Reason::UsedUp),
+            }
+        } else {
+            None
+        }
+    }
+}
+
 /// What a learner's entries add up to.
 struct Sum {
     /// What their consents cover.
@@ -102,7 +135,7 @@ impl Sum {
         nearest: Reason::None,
     };
 
-    fn add(&mut self, entry: &Entry, verdict: Verdict, now: Timestamp, aggregate: bool) {
+    fn add(&mut self, entry: &Entry, verdict: Verdict, asking: &Asking<'_>, uses: &mut Vec<Uuid>) {
         // An objection may not say it; those that do say the same.
         if entry.of_age != OfAge::UNKNOWN {
             self.of_age = entry.of_age;
@@ -112,20 +145,21 @@ impl Sum {
             Standing::Refused => Reason::Refused,
             Standing::Withdrawn => Reason::Withdrawn,
             Standing::Expired => Reason::Expired,
-            Standing::Given if now < entry.from || now >= entry.until => Reason::Expired,
+            Standing::Given if asking.now < entry.from || asking.now >= entry.until => Reason::Expired,
             // In force, but about something else: it says nothing against other bases.
             Standing::Given if verdict.permits == CategorySet::EMPTY => {
                 return self.nearest = self.nearest.max(verdict.reason);
             }
-            Standing::Given if entry.aggregate_only && !aggregate => Reason::Aggregate,
-            Standing::Given if entry.guardian_missing => Reason::Guardian,
-            Standing::Given => {
-                self.cover.consented = self.cover.consented.union(verdict.permits);
-                if entry.guardian_gave {
-                    self.cover.guarded = self.cover.guarded.union(verdict.permits);
+            Standing::Given => match asking.lacking(entry, uses) {
+                Some(reason) => reason,
+                None => {
+                    self.cover.consented = self.cover.consented.union(verdict.permits);
+                    if entry.marks.has(Marks::GUARDIAN_GAVE) {
+                        self.cover.guarded = self.cover.guarded.union(verdict.permits);
+                    }
+                    return;
                 }
-                return;
-            }
+            },
         };
         self.asked = self.asked.union(verdict.touches);
         self.nearest = self.nearest.max(lacking);
@@ -154,6 +188,10 @@ impl Sum {
 pub struct Reader {
     index: Arc<Index>,
     question: Question,
+    /// The transfer that is counted where a consent permits a number of them.
+    transfer: Option<Pid>,
+    /// Consents that permitted something of the chunk because there is room for one more transfer.
+    uses: Vec<Uuid>,
     /// By [`super::terms::TermsId`].
     verdicts: Vec<Verdict>,
     bases: Bases,
@@ -171,6 +209,8 @@ impl Reader {
         Self {
             index,
             question,
+            transfer: None,
+            uses: Vec::new(),
             verdicts: Vec::new(),
             bases: Bases::default(),
             ground: Ground::default(),
@@ -181,6 +221,18 @@ impl Reader {
         }
     }
 
+    /// The same for this transfer, which may have been counted already where a consent permits a number of them.
+    pub fn of(mut self, transfer: &Pid) -> Self {
+        self.transfer = Some(transfer.clone());
+        self
+    }
+
+    /// The consents that permitted something since the chunk began because there is room for one more transfer: it is to be counted
+    /// ([`super::super::Occurrences::count`]) before anything of the chunk leaves. Some may be named twice.
+    pub fn uses(&mut self) -> Vec<ConsentId> {
+        self.uses.drain(..).map(ConsentId::from_uuid).collect()
+    }
+
     /// Begins a chunk: everything asked from here on is answered as of `now`, or of the last chunk's time if the clock has gone back
     /// since. Returns that instant.
     pub fn begin(&mut self, now: Timestamp) -> Timestamp {
@@ -188,6 +240,7 @@ impl Reader {
         self.epoch = self.index.epoch();
         self.now = self.now.max(now);
         self.last = None;
+        self.uses.clear();
         self.index.bases.follow(&mut self.bases, &self.question);
         self.ground = self.bases.ground(self.now);
         self.now
@@ -215,18 +268,31 @@ impl Reader {
 
     fn decide(&mut self, subject: &str) -> Result<CategorySet, Withheld> {
         let learner = self.index.table.learner(subject);
+        let before = self.uses.len();
         loop {
             let (mut sum, mut unknown) = (Sum::NOTHING, false);
+            let asking = Asking {
+                now: self.now,
+                aggregate: self.question.aggregate,
+                limits: &self.index.limits,
+                transfer: self.transfer.as_ref(),
+            };
             self.index
                 .table
                 .each(learner, |entry| match self.verdicts.get(entry.terms as usize) {
-                    Some(verdict) => sum.add(entry, *verdict, self.now, self.question.aggregate),
+                    Some(verdict) => sum.add(entry, *verdict, &asking, &mut self.uses),
                     None => unknown = true,
                 });
-            if !unknown {
-                return sum.conclude(self.ground, &self.question.answers, self.now);
+            if unknown {
+                self.uses.truncate(before);
+                self.learn();
+                continue;
             }
-            self.learn();
+            let answer = sum.conclude(self.ground, &self.question.answers, self.now);
+            if answer.is_err() {
+                self.uses.truncate(before);
+            }
+            return answer;
         }
     }
 

@@ -27,12 +27,14 @@ pub enum Reason {
     Guardian,
     /// There is another lawful basis, and the learner has objected to it (GDPR art. 21).
     Objected,
+    /// It is for a number of transfers, and that many have been made.
+    UsedUp,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers. When several consents of a learner fail, the one named last here is reported: it came
     /// nearest to permitting.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::None,
         Self::Refused,
         Self::Withdrawn,
@@ -43,6 +45,7 @@ impl Reason {
         Self::Aggregate,
         Self::Guardian,
         Self::Objected,
+        Self::UsedUp,
     ];
 
     /// The stable code.
@@ -58,6 +61,7 @@ impl Reason {
             Self::Aggregate => Code::ConsentAggregate,
             Self::Guardian => Code::GuardianMissing,
             Self::Objected => Code::ConsentObjected,
+            Self::UsedUp => Code::ConsentUsedUp,
         }
     }
 }

@@ -72,6 +72,29 @@ impl OfAge {
     }
 }
 
+/// What else an entry says, a bit each: as truth values they would not leave it in one line of the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    /// For numbers about groups, never for a record.
+    pub(super) const AGGREGATE_ONLY: Self = Self(1);
+    /// The guardian's agreement is needed and not there.
+    pub(super) const GUARDIAN_MISSING: Self = Self(1 << 1);
+    /// A guardian has given it with the learner.
+    pub(super) const GUARDIAN_GAVE: Self = Self(1 << 2);
+    /// For a number of transfers: [`super::limits`] knows how many and which.
+    pub(super) const LIMITED: Self = Self(1 << 3);
+
+    pub(super) const fn with(self, mark: Self, set: bool) -> Self {
+        if set { Self(self.0 | mark.0) } else { self }
+    }
+
+    pub(super) const fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+}
+
 /// One consent, or one objection, of one learner. It lies in one line of the cache.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -85,9 +108,7 @@ pub(super) struct Entry {
     next: u32,
     pub(super) of_age: OfAge,
     pub(super) standing: Standing,
-    pub(super) aggregate_only: bool,
-    pub(super) guardian_missing: bool,
-    pub(super) guardian_gave: bool,
+    pub(super) marks: Marks,
 }
 
 const _: () = assert!(size_of::<Entry>() == 64, "an entry lies in one line of the cache");
@@ -110,9 +131,7 @@ impl Entry {
             next: END,
             of_age: OfAge::UNKNOWN,
             standing,
-            aggregate_only: false,
-            guardian_missing: false,
-            guardian_gave: false,
+            marks: Marks::default(),
         }
     }
 
@@ -121,7 +140,7 @@ impl Entry {
         before.from < self.from
             || self.until < before.until
             || self.terms != before.terms
-            || before.guardian_gave && !self.guardian_gave
+            || before.marks.has(Marks::GUARDIAN_GAVE) && !self.marks.has(Marks::GUARDIAN_GAVE)
     }
 }
 

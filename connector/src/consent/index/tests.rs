@@ -59,6 +59,7 @@ impl Shared {
             aggregate_only: false,
             guardian_missing: false,
             guardian_gave: false,
+            most_transfers: None,
             of_age: None,
             ended: None,
         }

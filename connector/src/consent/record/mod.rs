@@ -146,7 +146,7 @@ pub struct Consent {
     /// Until when.
     #[schema(value_type = String, format = DateTime)]
     pub expires: Timestamp,
-    /// At most so many records in all.
+    /// For so many transfers in all, and no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub max_count: Option<u64>,
@@ -202,7 +202,9 @@ impl Consent {
             wide.is_empty() || (!narrow.is_empty() && all(wide, narrow))
         }
         let agreement = self.agreement.is_none() || self.agreement == other.agreement;
-        let count = self.max_count.is_none() || self.max_count == other.max_count;
+        let count = self
+            .max_count
+            .is_none_or(|most| other.max_count.is_some_and(|wanted| wanted <= most));
         all(&self.recipients, &other.recipients)
             && all(&self.purposes, &other.purposes)
             && all(&self.categories, &other.categories)

@@ -20,6 +20,9 @@ const MOST_TEXT: usize = 8 * 1024;
 /// A consent that never ends is none (DPV's `EndlessDuration` is refused): this is as good as never.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
+/// Most transfers of a consent that is limited to a number of them: each is kept by its id.
+const MOST_TRANSFERS: u64 = 1000;
+
 /// Why a consent is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
@@ -107,7 +110,7 @@ pub struct NewConsent {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Timestamp>,
-    /// At most so many records: refused, because nothing here counts by learner.
+    /// For so many transfers in all, 1 to 1000; without it for any number.
     #[serde(default)]
     pub max_count: Option<u64>,
     /// For how many days the recipient may keep them.
@@ -152,7 +155,7 @@ pub struct NewRequest {
     pub offer: Option<Digest>,
     /// Until when.
     pub expires: Option<Timestamp>,
-    /// At most so many records.
+    /// For so many transfers in all; none means for any number.
     pub max_count: Option<u64>,
     /// For how many days the recipient would keep them.
     pub retention_days: Option<u32>,
@@ -185,7 +188,7 @@ pub struct NewShare {
     /// Until when.
     #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
-    /// At most so many records: refused, because nothing here counts by learner.
+    /// For so many transfers in all, 1 to 1000; without it for any number.
     #[serde(default)]
     pub max_count: Option<u64>,
     /// The registered notice that the learner was shown: `sha256:` and 64 hex digits.
@@ -411,11 +414,10 @@ fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> {
             "is more than ten years from now: a consent has an end",
         ));
     }
-    // Counters here are of agreements, not of learners: a limit that is recorded and not kept would be a broken promise.
-    if new.max_count.is_some() {
+    if new.max_count.is_some_and(|most| !(1..=MOST_TRANSFERS).contains(&most)) {
         return Err(GrantError::Invalid(
             "maxCount",
-            "is refused: nothing here counts what leaves of one learner, so that the limit would not be kept; give the consent an end instead",
+            "must be a number of transfers from 1 to 1000; leave it out for any number",
         ));
     }
     if new.signed_by.len() > 2 {

@@ -75,6 +75,10 @@ pub(super) async fn consent_grant(State(app): Ctx, Body(new): Body<Vec<NewConsen
 pub(super) struct Shown {
     #[serde(flatten)]
     stored: Stored,
+    /// Of a consent that is limited to a number of transfers: how many have been counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    transfers: Option<usize>,
     /// The record with the fields of ISO/IEC TS 27560 and the GDPR, in JSON-LD.
     #[schema(value_type = Object)]
     record: Value,
@@ -85,7 +89,15 @@ pub(super) struct Shown {
 pub(super) async fn consent(State(app): Ctx, Path(wanted): Path<String>) -> Outcome<Shown> {
     let stored = app.consents.get(&id(&wanted, "consent")?).await?;
     let record = app.consents.rendered(&stored).await?;
-    ok(Shown { stored, record })
+    let transfers = match stored.consent.max_count {
+        Some(_) => Some(app.consents.occurrences().counted(&stored.consent.id).await?),
+        None => None,
+    };
+    ok(Shown {
+        stored,
+        transfers,
+        record,
+    })
 }
 
 #[derive(Serialize, ToSchema)]

@@ -48,7 +48,8 @@ fn rules(folder: &Path) -> Rules {
     let question = index.question(&recipient, &purposes, &dataset, &categories, |_| Ok(()));
     let (subject, skills): (Pointer, Pointer) = ("/sub".parse().unwrap(), "/skills".parse().unwrap());
     let shape = Shape::compile(&subject, [(index.category("skills").unwrap(), &skills)]).unwrap();
-    let secret = HmacKey::new(b"secret");
+    let (secret, store) = (HmacKey::new(b"secret"), Arc::new(MemoryStore::new()));
+    let occurrences = Arc::new(Occurrences::new(store.clone(), index.clone()));
     Rules {
         transfer: "urn:uuid:transfer".parse().unwrap(),
         agreement: "urn:uuid:agreement".parse().unwrap(),
@@ -60,7 +61,8 @@ fn rules(folder: &Path) -> Rules {
         index,
         pseudonyms: Arc::new(Pseudonyms::new(secret.clone()).towards(&recipient)),
         recipient,
-        deliveries: Arc::new(Deliveries::new(Arc::new(MemoryStore::new()), secret)),
+        deliveries: Arc::new(Deliveries::new(store, secret)),
+        occurrences,
         signer: Arc::new(Signer::new("did:web:lycee.example#k7", testing::rfc8037_private()).unwrap()),
         cursors: Arc::new(CursorKey::new(&[7; 32]).unwrap()),
         plan: plan(),
@@ -76,7 +78,7 @@ fn a_learner_is_to_be_noted_again_when_the_epoch_has_changed() {
     let mut to_note = || {
         let piece = decider.piece().unwrap();
         assert!(!piece.is_last() && piece.sent > 0);
-        piece.first.len()
+        piece.notes.first.len()
     };
     assert_eq!([to_note(), to_note()], [1, 0]);
     // As it is when the learner was forgotten.
