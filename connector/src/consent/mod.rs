@@ -4,6 +4,7 @@
 //! Pure: `state` (which step is possible), `law` (whose word counts), `record` (what a consent says, and how it looks to others), `receipt`
 //! (chains of signed copies). The service here changes one learner's records at a time: `change` reads them and commits what was decided, `learner` takes the steps,
 //! `decide` says what is decided when something is asked for, given or withdrawn, `expiry` when time passes, `notices` when a text changes,
+//! `words` what people are told of a refusal in French, and who can mend it,
 //! `held_back` what keeps another lawful basis from being used, `elsewhere` when the holder or the intermediary of a consent says what happened there.
 
 mod bases;
@@ -31,6 +32,7 @@ mod salts;
 mod standings;
 pub mod state;
 mod turns;
+mod words;
 
 pub use bases::{Declared, LawfulBasis, NewBasis, NewObjection, Objection};
 pub use change::{About, Beside, Changed, Ended, Messenger};
@@ -48,6 +50,7 @@ pub use record::{
     NewEvent, NewRequest, NewShare, NoticeRef, Stored, check_27560, context,
 };
 pub use standings::NewStanding;
+pub use words::Said;
 
 use crate::{
     audit::Log,

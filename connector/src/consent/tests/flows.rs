@@ -222,7 +222,7 @@ async fn a_child_and_a_guardian_give_together_and_each_of_them_can_say_no() {
         assert!(half.stored.state.is_open() && half.stored.state != State::Requested);
         assert!(matches!(
             consents.decide(&id, &event(Decision::Give, first), now()).await,
-            Err(ConsentError::Illegal(Illegal::Twice))
+            Err(ConsentError::Illegal(Illegal::Twice(_)))
         ));
         let whole = consents
             .decide(&id, &event(Decision::Give, second), now())
