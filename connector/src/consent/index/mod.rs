@@ -6,6 +6,7 @@
 //! could be missed. A reader takes the epoch before it looks at any entry; what it sees may be newer than that epoch, never older.
 
 mod answers;
+mod asked;
 mod basis;
 mod cells;
 mod fields;
@@ -15,6 +16,7 @@ mod reason;
 mod table;
 mod terms;
 
+pub(super) use asked::Request;
 pub use basis::{Basis, BasisRule};
 pub(super) use gate::reset_unmoved;
 pub use gate::{Closed, Gate, Stale, StreamEnd};
@@ -102,6 +104,7 @@ pub struct Index {
     table: Table,
     vocabulary: RwLock<Vocabulary>,
     bases: Rules,
+    requests: asked::Requests,
     epoch: AtomicU64,
     gates: Gates,
 }
@@ -254,6 +257,7 @@ impl Index {
     pub fn forget(&self, subject: &str, which: impl Fn(&ConsentId) -> bool) {
         let learner = self.table.learner(subject);
         self.table.remove(learner, |id| which(&ConsentId::from_uuid(id)));
+        self.requests.remove(learner, |id| which(&ConsentId::from_uuid(id)));
     }
 
     /// Has everything decided again that has not left, because something else than what may leave has changed for it.

@@ -5,8 +5,8 @@ use super::{
     answers::{Answers, Cover},
     basis::{Bases, Ground},
     fields::Fields,
-    table::{Entry, OfAge, Standing},
-    terms::{Scope, Terms},
+    table::{Entry, Learner, OfAge, Standing},
+    terms::{Scope, Terms, TermsId},
 };
 use crate::catalog::CategorySet;
 use policy::{Code, Timestamp};
@@ -224,9 +224,30 @@ impl Reader {
                     None => unknown = true,
                 });
             if !unknown {
-                return sum.conclude(self.ground, &self.question.answers, self.now);
+                let answer = sum.conclude(self.ground, &self.question.answers, self.now);
+                return answer.map_err(|why| self.explain(learner, why));
             }
             self.learn();
+        }
+    }
+
+    /// Why there is nothing for this recipient; where there is no consent, perhaps one is asked for.
+    fn explain(&mut self, learner: Learner, why: Withheld) -> Withheld {
+        if why != Withheld::Consent(Reason::None) {
+            return why;
+        }
+        let asked = self.index.requests.of(learner, self.now);
+        if asked.is_empty() {
+            return why;
+        }
+        self.learn();
+        let is_about_this = |terms: &TermsId| {
+            let verdict = self.verdicts.get(*terms as usize);
+            verdict.is_some_and(|verdict| verdict.touches != CategorySet::EMPTY)
+        };
+        match asked.iter().any(is_about_this) {
+            true => Withheld::Consent(Reason::Requested),
+            false => why,
         }
     }
 

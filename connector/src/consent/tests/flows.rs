@@ -12,6 +12,7 @@ use crate::{
 use serde_json::{Value, json};
 
 mod later;
+mod waiting;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
