@@ -55,10 +55,14 @@ impl Language {
 pub enum Fix {
     /// The person whom the record is about, by a consent.
     Learner,
+    /// Who signs for or with the learner: a holder of parental authority, or whoever acts under a mandate or a measure of protection.
+    Guardian,
     /// Whoever asks for the data.
     Consumer,
     /// Whoever holds the data.
     Provider,
+    /// Whoever runs this connector, or enters things into it.
+    Operator,
     /// Nobody: it is over, or it is meant to be so.
     Nobody,
 }
@@ -68,8 +72,10 @@ impl Fix {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Learner => "learner",
+            Self::Guardian => "guardian",
             Self::Consumer => "consumer",
             Self::Provider => "provider",
+            Self::Operator => "operator",
             Self::Nobody => "nobody",
         }
     }
@@ -78,10 +84,18 @@ impl Fix {
     pub const fn text(self, language: Language) -> &'static str {
         match self {
             Self::Learner => language.say("la personne concernée", "the learner"),
+            Self::Guardian => language.say("le représentant de la personne", "the learner's guardian or delegate"),
             Self::Consumer => language.say("le destinataire", "the consumer"),
             Self::Provider => language.say("le fournisseur", "the provider"),
+            Self::Operator => language.say("l’opérateur de ce connecteur", "the operator of this connector"),
             Self::Nobody => language.say("personne", "nobody"),
         }
+    }
+
+    /// What people are told of it after what was refused.
+    pub fn told(self, language: Language) -> String {
+        let begin = language.say("peut y remédier", "can be mended by");
+        format!("{begin}{}{}", language.colon(), self.text(language))
     }
 }
 
@@ -181,8 +195,8 @@ codes! {
         / "le consentement ne couvre pas cette catégorie ou ce jeu de données",
     GuardianMissing = "CNS-09" Learner "the learner is a minor and the consent of a guardian is missing"
         / "la personne est mineure et le consentement d’un représentant légal manque",
-    ConsentUnconfirmed = "CNS-10" Provider "the latest state of consents is not confirmed here"
-        / "le dernier état des consentements n’est pas confirmé ici",
+    ConsentUnconfirmed = "CNS-10" Provider "the latest state of consents is not confirmed here (reserved for nodes that share one store; a single node knows it)"
+        / "le dernier état des consentements n’est pas confirmé ici (réservé aux nœuds qui partagent une base ; un nœud seul le connaît)",
     ConsentObjected = "CNS-11" Learner "the learner objected to the use on another lawful basis than consent"
         / "la personne s’est opposée à l’usage fondé sur une autre base légale que le consentement",
     ConsentAggregate = "CNS-12" Learner "the consent is for numbers about groups, not for records"
@@ -212,7 +226,7 @@ impl Code {
             "{self}{}{} ({})",
             language.colon(),
             self.text(language),
-            mended_by(self.fix(), language)
+            self.fix().told(language)
         )
     }
 
@@ -228,11 +242,6 @@ impl Code {
                 | Self::DutyNotUnderstood
         )
     }
-}
-
-fn mended_by(fix: Fix, language: Language) -> String {
-    let begin = language.say("peut y remédier", "can be mended by");
-    format!("{begin}{}{}", language.colon(), fix.text(language))
 }
 
 impl fmt::Display for Code {
@@ -282,7 +291,7 @@ impl Reason {
             self.place(language),
             language.colon(),
             self.code.text(language),
-            mended_by(self.code.fix(), language),
+            self.code.fix().told(language),
         )
     }
 

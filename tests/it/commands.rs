@@ -111,6 +111,11 @@ fn consents(school: &Connector, work: &Connector) {
     assert_eq!(list["consents"].as_array().unwrap().len(), 2, "{list}");
     assert!(said(school.cli(&["consent", "withdraw", "--subject", "l3"])).contains("1 consent(s) of l3 ended"));
     refused(school, &["consent", "withdraw", "--subject", "l3"], 4);
+    let french = refused(school, &["consent", "withdraw", "--subject", "l3", "--lang", "fr"], 4);
+    assert!(
+        french.contains("aucun consentement de cette personne") && french.contains("peut y remédier"),
+        "{french}"
+    );
     let towards = ["consent", "withdraw", "--subject", "l0", "--recipient", &work.did];
     // The second grant took the place of the first.
     assert_eq!(asked(school, &towards)["consents"].as_array().unwrap().len(), 1);

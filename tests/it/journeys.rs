@@ -77,6 +77,8 @@ async fn a_stream_in_which_everything_is_withheld_ends_like_an_empty_one() {
     assert_eq!(done["progress"]["records"], 0);
     let kinds: Vec<Value> = work.received(&pid).iter().map(|line| line["t"].clone()).collect();
     assert_eq!(kinds, ["begin", "end"]);
+    // Ten learners are a group.
+    assert_eq!(done["progress"]["withheld"], 20_000);
     let theirs = school.get(&format!("/v1/transfers/{}", text(&done, "peerPid"))).await;
     assert_eq!(theirs["release"]["withheld"], json!({"CNS-01": 20_000}));
 }

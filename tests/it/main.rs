@@ -23,5 +23,6 @@ mod release;
 mod scenes;
 mod store_crash;
 mod store_speed;
+mod totals;
 mod usage;
 mod witnesses;

@@ -106,7 +106,7 @@ pub(super) struct Told {
     message: String,
     /// What to do next.
     hint: Option<String>,
-    /// What else the daemon's answer says: who can mend it, and the reasons.
+    /// What else the daemon's answer says: the English with its details, who can mend it, and the reasons.
     more: Map<String, Value>,
 }
 
@@ -163,7 +163,7 @@ impl Failure {
             },
             message: text("message").map_or_else(|| format!("the daemon answered with status {status}"), str::to_owned),
             hint: text("hint").map(str::to_owned),
-            more: ["fix", "reasons"]
+            more: ["detail", "fix", "reasons"]
                 .into_iter()
                 .filter_map(|name| Some((name.to_owned(), body.pointer(&format!("/error/{name}"))?.clone())))
                 .collect(),
@@ -291,6 +291,17 @@ mod tests {
             "code": "POL-05", "message": "pas encore en vigueur", "fix": "nobody", "reasons": [{"code": "POL-05", "pointer": ""}],
         }});
         assert_eq!(Failure::answered(400, &answer).to_json(), answer);
+    }
+
+    #[test]
+    fn what_is_refused_about_a_consent_is_told_as_the_daemon_says_it_with_who_can_mend_it() {
+        let message = "la personne a refusé (peut y remédier : le destinataire)";
+        let answer = json!({"error": {
+            "code": "too-soon", "message": message, "fix": "consumer", "detail": "the learner has refused this",
+        }});
+        let failure = Failure::answered(429, &answer);
+        assert_eq!(failure.to_string(), format!("error: {message}"));
+        assert_eq!(failure.to_json(), answer);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Refusals in the language of whoever reads them: which language that is, and what reason codes in the daemon's answers mean. The texts are
+//! Refusals in the language of whoever reads them: which language that is, and what reason codes and totals in the daemon's answers mean. The texts are
 //! those of `policy`; `--json` shows codes alone.
 
 use super::output::member;
@@ -43,11 +43,26 @@ pub(super) fn explained(mut record: Value, language: Language) -> Value {
             }
         }
     }
+    if let Some(total) = record.pointer_mut("/progress/withheld") {
+        *total = withheld(&total.to_string(), language).into();
+    }
     let told = ended_by(&record).map(|code| code.told(language));
     if let (Some(told), Some(Value::Object(explanation))) = (told, record.get_mut("explanation")) {
         explanation.insert("means".to_owned(), told.into());
     }
     record
+}
+
+/// What a provider told of the records that it withheld. Which and why is not for the consumer to know.
+pub(super) fn withheld(total: &str, language: Language) -> String {
+    let (begin, end) = (
+        language.say("au moins", "at least"),
+        language.say(
+            "enregistrements, arrondis, sans que le fournisseur dise lesquels",
+            "records, rounded; the provider does not say which",
+        ),
+    );
+    format!("{begin} {total} {end}")
 }
 
 fn meaning(code: Code, count: &str, language: Language) -> String {
@@ -114,6 +129,23 @@ mod tests {
         );
         assert!(told.contains("la personne concernée"), "{told}");
         assert_eq!(withheld["record-too-large"], 1, "about data, not about policy");
+    }
+
+    #[test]
+    fn the_total_that_a_provider_told_is_shown_as_the_least_that_was_withheld() {
+        let record = || json!({"progress": {"records": 28, "withheld": 10}});
+        let shown = explained(record(), Language::French);
+        let told = shown["progress"]["withheld"].as_str().unwrap();
+        assert!(told.starts_with("au moins 10 enregistrements"), "{told}");
+        let shown = explained(record(), Language::English);
+        assert!(
+            shown["progress"]["withheld"]
+                .as_str()
+                .unwrap()
+                .starts_with("at least 10 records")
+        );
+        let nothing = json!({"progress": {"records": 28}});
+        assert_eq!(explained(nothing.clone(), Language::English), nothing);
     }
 
     #[test]

@@ -40,7 +40,7 @@ enum TransferCommand {
     /// List transfers, as provider and as consumer
     #[command(after_help = "EXAMPLES:\n  connector transfer list\n  connector transfer list --json\n")]
     List,
-    /// Show one transfer: how far it is, and, as provider, what was withheld and why
+    /// Show one transfer: how far it is, and what was withheld: as provider why, as consumer at most a rounded total
     #[command(after_help = "EXAMPLES:\n  connector transfer show urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n")]
     Show {
         /// The transfer's id
@@ -204,8 +204,15 @@ impl Start {
             Some(output) => format!("written to {}", output.display()),
             None => format!("next: connector transfer records {pid} -o records.jsonl"),
         };
+        let withheld = match count(&ended, "withheld") {
+            0 => String::new(),
+            total => format!(
+                "\n  withheld: {}",
+                told::withheld(&total.to_string(), context.language())
+            ),
+        };
         context.out.say(&format!(
-            "{pid}: {} records, {}\n  {next}",
+            "{pid}: {} records, {}{withheld}\n  {next}",
             count(&ended, "records"),
             HumanBytes(count(&ended, "bytes"))
         ))

@@ -231,9 +231,9 @@ pub enum NoPower {
     /// The learner consents alone since then.
     #[error("the powers of a guardian ended on {0}, when the learner began to consent alone")]
     OfAge(Timestamp),
-    /// One word was not enough.
+    /// One word was not enough: whose is missing, the learner's or a guardian's.
     #[error("the learner and whoever signs with them have to sign, and one of the two has not")]
-    NotBoth,
+    NotBoth(Role),
 }
 
 /// Somebody's yes.
@@ -271,13 +271,13 @@ impl Standing {
     /// power on which it rests. A power that ends is not kept up by the fact that it once was used.
     pub fn holds(&self, signatures: &[Signature<'_>], grace: Duration) -> Result<Option<Timestamp>, NoPower> {
         let newest = signatures.iter().map(|signature| signature.time).max();
-        let newest = newest.ok_or(NoPower::NotBoth)?;
+        let newest = newest.ok_or(NoPower::NotBoth(Role::Learner))?;
         let theirs = signatures.iter().any(|signature| signature.role == Role::Learner);
         let joint = self.rule(newest) == Rule::Joint;
         if theirs && !joint {
             return Ok(None);
         }
-        let (mut ends, mut lacking) = (None, NoPower::NotBoth);
+        let (mut ends, mut lacking) = (None, NoPower::NotBoth(Role::Guardian));
         for signature in signatures.iter().filter(|signature| signature.role != Role::Learner) {
             match self.may(signature.role, signature.id, Act::Give, signature.time) {
                 Ok(()) => ends = ends.max(self.power_ends(signature)),
@@ -285,7 +285,7 @@ impl Standing {
             }
         }
         match ends {
-            Some(_) if joint && !theirs => Err(NoPower::NotBoth),
+            Some(_) if joint && !theirs => Err(NoPower::NotBoth(Role::Learner)),
             Some(ends) => {
                 let of_age = self.threshold(newest).map_or(Timestamp::MAX, |from| from.plus(grace));
                 Ok(Some(ends.min(of_age)).filter(|end| *end < Timestamp::MAX))

@@ -1,7 +1,7 @@
 //! What the live index is told: the one place that turns a record into what permits.
 
 use super::{
-    index::{Ended, Grant, Index},
+    index::{Ended, Grant, Index, Request},
     record::{GrantError, Stored},
     state::{Act, Role, State},
 };
@@ -39,9 +39,27 @@ fn grant(stored: &Stored, of_age: Option<Timestamp>) -> Option<Grant<'_>> {
     })
 }
 
+/// The record as the index takes it in while it is undecided: it permits nothing, and keeps nothing back.
+fn request(stored: &Stored) -> Request<'_> {
+    let consent = &stored.consent;
+    Request {
+        id: &consent.id,
+        subject: &consent.subject,
+        recipients: &consent.recipients,
+        purposes: &consent.purposes,
+        datasets: &consent.datasets,
+        categories: &consent.categories,
+        until: stored.until,
+    }
+}
+
 /// Takes a record in at the start.
 pub(super) fn load(index: &Index, stored: &Stored, of_age: Option<Timestamp>) -> Result<(), GrantError> {
-    grant(stored, of_age).map_or(Ok(()), |grant| index.open(&grant))
+    let Some(grant) = grant(stored, of_age) else {
+        return index.ask(&request(stored));
+    };
+    index.answered(grant.subject, grant.id);
+    index.open(&grant)
 }
 
 /// Takes in what was committed, as it is from now on. What a word of the learner's ended was closed before the commit.

@@ -3,7 +3,8 @@
 //!
 //! Pure: `state` (which step is possible), `law` (whose word counts), `record` (what a consent says, and how it looks to others), `receipt`
 //! (chains of signed copies). The service here changes one learner's records at a time: `change` reads them and commits what was decided, `learner` takes the steps,
-//! `decide` says what is decided when something is asked for, given or withdrawn, `occurrences` counts uses of limited ones, `expiry` when time passes, `notices` when a text changes,
+//! `decide` says what is decided when something is asked for, given or withdrawn, `occurrences` counts uses of limited ones, `expiry` when time
+//! passes, `notices` when a text changes, `words` what people are told of a refusal in French, and who can mend it,
 //! `held_back` what keeps another lawful basis from being used, `elsewhere` when the holder or the intermediary of a consent says what happened there.
 
 mod bases;
@@ -32,6 +33,7 @@ mod record;
 mod salts;
 mod standings;
 pub mod state;
+mod words;
 
 pub use bases::{Declared, LawfulBasis, NewBasis};
 pub use change::{About, Beside, Changed, Ended, Messenger};
@@ -51,6 +53,7 @@ pub use record::{
     NewEvent, NewRequest, NewShare, NoticeRef, Stored, check_27560, context,
 };
 pub use standings::NewStanding;
+pub use words::Said;
 
 use crate::{
     audit::Log,

@@ -181,9 +181,9 @@ pub enum Illegal {
     /// The step is not theirs to take.
     #[error("{0:?} may not take the step {1:?}")]
     NotTheirs(Role, Act),
-    /// They have said so already; the other's word is missing.
+    /// They have said so already; the other's word is missing: the learner's, or a guardian's.
     #[error("this side has signed already; the other one has not")]
-    Twice,
+    Twice(Role),
     /// It is in force already.
     #[error("this consent is given already")]
     AlreadyGiven,
@@ -263,8 +263,8 @@ fn give(state: State, role: Role, rule: Rule) -> Result<State, Illegal> {
     let learner = role == Role::Learner;
     match (rule, state) {
         (Rule::Alone, _) => Ok(State::Given),
-        (Rule::Joint, State::PendingSecond) if learner => Err(Illegal::Twice),
-        (Rule::Joint, State::PendingLearner) if !learner => Err(Illegal::Twice),
+        (Rule::Joint, State::PendingSecond) if learner => Err(Illegal::Twice(Role::Guardian)),
+        (Rule::Joint, State::PendingLearner) if !learner => Err(Illegal::Twice(Role::Learner)),
         (Rule::Joint, State::PendingSecond | State::PendingLearner) => Ok(State::Given),
         (Rule::Joint, _) if learner => Ok(State::PendingSecond),
         (Rule::Joint, _) => Ok(State::PendingLearner),

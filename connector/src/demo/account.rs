@@ -370,7 +370,7 @@ fn tell(story: &Story, figures: &Value) -> String {
             .pointer("/release/withheld")
             .map(ToString::to_string)
             .unwrap_or_default();
-        text += &format!("  withheld   {withheld} (the recipient is not told)\n");
+        text += &format!("  withheld   {withheld} (the recipient is told no reason)\n");
         let lasts: Vec<String> = provider
             .withdrawals
             .iter()

@@ -1,26 +1,23 @@
 //! Where every error becomes an HTTP status and a stable code. What it says to peers never tells more than they may know; what is
-//! wrong inside is logged and not told.
+//! wrong inside is logged and not told. Here is the refusal itself and what every room shares; the errors of single rooms are in the files below.
+
+mod audit;
+mod consent;
+mod contract;
+mod trust;
 
 use crate::{
-    audit::{AuditError, witness::Refusal},
-    catalog::CatalogError,
-    consent::{ConsentError, exchange::ExchangeError, links::LinkError, state::Illegal},
-    contract::ContractError,
+    consent::Said,
     dsp::{
         MessageError,
         message::{self, Explanation, Pids},
     },
-    evidence::EvidenceError,
     jose::JoseError,
-    peer::PeerError,
-    plane::PlaneError,
-    process::{ProcessError, Verdict},
+    process::ProcessError,
     store::StoreError,
-    transfer::{NEUTRAL, TransferError},
-    trust::{NotAMember, TrustError, did::DidError},
 };
 use http::StatusCode;
-use policy::{Language, Reason};
+use policy::{Fix, Language, Reason};
 use serde_json::Value;
 
 /// A peer is told so many reasons at most.
@@ -39,6 +36,8 @@ pub struct Problem {
     pub hint: Option<&'static str>,
     /// What a policy has against it; the code is that of the first.
     pub reasons: Vec<Reason>,
+    /// The message in French and who can mend it, of what is refused about a consent.
+    pub said: Option<Said>,
 }
 
 impl Problem {
@@ -50,6 +49,7 @@ impl Problem {
             message: message.into(),
             hint: None,
             reasons: Vec::new(),
+            said: None,
         }
     }
 
@@ -62,15 +62,34 @@ impl Problem {
         }
     }
 
-    /// What people on this side are told: of a policy's refusal the same text as everywhere, in their language.
+    /// What people on this side are told: of the refusal of a policy or about a consent the same text as everywhere, in their language.
     pub fn told(&self, language: Language) -> String {
-        match self.reasons.as_slice() {
-            [] => self.message.clone(),
-            reasons => reasons
+        match (self.reasons.as_slice(), &self.said) {
+            ([], Some(said)) => said.told(&self.message, language),
+            ([], None) => self.message.clone(),
+            (reasons, _) => reasons
                 .iter()
                 .map(|reason| reason.told(language))
                 .collect::<Vec<_>>()
                 .join("\n"),
+        }
+    }
+
+    /// Who can mend it, where that is known.
+    pub fn fix(&self) -> Option<Fix> {
+        let reason = self.reasons.first().map(|reason| reason.code.fix());
+        reason.or_else(|| self.said.as_ref().map(|said| said.fix))
+    }
+
+    /// It is told in more than one language.
+    pub fn is_translated(&self) -> bool {
+        !self.reasons.is_empty() || self.said.is_some()
+    }
+
+    fn said(self, said: Said) -> Self {
+        Self {
+            said: Some(said),
+            ..self
         }
     }
 
@@ -191,286 +210,10 @@ impl From<MessageError> for Problem {
     }
 }
 
-impl From<TrustError> for Problem {
-    fn from(error: TrustError) -> Self {
-        let unauthorized = |code| Self::new(StatusCode::UNAUTHORIZED, code, error.to_string());
-        match &error {
-            TrustError::SignatureMissing => unauthorized("signature-missing"),
-            TrustError::UnknownPeer => unauthorized("unknown-peer"),
-            TrustError::NotAMember(NotAMember::Busy) => Self::unavailable("busy", error.to_string()),
-            // Its signature was not looked at yet: whoever asks could have any address tried, and would read here what was found.
-            TrustError::NotAMember(cause) => {
-                tracing::info!(%cause, "a caller is no member");
-                let text = format!("the sender is neither a known peer nor a member: {}", cause.outline());
-                Self::new(StatusCode::UNAUTHORIZED, "not-a-member", text)
-            }
-            TrustError::RevokedKey => unauthorized("revoked-key"),
-            TrustError::Unauthorized => unauthorized("unauthorized"),
-            TrustError::Did(DidError::Store(error)) => error.clone().into(),
-            TrustError::Did(_) => {
-                tracing::warn!(%error, "a caller's keys are not to be had");
-                unauthorized("no-key")
-            }
-            TrustError::Stripped(_) => unauthorized("signature-stripped"),
-            TrustError::Signature(cause) => unauthorized(signature_code(cause)),
-            TrustError::Store(cause) => cause.clone().into(),
-        }
-    }
-}
-
-/// A stable code for each way in which a signature fails.
-fn signature_code(error: &JoseError) -> &'static str {
-    match error {
-        JoseError::SignatureMissing => "signature-missing",
-        JoseError::TooLarge(_) => "signature-too-large",
-        JoseError::Malformed(_) | JoseError::NotBase64Url | JoseError::NotCanonical | JoseError::Json(_) => {
-            "signature-malformed"
-        }
-        JoseError::AlgorithmNotAllowed => "algorithm-not-allowed",
-        JoseError::EmbeddedKey(_) => "embedded-key",
-        JoseError::UnencodedPayload => "unencoded-payload",
-        JoseError::UnknownCritical => "unknown-critical",
-        JoseError::UnknownMember(_) | JoseError::MissingMember(_) | JoseError::InvalidMember(_) => "signature-header",
-        JoseError::WrongType => "wrong-type",
-        JoseError::WrongKeyId | JoseError::WrongIssuer | JoseError::UnknownKey | JoseError::WrongKey => "wrong-key",
-        JoseError::WrongParty => "wrong-party",
-        JoseError::WrongAudience => "wrong-audience",
-        JoseError::WrongRoute | JoseError::WrongRequest | JoseError::WrongStatus => "wrong-route",
-        JoseError::Expired => "expired",
-        JoseError::NotYetValid => "not-yet-valid",
-        JoseError::LifetimeTooLong => "lifetime-too-long",
-        JoseError::BadSignature => "bad-signature",
-        JoseError::CannotSign(_) | JoseError::SignerFailed(_) | JoseError::Canonical(_) => "cannot-sign",
-    }
-}
-
-impl From<CatalogError> for Problem {
-    fn from(error: CatalogError) -> Self {
-        match error {
-            CatalogError::Dataset(error) => {
-                let status = StatusCode::UNPROCESSABLE_ENTITY;
-                Self::by_policy(status, "invalid-dataset", &error, error.reasons())
-            }
-            CatalogError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
-            CatalogError::NotFound => Self::not_found("dataset"),
-            CatalogError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<ContractError> for Problem {
-    fn from(error: ContractError) -> Self {
-        let by_policy = |code| Self::by_policy(StatusCode::BAD_REQUEST, code, &error, error.reasons());
-        match error {
-            ContractError::Policy(_) => by_policy("policy-not-understood"),
-            ContractError::NotPermitted(_) => by_policy("not-permitted"),
-            ContractError::Process(error) => error.into(),
-            ContractError::Message(error) => error.into(),
-            ContractError::UnknownOffer(_) => Self::bad_request("unknown-offer", error.to_string()),
-            ContractError::AgreementDiffers(_) => Self::bad_request("agreement-differs", error.to_string()),
-            ContractError::NotJudged => Self::unavailable("not-yet", error.to_string()),
-            ContractError::AgreementSignature(_) => Self::bad_request("agreement-signature", error.to_string()),
-            ContractError::Callback(_) => Self::bad_request("callback", error.to_string()),
-            ContractError::Invalid(_) => Self::bad_request("invalid", error.to_string()),
-            ContractError::Did(error) => Self::unavailable("no-key", error.to_string()),
-            ContractError::Signing(error) => Self::unsigned(&error),
-            ContractError::Trust(error) => error.into(),
-        }
-    }
-}
-
-impl From<TransferError> for Problem {
-    fn from(error: TransferError) -> Self {
-        let text = error.to_string();
-        match error {
-            TransferError::Process(error) => error.into(),
-            TransferError::Message(_) => Self::bad_request("invalid-message", text),
-            TransferError::UnknownAgreement(_) => Self::bad_request("unknown-agreement", text),
-            TransferError::UnknownDataset => Self::bad_request("unknown-dataset", text),
-            TransferError::UnknownFormat(_) => Self::bad_request("unknown-format", text),
-            TransferError::NotPermitted(_) | TransferError::Policy(_) | TransferError::UsedUp(_) => {
-                Self::by_policy(StatusCode::BAD_REQUEST, "not-permitted", &error, error.reasons())
-            }
-            TransferError::Callback(_) => Self::bad_request("callback", text),
-            TransferError::Invalid(_) => Self::bad_request("invalid", text),
-            TransferError::Receipt(_) => Self::bad_request("receipt", text),
-            TransferError::Signing(error) => Self::unsigned(&error),
-            // Who is a member no more is told so; what is about this moment may pass.
-            TransferError::NotAPeer(TrustError::NotAMember(cause)) if !cause.is_final() => {
-                Self::unavailable("not-now", text)
-            }
-            TransferError::NotAPeer(_) => Self::new(StatusCode::FORBIDDEN, "not-a-member", text),
-            TransferError::Token => Self::new(StatusCode::UNAUTHORIZED, "token", text),
-            TransferError::NotStarted => Self::new(StatusCode::CONFLICT, "not-started", text),
-            TransferError::Ended => Self::new(StatusCode::FORBIDDEN, "ended", text),
-            TransferError::TooManyStreams => Self::unavailable("too-many-streams", text),
-            TransferError::TooOften => Self::new(StatusCode::TOO_MANY_REQUESTS, "too-often", text),
-            TransferError::Release(error) => {
-                tracing::warn!(%error, "a release was refused");
-                Self::new(StatusCode::CONFLICT, "release", NEUTRAL)
-            }
-            TransferError::Plane(PlaneError::Cursor(_)) => Self::new(StatusCode::GONE, "cursor", text),
-            TransferError::Plane(error) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<ConsentError> for Problem {
-    fn from(error: ConsentError) -> Self {
-        match error {
-            ConsentError::Store(error) => return error.into(),
-            ConsentError::Signing(error) => return Self::unsigned(&error),
-            ConsentError::Import { entry, cause } => {
-                let known = Self::from(*cause);
-                return Self {
-                    message: format!("entry {entry}: {}", known.message),
-                    ..known
-                };
-            }
-            _ => {}
-        }
-        let (status, code) = consent_code(&error);
-        Self::new(status, code, error.to_string())
-    }
-}
-
-/// A status and a stable code for each way in which a consent is not recorded or changed.
-fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
-    match error {
-        ConsentError::Grant(_) | ConsentError::TooLarge | ConsentError::Import { .. } => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-consent")
-        }
-        ConsentError::InvalidNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-notice"),
-        ConsentError::Basis(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-basis"),
-        ConsentError::NoObjection => (StatusCode::CONFLICT, "no-objection"),
-        ConsentError::AlreadyObjected => (StatusCode::CONFLICT, "already-objected"),
-        ConsentError::Standing(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-standing"),
-        ConsentError::Future(_) => (StatusCode::UNPROCESSABLE_ENTITY, "in-the-future"),
-        ConsentError::Illegal(Illegal::Backwards { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "backwards"),
-        ConsentError::UnknownNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-notice"),
-        ConsentError::NothingToWithdraw => (StatusCode::NOT_FOUND, "nothing-to-withdraw"),
-        ConsentError::UnknownLearner => (StatusCode::NOT_FOUND, "unknown-learner"),
-        ConsentError::Unknown => (StatusCode::NOT_FOUND, "not-found"),
-        ConsentError::InForce | ConsentError::ObjectionInForce | ConsentError::RefusalInForce => {
-            (StatusCode::CONFLICT, "in-force")
-        }
-        ConsentError::BasisInForce(_) => (StatusCode::CONFLICT, "basis-in-force"),
-        ConsentError::Illegal(Illegal::NotTheirs(..)) | ConsentError::NoPower(_) => (StatusCode::FORBIDDEN, "no-power"),
-        ConsentError::Illegal(Illegal::Ended(_)) => (StatusCode::CONFLICT, "ended"),
-        ConsentError::Illegal(_) => (StatusCode::CONFLICT, "illegal-step"),
-        ConsentError::Lapsed(_) => (StatusCode::CONFLICT, "lapsed"),
-        ConsentError::NoticeReplaced => (StatusCode::CONFLICT, "notice-replaced"),
-        ConsentError::NoticeExists => (StatusCode::CONFLICT, "exists"),
-        ConsentError::AlreadyAsked(_) => (StatusCode::CONFLICT, "already-asked"),
-        ConsentError::AlreadyGiven(_) => (StatusCode::CONFLICT, "already-given"),
-        ConsentError::TooManySteps => (StatusCode::CONFLICT, "too-many-steps"),
-        ConsentError::TooSoon(_) => (StatusCode::TOO_MANY_REQUESTS, "too-soon"),
-        ConsentError::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-requests"),
-        ConsentError::Store(_) | ConsentError::Signing(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-    }
-}
-
-impl From<LinkError> for Problem {
-    fn from(error: LinkError) -> Self {
-        let text = error.to_string();
-        match error {
-            LinkError::Invalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-link", text),
-            LinkError::NotFound => Self::not_found("link"),
-            LinkError::Step(_) => Self::new(StatusCode::CONFLICT, "not-at-this-step", text),
-            LinkError::Busy => Self::unavailable("busy", text),
-            LinkError::Store(error) => error.into(),
-            LinkError::Random(error) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<ExchangeError> for Problem {
-    fn from(error: ExchangeError) -> Self {
-        let text = error.to_string();
-        let refused = |status, code| Self::new(status, code, text.clone());
-        match error {
-            ExchangeError::Invalid(_) => refused(StatusCode::BAD_REQUEST, "invalid-message"),
-            ExchangeError::Unsigned => refused(StatusCode::UNAUTHORIZED, "signature-missing"),
-            ExchangeError::WrongParty(_) => refused(StatusCode::FORBIDDEN, "wrong-party"),
-            ExchangeError::NoAgreement => refused(StatusCode::FORBIDDEN, "no-agreement"),
-            ExchangeError::UnknownNotice => refused(StatusCode::NOT_FOUND, "unknown-notice"),
-            ExchangeError::Notice => refused(StatusCode::BAD_REQUEST, "notice-hash"),
-            ExchangeError::UnknownLearner => refused(StatusCode::NOT_FOUND, "unknown-learner"),
-            ExchangeError::NotCovered(_) => refused(StatusCode::FORBIDDEN, "not-covered"),
-            // Not a matter of moments: the message is not to be sent again and again until then.
-            ExchangeError::Consent(ConsentError::TooSoon(_)) => refused(StatusCode::FORBIDDEN, "too-soon"),
-            ExchangeError::Consent(error) => error.into(),
-            ExchangeError::Link => refused(StatusCode::NOT_FOUND, "link"),
-            ExchangeError::TooOften => refused(StatusCode::TOO_MANY_REQUESTS, "too-often"),
-            ExchangeError::Stale(_) => refused(StatusCode::GONE, "stale"),
-            ExchangeError::Replayed => refused(StatusCode::CONFLICT, "replayed"),
-            ExchangeError::Reused => refused(StatusCode::CONFLICT, "id-reused"),
-            ExchangeError::Busy => Self::unavailable("busy", text),
-            ExchangeError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<AuditError> for Problem {
-    fn from(error: AuditError) -> Self {
-        match error {
-            AuditError::Store(error) => error.into(),
-            AuditError::NoEntry(_) => Self::new(StatusCode::NOT_FOUND, "not-found", error.to_string()),
-            AuditError::NotSealed(_) => Self::unavailable("not-sealed", error.to_string()),
-            error => Self::new(StatusCode::CONFLICT, "audit-broken", error.to_string()),
-        }
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(error: Refusal) -> Self {
-        let refused = |status, code| Self::new(status, code, error.to_string());
-        match error {
-            Refusal::Malformed(_) => refused(StatusCode::BAD_REQUEST, "invalid"),
-            Refusal::UnknownOrigin => refused(StatusCode::NOT_FOUND, "unknown-origin"),
-            Refusal::NotSigned => refused(StatusCode::FORBIDDEN, "not-signed"),
-            Refusal::Contested => refused(StatusCode::FORBIDDEN, "contested"),
-            Refusal::OtherSize(_) => refused(StatusCode::CONFLICT, "other-size"),
-            Refusal::Forked(_) => refused(StatusCode::CONFLICT, "forked"),
-            Refusal::Inconsistent => refused(StatusCode::UNPROCESSABLE_ENTITY, "inconsistent"),
-            Refusal::Store(error) => error.into(),
-            Refusal::Signing(error) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<EvidenceError> for Problem {
-    fn from(error: EvidenceError) -> Self {
-        match error {
-            EvidenceError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", error.to_string())
-                .hint("list what there is with: connector agreement list"),
-            EvidenceError::Unrecorded(_) | EvidenceError::Damaged(_) => {
-                Self::new(StatusCode::CONFLICT, "audit-broken", error.to_string())
-            }
-            EvidenceError::Busy => Self::unavailable("busy", error.to_string()),
-            EvidenceError::TooLarge => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", error.to_string()),
-            EvidenceError::Store(error) => error.into(),
-            EvidenceError::Audit(error) => error.into(),
-            EvidenceError::Signing(error) => Self::internal(&error),
-            EvidenceError::Archive(error) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<PeerError> for Problem {
-    fn from(error: PeerError) -> Self {
-        match error {
-            PeerError::NotAMember { .. } => Self::new(StatusCode::NOT_FOUND, "not-a-member", error.to_string()),
-            PeerError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "unknown-peer", error.to_string()),
-            PeerError::Signing(error) => Self::unsigned(&error),
-            other => Self::new(StatusCode::BAD_GATEWAY, "peer-failed", other.to_string()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer::TransferError;
     use policy::Code;
 
     fn refused(code: Code) -> Problem {

@@ -51,6 +51,9 @@ pub struct Progress {
     /// The signed end line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
+    /// How many records the provider says that it withheld, at least, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<u64>,
 }
 
 impl Progress {
@@ -256,9 +259,14 @@ impl Incoming {
                 )?;
             }
             (Some("end"), Stage::Records) => {
+                let withheld = members.get("withheld").map(Value::as_u64);
+                if withheld == Some(None) {
+                    return Err(self.broken("what it withheld is no number"));
+                }
                 self.stage = Stage::End;
                 self.agree(line, None)?;
                 self.agreed.complete = true;
+                self.agreed.withheld = withheld.flatten();
                 self.agreed.end = std::str::from_utf8(line).ok().map(str::to_owned);
             }
             _ => return Err(self.broken("a control line is out of place")),

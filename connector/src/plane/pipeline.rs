@@ -2,26 +2,24 @@
 //! learner, asks for consent, keeps what is permitted and puts the pseudonym in place; the [`Sealer`] hashes the lines and adds the
 //! signed ones. Hashing takes about as long as all the rest. Neither allocates anything per record.
 
+pub use super::withheld::Release;
 use super::{
     CursorKey, PlaneError, lines,
     project::Scratch,
     source::{FileSource, LineOutcome},
+    totals::Telling,
 };
 use crate::{
     audit::merkle::{self, Frontier},
     catalog::Shape,
-    consent::{
-        ConsentId, Deliveries, Delivery, Index, Known, Occurrences, Pairwise, Question, Reader, Reason, Tag, Withheld,
-    },
+    consent::{ConsentId, Deliveries, Delivery, Index, Known, Occurrences, Pairwise, Question, Reader, Tag},
     dsp::{AgreementId, DatasetId, ParticipantId, Pid},
     jose::Signer,
-    plane::scan::RecordError,
 };
 use bytes::Bytes;
 use policy::{Plan, Timestamp};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 /// Chunks are about this large: small chunks cost a frame each, large ones delay a withdrawal's effect.
 const CHUNK: usize = 64 * 1024;
@@ -62,6 +60,8 @@ pub struct Rules {
     pub cursors: Arc<CursorKey>,
     /// What is left of the agreement's policy: until when it permits the use.
     pub plan: Plan,
+    /// What the end line tells of what was withheld.
+    pub telling: Telling,
     /// Reads the time, once for each chunk.
     pub clock: fn() -> Timestamp,
 }
@@ -76,70 +76,6 @@ pub enum Content {
         /// They leave under this consent epoch alone.
         only_under: Option<u64>,
     },
-}
-
-/// What became of the records read so far. For the provider only.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Release {
-    consent: [u64; Reason::ALL.len()],
-    policy: [u64; Plan::REFUSALS.len()],
-    unusable: [u64; RecordError::ALL.len()],
-    fields_removed: u64,
-}
-
-impl Release {
-    /// Withheld records by the code of the reason; reasons that did not occur are left out.
-    pub fn withheld(&self) -> BTreeMap<&'static str, u64> {
-        let consent = Reason::ALL
-            .iter()
-            .map(|reason| reason.code().as_str())
-            .zip(self.consent);
-        let policy = Plan::REFUSALS.iter().map(|code| code.as_str()).zip(self.policy);
-        let unusable = RecordError::ALL.iter().map(|error| error.code()).zip(self.unusable);
-        let mut all = BTreeMap::new();
-        for (reason, count) in consent.chain(policy).chain(unusable).filter(|(_, count)| *count > 0) {
-            *all.entry(reason).or_default() += count;
-        }
-        all
-    }
-
-    /// Fields that were left out of records that were sent.
-    pub fn fields_removed(&self) -> u64 {
-        self.fields_removed
-    }
-
-    pub(super) fn counts(&self) -> impl Iterator<Item = &u64> {
-        self.consent
-            .iter()
-            .chain(&self.policy)
-            .chain(&self.unusable)
-            .chain(std::iter::once(&self.fields_removed))
-    }
-
-    pub(super) fn counts_mut(&mut self) -> impl Iterator<Item = &mut u64> {
-        self.consent
-            .iter_mut()
-            .chain(&mut self.policy)
-            .chain(&mut self.unusable)
-            .chain(std::iter::once(&mut self.fields_removed))
-    }
-
-    fn refuse(&mut self, why: Withheld) {
-        match why {
-            Withheld::Consent(reason) => Self::withhold(&mut self.consent, reason as usize),
-            Withheld::Policy(code) => {
-                if let Some(number) = Plan::REFUSALS.iter().position(|known| *known == code) {
-                    Self::withhold(&mut self.policy, number);
-                }
-            }
-        }
-    }
-
-    fn withhold(counts: &mut [u64], number: usize) {
-        if let Some(count) = counts.get_mut(number) {
-            *count += 1;
-        }
-    }
 }
 
 /// How far a stream has come: enough to go on from here, or to go back to here.
@@ -340,7 +276,7 @@ impl Decider {
             taken += 1;
             match self.source.next(&mut self.line).map_err(PlaneError::Source)? {
                 None => then = Then::End,
-                Some(LineOutcome::Refused(error)) => Release::withhold(&mut self.release.unusable, error as usize),
+                Some(LineOutcome::Refused(error)) => self.release.cannot_use(error),
                 Some(LineOutcome::Line) => {
                     let before = self.sent;
                     match rules.content {
@@ -379,11 +315,14 @@ impl Decider {
     fn record(&mut self, rules: &Rules, known: &Known<'_>, out: &mut Vec<u8>) {
         let found = match rules.shape.find(&mut self.scratch, &self.line) {
             Ok(found) => found,
-            Err(error) => return Release::withhold(&mut self.release.unusable, error as usize),
+            Err(error) => return self.release.cannot_use(error),
         };
         let permitted = match self.consents.ask(found.subject()) {
             Ok(permitted) => permitted,
-            Err(why) => return self.release.refuse(why),
+            Err(why) => {
+                let whose = || rules.pseudonyms.tag(found.subject());
+                return self.release.refuse(why, whose);
+            }
         };
         let tag = rules.pseudonyms.tag(found.subject());
         if self.tag != Some(tag) {
@@ -396,7 +335,7 @@ impl Decider {
         let projected = found.project(permitted, &self.pseudonym, out);
         lines::end_record(out);
         out.push(b'\n');
-        self.release.fields_removed += u64::from(projected.fields_removed);
+        self.release.remove_fields(projected.fields_removed);
     }
 }
 
@@ -433,7 +372,7 @@ impl Sealer {
         let control = match piece.then {
             Then::Nothing => None,
             Then::Checkpoint => Some(self.checkpoint_line()?),
-            Then::End => Some(self.signed(self.members("end"))?),
+            Then::End => Some(self.end_line()?),
         };
         if let Some(line) = control {
             out.extend_from_slice(&line);
@@ -478,6 +417,14 @@ impl Sealer {
             .seal(&self.rules.transfer, &self.fingerprint, &self.state)
             .ok_or(PlaneError::Cursor("it cannot be sealed"))?;
         members.insert("cursor".into(), cursor.into());
+        self.signed(members)
+    }
+
+    fn end_line(&self) -> Result<Vec<u8>, PlaneError> {
+        let mut members = self.members("end");
+        if let Some(total) = self.rules.telling.at_end(&self.state.release) {
+            members.insert("withheld".into(), total.into());
+        }
         self.signed(members)
     }
 

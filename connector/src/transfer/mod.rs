@@ -15,6 +15,7 @@ mod refused;
 mod releases;
 mod streams;
 mod token;
+mod totals;
 mod usage;
 
 pub use erasure::Eraser;
@@ -117,6 +118,7 @@ pub struct Transfers {
     refusals: refused::Refusals,
     usage: usage::Usage,
     releases: releases::Releases,
+    totals: totals::Totals,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
 }
@@ -137,6 +139,7 @@ impl Transfers {
             openings: openings::Openings::default(),
             refusals: refused::Refusals::default(),
             usage,
+            totals: totals::Totals::default(),
             ends: TaskTracker::new(),
         };
         transfers.sweep_releases().await?;

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
 
-/// What left, as the provider knows it. The peer is never told what was withheld.
+/// What left, as the provider knows it. The peer is never told what was withheld, and how much at most once, as a rounded total.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Released {
@@ -91,6 +91,9 @@ pub struct TransferRecord {
     pub erased: Vec<Erased>,
     /// Provider: what left.
     pub release: Option<Released>,
+    /// Provider: the total that the consumer was told of what was withheld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<u64>,
     /// The consumer's signed receipt.
     pub receipt: Option<String>,
 }
@@ -142,6 +145,7 @@ impl TransferRecord {
             progress: Progress::default(),
             erased: Vec::new(),
             release: None,
+            told: None,
             receipt: None,
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     },
     jose::{Digest, Signer, sha256},
     plane::{
-        PlaneError, Rules, outgoing,
+        PlaneError, Rules, Telling, outgoing,
         pipeline::{Content, Pipeline},
         release::Reading,
     },
@@ -235,7 +235,7 @@ impl Transfers {
         let wanted = Wanted::by(record, cursor);
         let (rules, limits) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
         let rules = Arc::new(rules);
-        let names = rules.pseudonyms.clone();
+        let (names, telling) = (rules.pseudonyms.clone(), rules.telling.clone());
         let owned = cursor.map(str::to_owned);
         let opened = rules.clone();
         let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(opened, owned.as_deref()))
@@ -272,7 +272,7 @@ impl Transfers {
         let ended = self.ends.spawn(async move {
             let _over = over;
             if let Ok(report) = report.await
-                && let Err(error) = service.released(&of, &report).await
+                && let Err(error) = service.released(&of, &report, &telling).await
             {
                 tracing::error!(pid = %of, %error, "what a stream released could not be recorded");
             }
@@ -346,6 +346,11 @@ impl Transfers {
                 now,
             })
             .await?;
+        let telling = match content {
+            Content::Records => self.totals.of(&**self.parts.log.store(), record, &path, now).await?,
+            // A release is decided as a whole: its stream withholds nothing.
+            Content::Released { .. } => Telling::nothing(),
+        };
         let rules = Rules {
             transfer: record.core.pid.clone(),
             agreement: stored.id.clone(),
@@ -362,6 +367,7 @@ impl Transfers {
             signer: self.signer(),
             cursors: self.parts.keys.cursors.clone(),
             plan,
+            telling,
             clock: self.parts.clock,
         };
         Ok((rules, limits))
@@ -403,9 +409,10 @@ impl Transfers {
         self.ends.wait().await;
     }
 
-    /// Records what a stream released, complete or broken off.
-    async fn released(&self, pid: &Pid, report: &outgoing::Report) -> Result<(), TransferError> {
+    /// Records what a stream released and told, complete or broken off.
+    async fn released(&self, pid: &Pid, report: &outgoing::Report, telling: &Telling) -> Result<(), TransferError> {
         let now = (self.parts.clock)();
+        let told = telling.told().filter(|_| report.complete);
         let entry = Entry::new(Recorded::Release)
             .with("process", pid.as_str())
             .with("sent", report.sent)
@@ -413,6 +420,10 @@ impl Transfers {
             .with("withheld", json!(report.release.withheld()))
             .with("fieldsRemoved", report.release.fields_removed())
             .of("root", &report.root);
+        let entry = match told {
+            Some(told) => entry.with("told", told),
+            None => entry,
+        };
         self.ledger
             .change(
                 pid,
@@ -422,6 +433,7 @@ impl Transfers {
                     if report.framing.begin.is_some() {
                         record.released(report);
                     }
+                    record.told = record.told.or(told);
                     let framing = report.framing.clone();
                     let lines = [("begin", framing.begin), ("end", framing.end)];
                     let entry = record.keep_lines(turn, lines, entry.clone(), now);

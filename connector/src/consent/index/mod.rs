@@ -6,6 +6,7 @@
 //! could be missed. A reader takes the epoch before it looks at any entry; what it sees may be newer than that epoch, never older.
 
 mod answers;
+mod asked;
 mod basis;
 mod cells;
 mod fields;
@@ -16,6 +17,7 @@ mod reason;
 mod table;
 mod terms;
 
+pub(super) use asked::Request;
 pub use basis::{Basis, BasisRule};
 pub(super) use gate::reset_unmoved;
 pub use gate::{Closed, Gate, Stale, StreamEnd};
@@ -107,6 +109,7 @@ pub struct Index {
     vocabulary: RwLock<Vocabulary>,
     bases: Rules,
     limits: Limits,
+    requests: asked::Requests,
     epoch: AtomicU64,
     gates: Gates,
 }
@@ -271,6 +274,7 @@ impl Index {
             }
         });
         self.table.remove(learner, |id| which(&ConsentId::from_uuid(id)));
+        self.requests.remove(learner, |id| which(&ConsentId::from_uuid(id)));
         self.limits.remove(&limited);
     }
 

@@ -6,8 +6,8 @@ use super::{
     basis::{Bases, Ground},
     fields::Fields,
     limits::{Limits, Place},
-    table::{Entry, Marks, OfAge, Standing},
-    terms::{Scope, Terms},
+    table::{Entry, Learner, Marks, OfAge, Standing},
+    terms::{Scope, Terms, TermsId},
 };
 use crate::{catalog::CategorySet, consent::ConsentId, dsp::Pid};
 use policy::{Code, Timestamp};
@@ -292,7 +292,27 @@ impl Reader {
             if answer.is_err() {
                 self.uses.truncate(before);
             }
-            return answer;
+            return answer.map_err(|why| self.explain(learner, why));
+        }
+    }
+
+    /// Why there is nothing for this recipient; where there is no consent, perhaps one is asked for.
+    fn explain(&mut self, learner: Learner, why: Withheld) -> Withheld {
+        if why != Withheld::Consent(Reason::None) {
+            return why;
+        }
+        let asked = self.index.requests.of(learner, self.now);
+        if asked.is_empty() {
+            return why;
+        }
+        self.learn();
+        let is_about_this = |terms: &TermsId| {
+            let verdict = self.verdicts.get(*terms as usize);
+            verdict.is_some_and(|verdict| verdict.touches != CategorySet::EMPTY)
+        };
+        match asked.iter().any(is_about_this) {
+            true => Withheld::Consent(Reason::Requested),
+            false => why,
         }
     }
 

@@ -9,6 +9,8 @@ use policy::Code;
 pub enum Reason {
     /// There is no consent, and no other lawful basis.
     None,
+    /// It was asked for, and not answered yet.
+    Requested,
     /// It was refused.
     Refused,
     /// It was withdrawn.
@@ -36,6 +38,7 @@ impl Reason {
     /// nearest to permitting.
     pub const ALL: [Self; 11] = [
         Self::None,
+        Self::Requested,
         Self::Refused,
         Self::Withdrawn,
         Self::Expired,
@@ -52,6 +55,7 @@ impl Reason {
     pub const fn code(self) -> Code {
         match self {
             Self::None => Code::ConsentNone,
+            Self::Requested => Code::ConsentRequested,
             Self::Refused => Code::ConsentRefused,
             Self::Withdrawn => Code::ConsentWithdrawn,
             Self::Expired => Code::ConsentExpired,
@@ -89,5 +93,16 @@ mod tests {
                 .enumerate()
                 .all(|(number, reason)| *reason as usize == number)
         );
+    }
+    #[test]
+    fn every_code_about_consents_is_given_for_a_record_but_the_one_that_a_single_node_has_no_use_for() {
+        let about_consents = Code::ALL.iter().filter(|code| code.as_str().starts_with("CNS-"));
+        for code in about_consents {
+            let given = Reason::ALL.iter().any(|reason| reason.code() == *code);
+            // One node has one store, and its index is whole before it serves: it always knows the latest state.
+            let reserved = *code == Code::ConsentUnconfirmed;
+            assert_eq!(given, !reserved, "{code}");
+            assert_eq!(code.meaning().contains("reserved"), reserved, "{code}");
+        }
     }
 }

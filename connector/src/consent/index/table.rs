@@ -18,7 +18,7 @@ const SHARDS: usize = 255;
 /// A learner, by a keyed hash of their identifier. Two learners are the same here if all 128 bits agree. SipHash is a pseudorandom
 /// function and its key is random, secret and new in each process, so nobody can look for two such identifiers, and by chance a pair
 /// occurs among five million learners once in 10^25 processes: far less often than memory fails unnoticed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Learner {
     high: u64,
     low: u64,

@@ -1,3 +1,4 @@
+mod asked;
 mod policies;
 
 use super::*;

@@ -135,9 +135,9 @@ fn signatures_hold_as_long_as_the_age_and_the_powers_on_which_they_rest() {
     let child = child();
     let birthday = child.sole_consent_from.unwrap();
     assert_eq!(child.holds(&[own, mother], day), Ok(Some(birthday.plus(day))));
-    assert_eq!(child.holds(&[own], day), Err(NoPower::NotBoth));
-    assert_eq!(child.holds(&[mother], day), Err(NoPower::NotBoth));
-    assert_eq!(child.holds(&[], day), Err(NoPower::NotBoth));
+    assert_eq!(child.holds(&[own], day), Err(NoPower::NotBoth(Role::Guardian)));
+    assert_eq!(child.holds(&[mother], day), Err(NoPower::NotBoth(Role::Learner)));
+    assert_eq!(child.holds(&[], day), Err(NoPower::NotBoth(Role::Learner)));
     let stranger = signed(Role::Guardian, Some("stranger"), NOW);
     assert_eq!(
         child.holds(&[own, stranger], day),

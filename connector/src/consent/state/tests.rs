@@ -127,8 +127,14 @@ fn a_consent_begins_as_a_request_of_somebody_who_may_ask() {
 #[test]
 fn who_has_signed_does_not_sign_for_the_other_side() {
     let joint = |state, role| step(state, (Act::Give, role), Rule::Joint, at(1), at(1));
-    assert_eq!(joint(State::PendingSecond, Role::Learner), Err(Illegal::Twice));
-    assert_eq!(joint(State::PendingLearner, Role::Guardian), Err(Illegal::Twice));
+    assert_eq!(
+        joint(State::PendingSecond, Role::Learner),
+        Err(Illegal::Twice(Role::Guardian))
+    );
+    assert_eq!(
+        joint(State::PendingLearner, Role::Guardian),
+        Err(Illegal::Twice(Role::Learner))
+    );
     // Come of age meanwhile: the learner's own word is enough, the guardian's is none.
     let alone = |state, role| step(state, (Act::Give, role), Rule::Alone, at(1), at(1));
     assert_eq!(alone(State::PendingSecond, Role::Learner), Ok(State::Given));

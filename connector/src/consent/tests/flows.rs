@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 mod later;
 mod limited;
+mod waiting;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -223,7 +224,7 @@ async fn a_child_and_a_guardian_give_together_and_each_of_them_can_say_no() {
         assert!(half.stored.state.is_open() && half.stored.state != State::Requested);
         assert!(matches!(
             consents.decide(&id, &event(Decision::Give, first), now()).await,
-            Err(ConsentError::Illegal(Illegal::Twice))
+            Err(ConsentError::Illegal(Illegal::Twice(_)))
         ));
         let whole = consents
             .decide(&id, &event(Decision::Give, second), now())

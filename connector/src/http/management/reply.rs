@@ -12,7 +12,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
-use policy::{Language, Reason};
+use policy::{Fix, Language, Reason};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -57,13 +57,19 @@ pub(super) struct Refusal {
 struct RefusalDetails {
     /// A stable code. Of what a policy refuses it is that of the first reason (`policy/PROFILE.md`), such as `POL-05`.
     code: &'static str,
-    /// For people; of what a policy refuses in the language that `Accept-Language` asks for, one line for each reason.
+    /// For people. What a policy refuses, and what is refused about a consent, is told in the language that `Accept-Language` asks for: of a
+    /// policy one line for each reason.
     message: String,
+    /// What is refused about a consent, in English with all details, where the message is in another language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     hint: Option<&'static str>,
-    /// Who can mend what a policy refuses: `learner`, `consumer`, `provider` or `nobody`.
+    /// Who can mend what a policy refuses, or what is refused about a consent: `learner`, `guardian`, `consumer`, `provider`, `operator` (of
+    /// this connector) or `nobody`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     fix: Option<&'static str>,
@@ -99,8 +105,13 @@ impl Problem {
         let error = RefusalDetails {
             code: self.code,
             message: self.told(language),
+            detail: self
+                .said
+                .as_ref()
+                .filter(|_| language != Language::English)
+                .map(|_| self.message.clone()),
             hint: self.hint,
-            fix: self.reasons.first().map(|reason| reason.code.fix().as_str()),
+            fix: self.fix().map(Fix::as_str),
             reasons: self.reasons.iter().map(reason).collect(),
         };
         // Strings alone: nothing in them can fail to be written.
@@ -111,14 +122,14 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.written(Language::English);
-        if !self.reasons.is_empty() {
+        if self.is_translated() {
             response.extensions_mut().insert(self);
         }
         response
     }
 }
 
-/// Tells what a policy refuses in the caller's language.
+/// Tells what a policy refuses, and what is refused about a consent, in the caller's language.
 pub(super) async fn in_language(request: Request, next: Next) -> Response {
     let language = language::preferred(request.headers());
     let mut response = next.run(request).await;
@@ -253,16 +264,16 @@ pub(super) fn id<T: std::str::FromStr>(text: &str, what: &str) -> Result<T, Prob
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::TransferError;
+    use crate::{consent::ConsentError, transfer::TransferError};
     use axum::{Router, body::Body as AxumBody, middleware, routing::get};
     use http_body_util::BodyExt;
     use policy::Code;
     use tower::ServiceExt;
 
-    async fn asked(language: Option<&str>) -> (HeaderMap, Value) {
-        let refuse = || async { Problem::from(TransferError::UsedUp("all the time was used")) };
+    async fn asked<E: Into<Problem> + 'static>(refuse: fn() -> E, language: Option<&str>) -> (HeaderMap, Value) {
+        let refuse = move || async move { Into::<Problem>::into(refuse()) };
         let routes = Router::new()
-            .route("/", get(refuse))
+            .route("/", get::<_, _, ()>(refuse))
             .route_layer(middleware::from_fn(in_language));
         let mut request = Request::builder().uri("/");
         if let Some(language) = language {
@@ -274,14 +285,16 @@ mod tests {
         (parts.headers, serde_json::from_slice(&bytes).unwrap())
     }
 
+    const LANGUAGES: [(Option<&str>, Language); 3] = [
+        (None, Language::English),
+        (Some("fr-FR,fr;q=0.9,en;q=0.5"), Language::French),
+        (Some("de"), Language::English),
+    ];
+
     #[tokio::test]
     async fn a_policys_refusal_is_told_in_the_callers_language_with_who_can_mend_it() {
-        for (wanted, language) in [
-            (None, Language::English),
-            (Some("fr-FR,fr;q=0.9,en;q=0.5"), Language::French),
-            (Some("de"), Language::English),
-        ] {
-            let (headers, body) = asked(wanted).await;
+        for (wanted, language) in LANGUAGES {
+            let (headers, body) = asked(|| TransferError::UsedUp("all the time was used"), wanted).await;
             assert_eq!(headers[header::CONTENT_LANGUAGE], language.tag());
             let error = &body["error"];
             assert_eq!((&error["code"], &error["fix"]), (&"SYS-01".into(), &"nobody".into()));
@@ -292,6 +305,29 @@ mod tests {
                     .unwrap()
                     .contains(Code::CountExhausted.text(language))
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_about_a_consent_is_told_in_the_callers_language_with_who_can_mend_it() {
+        for (wanted, language) in LANGUAGES {
+            let (headers, body) = asked(|| ConsentError::TooManyRequests(5), wanted).await;
+            assert_eq!(headers[header::CONTENT_LANGUAGE], language.tag());
+            let error = &body["error"];
+            let code = ("too-many-requests".into(), "learner".into());
+            assert_eq!((&error["code"], &error["fix"]), (&code.0, &code.1));
+            let message = error["message"].as_str().unwrap();
+            let (mine, other) = match language {
+                Language::French => ("attendent une réponse", "wait for an answer"),
+                Language::English => ("wait for an answer", "attendent une réponse"),
+            };
+            assert!(message.contains(mine) && !message.contains(other), "{message}");
+            assert!(message.contains(Fix::Learner.text(language)), "{message}");
+            let detail = ConsentError::TooManyRequests(5).to_string();
+            match language {
+                Language::French => assert_eq!(error["detail"], detail),
+                Language::English => assert_eq!(error.get("detail"), None),
+            }
         }
     }
 }

@@ -45,6 +45,10 @@ pub(super) struct Transfer {
     /// Provider: what has left.
     #[schema(required)]
     release: Option<Released>,
+    /// Provider: what the consumer was told of how many records were withheld; see `progress.withheld`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    told: Option<u64>,
     /// The consumer's signed receipt.
     #[schema(required)]
     receipt: Option<String>,
@@ -63,6 +67,11 @@ struct Received {
     /// How many of the records were not kept when they came, because their learner had taken their consent back.
     #[serde(skip_serializing_if = "is_none")]
     left_out: u64,
+    /// Consumer: at least so many records were withheld, for all reasons together, as the provider has signed. A multiple of ten, told once in
+    /// thirty days, and only where at least ten learners are behind it; absent otherwise, as where nothing was withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    withheld: Option<u64>,
     /// Every record is covered by the provider's signatures; false for a peer that cannot sign.
     signed: bool,
 }
@@ -95,9 +104,11 @@ fn shown(app: &App, record: TransferRecord) -> Transfer {
             bytes: counts.bytes,
             complete: record.progress.complete,
             left_out: record.progress.left_out,
+            withheld: record.progress.withheld,
             signed: !record.progress.unsigned,
         },
         release: record.release,
+        told: record.told,
         receipt: record.receipt,
         erased: record.erased,
     }

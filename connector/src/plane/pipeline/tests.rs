@@ -1,9 +1,9 @@
-//! Which learners a piece asks to be noted as delivered.
+//! Which learners a piece asks to be noted as delivered, and what the end line tells of what was withheld.
 
 use super::*;
 use crate::{
     catalog::shape::Pointer,
-    consent::{Basis, BasisRule, Pseudonyms},
+    consent::{Basis, BasisRule, Pseudonyms, Reason, Withheld},
     jose::{HmacKey, testing},
     store::MemoryStore,
 };
@@ -26,8 +26,17 @@ fn plan() -> Plan {
 
 /// All records of one learner, enough for several pieces, which may leave on another basis than consent.
 fn rules(folder: &Path) -> Rules {
+    rules_over(folder, &record("anna").repeat(4 * LINES), true)
+}
+
+fn record(subject: &str) -> String {
+    format!("{{\"sub\":\"{subject}\",\"skills\":[1]}}\n")
+}
+
+/// These records; without a basis all of them are withheld.
+fn rules_over(folder: &Path, records: &str, based: bool) -> Rules {
     let path = folder.join("records.ndjson");
-    std::fs::write(&path, "{\"sub\":\"anna\",\"skills\":[1]}\n".repeat(4 * LINES)).unwrap();
+    std::fs::write(&path, records).unwrap();
     let recipient: ParticipantId = "did:web:work.example".parse().unwrap();
     let dataset: DatasetId = "records".parse().unwrap();
     let (purposes, categories) = (["orientation".to_owned()], ["skills".to_owned()]);
@@ -41,7 +50,7 @@ fn rules(folder: &Path) -> Rules {
             datasets: &[],
             categories: &categories,
             from: Timestamp::MIN,
-            until: Timestamp::MAX,
+            until: if based { Timestamp::MAX } else { Timestamp::MIN },
             may_object: true,
         })
         .unwrap();
@@ -66,6 +75,7 @@ fn rules(folder: &Path) -> Rules {
         signer: Arc::new(Signer::new("did:web:lycee.example#k7", testing::rfc8037_private()).unwrap()),
         cursors: Arc::new(CursorKey::new(&[7; 32]).unwrap()),
         plan: plan(),
+        telling: Telling::first(),
         clock: now,
     }
 }
@@ -84,4 +94,56 @@ fn a_learner_is_to_be_noted_again_when_the_epoch_has_changed() {
     // As it is when the learner was forgotten.
     rules.index.decide_again();
     assert_eq!([to_note(), to_note()], [1, 0]);
+}
+
+/// What the end line tells of so many records of each of so many learners, all withheld.
+fn told(learners: usize, each: usize, telling: Telling) -> Option<u64> {
+    let folder = tempfile::tempdir().unwrap();
+    let records: String = (0..learners * each)
+        .map(|k| record(&format!("l{}", k % learners)))
+        .collect();
+    let rules = Rules {
+        telling,
+        ..rules_over(folder.path(), &records, false)
+    };
+    let Pipeline {
+        mut decider,
+        mut sealer,
+    } = Pipeline::open(Arc::new(rules), None).unwrap();
+    loop {
+        let chunk = sealer.seal(decider.piece().unwrap()).unwrap();
+        if chunk.last {
+            assert_eq!(chunk.after.sent, 0);
+            let end: Value = serde_json::from_slice(&chunk.framing.end.unwrap()).unwrap();
+            return end.get("withheld").map(|total| total.as_u64().unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_end_line_tells_a_total_of_whole_groups_and_nothing_where_fewer_learners_are_behind_it() {
+    assert_eq!(told(12, 1, Telling::first()), Some(10));
+    assert_eq!(told(10, 3, Telling::first()), Some(30));
+    assert_eq!(told(4, 1, Telling::first()), None);
+    assert_eq!(
+        told(9, LINES, Telling::first()),
+        None,
+        "many records of too few learners"
+    );
+    assert_eq!(told(12, 1, Telling::nothing()), None);
+    assert_eq!(told(12, 1, Telling::again(Some(20))), Some(20));
+}
+
+#[test]
+fn a_cursor_knows_which_learners_are_behind_what_was_withheld() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = rules(folder.path());
+    let mut state = State::default();
+    for learner in 0..7 {
+        let whose = || rules.pseudonyms.tag(&format!("l{learner}"));
+        state.release.refuse(Withheld::Consent(Reason::None), whose);
+    }
+    let cursor = rules.cursors.seal(&rules.transfer, &[1; 32], &state).unwrap();
+    let (_, opened) = rules.cursors.open(&rules.transfer, &cursor).unwrap();
+    assert_eq!(opened.release, state.release);
 }

@@ -127,7 +127,10 @@ async fn a_used_up_consent_keeps_other_bases_away_and_may_be_asked_for_again() {
     assert!(!leaves(&consents, "anna", 2).await);
     // The refusal of more was this moment; nobody asks about the same again before its pause is over.
     let later = now().plus(consents.privacy.request_pause);
-    assert!(consents.request(asking(Some(1)), None, later).await.is_ok(), "it is used up");
+    assert!(
+        consents.request(asking(Some(1)), None, later).await.is_ok(),
+        "it is used up"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,299 @@
+//! What people are told when something about a consent is refused, beside the English of the errors themselves: the same in French, and who can
+//! mend it. One table for all errors of this room, by exhaustive matches: a new error does not compile without its French. Decides nothing.
+
+use super::{
+    ConsentError, GrantError,
+    exchange::ExchangeError,
+    law::NoPower,
+    links::LinkError,
+    state::{Act, Illegal, Role, State},
+};
+use crate::store::StoreError;
+use policy::{Fix, Language};
+
+/// What people are told of a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Who can mend it.
+    pub fix: Fix,
+    /// What happened, in French; details that are particular to one place are in the English alone.
+    pub french: String,
+}
+
+impl Said {
+    fn new(fix: Fix, french: impl Into<String>) -> Self {
+        Self {
+            fix,
+            french: french.into(),
+        }
+    }
+
+    /// The whole sentence, of a refusal that is `english` in English.
+    pub fn told(&self, english: &str, language: Language) -> String {
+        let text = language.say(&self.french, english);
+        format!("{text} ({})", self.fix.told(language))
+    }
+}
+
+impl ConsentError {
+    /// What people are told of it.
+    pub fn said(&self) -> Said {
+        Said::new(self.fix(), self.french())
+    }
+
+    fn fix(&self) -> Fix {
+        match self {
+            Self::Grant(error) => error.said().fix,
+            Self::Illegal(error) => error.said().fix,
+            Self::NoPower(error) => error.said().fix,
+            Self::Import { cause, .. } => cause.fix(),
+            Self::InForce | Self::AlreadyAsked(_) | Self::TooManyRequests(_) => Fix::Learner,
+            Self::Lapsed(_) | Self::NoticeReplaced | Self::TooSoon(_) | Self::TooManySteps => Fix::Consumer,
+            Self::ObjectionInForce | Self::RefusalInForce | Self::BasisInForce(_) => Fix::Provider,
+            Self::NothingToWithdraw
+            | Self::UnknownLearner
+            | Self::AlreadyGiven(_)
+            | Self::NoObjection
+            | Self::AlreadyObjected => Fix::Nobody,
+            Self::Unknown
+            | Self::Future(_)
+            | Self::UnknownNotice(_)
+            | Self::InvalidNotice(_)
+            | Self::NoticeExists
+            | Self::Standing(_)
+            | Self::Basis(_)
+            | Self::TooLarge
+            | Self::Store(_)
+            | Self::Signing(_) => Fix::Operator,
+        }
+    }
+
+    fn french(&self) -> String {
+        let text = match self {
+            Self::Grant(error) => return error.said().french,
+            Self::Illegal(error) => return error.said().french,
+            Self::NoPower(error) => return error.said().french,
+            Self::Import { entry, cause } => return format!("entrée {entry} : {}", cause.french()),
+            Self::NothingToWithdraw => "aucun consentement de cette personne n’est en vigueur ni en cours de signature",
+            Self::InForce => "un consentement de cette personne est en vigueur ; il faut d’abord le retirer",
+            Self::ObjectionInForce => "une opposition vise une base en vigueur ; mettez d’abord fin à cette base",
+            Self::RefusalInForce => "un refus écarte une base en vigueur ; mettez d’abord fin à cette base",
+            Self::BasisInForce(id) => {
+                return format!(
+                    "des enregistrements sont partis sur une autre base en vigueur ; mettez d’abord fin à {id}"
+                );
+            }
+            Self::UnknownLearner => "rien n’est enregistré ici de cette personne, ou elle est déjà oubliée",
+            Self::Unknown => "ce consentement n’existe pas",
+            Self::Future(at) => return format!("l’événement est daté du {at}, dans le futur"),
+            Self::Lapsed(since) => return format!("le temps de cette demande est écoulé depuis le {since}"),
+            Self::UnknownNotice(hash) => return format!("aucune notice {hash} n’est enregistrée ici ; ajoutez-la"),
+            Self::NoticeReplaced => "une notice de sens différent remplace celle-ci ; redemandez avec la nouvelle",
+            Self::InvalidNotice(_) => "la notice n’est pas utilisable",
+            Self::NoticeExists => "une notice de même texte, ou de mêmes nom, version et langue, est déjà enregistrée",
+            Self::AlreadyAsked(id) => return format!("la même chose est déjà demandée : {id}"),
+            Self::AlreadyGiven(id) => return format!("la personne a déjà donné le même consentement : {id}"),
+            Self::TooSoon(from) => return format!("la personne a refusé ; la demande peut revenir le {from}"),
+            Self::TooManyRequests(count) => {
+                return format!("{count} demandes attendent une réponse ; c’est le maximum");
+            }
+            Self::TooManySteps => "ce consentement a trop été modifié ; il peut seulement prendre fin",
+            Self::Standing(_) => "ce qui est dit de cette personne n’a pas de sens",
+            Self::Basis(_) => "ce qui est déclaré comme base légale, ou l’opposition, n’a pas de sens",
+            Self::NoObjection => "un contrat avec la personne ne laisse pas de droit d’opposition (RGPD, art. 21)",
+            Self::AlreadyObjected => "la personne s’y est déjà opposée",
+            Self::TooLarge => "les listes sont trop longues pour un seul consentement",
+            Self::Store(error) => stored(error),
+            Self::Signing(_) => "la signature a échoué",
+        };
+        text.to_owned()
+    }
+}
+
+impl GrantError {
+    fn said(&self) -> Said {
+        let french = match self {
+            Self::Invalid(..) => "une indication du consentement manque ou n’est pas valable",
+            Self::TooManyCategories => "ce connecteur connaît déjà 64 catégories de données différentes",
+            Self::NoRandom => "aucun octet aléatoire n’est disponible",
+        };
+        Said::new(Fix::Operator, french)
+    }
+}
+
+impl Illegal {
+    fn said(self) -> Said {
+        match self {
+            Self::Ended(state) => Said::new(
+                Fix::Consumer,
+                format!(
+                    "ce consentement est {} et ne revient pas ; un nouveau peut être demandé",
+                    in_state(state)
+                ),
+            ),
+            Self::Step(state, act) => Said::new(
+                Fix::Nobody,
+                format!(
+                    "un consentement {} n’admet pas l’étape « {} »",
+                    in_state(state),
+                    step(act)
+                ),
+            ),
+            Self::NotTheirs(role, act) => Said::new(
+                // Who entered it under one role can enter it under the right one.
+                Fix::Operator,
+                format!("l’étape « {} » ne revient pas à {}", step(act), whom(role)),
+            ),
+            Self::Twice(missing) => Said::new(
+                signatory(missing),
+                "cette partie a déjà signé ; la signature de l’autre manque encore",
+            ),
+            Self::AlreadyGiven => Said::new(Fix::Nobody, "ce consentement est déjà donné"),
+            Self::Backwards { at, last } => Said::new(
+                Fix::Operator,
+                format!("l’étape est datée du {at}, avant la précédente, du {last} ; l’horloge est-elle à l’heure ?"),
+            ),
+        }
+    }
+}
+
+impl NoPower {
+    fn said(self) -> Said {
+        match self {
+            Self::Nameless => Said::new(Fix::Operator, "l’identifiant du représentant ou du mandataire manque"),
+            Self::Unknown(role) => Said::new(
+                Fix::Operator,
+                format!(
+                    "aucun pouvoir en vigueur de {} n’est enregistré pour cette étape ; enregistrez-le avec sa preuve",
+                    whom(role)
+                ),
+            ),
+            Self::OfAge(since) => Said::new(
+                Fix::Learner,
+                format!(
+                    "les pouvoirs du représentant légal ont pris fin le {since} : la personne consent seule depuis"
+                ),
+            ),
+            Self::NotBoth(missing) => Said::new(
+                signatory(missing),
+                "la personne et son représentant doivent signer tous deux, et l’une des signatures manque",
+            ),
+        }
+    }
+}
+
+/// Who signs where this role's word is missing.
+const fn signatory(role: Role) -> Fix {
+    match role {
+        Role::Learner => Fix::Learner,
+        Role::Guardian | Role::Delegate => Fix::Guardian,
+        Role::Holder | Role::Consumer | Role::Authority | Role::Clock => Fix::Nobody,
+    }
+}
+
+const fn stored(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Conflict { .. } => "l’état a changé entre-temps ; réessayez",
+        StoreError::TooLarge { .. } => "le contenu est trop grand pour être enregistré",
+        StoreError::Failed(_) | StoreError::Closed => {
+            "ce connecteur ne peut pas écrire sur son disque ; rien n’a été changé"
+        }
+        StoreError::InUse(_) | StoreError::Corrupt(_) | StoreError::Numbered => {
+            "ce connecteur est en panne ; son opérateur en trouve la cause dans son journal"
+        }
+    }
+}
+
+const fn in_state(state: State) -> &'static str {
+    match state {
+        State::Requested => "demandé",
+        State::Deferred => "remis à plus tard",
+        State::PendingSecond => "en attente du représentant",
+        State::PendingLearner => "en attente de la personne",
+        State::Given => "donné",
+        State::Refused => "refusé",
+        State::Withdrawn => "retiré",
+        State::Expired => "expiré",
+        State::Revoked => "révoqué",
+        State::Invalidated => "invalidé",
+        State::Superseded => "remplacé",
+    }
+}
+
+const fn step(act: Act) -> &'static str {
+    match act {
+        Act::Request => "demander",
+        Act::Defer => "remettre à plus tard",
+        Act::Give => "donner",
+        Act::Refuse => "refuser",
+        Act::Reaffirm => "confirmer",
+        Act::Withdraw => "retirer",
+        Act::Expire => "expirer",
+        Act::Revoke => "révoquer",
+        Act::Invalidate => "invalider",
+        Act::Supersede => "remplacer",
+    }
+}
+
+const fn whom(role: Role) -> &'static str {
+    match role {
+        Role::Learner => "la personne concernée",
+        Role::Guardian => "un représentant légal",
+        Role::Delegate => "un mandataire",
+        Role::Holder => "l’organisme qui détient les données",
+        Role::Consumer => "le destinataire",
+        Role::Authority => "une autorité de contrôle",
+        Role::Clock => "l’horloge",
+    }
+}
+
+impl LinkError {
+    /// What people are told of it.
+    pub fn said(&self) -> Said {
+        match self {
+            Self::Invalid(_) => Said::new(Fix::Operator, "une indication du lien n’est pas valable"),
+            Self::NotFound => Said::new(Fix::Operator, "ce lien n’existe pas"),
+            Self::Step(_) => Said::new(Fix::Learner, "le lien n’en est pas à cette étape"),
+            Self::Busy => Said::new(Fix::Operator, "une autre modification est en cours ; réessayez"),
+            Self::Store(error) => Said::new(Fix::Operator, stored(error)),
+            Self::Random(_) => Said::new(Fix::Operator, "aucun octet aléatoire n’est disponible"),
+        }
+    }
+}
+
+impl ExchangeError {
+    /// What people on this side are told of it; the other party is told the English.
+    pub fn said(&self) -> Said {
+        let (fix, french) = match self {
+            Self::Consent(error) => return error.said(),
+            Self::Invalid(_) => (Fix::Operator, "le message n’est pas compris"),
+            Self::Unsigned => (
+                Fix::Operator,
+                "les messages sur les consentements sont signés ; celui-ci ne l’est pas",
+            ),
+            Self::WrongParty(_) => (Fix::Nobody, "ce n’est pas à cette partie de le dire"),
+            Self::NoAgreement => (
+                Fix::Consumer,
+                "aucun accord entre ces deux parties ne peut être concerné",
+            ),
+            Self::UnknownNotice => (Fix::Nobody, "aucune fin de ce genre n’a été annoncée à l’expéditeur"),
+            Self::Link => (Fix::Learner, "ce lien n’existe pas"),
+            Self::TooOften => (Fix::Operator, "trop de demandes ; réessayez plus tard"),
+            Self::Notice => (Fix::Operator, "l’empreinte de la notice n’est pas celle de son texte"),
+            Self::UnknownLearner => (
+                Fix::Learner,
+                "personne n’est connu sous ce pseudonyme ; les identités doivent d’abord être liées",
+            ),
+            Self::NotCovered(_) => (Fix::Consumer, "l’accord ne va pas jusque-là"),
+            Self::Stale(_) => (Fix::Nobody, "le message arrive trop tard"),
+            Self::Replayed => (Fix::Nobody, "ce message a déjà été reçu"),
+            Self::Reused => (Fix::Operator, "un autre message du même expéditeur porte le même @id"),
+            Self::Busy => (Fix::Operator, "une autre modification est en cours ; réessayez"),
+            Self::Store(error) => (Fix::Operator, stored(error)),
+        };
+        Said::new(fix, french)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! Every refusal about consents has its French, of its own and not that of another, and says who can mend it.
+
+use super::*;
+use crate::{jose::JoseError, store::StoreError};
+use policy::Timestamp;
+use std::collections::BTreeMap;
+
+fn at() -> Timestamp {
+    Timestamp::from_seconds(1_767_225_600)
+}
+
+/// One of each: what they hold is left out where it makes no other sentence.
+fn errors() -> Vec<ConsentError> {
+    let id = || "urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11".parse().unwrap();
+    let mut all: Vec<ConsentError> = vec![
+        GrantError::Invalid("fields", "has a text that is no JSON pointer").into(),
+        GrantError::TooManyCategories.into(),
+        GrantError::NoRandom.into(),
+        ConsentError::Import {
+            entry: 3,
+            cause: Box::new(ConsentError::InForce),
+        },
+        ConsentError::NothingToWithdraw,
+        ConsentError::InForce,
+        ConsentError::ObjectionInForce,
+        ConsentError::RefusalInForce,
+        ConsentError::UnknownLearner,
+        ConsentError::Unknown,
+        ConsentError::Future(at()),
+        ConsentError::Lapsed(at()),
+        ConsentError::UnknownNotice("sha256:00".to_owned()),
+        ConsentError::NoticeReplaced,
+        ConsentError::InvalidNotice("it is empty"),
+        ConsentError::NoticeExists,
+        ConsentError::AlreadyAsked(id()),
+        ConsentError::AlreadyGiven(id()),
+        ConsentError::TooSoon(at()),
+        ConsentError::TooManyRequests(5),
+        ConsentError::TooManySteps,
+        ConsentError::Standing("a power has no end"),
+        ConsentError::Basis("a basis has no purpose"),
+        ConsentError::NoObjection,
+        ConsentError::AlreadyObjected,
+        ConsentError::TooLarge,
+        StoreError::Conflict { guard: 0 }.into(),
+        StoreError::Failed("disk full".to_owned()).into(),
+        StoreError::Corrupt("a row".to_owned()).into(),
+        JoseError::SignatureMissing.into(),
+    ];
+    let illegal = [
+        Illegal::Twice(Role::Guardian),
+        Illegal::AlreadyGiven,
+        Illegal::Backwards { at: at(), last: at() },
+    ];
+    all.extend(illegal.map(ConsentError::from));
+    all.extend(State::ALL.map(|state| ConsentError::from(Illegal::Ended(state))));
+    all.extend(Act::ALL.map(|act| ConsentError::from(Illegal::Step(State::Given, act))));
+    all.extend(Role::ALL.map(|role| ConsentError::from(Illegal::NotTheirs(role, Act::Give))));
+    let no_power = [
+        NoPower::Nameless,
+        NoPower::Unknown(Role::Guardian),
+        NoPower::OfAge(at()),
+        NoPower::NotBoth(Role::Learner),
+    ];
+    all.extend(no_power.map(ConsentError::from));
+    all
+}
+
+fn differ<E: std::fmt::Display>(all: &[E], said: impl Fn(&E) -> Said) {
+    let mut seen = BTreeMap::new();
+    for error in all {
+        let (english, said) = (error.to_string(), said(error));
+        assert!(!said.french.is_empty() && said.french != english, "{english}");
+        for (language, text) in [(Language::French, &said.french), (Language::English, &english)] {
+            let told = said.told(&english, language);
+            assert!(
+                told.starts_with(text.as_str()) && told.contains(said.fix.text(language)),
+                "{told}"
+            );
+        }
+        if let Some(other) = seen.insert(said.french.clone(), english.clone()) {
+            panic!("{english} and {other} have the same French");
+        }
+    }
+}
+
+#[test]
+fn every_refusal_about_a_consent_has_french_of_its_own_and_says_who_can_mend_it() {
+    differ(&errors(), ConsentError::said);
+}
+
+#[test]
+fn every_refusal_of_a_link_and_of_a_message_about_consents_has_french_of_its_own() {
+    differ(
+        &[
+            LinkError::Invalid("a code has 16 letters and digits"),
+            LinkError::NotFound,
+            LinkError::Step("it is confirmed"),
+            LinkError::Busy,
+            LinkError::Store(StoreError::Closed),
+            LinkError::Random(JoseError::SignatureMissing),
+        ],
+        LinkError::said,
+    );
+    differ(
+        &[
+            ExchangeError::Invalid("no @id".to_owned()),
+            ExchangeError::Unsigned,
+            ExchangeError::WrongParty("the holder"),
+            ExchangeError::NoAgreement,
+            ExchangeError::UnknownNotice,
+            ExchangeError::Link,
+            ExchangeError::TooOften,
+            ExchangeError::Notice,
+            ExchangeError::UnknownLearner,
+            ExchangeError::NotCovered("purpose"),
+            ExchangeError::Consent(ConsentError::InForce),
+            ExchangeError::Stale("a newer one is known"),
+            ExchangeError::Replayed,
+            ExchangeError::Reused,
+            ExchangeError::Busy,
+            ExchangeError::Store(StoreError::Closed),
+        ],
+        ExchangeError::said,
+    );
+}
+
+#[test]
+fn who_can_mend_it_is_whoever_has_the_next_word() {
+    let fix = |error: ConsentError| error.said().fix;
+    assert_eq!(fix(Illegal::Twice(Role::Guardian).into()), Fix::Guardian);
+    assert_eq!(fix(NoPower::NotBoth(Role::Learner).into()), Fix::Learner);
+    assert_eq!(fix(ConsentError::TooSoon(at())), Fix::Consumer);
+    assert_eq!(fix(ConsentError::ObjectionInForce), Fix::Provider);
+    assert_eq!(fix(ConsentError::UnknownNotice(String::new())), Fix::Operator);
+    assert_eq!(fix(ConsentError::AlreadyObjected), Fix::Nobody);
+    let import = ConsentError::Import {
+        entry: 7,
+        cause: Box::new(ConsentError::AlreadyObjected),
+    };
+    assert_eq!(fix(import), Fix::Nobody);
+}

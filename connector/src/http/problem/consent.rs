@@ -1,0 +1,107 @@
+//! What is wrong with a consent, a link or a message about consents. What people are told of it in which language, and who can mend it, says the
+//! table of `consent` (`consent/words.rs`).
+
+use super::Problem;
+use crate::consent::{ConsentError, exchange::ExchangeError, links::LinkError, state::Illegal};
+use http::StatusCode;
+
+impl From<ConsentError> for Problem {
+    fn from(error: ConsentError) -> Self {
+        let said = error.said();
+        let problem = match error {
+            ConsentError::Store(error) => error.into(),
+            ConsentError::Signing(error) => Self::unsigned(&error),
+            ConsentError::Import { entry, cause } => {
+                let known = Self::from(*cause);
+                Self {
+                    message: format!("entry {entry}: {}", known.message),
+                    ..known
+                }
+            }
+            error => {
+                let (status, code) = consent_code(&error);
+                Self::new(status, code, error.to_string())
+            }
+        };
+        problem.said(said)
+    }
+}
+
+/// A status and a stable code for each way in which a consent is not recorded or changed.
+fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
+    match error {
+        ConsentError::Grant(_) | ConsentError::TooLarge | ConsentError::Import { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid-consent")
+        }
+        ConsentError::InvalidNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-notice"),
+        ConsentError::Basis(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-basis"),
+        ConsentError::NoObjection => (StatusCode::CONFLICT, "no-objection"),
+        ConsentError::AlreadyObjected => (StatusCode::CONFLICT, "already-objected"),
+        ConsentError::Standing(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-standing"),
+        ConsentError::Future(_) => (StatusCode::UNPROCESSABLE_ENTITY, "in-the-future"),
+        ConsentError::Illegal(Illegal::Backwards { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "backwards"),
+        ConsentError::UnknownNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-notice"),
+        ConsentError::NothingToWithdraw => (StatusCode::NOT_FOUND, "nothing-to-withdraw"),
+        ConsentError::UnknownLearner => (StatusCode::NOT_FOUND, "unknown-learner"),
+        ConsentError::Unknown => (StatusCode::NOT_FOUND, "not-found"),
+        ConsentError::InForce | ConsentError::ObjectionInForce | ConsentError::RefusalInForce => {
+            (StatusCode::CONFLICT, "in-force")
+        }
+        ConsentError::BasisInForce(_) => (StatusCode::CONFLICT, "basis-in-force"),
+        ConsentError::Illegal(Illegal::NotTheirs(..)) | ConsentError::NoPower(_) => (StatusCode::FORBIDDEN, "no-power"),
+        ConsentError::Illegal(Illegal::Ended(_)) => (StatusCode::CONFLICT, "ended"),
+        ConsentError::Illegal(_) => (StatusCode::CONFLICT, "illegal-step"),
+        ConsentError::Lapsed(_) => (StatusCode::CONFLICT, "lapsed"),
+        ConsentError::NoticeReplaced => (StatusCode::CONFLICT, "notice-replaced"),
+        ConsentError::NoticeExists => (StatusCode::CONFLICT, "exists"),
+        ConsentError::AlreadyAsked(_) => (StatusCode::CONFLICT, "already-asked"),
+        ConsentError::AlreadyGiven(_) => (StatusCode::CONFLICT, "already-given"),
+        ConsentError::TooManySteps => (StatusCode::CONFLICT, "too-many-steps"),
+        ConsentError::TooSoon(_) => (StatusCode::TOO_MANY_REQUESTS, "too-soon"),
+        ConsentError::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many-requests"),
+        ConsentError::Store(_) | ConsentError::Signing(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        let (text, said) = (error.to_string(), error.said());
+        let problem = match error {
+            LinkError::Invalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-link", text),
+            LinkError::NotFound => Self::not_found("link"),
+            LinkError::Step(_) => Self::new(StatusCode::CONFLICT, "not-at-this-step", text),
+            LinkError::Busy => Self::unavailable("busy", text),
+            LinkError::Store(error) => error.into(),
+            LinkError::Random(error) => Self::internal(&error),
+        };
+        problem.said(said)
+    }
+}
+
+impl From<ExchangeError> for Problem {
+    fn from(error: ExchangeError) -> Self {
+        let (text, said) = (error.to_string(), error.said());
+        let refused = |status, code| Self::new(status, code, text.clone());
+        let problem = match error {
+            ExchangeError::Invalid(_) => refused(StatusCode::BAD_REQUEST, "invalid-message"),
+            ExchangeError::Unsigned => refused(StatusCode::UNAUTHORIZED, "signature-missing"),
+            ExchangeError::WrongParty(_) => refused(StatusCode::FORBIDDEN, "wrong-party"),
+            ExchangeError::NoAgreement => refused(StatusCode::FORBIDDEN, "no-agreement"),
+            ExchangeError::UnknownNotice => refused(StatusCode::NOT_FOUND, "unknown-notice"),
+            ExchangeError::Notice => refused(StatusCode::BAD_REQUEST, "notice-hash"),
+            ExchangeError::UnknownLearner => refused(StatusCode::NOT_FOUND, "unknown-learner"),
+            ExchangeError::NotCovered(_) => refused(StatusCode::FORBIDDEN, "not-covered"),
+            // Not a matter of moments: the message is not to be sent again and again until then.
+            ExchangeError::Consent(ConsentError::TooSoon(_)) => refused(StatusCode::FORBIDDEN, "too-soon"),
+            ExchangeError::Consent(error) => error.into(),
+            ExchangeError::Link => refused(StatusCode::NOT_FOUND, "link"),
+            ExchangeError::TooOften => refused(StatusCode::TOO_MANY_REQUESTS, "too-often"),
+            ExchangeError::Stale(_) => refused(StatusCode::GONE, "stale"),
+            ExchangeError::Replayed => refused(StatusCode::CONFLICT, "replayed"),
+            ExchangeError::Reused => refused(StatusCode::CONFLICT, "id-reused"),
+            ExchangeError::Busy => Self::unavailable("busy", text),
+            ExchangeError::Store(error) => error.into(),
+        };
+        problem.said(said)
+    }
+}

@@ -1,0 +1,94 @@
+//! What a consumer is told of what was withheld: one rounded total, once, and nothing where fewer learners than a group are behind it.
+
+use crate::scenes::{account, until};
+use connector_tests::harness::{Connector, World, dataset, offer, record, text};
+use serde_json::{Value, json};
+use std::fs;
+
+/// Fetches under an agreement; the transfer as its consumer and as its provider see it.
+async fn fetched(provider: &Connector, consumer: &Connector, agreement: &str) -> (Value, Value) {
+    let pid = consumer.transfer(agreement).await;
+    let done = consumer.transfer_until(&pid, "COMPLETED").await;
+    account(provider, consumer, &pid).await;
+    let path = format!("/v1/transfers/{}", text(&done, "peerPid"));
+    let theirs = until("what was released is noted", async || {
+        let shown = provider.get(&path).await;
+        (shown["release"]["complete"] == true).then_some(shown)
+    })
+    .await;
+    (done, theirs)
+}
+
+/// The same of a dataset that is negotiated first.
+async fn agreed(provider: &Connector, consumer: &Connector, offered: &str) -> String {
+    let body = json!({"peer": provider.did, "offer": offered});
+    let opened = consumer.post("/v1/negotiations", &body).await;
+    let path = format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid"));
+    text(&consumer.get(&path).await, "agreementId")
+}
+
+fn withheld(provider: &Value) -> u64 {
+    let counts = provider["release"]["withheld"].as_object().unwrap().values();
+    counts.filter_map(Value::as_u64).sum()
+}
+
+/// The last line of what came.
+fn end(consumer: &Connector, done: &Value) -> Value {
+    consumer.received(&text(done, "pid")).pop().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twelve_withheld_of_forty_are_told_as_ten_once_and_by_one_transfer() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 40).await;
+    school.consent(28, &work.did).await;
+    let agreement = work.negotiate(school).await;
+    let (done, theirs) = fetched(school, work, &agreement).await;
+    assert_eq!((&done["progress"]["records"], withheld(&theirs)), (&json!(28), 12));
+    assert_eq!(done["progress"]["withheld"], 10);
+    assert_eq!(theirs["told"], 10);
+    let line = end(work, &done);
+    assert_eq!((&line["t"], &line["withheld"]), (&json!("end"), &json!(10)));
+    let shown = work.cli(&["transfer", "show", &text(&done, "pid"), "--lang", "fr"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("au moins 10 enregistrements"), "{shown}");
+
+    // With one learner less, under the same agreement or under another: nothing with which to compare the ten.
+    school.post("/v1/consents/withdraw", &json!({"subject": "l3"})).await;
+    let another = work.negotiate(school).await;
+    for agreement in [&agreement, &another] {
+        let (done, theirs) = fetched(school, work, agreement).await;
+        assert_eq!((&done["progress"]["records"], withheld(&theirs)), (&json!(27), 13));
+        assert_eq!((done["progress"].get("withheld"), theirs.get("told")), (None, None));
+        assert_eq!(end(work, &done).get("withheld"), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fewer_withheld_learners_than_a_group_look_like_none_however_many_their_records_are() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.consent(36, &work.did).await;
+    // Four learners without consent, with one record each and with ten; and none of them.
+    for (id, learners) in [
+        ("few", (0..40).collect::<Vec<u64>>()),
+        ("many", (0..36).chain((0..40).map(|k| 36 + k % 4)).collect()),
+        ("none", (0..36).collect()),
+    ] {
+        let path = school.dir.join(format!("{id}.ndjson"));
+        let records: String = (0..).zip(&learners).map(|(k, learner)| record(k, *learner)).collect();
+        fs::write(&path, records).unwrap();
+        school.post("/v1/datasets", &dataset(id, &path, offer())).await;
+        let agreement = agreed(school, work, id).await;
+        let (done, theirs) = fetched(school, work, &agreement).await;
+        assert_eq!(done["progress"]["records"], 36, "{id}");
+        assert_eq!(withheld(&theirs), learners.len() as u64 - 36, "{id}");
+        assert_eq!(
+            (done["progress"].get("withheld"), theirs.get("told")),
+            (None, None),
+            "{id}"
+        );
+        assert_eq!(end(work, &done).get("withheld"), None, "{id}");
+    }
+}
