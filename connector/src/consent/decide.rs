@@ -3,7 +3,7 @@
 use super::{
     ConsentError, Consents,
     change::{Beside, Changed, Ended},
-    index::{StreamEnd, reset_unmoved},
+    index::{Index, StreamEnd, reset_unmoved},
     learner::{Learner, Step},
     not_before, notice,
     record::{Actor, Consent, ConsentId, Draft, EnteredBy, NewConsent, NewEvent, NewRequest, NewShare, Stored},

@@ -36,7 +36,7 @@ pub enum Reason {
 impl Reason {
     /// All of them, in the order of their numbers. When several consents of a learner fail, the one named last here is reported: it came
     /// nearest to permitting.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::None,
         Self::Requested,
         Self::Refused,

@@ -102,6 +102,7 @@ impl People {
             aggregate_only: false,
             guardian_missing: false,
             guardian_gave: false,
+            most_transfers: None,
             of_age: None,
             ended: None,
         };

@@ -63,6 +63,7 @@ fn leaving(
             aggregate_only: false,
             guardian_missing: false,
             guardian_gave: false,
+            most_transfers: None,
             of_age: None,
             ended: given.ended,
         };
