@@ -32,6 +32,7 @@ mod reason;
 mod record;
 pub mod release;
 mod residual;
+mod surplus;
 mod timestamp;
 mod truth;
 pub mod vocabulary;
