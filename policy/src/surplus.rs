@@ -114,20 +114,19 @@ fn purposes(rule: &Rule) -> BTreeSet<&str> {
 /// Whether a plan can hold what the permission leaves open, whatever the time and the consumer: the same records for each of its purposes, these
 /// named or any, and none that only a missing consent lets out.
 fn always_plannable(permission: &Rule, prohibitions: &[Rule]) -> bool {
-    let asked: Vec<Action> = Action::ALL
-        .iter()
-        .copied()
-        .filter(|action| permission.covers(*action))
-        .collect();
-    let mut against = prohibitions
-        .iter()
-        .filter(|rule| asked.iter().any(|action| rule.forbids(*action)));
     let of_records = |atomic: &Atomic| match &atomic.test {
         Ok(Test::Purpose { .. } | Test::Consent { .. } | Test::Flag { .. }) | Err(_) => true,
         Ok(_) => false,
     };
-    permission.constraints.iter().all(is_plain)
-        && against.all(|rule| !rule.constraints.iter().any(|one| mentions(one, &of_records)))
+    let mut telling = prohibitions
+        .iter()
+        .filter(|rule| rule.constraints.iter().any(|one| mentions(one, &of_records)));
+    let against = |rule: &Rule| {
+        Action::ALL
+            .iter()
+            .any(|action| permission.covers(*action) && rule.forbids(*action))
+    };
+    permission.constraints.iter().all(is_plain) && !telling.any(against)
 }
 
 /// Whether a constraint is one comparison of purposes or of a record that a plan can always hold, or is about neither.
