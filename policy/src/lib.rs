@@ -28,6 +28,7 @@ mod plan;
 mod premises;
 pub mod profile;
 mod program;
+mod reach;
 mod reason;
 mod record;
 pub mod release;
@@ -45,7 +46,6 @@ mod properties;
 #[cfg(test)]
 mod testing;
 
-pub use bounds::Bounds;
 pub use compare::{Difference, same_terms};
 pub use evaluate::{Decision, Stage};
 pub use explain::{Explanation, Part, Recognised, Refusal, Standing, Warning, explain};
@@ -56,7 +56,8 @@ pub use lint::{Lint, LintCode};
 pub use model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value};
 pub use narrower::{Wider, within};
 pub use parse::{MAX_DEPTH, MAX_NODES, Malformed};
-pub use plan::{Carried, Plan, Scope};
+pub use plan::{Carried, Plan};
+pub use reach::Reach;
 pub use reason::{Code, Fix, Language, Reason};
 pub use record::RecordFacts;
 pub use timestamp::{Timestamp, TimestampError};
