@@ -6,21 +6,13 @@ use crate::{
     facts::{Moment, Request, Verified},
     meaning::Test,
     model::{Policy, Rule},
+    reach::Reach,
     record::RecordFacts,
     residual::MAX_WORK,
     truth::Truth,
     vocabulary::{Action, Category},
 };
 use std::collections::BTreeSet;
-
-/// The most that may ever pass under a policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bounds {
-    /// The purposes, as [`crate::canonical_name`] writes them, sorted; empty where the policy binds the use to none.
-    pub purposes: Vec<String>,
-    /// The data categories, sorted; `None` where all of them may pass.
-    pub categories: Option<Vec<String>>,
-}
 
 /// Whether a rule holds for what one world says of recipient, purpose and category. All else may have been so, and otherwise at another time.
 fn ever(rule: &Rule, world: &World<'_>) -> Truth {
@@ -34,9 +26,9 @@ fn ever(rule: &Rule, world: &World<'_>) -> Truth {
 }
 
 impl Policy {
-    /// What may ever pass to this recipient for one of these actions; `None` where that is nothing, or takes too long to tell: whoever must not
+    /// The most that may ever pass to this recipient for one of these actions; `None` where that is nothing, or takes too long to tell: whoever must not
     /// overlook anything takes it for everything.
-    pub fn bounds(&self, recipient: &str, actions: &[Action]) -> Option<Bounds> {
+    pub fn bounds(&self, recipient: &str, actions: &[Action]) -> Option<Reach> {
         let comparisons = self.comparisons();
         let named: BTreeSet<&str> = comparisons
             .iter()
@@ -62,11 +54,9 @@ impl Policy {
         }
         let is_bound = !purposes.contains(&Purpose::Other);
         let names = purposes.into_iter().filter(|_| is_bound).filter_map(Purpose::name);
-        let mut shown: Vec<String> = categories.iter().map(|category| category.name().to_owned()).collect();
-        shown.sort();
-        (!categories.is_empty()).then(|| Bounds {
+        (!categories.is_empty()).then(|| Reach {
             purposes: names.map(str::to_owned).collect(),
-            categories: (categories.len() < Category::ALL.len()).then_some(shown),
+            categories: (categories.len() < Category::ALL.len()).then_some(categories),
         })
     }
 
@@ -109,12 +99,13 @@ mod tests {
         constraint("dases:dataCategory", operator, json!(name))
     }
 
-    fn bounds(members: Value) -> Option<Bounds> {
+    fn bounds(members: Value) -> Option<Reach> {
         agreement(members).bounds(CONSUMER, &[Action::Use])
     }
 
-    fn categories(members: Value) -> Option<Vec<String>> {
-        bounds(members).unwrap().categories
+    fn categories(members: Value) -> Option<Vec<&'static str>> {
+        let categories = bounds(members).unwrap().categories?;
+        Some(categories.into_iter().map(Category::name).collect())
     }
 
     #[test]
@@ -124,16 +115,16 @@ mod tests {
         let rules = json!({"permission": [
             permission(&[until, category("eq", "results")]), permission(&[role, category("eq", "skills")]),
         ]});
-        assert_eq!(categories(rules), Some(vec!["results".into(), "skills".into()]));
+        assert_eq!(categories(rules), Some(vec!["results", "skills"]));
     }
 
     #[test]
     fn what_was_never_permitted_or_always_prohibited_has_not_passed() {
         let skills = json!({"permission": [permission(&[category("eq", "skills")])]});
-        assert_eq!(categories(skills), Some(vec!["skills".into()]));
+        assert_eq!(categories(skills), Some(vec!["skills"]));
         let always =
             json!({"permission": [permission(&[])], "prohibition": [permission(&[category("isNoneOf", "skills")])]});
-        assert_eq!(categories(always), Some(vec!["skills".into()]));
+        assert_eq!(categories(always), Some(vec!["skills"]));
         let at_times = constraint("dateTime", "lt", json!("2020-01-01T00:00:00Z"));
         let at_times = json!({"permission": [permission(&[])],
             "prohibition": [permission(&[category("isNoneOf", "skills"), at_times])]});

@@ -248,7 +248,7 @@ impl Policy {
 }
 
 impl Rule {
-    fn covers(&self, action: Action) -> bool {
+    pub(crate) fn covers(&self, action: Action) -> bool {
         self.action.known().is_some_and(|own| action.is_covered_by(own))
     }
 

@@ -48,6 +48,8 @@ lints! {
         / "une permission et une interdiction se rencontrent ; l’interdiction l’emporte",
     NeverApplies = "LNT-08" "a rule that can never apply"
         / "une règle qui ne peut jamais s’appliquer",
+    AddsNothing = "LNT-09" "a rule that another one covers; it adds nothing"
+        / "une règle qu’une autre couvre ; elle n’ajoute rien",
 }
 
 impl LintCode {
@@ -70,19 +72,31 @@ pub struct Lint {
     pub code: LintCode,
     /// JSON pointer into the policy as it was parsed.
     pub pointer: String,
-    /// The constraint, as it is named to people; of rules together, the places of what they meet with.
+    /// The constraint, as it is named to people; of rules together, the places of what they meet with or add nothing to.
     pub about: String,
 }
 
 impl Policy {
-    /// Everything that its author may not have meant, in document order.
+    /// Everything that its author may not have meant: of each constraint, in document order, and then the rules that add nothing to others.
     pub fn lints(&self) -> Vec<Lint> {
         let mut lints = Vec::new();
         for rule in self.permissions.iter().chain(&self.prohibitions) {
             of_rule(rule, &mut lints);
         }
         self.obligations.iter().for_each(|duty| of_duty(duty, &mut lints));
+        lints.extend(self.adding_nothing());
         lints
+    }
+
+    /// The rules that another rule of the same kind covers: without all of them together no decision, no duty, no remedy and no prohibition that is
+    /// declared would be another. Only where that can be proved.
+    pub fn adding_nothing(&self) -> Vec<Lint> {
+        let told = self.surplus().into_iter().map(|surplus| Lint {
+            code: LintCode::AddsNothing,
+            pointer: surplus.rule,
+            about: surplus.beside,
+        });
+        told.collect()
     }
 }
 
@@ -207,6 +221,28 @@ mod tests {
                 "/permission/0/duty/0/consequence/0/constraint/0",
                 "/prohibition/0/remedy/0/constraint/0",
                 "/obligation/0/constraint/0",
+            ]
+        );
+    }
+
+    #[test]
+    fn rules_that_add_nothing_are_told_after_all_else_with_the_rules_that_cover_them() {
+        let exactly = json!([{"xone": [constraint("consent", "eq", json!("given"))]}]);
+        let policy = agreement(json!({
+            "permission": [{"action": "use"}, {"action": "read"}],
+            "prohibition": [{"action": "sell"}, {"action": "sell", "constraint": exactly}],
+        }));
+        let lints = policy.lints();
+        let told: Vec<_> = lints
+            .iter()
+            .map(|lint| (lint.code.as_str(), lint.pointer.as_str(), lint.about.as_str()))
+            .collect();
+        assert_eq!(told[0].0, "LNT-02");
+        assert_eq!(
+            told[1..],
+            [
+                ("LNT-09", "/permission/1", "/permission/0"),
+                ("LNT-09", "/prohibition/1", "/prohibition/0"),
             ]
         );
     }

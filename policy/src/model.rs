@@ -85,8 +85,8 @@ impl Atomic {
         &self.operator
     }
 
-    /// The least group size that lies `beyond` this number, or starts `from` it, as its operator says.
-    fn group_size(&self, beyond: Operator, from: [Operator; 2]) -> Option<u32> {
+    /// The least group size that lies beyond this number, or starts from it, as its operator says.
+    fn group_size(&self, bound: GroupBound) -> Option<u32> {
         let Ok(Test::Amount {
             operand: LeftOperand::MinGroupSize,
             numbers,
@@ -96,10 +96,10 @@ impl Atomic {
             return None;
         };
         let (operator, number) = (self.operator.known()?, *numbers.last()?);
-        if operator == beyond {
+        if operator == bound.beyond {
             Some(number.whole_from().saturating_add(u32::from(number.is_whole())))
         } else {
-            from.contains(&operator).then(|| number.whole_from())
+            bound.from.contains(&operator).then(|| number.whole_from())
         }
     }
 
@@ -248,6 +248,39 @@ pub struct Rule {
     pub remedies: Vec<Duty>,
 }
 
+/// Which operators bound the size of groups from below.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GroupBound {
+    /// Groups are larger than the number.
+    beyond: Operator,
+    /// They are as large, at least.
+    from: [Operator; 2],
+}
+
+impl GroupBound {
+    /// In a permission: what must hold.
+    pub(crate) const PERMITTED: Self = Self {
+        beyond: Operator::Gt,
+        from: [Operator::Gteq, Operator::Eq],
+    };
+    /// In a prohibition: what must not hold.
+    pub(crate) const PROHIBITED: Self = Self {
+        beyond: Operator::Lteq,
+        from: [Operator::Lt, Operator::Neq],
+    };
+}
+
+impl Rule {
+    /// How many learners a group needs for the bounds of this rule to be kept; `None` where it has none.
+    pub(crate) fn group_size(&self, bound: GroupBound) -> Option<u32> {
+        let mut least = None;
+        for constraint in &self.constraints {
+            constraint.each_atomic(&mut |atomic| least = least.max(atomic.group_size(bound)));
+        }
+        least
+    }
+}
+
 /// A parsed policy. Only [`Policy::parse`] makes one, so its shape can be relied upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -329,16 +362,15 @@ impl Policy {
     /// How many learners a group needs for every bound on `minGroupSize` to be kept; `None` where there is none. Bounds from above ask for
     /// nothing, but may refuse what others ask for.
     pub fn group_size(&self) -> Option<u32> {
-        let mut least: Option<u32> = None;
-        for (rules, beyond, from) in [
-            (&self.permissions, Operator::Gt, [Operator::Gteq, Operator::Eq]),
-            (&self.prohibitions, Operator::Lteq, [Operator::Lt, Operator::Neq]),
-        ] {
-            for constraint in rules.iter().flat_map(|rule| &rule.constraints) {
-                constraint.each_atomic(&mut |atomic| least = least.max(atomic.group_size(beyond, from)));
-            }
-        }
-        least
+        let permitted = self
+            .permissions
+            .iter()
+            .map(|rule| rule.group_size(GroupBound::PERMITTED));
+        let prohibited = self
+            .prohibitions
+            .iter()
+            .map(|rule| rule.group_size(GroupBound::PROHIBITED));
+        permitted.chain(prohibited).max().flatten()
     }
 
     /// The obligations of the whole policy, in document order.

@@ -144,7 +144,7 @@ fn permitted(rule: &Rule, offered: &[Rule]) -> Result<(), Wider> {
 
 /// Whether whatever `rule` permits under its constraints, the `premises`, is permitted by `offered`, whose action covers its
 /// own.
-fn permits(rule: &Rule, premises: &Premises<'_>, offered: &Rule) -> Result<(), Wider> {
+pub(crate) fn permits(rule: &Rule, premises: &Premises<'_>, offered: &Rule) -> Result<(), Wider> {
     let beyond = |wanted: &&Constraint| !premises.imply(&Normal::from(*wanted));
     if let Some(constraint) = offered.constraints.iter().find(beyond) {
         let text = format!(
@@ -167,7 +167,7 @@ fn permits(rule: &Rule, premises: &Premises<'_>, offered: &Rule) -> Result<(), W
 }
 
 /// Whether `own` prohibits whatever `offered` prohibits.
-fn prohibits(own: &Rule, offered: &Rule) -> bool {
+pub(crate) fn prohibits(own: &Rule, offered: &Rule) -> bool {
     let normal = normals(&offered.constraints);
     let premises = Premises::of(&normal);
     covers(&own.action, &offered.action)
@@ -178,7 +178,7 @@ fn prohibits(own: &Rule, offered: &Rule) -> bool {
         && lacking(&offered.remedies, &own.remedies).is_none()
 }
 
-fn normals(constraints: &[Constraint]) -> Vec<Normal> {
+pub(crate) fn normals(constraints: &[Constraint]) -> Vec<Normal> {
     constraints.iter().map(Normal::from).collect()
 }
 

@@ -6,6 +6,7 @@ use crate::{
     facts::{Facts, Moment},
     model::{Constraint, Duty, Policy, Rule},
     program::Program,
+    reach::Reach,
     reason::{Code, Reason},
     record::RecordFacts,
     residual::{self, Question},
@@ -205,33 +206,16 @@ impl Plan {
     }
 }
 
-/// What a policy could let out, before it is known of which transfer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
-    /// For which purposes, by canonical name; empty where the policy names none.
-    pub purposes: Vec<String>,
-    categories: Option<BTreeSet<Category>>,
-}
-
-impl Scope {
-    /// Whether records of this category could leave; any accepted spelling.
-    pub fn allows_category(&self, category: &str) -> bool {
-        self.categories
-            .as_ref()
-            .is_none_or(|allowed| Category::read(category).is_some_and(|category| allowed.contains(&category)))
-    }
-}
-
 impl Policy {
     /// What the policy could let out to this consumer, now or later. Facts of a transfer that are not known yet refuse nothing, as in a
     /// negotiation ([`Stage::Negotiation`]).
     ///
     /// # Errors
     /// Whatever [`Policy::decide`] refuses at that stage.
-    pub fn scope(&self, facts: &Facts) -> Result<Scope, Vec<Reason>> {
+    pub fn scope(&self, facts: &Facts) -> Result<Reach, Vec<Reason>> {
         self.check(Stage::Negotiation)?;
         let (_, residual) = residual::first_plannable(self, facts, Stage::Negotiation)?;
-        Ok(Scope {
+        Ok(Reach {
             purposes: residual.purposes.into_iter().flatten().collect(),
             categories: residual.categories,
         })

@@ -10,6 +10,7 @@ use proptest::{prelude::*, sample::subsequence};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+mod surplus;
 mod terms;
 
 const OTHER: &str = "did:web:other.example";

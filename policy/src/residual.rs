@@ -1,27 +1,28 @@
 //! What a policy leaves open once everything is known but the record: which purposes it permits, and what it asks of each record. Worked out
-//! by asking the reference evaluation about every combination that the policy can tell
-//! apart, so that the result agrees with it by construction. Plans are made of this in `plan`.
+//! by asking the reference evaluation about every combination that the policy can tell apart, so that the result agrees with it by
+//! construction. Plans are made of this in `plan`; why nothing is left is told in `refusal`, for how long it stays so in `window`.
 
 use crate::{
-    evaluate::{Missing, Purpose, Stage, World, explain_atomic},
+    evaluate::{Purpose, Stage, World},
     facts::{Consumer, Facts, Moment},
-    meaning::{Held, Meter, Test},
+    meaning::{Meter, Test},
     model::{Atomic, Policy, Rule},
     normal::Normal,
     plan::Carried,
     premises::Premises,
     program::{Condition, MAX_OPS, Program},
-    reason::{Code, Reason, quoted},
+    reason::{Code, Reason},
     record::RecordFacts,
     timestamp::Timestamp,
     truth::Truth,
-    vocabulary::{Action, Category, Known, LeftOperand},
+    vocabulary::{Action, Category, LeftOperand},
 };
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
 };
 
+mod refusal;
 mod window;
 
 /// How many single comparisons one question may cost. A policy of a peer must not buy seconds of our time.
@@ -321,65 +322,6 @@ impl<'a> Question<'a> {
 
     fn purpose_name(&self, index: usize) -> Option<String> {
         self.purposes.get(index)?.name().map(str::to_owned)
-    }
-
-    /// Why no cell is permitted: what is known refuses, or what is open contradicts itself.
-    fn why_nothing(&self, moment: Moment, consumer: Consumer<'_>) -> Reasons {
-        let open = World::before_records(moment, consumer, Truth::Unknown);
-        let reasons = self.policy.explain(self.action, &open, Missing::IsOpen);
-        if !reasons.is_empty() {
-            return reasons;
-        }
-        let unproven = self.unproven(&open, consumer);
-        if !unproven.is_empty() {
-            return unproven;
-        }
-        let in_the_way = self
-            .prohibitions
-            .iter()
-            .filter(|rule| rule.truth(&open) != Truth::False);
-        let conflicts: Reasons = in_the_way
-            .map(|rule| {
-                let text = "together the prohibitions leave nothing of what the permissions give";
-                Reason::new(Code::Conflict, &rule.pointer, text)
-            })
-            .collect();
-        if !conflicts.is_empty() {
-            return conflicts;
-        }
-        let contradiction = |rule: &&Rule| {
-            let wanted: Vec<String> = rule.constraints.iter().map(ToString::to_string).collect();
-            let text = format!("nothing can satisfy all of {}", quoted(&wanted.join("; ")));
-            Reason::new(Code::Unsatisfiable, &rule.pointer, text)
-        };
-        self.permissions.iter().map(contradiction).collect()
-    }
-
-    /// The facts that a permission needs and that are missing: what nobody vouches for of the consumer, and what should be known of the
-    /// transfer. Other facts may still be found per record, these may not.
-    fn unproven(&self, open: &World<'_>, consumer: Consumer<'_>) -> Reasons {
-        let due = |test: &Test| match test {
-            Test::Held { what, .. } => match what {
-                Held::Claim(_) => true,
-                Held::Named(operand) => !consumer.open || operand.operand().known == Known::Consumer,
-            },
-            Test::Since { .. } | Test::Used { .. } | Test::Amount { .. } | Test::Event { .. } => !consumer.open,
-            Test::Flag { .. } => !consumer.tells_minors(),
-            Test::Time { .. }
-            | Test::Purpose { .. }
-            | Test::Recipient { .. }
-            | Test::Consent { .. }
-            | Test::Category { .. } => false,
-        };
-        let mut reasons = BTreeSet::new();
-        for constraint in self.permissions.iter().flat_map(|rule| &rule.constraints) {
-            constraint.each_atomic(&mut |atomic| {
-                if atomic.test.as_ref().is_ok_and(due) && atomic.truth(open) == Truth::Unknown {
-                    reasons.insert(explain_atomic(atomic, open));
-                }
-            });
-        }
-        reasons.into_iter().collect()
     }
 
     /// `now` and every later instant at which a comparison with the clock changes.

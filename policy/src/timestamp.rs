@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, str::FromStr, time::Duration};
-use time::{Date, Month, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use time::{Date, Month, OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC with a `Z` (DSP 2025-1: agreement timestamps).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,10 +88,8 @@ impl FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parsed =
             OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError(text.chars().take(64).collect()))?;
-        let millis = parsed
-            .to_offset(UtcOffset::UTC)
-            .unix_timestamp_nanos()
-            .div_euclid(1_000_000);
+        // The count is of UTC whatever the zone: turned into UTC first, the last hours of 9999 west of Greenwich would panic.
+        let millis = parsed.unix_timestamp_nanos().div_euclid(1_000_000);
         Ok(Self::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))
     }
 }
@@ -135,6 +133,14 @@ mod tests {
         let noon: Timestamp = "2026-01-01T13:00:00+01:00".parse().unwrap();
         assert_eq!(noon.to_string(), "2026-01-01T12:00:00Z");
         assert_eq!(noon.seconds(), 1_767_268_800);
+    }
+
+    #[test]
+    fn what_lies_beyond_the_ends_of_the_calendar_in_utc_is_the_end() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(at("9999-12-31T23:59:59-01:00"), Timestamp::MAX);
+        assert_eq!(at("9999-12-31T23:59:59-23:59"), Timestamp::MAX);
+        assert_eq!(at("0000-01-01T00:00:00+14:00"), Timestamp::MIN);
     }
 
     #[test]

@@ -161,22 +161,10 @@ pub fn contradictions(one: &Json, other: &Json) -> Vec<String> {
 
 /// What the one grants, as far as its own prohibitions leave it, and a prohibition of the other covers.
 fn opposed(permitting: &odrl::Policy, prohibiting: &odrl::Policy, permits: &str, prohibits: &str) -> Vec<String> {
-    let told = prohibiting.prohibitions.iter().filter_map(|prohibition| {
-        let statement = prohibition.statement.clone();
-        let place = pointer(&statement.id).to_owned();
-        let covered = odrl::Policy {
-            permissions: vec![odrl::Permission {
-                statement,
-                duties: Vec::new(),
-            }],
-            ..odrl::Policy::default()
-        };
-        match compare::compatible(permitting, &covered, &BRIEFLY) {
-            Answer::Possible(request) => Some(format!(
-                "{permits} what {prohibits} at {place}, for instance: {request}"
-            )),
-            Answer::Impossible(_) | Answer::Unknown(_) => None,
-        }
+    let found = compare::opposed(permitting, prohibiting, &BRIEFLY).into_iter();
+    let told = found.map(|(prohibition, request)| {
+        let place = pointer(prohibition);
+        format!("{permits} what {prohibits} at {place}, for instance: {request}")
     });
     told.collect()
 }

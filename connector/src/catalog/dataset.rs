@@ -171,7 +171,7 @@ pub struct Warning {
     pub pointer: String,
     /// What the code means.
     pub text: &'static str,
-    /// What it is about: the constraint, or the rules that it meets, with a request that shows it.
+    /// What it is about: the constraint, the rules that it meets, with a request that shows it, or the rule that covers it.
     pub about: String,
 }
 

@@ -20,7 +20,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table},
     trust::Party,
 };
-use policy::{Action, Bounds, Decision, Facts, Plan, Policy, Reason, Scope, Stage, Timestamp};
+use policy::{Action, Decision, Facts, Plan, Policy, Reach, Reason, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -188,7 +188,7 @@ pub fn plan_of(release: Option<&ReleaseSpec>, policy: &Policy, facts: &Facts) ->
 }
 
 /// The most that may ever have passed to this recipient under a policy; `None` where that cannot be told.
-pub fn bounds(policy: &Policy, recipient: &ParticipantId) -> Option<Bounds> {
+pub fn bounds(policy: &Policy, recipient: &ParticipantId) -> Option<Reach> {
     policy.bounds(recipient.as_str(), &ACTIONS)
 }
 
@@ -218,7 +218,7 @@ pub fn permitted(
 
 /// For which purposes and data categories learners may be asked under an agreement with this recipient. What is known only of a transfer is not
 /// asked here: whether one may start is decided when it does.
-pub fn scope(policy: &Policy, recipient: &Party, now: Timestamp) -> Result<Scope, Vec<Reason>> {
+pub fn scope(policy: &Policy, recipient: &Party, now: Timestamp) -> Result<Reach, Vec<Reason>> {
     first_permitted(&ACTIONS, |action| policy.scope(&facts(recipient, action, now)))
 }
 

@@ -213,6 +213,9 @@ struct Alone {
     contradictory: bool,
     /// Why nobody could.
     reasons: Vec<policy::Reason>,
+    /// Rules that could be left out, beside those that cover them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    adding_nothing: Vec<policy::Lint>,
 }
 
 impl Alone {
@@ -225,14 +228,18 @@ impl Alone {
                 .iter()
                 .any(|reason| matches!(reason.code, Code::Conflict | Code::Unsatisfiable)),
             reasons,
+            adding_nothing: policy.adding_nothing(),
         }
     }
 
     fn told(&self) -> String {
-        match self.reasons.as_slice() {
-            [] => "somebody could use data under it".to_owned(),
-            reasons => reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        }
+        let mut told: Vec<String> = match self.reasons.as_slice() {
+            [] => vec!["somebody could use data under it".to_owned()],
+            reasons => reasons.iter().map(ToString::to_string).collect(),
+        };
+        let surplus = self.adding_nothing.iter();
+        told.extend(surplus.map(|lint| format!("{} adds nothing to {}", lint.pointer, lint.about)));
+        told.join("; ")
     }
 }
 
@@ -382,5 +389,15 @@ mod tests {
         let json = json!({"@id": "urn:1", "permission": [{"action": "use"}], "prohibition": [{"action": "use"}]});
         let alone = Alone::of(&policy::Policy::parse(&json).unwrap());
         assert!(!alone.satisfiable && !alone.reasons.is_empty());
+    }
+
+    #[test]
+    fn a_rule_that_could_be_left_out_is_told_beside_the_one_that_covers_it() {
+        let json = json!({"@id": "urn:1", "permission": [{"action": "use"}, {"action": "read"}]});
+        let alone = Alone::of(&policy::Policy::parse(&json).unwrap());
+        assert_eq!(
+            alone.told(),
+            "somebody could use data under it; /permission/1 adds nothing to /permission/0"
+        );
     }
 }

@@ -29,6 +29,8 @@ pub struct Decimal {
 impl Decimal {
     /// As many digits as are read; more is refused, so that no comparison can overflow.
     const DIGITS: usize = 18;
+    /// Beyond it no exponent moves a digit to where it is read.
+    const EXPONENTS: std::ops::RangeInclusive<i32> = -36..=36;
     /// One, in units of 10^-18.
     const ONE: i128 = 10_i128.pow(18);
 
@@ -38,6 +40,9 @@ impl Decimal {
             Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
             None => (text, 0),
         };
+        if !Self::EXPONENTS.contains(&exponent) {
+            return None;
+        }
         let (negative, digits) = match mantissa.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, mantissa.strip_prefix('+').unwrap_or(mantissa)),
@@ -348,7 +353,19 @@ mod tests {
         assert_eq!(xsd("5", "integer"), xsd("5.00", "decimal"));
         assert_eq!(xsd("1.25e1", "double"), xsd("12.5", "decimal"));
         assert!(Decimal::read("-0.5").unwrap() < Decimal::read("0").unwrap());
-        for bad in ["", ".", "1_0", "1e", "0x1", "9999999999999999999", "1e400", "١"] {
+        // The exponent of a zero moves nothing, however long one multiplies by it.
+        for bad in [
+            "",
+            ".",
+            "1_0",
+            "1e",
+            "0x1",
+            "9999999999999999999",
+            "1e400",
+            "0e2147483647",
+            "0e-2147483648",
+            "١",
+        ] {
             assert_eq!(Decimal::read(bad).map(|number| number.to_string()), None, "{bad}");
         }
         assert!(Decimal::read("999999999999999999e18").is_none());

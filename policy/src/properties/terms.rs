@@ -3,7 +3,7 @@
 use super::*;
 use crate::{intersect, within};
 
-const EVERY: [Stage; 5] = [
+pub(super) const EVERY: [Stage; 5] = [
     Stage::Publish,
     Stage::Catalog,
     Stage::Negotiation,
@@ -19,7 +19,7 @@ fn duties() -> impl Strategy<Value = Vec<Value>> {
 }
 
 /// Permissions with duties, prohibitions, obligations.
-fn terms() -> impl Strategy<Value = Value> {
+pub(super) fn terms() -> impl Strategy<Value = Value> {
     let permission = (rule(), duties()).prop_map(|(mut rule, duties)| {
         rule["duty"] = json!(duties);
         rule
@@ -64,7 +64,7 @@ fn terms_and_narrower() -> impl Strategy<Value = (Value, Value)> {
     })
 }
 
-fn parsed(terms: &Value) -> Policy {
+pub(super) fn parsed(terms: &Value) -> Policy {
     Policy::parse(&agreement_json(terms.clone())).unwrap()
 }
 

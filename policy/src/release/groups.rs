@@ -12,123 +12,21 @@
 //! Values are declared, never found in records: which values occur tells about learners, and hostile records must not make tables large.
 //! Where blocks end depends on numbers of learners alone, in one sweep; the attacker of the tests knows this very code.
 
+mod layout;
+mod sums;
+mod table;
+
+pub use layout::{Dimension, Layout, LayoutError, MAX_CELLS, MAX_MEASURES, Measure};
+pub(super) use sums::Sum;
+pub use table::{Block, Line, ROUNDING, Table};
+
 use super::{Cohort, Column, GroupSize, Learner, MAX_LEARNERS, Place, Refused, ToldOf, TooMany, ledger::Ledger};
+use layout::Cell;
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map},
+    collections::{BTreeMap, btree_map},
     ops::Range,
 };
-
-/// How many cells a table may have.
-pub const MAX_CELLS: usize = 100_000;
-/// How many measures a table may have.
-pub const MAX_MEASURES: usize = 8;
-/// Rounded counts are multiples of it.
-pub const ROUNDING: u64 = 5;
-
-/// One axis of a table with its values in the order in which they are merged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dimension {
-    /// Its name.
-    pub name: String,
-    /// The values that count.
-    pub values: Vec<String>,
-}
-
-/// One sum of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Measure {
-    /// Its name.
-    pub name: String,
-    /// What is summed, by the name that it has in every table that sums it.
-    pub of: String,
-}
-
-/// Why a table cannot be laid out.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LayoutError {
-    /// A table of nothing.
-    #[error("a table needs at least one dimension, and each dimension at least one value")]
-    Empty,
-    /// The same name or value twice.
-    #[error("{0:?} is declared twice")]
-    Twice(String),
-    /// More cells than can be judged.
-    #[error("the table has more than {MAX_CELLS} cells")]
-    TooManyCells,
-    /// More measures than can be judged.
-    #[error("the table has more than {MAX_MEASURES} measures")]
-    TooManyMeasures,
-}
-
-/// What a table looks like before anything is counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
-    dimensions: Vec<Dimension>,
-    /// For each dimension, the place of each value.
-    places: Vec<BTreeMap<String, usize>>,
-    measures: Vec<Measure>,
-    cells: usize,
-}
-
-impl Layout {
-    /// A table with these dimensions and sums of these measures.
-    pub fn new(dimensions: Vec<Dimension>, measures: Vec<Measure>) -> Result<Self, LayoutError> {
-        if dimensions.is_empty() || dimensions.iter().any(|dimension| dimension.values.is_empty()) {
-            return Err(LayoutError::Empty);
-        }
-        if measures.len() > MAX_MEASURES {
-            return Err(LayoutError::TooManyMeasures);
-        }
-        let names = dimensions.iter().map(|dimension| &dimension.name);
-        distinct(names.chain(measures.iter().map(|measure| &measure.name)))?;
-        dimensions
-            .iter()
-            .try_for_each(|dimension| distinct(&dimension.values))?;
-        let cells = dimensions
-            .iter()
-            .try_fold(1usize, |cells, dimension| cells.checked_mul(dimension.values.len()))
-            .filter(|cells| *cells <= MAX_CELLS)
-            .ok_or(LayoutError::TooManyCells)?;
-        let places = dimensions
-            .iter()
-            .map(|dimension| dimension.values.iter().cloned().zip(0..).collect());
-        Ok(Self {
-            places: places.collect(),
-            dimensions,
-            measures,
-            cells,
-        })
-    }
-
-    /// The dimensions.
-    pub fn dimensions(&self) -> &[Dimension] {
-        &self.dimensions
-    }
-
-    /// The measures.
-    pub fn measures(&self) -> &[Measure] {
-        &self.measures
-    }
-
-    /// The cell of these values, one for each dimension; `None` where one is not declared.
-    fn cell(&self, values: &[Option<&str>]) -> Option<Cell> {
-        if values.len() != self.dimensions.len() {
-            return None;
-        }
-        let places = self.places.iter().zip(values);
-        let places = places.map(|(places, value)| places.get((*value)?).copied());
-        places.collect()
-    }
-}
-
-/// The place in each dimension.
-type Cell = Vec<usize>;
-
-fn distinct<'n>(names: impl IntoIterator<Item = &'n String>) -> Result<(), LayoutError> {
-    let mut seen = BTreeSet::new();
-    let twice = names.into_iter().find(|name| !seen.insert(name.as_str()));
-    twice.map_or(Ok(()), |name| Err(LayoutError::Twice(name.clone())))
-}
+use sums::Group;
 
 /// What a record adds to a sum, in thousandths: never negative, never more than a thousand million.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -259,92 +157,6 @@ impl Tally {
     }
 }
 
-/// Learners together, with what the dominance rule asks of them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Group {
-    learners: u64,
-    sums: Vec<Sum>,
-}
-
-/// A sum with what the dominance rule asks of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sum {
-    all: u128,
-    /// The largest contribution and the next.
-    largest: [u128; 2],
-}
-
-impl Sum {
-    /// What one learner adds.
-    pub(super) fn of(amount: u128) -> Self {
-        Self {
-            all: amount,
-            largest: [amount, 0],
-        }
-    }
-
-    pub(super) fn with(self, other: Self) -> Self {
-        let ([a, b], [c, d]) = (self.largest, other.largest);
-        let largest = if a >= c { [a, b.max(c)] } else { [c, d.max(a)] };
-        Self {
-            all: self.all + other.all,
-            largest,
-        }
-    }
-
-    /// No contributor above 50 %, no two above 80 %. A union of groups for which it holds is a group for which it holds.
-    pub(super) fn has_no_dominant(&self) -> bool {
-        let [first, second] = self.largest;
-        first * 2 <= self.all && (first + second) * 5 <= self.all * 4
-    }
-}
-
-impl Group {
-    fn add(&mut self, amounts: &[u128]) {
-        self.learners += 1;
-        self.sums.resize(amounts.len(), Sum::default());
-        for (sum, amount) in self.sums.iter_mut().zip(amounts) {
-            *sum = sum.with(Sum::of(*amount));
-        }
-    }
-
-    fn join(&mut self, other: &Self) {
-        self.learners += other.learners;
-        self.sums.resize(self.sums.len().max(other.sums.len()), Sum::default());
-        for (sum, more) in self.sums.iter_mut().zip(&other.sums) {
-            *sum = sum.with(*more);
-        }
-    }
-
-    fn of<'g>(groups: impl IntoIterator<Item = &'g Self>) -> Self {
-        let mut all = Self::default();
-        groups.into_iter().for_each(|group| all.join(group));
-        all
-    }
-
-    fn has_no_dominant(&self) -> bool {
-        self.sums.iter().all(Sum::has_no_dominant)
-    }
-
-    fn may_be_published(&self, k: GroupSize) -> bool {
-        k.allows(self.learners) && self.has_no_dominant()
-    }
-}
-
-/// Cells that are published together: a range of values in each dimension.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
-    ranges: Vec<Range<usize>>,
-    group: Group,
-}
-
-impl Block {
-    /// Whether it is a cell that needed no other.
-    fn is_one_cell(&self) -> bool {
-        self.ranges.iter().all(|range| range.len() == 1)
-    }
-}
-
 struct Division {
     k: GroupSize,
     blocks: Vec<Block>,
@@ -396,111 +208,4 @@ fn sweep(groups: &[&Group], k: GroupSize) -> Vec<Range<usize>> {
     }
     ranges.push(start..groups.len());
     ranges
-}
-
-/// A table that may be published.
-#[derive(Clone, Debug)]
-pub struct Table {
-    pub(super) layout: Layout,
-    pub(super) k: GroupSize,
-    pub(super) rounded: bool,
-    blocks: Vec<Block>,
-    cohort: Cohort,
-}
-
-/// One number of learners as it is published: of which values, how many, and how much together.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Line<'t> {
-    /// For each dimension that it names, the values that it merges.
-    pub values: Vec<(&'t str, &'t [String])>,
-    /// How many learners; rounded where the table is.
-    pub learners: u64,
-    /// Each measure's sum, in thousandths.
-    pub sums: Vec<(&'t str, u128)>,
-}
-
-impl Table {
-    /// Who is counted where.
-    pub fn cohort(&self) -> &Cohort {
-        &self.cohort
-    }
-
-    /// The group size that holds for every line.
-    pub fn group_size(&self) -> GroupSize {
-        self.k
-    }
-
-    /// Whether counts are rounded to multiples of [`ROUNDING`].
-    pub fn is_rounded(&self) -> bool {
-        self.rounded
-    }
-
-    /// The finest lines: every learner of the release is in one of them.
-    pub fn cells(&self) -> impl Iterator<Item = Line<'_>> {
-        self.blocks.iter().map(|block| {
-            let ranges: Vec<_> = block.ranges.iter().cloned().enumerate().collect();
-            self.line(&ranges, &block.group)
-        })
-    }
-
-    /// The total over everything.
-    pub fn total(&self) -> Line<'_> {
-        self.line(&[], &self.sum(self.blocks.iter()))
-    }
-
-    /// The totals over all dimensions but one, for the finest ranges of values that are unions of cells.
-    pub fn margins(&self) -> impl Iterator<Item = Line<'_>> {
-        (0..self.layout.dimensions.len())
-            .filter(|_| self.layout.dimensions.len() > 1)
-            .flat_map(|dimension| self.margin(dimension))
-    }
-
-    fn margin(&self, dimension: usize) -> Vec<Line<'_>> {
-        let range_of = |block: &Block| block.ranges.get(dimension).cloned().unwrap_or_default();
-        let mut ranges: Vec<Range<usize>> = self.blocks.iter().map(range_of).collect();
-        ranges.sort_by_key(|range| range.start);
-        let mut joined: Vec<Range<usize>> = Vec::new();
-        for range in ranges {
-            match joined.last_mut() {
-                Some(last) if range.start < last.end => last.end = last.end.max(range.end),
-                _ => joined.push(range),
-            }
-        }
-        let line = |range: Range<usize>| {
-            let inside = self
-                .blocks
-                .iter()
-                .filter(|block| range.contains(&range_of(block).start));
-            self.line(&[(dimension, range.clone())], &self.sum(inside))
-        };
-        joined.into_iter().map(line).collect()
-    }
-
-    fn sum<'b>(&self, blocks: impl Iterator<Item = &'b Block>) -> Group {
-        Group::of(blocks.map(|block| &block.group))
-    }
-
-    fn line(&self, ranges: &[(usize, Range<usize>)], group: &Group) -> Line<'_> {
-        let values = ranges.iter().filter_map(|(dimension, range)| {
-            let dimension = self.layout.dimensions.get(*dimension)?;
-            Some((dimension.name.as_str(), dimension.values.get(range.clone())?))
-        });
-        let learners = if self.rounded {
-            (group.learners + ROUNDING / 2) / ROUNDING * ROUNDING
-        } else {
-            group.learners
-        };
-        let sums = group.sums.iter().map(|sum| sum.all);
-        Line {
-            values: values.collect(),
-            learners,
-            sums: self
-                .layout
-                .measures
-                .iter()
-                .map(|measure| measure.name.as_str())
-                .zip(sums)
-                .collect(),
-        }
-    }
 }

@@ -161,3 +161,20 @@ fn terms_that_a_peer_has_tangled_are_not_looked_at_for_long() {
     // Some milliseconds; seconds where as much is looked at as for an operator. Compiled without optimization, on a busy machine.
     assert!(took < std::time::Duration::from_secs(1), "{took:?}");
 }
+
+#[test]
+fn however_many_prohibitions_a_peer_writes_they_are_one_question() {
+    let rules = |action: &str| {
+        let rule = |number| {
+            let constraint = constraint("purpose", "eq", &json!(format!("urn:p{number}")));
+            json!({"action": action, "constraint": [constraint]})
+        };
+        (0..120).map(rule).collect::<Vec<_>>()
+    };
+    let terms = json!({"@id": "urn:a", "@type": "Offer", "permission": rules("use"), "prohibition": rules("read")});
+    let begun = std::time::Instant::now();
+    let _ = contradictions(&terms, &terms);
+    let took = begun.elapsed();
+    // Some milliseconds; seconds where each prohibition is a question of its own.
+    assert!(took < std::time::Duration::from_secs(1), "{took:?}");
+}

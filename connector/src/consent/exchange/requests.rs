@@ -17,7 +17,7 @@ use crate::{
     store::StoreError,
     trust::{Party, Trust},
 };
-use policy::{Scope, Timestamp, canonical_name};
+use policy::{Reach, Timestamp, canonical_name};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
@@ -221,12 +221,11 @@ impl Requests {
             return Err(ExchangeError::NotCovered("dataset"));
         }
         let scope = scope_of(&stored, &self.trust.party(sender, now), now)?;
-        let allowed: Vec<String> = scope.purposes.iter().map(|purpose| canonical_name(purpose)).collect();
         if asked.purposes.is_empty()
             || !asked
                 .purposes
                 .iter()
-                .all(|asked| allowed.contains(&canonical_name(asked)))
+                .all(|asked| scope.purposes.contains(&canonical_name(asked)))
         {
             return Err(ExchangeError::NotCovered("purpose"));
         }
@@ -238,7 +237,7 @@ impl Requests {
 }
 
 /// What an agreement with this recipient lets learners be asked for.
-pub(super) fn scope_of(stored: &StoredAgreement, recipient: &Party, now: Timestamp) -> Result<Scope, ExchangeError> {
+pub(super) fn scope_of(stored: &StoredAgreement, recipient: &Party, now: Timestamp) -> Result<Reach, ExchangeError> {
     let policy = catalog::read_policy(&stored.agreement).ok();
     let scope = policy.and_then(|policy| catalog::scope(&policy, recipient, now).ok());
     scope.ok_or(ExchangeError::NotCovered("agreement, which permits nothing any more"))

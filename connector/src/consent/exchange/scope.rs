@@ -5,7 +5,7 @@ use crate::{
     consent::{Consent, ConsentId, Declared, StreamEnd},
     dsp::{AgreementId, DatasetId, ParticipantId},
 };
-use policy::{Bounds, Category, Timestamp, canonical_name};
+use policy::{Category, Reach, Timestamp, canonical_name};
 
 /// An ending, for those who have to be told.
 pub(super) struct Ending<'a> {
@@ -79,7 +79,7 @@ pub(super) struct Agreed {
     /// Its dataset.
     pub(super) dataset: DatasetId,
     /// What may ever have passed under it, which is not what it lets pass now: times and claims change. None where that cannot be told.
-    pub(super) bounds: Option<Bounds>,
+    pub(super) bounds: Option<Reach>,
 }
 
 fn category(name: &str) -> &str {
@@ -94,27 +94,22 @@ impl Agreed {
                 && (scope.datasets.is_empty() || scope.datasets.contains(&self.dataset))
         };
         let mut ended = ended.iter().filter(|scope| is_about(scope));
-        let Some(Bounds { purposes, categories }) = &self.bounds else {
+        let Some(bounds) = &self.bounds else {
             return ended.next().is_some();
         };
-        let named = |scope: &Scope, purpose: &String| {
-            let purpose = canonical_name(purpose);
-            scope.purposes.iter().any(|mine| canonical_name(mine) == purpose)
-        };
+        let purposes = &bounds.purposes;
+        let named =
+            |scope: &Scope, purpose: &String| scope.purposes.iter().any(|mine| canonical_name(mine) == *purpose);
         // In doubt something has passed, and in doubt nothing goes on.
         let may_have_passed = |scope: &&Scope| purposes.is_empty() || purposes.iter().any(|one| named(scope, one));
         let goes_on = |scope: &Scope, ended: &Scope| {
             let passed_for = |one: &&String| named(ended, one);
             is_about(scope) && !purposes.is_empty() && purposes.iter().filter(passed_for).all(|one| named(scope, one))
         };
-        let allows = |name: &str| {
-            let all = categories.as_ref();
-            all.is_none_or(|all| all.iter().any(|one| category(one) == category(name)))
-        };
         ended.filter(may_have_passed).any(|ended| {
             let lost = |name: &&String| {
                 let mut remaining = remaining.iter().filter(|scope| goes_on(scope, ended));
-                allows(name) && !remaining.any(|scope| scope.takes_the_place_of(ended, name))
+                bounds.allows_category(name) && !remaining.any(|scope| scope.takes_the_place_of(ended, name))
             };
             ended.categories.iter().any(|name| lost(&name))
         })
@@ -183,11 +178,11 @@ mod tests {
     }
 
     fn agreed(dataset: &str, categories: Option<&[&str]>) -> Agreed {
-        let categories = categories.map(|all| all.iter().map(|name| (*name).to_owned()).collect());
+        let categories = categories.map(|all| all.iter().filter_map(|name| Category::read(name)).collect());
         Agreed {
             id: format!("urn:uuid:{dataset}").parse().unwrap(),
             dataset: dataset.parse().unwrap(),
-            bounds: Some(Bounds {
+            bounds: Some(Reach {
                 purposes: vec![PURPOSE.into()],
                 categories,
             }),

@@ -37,10 +37,10 @@ pub use answer::{Answer, Contradiction, Fact, Intersection, Operand, Overlap, Re
 pub use concepts::Concepts;
 pub use report::{Comparison, report};
 
-use super::{Conflict, Policy};
+use super::{Conflict, Policy, Prohibition};
 use granted::Granted;
 use search::Work;
-use space::Space;
+use space::{Outcome, Space};
 use std::collections::BTreeSet;
 use units::Unit;
 
@@ -81,6 +81,34 @@ pub fn compatible(a: &Policy, b: &Policy, concepts: &Concepts) -> Answer {
         .iter()
         .flat_map(|one| second.iter().map(move |other| [one.units(), other.units()].concat()));
     first_possible(&space, pairs)
+}
+
+/// The ids of the prohibitions of one policy that cover something which another permits, each with a request that shows it. All of them together
+/// are one question: how many there are, the other policy says.
+pub fn opposed<'p>(permitting: &Policy, prohibiting: &'p Policy, concepts: &Concepts) -> Vec<(&'p str, Request)> {
+    let mut space = Space::new(concepts);
+    let Ok(granted) = granted::all(&mut space, permitting) else {
+        return Vec::new();
+    };
+    let mut budget = Work::question(space.limits()).search;
+    let mut found = Vec::new();
+    for Prohibition { statement, .. } in &prohibiting.prohibitions {
+        let Ok(prohibited) = space.units(statement) else {
+            continue;
+        };
+        let request = granted.iter().find_map(|one| {
+            let units: Vec<&Unit> = one.units().into_iter().chain(&prohibited).collect();
+            match space.search(&units, &mut budget) {
+                Outcome::Inhabited(picks) => Some(Request::of(&picks)),
+                Outcome::Empty | Outcome::Unknown(_) => None,
+            }
+        });
+        found.extend(request.map(|request| (statement.id.as_str(), request)));
+        if budget.is_spent() {
+            break;
+        }
+    }
+    found
 }
 
 /// Where a permission and a prohibition of the policy meet, and which rules never apply.

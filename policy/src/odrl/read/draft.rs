@@ -12,7 +12,7 @@ use crate::{
     vocabulary::ODRL,
 };
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Result<T> = std::result::Result<T, Unreadable>;
 
@@ -64,10 +64,12 @@ impl Draft {
             None => return Err(Problem::NoUid.at(&pointer)),
         };
         document.policy.clone_from(&id);
+        let (parents, profiles) = (parents(&node)?, profiles(&node, reading)?);
+        document.count(parents.len() + profiles.len(), &pointer)?;
         let draft = Self {
             id,
-            parents: node.names("inheritFrom")?,
-            profiles: profiles(&node, reading)?,
+            parents,
+            profiles,
             conflicts: conflict(&node)?.into_iter().collect(),
             needs,
             shared: Shared::read(&mut document, &node)?,
@@ -136,12 +138,20 @@ impl Draft {
             share(&mut rule.says, shared);
             rule.says.constraints.extend(passed_on.iter().cloned());
         }
+        // Whoever is inherited from on many ways says what it says once.
+        let mut named: BTreeSet<String> = self.profiles.iter().cloned().collect();
         for mut parent in parents {
             share(&mut self.shared, &parent.shared);
             self.permissions.append(&mut parent.permissions);
             self.prohibitions.append(&mut parent.prohibitions);
             self.obligations.append(&mut parent.obligations);
-            self.profiles.append(&mut parent.profiles);
+            self.profiles.extend(
+                parent
+                    .profiles
+                    .into_iter()
+                    .filter(|profile| named.insert(profile.clone())),
+            );
+            parent.conflicts.retain(|conflict| !self.conflicts.contains(conflict));
             self.conflicts.append(&mut parent.conflicts);
             self.needs = self.needs.max(parent.needs);
         }
@@ -232,6 +242,13 @@ fn share(says: &mut Shared, from: &Shared) {
     fill(&mut says.assignees, &from.assignees);
     fill(&mut says.functions, &from.functions);
     says.output = says.output.take().or_else(|| from.output.clone());
+}
+
+/// What the policy inherits from, each once: to say it twice says no more.
+fn parents(node: &Node<'_>) -> Result<Vec<(String, String)>> {
+    let (mut parents, mut seen) = (node.names("inheritFrom")?, BTreeSet::new());
+    parents.retain(|(iri, _)| seen.insert(iri.clone()));
+    Ok(parents)
 }
 
 fn profiles(node: &Node<'_>, reading: &Reading<'_>) -> Result<Vec<String>> {

@@ -136,3 +136,30 @@ fn a_circle_a_gap_and_a_broken_parent_are_refused() {
     let error = Policy::resolve(&child(json!({"inheritFrom": "urn:n0"})), &Reading::STRICT, endless).unwrap_err();
     assert_eq!(error.problem, Problem::TooDeep);
 }
+
+#[test]
+fn what_is_inherited_on_many_ways_is_there_once() {
+    // Each policy inherits from both of the next step: there are 2^16 ways to the last two.
+    let ladder = |iri: &str| {
+        let step: usize = iri.strip_prefix("urn:step-")?.split('-').next()?.parse().ok()?;
+        let mut policy = json!({"@id": iri, "profile": format!("urn:profile-{step}"), "conflict": "perm",
+            "permission": {"action": "read", "target": "urn:x"}});
+        if step < 15 {
+            policy["inheritFrom"] = json!([format!("urn:step-{}-a", step + 1), format!("urn:step-{}-b", step + 1)]);
+        }
+        Some(policy)
+    };
+    let top = child(json!({"inheritFrom": ["urn:step-0-a", "urn:step-0-b", "urn:step-0-a"]}));
+    let policy = Policy::resolve(&top, &Reading::LENIENT, ladder).unwrap();
+    assert_eq!((policy.permissions.len(), policy.profiles.len()), (32, 16));
+    assert_eq!(policy.conflict, Conflict::Perm);
+}
+
+#[test]
+fn profiles_and_parents_count_against_the_size_of_a_policy() {
+    let many: Vec<String> = (0..2_000).map(|number| format!("urn:many-{number}")).collect();
+    for member in ["profile", "inheritFrom"] {
+        let error = Policy::resolve(&child(json!({member: many})), &Reading::LENIENT, parents).unwrap_err();
+        assert_eq!(error.problem, Problem::TooMany, "{member}");
+    }
+}

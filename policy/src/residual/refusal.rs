@@ -1,0 +1,74 @@
+//! Why nothing is permitted: asked once no cell of the grid is. What is permitted is worked out in the module above.
+
+use super::{Question, Reasons};
+use crate::{
+    evaluate::{Missing, World, explain_atomic},
+    facts::{Consumer, Moment},
+    meaning::{Held, Test},
+    model::Rule,
+    reason::{Code, Reason, quoted},
+    truth::Truth,
+    vocabulary::Known,
+};
+use std::collections::BTreeSet;
+
+impl Question<'_> {
+    /// Why no cell is permitted: what is known refuses, or what is open contradicts itself.
+    pub(super) fn why_nothing(&self, moment: Moment, consumer: Consumer<'_>) -> Reasons {
+        let open = World::before_records(moment, consumer, Truth::Unknown);
+        let reasons = self.policy.explain(self.action, &open, Missing::IsOpen);
+        if !reasons.is_empty() {
+            return reasons;
+        }
+        let unproven = self.unproven(&open, consumer);
+        if !unproven.is_empty() {
+            return unproven;
+        }
+        let in_the_way = self
+            .prohibitions
+            .iter()
+            .filter(|rule| rule.truth(&open) != Truth::False);
+        let conflicts: Reasons = in_the_way
+            .map(|rule| {
+                let text = "together the prohibitions leave nothing of what the permissions give";
+                Reason::new(Code::Conflict, &rule.pointer, text)
+            })
+            .collect();
+        if !conflicts.is_empty() {
+            return conflicts;
+        }
+        let contradiction = |rule: &&Rule| {
+            let wanted: Vec<String> = rule.constraints.iter().map(ToString::to_string).collect();
+            let text = format!("nothing can satisfy all of {}", quoted(&wanted.join("; ")));
+            Reason::new(Code::Unsatisfiable, &rule.pointer, text)
+        };
+        self.permissions.iter().map(contradiction).collect()
+    }
+
+    /// The facts that a permission needs and that are missing: what nobody vouches for of the consumer, and what should be known of the
+    /// transfer. Other facts may still be found per record, these may not.
+    fn unproven(&self, open: &World<'_>, consumer: Consumer<'_>) -> Reasons {
+        let due = |test: &Test| match test {
+            Test::Held { what, .. } => match what {
+                Held::Claim(_) => true,
+                Held::Named(operand) => !consumer.open || operand.operand().known == Known::Consumer,
+            },
+            Test::Since { .. } | Test::Used { .. } | Test::Amount { .. } | Test::Event { .. } => !consumer.open,
+            Test::Flag { .. } => !consumer.tells_minors(),
+            Test::Time { .. }
+            | Test::Purpose { .. }
+            | Test::Recipient { .. }
+            | Test::Consent { .. }
+            | Test::Category { .. } => false,
+        };
+        let mut reasons = BTreeSet::new();
+        for constraint in self.permissions.iter().flat_map(|rule| &rule.constraints) {
+            constraint.each_atomic(&mut |atomic| {
+                if atomic.test.as_ref().is_ok_and(due) && atomic.truth(open) == Truth::Unknown {
+                    reasons.insert(explain_atomic(atomic, open));
+                }
+            });
+        }
+        reasons.into_iter().collect()
+    }
+}
