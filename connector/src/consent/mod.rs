@@ -45,7 +45,7 @@ pub use index::{Basis, BasisRule, Closed, Gate, Grant, Index, Question, Reader, 
 pub use notice::{NewNotice, Notice};
 pub use notices::Replacement;
 pub use objections::{NewObjection, Objection};
-pub use occurrences::Occurrences;
+pub use occurrences::{Occurrence, Occurrences};
 pub use privacy::Privacy;
 pub use pseudonym::{Pairwise, Pseudonym, Pseudonyms, Tag};
 pub use record::{

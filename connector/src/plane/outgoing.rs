@@ -82,7 +82,10 @@ impl Slot {
 }
 
 /// A chunk of which something is being noted, on a task of its own: a body has to be `Sync`.
-type Noting = JoinHandle<Result<Chunk, PlaneError>>;
+type Noting = JoinHandle<Result<Noted, PlaneError>>;
+
+/// A chunk of which everything is on disk that must be; none where it does not stand and is decided again.
+type Noted = Option<Chunk>;
 
 /// The body of one data response.
 pub struct Outgoing {
@@ -197,15 +200,13 @@ fn seal(mut sealer: Sealer, pieces: &Receiver<Decided>, chunks: &mpsc::Sender<(u
     }
 }
 
-/// Writes down what a chunk does for the first time.
-async fn note(rules: &Rules, notes: &Notes) -> Result<(), PlaneError> {
-    if !notes.first.is_empty() {
+/// Writes down what a chunk does for the first time. Returns whether it stands: not where another transfer took the last place of a consent.
+async fn note(rules: &Rules, notes: &Notes) -> Result<bool, PlaneError> {
+    let stands = rules.occurrences.count(&notes.uses, rules.occurrence).await?;
+    if stands && !notes.first.is_empty() {
         rules.deliveries.note(&notes.first, &rules.recipient).await?;
     }
-    if !notes.uses.is_empty() {
-        rules.occurrences.count(&notes.uses, &rules.transfer).await?;
-    }
-    Ok(())
+    Ok(stands)
 }
 
 impl Outgoing {
@@ -228,7 +229,7 @@ impl Outgoing {
     }
 
     /// The next chunk of which everything is noted that must be; none when there are no more.
-    fn poll_noted(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, PlaneError>>> {
+    fn poll_noted(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Noted, PlaneError>>> {
         loop {
             if let Some(noting) = &mut self.noting {
                 let noted = std::task::ready!(Pin::new(noting).poll(cx));
@@ -249,27 +250,35 @@ impl Outgoing {
                 Ok(chunk) if !chunk.notes.is_empty() && chunk.epoch == self.index.epoch() => {
                     let rules = self.rules.clone();
                     self.noting = Some(tokio::spawn(async move {
-                        note(&rules, &chunk.notes).await?;
-                        Ok(chunk)
+                        let stands = note(&rules, &chunk.notes).await?;
+                        Ok(stands.then_some(chunk))
                     }));
                 }
-                chunk => return Poll::Ready(Some(chunk)),
+                chunk => return Poll::Ready(Some(chunk.map(Some))),
             }
         }
     }
 
-    /// Lets the chunk through, or sends the producer back to what has passed.
-    fn pass(&mut self, chunk: Chunk) -> Result<Option<Bytes>, PlaneError> {
+    /// Sends the producer back to what has passed.
+    fn decide_again(&mut self) {
+        self.generation += 1;
+        self.restart.ask(Restart {
+            generation: self.generation,
+            state: self.passed.clone(),
+            begun: self.begun,
+        });
+    }
+
+    /// Lets the chunk through, or has it decided again.
+    fn pass(&mut self, noted: Noted) -> Result<Option<Bytes>, PlaneError> {
+        let Some(chunk) = noted else {
+            self.decide_again();
+            return Ok(None);
+        };
         match self.gate.pass(&self.index, chunk.epoch, chunk.after.sent) {
             Err(_) => Err(PlaneError::Stopped),
             Ok(Err(_)) => {
-                self.generation += 1;
-                let restart = Restart {
-                    generation: self.generation,
-                    state: self.passed.clone(),
-                    begun: self.begun,
-                };
-                self.restart.ask(restart);
+                self.decide_again();
                 Ok(None)
             }
             Ok(Ok(())) => {
@@ -295,11 +304,11 @@ impl Body for Outgoing {
             if self.done {
                 return Poll::Ready(None);
             }
-            let Some(chunk) = std::task::ready!(self.poll_noted(cx)) else {
+            let Some(noted) = std::task::ready!(self.poll_noted(cx)) else {
                 self.finish(false);
                 return Poll::Ready(Some(Err(PlaneError::Incomplete)));
             };
-            match chunk.and_then(|chunk| self.pass(chunk)) {
+            match noted.and_then(|noted| self.pass(noted)) {
                 // Everything of this piece was withheld.
                 Ok(Some(bytes)) if bytes.is_empty() => {}
                 Ok(Some(bytes)) => {

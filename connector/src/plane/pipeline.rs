@@ -12,7 +12,9 @@ use super::{
 use crate::{
     audit::merkle::{self, Frontier},
     catalog::Shape,
-    consent::{ConsentId, Deliveries, Delivery, Index, Known, Occurrences, Pairwise, Question, Reader, Tag},
+    consent::{
+        ConsentId, Deliveries, Delivery, Index, Known, Occurrence, Occurrences, Pairwise, Question, Reader, Tag,
+    },
     dsp::{AgreementId, DatasetId, ParticipantId, Pid},
     jose::Signer,
 };
@@ -54,6 +56,8 @@ pub struct Rules {
     pub deliveries: Arc<Deliveries>,
     /// How often limited consents were used.
     pub occurrences: Arc<Occurrences>,
+    /// As what this stream is counted there.
+    pub occurrence: Occurrence,
     /// Signs control lines.
     pub signer: Arc<Signer>,
     /// Seals cursors.
@@ -222,7 +226,7 @@ impl Decider {
     fn at(rules: Arc<Rules>, state: &State) -> Result<Self, PlaneError> {
         let source = FileSource::open(&rules.path, state.position).map_err(PlaneError::Source)?;
         Ok(Self {
-            consents: Reader::new(rules.index.clone(), rules.question.clone()).of(&rules.transfer),
+            consents: Reader::new(rules.index.clone(), rules.question.clone()).of(rules.occurrence),
             rules,
             source,
             sent: state.sent,

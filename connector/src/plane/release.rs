@@ -11,8 +11,7 @@ use crate::{
         Shape,
         release::{self, DimensionSpec, MeasureSpec, QuasiSpec, ReleaseSpec, SensitiveSpec},
     },
-    consent::{ConsentId, Index, Question, Reader},
-    dsp::Pid,
+    consent::{ConsentId, Index, Occurrence, Question, Reader},
     jose::HmacKey,
 };
 use policy::{
@@ -77,8 +76,8 @@ pub struct Reading {
     pub question: Question,
     /// The learners' consents.
     pub index: Arc<Index>,
-    /// For which transfer.
-    pub transfer: Pid,
+    /// As what it is counted where a consent permits a number of transfers.
+    pub occurrence: Occurrence,
     /// Names learners in the ledger of this source and recipient.
     pub names: HmacKey,
     /// The moment at which consents must be valid.
@@ -147,7 +146,7 @@ impl Reading {
     fn each(&self, mut take: impl FnMut(Learner, &Value) -> Result<(), TooMany>) -> Result<Read, ReleaseError> {
         let mut source = FileSource::open(&self.path, 0).map_err(PlaneError::Source)?;
         let (mut scratch, mut line, mut kept) = (Scratch::default(), Vec::new(), Vec::new());
-        let mut consents = Reader::new(self.index.clone(), self.question.clone()).of(&self.transfer);
+        let mut consents = Reader::new(self.index.clone(), self.question.clone()).of(self.occurrence);
         consents.begin(self.now);
         let epoch = consents.epoch();
         loop {

@@ -23,6 +23,7 @@ use super::{TransferError, TransferRecord, Transfers};
 use crate::{
     audit::{Entry, Kind as Recorded},
     catalog::{Dataset, ReleaseSpec},
+    consent::Occurrence,
     dsp::{ParticipantId, Pid, Role, message::Explanation},
     jose::{Digest, HmacKey, random, sha256, sha256_parts},
     plane::{
@@ -94,6 +95,8 @@ pub(super) struct Sought<'a> {
     pub(super) dataset: &'a Dataset,
     /// What it is made under besides consents.
     pub(super) terms: Digest,
+    /// As what it is counted where a consent permits a number of transfers.
+    pub(super) occurrence: Occurrence,
     /// The recipient has a part of it and goes on from there.
     pub(super) taken_up: bool,
     /// When.
@@ -268,8 +271,10 @@ impl Transfers {
             None => batch.insert(RELEASES, pid.as_str(), encoded),
             Some((version, _)) => batch.replace(RELEASES, pid.as_str(), *version, encoded),
         };
-        // A use of limited consents; of one that is used up meanwhile, the epoch says so and the release is made again.
-        self.parts.consents.occurrences().count(&made.uses, pid).await?;
+        let occurrences = self.parts.consents.occurrences();
+        if !occurrences.count(&made.uses, sought.occurrence).await? {
+            return Err(ReleaseError::Moved.into());
+        }
         self.commit(sought, batch, entry, made, &stored).await?;
         if let Some((_, replaced)) = replaced {
             remove(self.releases.file(&replaced.release)).await;

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     audit::{Entry, Kind as Recorded},
     catalog::{self, Dataset, ReleaseSpec, SourceSpec, read_policy, shape},
-    consent::Gate,
+    consent::{Gate, Occurrence},
     contract::StoredAgreement,
     dsp::{
         AgreementId, Pid, Role,
@@ -328,7 +328,10 @@ impl Transfers {
             covers.get(pointer).copied()
         });
         let shape = shape.map_err(|error| unusable(&error))?;
+        let reading = self.usage.reading(wanted.of(&stored.id), now).await?;
+        let occurrence = Occurrence::new(&record.core.pid, reading);
         let sought = Sought {
+            occurrence,
             record,
             dataset: &dataset,
             terms: terms(&dataset, &plan),
@@ -342,7 +345,7 @@ impl Transfers {
                 shape: shape.clone(),
                 question: question.clone(),
                 index: index.clone(),
-                transfer: record.core.pid.clone(),
+                occurrence,
                 now,
             })
             .await?;
@@ -364,6 +367,7 @@ impl Transfers {
             pseudonyms: Arc::new(self.parts.consents.pseudonyms().towards(&stored.consumer)),
             deliveries: self.parts.deliveries.clone(),
             occurrences: self.parts.consents.occurrences().clone(),
+            occurrence,
             signer: self.signer(),
             cursors: self.parts.keys.cursors.clone(),
             plan,

@@ -52,6 +52,8 @@ struct Counted {
     previous: Option<Timestamp>,
     /// When it was counted.
     since: Timestamp,
+    /// How often it has been counted: once, and once more for each time that it was read anew later than it could be mended.
+    times: u32,
 }
 
 impl Counted {
@@ -101,6 +103,17 @@ impl Usage {
         Ok(used.unwrap_or_default().before(counted.as_ref()))
     }
 
+    /// Which reading of its transfer this use is: 1 for the first, and one more for each that is counted as another use.
+    pub(super) async fn reading(&self, one: Use<'_>, now: Timestamp) -> Result<u32, StoreError> {
+        let place = key(one.agreement, Some(one.pid));
+        let (counted, _) = self.read::<Counted>(COUNTED, &place).await?;
+        Ok(match counted {
+            Some(counted) if counted.is_of(one, now) => counted.times,
+            Some(counted) => counted.times.saturating_add(1),
+            None => 1,
+        })
+    }
+
     /// Takes a transfer's place in the count, unless it has one, and a first piece of open time where that is limited; both in the commit of
     /// `entry`. Returns the piece.
     pub(super) async fn open(
@@ -114,6 +127,7 @@ impl Usage {
         for _ in 0..ATTEMPTS {
             let (used, version) = self.read::<Used>(USED, &key(one.agreement, None)).await?;
             let (counted, _) = self.read::<Counted>(COUNTED, &place).await?;
+            let times = counted.as_ref().map_or(0, |counted| counted.times);
             let counted = counted.filter(|counted| counted.is_of(one, now));
             let (mut used, mut batch) = (used.unwrap_or_default(), Batch::new());
             if !limits.are_current(&used.before(counted.as_ref())) {
@@ -131,6 +145,7 @@ impl Usage {
                     number: used.transfers,
                     previous: used.last_transfer.replace(now),
                     since: now,
+                    times: times.saturating_add(1),
                 };
                 // Whoever counts this transfer at the same time changes what was used as well, and one of the two decides again.
                 batch.put(COUNTED, place.clone(), encode(&counted)?);
@@ -265,6 +280,15 @@ mod tests {
         opened(usage, number, false, limits, now()).await
     }
 
+    async fn reading(usage: &Usage, again: bool, now: Timestamp) -> u32 {
+        let one = Use {
+            agreement: &agreement(),
+            pid: &transfer(1),
+            again,
+        };
+        usage.reading(one, now).await.unwrap()
+    }
+
     async fn opened(
         usage: &Usage,
         number: usize,
@@ -302,7 +326,13 @@ mod tests {
         opened(&usage, 1, false, limits, later).await.unwrap();
         opened(&usage, 1, true, limits, now().plus(MEND)).await.unwrap();
         assert_eq!(before(&usage, 2).await.transfers, 1);
+        assert_eq!(
+            [reading(&usage, false, later).await, reading(&usage, true, now()).await],
+            [1, 1]
+        );
+        assert_eq!(reading(&usage, true, later).await, 2);
         opened(&usage, 1, true, limits, later).await.unwrap();
+        assert_eq!(reading(&usage, false, later.plus(MEND * 9)).await, 2);
         assert_eq!(before(&usage, 2).await.transfers, 2);
         // That one has its own time to mend, and after it there is none left.
         opened(&usage, 1, true, limits, later.plus(MEND)).await.unwrap();

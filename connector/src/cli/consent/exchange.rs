@@ -51,7 +51,7 @@ pub(super) struct Ask {
     /// For how many days the records are kept
     #[arg(long)]
     retention_days: Option<u32>,
-    /// For so many transfers in all, 1 to 1000 [default: any number]
+    /// For so many transfers in all, 1 to 366 [default: any number]
     #[arg(long, value_name = "NUMBER")]
     max_count: Option<u64>,
     /// Until when

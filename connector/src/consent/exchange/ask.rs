@@ -56,7 +56,7 @@ pub struct Ask {
     /// For how many days the records are kept.
     #[serde(default)]
     pub retention_days: Option<u32>,
-    /// For so many transfers in all, 1 to 1000; without it for any number.
+    /// For so many transfers in all, 1 to 366; without it for any number.
     #[serde(default)]
     pub max_count: Option<u64>,
     /// Until when.

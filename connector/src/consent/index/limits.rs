@@ -1,14 +1,14 @@
-//! Consents that permit a number of transfers and no more, and the transfers that have been counted for each. A copy of what is on disk, where
+//! Consents that permit a number of transfers and no more, and the uses that have been counted for each. A copy of what is on disk, where
 //! alone it is decided who takes the last place (`consent/occurrences.rs`): what it permits is counted there before it leaves.
 
-use crate::dsp::Pid;
+use crate::consent::Occurrence;
 use std::{
     collections::HashMap,
     sync::{PoisonError, RwLock, RwLockWriteGuard},
 };
 use uuid::Uuid;
 
-/// What a limited consent says to one transfer.
+/// What a limited consent says to one use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// It is among those that were counted.
@@ -22,10 +22,16 @@ pub(super) enum Place {
 struct Limit {
     most: u64,
     /// In the order in which they were counted; only grows.
-    counted: Vec<Pid>,
+    counted: Vec<Occurrence>,
 }
 
-/// The limits of all limited consents.
+impl Limit {
+    fn is_used_up(&self) -> bool {
+        self.counted.len() as u64 >= self.most
+    }
+}
+
+/// The limits of all limited consents that are held here.
 #[derive(Default)]
 pub(super) struct Limits(RwLock<HashMap<Uuid, Limit>>);
 
@@ -41,8 +47,8 @@ impl Limits {
         limits.entry(id).or_insert(Limit { most, counted }).most = most;
     }
 
-    /// Notes which transfers have been counted. Whoever was told less before is told more now, never the other way round.
-    pub(super) fn tell(&self, id: Uuid, counted: Vec<Pid>) {
+    /// Notes which uses have been counted. Whoever was told less before is told more now, never the other way round.
+    pub(super) fn tell(&self, id: Uuid, counted: Vec<Occurrence>) {
         if let Some(limit) = self.write().get_mut(&id)
             && limit.counted.len() < counted.len()
         {
@@ -57,14 +63,20 @@ impl Limits {
         }
     }
 
-    /// What a consent says to this transfer, or to one that has no name yet.
-    pub(super) fn place(&self, id: Uuid, transfer: Option<&Pid>) -> Place {
+    /// As many have been counted as it permits. Not so where no limit is known, as of what is kept for another holder.
+    pub(super) fn is_used_up(&self, id: Uuid) -> bool {
+        let limits = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        limits.get(&id).is_some_and(Limit::is_used_up)
+    }
+
+    /// What a consent says to this use, or to one that has no name yet.
+    pub(super) fn place(&self, id: Uuid, by: Option<Occurrence>) -> Place {
         let limits = self.0.read().unwrap_or_else(PoisonError::into_inner);
         match limits.get(&id) {
             None => Place::UsedUp,
-            Some(limit) if transfer.is_some_and(|transfer| limit.counted.contains(transfer)) => Place::Counted,
-            Some(limit) if (limit.counted.len() as u64) < limit.most => Place::Free,
-            Some(_) => Place::UsedUp,
+            Some(limit) if by.is_some_and(|by| limit.counted.contains(&by)) => Place::Counted,
+            Some(limit) if limit.is_used_up() => Place::UsedUp,
+            Some(_) => Place::Free,
         }
     }
 }

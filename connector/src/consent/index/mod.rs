@@ -24,14 +24,14 @@ pub use gate::{Closed, Gate, Stale, StreamEnd};
 pub use question::{Question, Reader, Withheld};
 pub use reason::Reason;
 
-use super::{ConsentId, GrantError};
+use super::{ConsentId, GrantError, Occurrence};
 use crate::catalog::{Category, CategorySet};
 use crate::dsp::{DatasetId, ParticipantId, Pid};
 use answers::Answers;
 use basis::Rules;
 use fields::Fields;
 use gate::Gates;
-use limits::{Limits, Place};
+use limits::Limits;
 use policy::{Code, RecordFacts, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{
@@ -278,16 +278,16 @@ impl Index {
         self.limits.remove(&limited);
     }
 
-    /// Tells which transfers have been counted for a consent that permits a number of them.
-    pub(super) fn tell_counted(&self, id: &ConsentId, transfers: Vec<Pid>) {
+    /// Tells which uses have been counted for a consent that permits a number of transfers.
+    pub(super) fn tell_counted(&self, id: &ConsentId, uses: Vec<Occurrence>) {
         if let Some(id) = id.uuid() {
-            self.limits.tell(id, transfers);
+            self.limits.tell(id, uses);
         }
     }
 
-    /// As many transfers have been counted for this consent as it permits.
+    /// As many transfers have been counted as this consent permits.
     pub(super) fn is_used_up(&self, id: &ConsentId) -> bool {
-        id.uuid().is_some_and(|id| self.limits.place(id, None) == Place::UsedUp)
+        id.uuid().is_some_and(|id| self.limits.is_used_up(id))
     }
 
     /// Has everything decided again that has not left, because something else than what may leave has changed for it.

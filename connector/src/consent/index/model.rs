@@ -174,10 +174,9 @@ impl Held {
     }
 }
 
-fn transfer(number: usize) -> Pid {
-    format!("urn:uuid:00000000-0000-4000-8000-00000000000{number}")
-        .parse()
-        .unwrap()
+fn transfer(number: usize) -> Occurrence {
+    let pid = format!("urn:uuid:00000000-0000-4000-8000-00000000000{number}");
+    Occurrence::new(&pid.parse().unwrap(), 1)
 }
 
 type Set = BTreeSet<&'static str>;
@@ -320,7 +319,7 @@ impl Real {
             let aggregate = asked.aggregate;
             let mut reader = Reader::new(index.clone(), Question { aggregate, ..question });
             if let Some(number) = asked.transfer {
-                reader = reader.of(&transfer(number));
+                reader = reader.of(transfer(number));
             }
             (asked, reader, 0)
         };

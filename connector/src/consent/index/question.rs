@@ -9,9 +9,12 @@ use super::{
     table::{Entry, Learner, Marks, OfAge, Standing},
     terms::{Scope, Terms, TermsId},
 };
-use crate::{catalog::CategorySet, consent::ConsentId, dsp::Pid};
+use crate::{
+    catalog::CategorySet,
+    consent::{ConsentId, Occurrence},
+};
 use policy::{Code, Timestamp};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 use uuid::Uuid;
 
 /// What a stream asks about each record, compiled once.
@@ -88,22 +91,29 @@ struct Asking<'a> {
     now: Timestamp,
     aggregate: bool,
     limits: &'a Limits,
-    transfer: Option<&'a Pid>,
+    by: Option<Occurrence>,
+}
+
+/// A consent that permits something because there is room for one more transfer.
+#[derive(Clone, Copy)]
+struct Use {
+    id: Uuid,
+    permits: CategorySet,
 }
 
 impl Asking<'_> {
     /// What a consent in force that covers something has to say: why it permits nothing, if that is so. One that permits because there is room
-    /// for another transfer is among the `uses`, which are to be counted first.
-    fn lacking(&self, entry: &Entry, uses: &mut Vec<Uuid>) -> Option<Reason> {
+    /// for another transfer is among the `uses`.
+    fn lacking(&self, entry: &Entry, permits: CategorySet, uses: &mut Vec<Use>) -> Option<Reason> {
         if entry.marks.has(Marks::AGGREGATE_ONLY) && !self.aggregate {
             Some(Reason::Aggregate)
         } else if entry.marks.has(Marks::GUARDIAN_MISSING) {
             Some(Reason::Guardian)
         } else if entry.marks.has(Marks::LIMITED) {
-            match self.limits.place(entry.id, self.transfer) {
+            match self.limits.place(entry.id, self.by) {
                 Place::Counted => None,
                 Place::Free => {
-                    uses.push(entry.id);
+                    uses.push(Use { id: entry.id, permits });
                     None
                 }
                 Place::UsedUp => Some(Reason::UsedUp),
@@ -135,7 +145,7 @@ impl Sum {
         nearest: Reason::None,
     };
 
-    fn add(&mut self, entry: &Entry, verdict: Verdict, asking: &Asking<'_>, uses: &mut Vec<Uuid>) {
+    fn add(&mut self, entry: &Entry, verdict: Verdict, asking: &Asking<'_>, uses: &mut Vec<Use>) {
         // An objection may not say it; those that do say the same.
         if entry.of_age != OfAge::UNKNOWN {
             self.of_age = entry.of_age;
@@ -150,7 +160,7 @@ impl Sum {
             Standing::Given if verdict.permits == CategorySet::EMPTY => {
                 return self.nearest = self.nearest.max(verdict.reason);
             }
-            Standing::Given => match asking.lacking(entry, uses) {
+            Standing::Given => match asking.lacking(entry, verdict.permits, uses) {
                 Some(reason) => reason,
                 None => {
                     self.cover.consented = self.cover.consented.union(verdict.permits);
@@ -188,10 +198,12 @@ impl Sum {
 pub struct Reader {
     index: Arc<Index>,
     question: Question,
-    /// The transfer that is counted where a consent permits a number of them.
-    transfer: Option<Pid>,
-    /// Consents that permitted something of the chunk because there is room for one more transfer.
-    uses: Vec<Uuid>,
+    /// The use that is counted where a consent permits a number of transfers.
+    by: Option<Occurrence>,
+    /// Of the learner who is asked about.
+    considered: Vec<Use>,
+    /// Consents without which something of the chunk would not leave, and of which this use is not counted yet.
+    uses: HashSet<Uuid>,
     /// By [`super::terms::TermsId`].
     verdicts: Vec<Verdict>,
     bases: Bases,
@@ -209,8 +221,9 @@ impl Reader {
         Self {
             index,
             question,
-            transfer: None,
-            uses: Vec::new(),
+            by: None,
+            considered: Vec::new(),
+            uses: HashSet::new(),
             verdicts: Vec::new(),
             bases: Bases::default(),
             ground: Ground::default(),
@@ -221,16 +234,16 @@ impl Reader {
         }
     }
 
-    /// The same for this transfer, which may have been counted already where a consent permits a number of them.
-    pub fn of(mut self, transfer: &Pid) -> Self {
-        self.transfer = Some(transfer.clone());
+    /// The same for this use, which may have been counted already where a consent permits a number of transfers.
+    pub fn of(mut self, by: Occurrence) -> Self {
+        self.by = Some(by);
         self
     }
 
-    /// The consents that permitted something since the chunk began because there is room for one more transfer: it is to be counted
-    /// ([`super::super::Occurrences::count`]) before anything of the chunk leaves. Some may be named twice.
+    /// The consents that permitted something since the chunk began because there is room for one more transfer: this one is to be counted
+    /// ([`super::super::Occurrences::count`]) before anything of the chunk leaves.
     pub fn uses(&mut self) -> Vec<ConsentId> {
-        self.uses.drain(..).map(ConsentId::from_uuid).collect()
+        self.uses.drain().map(ConsentId::from_uuid).collect()
     }
 
     /// Begins a chunk: everything asked from here on is answered as of `now`, or of the last chunk's time if the clock has gone back
@@ -268,29 +281,29 @@ impl Reader {
 
     fn decide(&mut self, subject: &str) -> Result<CategorySet, Withheld> {
         let learner = self.index.table.learner(subject);
-        let before = self.uses.len();
         loop {
+            self.considered.clear();
             let (mut sum, mut unknown) = (Sum::NOTHING, false);
             let asking = Asking {
                 now: self.now,
                 aggregate: self.question.aggregate,
                 limits: &self.index.limits,
-                transfer: self.transfer.as_ref(),
+                by: self.by,
             };
             self.index
                 .table
                 .each(learner, |entry| match self.verdicts.get(entry.terms as usize) {
-                    Some(verdict) => sum.add(entry, *verdict, &asking, &mut self.uses),
+                    Some(verdict) => sum.add(entry, *verdict, &asking, &mut self.considered),
                     None => unknown = true,
                 });
             if unknown {
-                self.uses.truncate(before);
                 self.learn();
                 continue;
             }
             let answer = sum.conclude(self.ground, &self.question.answers, self.now);
-            if answer.is_err() {
-                self.uses.truncate(before);
+            if let Ok(permitted) = answer {
+                let used = self.considered.iter().filter(|one| one.permits.meets(permitted));
+                self.uses.extend(used.map(|one| one.id));
             }
             return answer.map_err(|why| self.explain(learner, why));
         }

@@ -20,8 +20,8 @@ const MOST_TEXT: usize = 8 * 1024;
 /// A consent that never ends is none (DPV's `EndlessDuration` is refused): this is as good as never.
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 
-/// Most transfers of a consent that is limited to a number of them: each is kept by its id.
-const MOST_TRANSFERS: u64 = 1000;
+/// Most transfers of a consent that is limited to a number of them, each of which is kept by name: one a day for a year.
+const MOST_TRANSFERS: u64 = 366;
 
 /// Why a consent is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,7 +110,7 @@ pub struct NewConsent {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires: Option<Timestamp>,
-    /// For so many transfers in all, 1 to 1000; without it for any number.
+    /// For so many transfers in all, 1 to 366; without it for any number.
     #[serde(default)]
     pub max_count: Option<u64>,
     /// For how many days the recipient may keep them.
@@ -188,7 +188,7 @@ pub struct NewShare {
     /// Until when.
     #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
-    /// For so many transfers in all, 1 to 1000; without it for any number.
+    /// For so many transfers in all, 1 to 366; without it for any number.
     #[serde(default)]
     pub max_count: Option<u64>,
     /// The registered notice that the learner was shown: `sha256:` and 64 hex digits.
@@ -417,7 +417,14 @@ fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> {
     if new.max_count.is_some_and(|most| !(1..=MOST_TRANSFERS).contains(&most)) {
         return Err(GrantError::Invalid(
             "maxCount",
-            "must be a number of transfers from 1 to 1000; leave it out for any number",
+            "must be a number of transfers from 1 to 366; leave it out for any number",
+        ));
+    }
+    // One of them could use up what the learner meant for the other, and each would see how often the other asked.
+    if new.max_count.is_some() && new.recipients.len() > 1 {
+        return Err(GrantError::Invalid(
+            "maxCount",
+            "is for one recipient: give each of them a consent of its own",
         ));
     }
     if new.signed_by.len() > 2 {

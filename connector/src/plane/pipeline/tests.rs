@@ -72,6 +72,7 @@ fn rules_over(folder: &Path, records: &str, based: bool) -> Rules {
         recipient,
         deliveries: Arc::new(Deliveries::new(store, secret)),
         occurrences,
+        occurrence: Occurrence::new(&"urn:uuid:transfer".parse().unwrap(), 1),
         signer: Arc::new(Signer::new("did:web:lycee.example#k7", testing::rfc8037_private()).unwrap()),
         cursors: Arc::new(CursorKey::new(&[7; 32]).unwrap()),
         plan: plan(),
