@@ -20,6 +20,7 @@ mod keys;
 mod membership;
 mod operations;
 mod release;
+mod restrictions;
 mod scenes;
 mod store_crash;
 mod store_speed;

@@ -85,6 +85,10 @@ pub enum Kind {
     Basis,
     /// A learner objected.
     Objection,
+    /// The processing of a learner's records was restricted.
+    ProcessingRestricted,
+    /// Such a restriction was lifted.
+    RestrictionLifted,
     /// What linked a learner to the entries about their consents was deleted.
     LearnerForgotten,
     /// A transfer, or a stream of one, was refused by the policy of its agreement, by which code.

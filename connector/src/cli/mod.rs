@@ -22,6 +22,7 @@ mod notice;
 mod output;
 mod peer;
 mod policy;
+mod restriction;
 mod serve;
 mod shell;
 mod status;
@@ -106,6 +107,7 @@ enum Command {
     Link(link::Link),
     Notice(notice::Notice),
     Basis(basis::Basis),
+    Restriction(restriction::Restriction),
     Audit(audit::Audit),
     Peer(peer::Peer),
     Policy(policy::Policy),
@@ -245,6 +247,7 @@ fn run(context: &Context, command: Command) -> Outcome<ExitCode> {
         Command::Link(command) => here(command.run(context)).map(done),
         Command::Notice(command) => here(command.run(context)).map(done),
         Command::Basis(command) => here(command.run(context)).map(done),
+        Command::Restriction(command) => here(command.run(context)).map(done),
         Command::Audit(command) => here(command.run(context)).map(done),
         Command::Peer(command) => here(command.run(context)).map(done),
         Command::Key(command) => here(command.run(context)).map(done),

@@ -378,7 +378,7 @@ impl Consents {
             created: stored.last(),
             issuer: self.holder(),
             agreement: stored.consent.agreement.as_ref().map(|id| id.as_str()),
-            notice: &stored.consent.notice,
+            notice: Some(&stored.consent.notice),
             number: stored.receipts,
             previous: stored.receipt,
             checkpoint,

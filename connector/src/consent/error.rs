@@ -3,7 +3,7 @@
 use super::{
     law::NoPower,
     record::{ConsentId, GrantError},
-    state::Illegal,
+    state::{Illegal, Role},
 };
 use crate::{jose::JoseError, store::StoreError};
 use policy::Timestamp;
@@ -96,6 +96,31 @@ pub enum ConsentError {
     /// The learner has objected already.
     #[error("the learner has objected to this already")]
     AlreadyObjected,
+    /// What is said of a restriction makes no sense.
+    #[error("{0}")]
+    Restriction(&'static str),
+    /// No restriction has this id.
+    #[error("there is no such restriction")]
+    UnknownRestriction,
+    /// The same side has asked for the same.
+    #[error("the learner's records are restricted like this already: {0}")]
+    AlreadyRestricted(ConsentId),
+    /// It does not stand any more.
+    #[error("this restriction was lifted at {0}")]
+    AlreadyLifted(Timestamp),
+    /// Whoever acts may not set a restriction, or not lift this one.
+    #[error("{0:?} may not set or lift this restriction")]
+    NotTheirRestriction(Role),
+    /// A learner who asked for a restriction is told before it is lifted.
+    #[error(
+        "the learner asked for this restriction and is told before it is lifted (GDPR art. 18(3)); say in actor.evidence where that is kept"
+    )]
+    LiftUntold,
+    /// What is restricted is kept.
+    #[error(
+        "this learner's records are restricted, and kept while they are (GDPR art. 18(2)); lift the restriction first"
+    )]
+    RestrictionInForce,
     /// The record is too long to be signed.
     #[error("the lists are too long for one consent")]
     TooLarge,

@@ -23,7 +23,7 @@ pub struct Forgotten {
 impl Consents {
     /// Deletes what links a learner to the audit log: the salt of their name in it, the records of their ended consents with their receipts,
     /// and what was known of them. The entries stay and so does every proof, but nobody can say any more whom they are about. Refused while a
-    /// consent is in force, and while what the learner said keeps another basis from being used: without it, records would go out again. Refused
+    /// consent is in force or their records are restricted (GDPR art. 18(2): what is restricted is kept), and while what the learner said keeps another basis from being used: without it, records would go out again. Refused
     /// as well while a basis stands on which records went out: each recipient is to be told when they are to be erased (GDPR art. 19), and
     /// what says who it is goes here.
     pub async fn forget(&self, subject: &str, now: Timestamp) -> Result<Forgotten, ConsentError> {
@@ -50,6 +50,7 @@ impl Consents {
             self.salts.delete(subject, salt, &mut batch);
             batch.delete(STANDINGS, self.salts.place(subject));
             let objections = self.erase_objections(subject, &mut batch).await?;
+            self.erase_restrictions(subject, &mut batch).await?;
             for (stored, version) in &all {
                 self.erase(stored, *version, &mut batch);
             }
@@ -70,13 +71,16 @@ impl Consents {
         Err(StoreError::Conflict { guard: 0 }.into())
     }
 
-    /// No consent is in force, and nothing that the learner said keeps a basis from being used.
+    /// No restriction stands, no consent is in force, and nothing that the learner said keeps a basis from being used.
     async fn check_nothing_stands(
         &self,
         subject: &str,
         all: &[(Stored, Version)],
         now: Timestamp,
     ) -> Result<(), ConsentError> {
+        if self.is_restricted(subject).await? {
+            return Err(ConsentError::RestrictionInForce);
+        }
         if all.iter().any(|(stored, _)| stored.is_in_force(now)) {
             return Err(ConsentError::InForce);
         }

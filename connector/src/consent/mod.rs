@@ -5,7 +5,7 @@
 //! (chains of signed copies). The service here changes one learner's records at a time: `change` reads them and commits what was decided, `learner` takes the steps,
 //! `decide` says what is decided when something is asked for, given or withdrawn, `occurrences` counts uses of limited ones, `expiry` when time
 //! passes, `notices` when a text changes, `words` what people are told of a refusal in French, and who can mend it,
-//! `held_back` what keeps another lawful basis from being used, `elsewhere` when the holder or the intermediary of a consent says what happened there.
+//! `held_back` what keeps another lawful basis from being used, `restrictions` what keeps everything of a learner here (GDPR art. 18), `elsewhere` when the holder or the intermediary of a consent says what happened there.
 
 mod bases;
 mod change;
@@ -30,6 +30,7 @@ pub mod privacy;
 mod pseudonym;
 pub mod receipt;
 mod record;
+mod restrictions;
 mod salts;
 mod standings;
 pub mod state;
@@ -52,6 +53,7 @@ pub use record::{
     Actor, Cause, Consent, ConsentId, Decision, EnteredBy, Event, EvidenceSalt, Fact, GrantError, Missing, NewConsent,
     NewEvent, NewRequest, NewShare, NoticeRef, Stored, check_27560, context,
 };
+pub use restrictions::{Lifted, NewLift, NewRestriction, Restriction};
 pub use standings::NewStanding;
 pub use words::Said;
 
@@ -136,6 +138,7 @@ impl Consents {
             service.occurrences.load(id).await?;
         }
         service.load_bases().await?;
+        service.load_restrictions().await?;
         Ok(service)
     }
 
@@ -203,7 +206,7 @@ impl Consents {
         item.map(|item| Ok((decode(&item.value)?, item.version))).transpose()
     }
 
-    /// The receipts of a consent or an objection, the oldest first.
+    /// The receipts of a consent, an objection or a restriction, the oldest first.
     pub async fn receipts(&self, id: &str) -> Result<Vec<String>, StoreError> {
         let mut all = Vec::new();
         let mut pages = Pages::new(&**self.log.store(), RECEIPTS, change::receipts_of(id), 32);

@@ -223,7 +223,7 @@ impl Consents {
             created: now,
             issuer: self.holder(),
             agreement: None,
-            notice: &basis.declared.notice,
+            notice: Some(&basis.declared.notice),
             number: 0,
             previous: None,
             checkpoint: None,

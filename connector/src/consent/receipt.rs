@@ -1,6 +1,8 @@
 //! Receipts: for each step of a consent a signed copy of the whole record, bound to the receipt before it. Whoever has the chain and the
 //! holder's public key can check it without asking anybody.
 
+pub mod restriction;
+
 use super::{
     record::{ConsentId, Fact, check_27560},
     state::{self, Rule, State},
@@ -22,15 +24,15 @@ const CONFORMS: [&str; 2] = [
 pub(super) struct Slip<'a> {
     /// Its own id.
     pub(super) id: String,
-    /// The consent, or the objection.
+    /// The consent, the objection or the restriction.
     pub(super) about: &'a str,
     /// When it was made.
     pub(super) created: Timestamp,
     /// Who signs.
     pub(super) issuer: &'a ParticipantId,
     pub(super) agreement: Option<&'a str>,
-    /// Hash of the notice.
-    pub(super) notice: &'a str,
+    /// Hash of the notice; a restriction has none.
+    pub(super) notice: Option<&'a str>,
     /// Its number in the chain, from 0.
     pub(super) number: u32,
     /// Hash of the receipt before it.

@@ -49,12 +49,18 @@ impl ConsentError {
             Self::Import { cause, .. } => cause.fix(),
             Self::InForce | Self::AlreadyAsked(_) | Self::TooManyRequests(_) => Fix::Learner,
             Self::Lapsed(_) | Self::NoticeReplaced | Self::TooSoon(_) | Self::TooManySteps => Fix::Consumer,
-            Self::ObjectionInForce | Self::RefusalInForce | Self::BasisInForce(_) => Fix::Provider,
+            Self::ObjectionInForce
+            | Self::RefusalInForce
+            | Self::BasisInForce(_)
+            | Self::LiftUntold
+            | Self::RestrictionInForce => Fix::Provider,
             Self::NothingToWithdraw
             | Self::UnknownLearner
             | Self::AlreadyGiven(_)
             | Self::NoObjection
-            | Self::AlreadyObjected => Fix::Nobody,
+            | Self::AlreadyObjected
+            | Self::AlreadyRestricted(_)
+            | Self::AlreadyLifted(_) => Fix::Nobody,
             Self::Unknown
             | Self::Future(_)
             | Self::UnknownNotice(_)
@@ -62,6 +68,9 @@ impl ConsentError {
             | Self::NoticeExists
             | Self::Standing(_)
             | Self::Basis(_)
+            | Self::Restriction(_)
+            | Self::UnknownRestriction
+            | Self::NotTheirRestriction(_)
             | Self::TooLarge
             | Self::Store(_)
             | Self::Signing(_) => Fix::Operator,
@@ -102,6 +111,22 @@ impl ConsentError {
             Self::Basis(_) => "ce qui est déclaré comme base légale, ou l’opposition, n’a pas de sens",
             Self::NoObjection => "un contrat avec la personne ne laisse pas de droit d’opposition (RGPD, art. 21)",
             Self::AlreadyObjected => "la personne s’y est déjà opposée",
+            Self::Restriction(_) => "ce qui est dit de la limitation n’a pas de sens",
+            Self::UnknownRestriction => "cette limitation n’existe pas",
+            Self::AlreadyRestricted(id) => return format!("le traitement est déjà limité de cette manière : {id}"),
+            Self::AlreadyLifted(at) => return format!("cette limitation est levée depuis le {at}"),
+            Self::NotTheirRestriction(role) => {
+                return format!(
+                    "il ne revient pas à {} de poser ou de lever cette limitation",
+                    whom(*role)
+                );
+            }
+            Self::LiftUntold => {
+                "la personne a obtenu cette limitation et doit en apprendre la levée d’abord (RGPD, art. 18, § 3) ; dites où la preuve est gardée"
+            }
+            Self::RestrictionInForce => {
+                "le traitement est limité et les données sont conservées (RGPD, art. 18, § 2) ; levez d’abord la limitation"
+            }
             Self::TooLarge => "les listes sont trop longues pour un seul consentement",
             Self::Store(error) => stored(error),
             Self::Signing(_) => "la signature a échoué",

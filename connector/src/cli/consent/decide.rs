@@ -44,7 +44,7 @@ fn name(value: &impl ValueEnum) -> String {
 
 /// Who acts.
 #[derive(Args)]
-struct Actor {
+pub(in crate::cli) struct Actor {
     /// As whom
     #[arg(long = "as", value_enum, default_value = "learner", value_name = "ROLE")]
     role: Role,
@@ -63,7 +63,8 @@ struct Actor {
 }
 
 impl Actor {
-    fn body(&self) -> Value {
+    /// As the API takes it.
+    pub(in crate::cli) fn body(&self) -> Value {
         json!({
             "role": name(&self.role), "id": self.by, "method": self.method, "assurance": self.assurance,
             "evidence": self.evidence,

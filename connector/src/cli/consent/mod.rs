@@ -6,6 +6,9 @@ mod grant;
 mod verify;
 mod withdraw;
 
+pub(super) use decide::Actor;
+pub(super) use withdraw::say_streams;
+
 use super::{
     Context,
     api::{encode, path},
@@ -44,7 +47,8 @@ enum ConsentCommand {
     ///
     /// The records of the consents go, and the salt of the learner's name in the log. The log's entries and proofs stay valid. This cannot
     /// be undone: nobody can say afterwards which entries were about this learner. Refused while another lawful basis is in force on which
-    /// records of theirs went out: end it first (connector basis end), and its recipients are told.
+    /// records of theirs went out: end it first (connector basis end), and its recipients are told. Refused as well while their records are
+    /// restricted (connector restriction lift).
     #[command(after_help = "EXAMPLES:\n  connector consent forget learner-17\n")]
     Forget {
         /// The learner's local identifier at this holder
@@ -85,12 +89,12 @@ enum ConsentCommand {
         /// The consent's id
         id: String,
     },
-    /// Print the signed receipts of a consent or an objection, one a line, the oldest first
+    /// Print the signed receipts of a consent, an objection or a restriction, one a line, the oldest first
     #[command(
         after_help = "EXAMPLES:\n  connector consent receipts urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 > receipts.txt\n"
     )]
     Receipts {
-        /// The id of the consent or the objection
+        /// The id of the consent, the objection or the restriction
         id: String,
     },
     Verify(verify::Verify),

@@ -6,7 +6,10 @@ use crate::{
         exit::{Exit, Failure, Outcome},
         input,
     },
-    consent::{check_27560, receipt},
+    consent::{
+        check_27560,
+        receipt::{self, restriction},
+    },
     dsp::{self, ParticipantId},
     jose::{VerifyingKey, token},
     net::{Client, Reach, Request},
@@ -22,7 +25,7 @@ use std::{
 
 /// Check receipts of a consent: signatures, the chain, every step, and the fields of ISO/IEC TS 27560; or only the fields of a bare record
 ///
-/// Without --did-document or --jwks, the DID document of the issuer is fetched.
+/// Receipts of a restriction are checked in the same way. Without --did-document or --jwks, the DID document of the issuer is fetched.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent verify receipts.txt
@@ -61,8 +64,12 @@ impl Verify {
             }
             Held::Receipts(receipts) => {
                 let keys = self.keys(context, &receipts).await?;
-                let proved = receipt::verify(&receipts, |kid| keys.get(kid).cloned());
-                let proved = proved.map_err(|error| failed(error.to_string()))?;
+                let key = |kid: &str| keys.get(kid).cloned();
+                let restricted = restriction::verify(&receipts, key).map_err(|error| failed(error.to_string()))?;
+                if let Some(proved) = restricted {
+                    return say_restriction(context, &proved);
+                }
+                let proved = receipt::verify(&receipts, key).map_err(|error| failed(error.to_string()))?;
                 let told = serde_json::to_value(&proved).map_err(std::io::Error::from)?;
                 if context.out.json {
                     return context.out.json(&told);
@@ -108,6 +115,27 @@ impl Verify {
             }
         }
         Ok(keys)
+    }
+}
+
+/// Says what the receipts of a restriction prove.
+fn say_restriction(context: &Context, proved: &restriction::Proved) -> Outcome {
+    if context.out.json {
+        let told = serde_json::to_value(proved).map_err(std::io::Error::from)?;
+        return context.out.json(&told);
+    }
+    let towards = proved.recipient.as_deref().unwrap_or("everybody");
+    let lifted = match &proved.lifted {
+        Some(lifted) => format!("lifted at {}", lifted.time),
+        None => "not lifted".to_owned(),
+    };
+    context.out.say(&format!(
+        "verified: {} receipt(s) of the restriction {}, signed by {}; towards {towards} from {} on, {lifted}",
+        proved.receipts, proved.restriction, proved.issuer, proved.set.time
+    ))?;
+    match proved.complete {
+        true => Ok(()),
+        false => context.out.say("the first receipt is not among them"),
     }
 }
 

@@ -44,7 +44,7 @@ impl Withdraw {
 }
 
 /// Says where each running stream stood when nothing more could pass.
-pub(super) fn say_streams(context: &Context, told: &Value) -> Outcome {
+pub(in crate::cli) fn say_streams(context: &Context, told: &Value) -> Outcome {
     for stream in items(told, "streams") {
         let (transfer, last) = (member(stream, &["transfer"]), member(stream, &["lastSequence"]));
         context.out.say(&format!(

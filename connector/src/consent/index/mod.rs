@@ -102,6 +102,17 @@ pub struct Objection<'a> {
     pub datasets: &'a [DatasetId],
 }
 
+/// A restriction of the processing of a learner's records (GDPR art. 18), as the index takes it in.
+#[derive(Clone, Copy, Debug)]
+pub struct Restriction<'a> {
+    /// Its id.
+    pub id: &'a ConsentId,
+    /// The learner's local identifier.
+    pub subject: &'a str,
+    /// Towards whom; none means everybody.
+    pub recipients: &'a [ParticipantId],
+}
+
 /// The live index and the gates of all running streams.
 #[derive(Default)]
 pub struct Index {
@@ -208,6 +219,23 @@ impl Index {
     /// Takes an objection in, raises the epoch, and has every gate confirm it: it stops the flow at once, as a withdrawal does. It is
     /// lifted by [`Index::forget`].
     pub fn object(&self, objection: &Objection<'_>) -> Result<(u64, Vec<StreamEnd>), GrantError> {
+        self.stop_by(objection, Standing::Objection)
+    }
+
+    /// Takes a restriction in, in the same way: nothing of the learner leaves to these recipients while it is here, whatever permits it. It is
+    /// lifted by [`Index::forget`].
+    pub fn restrict(&self, restriction: &Restriction<'_>) -> Result<(u64, Vec<StreamEnd>), GrantError> {
+        let everything = Objection {
+            id: restriction.id,
+            subject: restriction.subject,
+            recipients: restriction.recipients,
+            purposes: &[],
+            datasets: &[],
+        };
+        self.stop_by(&everything, Standing::Restricted)
+    }
+
+    fn stop_by(&self, objection: &Objection<'_>, standing: Standing) -> Result<(u64, Vec<StreamEnd>), GrantError> {
         let id = objection.id.uuid().ok_or(GrantError::Invalid("id", "is no urn:uuid"))?;
         let terms = {
             let mut vocabulary = self.vocabulary_mut();
@@ -222,8 +250,7 @@ impl Index {
         };
         let learner = self.table.learner(objection.subject);
         let always = (Timestamp::MIN, Timestamp::MAX);
-        self.table
-            .put(Entry::new(learner, id, terms, always, Standing::Objection));
+        self.table.put(Entry::new(learner, id, terms, always, standing));
         Ok((self.raise_epoch(), self.gates.confirm(objection.subject)))
     }
 

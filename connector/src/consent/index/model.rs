@@ -31,6 +31,7 @@ enum Step {
     Open(&'static str, What),
     Withdraw(&'static str, u128),
     Object(&'static str, What),
+    Restrict(&'static str, What),
     Forget(&'static str, u128),
     Age(&'static str, Option<i64>),
     /// This transfer is counted for this consent.
@@ -70,7 +71,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (learner(), what()).prop_map(|(learner, what)| Step::Open(learner, what)),
         2 => (learner(), 0..30u128).prop_map(|(learner, number)| Step::Withdraw(learner, number)),
         1 => (learner(), what()).prop_map(|(learner, what)| Step::Object(learner, what)),
-        1 => (learner(), 0..30u128).prop_map(|(learner, number)| Step::Forget(learner, number)),
+        1 => (learner(), what()).prop_map(|(learner, what)| Step::Restrict(learner, what)),
+        3 => (learner(), 0..30u128).prop_map(|(learner, number)| Step::Forget(learner, number)),
         2 => (learner(), prop::option::of(0..20i64)).prop_map(|(learner, of_age)| Step::Age(learner, of_age)),
         2 => (0..30u128, 0..3usize).prop_map(|(number, transfer)| Step::Count(number, transfer)),
         2 => (0..2usize, basis, any::<bool>(), what()).prop_map(|(name, basis, may, what)| Step::OpenBasis(name, basis, may, what)),
@@ -80,12 +82,20 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the model knows of one consent or objection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Consent,
+    Objection,
+    /// Of which only the recipients say something.
+    Restriction,
+}
+
+/// What the model knows of one consent, objection or restriction.
 struct Held {
     id: u128,
     learner: &'static str,
     what: What,
-    objection: bool,
+    sort: Sort,
     withdrawn: bool,
     expired: bool,
     of_age: Option<i64>,
@@ -222,12 +232,22 @@ struct Model {
 }
 
 impl Model {
+    fn is_restricted(&self, learner: &str, recipient: &str) -> bool {
+        let towards = |what: &What| what.recipients.is_empty() || what.recipients.contains(&recipient);
+        let mut theirs = self.held.iter().filter(|held| held.learner == learner);
+        theirs.any(|held| held.sort == Sort::Restriction && towards(&held.what))
+    }
+
     fn ask(&self, learner: &str, asked: &Asked, now: i64) -> Result<Set, Withheld> {
         let (mut consented, mut guarded, mut based) = (Set::new(), Set::new(), Set::new());
         let (mut refused, mut objected) = (Set::new(), Set::new());
         let mut reasons = vec![Reason::None];
-        for held in self.held.iter().filter(|held| held.learner == learner) {
-            if held.objection {
+        if self.is_restricted(learner, asked.recipient) {
+            return Err(Withheld::Consent(Reason::Restricted));
+        }
+        let theirs = self.held.iter().filter(|held| held.learner == learner);
+        for held in theirs.filter(|held| held.sort != Sort::Restriction) {
+            if held.sort == Sort::Objection {
                 if asked.concerns(&held.what, true) {
                     objected.extend(&asked.categories);
                 }
@@ -370,46 +390,57 @@ impl Lists {
     }
 }
 
-fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, objection: bool) {
-    let (lists, id) = (Lists::of(&what), id(model.made));
-    if objection {
-        let objection = Objection {
-            id: &id,
-            subject: learner,
-            recipients: &lists.recipients,
-            purposes: &lists.purposes,
-            datasets: &lists.datasets,
-        };
-        index.object(&objection).unwrap();
-    } else {
-        let grant = Grant {
-            id: &id,
-            subject: learner,
-            recipients: &lists.recipients,
-            purposes: &lists.purposes,
-            datasets: &lists.datasets,
-            categories: &lists.categories,
-            fields: &[],
-            from: at(what.period.0),
-            until: at(what.period.1),
-            aggregate_only: what.flags.0,
-            guardian_missing: what.flags.1,
-            guardian_gave: what.flags.2,
-            most_transfers: what.most,
-            of_age: model.ages.get(learner).map(|of_age| at(*of_age)),
-            ended: None,
-        };
-        index.open(&grant).unwrap();
+fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, sort: Sort) {
+    let (lists, id, epoch) = (Lists::of(&what), id(model.made), index.epoch());
+    match sort {
+        Sort::Objection => {
+            let objection = Objection {
+                id: &id,
+                subject: learner,
+                recipients: &lists.recipients,
+                purposes: &lists.purposes,
+                datasets: &lists.datasets,
+            };
+            assert_eq!(index.object(&objection).unwrap().0, epoch + 1);
+        }
+        Sort::Restriction => {
+            let restriction = Restriction {
+                id: &id,
+                subject: learner,
+                recipients: &lists.recipients,
+            };
+            assert_eq!(index.restrict(&restriction).unwrap().0, epoch + 1);
+        }
+        Sort::Consent => {
+            let grant = Grant {
+                id: &id,
+                subject: learner,
+                recipients: &lists.recipients,
+                purposes: &lists.purposes,
+                datasets: &lists.datasets,
+                categories: &lists.categories,
+                fields: &[],
+                from: at(what.period.0),
+                until: at(what.period.1),
+                aggregate_only: what.flags.0,
+                guardian_missing: what.flags.1,
+                guardian_gave: what.flags.2,
+                most_transfers: what.most,
+                of_age: model.ages.get(learner).map(|of_age| at(*of_age)),
+                ended: None,
+            };
+            index.open(&grant).unwrap();
+        }
     }
     model.held.push(Held {
         id: model.made,
         learner,
         what,
-        objection,
+        sort,
         withdrawn: false,
         expired: false,
-        // An objection is taken in without.
-        of_age: model.ages.get(learner).copied().filter(|_| !objection),
+        // An objection and a restriction are taken in without.
+        of_age: model.ages.get(learner).copied().filter(|_| sort == Sort::Consent),
         counted: Vec::new(),
     });
     model.made += 1;
@@ -434,7 +465,7 @@ fn open_basis(index: &Index, model: &mut Model, (name, basis, may_object): (usiz
 }
 
 fn expire(index: &Index, model: &mut Model, now: i64) {
-    let open = |held: &Held| !held.objection && !held.withdrawn && !held.expired;
+    let open = |held: &Held| held.sort == Sort::Consent && !held.withdrawn && !held.expired;
     let first = model
         .held
         .iter()
@@ -466,7 +497,7 @@ fn count(index: &Index, model: &mut Model, number: u128, by: usize) {
         .what
         .most
         .is_some_and(|most| held.counted.len() < usize::try_from(most).unwrap());
-    if !held.objection && room && !held.counted.contains(&by) {
+    if held.sort == Sort::Consent && room && !held.counted.contains(&by) {
         held.counted.push(by);
         let before = held.counted.len() - 1;
         index.tell_counted(&id(number), held.counted.iter().copied().map(transfer).collect());
@@ -495,10 +526,12 @@ fn run(steps: Vec<Step>, questions: Vec<Asked>) {
     for step in steps {
         let index = real.index.clone();
         match step {
-            Step::Open(learner, what) => open(&index, &mut model, learner, what, false),
-            Step::Object(learner, what) => open(&index, &mut model, learner, what, true),
+            Step::Open(learner, what) => open(&index, &mut model, learner, what, Sort::Consent),
+            Step::Object(learner, what) => open(&index, &mut model, learner, what, Sort::Objection),
+            Step::Restrict(learner, what) => open(&index, &mut model, learner, what, Sort::Restriction),
             Step::Withdraw(learner, number) => {
-                let named = |held: &&mut Held| held.learner == learner && held.id == number && !held.objection;
+                let named =
+                    |held: &&mut Held| held.learner == learner && held.id == number && held.sort == Sort::Consent;
                 index.close(learner, |closed| *closed == id(number));
                 model
                     .held

@@ -133,6 +133,8 @@ struct Sum {
     asked: CategorySet,
     /// Categories for which the learner objected to other bases.
     objected: CategorySet,
+    /// The learner's records are restricted towards this recipient: all of them, whatever permits them.
+    restricted: bool,
     nearest: Reason,
 }
 
@@ -142,16 +144,19 @@ impl Sum {
         of_age: OfAge::UNKNOWN,
         asked: CategorySet::EMPTY,
         objected: CategorySet::EMPTY,
+        restricted: false,
         nearest: Reason::None,
     };
 
     fn add(&mut self, entry: &Entry, verdict: Verdict, asking: &Asking<'_>, uses: &mut Vec<Use>) {
-        // An objection may not say it; those that do say the same.
+        // An objection or a restriction may not say it; those that do say the same.
         if entry.of_age != OfAge::UNKNOWN {
             self.of_age = entry.of_age;
         }
         let lacking = match entry.standing {
             Standing::Objection => return self.objected = self.objected.union(verdict.touches),
+            // It says nothing but towards whom.
+            Standing::Restricted => return self.restricted |= verdict.reason != Reason::Recipient,
             Standing::Refused => Reason::Refused,
             Standing::Withdrawn => Reason::Withdrawn,
             Standing::Expired => Reason::Expired,
@@ -175,8 +180,11 @@ impl Sum {
         self.nearest = self.nearest.max(lacking);
     }
 
-    /// First whether anything is covered, then what the policy says of that (policy.md §6.2).
+    /// First whether anything may leave at all (GDPR art. 18) and is covered, then what the policy says of that (policy.md §6.2).
     fn conclude(&self, ground: Ground, answers: &Answers, now: Timestamp) -> Result<CategorySet, Withheld> {
+        if self.restricted {
+            return Err(Withheld::Consent(Reason::Restricted));
+        }
         let cover = Cover {
             based: ground.without(self.asked, self.objected),
             ..self.cover

@@ -31,12 +31,14 @@ pub enum Reason {
     Objected,
     /// It is for a number of transfers, and that many have been made.
     UsedUp,
+    /// Whatever permits it: the learner's records are restricted (GDPR art. 18).
+    Restricted,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers. When several consents of a learner fail, the one named last here is reported: it came
     /// nearest to permitting.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::None,
         Self::Requested,
         Self::Refused,
@@ -49,6 +51,7 @@ impl Reason {
         Self::Guardian,
         Self::Objected,
         Self::UsedUp,
+        Self::Restricted,
     ];
 
     /// The stable code.
@@ -66,6 +69,7 @@ impl Reason {
             Self::Guardian => Code::GuardianMissing,
             Self::Objected => Code::ConsentObjected,
             Self::UsedUp => Code::ConsentUsedUp,
+            Self::Restricted => Code::ProcessingRestricted,
         }
     }
 }
@@ -81,10 +85,12 @@ mod tests {
         let codes: BTreeSet<Code> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         for code in codes {
-            assert!(
-                code.as_str().starts_with("CNS-") && code.fix() == Fix::Learner,
-                "{code}"
-            );
+            // A restriction is lifted at the holder; everything else is mended by a consent.
+            let fix = match code {
+                Code::ProcessingRestricted => Fix::Provider,
+                _ => Fix::Learner,
+            };
+            assert!(code.as_str().starts_with("CNS-") && code.fix() == fix, "{code}");
         }
         // Cursors and stored counts go by these numbers.
         assert!(

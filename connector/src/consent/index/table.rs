@@ -49,6 +49,18 @@ pub(super) enum Standing {
     Expired,
     /// Not a consent: an objection to other lawful bases.
     Objection,
+    /// Not a consent: a restriction of everything (GDPR art. 18).
+    Restricted,
+}
+
+impl Standing {
+    /// Of a consent, which changes as that does.
+    const fn is_of_a_consent(self) -> bool {
+        match self {
+            Self::Given | Self::Refused | Self::Withdrawn | Self::Expired => true,
+            Self::Objection | Self::Restricted => false,
+        }
+    }
 }
 
 /// From when on a learner is no minor, in the room that an entry has: seconds since 1970, or not known.
@@ -95,7 +107,7 @@ impl Marks {
     }
 }
 
-/// One consent, or one objection, of one learner. It lies in one line of the cache.
+/// One consent, objection or restriction of one learner. It lies in one line of the cache.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(super) struct Entry {
@@ -337,12 +349,12 @@ impl Table {
         self.write(entry.learner).put(entry)
     }
 
-    /// Changes the standing of those of a learner's consents that `which` names. An objection stays one.
+    /// Changes the standing of those of a learner's consents that `which` names. An objection stays one, and so does a restriction.
     pub(super) fn set(&self, learner: Learner, standing: Standing, which: impl Fn(Uuid) -> bool) {
         let mut shard = self.write(learner);
         let mut at = shard.head(learner);
         while let Some(entry) = shard.get_mut(at) {
-            if entry.standing != Standing::Objection && which(entry.id) {
+            if entry.standing.is_of_a_consent() && which(entry.id) {
                 entry.standing = standing;
             }
             at = entry.next;

@@ -55,7 +55,7 @@ impl Scope {
     }
 }
 
-/// Everything that a consent, an objection or a basis says, but of whom and when.
+/// Everything that a consent, an objection, a restriction or a basis says, but of whom and when.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Terms {
     pub(super) recipients: Scope,

@@ -1,5 +1,6 @@
 mod asked;
 mod policies;
+mod restricted;
 
 use super::*;
 use crate::consent::Pairwise;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 mod later;
 mod limited;
+mod restricted;
 mod waiting;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -197,6 +197,25 @@ async fn a_basis_whose_time_is_over_is_told_as_expired() {
 }
 
 #[tokio::test]
+async fn nobody_is_told_of_a_restriction_because_what_they_have_is_not_to_be_erased() {
+    let holder = Holder::start().await;
+    holder.give("anna", &["skills"]).await;
+    let before = holder.queued().await;
+    let new = NewRestriction {
+        subject: "anna".into(),
+        recipient: Some(ft()),
+        actor: Actor::of(Role::Learner, "portal"),
+    };
+    let (restriction, _) = holder.consents.restrict(&new, now()).await.unwrap();
+    let lift = NewLift {
+        actor: Actor::of(Role::Learner, "portal"),
+    };
+    holder.consents.lift(&restriction.id, &lift, now()).await.unwrap();
+    assert!(holder.told("anna").await.is_empty());
+    assert_eq!(holder.queued().await, before);
+}
+
+#[tokio::test]
 async fn an_objection_is_told_although_another_basis_for_the_same_is_declared() {
     let holder = Holder::start().await;
     let basis = holder.declare().await;

@@ -106,7 +106,7 @@ pub(super) struct Receipts {
     receipts: Vec<String>,
 }
 
-/// The receipts of a consent or an objection
+/// The receipts of a consent, an objection or a restriction
 #[utoipa::path(get, path = "/v1/consents/{id}/receipts", tag = "learners", responses((status = OK, body = Receipts)))]
 pub(super) async fn consent_receipts(State(app): Ctx, Path(wanted): Path<String>) -> Outcome<Receipts> {
     let id: ConsentId = id(&wanted, "consent")?;

@@ -17,6 +17,7 @@ mod offers;
 mod peers;
 mod process;
 mod reply;
+mod restrictions;
 mod status;
 mod transfers;
 
@@ -80,6 +81,8 @@ fn table() -> Vec<UtoipaMethodRouter<Arc<App>>> {
         routes!(bases::bases, bases::basis_declare),
         routes!(bases::basis_end),
         routes!(bases::objections, bases::object),
+        routes!(restrictions::restrictions, restrictions::restrict),
+        routes!(restrictions::lift),
         routes!(learners::standing, learners::standing_set),
         routes!(learners::pseudonyms),
         routes!(exchange::told),

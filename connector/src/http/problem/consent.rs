@@ -35,6 +35,10 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         }
         ConsentError::InvalidNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-notice"),
         ConsentError::Basis(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-basis"),
+        ConsentError::Restriction(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-restriction"),
+        ConsentError::LiftUntold => (StatusCode::UNPROCESSABLE_ENTITY, "learner-not-told"),
+        ConsentError::AlreadyRestricted(_) => (StatusCode::CONFLICT, "already-restricted"),
+        ConsentError::AlreadyLifted(_) => (StatusCode::CONFLICT, "already-lifted"),
         ConsentError::NoObjection => (StatusCode::CONFLICT, "no-objection"),
         ConsentError::AlreadyObjected => (StatusCode::CONFLICT, "already-objected"),
         ConsentError::Standing(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-standing"),
@@ -43,12 +47,15 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         ConsentError::UnknownNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-notice"),
         ConsentError::NothingToWithdraw => (StatusCode::NOT_FOUND, "nothing-to-withdraw"),
         ConsentError::UnknownLearner => (StatusCode::NOT_FOUND, "unknown-learner"),
-        ConsentError::Unknown => (StatusCode::NOT_FOUND, "not-found"),
-        ConsentError::InForce | ConsentError::ObjectionInForce | ConsentError::RefusalInForce => {
-            (StatusCode::CONFLICT, "in-force")
-        }
+        ConsentError::Unknown | ConsentError::UnknownRestriction => (StatusCode::NOT_FOUND, "not-found"),
+        ConsentError::InForce
+        | ConsentError::ObjectionInForce
+        | ConsentError::RefusalInForce
+        | ConsentError::RestrictionInForce => (StatusCode::CONFLICT, "in-force"),
         ConsentError::BasisInForce(_) => (StatusCode::CONFLICT, "basis-in-force"),
-        ConsentError::Illegal(Illegal::NotTheirs(..)) | ConsentError::NoPower(_) => (StatusCode::FORBIDDEN, "no-power"),
+        ConsentError::Illegal(Illegal::NotTheirs(..))
+        | ConsentError::NoPower(_)
+        | ConsentError::NotTheirRestriction(_) => (StatusCode::FORBIDDEN, "no-power"),
         ConsentError::Illegal(Illegal::Ended(_)) => (StatusCode::CONFLICT, "ended"),
         ConsentError::Illegal(_) => (StatusCode::CONFLICT, "illegal-step"),
         ConsentError::Lapsed(_) => (StatusCode::CONFLICT, "lapsed"),
