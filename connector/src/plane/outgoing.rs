@@ -1,6 +1,6 @@
 //! The body of a data response: decided chunks pass the consent gate one by one as TLS asks for them. Bounded: at most two chunks
 //! and one piece wait. Before a chunk passes, what it does for the first time is written down: learners that this recipient had no record of, uses
-//! of consents that are limited to a number of transfers.
+//! of consents that are limited to a number of transfers, a total of what was withheld.
 
 use super::{
     PlaneError,
@@ -82,7 +82,8 @@ impl Slot {
 }
 
 /// A chunk of which something is being noted, on a task of its own: a body has to be `Sync`.
-type Noting = JoinHandle<Result<Chunk, PlaneError>>;
+/// Without the chunk if it has to be made anew.
+type Noting = JoinHandle<Result<Option<Chunk>, PlaneError>>;
 
 /// The body of one data response.
 pub struct Outgoing {
@@ -197,15 +198,18 @@ fn seal(mut sealer: Sealer, pieces: &Receiver<Decided>, chunks: &mpsc::Sender<(u
     }
 }
 
-/// Writes down what a chunk does for the first time.
-async fn note(rules: &Rules, notes: &Notes) -> Result<(), PlaneError> {
+/// Writes down what a chunk does for the first time; `false` if it tells a total that may not be told.
+async fn note(rules: &Rules, notes: &Notes) -> Result<bool, PlaneError> {
     if !notes.first.is_empty() {
         rules.deliveries.note(&notes.first, &rules.recipient).await?;
     }
     if !notes.uses.is_empty() {
         rules.occurrences.count(&notes.uses, &rules.transfer).await?;
     }
-    Ok(())
+    match (&rules.telling, &notes.total) {
+        (Some(telling), Some(first)) => Ok(telling.keep(first, (rules.clock)()).await?),
+        _ => Ok(true),
+    }
 }
 
 impl Outgoing {
@@ -233,7 +237,10 @@ impl Outgoing {
             if let Some(noting) = &mut self.noting {
                 let noted = std::task::ready!(Pin::new(noting).poll(cx));
                 self.noting = None;
-                return Poll::Ready(Some(noted.unwrap_or(Err(PlaneError::Incomplete))));
+                match noted.unwrap_or(Err(PlaneError::Incomplete)).transpose() {
+                    Some(noted) => return Poll::Ready(Some(noted)),
+                    None => self.go_back(),
+                }
             }
             if let Some(pace) = &mut self.pace {
                 std::task::ready!(pace.next.as_mut().poll(cx));
@@ -249,8 +256,8 @@ impl Outgoing {
                 Ok(chunk) if !chunk.notes.is_empty() && chunk.epoch == self.index.epoch() => {
                     let rules = self.rules.clone();
                     self.noting = Some(tokio::spawn(async move {
-                        note(&rules, &chunk.notes).await?;
-                        Ok(chunk)
+                        let holds = note(&rules, &chunk.notes).await?;
+                        Ok(holds.then_some(chunk))
                     }));
                 }
                 chunk => return Poll::Ready(Some(chunk)),
@@ -258,18 +265,23 @@ impl Outgoing {
         }
     }
 
-    /// Lets the chunk through, or sends the producer back to what has passed.
+    /// Sends the producer back to what has passed.
+    fn go_back(&mut self) {
+        self.generation += 1;
+        let restart = Restart {
+            generation: self.generation,
+            state: self.passed.clone(),
+            begun: self.begun,
+        };
+        self.restart.ask(restart);
+    }
+
+    /// Lets the chunk through, or sends the producer back.
     fn pass(&mut self, chunk: Chunk) -> Result<Option<Bytes>, PlaneError> {
         match self.gate.pass(&self.index, chunk.epoch, chunk.after.sent) {
             Err(_) => Err(PlaneError::Stopped),
             Ok(Err(_)) => {
-                self.generation += 1;
-                let restart = Restart {
-                    generation: self.generation,
-                    state: self.passed.clone(),
-                    begun: self.begun,
-                };
-                self.restart.ask(restart);
+                self.go_back();
                 Ok(None)
             }
             Ok(Ok(())) => {
