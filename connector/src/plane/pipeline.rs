@@ -14,7 +14,7 @@ use crate::{
     catalog::Shape,
     consent::{ConsentId, Deliveries, Delivery, Index, Known, Occurrences, Pairwise, Question, Reader, Tag},
     dsp::{AgreementId, DatasetId, ParticipantId, Pid},
-    jose::Signer,
+    jose::{JoseError, Signer, random},
 };
 use bytes::Bytes;
 use policy::{Plan, Timestamp};
@@ -23,8 +23,9 @@ use std::{path::PathBuf, sync::Arc};
 
 /// Chunks are about this large: small chunks cost a frame each, large ones delay a withdrawal's effect.
 const CHUNK: usize = 64 * 1024;
-/// A piece ends after this many lines even when all of them were withheld: it is decided under one epoch, as of one time.
-const LINES: usize = 2048;
+/// A piece ends after so many lines at least, and before three times so many, even when all of them were withheld: it is decided under one epoch,
+/// as of one time. How many is drawn for each piece: else a chunk that is not full would tell exactly how many of its lines were withheld.
+const LINES: u16 = 1024;
 /// A checkpoint after so many records.
 pub const CHECKPOINT: u64 = 1024;
 
@@ -288,7 +289,7 @@ impl Decider {
             return Err(PlaneError::Stopped);
         }
         let known = rules.deliveries.known();
-        let (mut then, mut left) = (Then::Nothing, LINES);
+        let (mut then, mut left) = (Then::Nothing, lines_at_most()?);
         while then == Then::Nothing && bytes.len() < CHUNK && left > 0 {
             left -= 1;
             match self.source.next(&mut self.line).map_err(PlaneError::Source)? {
@@ -352,6 +353,12 @@ impl Decider {
         out.push(b'\n');
         self.release.remove_fields(projected.fields_removed);
     }
+}
+
+/// How many lines a piece may take.
+fn lines_at_most() -> Result<u16, PlaneError> {
+    let drawn = random::bytes().map_err(|error| PlaneError::Signing(JoseError::from(error)))?;
+    Ok(LINES + u16::from_be_bytes(drawn) % (2 * LINES))
 }
 
 /// The second stage: hashes the record lines and writes the signed ones between them.

@@ -26,7 +26,7 @@ fn plan() -> Plan {
 
 /// All records of one learner, enough for several pieces, which may leave on another basis than consent.
 fn rules(folder: &Path) -> Rules {
-    rules_over(folder, &record("anna").repeat(4 * LINES), true)
+    rules_over(folder, &record("anna").repeat(8 * usize::from(LINES)), true)
 }
 
 fn record(subject: &str) -> String {
@@ -128,6 +128,29 @@ async fn the_end_line_tells_a_total_of_whole_groups_of_learners_and_nothing_belo
     assert_eq!(told(25, 1).await, Some(20));
     assert_eq!(told(4, 1).await, None);
     assert_eq!(told(9, 500).await, None, "many records of too few learners");
+}
+
+#[test]
+fn how_many_lines_a_piece_takes_is_drawn_anew_each_time() {
+    const PIECES: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let line = record("anna");
+    let records = line.repeat(3 * PIECES * usize::from(LINES));
+    let rules = rules_over(folder.path(), &records, false);
+    let mut decider = Pipeline::open(Arc::new(rules), None).unwrap().decider;
+    let (mut before, mut lines) = (0, Vec::new());
+    for _ in 0..PIECES {
+        let piece = decider.piece().unwrap();
+        assert!(!piece.is_last() && piece.bytes.is_empty());
+        lines.push((piece.position - before) / line.len() as u64);
+        before = piece.position;
+    }
+    let (least, most) = (u64::from(LINES), 3 * u64::from(LINES));
+    assert!(lines.iter().all(|lines| (least..most).contains(lines)), "{lines:?}");
+    lines.sort_unstable();
+    lines.dedup();
+    assert!(lines.len() > PIECES / 2, "{lines:?}");
+    assert!(lines[lines.len() - 1] - lines[0] > least / 2, "{lines:?}");
 }
 
 #[test]
