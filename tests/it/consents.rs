@@ -1,10 +1,7 @@
 //! Learners' consents through real daemons: what is withheld and counted, what the peer cannot see, and withdrawal as the last word.
 
-use crate::scenes::{account, brisk, entries, file, received_at_least, until, verified};
-use connector::{
-    clock::now,
-    store::{SledStore, Store, Table},
-};
+use crate::scenes::{account, address, brisk, entries, file, received_at_least, until, verified};
+use connector::clock::now;
 use connector_tests::harness::{Connector, NOTICE, World, consent, dataset, offer, record, text};
 use http::{Method, StatusCode};
 use reqwest::Certificate;
@@ -235,20 +232,6 @@ async fn a_withdrawal_towards_one_recipient_leaves_the_other_stream_alone() {
     assert!(account(school, work, &streams[0]).await.len() < RECORDS as usize);
     let all: Vec<u64> = (0..RECORDS).collect();
     assert_eq!(account(school, edtech, &streams[1]).await, all);
-}
-
-/// Where a transfer's data is and the token for it, from the store of a consumer that is not running.
-async fn address(consumer: &Connector, pid: &str) -> (String, String) {
-    let store = SledStore::open(&consumer.dir.join("store")).unwrap();
-    let item = store
-        .get(Table(10), pid.as_bytes())
-        .await
-        .unwrap()
-        .expect("the transfer");
-    store.close().await.unwrap();
-    let transfer: Value = serde_json::from_slice(&item.value).unwrap();
-    let address = &transfer["dataAddress"];
-    (text(address, "endpoint"), text(address, "authorization"))
 }
 
 /// Bytes that the kernel holds for receivers of this port which do not take them.

@@ -70,15 +70,15 @@ async fn an_exported_agreement_convinces_offline_until_a_byte_is_changed() {
 async fn a_stream_in_which_everything_is_withheld_ends_like_an_empty_one() {
     let world = World::start(&["school", "work"]).await;
     let (school, work) = (world.get("school"), world.get("work"));
-    school.publish(20_000, 10).await;
+    school.publish(20_000, 12).await;
     let agreement = work.negotiate(school).await;
     let pid = work.transfer(&agreement).await;
     let done = work.transfer_until(&pid, "COMPLETED").await;
     assert_eq!(done["progress"]["records"], 0);
     let kinds: Vec<Value> = work.received(&pid).iter().map(|line| line["t"].clone()).collect();
     assert_eq!(kinds, ["begin", "end"]);
-    // Ten learners are a group.
-    assert_eq!(done["progress"]["withheld"], 20_000);
+    // Of learners, not of records.
+    assert_eq!(done["progress"]["withheld"], 10);
     let theirs = school.get(&format!("/v1/transfers/{}", text(&done, "peerPid"))).await;
     assert_eq!(theirs["release"]["withheld"], json!({"CNS-01": 20_000}));
 }

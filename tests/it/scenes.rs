@@ -4,6 +4,7 @@
 use connector::{
     audit::merkle::{Frontier, leaf_hash},
     jose::base64url,
+    store::{SledStore, Store, Table},
 };
 use connector_tests::harness::{Connector, text};
 use serde_json::Value;
@@ -68,6 +69,20 @@ pub async fn received_at_least(consumer: &Connector, pid: &str, records: u64) {
         (shown["progress"]["records"].as_u64().unwrap_or(0) >= records).then_some(())
     })
     .await;
+}
+
+/// Where a transfer's data is and the token for it, from the store of a consumer that is not running.
+pub async fn address(consumer: &Connector, pid: &str) -> (String, String) {
+    let store = SledStore::open(&consumer.dir.join("store")).unwrap();
+    let item = store
+        .get(Table(10), pid.as_bytes())
+        .await
+        .unwrap()
+        .expect("the transfer");
+    store.close().await.unwrap();
+    let transfer: Value = serde_json::from_slice(&item.value).unwrap();
+    let address = &transfer["dataAddress"];
+    (text(address, "endpoint"), text(address, "authorization"))
 }
 
 /// The audit log's entries of one kind, oldest first.

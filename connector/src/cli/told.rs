@@ -53,13 +53,13 @@ pub(super) fn explained(mut record: Value, language: Language) -> Value {
     record
 }
 
-/// What a provider told of the records that it withheld. Which and why is not for the consumer to know.
+/// Of how many learners a provider told that it withheld records. Whose and why is not for the consumer to know.
 pub(super) fn withheld(total: &str, language: Language) -> String {
     let (begin, end) = (
         language.say("au moins", "at least"),
         language.say(
-            "enregistrements, arrondis, sans que le fournisseur dise lesquels",
-            "records, rounded; the provider does not say which",
+            "personnes concernées, nombre arrondi, sans que le fournisseur dise lesquelles",
+            "learners, rounded; the provider does not say which",
         ),
     );
     format!("{begin} {total} {end}")
@@ -136,13 +136,13 @@ mod tests {
         let record = || json!({"progress": {"records": 28, "withheld": 10}});
         let shown = explained(record(), Language::French);
         let told = shown["progress"]["withheld"].as_str().unwrap();
-        assert!(told.starts_with("au moins 10 enregistrements"), "{told}");
+        assert!(told.starts_with("au moins 10 personnes concernées"), "{told}");
         let shown = explained(record(), Language::English);
         assert!(
             shown["progress"]["withheld"]
                 .as_str()
                 .unwrap()
-                .starts_with("at least 10 records")
+                .starts_with("at least 10 learners")
         );
         let nothing = json!({"progress": {"records": 28}});
         assert_eq!(explained(nothing.clone(), Language::English), nothing);

@@ -8,6 +8,7 @@ use crate::{
     jose::{base64url, random},
 };
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use policy::Timestamp;
 
 /// The key that seals cursors; made from the daemon's own secret, never shared.
 pub struct CursorKey(LessSafeKey);
@@ -30,6 +31,7 @@ impl CursorKey {
         let mut plain = fingerprint.to_vec();
         plain.extend_from_slice(&state.position.to_be_bytes());
         plain.extend_from_slice(&state.sent.to_be_bytes());
+        plain.extend_from_slice(&state.since.millis().to_be_bytes());
         for count in state.release.counts() {
             plain.extend_from_slice(&count.to_be_bytes());
         }
@@ -62,7 +64,7 @@ impl CursorKey {
         let mut state = State {
             position: number().ok_or_else(refuse)?,
             sent: number().ok_or_else(refuse)?,
-            ..State::default()
+            ..State::begun(Timestamp::from_millis(number().ok_or_else(refuse)?.cast_signed()))
         };
         for count in state.release.counts_mut() {
             *count = number().ok_or_else(refuse)?;

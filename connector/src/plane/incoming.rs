@@ -51,7 +51,7 @@ pub struct Progress {
     /// The signed end line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<String>,
-    /// How many records the provider says that it withheld, at least, where it says so.
+    /// Of how many learners, at least, the provider says that it withheld records, where it says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withheld: Option<u64>,
 }

@@ -14,12 +14,13 @@ pub mod raw;
 pub mod release;
 pub mod scan;
 pub mod source;
-pub mod totals;
+mod telling;
+mod totals;
 mod withheld;
 
 pub use cursor::CursorKey;
 pub use pipeline::{Release, Rules};
-pub use totals::Telling;
+pub use telling::{First, Telling};
 
 /// Why a stream was not opened or did not reach its end. What the peer sees of it is decided elsewhere.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! The body of a data response: decided chunks pass the consent gate one by one as TLS asks for them. Bounded: at most two chunks
 //! and one piece wait. Before a chunk passes, what it does for the first time is written down: learners that this recipient had no record of, uses
-//! of consents that are limited to a number of transfers.
+//! of consents that are limited to a number of transfers, a total of what was withheld.
 
 use super::{
     PlaneError,
@@ -81,11 +81,8 @@ impl Slot {
     }
 }
 
-/// A chunk of which something is being noted, on a task of its own: a body has to be `Sync`.
-type Noting = JoinHandle<Result<Noted, PlaneError>>;
-
-/// A chunk of which everything is on disk that must be; none where it does not stand and is decided again.
-type Noted = Option<Chunk>;
+/// A chunk of which something is being noted, on a task of its own: a body has to be `Sync`. None where it does not stand and is decided again.
+type Noting = JoinHandle<Result<Option<Chunk>, PlaneError>>;
 
 /// The body of one data response.
 pub struct Outgoing {
@@ -200,13 +197,19 @@ fn seal(mut sealer: Sealer, pieces: &Receiver<Decided>, chunks: &mpsc::Sender<(u
     }
 }
 
-/// Writes down what a chunk does for the first time. Returns whether it stands: not where another transfer took the last place of a consent.
+/// Writes down what a chunk does for the first time. Returns whether it stands: not where another transfer took the last place of a consent, or
+/// it tells a total that may not be told.
 async fn note(rules: &Rules, notes: &Notes) -> Result<bool, PlaneError> {
-    let stands = rules.occurrences.count(&notes.uses, rules.occurrence).await?;
-    if stands && !notes.first.is_empty() {
+    if !rules.occurrences.count(&notes.uses, rules.occurrence).await? {
+        return Ok(false);
+    }
+    if !notes.first.is_empty() {
         rules.deliveries.note(&notes.first, &rules.recipient).await?;
     }
-    Ok(stands)
+    match (&rules.telling, &notes.total) {
+        (Some(telling), Some(first)) => Ok(telling.keep(first, (rules.clock)()).await?),
+        _ => Ok(true),
+    }
 }
 
 impl Outgoing {
@@ -229,12 +232,15 @@ impl Outgoing {
     }
 
     /// The next chunk of which everything is noted that must be; none when there are no more.
-    fn poll_noted(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Noted, PlaneError>>> {
+    fn poll_noted(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Chunk, PlaneError>>> {
         loop {
             if let Some(noting) = &mut self.noting {
                 let noted = std::task::ready!(Pin::new(noting).poll(cx));
                 self.noting = None;
-                return Poll::Ready(Some(noted.unwrap_or(Err(PlaneError::Incomplete))));
+                match noted.unwrap_or(Err(PlaneError::Incomplete)).transpose() {
+                    Some(noted) => return Poll::Ready(Some(noted)),
+                    None => self.decide_again(),
+                }
             }
             if let Some(pace) = &mut self.pace {
                 std::task::ready!(pace.next.as_mut().poll(cx));
@@ -254,7 +260,7 @@ impl Outgoing {
                         Ok(stands.then_some(chunk))
                     }));
                 }
-                chunk => return Poll::Ready(Some(chunk.map(Some))),
+                chunk => return Poll::Ready(Some(chunk)),
             }
         }
     }
@@ -270,11 +276,7 @@ impl Outgoing {
     }
 
     /// Lets the chunk through, or has it decided again.
-    fn pass(&mut self, noted: Noted) -> Result<Option<Bytes>, PlaneError> {
-        let Some(chunk) = noted else {
-            self.decide_again();
-            return Ok(None);
-        };
+    fn pass(&mut self, chunk: Chunk) -> Result<Option<Bytes>, PlaneError> {
         match self.gate.pass(&self.index, chunk.epoch, chunk.after.sent) {
             Err(_) => Err(PlaneError::Stopped),
             Ok(Err(_)) => {
@@ -304,11 +306,11 @@ impl Body for Outgoing {
             if self.done {
                 return Poll::Ready(None);
             }
-            let Some(noted) = std::task::ready!(self.poll_noted(cx)) else {
+            let Some(chunk) = std::task::ready!(self.poll_noted(cx)) else {
                 self.finish(false);
                 return Poll::Ready(Some(Err(PlaneError::Incomplete)));
             };
-            match noted.and_then(|noted| self.pass(noted)) {
+            match chunk.and_then(|chunk| self.pass(chunk)) {
                 // Everything of this piece was withheld.
                 Ok(Some(bytes)) if bytes.is_empty() => {}
                 Ok(Some(bytes)) => {

@@ -7,7 +7,7 @@ use super::{
     CursorKey, PlaneError, lines,
     project::Scratch,
     source::{FileSource, LineOutcome},
-    totals::Telling,
+    telling::{First, Telling},
 };
 use crate::{
     audit::merkle::{self, Frontier},
@@ -16,7 +16,7 @@ use crate::{
         ConsentId, Deliveries, Delivery, Index, Known, Occurrence, Occurrences, Pairwise, Question, Reader, Tag,
     },
     dsp::{AgreementId, DatasetId, ParticipantId, Pid},
-    jose::Signer,
+    jose::{JoseError, Signer, random},
 };
 use bytes::Bytes;
 use policy::{Plan, Timestamp};
@@ -25,8 +25,9 @@ use std::{path::PathBuf, sync::Arc};
 
 /// Chunks are about this large: small chunks cost a frame each, large ones delay a withdrawal's effect.
 const CHUNK: usize = 64 * 1024;
-/// A piece ends after this many lines even when all of them were withheld: it is decided under one epoch, as of one time.
-const LINES: usize = 2048;
+/// A piece ends after so many lines at least, and before three times so many, even when all of them were withheld: it is decided under one epoch,
+/// as of one time. How many is drawn for each piece: else a chunk that is not full would tell exactly how many of its lines were withheld.
+const LINES: u16 = 1024;
 /// A checkpoint after so many records.
 pub const CHECKPOINT: u64 = 1024;
 
@@ -64,8 +65,8 @@ pub struct Rules {
     pub cursors: Arc<CursorKey>,
     /// What is left of the agreement's policy: until when it permits the use.
     pub plan: Plan,
-    /// What the end line tells of what was withheld.
-    pub telling: Telling,
+    /// What the end line tells of what was withheld; nothing of a release, which was decided as a whole.
+    pub telling: Option<Arc<Telling>>,
     /// Reads the time, once for each chunk.
     pub clock: fn() -> Timestamp,
 }
@@ -83,8 +84,10 @@ pub enum Content {
 }
 
 /// How far a stream has come: enough to go on from here, or to go back to here.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct State {
+    /// When the first line was read, or earlier: nothing was decided before.
+    pub since: Timestamp,
     /// Offset of the next unread line in the source.
     pub position: u64,
     /// Records sent.
@@ -93,6 +96,19 @@ pub struct State {
     pub frontier: Frontier,
     /// What was withheld.
     pub release: Release,
+}
+
+impl State {
+    /// Before the first line.
+    pub fn begun(since: Timestamp) -> Self {
+        Self {
+            since,
+            position: 0,
+            sent: 0,
+            frontier: Frontier::default(),
+            release: Release::default(),
+        }
+    }
 }
 
 /// Decided record lines that nobody can refer to yet: not hashed, and without the control line that may follow them.
@@ -115,12 +131,14 @@ pub struct Notes {
     pub first: Vec<Delivery>,
     /// Consents that are limited to a number of transfers, of which this one is not counted yet.
     pub uses: Vec<ConsentId>,
+    /// What the end line tells, if it is told for the first time.
+    pub total: Option<First>,
 }
 
 impl Notes {
     /// There is nothing to write down.
     pub fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.uses.is_empty()
+        self.first.is_empty() && self.uses.is_empty() && self.total.is_none()
     }
 }
 
@@ -176,7 +194,7 @@ impl Pipeline {
     /// Opens the source at its beginning, or at a cursor that we gave for this transfer.
     pub fn open(rules: Arc<Rules>, cursor: Option<&str>) -> Result<Self, PlaneError> {
         let (fingerprint, state) = match cursor {
-            None => (None, State::default()),
+            None => (None, State::begun((rules.clock)())),
             Some(cursor) => {
                 let (fingerprint, state) = rules.cursors.open(&rules.transfer, cursor)?;
                 (Some(fingerprint), state)
@@ -275,9 +293,9 @@ impl Decider {
             return Err(PlaneError::Stopped);
         }
         let known = rules.deliveries.known();
-        let (mut then, mut taken) = (Then::Nothing, 0);
-        while then == Then::Nothing && bytes.len() < CHUNK && taken < LINES {
-            taken += 1;
+        let (mut then, mut left) = (Then::Nothing, lines_at_most()?);
+        while then == Then::Nothing && bytes.len() < CHUNK && left > 0 {
+            left -= 1;
             match self.source.next(&mut self.line).map_err(PlaneError::Source)? {
                 None => then = Then::End,
                 Some(LineOutcome::Refused(error)) => self.release.cannot_use(error),
@@ -304,6 +322,7 @@ impl Decider {
             notes: Notes {
                 first: std::mem::take(&mut self.first),
                 uses: self.consents.uses(),
+                total: None,
             },
         })
     }
@@ -323,10 +342,7 @@ impl Decider {
         };
         let permitted = match self.consents.ask(found.subject()) {
             Ok(permitted) => permitted,
-            Err(why) => {
-                let whose = || rules.pseudonyms.tag(found.subject());
-                return self.release.refuse(why, whose);
-            }
+            Err(why) => return self.release.refuse(why, rules.pseudonyms.tag(found.subject())),
         };
         let tag = rules.pseudonyms.tag(found.subject());
         if self.tag != Some(tag) {
@@ -341,6 +357,12 @@ impl Decider {
         out.push(b'\n');
         self.release.remove_fields(projected.fields_removed);
     }
+}
+
+/// How many lines a piece may take.
+fn lines_at_most() -> Result<u16, PlaneError> {
+    let drawn = random::bytes().map_err(|error| PlaneError::Signing(JoseError::from(error)))?;
+    Ok(LINES + u16::from_be_bytes(drawn) % (2 * LINES))
 }
 
 /// The second stage: hashes the record lines and writes the signed ones between them.
@@ -373,10 +395,15 @@ impl Sealer {
         self.state.position = piece.position;
         self.state.sent = piece.sent;
         self.state.release = piece.release;
+        let mut notes = piece.notes;
         let control = match piece.then {
             Then::Nothing => None,
             Then::Checkpoint => Some(self.checkpoint_line()?),
-            Then::End => Some(self.end_line()?),
+            Then::End => {
+                let (line, first) = self.end_line()?;
+                notes.total = first;
+                Some(line)
+            }
         };
         if let Some(line) = control {
             out.extend_from_slice(&line);
@@ -391,7 +418,7 @@ impl Sealer {
             after: self.state.clone(),
             last: piece.then == Then::End,
             framing,
-            notes: piece.notes,
+            notes,
         })
     }
 
@@ -424,12 +451,15 @@ impl Sealer {
         self.signed(members)
     }
 
-    fn end_line(&self) -> Result<Vec<u8>, PlaneError> {
+    /// The end line, and what it tells for the first time.
+    fn end_line(&self) -> Result<(Vec<u8>, Option<First>), PlaneError> {
         let mut members = self.members("end");
-        if let Some(total) = self.rules.telling.at_end(&self.state.release) {
+        let telling = self.rules.telling.as_ref();
+        let (total, first) = telling.map_or((None, None), |telling| telling.at_end(&self.state));
+        if let Some(total) = total {
             members.insert("withheld".into(), total.into());
         }
-        self.signed(members)
+        Ok((self.signed(members)?, first))
     }
 
     fn members(&self, kind: &str) -> Map<String, Value> {

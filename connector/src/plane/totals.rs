@@ -1,73 +1,32 @@
-//! What the receiver of a stream is told of what was withheld: one total over all reasons, in the end line, and only where a whole group of
-//! learners is behind it. Pure. Which transfer may tell one is decided elsewhere (`transfer/totals.rs`).
+//! What the receiver of a stream is told of what was withheld: one total over all reasons, in the end line, of learners and not of records, and
+//! only where a whole group of them is behind it. Pure. Which transfer may tell one, and what was told before, is decided in `telling`.
 
-use super::Release;
 use crate::consent::Tag;
 use policy::release::GroupSize;
-use std::sync::{Arc, OnceLock};
 
 /// Fewer learners than this are no group, and totals are multiples of it: what holds of releases holds of a total as well.
-const GROUP: usize = GroupSize::DEFAULT.get() as usize;
+const GROUP: u64 = GroupSize::DEFAULT.get() as u64;
+/// Words of 64 places each.
+const WORDS: usize = 32;
 
-/// Different learners of whom something was withheld: as many as make a group, and no more are looked for. They are counted, because one
-/// learner may have any number of records. Numbers, so that a cursor can seal them; 0 is nobody.
-pub(super) type Behind = [u64; GROUP];
+/// Learners of whom something was withheld, each at one place of 2048, by the name that they would have in the stream. The places taken are
+/// never more than the learners, and nearly as many while these are few. One learner takes one place, whatever the number of their records: of
+/// records one learner could be nearly all, and the total would tell what became of that one. Numbers, so that a cursor can seal them.
+pub(super) type Behind = [u64; WORDS];
 
-/// Whether so many are there that no more have to be looked for.
-pub(super) fn is_group(behind: &Behind) -> bool {
-    behind.iter().all(|learner| *learner != 0)
-}
-
-/// Counts a learner, by the name that they would have in the stream.
+/// Counts a learner.
 pub(super) fn count(behind: &mut Behind, learner: Tag) {
-    let number = learner
-        .bytes()
-        .first_chunk()
-        .map_or(1, |first| u64::from_be_bytes(*first).max(1));
-    if behind.contains(&number) {
-        return;
-    }
-    if let Some(free) = behind.iter_mut().find(|place| **place == 0) {
-        *free = number;
+    let [.., word, bit] = learner.bytes();
+    if let Some(places) = behind.get_mut(usize::from(word) % WORDS) {
+        *places |= 1 << (bit % 64);
     }
 }
 
-/// The total that may be told of so many withheld records: rounded down to whole groups; none below one, which looks like nothing withheld.
-pub(super) fn shown(records: u64, behind: &Behind) -> Option<u64> {
-    let rounded = records - records % GROUP as u64;
-    (is_group(behind) && rounded > 0).then_some(rounded)
-}
-
-/// What one transfer tells at the end of its streams. It is fixed when it is told first: whoever reads on or again is told the same, so that no
-/// two totals can be compared. Clones tell the same.
-#[derive(Clone, Debug, Default)]
-pub struct Telling(Option<Arc<OnceLock<Option<u64>>>>);
-
-impl Telling {
-    /// Nothing is told, whatever was withheld.
-    pub fn nothing() -> Self {
-        Self(None)
-    }
-
-    /// What the first stream that comes to its end finds.
-    pub fn first() -> Self {
-        Self(Some(Arc::default()))
-    }
-
-    /// What was told before.
-    pub fn again(told: Option<u64>) -> Self {
-        Self(Some(Arc::new(OnceLock::from(told))))
-    }
-
-    /// What the end line tells after `release`.
-    pub(super) fn at_end(&self, release: &Release) -> Option<u64> {
-        *self.0.as_ref()?.get_or_init(|| release.shown())
-    }
-
-    /// What was told, if a stream came to its end.
-    pub fn told(&self) -> Option<u64> {
-        *self.0.as_ref()?.get()?
-    }
+/// The total that may be told: at least so many learners, rounded down to whole groups; none below one, which looks like nothing withheld.
+pub(super) fn shown(behind: &Behind) -> Option<u64> {
+    let learners: u64 = behind.iter().map(|word| u64::from(word.count_ones())).sum();
+    let rounded = learners - learners % GROUP;
+    (rounded > 0).then_some(rounded)
 }
 
 #[cfg(test)]
@@ -75,9 +34,9 @@ mod tests {
     use super::*;
     use crate::{consent::Pseudonyms, jose::HmacKey};
 
-    fn behind(learners: usize, times: usize) -> Behind {
+    fn behind(learners: u64, times: u64) -> Behind {
         let names = Pseudonyms::new(HmacKey::new(b"secret")).towards(&"did:web:work.example".parse().unwrap());
-        let mut behind = Behind::default();
+        let mut behind = [0; WORDS];
         for _ in 0..times {
             for learner in 0..learners {
                 count(&mut behind, names.tag(&format!("l{learner}")));
@@ -87,48 +46,28 @@ mod tests {
     }
 
     #[test]
-    fn a_total_is_whole_groups_and_below_one_there_is_none() {
-        let many = behind(GROUP, 1);
-        for (records, told) in [
-            (0, None),
-            (4, None),
-            (9, None),
-            (10, Some(10)),
-            (12, Some(10)),
-            (19, Some(10)),
-            (20, Some(20)),
-            (1_234, Some(1_230)),
-        ] {
-            assert_eq!(shown(records, &many), told, "{records}");
-        }
-    }
-
-    #[test]
-    fn many_records_of_fewer_learners_than_a_group_are_told_to_nobody() {
+    fn a_total_is_whole_groups_of_learners_and_below_one_there_is_none() {
         for learners in 0..GROUP {
-            let few = behind(learners, 3);
-            assert!(!is_group(&few) && shown(1_000, &few).is_none(), "{learners}");
+            assert_eq!(shown(&behind(learners, 1)), None, "{learners}");
         }
-        for learners in [GROUP, GROUP + 1, 3 * GROUP] {
-            assert_eq!(shown(1_000, &behind(learners, 2)), Some(1_000), "{learners}");
+        for learners in [GROUP + 2, 2 * GROUP + 5, 100, 1_000, 100_000] {
+            let told = shown(&behind(learners, 1)).unwrap();
+            assert!(told.is_multiple_of(GROUP) && told <= learners, "{told} of {learners}");
+            assert!(told + 2 * GROUP > learners || learners > 100, "{told} of {learners}");
         }
     }
 
     #[test]
-    fn what_was_told_first_is_told_ever_after() {
-        let release = |records| Release::of_consents(records, behind(GROUP, 1));
-        let telling = Telling::first();
-        assert_eq!((telling.told(), telling.at_end(&release(25))), (None, Some(20)));
-        assert_eq!(
-            (telling.clone().at_end(&release(31)), telling.told()),
-            (Some(20), Some(20))
-        );
-        // Nothing is a total too: it does not become one later.
-        let telling = Telling::first();
-        assert_eq!(telling.at_end(&release(3)), None);
-        assert_eq!(telling.at_end(&release(31)), None);
-        assert_eq!(Telling::again(Some(10)).at_end(&release(31)), Some(10));
-        assert_eq!(Telling::again(None).at_end(&release(31)), None);
-        assert_eq!(Telling::nothing().at_end(&release(31)), None);
+    fn a_learner_counts_once_whatever_the_number_of_their_records() {
+        for learners in [1, 9, 12, 25] {
+            assert_eq!(behind(learners, 1_000), behind(learners, 1), "{learners}");
+        }
+        let (mut one, nine) = ([0; WORDS], behind(9, 1));
+        let names = Pseudonyms::new(HmacKey::new(b"secret")).towards(&"did:web:work.example".parse().unwrap());
+        for _ in 0..10_000 {
+            count(&mut one, names.tag("heavy"));
+        }
+        let all: Vec<u64> = one.iter().zip(&nine).map(|(one, nine)| one | nine).collect();
+        assert!(shown(&all.try_into().unwrap()).is_none_or(|told| told == GROUP));
     }
 }

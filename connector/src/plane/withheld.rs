@@ -61,26 +61,12 @@ impl Release {
 
     /// What may be told of the withheld: lines that hold no record are nobody's.
     pub(super) fn shown(&self) -> Option<u64> {
-        totals::shown(self.consent.iter().chain(&self.policy).sum(), &self.behind)
+        totals::shown(&self.behind)
     }
 
-    #[cfg(test)]
-    pub(super) fn of_consents(records: u64, behind: Behind) -> Self {
-        let mut release = Self {
-            behind,
-            ..Self::default()
-        };
-        if let Some(first) = release.consent.first_mut() {
-            *first = records;
-        }
-        release
-    }
-
-    /// Counts a record that was withheld; whose it is is asked only while that matters.
-    pub(super) fn refuse(&mut self, why: Withheld, whose: impl FnOnce() -> Tag) {
-        if !totals::is_group(&self.behind) {
-            totals::count(&mut self.behind, whose());
-        }
+    /// Counts a record that was withheld, and its learner.
+    pub(super) fn refuse(&mut self, why: Withheld, whose: Tag) {
+        totals::count(&mut self.behind, whose);
         match why {
             Withheld::Consent(reason) => Self::withhold(&mut self.consent, reason as usize),
             Withheld::Policy(code) => {

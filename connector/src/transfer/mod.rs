@@ -15,7 +15,6 @@ mod refused;
 mod releases;
 mod streams;
 mod token;
-mod totals;
 mod usage;
 
 pub use erasure::Eraser;
@@ -118,7 +117,6 @@ pub struct Transfers {
     refusals: refused::Refusals,
     usage: usage::Usage,
     releases: releases::Releases,
-    totals: totals::Totals,
     /// What still has to be recorded about streams that ended.
     ends: TaskTracker,
 }
@@ -139,7 +137,6 @@ impl Transfers {
             openings: openings::Openings::default(),
             refusals: refused::Refusals::default(),
             usage,
-            totals: totals::Totals::default(),
             ends: TaskTracker::new(),
         };
         transfers.sweep_releases().await?;

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
 
-/// What left, as the provider knows it. The peer is never told what was withheld, and how much at most once, as a rounded total.
+/// What left, as the provider knows it. The peer is never told what was withheld, and of how many learners at most once, as a rounded total.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Released {
@@ -91,7 +91,7 @@ pub struct TransferRecord {
     pub erased: Vec<Erased>,
     /// Provider: what left.
     pub release: Option<Released>,
-    /// Provider: the total that the consumer was told of what was withheld.
+    /// Provider: the total that the consumer was told last of what was withheld. To look at; `plane/telling.rs` keeps what is told again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<u64>,
     /// The consumer's signed receipt.

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     audit::{Entry, Kind as Recorded},
-    catalog::{self, Dataset, ReleaseSpec, SourceSpec, read_policy, shape},
-    consent::{Gate, Occurrence},
+    catalog::{self, Dataset, ReleaseSpec, Shape, SourceSpec, read_policy, shape},
+    consent::{Gate, Index, Occurrence, Question},
     contract::StoredAgreement,
     dsp::{
         AgreementId, Pid, Role,
@@ -28,7 +28,10 @@ use crate::{
 };
 use policy::{Action, Code, Facts, LeftOperand, Plan, Policy, Reason, Stage, Timestamp};
 use serde_json::json;
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -235,18 +238,12 @@ impl Transfers {
         let wanted = Wanted::by(record, cursor);
         let (rules, limits) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
         let rules = Arc::new(rules);
-        let (names, telling) = (rules.pseudonyms.clone(), rules.telling.clone());
-        let owned = cursor.map(str::to_owned);
-        let opened = rules.clone();
-        let pipeline = tokio::task::spawn_blocking(move || Pipeline::open(opened, owned.as_deref()))
-            .await
-            .map_err(|_| PlaneError::Incomplete)??;
-        let from = pipeline.state().sent;
+        let pipeline = read_from(rules.clone(), cursor).await?;
         let entry = Entry::new(Recorded::StreamOpened)
             .with("process", pid.as_str())
             .with("peer", record.core.peer.as_str())
             .with("agreement", record.agreement.as_str())
-            .with("from", from);
+            .with("from", pipeline.state().sent);
         let piece = self.usage.open(wanted.of(&stored.id), limits, &entry, now).await?;
         let hours = Hours {
             pid: pid.clone(),
@@ -256,27 +253,7 @@ impl Transfers {
             limits,
             piece,
         };
-        let gate = Arc::new(Gate::new(from, names, reset));
-        let index = self.parts.consents.index().clone();
-        let (body, report) = outgoing::start(
-            pid.clone(),
-            index,
-            gate.clone(),
-            pipeline,
-            self.parts.stream_bytes_per_second,
-        );
-        let (over, is_over) = oneshot::channel::<()>();
-        let watched = async { is_over.await.unwrap_or_default() };
-        self.ends.spawn(self.clone().watch(hours, gate, watched));
-        let (service, of) = (self.clone(), pid.clone());
-        let ended = self.ends.spawn(async move {
-            let _over = over;
-            if let Ok(report) = report.await
-                && let Err(error) = service.released(&of, &report, &telling).await
-            {
-                tracing::error!(pid = %of, %error, "what a stream released could not be recorded");
-            }
-        });
+        let (body, ended) = self.set_going(hours, &rules, pipeline, reset);
         // Whoever stopped the transfer while all this was made ready found no gate to close. Now there is one, and the question is asked
         // again; the body that is dropped here lets nothing out.
         if self.may_flow(record, &claims).await? {
@@ -286,6 +263,38 @@ impl Transfers {
             self.drop_release_if_over(&record).await;
         }
         Err(TransferError::NotStarted)
+    }
+
+    /// Starts a stream that was made ready, with what watches its time and what records its end.
+    fn set_going(
+        self: &Arc<Self>,
+        hours: Hours,
+        rules: &Rules,
+        pipeline: Pipeline,
+        reset: CancellationToken,
+    ) -> (outgoing::Outgoing, JoinHandle<()>) {
+        let (pid, telling) = (hours.pid.clone(), rules.telling.clone());
+        let gate = Arc::new(Gate::new(pipeline.state().sent, rules.pseudonyms.clone(), reset));
+        let (body, report) = outgoing::start(
+            pid.clone(),
+            self.parts.consents.index().clone(),
+            gate.clone(),
+            pipeline,
+            self.parts.stream_bytes_per_second,
+        );
+        let (over, is_over) = oneshot::channel::<()>();
+        let watched = async { is_over.await.unwrap_or_default() };
+        self.ends.spawn(self.clone().watch(hours, gate, watched));
+        let service = self.clone();
+        let ended = self.ends.spawn(async move {
+            let _over = over;
+            if let Ok(report) = report.await
+                && let Err(error) = service.released(&pid, &report, telling.as_deref()).await
+            {
+                tracing::error!(%pid, %error, "what a stream released could not be recorded");
+            }
+        });
+        (body, ended)
     }
 
     /// Whether the transfer is still what it was when its stream was asked for: started, not started anew since, with a peer that is one
@@ -311,25 +320,9 @@ impl Transfers {
         let (plan, limits) = self.plan(wanted, stored, now).await?;
         let (_, dataset) = self.agreed(stored).await?;
         let index = self.parts.consents.index().clone();
-        let unusable = |error: &dyn std::fmt::Display| TransferError::Invalid(error.to_string());
-        let mut question = index
-            .question(
-                &stored.consumer,
-                &plan.purposes,
-                &dataset.id,
-                dataset.categories.keys(),
-                |record| plan.permits(record),
-            )
-            .map_err(|error| unusable(&error))?;
-        question.aggregate = matches!(dataset.release, Some(ReleaseSpec::Aggregate { .. }));
-        let covers = index.number_fields(&mut question, &dataset.categories);
-        let covers = covers.map_err(|error| unusable(&error))?;
-        let shape = shape::shape(&dataset.subject, &dataset.categories, |_, pointer| {
-            covers.get(pointer).copied()
-        });
-        let shape = shape.map_err(|error| unusable(&error))?;
         let reading = self.usage.reading(wanted.of(&stored.id), now).await?;
         let occurrence = Occurrence::new(&record.core.pid, reading);
+        let (question, shape) = asks(&index, stored, &dataset, &plan)?;
         let sought = Sought {
             occurrence,
             record,
@@ -349,11 +342,7 @@ impl Transfers {
                 now,
             })
             .await?;
-        let telling = match content {
-            Content::Records => self.totals.of(&**self.parts.log.store(), record, &path, now).await?,
-            // A release is decided as a whole: its stream withholds nothing.
-            Content::Released { .. } => Telling::nothing(),
-        };
+        let telling = self.telling(record, content, &path, now).await?;
         let rules = Rules {
             transfer: record.core.pid.clone(),
             agreement: stored.id.clone(),
@@ -375,6 +364,22 @@ impl Transfers {
             clock: self.parts.clock,
         };
         Ok((rules, limits))
+    }
+
+    /// What the end line of a transfer tells. A release was decided as a whole: its stream withholds nothing.
+    async fn telling(
+        &self,
+        record: &TransferRecord,
+        content: Content,
+        path: &Path,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Telling>>, TransferError> {
+        if content != Content::Records {
+            return Ok(None);
+        }
+        let (store, core) = (self.parts.log.store().clone(), &record.core);
+        let telling = Telling::open(store, &core.peer, path, &core.pid, now).await?;
+        Ok(Some(Arc::new(telling)))
     }
 
     /// What is read: the dataset's own records, or the release that takes their place. An agreement about groups never opens records, and a
@@ -414,9 +419,14 @@ impl Transfers {
     }
 
     /// Records what a stream released and told, complete or broken off.
-    async fn released(&self, pid: &Pid, report: &outgoing::Report, telling: &Telling) -> Result<(), TransferError> {
+    async fn released(
+        &self,
+        pid: &Pid,
+        report: &outgoing::Report,
+        telling: Option<&Telling>,
+    ) -> Result<(), TransferError> {
         let now = (self.parts.clock)();
-        let told = telling.told().filter(|_| report.complete);
+        let told = telling.and_then(Telling::told).filter(|_| report.complete);
         let entry = Entry::new(Recorded::Release)
             .with("process", pid.as_str())
             .with("sent", report.sent)
@@ -437,7 +447,7 @@ impl Transfers {
                     if report.framing.begin.is_some() {
                         record.released(report);
                     }
-                    record.told = record.told.or(told);
+                    record.told = told.or(record.told);
                     let framing = report.framing.clone();
                     let lines = [("begin", framing.begin), ("end", framing.end)];
                     let entry = record.keep_lines(turn, lines, entry.clone(), now);
@@ -448,6 +458,39 @@ impl Transfers {
             .await?;
         Ok(())
     }
+}
+
+/// The source, at its beginning or where a cursor says.
+async fn read_from(rules: Arc<Rules>, cursor: Option<&str>) -> Result<Pipeline, PlaneError> {
+    let cursor = cursor.map(str::to_owned);
+    tokio::task::spawn_blocking(move || Pipeline::open(rules, cursor.as_deref()))
+        .await
+        .map_err(|_| PlaneError::Incomplete)?
+}
+
+/// What the index is asked about each record of a dataset, and where in a record what it is asked about is found.
+fn asks(
+    index: &Index,
+    stored: &StoredAgreement,
+    dataset: &Dataset,
+    plan: &Plan,
+) -> Result<(Question, Shape), TransferError> {
+    let unusable = |error: &dyn std::fmt::Display| TransferError::Invalid(error.to_string());
+    let question = index.question(
+        &stored.consumer,
+        &plan.purposes,
+        &dataset.id,
+        dataset.categories.keys(),
+        |record| plan.permits(record),
+    );
+    let mut question = question.map_err(|error| unusable(&error))?;
+    question.aggregate = matches!(dataset.release, Some(ReleaseSpec::Aggregate { .. }));
+    let covers = index.number_fields(&mut question, &dataset.categories);
+    let covers = covers.map_err(|error| unusable(&error))?;
+    let shape = shape::shape(&dataset.subject, &dataset.categories, |_, pointer| {
+        covers.get(pointer).copied()
+    });
+    Ok((question, shape.map_err(|error| unusable(&error))?))
 }
 
 /// What a release is made under besides consents: how and of what it is made, and what its agreement says now, of each record that there can

@@ -1,5 +1,7 @@
 //! A stream that is asked for, and what stops its transfer before it has begun.
 
+mod totals;
+
 use super::*;
 use crate::{
     audit::LogSigner,

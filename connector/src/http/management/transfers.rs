@@ -45,7 +45,7 @@ pub(super) struct Transfer {
     /// Provider: what has left.
     #[schema(required)]
     release: Option<Released>,
-    /// Provider: what the consumer was told of how many records were withheld; see `progress.withheld`.
+    /// Provider: the total that the consumer was told of what was withheld; see `progress.withheld`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     told: Option<u64>,
@@ -67,8 +67,8 @@ struct Received {
     /// How many of the records were not kept when they came, because their learner had taken their consent back.
     #[serde(skip_serializing_if = "is_none")]
     left_out: u64,
-    /// Consumer: at least so many records were withheld, for all reasons together, as the provider has signed. A multiple of ten, told once in
-    /// thirty days, and only where at least ten learners are behind it; absent otherwise, as where nothing was withheld.
+    /// Consumer: records of at least so many learners were withheld, for all reasons together, as the provider has signed. A multiple of ten,
+    /// told of a source by one transfer in thirty days, and only from ten learners on; absent otherwise, as where nothing was withheld.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     withheld: Option<u64>,

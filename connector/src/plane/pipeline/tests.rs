@@ -26,7 +26,7 @@ fn plan() -> Plan {
 
 /// All records of one learner, enough for several pieces, which may leave on another basis than consent.
 fn rules(folder: &Path) -> Rules {
-    rules_over(folder, &record("anna").repeat(4 * LINES), true)
+    rules_over(folder, &record("anna").repeat(8 * usize::from(LINES)), true)
 }
 
 fn record(subject: &str) -> String {
@@ -76,7 +76,7 @@ fn rules_over(folder: &Path, records: &str, based: bool) -> Rules {
         signer: Arc::new(Signer::new("did:web:lycee.example#k7", testing::rfc8037_private()).unwrap()),
         cursors: Arc::new(CursorKey::new(&[7; 32]).unwrap()),
         plan: plan(),
-        telling: Telling::first(),
+        telling: None,
         clock: now,
     }
 }
@@ -98,21 +98,22 @@ fn a_learner_is_to_be_noted_again_when_the_epoch_has_changed() {
 }
 
 /// What the end line tells of so many records of each of so many learners, all withheld.
-fn told(learners: usize, each: usize, telling: Telling) -> Option<u64> {
+async fn told(learners: usize, each: usize) -> Option<u64> {
     let folder = tempfile::tempdir().unwrap();
     let records: String = (0..learners * each)
         .map(|k| record(&format!("l{}", k % learners)))
         .collect();
-    let rules = Rules {
-        telling,
-        ..rules_over(folder.path(), &records, false)
-    };
+    let mut rules = rules_over(folder.path(), &records, false);
+    let store = Arc::new(MemoryStore::new());
+    let telling = Telling::open(store, &rules.recipient, &rules.path, &rules.transfer, now());
+    rules.telling = Some(Arc::new(telling.await.unwrap()));
     let Pipeline {
         mut decider,
         mut sealer,
     } = Pipeline::open(Arc::new(rules), None).unwrap();
     loop {
         let chunk = sealer.seal(decider.piece().unwrap()).unwrap();
+        assert_eq!(chunk.notes.total.is_some(), chunk.last, "it is noted with the end line");
         if chunk.last {
             assert_eq!(chunk.after.sent, 0);
             let end: Value = serde_json::from_slice(&chunk.framing.end.unwrap()).unwrap();
@@ -121,30 +122,48 @@ fn told(learners: usize, each: usize, telling: Telling) -> Option<u64> {
     }
 }
 
-#[test]
-fn the_end_line_tells_a_total_of_whole_groups_and_nothing_where_fewer_learners_are_behind_it() {
-    assert_eq!(told(12, 1, Telling::first()), Some(10));
-    assert_eq!(told(10, 3, Telling::first()), Some(30));
-    assert_eq!(told(4, 1, Telling::first()), None);
-    assert_eq!(
-        told(9, LINES, Telling::first()),
-        None,
-        "many records of too few learners"
-    );
-    assert_eq!(told(12, 1, Telling::nothing()), None);
-    assert_eq!(told(12, 1, Telling::again(Some(20))), Some(20));
+#[tokio::test]
+async fn the_end_line_tells_a_total_of_whole_groups_of_learners_and_nothing_below_one() {
+    assert_eq!(told(12, 1).await, Some(10));
+    assert_eq!(told(12, 300).await, Some(10), "learners, not records");
+    assert_eq!(told(25, 1).await, Some(20));
+    assert_eq!(told(4, 1).await, None);
+    assert_eq!(told(9, 500).await, None, "many records of too few learners");
 }
 
 #[test]
-fn a_cursor_knows_which_learners_are_behind_what_was_withheld() {
+fn how_many_lines_a_piece_takes_is_drawn_anew_each_time() {
+    const PIECES: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let line = record("anna");
+    let records = line.repeat(3 * PIECES * usize::from(LINES));
+    let rules = rules_over(folder.path(), &records, false);
+    let mut decider = Pipeline::open(Arc::new(rules), None).unwrap().decider;
+    let (mut before, mut lines) = (0, Vec::new());
+    for _ in 0..PIECES {
+        let piece = decider.piece().unwrap();
+        assert!(!piece.is_last() && piece.bytes.is_empty());
+        lines.push((piece.position - before) / line.len() as u64);
+        before = piece.position;
+    }
+    let (least, most) = (u64::from(LINES), 3 * u64::from(LINES));
+    assert!(lines.iter().all(|lines| (least..most).contains(lines)), "{lines:?}");
+    lines.sort_unstable();
+    lines.dedup();
+    assert!(lines.len() > PIECES / 2, "{lines:?}");
+    assert!(lines[lines.len() - 1] - lines[0] > least / 2, "{lines:?}");
+}
+
+#[test]
+fn a_cursor_knows_which_learners_are_behind_what_was_withheld_and_since_when_they_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let rules = rules(folder.path());
-    let mut state = State::default();
+    let mut state = State::begun(now());
     for learner in 0..7 {
-        let whose = || rules.pseudonyms.tag(&format!("l{learner}"));
+        let whose = rules.pseudonyms.tag(&format!("l{learner}"));
         state.release.refuse(Withheld::Consent(Reason::None), whose);
     }
     let cursor = rules.cursors.seal(&rules.transfer, &[1; 32], &state).unwrap();
     let (_, opened) = rules.cursors.open(&rules.transfer, &cursor).unwrap();
-    assert_eq!(opened.release, state.release);
+    assert_eq!((opened.release, opened.since), (state.release, now()));
 }
