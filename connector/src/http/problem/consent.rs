@@ -35,6 +35,7 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         }
         ConsentError::InvalidNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-notice"),
         ConsentError::Basis(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-basis"),
+        ConsentError::BasisEnded => (StatusCode::CONFLICT, "ended"),
         ConsentError::NoObjection => (StatusCode::CONFLICT, "no-objection"),
         ConsentError::AlreadyObjected => (StatusCode::CONFLICT, "already-objected"),
         ConsentError::Standing(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-standing"),
@@ -69,7 +70,8 @@ impl From<LinkError> for Problem {
         let problem = match error {
             LinkError::Invalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-link", text),
             LinkError::NotFound => Self::not_found("link"),
-            LinkError::Step(_) => Self::new(StatusCode::CONFLICT, "not-at-this-step", text),
+            LinkError::NothingToConfirm => Self::new(StatusCode::CONFLICT, "nothing-to-confirm", text),
+            LinkError::TimeOver => Self::new(StatusCode::CONFLICT, "lapsed", text),
             LinkError::Busy => Self::unavailable("busy", text),
             LinkError::Store(error) => error.into(),
             LinkError::Random(error) => Self::internal(&error),
