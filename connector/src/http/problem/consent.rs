@@ -107,3 +107,6 @@ impl From<ExchangeError> for Problem {
         problem.said(said)
     }
 }
+
+#[cfg(test)]
+mod tests;
