@@ -27,8 +27,8 @@ impl Consents {
     /// Deletes what links a learner to the audit log: the salt of their name in it, the records of their ended consents with their receipts,
     /// and what was known of them. The entries stay and so does every proof, but nobody can say any more whom they are about. Refused while a
     /// consent is in force, and while what the learner said keeps another basis from being used: without it, records would go out again. Refused
-    /// as well while a basis stands on which records went out: each recipient is to be told when they are to be erased (GDPR art. 19), and
-    /// what says who it is goes here.
+    /// as well while a basis stands on which records may have gone out: each recipient is to be told when they are to be erased (GDPR art. 19),
+    /// and what says who it is goes here.
     pub async fn forget(&self, subject: &str, now: Timestamp) -> Result<Forgotten, ConsentError> {
         // An end that has come and is not recorded yet is recorded first, so that recipients are told of it.
         self.expire_learner(subject, now).await?;
