@@ -468,7 +468,7 @@ async fn consent_law_what_rests_on_another_basis_says_so_and_ends_with_an_object
     assert!(school.cli(&["basis", "end", &id]).status.success());
     assert_eq!(
         refused(school, &format!("/v1/bases/{id}/end"), &json!({})).await,
-        (422, "invalid-basis".into())
+        (409, "ended".into())
     );
     let (status, _) = school.call(Method::GET, "/v1/objections", None).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);

@@ -198,6 +198,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Told(told) = self else { return Ok(()) };
         write!(f, "error: {}", super::output::clean_lines(&told.message))?;
+        // Where the message is in another language, it may say less than the English.
+        if let Some(detail) = told.more.get("detail").and_then(Value::as_str) {
+            write!(f, "\n  detail: {}", super::output::clean_lines(detail))?;
+        }
         match &told.hint {
             Some(hint) => write!(f, "\n  next: {}", super::output::clean_lines(hint)),
             None => Ok(()),
@@ -294,13 +298,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_about_a_consent_is_told_as_the_daemon_says_it_with_who_can_mend_it() {
-        let message = "la personne a refusé (peut y remédier : le destinataire)";
+    fn what_is_refused_in_another_language_is_told_as_the_daemon_says_it_and_then_with_all_details() {
+        let message =
+            "la notice d’information n’est pas utilisable (peut y remédier\u{a0}: l’opérateur de ce connecteur)";
+        let detail = "the notice is not usable: its text is empty";
         let answer = json!({"error": {
-            "code": "too-soon", "message": message, "fix": "consumer", "detail": "the learner has refused this",
+            "code": "invalid-notice", "message": message, "fix": "operator", "detail": detail, "hint": "correct it",
         }});
-        let failure = Failure::answered(429, &answer);
-        assert_eq!(failure.to_string(), format!("error: {message}"));
+        let failure = Failure::answered(422, &answer);
+        let told = format!("error: {message}\n  detail: {detail}\n  next: correct it");
+        assert_eq!(failure.to_string(), told);
         assert_eq!(failure.to_json(), answer);
     }
 
@@ -326,6 +333,8 @@ mod tests {
     #[test]
     fn terminal_control_characters_of_a_peer_are_not_printed() {
         let failure = Failure::answered(502, &json!({"error": {"message": "bad \u{1b}[2Jnews"}}));
+        assert!(!failure.to_string().contains('\u{1b}'));
+        let failure = Failure::answered(422, &json!({"error": {"message": "m", "detail": "bad \u{1b}[2Jnews"}}));
         assert!(!failure.to_string().contains('\u{1b}'));
     }
 }

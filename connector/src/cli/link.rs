@@ -26,7 +26,7 @@ pub(super) struct Link {
 
 #[derive(Subcommand)]
 enum LinkCommand {
-    /// Make a code that is good for ten minutes and once, for a learner whose records are here
+    /// Make a code that is good for ten minutes and once, for a learner who is known here
     #[command(after_help = "EXAMPLES:\n  connector link create --subject learner-17 --peer work\n")]
     Create {
         /// The learner's local identifier
@@ -36,12 +36,12 @@ enum LinkCommand {
         #[arg(long)]
         peer: String,
     },
-    /// Send the code that a learner brought to the holder of their records
+    /// Send the code that a learner brought to the participant, holder or intermediary, that made it
     #[command(
         after_help = "EXAMPLES:\n  connector link redeem --peer school --subject jobseeker-4 --code 7KQ2-M0XA-93TV-C5HD\n"
     )]
     Redeem {
-        /// The holder that made the code: its id or name
+        /// The participant that made the code: its id or name
         #[arg(long)]
         peer: String,
         /// The learner's local identifier here

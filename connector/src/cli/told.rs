@@ -58,7 +58,7 @@ pub(super) fn withheld(total: &str, language: Language) -> String {
     let (begin, end) = (
         language.say("au moins", "at least"),
         language.say(
-            "personnes concernées, nombre arrondi, sans que le fournisseur dise lesquelles",
+            "personnes concernées (nombre arrondi), sans que le fournisseur dise lesquelles",
             "learners, rounded; the provider does not say which",
         ),
     );
@@ -136,7 +136,10 @@ mod tests {
         let record = || json!({"progress": {"records": 28, "withheld": 10}});
         let shown = explained(record(), Language::French);
         let told = shown["progress"]["withheld"].as_str().unwrap();
-        assert!(told.starts_with("au moins 10 personnes concernées"), "{told}");
+        assert!(
+            told.starts_with("au moins 10 personnes concernées (nombre arrondi)"),
+            "{told}"
+        );
         let shown = explained(record(), Language::English);
         assert!(
             shown["progress"]["withheld"]

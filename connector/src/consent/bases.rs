@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 
 /// Declared bases by id.
 const BASES: Table = Table(55);
-/// Whose turn it is to change any declared basis.
+/// Whose turn it is to change what is recorded of any declared basis.
 pub(super) const TURN: &str = "\0bases";
 /// Most members of a list, and most text in all lists, as of consents.
 const MOST: usize = 64;
@@ -216,6 +216,14 @@ impl Consents {
         Ok((decode(&item.value)?, item.version))
     }
 
+    /// One that nobody has ended.
+    async fn standing_basis(&self, id: &ConsentId) -> Result<(Declared, Version), ConsentError> {
+        match self.basis(id).await? {
+            (basis, _) if basis.ended.is_some() => Err(ConsentError::BasisEnded),
+            standing => Ok(standing),
+        }
+    }
+
     /// Declares a basis. Committed first, opened after.
     pub async fn declare(&self, declared: NewBasis, now: Timestamp) -> Result<Declared, ConsentError> {
         declared.check(now)?;
@@ -242,13 +250,14 @@ impl Consents {
         Ok(basis)
     }
 
-    /// Ends a declared basis: closed first, committed after.
+    /// Ends a declared basis: closed first, committed after. Where that fails it stays closed until the next start; end it again to make it last.
     pub async fn end_basis(&self, id: &ConsentId, now: Timestamp) -> Result<Declared, ConsentError> {
+        // Whoever's turn it is: nothing goes out on it while this waits.
+        self.standing_basis(id).await?;
+        self.index.close_basis(id.as_str());
         let _turn = self.turns.of(&[TURN]).await;
-        let (mut basis, version) = self.basis(id).await?;
-        if basis.ended.is_some() {
-            return Err(ConsentError::Basis("this basis has ended already"));
-        }
+        let (mut basis, version) = self.standing_basis(id).await?;
+        // Again: one that could be read before it was durable may have been opened since.
         self.index.close_basis(id.as_str());
         basis.ended = Some(now);
         let mut batch = Batch::new();

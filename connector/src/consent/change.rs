@@ -118,7 +118,11 @@ pub trait Messenger: Send + Sync {
     /// A basis was declared or has ended: that there is something to tell is told by [`Consents::bases`].
     fn bases_changed(&self);
 
-    /// Tells at once what is still to be told of bases that are over.
+    /// Whether all is told of every basis that is over now. Waits for nobody.
+    async fn ended_bases_are_told(&self, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Tells at once what is still to be told of bases that are over. A pass over all consents and all who received something: not for a time in
+    /// which others wait.
     async fn tell_of_ended_bases(&self, now: Timestamp) -> Result<(), StoreError>;
 
     /// Adds the removal of what is kept about a learner who is forgotten. Where records of theirs may have gone out on one of these bases, it

@@ -34,9 +34,9 @@ pub enum ConsentError {
     /// Nor while a refusal or an ended consent does: another basis for the same does not count for who was asked for consent.
     #[error("a refusal or an ended consent of this learner stands against a basis in force; end the basis first")]
     RefusalInForce,
-    /// Nor while a basis stands on which their records went out: nobody would know any more whom to tell of its end (GDPR art. 17(3)(b), 19).
+    /// Nor while a basis stands on which their records may have gone out: nobody would know any more whom to tell of its end (GDPR art. 19).
     #[error(
-        "records of this learner went out on another lawful basis in force; end it first, so that its recipients are told: {0}"
+        "records of this learner may have gone out on another lawful basis in force; end it first, so that its recipients are told: {0}"
     )]
     BasisInForce(ConsentId),
     /// Nothing here refers to this learner.
@@ -75,8 +75,8 @@ pub enum ConsentError {
     /// The learner has said yes to the same already.
     #[error("the learner has given the same already: {0}")]
     AlreadyGiven(ConsentId),
-    /// The learner has said no, and is left in peace for a while.
-    #[error("the learner has refused this; it may be asked for again from {0} on")]
+    /// The learner has said no, before or after a yes, and is left in peace for a while.
+    #[error("the learner has refused or withdrawn this; it may be asked for again from {0} on")]
     TooSoon(Timestamp),
     /// This participant waits for too many answers of this learner.
     #[error("{0} requests to this learner wait for an answer, which is as many as there may be")]
@@ -90,6 +90,9 @@ pub enum ConsentError {
     /// What is declared as a lawful basis makes no sense.
     #[error("{0}")]
     Basis(&'static str),
+    /// A basis does not end twice.
+    #[error("this basis has ended already")]
+    BasisEnded,
     /// A contract leaves no right to object.
     #[error("processing that a contract with the learner needs leaves no right to object (GDPR art. 21)")]
     NoObjection,

@@ -12,6 +12,9 @@ use crate::{
 use policy::Timestamp;
 use serde::Serialize;
 
+/// How often the ends of bases are told before a learner is forgotten: whoever ends one after the other meanwhile is not waited for.
+const TELLINGS: usize = 4;
+
 /// What is left when a learner is forgotten.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -23,16 +26,32 @@ pub struct Forgotten {
 impl Consents {
     /// Deletes what links a learner to the audit log: the salt of their name in it, the records of their ended consents with their receipts,
     /// and what was known of them. The entries stay and so does every proof, but nobody can say any more whom they are about. Refused while a
-    /// consent is in force or their records are restricted (GDPR art. 18(2): what is restricted is kept), and while what the learner said keeps another basis from being used: without it, records would go out again. Refused
-    /// as well while a basis stands on which records went out: each recipient is to be told when they are to be erased (GDPR art. 19), and
-    /// what says who it is goes here.
+    /// consent is in force or their records are restricted (GDPR art. 18(2): what is restricted is kept), and while what the learner said keeps
+    /// another basis from being used: without it, records would go out again. Refused as well while a basis stands on which records may have
+    /// gone out: each recipient is to be told when they are to be erased (GDPR art. 19), and what says who it is goes here.
     pub async fn forget(&self, subject: &str, now: Timestamp) -> Result<Forgotten, ConsentError> {
         // An end that has come and is not recorded yet is recorded first, so that recipients are told of it.
         self.expire_learner(subject, now).await?;
-        // No basis is declared or ended meanwhile.
+        for _ in 0..TELLINGS {
+            if let Some(forgotten) = self.forget_where_all_is_told(subject, now).await? {
+                return Ok(forgotten);
+            }
+            // In nobody's turn: it takes as long as there is to tell, and a consent or a basis is to end at once.
+            if let Some(messenger) = self.messenger.get() {
+                messenger.tell_of_ended_bases(now).await?;
+            }
+        }
+        Err(StoreError::Conflict { guard: 0 }.into())
+    }
+
+    /// The same, and nothing where the end of a basis is still to be told.
+    async fn forget_where_all_is_told(&self, subject: &str, now: Timestamp) -> Result<Option<Forgotten>, ConsentError> {
+        // No basis is declared or recorded as ended meanwhile: records could go out on one, or its end go untold, behind what is looked at here.
         let _turn = self.turns.of(&[subject, bases::TURN]).await;
-        if let Some(messenger) = self.messenger.get() {
-            messenger.tell_of_ended_bases(now).await?;
+        if let Some(messenger) = self.messenger.get()
+            && !messenger.ended_bases_are_told(now).await?
+        {
+            return Ok(None);
         }
         let store = &**self.log.store();
         for _ in 0..ATTEMPTS {
@@ -62,7 +81,7 @@ impl Consents {
                         .forget(subject, |id| ids.contains(&id) || objections.contains(id));
                     // What leaves from now on is to be noted anew as delivered, or nobody would be told of a later end.
                     self.index.decide_again();
-                    return Ok(Forgotten { consents: all.len() });
+                    return Ok(Some(Forgotten { consents: all.len() }));
                 }
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),

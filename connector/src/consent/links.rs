@@ -1,9 +1,9 @@
 //! Links between identities: a learner who is known to two participants under two local identifiers confirms at both that they are the same
 //! person. No comparison of names or addresses takes part in it.
 //!
-//! The holder makes a code for one learner and one peer; the learner takes it to the peer, which sends it back signed; the learner confirms at
-//! the holder; both sides then hold the local identifier beside the pairwise pseudonym. A code is good once, for a short time, for that peer;
-//! whatever is wrong with one, the answer is the same.
+//! The holder, or an intermediary, makes a code for one learner and one peer; the learner takes it to the peer, which sends it back signed; the
+//! learner confirms where it was made; both sides then hold the local identifier beside the pairwise pseudonym. A code is good once, for a short
+//! time, for that peer; whatever is wrong with one, the answer is the same. Below and in records, `holder` is whoever made the code.
 
 mod code;
 mod message;
@@ -59,9 +59,12 @@ pub enum LinkError {
     /// No such link, or not this learner's: the two look alike.
     #[error("there is no such link")]
     NotFound,
-    /// The step is not possible now.
-    #[error("the link is not at this step: {0}")]
-    Step(&'static str),
+    /// The code was not brought, or the link is made.
+    #[error("there is nothing to confirm: the code was not brought, or it is confirmed already")]
+    NothingToConfirm,
+    /// The learner did not confirm in time.
+    #[error("the time to confirm is over; begin again with a new code")]
+    TimeOver,
     /// Somebody else was quicker.
     #[error("this is changing at the moment; try again")]
     Busy,
@@ -268,14 +271,10 @@ impl Links {
             return Err(LinkError::NotFound);
         }
         if link.stage != Stage::Claimed {
-            return Err(LinkError::Step(
-                "there is nothing to confirm: the code was not brought, or it is confirmed already",
-            ));
+            return Err(LinkError::NothingToConfirm);
         }
         if now >= link.expires {
-            return Err(LinkError::Step(
-                "the time to confirm is over; begin again with a new code",
-            ));
+            return Err(LinkError::TimeOver);
         }
         let pseudonym = Pseudonym::from(names.towards(&link.peer).tag(subject));
         let linked = Link {

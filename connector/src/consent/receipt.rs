@@ -1,5 +1,5 @@
 //! Receipts: for each step of a consent a signed copy of the whole record, bound to the receipt before it. Whoever has the chain and the
-//! holder's public key can check it without asking anybody.
+//! public key of its issuer, the holder or an intermediary, can check it without asking anybody.
 
 pub mod restriction;
 

@@ -57,6 +57,7 @@ impl ConsentError {
             Self::NothingToWithdraw
             | Self::UnknownLearner
             | Self::AlreadyGiven(_)
+            | Self::BasisEnded
             | Self::NoObjection
             | Self::AlreadyObjected
             | Self::AlreadyRestricted(_)
@@ -82,33 +83,48 @@ impl ConsentError {
             Self::Grant(error) => return error.said().french,
             Self::Illegal(error) => return error.said().french,
             Self::NoPower(error) => return error.said().french,
-            Self::Import { entry, cause } => return format!("entrée {entry} : {}", cause.french()),
+            Self::Import { entry, cause } => return format!("entrée {entry}\u{a0}: {}", cause.french()),
             Self::NothingToWithdraw => "aucun consentement de cette personne n’est en vigueur ni en cours de signature",
-            Self::InForce => "un consentement de cette personne est en vigueur ; il faut d’abord le retirer",
-            Self::ObjectionInForce => "une opposition vise une base en vigueur ; mettez d’abord fin à cette base",
-            Self::RefusalInForce => "un refus écarte une base en vigueur ; mettez d’abord fin à cette base",
+            Self::InForce => "un consentement de cette personne est en vigueur\u{a0}; il faut d’abord le retirer",
+            Self::ObjectionInForce => {
+                "une opposition écarte une base légale en vigueur\u{a0}; mettez d’abord fin à cette base légale"
+            }
+            Self::RefusalInForce => {
+                "un refus, ou un consentement qui a pris fin, écarte une base légale en vigueur\u{a0}; mettez d’abord fin à cette base légale"
+            }
             Self::BasisInForce(id) => {
                 return format!(
-                    "des enregistrements sont partis sur une autre base en vigueur ; mettez d’abord fin à {id}"
+                    "des enregistrements ont pu partir sur une autre base légale en vigueur\u{a0}; mettez-y d’abord fin, pour que ses destinataires soient prévenus\u{a0}: {id}"
                 );
             }
-            Self::UnknownLearner => "rien n’est enregistré ici de cette personne, ou elle est déjà oubliée",
+            Self::UnknownLearner => "rien n’est enregistré ici au sujet de cette personne, ou elle est déjà oubliée",
             Self::Unknown => "ce consentement n’existe pas",
             Self::Future(at) => return format!("l’événement est daté du {at}, dans le futur"),
-            Self::Lapsed(since) => return format!("le temps de cette demande est écoulé depuis le {since}"),
-            Self::UnknownNotice(hash) => return format!("aucune notice {hash} n’est enregistrée ici ; ajoutez-la"),
-            Self::NoticeReplaced => "une notice de sens différent remplace celle-ci ; redemandez avec la nouvelle",
-            Self::InvalidNotice(_) => "la notice n’est pas utilisable",
-            Self::NoticeExists => "une notice de même texte, ou de mêmes nom, version et langue, est déjà enregistrée",
-            Self::AlreadyAsked(id) => return format!("la même chose est déjà demandée : {id}"),
-            Self::AlreadyGiven(id) => return format!("la personne a déjà donné le même consentement : {id}"),
-            Self::TooSoon(from) => return format!("la personne a refusé ; la demande peut revenir le {from}"),
-            Self::TooManyRequests(count) => {
-                return format!("{count} demandes attendent une réponse ; c’est le maximum");
+            Self::Lapsed(since) => return format!("le délai de cette demande est écoulé depuis le {since}"),
+            Self::UnknownNotice(hash) => {
+                return format!("aucune notice d’information {hash} n’est enregistrée ici\u{a0}; ajoutez-la");
             }
-            Self::TooManySteps => "ce consentement a trop été modifié ; il peut seulement prendre fin",
+            Self::NoticeReplaced => {
+                "une notice d’information de sens différent remplace celle-ci\u{a0}; redemandez avec la nouvelle"
+            }
+            Self::InvalidNotice(_) => "la notice d’information n’est pas utilisable",
+            Self::NoticeExists => {
+                "une notice d’information de même texte, ou de mêmes nom, version et langue, est déjà enregistrée"
+            }
+            Self::AlreadyAsked(id) => return format!("la même chose est déjà demandée\u{a0}: {id}"),
+            Self::AlreadyGiven(id) => return format!("la personne a déjà donné le même consentement\u{a0}: {id}"),
+            Self::TooSoon(from) => {
+                return format!(
+                    "la personne a refusé ou retiré ce consentement\u{a0}; il peut être redemandé à partir du {from}"
+                );
+            }
+            Self::TooManyRequests(count) => {
+                return format!("{count} demandes attendent une réponse\u{a0}; c’est le maximum");
+            }
+            Self::TooManySteps => "ce consentement a été modifié trop de fois\u{a0}; il peut seulement prendre fin",
             Self::Standing(_) => "ce qui est dit de cette personne n’a pas de sens",
             Self::Basis(_) => "ce qui est déclaré comme base légale, ou l’opposition, n’a pas de sens",
+            Self::BasisEnded => "cette base légale a déjà pris fin",
             Self::NoObjection => "un contrat avec la personne ne laisse pas de droit d’opposition (RGPD, art. 21)",
             Self::AlreadyObjected => "la personne s’y est déjà opposée",
             Self::Restriction(_) => "ce qui est dit de la limitation n’a pas de sens",
@@ -138,11 +154,32 @@ impl ConsentError {
 impl GrantError {
     fn said(&self) -> Said {
         let french = match self {
-            Self::Invalid(..) => "une indication du consentement manque ou n’est pas valable",
-            Self::TooManyCategories => "ce connecteur connaît déjà 64 catégories de données différentes",
-            Self::NoRandom => "aucun octet aléatoire n’est disponible",
+            Self::Invalid(member, problem) => format!("{}\u{a0}: {}", named(member), wrong(problem)),
+            Self::TooManyCategories => "ce connecteur connaît déjà 64 catégories de données différentes".to_owned(),
+            Self::NoRandom => "aucun octet aléatoire n’est disponible".to_owned(),
         };
         Said::new(Fix::Operator, french)
+    }
+}
+
+/// A member of a consent as it is written, without what English adds to its name.
+fn named(member: &'static str) -> &'static str {
+    match member {
+        "a list" => "une liste",
+        "the lists" => "les listes",
+        name => name.split_once(" (").map_or(name, |(name, _)| name),
+    }
+}
+
+/// What is wrong with a member; what is not here is in the English alone.
+fn wrong(problem: &str) -> &'static str {
+    match problem {
+        "is missing" | "are missing" => "cette indication du consentement manque",
+        "is too long" => "cette indication du consentement est trop longue",
+        "has more than 64 members" => "64 éléments au plus",
+        "are longer than 8 KiB together" => "8 Kio au plus, toutes ensemble",
+        "is in the past" => "cette date est passée",
+        _ => "cette indication du consentement n’est pas valable",
     }
 }
 
@@ -152,14 +189,14 @@ impl Illegal {
             Self::Ended(state) => Said::new(
                 Fix::Consumer,
                 format!(
-                    "ce consentement est {} et ne revient pas ; un nouveau peut être demandé",
+                    "ce consentement est {} et ne revient pas\u{a0}; un nouveau peut être demandé",
                     in_state(state)
                 ),
             ),
             Self::Step(state, act) => Said::new(
                 Fix::Nobody,
                 format!(
-                    "un consentement {} n’admet pas l’étape « {} »",
+                    "un consentement {} n’admet pas l’étape «\u{a0}{}\u{a0}»",
                     in_state(state),
                     step(act)
                 ),
@@ -167,16 +204,18 @@ impl Illegal {
             Self::NotTheirs(role, act) => Said::new(
                 // Who entered it under one role can enter it under the right one.
                 Fix::Operator,
-                format!("l’étape « {} » ne revient pas à {}", step(act), whom(role)),
+                format!("l’étape «\u{a0}{}\u{a0}» ne revient pas {}", step(act), to(role)),
             ),
             Self::Twice(missing) => Said::new(
                 signatory(missing),
-                "cette partie a déjà signé ; la signature de l’autre manque encore",
+                "cette partie a déjà signé\u{a0}; la signature de l’autre manque encore",
             ),
             Self::AlreadyGiven => Said::new(Fix::Nobody, "ce consentement est déjà donné"),
             Self::Backwards { at, last } => Said::new(
                 Fix::Operator,
-                format!("l’étape est datée du {at}, avant la précédente, du {last} ; l’horloge est-elle à l’heure ?"),
+                format!(
+                    "l’étape est datée du {at}, avant la précédente, du {last}\u{a0}; l’horloge est-elle à l’heure\u{a0}?"
+                ),
             ),
         }
     }
@@ -189,14 +228,14 @@ impl NoPower {
             Self::Unknown(role) => Said::new(
                 Fix::Operator,
                 format!(
-                    "aucun pouvoir en vigueur de {} n’est enregistré pour cette étape ; enregistrez-le avec sa preuve",
-                    whom(role)
+                    "aucun pouvoir en vigueur {} n’est enregistré pour cette étape\u{a0}; enregistrez-le avec sa preuve",
+                    of(role)
                 ),
             ),
             Self::OfAge(since) => Said::new(
                 Fix::Learner,
                 format!(
-                    "les pouvoirs du représentant légal ont pris fin le {since} : la personne consent seule depuis"
+                    "les pouvoirs du représentant légal ont pris fin le {since}\u{a0}: la personne consent seule depuis"
                 ),
             ),
             Self::NotBoth(missing) => Said::new(
@@ -218,13 +257,13 @@ const fn signatory(role: Role) -> Fix {
 
 const fn stored(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Conflict { .. } => "l’état a changé entre-temps ; réessayez",
+        StoreError::Conflict { .. } => "l’état a changé entre-temps\u{a0}; réessayez",
         StoreError::TooLarge { .. } => "le contenu est trop grand pour être enregistré",
         StoreError::Failed(_) | StoreError::Closed => {
-            "ce connecteur ne peut pas écrire sur son disque ; rien n’a été changé"
+            "ce connecteur ne peut pas écrire sur son disque\u{a0}; rien n’a été changé"
         }
         StoreError::InUse(_) | StoreError::Corrupt(_) | StoreError::Numbered => {
-            "ce connecteur est en panne ; son opérateur en trouve la cause dans son journal"
+            "ce connecteur est en panne\u{a0}; son opérateur en trouve la cause dans son journal"
         }
     }
 }
@@ -260,15 +299,29 @@ const fn step(act: Act) -> &'static str {
     }
 }
 
-const fn whom(role: Role) -> &'static str {
+/// To whom: `à` and its article are one word before some.
+const fn to(role: Role) -> &'static str {
     match role {
-        Role::Learner => "la personne concernée",
-        Role::Guardian => "un représentant légal",
-        Role::Delegate => "un mandataire",
-        Role::Holder => "l’organisme qui détient les données",
-        Role::Consumer => "le destinataire",
-        Role::Authority => "une autorité de contrôle",
-        Role::Clock => "l’horloge",
+        Role::Learner => "à la personne concernée",
+        Role::Guardian => "à un représentant légal",
+        Role::Delegate => "à un mandataire",
+        Role::Holder => "à l’organisme qui détient les données",
+        Role::Consumer => "au destinataire",
+        Role::Authority => "à une autorité de contrôle",
+        Role::Clock => "à l’horloge",
+    }
+}
+
+/// Whose, likewise.
+const fn of(role: Role) -> &'static str {
+    match role {
+        Role::Learner => "de la personne concernée",
+        Role::Guardian => "d’un représentant légal",
+        Role::Delegate => "d’un mandataire",
+        Role::Holder => "de l’organisme qui détient les données",
+        Role::Consumer => "du destinataire",
+        Role::Authority => "d’une autorité de contrôle",
+        Role::Clock => "de l’horloge",
     }
 }
 
@@ -278,8 +331,15 @@ impl LinkError {
         match self {
             Self::Invalid(_) => Said::new(Fix::Operator, "une indication du lien n’est pas valable"),
             Self::NotFound => Said::new(Fix::Operator, "ce lien n’existe pas"),
-            Self::Step(_) => Said::new(Fix::Learner, "le lien n’en est pas à cette étape"),
-            Self::Busy => Said::new(Fix::Operator, "une autre modification est en cours ; réessayez"),
+            Self::NothingToConfirm => Said::new(
+                Fix::Learner,
+                "rien n’est à confirmer\u{a0}: le code n’a pas été apporté, ou le lien est déjà confirmé",
+            ),
+            Self::TimeOver => Said::new(
+                Fix::Learner,
+                "le délai pour confirmer est écoulé\u{a0}; recommencez avec un nouveau code",
+            ),
+            Self::Busy => Said::new(Fix::Operator, "une autre modification est en cours\u{a0}; réessayez"),
             Self::Store(error) => Said::new(Fix::Operator, stored(error)),
             Self::Random(_) => Said::new(Fix::Operator, "aucun octet aléatoire n’est disponible"),
         }
@@ -294,7 +354,7 @@ impl ExchangeError {
             Self::Invalid(_) => (Fix::Operator, "le message n’est pas compris"),
             Self::Unsigned => (
                 Fix::Operator,
-                "les messages sur les consentements sont signés ; celui-ci ne l’est pas",
+                "les messages sur les consentements sont signés\u{a0}; celui-ci ne l’est pas",
             ),
             Self::WrongParty(_) => (Fix::Nobody, "ce n’est pas à cette partie de le dire"),
             Self::NoAgreement => (
@@ -303,20 +363,33 @@ impl ExchangeError {
             ),
             Self::UnknownNotice => (Fix::Nobody, "aucune fin de ce genre n’a été annoncée à l’expéditeur"),
             Self::Link => (Fix::Learner, "ce lien n’existe pas"),
-            Self::TooOften => (Fix::Operator, "trop de demandes ; réessayez plus tard"),
-            Self::Notice => (Fix::Operator, "l’empreinte de la notice n’est pas celle de son texte"),
+            Self::TooOften => (Fix::Operator, "trop de demandes\u{a0}; réessayez plus tard"),
+            Self::Notice => (
+                Fix::Operator,
+                "l’empreinte de la notice d’information n’est pas celle de son texte",
+            ),
             Self::UnknownLearner => (
                 Fix::Learner,
-                "personne n’est connu sous ce pseudonyme ; les identités doivent d’abord être liées",
+                "personne n’est connu sous ce pseudonyme\u{a0}; les identités doivent d’abord être liées",
             ),
-            Self::NotCovered(_) => (Fix::Consumer, "l’accord ne va pas jusque-là"),
+            Self::NotCovered(what) => (Fix::Consumer, beyond(what)),
             Self::Stale(_) => (Fix::Nobody, "le message arrive trop tard"),
             Self::Replayed => (Fix::Nobody, "ce message a déjà été reçu"),
             Self::Reused => (Fix::Operator, "un autre message du même expéditeur porte le même @id"),
-            Self::Busy => (Fix::Operator, "une autre modification est en cours ; réessayez"),
+            Self::Busy => (Fix::Operator, "une autre modification est en cours\u{a0}; réessayez"),
             Self::Store(error) => (Fix::Operator, stored(error)),
         };
         Said::new(fix, french)
+    }
+}
+
+/// What an agreement does not go as far as; what is not here is in the English alone.
+fn beyond(what: &str) -> &'static str {
+    match what {
+        "dataset" => "l’accord ne couvre pas ce jeu de données",
+        "purpose" => "l’accord ne couvre pas cette finalité",
+        "data category" => "l’accord ne couvre pas cette catégorie de données",
+        _ => "l’accord ne va pas jusque-là",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whose turn it is to change what goes by a name, where guards of a commit do not suffice: because something in memory follows after the
 //! commit, or because deciding takes work that is not to be done twice at once. A turn is kept from the first read until all of that is done.
-//! Names mean nothing here.
+//! Names mean nothing here; those of different kinds share the same turns, and it is for the caller that they differ.
 
 use std::{collections::hash_map::RandomState, hash::BuildHasher, sync::Arc};
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 /// Names share turns; two that share one only wait for each other.
 const TURNS: usize = 1024;
 
-/// The turns of all names of one kind.
+/// The turns of all names, of whatever kind.
 pub struct Turns {
     /// With a secret of this process: nobody chooses names that share a turn.
     hashes: RandomState,

@@ -121,7 +121,7 @@ pub(super) async fn import_file(context: &Context, file: &Path) -> Outcome {
 fn read(path: &Path, bytes: &[u8]) -> Outcome<Vec<Value>> {
     let wrong = |place: String, error: serde_json::Error| {
         Failure::usage(format!("{}, {place}: not a consent: {error}", path.display()))
-            .next("correct it and import again; nothing was recorded. The members are those of `connector consent grant --help`")
+            .next("correct it and import again; nothing was recorded. The members are those of NewConsent in `connector openapi`")
     };
     let check = |place: String, value: Value| match serde_json::from_value::<NewConsent>(value.clone()) {
         Ok(_) => Ok(value),

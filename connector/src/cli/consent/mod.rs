@@ -47,8 +47,8 @@ enum ConsentCommand {
     ///
     /// The records of the consents go, and the salt of the learner's name in the log. The log's entries and proofs stay valid. This cannot
     /// be undone: nobody can say afterwards which entries were about this learner. Refused while another lawful basis is in force on which
-    /// records of theirs went out: end it first (connector basis end), and its recipients are told. Refused as well while their records are
-    /// restricted (connector restriction lift).
+    /// records of theirs may have gone out: end it first (connector basis end), and its recipients are told. Refused as well while their
+    /// records are restricted (connector restriction lift).
     #[command(after_help = "EXAMPLES:\n  connector consent forget learner-17\n")]
     Forget {
         /// The learner's local identifier at this holder

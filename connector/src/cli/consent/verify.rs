@@ -1,4 +1,4 @@
-//! `consent verify`: receipts and records checked with nothing but their bytes and the holder's public keys.
+//! `consent verify`: receipts and records checked with nothing but their bytes and the public keys of their issuer, the holder or an intermediary.
 
 use crate::{
     cli::{

@@ -249,6 +249,10 @@ impl Messenger for Courier {
         self.lapses.stir();
     }
 
+    async fn ended_bases_are_told(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.lapses.are_told(now).await
+    }
+
     async fn tell_of_ended_bases(&self, now: Timestamp) -> Result<(), StoreError> {
         self.lapses.tell(now).await?;
         Ok(())
@@ -261,7 +265,9 @@ impl Messenger for Courier {
         bases: &[Declared],
         batch: &mut Batch,
     ) -> Result<Option<ConsentId>, StoreError> {
-        // Read once: a pair that is noted meanwhile is neither looked at nor forgotten.
+        // Read once: a pair that is noted meanwhile is neither looked at nor forgotten. No basis comes in between either: its turn is the
+        // caller's. An agreement may, and is not looked for again. Before a record leaves under it on a basis that stands, a transfer is asked
+        // for, started and begun, each a commit of its own, while this one waits for nothing but its own.
         let met = self.notices.deliveries().of(subject).await?;
         let basis = self.notices.received_on(&met, bases).await?;
         if basis.is_none() {

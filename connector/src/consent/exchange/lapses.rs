@@ -133,6 +133,17 @@ impl Lapses {
         Ok(open.map(|basis| basis.declared.until).min())
     }
 
+    /// Whether the end of every basis that is over now is told. Waits for nobody who is telling.
+    pub async fn are_told(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let all = bases::all(&**self.log.store()).await?;
+        for basis in all.iter().filter(|basis| is_over(basis, now)) {
+            if !self.read(basis).await?.is_some_and(|(lapsed, _)| lapsed.done) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     async fn read(&self, basis: &Declared) -> Result<Option<(Lapsed, Version)>, StoreError> {
         let item = self.log.store().get(LAPSED, basis.id.as_str().as_bytes()).await?;
         item.map(|item| Ok((decode(&item.value)?, item.version))).transpose()

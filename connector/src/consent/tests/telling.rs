@@ -33,7 +33,11 @@ struct Holder {
 
 impl Holder {
     async fn start() -> Self {
-        let consents = over(Arc::new(MemoryStore::new())).await;
+        Self::on(Arc::new(MemoryStore::new())).await
+    }
+
+    async fn on(store: Arc<dyn Store>) -> Self {
+        let consents = over(store).await;
         let (log, index) = (consents.log.clone(), consents.index.clone());
         let agreement = json!({"id": AGREEMENT, "dataset": "records", "provider": "did:web:lycee.example", "consumer": ft(),
             "role": "provider", "negotiation": "urn:uuid:negotiation", "document": "{}", "keys": [], "signed": now(),
@@ -83,6 +87,11 @@ impl Holder {
     }
 
     async fn declare_of(&self, category: &str) -> ConsentId {
+        let basis = self.basis(category, "records").await;
+        self.consents.declare(basis, now()).await.unwrap().id
+    }
+
+    async fn basis(&self, category: &str, dataset: &str) -> NewBasis {
         let notice = NewNotice {
             id: format!("public-task-{category}"),
             version: jose::uuid(now()).unwrap().to_string(),
@@ -91,17 +100,16 @@ impl Holder {
             url: None,
         };
         let notice = self.consents.add_notice(notice, now()).await.unwrap().hash;
-        let basis = NewBasis {
+        NewBasis {
             basis: LawfulBasis::PublicTask,
             grounds: "Code de l'éducation".into(),
             recipients: vec![ft()],
             purposes: vec![PURPOSE.into()],
             categories: vec![category.into()],
-            datasets: vec!["records".parse().unwrap()],
+            datasets: vec![dataset.parse().unwrap()],
             notice,
             until: now().plus(Duration::from_secs(3600)),
-        };
-        self.consents.declare(basis, now()).await.unwrap().id
+        }
     }
 
     async fn object(&self, learner: &str, basis: &ConsentId) {
@@ -245,9 +253,10 @@ async fn a_basis_that_does_not_count_for_a_learner_does_not_go_on_for_them_when_
         assert_eq!(holder.told(learner).await.len(), times, "{learner}");
     }
     // What the learners said stands against the second: it is not forgotten.
-    for learner in ["anna", "ben"] {
-        assert!(holder.consents.forget(learner, now()).await.is_err(), "{learner}");
-    }
+    let refused = holder.consents.forget("anna", now()).await;
+    assert!(matches!(refused, Err(ConsentError::ObjectionInForce)), "{refused:?}");
+    let refused = holder.consents.forget("ben", now()).await;
+    assert!(matches!(refused, Err(ConsentError::RefusalInForce)), "{refused:?}");
     holder.consents.end_basis(&second, now()).await.unwrap();
     holder.consents.forget("anna", now()).await.unwrap();
 }
@@ -294,9 +303,13 @@ async fn a_learner_whose_records_went_out_on_a_basis_is_not_forgotten_until_its_
 #[tokio::test]
 async fn a_basis_whose_time_is_over_is_told_before_its_learner_is_forgotten() {
     let holder = Holder::start().await;
-    holder.declare().await;
+    let basis = holder.declare().await;
     let end = now().plus(Duration::from_secs(3600));
-    assert!(holder.consents.forget("anna", now()).await.is_err());
+    let refused = holder.consents.forget("anna", now()).await;
+    assert!(
+        matches!(&refused, Err(ConsentError::BasisInForce(id)) if *id == basis),
+        "{refused:?}"
+    );
     holder.consents.forget("anna", end).await.unwrap();
     assert_eq!(holder.queued().await.len(), 3, "each of the three learners");
 }
@@ -304,25 +317,100 @@ async fn a_basis_whose_time_is_over_is_told_before_its_learner_is_forgotten() {
 #[tokio::test]
 async fn a_basis_on_which_nothing_can_have_gone_out_keeps_nobody_from_being_forgotten() {
     let holder = Holder::start().await;
-    let notice = NewNotice {
-        id: "other".into(),
-        version: "1".into(),
-        language: "fr".into(),
-        text: "Le lycée transmet autre chose.".into(),
-        url: None,
-    };
-    let basis = NewBasis {
-        basis: LawfulBasis::Contract,
-        grounds: "règlement intérieur".into(),
-        recipients: vec![ft()],
-        purposes: vec![PURPOSE.into()],
-        categories: vec!["skills".into()],
-        datasets: vec!["another".parse().unwrap()],
-        notice: holder.consents.add_notice(notice, now()).await.unwrap().hash,
-        until: now().plus(Duration::from_secs(3600)),
-    };
+    let basis = holder.basis("skills", "another").await;
     holder.consents.declare(basis, now()).await.unwrap();
     holder.consents.forget("anna", now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_basis_ends_once() {
+    let holder = Holder::start().await;
+    let basis = holder.declare().await;
+    holder.consents.end_basis(&basis, now()).await.unwrap();
+    let epoch = holder.consents.index.epoch();
+    let again = holder.consents.end_basis(&basis, now()).await;
+    assert!(matches!(again, Err(ConsentError::BasisEnded)), "{again:?}");
+    assert_eq!(holder.consents.index.epoch(), epoch, "nothing is closed again");
+}
+
+/// Forgets Anna beside what the test does.
+fn forgetting(holder: &Arc<Holder>) -> tokio::task::JoinHandle<Result<Forgotten, ConsentError>> {
+    let holder = holder.clone();
+    tokio::spawn(async move { holder.consents.forget("anna", now()).await })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_while_ends_are_told_before_a_forgetting_and_an_end_meanwhile_is_told_as_well() {
+    let store = Arc::new(HeldStore::default());
+    let holder = Arc::new(Holder::on(store.clone()).await);
+    let (first, second) = (holder.declare().await, holder.declare_of("results").await);
+    holder.give("anna", &["skills"]).await;
+    holder.consents.end_basis(&first, now()).await.unwrap();
+    // What it commits first is how far the end of the first basis is told.
+    let (came, go) = store.hold_before();
+    let forgetting = forgetting(&holder);
+    came.await.unwrap();
+    let meanwhile = async {
+        holder.consents.end_basis(&second, now()).await.unwrap();
+        holder.consents.withdraw("anna", None, now()).await.unwrap();
+    };
+    let through = tokio::time::timeout(Duration::from_secs(20), meanwhile).await;
+    through.expect("neither the bases' turn nor the learner's is kept");
+    go.send(()).unwrap();
+    forgetting.await.unwrap().unwrap();
+    assert!(holder.lapses.are_told(now()).await.unwrap());
+    let told = holder.told("chloé").await;
+    let ended: Vec<&ConsentId> = told.iter().flat_map(|told| &told.notice.consents).collect();
+    assert_eq!(ended, [&first, &second]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_basis_that_is_declared_while_a_learner_is_forgotten_is_in_force_after_that() {
+    let store = Arc::new(HeldStore::default());
+    let holder = Arc::new(Holder::on(store.clone()).await);
+    let basis = holder.basis("skills", "records").await;
+    let epoch = holder.consents.index.epoch();
+    let (came, go) = store.hold_before();
+    let forgetting = forgetting(&holder);
+    came.await.unwrap();
+    // Were it opened now, a record could go out on it to a recipient that is noted still, and whom this commit forgets.
+    let other = holder.clone();
+    let declaring = tokio::spawn(async move { other.consents.declare(basis, now()).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!declaring.is_finished(), "it waits for the forgetting");
+    assert_eq!(holder.consents.index.epoch(), epoch, "and permits nothing yet");
+    assert!(holder.consents.bases().await.unwrap().is_empty());
+    go.send(()).unwrap();
+    forgetting.await.unwrap().unwrap();
+    let declared = declaring.await.unwrap().unwrap();
+    let entries = holder.consents.log.entries(0, 1000).await.unwrap();
+    let kinds: Vec<&str> = entries.iter().filter_map(|(_, entry)| entry["kind"].as_str()).collect();
+    let place = |kind: &str| kinds.iter().position(|known| *known == kind).unwrap();
+    assert!(place("learner-forgotten") < place("basis"), "{kinds:?}");
+    assert!(declared.is_in_force(now()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_basis_that_is_ended_while_a_learner_is_forgotten_permits_nothing_at_once_and_is_recorded_as_ended_after_that()
+ {
+    let store = Arc::new(HeldStore::default());
+    let holder = Arc::new(Holder::on(store.clone()).await);
+    let basis = holder.basis("skills", "another").await;
+    let basis = holder.consents.declare(basis, now()).await.unwrap().id;
+    let epoch = holder.consents.index.epoch();
+    let (came, go) = store.hold_before();
+    let forgetting = forgetting(&holder);
+    came.await.unwrap();
+    let (other, ended) = (holder.clone(), basis.clone());
+    let ending = tokio::spawn(async move { other.consents.end_basis(&ended, now()).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!ending.is_finished(), "it waits for the forgetting");
+    assert_eq!(holder.consents.index.epoch(), epoch + 1, "and is closed already");
+    assert!(holder.consents.bases().await.unwrap()[0].ended.is_none());
+    go.send(()).unwrap();
+    forgetting.await.unwrap().unwrap();
+    assert_eq!(ending.await.unwrap().unwrap().ended, Some(now()));
+    assert!(holder.consents.bases().await.unwrap()[0].ended.is_some());
 }
 
 #[tokio::test]

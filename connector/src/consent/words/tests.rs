@@ -3,11 +3,34 @@
 use super::*;
 use crate::{jose::JoseError, store::StoreError};
 use policy::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn at() -> Timestamp {
     Timestamp::from_seconds(1_767_225_600)
 }
+
+/// The variants of an error by name. One that is added does not compile until it is named, and then has to be in the list below.
+macro_rules! kinds {
+    ($all:ident, $kind:ident, $error:ident: $($variant:ident)*) => {
+        const $all: &[&str] = &[$(stringify!($variant)),*];
+
+        fn $kind(error: &$error) -> &'static str {
+            match error {
+                $($error::$variant { .. } => stringify!($variant),)*
+            }
+        }
+    };
+}
+
+kinds!(CONSENT, of_consent, ConsentError:
+    Grant Import NothingToWithdraw InForce ObjectionInForce RefusalInForce BasisInForce UnknownLearner Unknown Illegal NoPower Future Lapsed
+    UnknownNotice NoticeReplaced InvalidNotice NoticeExists AlreadyAsked AlreadyGiven TooSoon TooManyRequests TooManySteps Standing Basis
+    BasisEnded NoObjection AlreadyObjected TooLarge Store Signing);
+kinds!(GRANT, of_grant, GrantError: Invalid TooManyCategories NoRandom);
+kinds!(LINK, of_link, LinkError: Invalid NotFound NothingToConfirm TimeOver Busy Store Random);
+kinds!(EXCHANGE, of_exchange, ExchangeError:
+    Invalid Unsigned WrongParty NoAgreement UnknownNotice Link TooOften Notice UnknownLearner NotCovered Consent Stale Replayed Reused Busy
+    Store);
 
 /// One of each: what they hold is left out where it makes no other sentence.
 fn errors() -> Vec<ConsentError> {
@@ -24,6 +47,7 @@ fn errors() -> Vec<ConsentError> {
         ConsentError::InForce,
         ConsentError::ObjectionInForce,
         ConsentError::RefusalInForce,
+        ConsentError::BasisInForce(id()),
         ConsentError::UnknownLearner,
         ConsentError::Unknown,
         ConsentError::Future(at()),
@@ -39,6 +63,7 @@ fn errors() -> Vec<ConsentError> {
         ConsentError::TooManySteps,
         ConsentError::Standing("a power has no end"),
         ConsentError::Basis("a basis has no purpose"),
+        ConsentError::BasisEnded,
         ConsentError::NoObjection,
         ConsentError::AlreadyObjected,
         ConsentError::Restriction("subject is missing or too long"),
@@ -73,11 +98,27 @@ fn errors() -> Vec<ConsentError> {
     all
 }
 
-fn differ<E: std::fmt::Display>(all: &[E], said: impl Fn(&E) -> Said) {
+/// What is wrong with a French text: words that are one, and spaces at which a line must not break.
+const WRONG: [&str; 11] = [
+    "à le ", "à les ", "de le ", "de les ", "de un ", "de une ", " :", " ;", " ?", "« ", " »",
+];
+
+fn differ<E: std::fmt::Display>(
+    all: &[E],
+    (kinds, kind): (&[&str], fn(&E) -> &'static str),
+    said: impl Fn(&E) -> Said,
+) {
+    let listed: BTreeSet<&str> = all.iter().map(kind).collect();
+    assert_eq!(listed, kinds.iter().copied().collect());
     let mut seen = BTreeMap::new();
     for error in all {
         let (english, said) = (error.to_string(), said(error));
         assert!(!said.french.is_empty() && said.french != english, "{english}");
+        assert!(
+            !WRONG.iter().any(|wrong| said.french.contains(wrong)),
+            "{}",
+            said.french
+        );
         for (language, text) in [(Language::French, &said.french), (Language::English, &english)] {
             let told = said.told(&english, language);
             assert!(
@@ -93,7 +134,16 @@ fn differ<E: std::fmt::Display>(all: &[E], said: impl Fn(&E) -> Said) {
 
 #[test]
 fn every_refusal_about_a_consent_has_french_of_its_own_and_says_who_can_mend_it() {
-    differ(&errors(), ConsentError::said);
+    let all = errors();
+    differ(&all, (CONSENT, of_consent), ConsentError::said);
+    let grants: BTreeSet<&str> = all
+        .iter()
+        .filter_map(|error| match error {
+            ConsentError::Grant(error) => Some(of_grant(error)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(grants, GRANT.iter().copied().collect());
 }
 
 #[test]
@@ -102,11 +152,13 @@ fn every_refusal_of_a_link_and_of_a_message_about_consents_has_french_of_its_own
         &[
             LinkError::Invalid("a code has 16 letters and digits"),
             LinkError::NotFound,
-            LinkError::Step("it is confirmed"),
+            LinkError::NothingToConfirm,
+            LinkError::TimeOver,
             LinkError::Busy,
             LinkError::Store(StoreError::Closed),
             LinkError::Random(JoseError::SignatureMissing),
         ],
+        (LINK, of_link),
         LinkError::said,
     );
     differ(
@@ -120,7 +172,10 @@ fn every_refusal_of_a_link_and_of_a_message_about_consents_has_french_of_its_own
             ExchangeError::TooOften,
             ExchangeError::Notice,
             ExchangeError::UnknownLearner,
+            ExchangeError::NotCovered("dataset"),
             ExchangeError::NotCovered("purpose"),
+            ExchangeError::NotCovered("data category"),
+            ExchangeError::NotCovered("agreement, which permits nothing any more"),
             ExchangeError::Consent(ConsentError::InForce),
             ExchangeError::Stale("a newer one is known"),
             ExchangeError::Replayed,
@@ -128,6 +183,7 @@ fn every_refusal_of_a_link_and_of_a_message_about_consents_has_french_of_its_own
             ExchangeError::Busy,
             ExchangeError::Store(StoreError::Closed),
         ],
+        (EXCHANGE, of_exchange),
         ExchangeError::said,
     );
 }
@@ -146,4 +202,33 @@ fn who_can_mend_it_is_whoever_has_the_next_word() {
         cause: Box::new(ConsentError::AlreadyObjected),
     };
     assert_eq!(fix(import), Fix::Nobody);
+}
+
+#[test]
+fn a_member_that_is_missing_or_wrong_is_named_in_french_as_it_is_written() {
+    let french = |member, problem| GrantError::Invalid(member, problem).said().french;
+    assert_eq!(
+        french("categories", "are missing"),
+        "categories\u{a0}: cette indication du consentement manque"
+    );
+    assert_eq!(
+        french("expires", "is in the past"),
+        "expires\u{a0}: cette date est passée"
+    );
+    let method = french("method (how the consent was collected)", "is too long");
+    assert!(method.starts_with("method\u{a0}: "), "{method}");
+    let unknown = french("fields", "has a text that is no JSON pointer");
+    assert!(
+        unknown.starts_with("fields\u{a0}: ") && !unknown.contains("JSON"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn whoever_a_step_does_not_belong_to_is_named_with_the_word_before_them() {
+    let give = |role| ConsentError::from(Illegal::NotTheirs(role, Act::Give)).said().french;
+    assert!(give(Role::Consumer).ends_with(" ne revient pas au destinataire"));
+    assert!(give(Role::Guardian).ends_with(" ne revient pas à un représentant légal"));
+    let unknown = ConsentError::from(NoPower::Unknown(Role::Guardian)).said().french;
+    assert!(unknown.contains(" en vigueur d’un représentant légal "), "{unknown}");
 }

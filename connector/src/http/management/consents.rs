@@ -202,7 +202,7 @@ pub(super) struct Forget {
 /// Forget a learner
 ///
 /// Deletes the records of their consents, all of which must have ended, and what links them to the audit log. Refused while one of them, or
-/// an objection, keeps records from going out on another lawful basis, and while such a basis is in force on which records of theirs went out:
+/// an objection, keeps records from going out on another lawful basis, and while such a basis is in force on which records of theirs may have gone out:
 /// end that first, so that its recipients are told (GDPR art. 19). The log's entries and proofs stay valid, but nobody can say any more whom
 /// they are about. Answers that were kept for repeated requests go within 24 hours.
 #[utoipa::path(post, path = "/v1/consents/forget", tag = "learners", request_body = Forget, responses((status = OK, body = Forgotten)))]

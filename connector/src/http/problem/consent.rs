@@ -39,6 +39,7 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         ConsentError::LiftUntold => (StatusCode::UNPROCESSABLE_ENTITY, "learner-not-told"),
         ConsentError::AlreadyRestricted(_) => (StatusCode::CONFLICT, "already-restricted"),
         ConsentError::AlreadyLifted(_) => (StatusCode::CONFLICT, "already-lifted"),
+        ConsentError::BasisEnded => (StatusCode::CONFLICT, "ended"),
         ConsentError::NoObjection => (StatusCode::CONFLICT, "no-objection"),
         ConsentError::AlreadyObjected => (StatusCode::CONFLICT, "already-objected"),
         ConsentError::Standing(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-standing"),
@@ -76,7 +77,8 @@ impl From<LinkError> for Problem {
         let problem = match error {
             LinkError::Invalid(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-link", text),
             LinkError::NotFound => Self::not_found("link"),
-            LinkError::Step(_) => Self::new(StatusCode::CONFLICT, "not-at-this-step", text),
+            LinkError::NothingToConfirm => Self::new(StatusCode::CONFLICT, "nothing-to-confirm", text),
+            LinkError::TimeOver => Self::new(StatusCode::CONFLICT, "lapsed", text),
             LinkError::Busy => Self::unavailable("busy", text),
             LinkError::Store(error) => error.into(),
             LinkError::Random(error) => Self::internal(&error),
@@ -112,3 +114,6 @@ impl From<ExchangeError> for Problem {
         problem.said(said)
     }
 }
+
+#[cfg(test)]
+mod tests;
