@@ -98,6 +98,9 @@ struct Terms {
     /// Special categories of data are among it, explicitly
     #[arg(long)]
     explicit: bool,
+    /// For numbers about groups of learners alone, never for a record
+    #[arg(long)]
+    aggregate_only: bool,
 }
 
 /// Ask a learner of this holder for a consent; the learner decides
@@ -120,6 +123,7 @@ impl Request {
             "subject": terms.subject, "recipients": [terms.recipient], "purposes": [terms.purpose],
             "categories": terms.category, "fields": terms.field, "datasets": terms.dataset, "expires": self.expires, "method": "consent-request",
             "notice": terms.notice, "evidence": "asked for by the holder", "explicit": terms.explicit,
+            "aggregateOnly": terms.aggregate_only,
         });
         let told = context.api()?.post("/v1/consents/requests", &body).await?;
         say(context, &told)
@@ -176,7 +180,7 @@ impl Share {
         let body = json!({
             "subject": terms.subject, "recipient": terms.recipient, "purpose": terms.purpose, "categories": terms.category,
             "fields": terms.field, "datasets": terms.dataset, "until": self.until, "notice": terms.notice, "explicit": terms.explicit,
-            "actor": self.actor.body(),
+            "aggregateOnly": terms.aggregate_only, "actor": self.actor.body(),
         });
         let told = context.api()?.post("/v1/shares", &body).await?;
         say(context, &told)

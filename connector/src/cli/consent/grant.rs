@@ -47,6 +47,9 @@ pub(super) struct Grant {
     /// For so many transfers in all, 1 to 1000 [default: any number]
     #[arg(long, value_name = "NUMBER")]
     max_count: Option<u64>,
+    /// For numbers about groups of learners alone, never for a record
+    #[arg(long)]
+    aggregate_only: bool,
     /// When it ends [default: after twelve months]
     #[arg(long, value_name = "RFC3339")]
     expires: Option<String>,
@@ -89,6 +92,7 @@ impl Grant {
             "datasets": self.dataset,
             "expires": self.expires,
             "maxCount": self.max_count,
+            "aggregateOnly": self.aggregate_only,
             "method": self.method,
             "notice": notice,
             "evidence": self.evidence,

@@ -59,6 +59,9 @@ pub struct Ask {
     /// For so many transfers in all, 1 to 1000; without it for any number.
     #[serde(default)]
     pub max_count: Option<u64>,
+    /// For numbers about groups of learners alone, never for a record.
+    #[serde(default)]
+    pub aggregate_only: bool,
     /// Until when.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -101,6 +104,7 @@ impl Exchange {
             },
             retention_days: ask.retention_days,
             max_count: ask.max_count,
+            aggregate_only: ask.aggregate_only,
             until: ask.until,
             learner,
         };

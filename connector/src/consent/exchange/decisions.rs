@@ -85,6 +85,8 @@ struct Terms {
     datasets: Vec<DatasetId>,
     agreement: Option<AgreementId>,
     max_count: Option<u64>,
+    #[serde(default)]
+    aggregate_only: bool,
     retention_days: Option<u32>,
     notice: String,
 }
@@ -291,6 +293,7 @@ impl Terms {
             notice,
             retention_days: self.retention_days,
             max_count: self.max_count,
+            aggregate_only: self.aggregate_only,
             until: Some(until),
             learner: learner.clone(),
         })

@@ -83,6 +83,9 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub max_count: Option<u64>,
+    /// For numbers about groups of learners alone, never for a record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aggregate_only: bool,
     /// Until when.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
@@ -110,6 +113,7 @@ impl Request {
             notice: self.notice.sha256.clone(),
             evidence: message.as_str().to_owned(),
             explicit: self.categories.iter().any(|name| name == "special-needs"),
+            aggregate_only: self.aggregate_only,
         }
     }
 }

@@ -110,7 +110,7 @@ pub(in crate::consent) struct Processing<'a> {
     #[serde(rename = "dpv:hasDataSource")]
     sources: Vec<Value>,
     #[serde(rename = "dpv:hasProcessing")]
-    processing: [&'static str; 1],
+    processing: &'static [&'static str],
     #[serde(rename = "dpv:hasStorageCondition")]
     storage: Vec<Value>,
     #[serde(rename = "dpv:hasLocation")]
@@ -187,7 +187,7 @@ pub(in crate::consent) fn processing<'a>(parties: &Parties<'a>, privacy: &'a Pri
             .map(|did| other("dpv:Recipient", did))
             .collect(),
         sources,
-        processing: ["dpv:DiscloseByTransmission"],
+        processing: &["dpv:DiscloseByTransmission"],
         storage: vec![
             json!({"@type": "dpv:StorageLocation", "dpv:hasLocation": locations.clone()}),
             json!({"@type": "dpv:StorageDuration", "dpv:hasDuration": format!("P{}D", parties.retention_days)}),
@@ -264,6 +264,9 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
     let mut processing = processing(&parties, context.privacy);
     if consent.holder != *context.keeper {
         processing.controllers = vec![other("dpv:DataController", &consent.holder)];
+    }
+    if consent.aggregate_only {
+        processing.processing = &["dpv:Aggregate"];
     }
     let earlier = stored.events.len().saturating_sub(SHOWN);
     let record = Record {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{jose::sha256, store::Batch};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-async fn basis(consents: &Consents, purpose: &str) -> ConsentId {
+pub(super) async fn basis(consents: &Consents, purpose: &str) -> ConsentId {
     let hash = match consents.notices().await.unwrap().last() {
         Some(known) => known.hash.clone(),
         None => notice(consents, "1").await,
