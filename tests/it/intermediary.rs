@@ -160,6 +160,10 @@ async fn a_learner_gives_and_withdraws_at_an_intermediary_and_the_holders_record
         ),
         (&json!(home.did), &json!("intermediary"), &json!(id))
     );
+    // Each of the two says which agreement it is about: the intermediary by the recipient's word, which the holder has checked.
+    let kept = stands(home, "citizen-7", "given").await;
+    assert!(held["consent"]["offer"].is_string(), "{held}");
+    assert_eq!(kept["consent"]["offer"], held["consent"]["offer"]);
     let shown = school.cli(&["consent", "show", &id]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains(&home.did));
     assert_eq!(text(&received(home, "given").await, "holder"), school.did);

@@ -378,6 +378,7 @@ impl Consents {
             created: stored.last(),
             issuer: self.holder(),
             agreement: stored.consent.agreement.as_ref().map(|id| id.as_str()),
+            offer: stored.consent.offer,
             notice: &stored.consent.notice,
             number: stored.receipts,
             previous: stored.receipt,

@@ -223,6 +223,7 @@ impl Consents {
             created: now,
             issuer: self.holder(),
             agreement: None,
+            offer: None,
             notice: &basis.declared.notice,
             number: 0,
             previous: None,

@@ -4,7 +4,7 @@
 use super::{
     Exchange, ExchangeError,
     received::{Asked, Receipts},
-    requests::{NoticeText, Request, scope_of},
+    requests::{NoticeText, Request, hash_of, scope_of},
 };
 use crate::{
     consent::Pseudonym,
@@ -92,6 +92,8 @@ impl Exchange {
             recipient: self.trust.me().clone(),
             holder: via.is_some().then(|| holder.clone()),
             agreement: stored.id.clone(),
+            // The holder has the agreement itself.
+            offer: via.is_some().then(|| hash_of(&stored)).transpose()?,
             dataset: stored.dataset.clone(),
             purposes,
             categories: ask.categories,

@@ -84,6 +84,7 @@ struct Terms {
     fields: Vec<String>,
     datasets: Vec<DatasetId>,
     agreement: Option<AgreementId>,
+    offer: Option<Digest>,
     max_count: Option<u64>,
     #[serde(default)]
     aggregate_only: bool,
@@ -253,7 +254,7 @@ async fn adopt(
             "an intermediary does not vouch for itself: it asks the holder",
         ));
     }
-    requests.covered(&request.recipient, &request, now).await?;
+    let offer = requests.covered(&request.recipient, &request, now).await?;
     let notice = shown(&request.recipient, &request.notice);
     requests.consents.register_beside(notice, &mut beside, now).await?;
     let asked = content.request.as_ref();
@@ -264,6 +265,7 @@ async fn adopt(
         given: content.state == State::Given,
         request: NewRequest {
             fields,
+            offer: Some(offer),
             ..request.wanted(subject, asked)
         },
         evidence: content.digest.to_string(),
@@ -287,6 +289,7 @@ impl Terms {
             recipient: recipient.clone(),
             holder: None,
             agreement: self.agreement.ok_or(ExchangeError::NoAgreement)?,
+            offer: self.offer,
             dataset: dataset.clone(),
             purposes: self.purposes,
             categories: self.categories,

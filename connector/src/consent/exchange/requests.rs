@@ -13,7 +13,7 @@ use crate::{
     },
     contract::{Agreements, StoredAgreement},
     dsp::{AgreementId, DatasetId, MessageId, ParticipantId, Role},
-    jose,
+    jose::{self, Digest},
     store::StoreError,
     trust::{Party, Trust},
 };
@@ -69,6 +69,10 @@ pub struct Request {
     pub holder: Option<ParticipantId>,
     /// Under which agreement.
     pub agreement: AgreementId,
+    /// Hash of that agreement (canonical JSON of the DSP object): an intermediary does not know the agreement, and records this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub offer: Option<Digest>,
     /// From which dataset: the agreement's.
     pub dataset: DatasetId,
     /// For which purposes (IRIs), of those of the agreement.
@@ -106,7 +110,7 @@ impl Request {
             fields: Vec::new(),
             datasets: vec![self.dataset.clone()],
             agreement: Some(self.agreement.clone()),
-            offer: None,
+            offer: self.offer,
             expires: self.until,
             max_count: self.max_count,
             retention_days: self.retention_days,
@@ -154,9 +158,10 @@ impl Requests {
             return Err(ExchangeError::Notice);
         }
         let elsewhere = content.holder.as_ref().filter(|holder| *holder != self.trust.me());
-        if elsewhere.is_none() {
-            self.covered(sender, content, now).await?;
-        }
+        let offer = match elsewhere {
+            Some(_) => content.offer,
+            None => Some(self.covered(sender, content, now).await?),
+        };
         let subject = self.links.subject(sender, &content.learner).await?;
         let subject = subject.ok_or(ExchangeError::UnknownLearner)?;
         if let Some(holder) = elsewhere {
@@ -171,7 +176,10 @@ impl Requests {
         };
         let notice = shown(sender, &content.notice);
         self.consents.register_beside(notice, &mut beside, now).await?;
-        let new = content.wanted(subject, &message.value().id);
+        let new = NewRequest {
+            offer,
+            ..content.wanted(subject, &message.value().id)
+        };
         match self.consents.request(new, Some(&beside), now).await {
             Ok(_) => Ok(answer),
             Err(ConsentError::Store(StoreError::Conflict { .. })) => Err(inbox.conflict(message).await),
@@ -211,16 +219,22 @@ impl Requests {
         Ok(())
     }
 
-    /// The agreement is theirs and allows all that is asked for.
+    /// The agreement is theirs and allows all that is asked for. Returns the hash of it.
     pub(super) async fn covered(
         &self,
         sender: &ParticipantId,
         asked: &Request,
         now: Timestamp,
-    ) -> Result<(), ExchangeError> {
+    ) -> Result<Digest, ExchangeError> {
         let stored = self.agreements.get(&asked.agreement).await?;
         let stored = stored.filter(|stored| stored.role == Role::Provider && stored.consumer == *sender);
         let stored = stored.ok_or(ExchangeError::NoAgreement)?;
+        let offer = hash_of(&stored)?;
+        if asked.offer.is_some_and(|named| named != offer) {
+            return Err(ExchangeError::Invalid(
+                "the hash of the agreement is another one".into(),
+            ));
+        }
         if stored.dataset != asked.dataset {
             return Err(ExchangeError::NotCovered("dataset"));
         }
@@ -236,8 +250,14 @@ impl Requests {
         if asked.categories.is_empty() || !asked.categories.iter().all(|name| scope.allows_category(name)) {
             return Err(ExchangeError::NotCovered("data category"));
         }
-        Ok(())
+        Ok(offer)
     }
+}
+
+/// What a consent that is asked for under an agreement names it by.
+pub(super) fn hash_of(stored: &StoredAgreement) -> Result<Digest, ExchangeError> {
+    let hash = stored.terms_digest();
+    hash.map_err(|error| ExchangeError::Invalid(format!("the agreement has no hash: {error}")))
 }
 
 /// What an agreement with this recipient lets learners be asked for.
