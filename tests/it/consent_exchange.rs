@@ -719,6 +719,13 @@ async fn a_refusal_is_told_and_what_is_not_theirs_to_ask_is_refused_by_name() {
             "not-covered",
         ),
         (
+            "of what is no field",
+            &ours,
+            json!({"fields": ["skills"]}),
+            422,
+            "invalid-consent",
+        ),
+        (
             "of a learner who is not linked",
             &ours,
             json!({"learner": pseudonym(school, work, "l2").await}),

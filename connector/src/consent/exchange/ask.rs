@@ -51,6 +51,9 @@ pub struct Ask {
     pub purposes: Vec<String>,
     /// Which data categories.
     pub categories: Vec<String>,
+    /// Only these fields of them, as JSON pointers such as `/result/score`; without them all.
+    #[serde(default)]
+    pub fields: Vec<String>,
     /// What the learner is shown.
     pub notice: NoticeToShow,
     /// For how many days the records are kept.
@@ -97,6 +100,7 @@ impl Exchange {
             dataset: stored.dataset.clone(),
             purposes,
             categories: ask.categories,
+            fields: ask.fields,
             notice: NoticeText {
                 sha256: format!("sha256:{}", jose::sha256(ask.notice.text.as_bytes()).to_hex()),
                 id: ask.notice.id,

@@ -247,7 +247,6 @@ async fn adopt(
     if known.is_some_and(|stored| stored.consent.subject != subject) {
         return Err(ExchangeError::WrongParty("this consent is another learner's"));
     }
-    let fields = terms.fields.clone();
     let request = terms.request(content, learner, until)?;
     if request.recipient == *sender {
         return Err(ExchangeError::WrongParty(
@@ -264,7 +263,6 @@ async fn adopt(
         via: sender.clone(),
         given: content.state == State::Given,
         request: NewRequest {
-            fields,
             offer: Some(offer),
             ..request.wanted(subject, asked)
         },
@@ -293,6 +291,7 @@ impl Terms {
             dataset: dataset.clone(),
             purposes: self.purposes,
             categories: self.categories,
+            fields: self.fields,
             notice,
             retention_days: self.retention_days,
             max_count: self.max_count,

@@ -79,6 +79,9 @@ pub struct Request {
     pub purposes: Vec<String>,
     /// Which data categories, of those of the agreement.
     pub categories: Vec<String>,
+    /// Only these fields of them, as JSON pointers that the dataset claims; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
     /// What the learner is shown.
     pub notice: NoticeText,
     /// For how many days the records would be kept.
@@ -107,7 +110,7 @@ impl Request {
             recipients: vec![self.recipient.clone()],
             purposes: self.purposes.clone(),
             categories: self.categories.clone(),
-            fields: Vec::new(),
+            fields: self.fields.clone(),
             datasets: vec![self.dataset.clone()],
             agreement: Some(self.agreement.clone()),
             offer: self.offer,
