@@ -9,7 +9,7 @@ mod terms;
 pub use check::{Missing, check_27560};
 pub use evidence::EvidenceSalt;
 pub use rendered::context;
-pub(super) use rendered::{CONTEXT, Context, Parties, processing, render};
+pub(super) use rendered::{CONTEXT, Context, LegalNames, Parties, processing, render};
 pub use terms::{Actor, Decision, GrantError, NewConsent, NewEvent, NewRequest, NewShare};
 pub(super) use terms::{Draft, hash_of_text};
 
