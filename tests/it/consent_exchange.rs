@@ -1,7 +1,7 @@
 //! What connectors tell each other about consents, through real daemons: who is told of a withdrawal and what is erased, whatever is down
 //! meanwhile; links between identities; and what hostile peers say.
 
-use crate::scenes::{account, brisk, file, received_at_least, until, verified};
+use crate::scenes::{account, brisk, file, payload, received_at_least, until, verified};
 use connector::clock::now;
 use connector_tests::{
     harness::{Connector, PURPOSE, World, consent, dataset, offer, record, text},
@@ -626,6 +626,13 @@ async fn a_consent_is_asked_for_given_used_and_withdrawn_and_both_sides_hold_the
         (&given["request"], text(&given, "pseudonym")),
         (&asked["id"], pseudonym(school, work, "l1").await)
     );
+    // Record and receipt name what was agreed.
+    let receipt = payload(&text(&given, "receipt"));
+    let held = school.get(&format!("/v1/consents/{}", text(&given, "consent"))).await;
+    assert!(receipt["dases:offer"].is_string(), "{receipt}");
+    for same in [&receipt["dases:record"]["dases:offer"], &held["consent"]["offer"]] {
+        assert_eq!(receipt["dases:offer"], *same);
+    }
     let pid = work.transfer(&agreement).await;
     work.transfer_until(&pid, "COMPLETED").await;
     assert_eq!(account(school, work, &pid).await.len(), 10);
@@ -698,11 +705,25 @@ async fn a_refusal_is_told_and_what_is_not_theirs_to_ask_is_refused_by_name() {
             "not-covered",
         ),
         (
+            "under other terms of the agreement",
+            &ours,
+            json!({"offer": "A".repeat(43)}),
+            400,
+            "invalid-message",
+        ),
+        (
             "of another category",
             &ours,
             json!({"categories": ["identity"]}),
             403,
             "not-covered",
+        ),
+        (
+            "of what is no field",
+            &ours,
+            json!({"fields": ["skills"]}),
+            422,
+            "invalid-consent",
         ),
         (
             "of a learner who is not linked",

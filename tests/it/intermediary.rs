@@ -72,7 +72,11 @@ async fn linked(world: &World) {
 }
 
 async fn ask(work: &Connector, home: &Connector, agreement: &str, category: &str) -> Value {
-    let body = json!({"agreement": agreement, "at": home.did, "subject": "job-1", "categories": [category],
+    ask_for(work, home, agreement, category, json!([])).await
+}
+
+async fn ask_for(work: &Connector, home: &Connector, agreement: &str, category: &str, fields: Value) -> Value {
+    let body = json!({"agreement": agreement, "at": home.did, "subject": "job-1", "categories": [category], "fields": fields,
         "notice": {"id": "orientation", "version": "1", "language": "fr", "text": NOTICE}});
     work.post("/v1/consents/ask", &body).await
 }
@@ -132,7 +136,7 @@ async fn a_learner_gives_and_withdraws_at_an_intermediary_and_the_holders_record
     // Another learner, so that there is something to receive at any time.
     school.post("/v1/consents", &json!([consent("l2", &work.did)])).await;
     let agreement = work.negotiate(school).await;
-    let asked = ask(work, home, &agreement, "skills").await;
+    let asked = ask_for(work, home, &agreement, "skills", json!(["/id"])).await;
     assert_eq!(
         (&asked["holder"], &asked["via"]),
         (&json!(school.did), &json!(home.did))
@@ -160,12 +164,18 @@ async fn a_learner_gives_and_withdraws_at_an_intermediary_and_the_holders_record
         ),
         (&json!(home.did), &json!("intermediary"), &json!(id))
     );
+    // Each of the two says which agreement it is about: the intermediary by the recipient's word, which the holder has checked.
+    let kept = stands(home, "citizen-7", "given").await;
+    assert!(held["consent"]["offer"].is_string(), "{held}");
+    assert_eq!(kept["consent"]["offer"], held["consent"]["offer"]);
     let shown = school.cli(&["consent", "show", &id]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains(&home.did));
     assert_eq!(text(&received(home, "given").await, "holder"), school.did);
     let pid = fetched(work, &agreement).await;
     assert_eq!(account(school, work, &pid).await.len(), 20);
     assert_eq!(lines_with(work, &pid, &name), 10);
+    assert_eq!(held["consent"]["fields"], json!(["/id"]));
+    assert_eq!(lines_with(work, &pid, "esco"), 10, "of the other learner alone");
 
     // The holder is down when the learner withdraws, and hears of it when it is back.
     world.get_mut("school").kill();

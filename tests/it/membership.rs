@@ -193,6 +193,11 @@ async fn membership_admits_and_a_missing_role_refuses() {
     lycee.consent(20, &agence.did).await;
 
     assert_eq!(datasets(&catalog(agence, lycee).await.1), 1);
+    // A consent calls it by the name in its credential.
+    let consents = lycee.get("/v1/consents?subject=l0").await;
+    let id = text(&consents["consents"][0]["consent"], "id");
+    let consent = lycee.get(&format!("/v1/consents/{id}")).await;
+    assert_eq!(consent["record"]["dpv:hasRecipient"][0]["dpv:hasName"], "agence");
     let (status, shown) = catalog(edtech, lycee).await;
     assert_eq!(
         (status, datasets(&shown)),

@@ -1,6 +1,6 @@
 //! Groups and anonymous rows instead of records, through real daemons: who counts, what is refused, and what the peer does not learn of it.
 
-use crate::scenes::entries;
+use crate::scenes::{entries, until};
 use connector_tests::harness::{Connector, NOTICE, World, text};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, os::unix::fs::symlink, path::Path};
@@ -196,6 +196,46 @@ async fn a_learner_whose_consent_is_for_one_transfer_is_in_one_release() {
         let lines = fetch(lab, &agreement).await;
         assert_eq!(of_kind(&lines, "total")[0]["learners"], learners);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn learners_who_agreed_to_groups_alone_are_in_the_groups_and_none_of_their_records_leaves() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    publish(school, &[("59", 20), ("62", 20), ("75", 20)], "aggregate", table()).await;
+    let path = school.dir.join("records.ndjson");
+    publish_file(school, "plain", &path, offer("use"), Value::Null).await;
+    let for_groups = |learner: usize| {
+        json!({"subject": format!("l{learner}"), "recipients": [lab.did], "purposes": [PURPOSE], "categories": ["skills"],
+            "aggregateOnly": true, "method": "paper-form", "notice": NOTICE, "evidence": "file 1"})
+    };
+    let given: Vec<Value> = (0..30).map(for_groups).collect();
+    let given = school.post("/v1/consents", &json!(given)).await;
+    assert_eq!(given["consents"][0]["aggregateOnly"], true);
+    consent(school, 30..60, &lab.did).await;
+
+    let lines = fetch(lab, &lab.negotiate(school).await).await;
+    assert_eq!(of_kind(&lines, "total")[0]["learners"], 60);
+    let cells = of_kind(&lines, "cell");
+    assert!(
+        cells.len() == 3 && cells.iter().all(|cell| cell["learners"] == 20),
+        "{cells:?}"
+    );
+
+    let pid = lab.transfer(&agree_about(lab, school, "plain").await).await;
+    let ours = lab.transfer_until(&pid, "COMPLETED").await;
+    let lines = lab.received(&pid);
+    let records = lines.iter().filter(|line| line["t"] == "r");
+    // Half of the second region and all of the third.
+    let regions = records.map(|line| text(&line["record"], "where"));
+    assert_eq!(regions.collect::<Vec<_>>(), [vec!["62"; 10], vec!["75"; 20]].concat());
+    let theirs = until("the provider has noted what left", async || {
+        let path = format!("/v1/transfers/{}", text(&ours, "peerPid"));
+        let theirs = school.get(&path).await;
+        theirs["release"]["complete"].eq(&json!(true)).then_some(theirs)
+    })
+    .await;
+    assert_eq!(theirs["release"]["withheld"], json!({"CNS-12": 30}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -371,6 +371,76 @@ async fn a_withdrawal_names_the_learner_and_the_recipient() {
     );
 }
 
+/// The path of a request that the daemon was sent, and the body of it.
+fn sent(asked: &str) -> (&str, serde_json::Value) {
+    let (at, body) = asked.strip_prefix("POST ").unwrap().split_once(' ').unwrap();
+    (at, serde_json::from_str(body).unwrap())
+}
+
+#[tokio::test]
+async fn what_a_consent_can_say_can_be_said_in_every_command_that_makes_one() {
+    let answer = r#"{"consents":[{"id":"c"}]}"#;
+    let daemon = Fake::start(&[
+        ("POST /v1/consents", 201, answer),
+        ("POST /v1/consents/requests", 201, answer),
+        ("POST /v1/shares", 201, answer),
+        ("POST /v1/consents/ask", 201, answer),
+    ]);
+    let notice = daemon.folder.path().join("notice.txt");
+    std::fs::write(&notice, "Vos compétences.").unwrap();
+    let terms = "--json --subject l --category special-needs --field /needs/0 --max-count 2 --aggregate-only";
+    let towards = "--recipient did:web:a.example --purpose p --explicit --notice sha256:00";
+    let under = "--agreement urn:uuid:a --retention-days 30";
+    let ask = format!("--notice-id n --notice-version 1 --notice-file {}", notice.display());
+    for line in [
+        format!(
+            "grant {terms} {towards} {under} --method paper --evidence e --signed-by parent-3 --signed-method portal"
+        ),
+        format!("request {terms} {towards} {under}"),
+        format!("share {terms} {towards} --until 2027-01-01T00:00:00Z --method portal"),
+        format!("ask {terms} {under} {ask}"),
+    ] {
+        daemon.run(&format!("connector consent {line}")).await.unwrap();
+    }
+    let asked = daemon.asked();
+    for (number, asked) in asked.iter().enumerate() {
+        let (path, body) = sent(asked);
+        let body = if path == "/v1/consents" { &body[0] } else { &body };
+        assert_eq!(body["fields"], serde_json::json!(["/needs/0"]), "{path}");
+        assert_eq!(
+            (&body["maxCount"], &body["aggregateOnly"]),
+            (&2.into(), &true.into()),
+            "{path}"
+        );
+        if path != "/v1/consents/ask" {
+            assert_eq!(body["explicit"], true, "{path}");
+        }
+        if path != "/v1/shares" {
+            assert_eq!(
+                (&body["agreement"], &body["retentionDays"]),
+                (&"urn:uuid:a".into(), &30.into()),
+                "{path}"
+            );
+        }
+        if number == 0 {
+            let guardian = serde_json::json!([{"role": "guardian", "id": "parent-3", "method": "portal"}]);
+            assert_eq!(body["signedBy"], guardian);
+        }
+    }
+    assert_eq!(asked.len(), 4);
+    // Without an option there is nothing that the daemon would take for a limit.
+    let plain =
+        "connector consent grant --json --subject l --recipient did:web:a.example --purpose p --category skills";
+    let plain = format!("{plain} --notice sha256:00 --method paper --evidence e");
+    daemon.run(&plain).await.unwrap();
+    let asked = daemon.asked();
+    let (_, body) = sent(asked.last().unwrap());
+    assert_eq!(body[0]["signedBy"], serde_json::json!([]));
+    for none in ["maxCount", "retentionDays", "agreement"] {
+        assert!(body[0][none].is_null(), "{none}");
+    }
+}
+
 #[tokio::test]
 async fn the_audit_log_is_read_from_near_its_end_page_by_page() {
     let daemon = Fake::start(&[

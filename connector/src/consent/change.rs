@@ -9,7 +9,7 @@ use super::{
     live, notice,
     notice::Notice,
     receipt::{self, Slip},
-    record::{Consent, ConsentId, Context, Stored, render},
+    record::{Consent, ConsentId, Context, LegalNames, Stored, render},
     salts::Salts,
     state::{Act, State},
 };
@@ -348,6 +348,12 @@ impl Consents {
         Ok(())
     }
 
+    /// What these participants are called, as far as their credentials have said it.
+    pub(super) fn legal_names<'d>(&self, of: impl IntoIterator<Item = &'d ParticipantId>) -> LegalNames {
+        let named = |did: &'d ParticipantId| Some((did.clone(), self.trust.legal_name(did)?));
+        of.into_iter().filter_map(named).collect()
+    }
+
     /// The record as others see it.
     pub(super) fn render(&self, stored: &Stored, notice: Option<&Notice>) -> Result<Value, JoseError> {
         let names = match (&stored.consent.via, stored.consent.recipients.as_slice()) {
@@ -357,11 +363,14 @@ impl Consents {
             (None, [one]) => self.pseudonyms.towards(one),
             (None, _) => self.pseudonyms.towards(self.holder()),
         };
+        let consent = &stored.consent;
+        let others = consent.recipients.iter().chain(&consent.via).chain([&consent.holder]);
         let context = Context {
             keeper: self.holder(),
             privacy: &self.privacy,
             notice,
-            subject: names.name(&stored.consent.subject),
+            subject: names.name(&consent.subject),
+            names: &self.legal_names(others),
         };
         render(stored, &context)
     }
@@ -382,6 +391,7 @@ impl Consents {
             created: stored.last(),
             issuer: self.holder(),
             agreement: stored.consent.agreement.as_ref().map(|id| id.as_str()),
+            offer: stored.consent.offer,
             notice: Some(&stored.consent.notice),
             number: stored.receipts,
             previous: stored.receipt,

@@ -26,7 +26,7 @@ impl Declared {
 
     /// Whom the learner was asked for consent, which is not there now, is not served by this basis instead (EDPB guidelines 05/2020, 122).
     pub(super) fn yields_to(&self, stored: &Stored, now: Timestamp) -> bool {
-        live::counts(stored) && !stored.is_in_force(now) && self.is_about_the_same_as(&stored.consent)
+        live::counts(stored) && !stored.permits_records(now) && self.is_about_the_same_as(&stored.consent)
     }
 
     fn is_about_the_same_as(&self, consent: &Consent) -> bool {

@@ -30,7 +30,7 @@ fn grant(stored: &Stored, of_age: Option<Timestamp>) -> Option<Grant<'_>> {
         fields: &consent.fields,
         from: consent.given,
         until: stored.ends(),
-        aggregate_only: false,
+        aggregate_only: consent.aggregate_only,
         guardian_missing,
         guardian_gave: facts.any(|fact| fact.act == Act::Give && fact.role == Role::Guardian),
         most_transfers: consent.max_count,

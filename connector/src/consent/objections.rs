@@ -223,6 +223,7 @@ impl Consents {
             created: now,
             issuer: self.holder(),
             agreement: None,
+            offer: None,
             notice: Some(&basis.declared.notice),
             number: 0,
             previous: None,
@@ -250,6 +251,7 @@ impl Consents {
             datasets: declared.datasets.iter().map(|id| id.as_str()).collect(),
             retention_days: self.privacy.retention_days,
             control: "dpv:ObjectToProcess",
+            names: &self.legal_names(&declared.recipients),
         };
         let names = self.pseudonyms.towards(self.holder());
         let mut record = json!({

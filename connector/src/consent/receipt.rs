@@ -31,6 +31,8 @@ pub(super) struct Slip<'a> {
     /// Who signs.
     pub(super) issuer: &'a ParticipantId,
     pub(super) agreement: Option<&'a str>,
+    /// Hash of that agreement.
+    pub(super) offer: Option<Digest>,
     /// Hash of the notice; a restriction has none.
     pub(super) notice: Option<&'a str>,
     /// Its number in the chain, from 0.
@@ -51,7 +53,7 @@ impl Slip<'_> {
         let claims = json!({
             "@context": super::record::CONTEXT, "@type": "dpv:ConsentReceipt", "@id": self.id, "dct:identifier": self.id,
             "dct:conformsTo": CONFORMS, "dct:created": self.created, "dases:issuer": self.issuer, "dases:recordId": self.about,
-            "dases:agreement": self.agreement, "dases:notice": self.notice, "dases:number": self.number,
+            "dases:agreement": self.agreement, "dases:offer": self.offer, "dases:notice": self.notice, "dases:number": self.number,
             "dases:previousReceipt": self.previous, "dases:checkpoint": self.checkpoint, "dases:ended": self.ended,
             "dases:record": self.record,
         });

@@ -66,6 +66,11 @@ impl StoredAgreement {
         jose::sha256(self.document.as_bytes())
     }
 
+    /// Hash over what was agreed, the DSP agreement object: the same at both parties, whoever signed.
+    pub fn terms_digest(&self) -> Result<Digest, JoseError> {
+        Ok(jose::sha256(&jose::canonical::signable(&self.agreement)?))
+    }
+
     /// How many parties signed it.
     pub fn signatures(&self) -> usize {
         if self.one_party { 1 } else { 2 }

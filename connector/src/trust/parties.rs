@@ -88,6 +88,11 @@ impl Trust {
         memberships.is_none_or(|memberships| memberships.knows_itself(now))
     }
 
+    /// The legal name of a participant, if it is known as a member by credentials that say it.
+    pub fn legal_name(&self, did: &ParticipantId) -> Option<String> {
+        self.memberships.as_ref()?.legal_name(did)
+    }
+
     /// A participant with what is verified about it now; ourselves too.
     pub fn party(&self, did: &ParticipantId, now: Timestamp) -> Party {
         let (claims, attested) = self

@@ -93,12 +93,18 @@ struct Terms {
     /// Only this dataset; repeat for more [default: all of this holder's]
     #[arg(long, value_name = "ID")]
     dataset: Vec<String>,
+    /// For so many transfers in all, 1 to 1000 [default: any number]
+    #[arg(long, value_name = "NUMBER")]
+    max_count: Option<u64>,
     /// The hash of the registered notice that the learner is shown
     #[arg(long, value_name = "sha256:HEX")]
     notice: String,
     /// Special categories of data are among it, explicitly
     #[arg(long)]
     explicit: bool,
+    /// For numbers about groups of learners alone, never for a record
+    #[arg(long)]
+    aggregate_only: bool,
 }
 
 /// Ask a learner of this holder for a consent; the learner decides
@@ -109,6 +115,12 @@ struct Terms {
 pub(super) struct Request {
     #[command(flatten)]
     terms: Terms,
+    /// The agreement under which it is asked for
+    #[arg(long, value_name = "ID")]
+    agreement: Option<String>,
+    /// For how many days the recipient would keep the records [default: as the holder's privacy settings say]
+    #[arg(long, value_name = "DAYS")]
+    retention_days: Option<u32>,
     /// When it would end [default: after twelve months]
     #[arg(long, value_name = "RFC3339")]
     expires: Option<String>,
@@ -119,8 +131,10 @@ impl Request {
         let terms = self.terms;
         let body = json!({
             "subject": terms.subject, "recipients": [terms.recipient], "purposes": [terms.purpose],
-            "categories": terms.category, "fields": terms.field, "datasets": terms.dataset, "expires": self.expires, "method": "consent-request",
+            "categories": terms.category, "fields": terms.field, "datasets": terms.dataset, "agreement": self.agreement,
+            "expires": self.expires, "maxCount": terms.max_count, "retentionDays": self.retention_days, "method": "consent-request",
             "notice": terms.notice, "evidence": "asked for by the holder", "explicit": terms.explicit,
+            "aggregateOnly": terms.aggregate_only,
         });
         let told = context.api()?.post("/v1/consents/requests", &body).await?;
         say(context, &told)
@@ -177,7 +191,7 @@ impl Share {
         let body = json!({
             "subject": terms.subject, "recipient": terms.recipient, "purpose": terms.purpose, "categories": terms.category,
             "fields": terms.field, "datasets": terms.dataset, "until": self.until, "notice": terms.notice, "explicit": terms.explicit,
-            "actor": self.actor.body(),
+            "maxCount": terms.max_count, "aggregateOnly": terms.aggregate_only, "actor": self.actor.body(),
         });
         let told = context.api()?.post("/v1/shares", &body).await?;
         say(context, &told)

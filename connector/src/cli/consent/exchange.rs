@@ -36,6 +36,9 @@ pub(super) struct Ask {
     /// Which data category; repeat for more
     #[arg(long, value_name = "NAME", required = true)]
     category: Vec<String>,
+    /// Only this field of the categories, as a JSON pointer; repeat for more [default: all]
+    #[arg(long, value_name = "POINTER")]
+    field: Vec<String>,
     /// The name of the notice that the learner is shown
     #[arg(long)]
     notice_id: String,
@@ -54,6 +57,9 @@ pub(super) struct Ask {
     /// For so many transfers in all, 1 to 366 [default: any number]
     #[arg(long, value_name = "NUMBER")]
     max_count: Option<u64>,
+    /// For numbers about groups of learners alone, never for a record
+    #[arg(long)]
+    aggregate_only: bool,
     /// Until when
     #[arg(long, value_name = "RFC3339")]
     until: Option<String>,
@@ -64,7 +70,8 @@ impl Ask {
         let text = String::from_utf8_lossy(&input::bytes(&self.notice_file)?).into_owned();
         let body = json!({
             "agreement": self.agreement, "at": self.at, "subject": self.subject, "learner": self.learner, "purposes": self.purpose,
-            "categories": self.category, "retentionDays": self.retention_days, "maxCount": self.max_count, "until": self.until,
+            "categories": self.category, "fields": self.field, "retentionDays": self.retention_days, "maxCount": self.max_count, "aggregateOnly": self.aggregate_only,
+            "until": self.until,
             "notice": {"id": self.notice_id, "version": self.notice_version, "language": self.language, "text": text},
         });
         let asked = context.api()?.post("/v1/consents/ask", &body).await?;

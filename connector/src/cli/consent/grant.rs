@@ -24,6 +24,7 @@ const BATCH: usize = 500;
 #[command(after_help = "EXAMPLES:
   connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --method paper-form --notice-file notice.pdf --evidence file:2026/0017
   connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --field /skill/name --dataset skills-2026 --expires 2027-01-01T00:00:00Z --method web-form --notice sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --evidence form:42
+  connector consent grant --subject learner-17 --recipient did:web:lab.example --purpose https://w3id.org/dpv#ScientificResearch --category results --aggregate-only --method paper-form --notice-file notice.pdf --evidence file:2026/0018 --signed-by parent-3
 ")]
 pub(super) struct Grant {
     /// The learner's local identifier at this holder
@@ -44,12 +45,24 @@ pub(super) struct Grant {
     /// Only this dataset; repeat for more [default: all of this holder's]
     #[arg(long, value_name = "ID")]
     dataset: Vec<String>,
+    /// The agreement under which it was asked for
+    #[arg(long, value_name = "ID")]
+    agreement: Option<String>,
     /// For so many transfers in all, 1 to 366 [default: any number]
     #[arg(long, value_name = "NUMBER")]
     max_count: Option<u64>,
+    /// For numbers about groups of learners alone, never for a record
+    #[arg(long)]
+    aggregate_only: bool,
     /// When it ends [default: after twelve months]
     #[arg(long, value_name = "RFC3339")]
     expires: Option<String>,
+    /// For how many days the recipient may keep the records [default: as the holder's privacy settings say]
+    #[arg(long, value_name = "DAYS")]
+    retention_days: Option<u32>,
+    /// Special categories of data are among it, and the learner agreed to them explicitly
+    #[arg(long)]
+    explicit: bool,
     /// How it was collected: paper-form, web-form, ...
     #[arg(long)]
     method: String,
@@ -62,6 +75,12 @@ pub(super) struct Grant {
     /// Where the proof is kept: a file number, a scan's hash
     #[arg(long)]
     evidence: String,
+    /// The guardian who signed beside the learner, by the holder's own identifier; needed for a learner who does not consent alone
+    #[arg(long, value_name = "ID")]
+    signed_by: Option<String>,
+    /// How the guardian signed: paper-form, portal, ... [default: as the consent was collected]
+    #[arg(long, value_name = "METHOD", requires = "signed_by")]
+    signed_method: Option<String>,
 }
 
 impl Grant {
@@ -80,6 +99,10 @@ impl Grant {
             Some(file) => notice_hash(&input::bytes(file)?),
             None => self.notice.clone().unwrap_or_default(),
         };
+        let signed_by = self.signed_by.iter().map(|id| {
+            let method = self.signed_method.as_ref().unwrap_or(&self.method);
+            json!({"role": "guardian", "id": id, "method": method})
+        });
         let body = json!({
             "subject": self.subject,
             "recipients": self.recipient,
@@ -87,11 +110,16 @@ impl Grant {
             "categories": self.category,
             "fields": self.field,
             "datasets": self.dataset,
+            "agreement": self.agreement,
             "expires": self.expires,
             "maxCount": self.max_count,
+            "aggregateOnly": self.aggregate_only,
+            "retentionDays": self.retention_days,
+            "explicit": self.explicit,
             "method": self.method,
             "notice": notice,
             "evidence": self.evidence,
+            "signedBy": signed_by.collect::<Vec<_>>(),
         });
         match serde_json::from_value::<NewConsent>(body.clone()) {
             Ok(_) => Ok(body),

@@ -4,7 +4,7 @@
 use super::{
     Exchange, ExchangeError,
     received::{Asked, Receipts},
-    requests::{NoticeText, Request, scope_of},
+    requests::{NoticeText, Request, hash_of, scope_of},
 };
 use crate::{
     consent::Pseudonym,
@@ -51,6 +51,9 @@ pub struct Ask {
     pub purposes: Vec<String>,
     /// Which data categories.
     pub categories: Vec<String>,
+    /// Only these fields of them, as JSON pointers such as `/result/score`; without them all.
+    #[serde(default)]
+    pub fields: Vec<String>,
     /// What the learner is shown.
     pub notice: NoticeToShow,
     /// For how many days the records are kept.
@@ -59,6 +62,9 @@ pub struct Ask {
     /// For so many transfers in all, 1 to 366; without it for any number.
     #[serde(default)]
     pub max_count: Option<u64>,
+    /// For numbers about groups of learners alone, never for a record.
+    #[serde(default)]
+    pub aggregate_only: bool,
     /// Until when.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -89,9 +95,12 @@ impl Exchange {
             recipient: self.trust.me().clone(),
             holder: via.is_some().then(|| holder.clone()),
             agreement: stored.id.clone(),
+            // The holder has the agreement itself.
+            offer: via.is_some().then(|| hash_of(&stored)).transpose()?,
             dataset: stored.dataset.clone(),
             purposes,
             categories: ask.categories,
+            fields: ask.fields,
             notice: NoticeText {
                 sha256: format!("sha256:{}", jose::sha256(ask.notice.text.as_bytes()).to_hex()),
                 id: ask.notice.id,
@@ -101,6 +110,7 @@ impl Exchange {
             },
             retention_days: ask.retention_days,
             max_count: ask.max_count,
+            aggregate_only: ask.aggregate_only,
             until: ask.until,
             learner,
         };

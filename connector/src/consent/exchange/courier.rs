@@ -14,7 +14,7 @@ use super::{
 use crate::{
     audit::Entry,
     consent::{
-        About, Changed, ConsentId, Declared, Ended, Index, Messenger, Pseudonym, Pseudonyms, Stored,
+        About, Changed, Consent, ConsentId, Declared, Ended, Index, Messenger, Pseudonym, Pseudonyms, Stored,
         links::Links,
         state::{Role, State},
     },
@@ -116,8 +116,8 @@ impl Courier {
         (at, now): (Timestamp, Timestamp),
     ) -> Result<(), StoreError> {
         let mut by_reason: BTreeMap<EndReason, Vec<&Changed>> = BTreeMap::new();
-        let held_here = |one: &&Changed| !self.agent.keeps(&one.stored.consent);
-        for one in about.changed.iter().filter(held_here) {
+        let let_records_out = |one: &&Changed| self.lets_records_out(&one.stored.consent);
+        for one in about.changed.iter().filter(let_records_out) {
             if let Some(reason) = end(one.stored.state) {
                 by_reason.entry(reason).or_default().push(one);
             }
@@ -139,10 +139,17 @@ impl Courier {
         Ok(())
     }
 
+    /// While it is in force, records that we hold may leave. Of one for groups alone nobody has a record that would have to be erased, and the
+    /// numbers that were released stay.
+    fn lets_records_out(&self, consent: &Consent) -> bool {
+        !self.agent.keeps(consent) && !consent.aggregate_only
+    }
+
     /// What remains in force for the learner of what we hold.
     fn remaining(&self, about: &About<'_>) -> Vec<Scope> {
-        let held_here = about.in_force.iter().filter(|consent| !self.agent.keeps(consent));
-        let consents = held_here.map(|consent| Scope::from(*consent));
+        let in_force = about.in_force.iter();
+        let in_force = in_force.filter(|consent| self.lets_records_out(consent));
+        let consents = in_force.map(|consent| Scope::from(*consent));
         consents.chain(about.bases.iter().map(Scope::from)).collect()
     }
 
@@ -181,7 +188,7 @@ impl Courier {
         let mut to: BTreeSet<ParticipantId> = asked.iter().map(|(by, _)| by.clone()).collect();
         // So that its record ends with ours, and the learner has our word there.
         to.extend(stored.consent.via.clone());
-        if stored.state == State::Given {
+        if stored.state == State::Given && !stored.consent.aggregate_only {
             let met = self.notices.deliveries().recipients(subject).await?;
             let theirs = |recipient: &ParticipantId| stored.consent.recipients.contains(recipient);
             to.extend(met.into_iter().filter(theirs));

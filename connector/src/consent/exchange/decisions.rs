@@ -84,7 +84,10 @@ struct Terms {
     fields: Vec<String>,
     datasets: Vec<DatasetId>,
     agreement: Option<AgreementId>,
+    offer: Option<Digest>,
     max_count: Option<u64>,
+    #[serde(default)]
+    aggregate_only: bool,
     retention_days: Option<u32>,
     notice: String,
 }
@@ -244,14 +247,13 @@ async fn adopt(
     if known.is_some_and(|stored| stored.consent.subject != subject) {
         return Err(ExchangeError::WrongParty("this consent is another learner's"));
     }
-    let fields = terms.fields.clone();
     let request = terms.request(content, learner, until)?;
     if request.recipient == *sender {
         return Err(ExchangeError::WrongParty(
             "an intermediary does not vouch for itself: it asks the holder",
         ));
     }
-    requests.covered(&request.recipient, &request, now).await?;
+    let offer = requests.covered(&request.recipient, &request, now).await?;
     let notice = shown(&request.recipient, &request.notice);
     requests.consents.register_beside(notice, &mut beside, now).await?;
     let asked = content.request.as_ref();
@@ -261,7 +263,7 @@ async fn adopt(
         via: sender.clone(),
         given: content.state == State::Given,
         request: NewRequest {
-            fields,
+            offer: Some(offer),
             ..request.wanted(subject, asked)
         },
         evidence: content.digest.to_string(),
@@ -285,12 +287,15 @@ impl Terms {
             recipient: recipient.clone(),
             holder: None,
             agreement: self.agreement.ok_or(ExchangeError::NoAgreement)?,
+            offer: self.offer,
             dataset: dataset.clone(),
             purposes: self.purposes,
             categories: self.categories,
+            fields: self.fields,
             notice,
             retention_days: self.retention_days,
             max_count: self.max_count,
+            aggregate_only: self.aggregate_only,
             until: Some(until),
             learner: learner.clone(),
         })

@@ -273,7 +273,7 @@ impl Lapses {
                 if !consent.recipients.contains(recipient) {
                     continue;
                 }
-                if stored.is_in_force(now) {
+                if stored.permits_records(now) {
                     let key = encode(&(
                         &consent.recipients,
                         &consent.purposes,

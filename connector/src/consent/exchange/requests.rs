@@ -13,7 +13,7 @@ use crate::{
     },
     contract::{Agreements, StoredAgreement},
     dsp::{AgreementId, DatasetId, MessageId, ParticipantId, Role},
-    jose,
+    jose::{self, Digest},
     store::StoreError,
     trust::{Party, Trust},
 };
@@ -69,12 +69,19 @@ pub struct Request {
     pub holder: Option<ParticipantId>,
     /// Under which agreement.
     pub agreement: AgreementId,
+    /// Hash of that agreement (canonical JSON of the DSP object): an intermediary does not know the agreement, and records this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub offer: Option<Digest>,
     /// From which dataset: the agreement's.
     pub dataset: DatasetId,
     /// For which purposes (IRIs), of those of the agreement.
     pub purposes: Vec<String>,
     /// Which data categories, of those of the agreement.
     pub categories: Vec<String>,
+    /// Only these fields of them, as JSON pointers that the dataset claims; empty means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
     /// What the learner is shown.
     pub notice: NoticeText,
     /// For how many days the records would be kept.
@@ -83,6 +90,9 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub max_count: Option<u64>,
+    /// For numbers about groups of learners alone, never for a record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aggregate_only: bool,
     /// Until when.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
@@ -100,16 +110,17 @@ impl Request {
             recipients: vec![self.recipient.clone()],
             purposes: self.purposes.clone(),
             categories: self.categories.clone(),
-            fields: Vec::new(),
+            fields: self.fields.clone(),
             datasets: vec![self.dataset.clone()],
             agreement: Some(self.agreement.clone()),
-            offer: None,
+            offer: self.offer,
             expires: self.until,
             max_count: self.max_count,
             retention_days: self.retention_days,
             notice: self.notice.sha256.clone(),
             evidence: message.as_str().to_owned(),
             explicit: self.categories.iter().any(|name| name == "special-needs"),
+            aggregate_only: self.aggregate_only,
         }
     }
 }
@@ -150,9 +161,10 @@ impl Requests {
             return Err(ExchangeError::Notice);
         }
         let elsewhere = content.holder.as_ref().filter(|holder| *holder != self.trust.me());
-        if elsewhere.is_none() {
-            self.covered(sender, content, now).await?;
-        }
+        let offer = match elsewhere {
+            Some(_) => content.offer,
+            None => Some(self.covered(sender, content, now).await?),
+        };
         let subject = self.links.subject(sender, &content.learner).await?;
         let subject = subject.ok_or(ExchangeError::UnknownLearner)?;
         if let Some(holder) = elsewhere {
@@ -167,7 +179,10 @@ impl Requests {
         };
         let notice = shown(sender, &content.notice);
         self.consents.register_beside(notice, &mut beside, now).await?;
-        let new = content.wanted(subject, &message.value().id);
+        let new = NewRequest {
+            offer,
+            ..content.wanted(subject, &message.value().id)
+        };
         match self.consents.request(new, Some(&beside), now).await {
             Ok(_) => Ok(answer),
             Err(ConsentError::Store(StoreError::Conflict { .. })) => Err(inbox.conflict(message).await),
@@ -207,16 +222,22 @@ impl Requests {
         Ok(())
     }
 
-    /// The agreement is theirs and allows all that is asked for.
+    /// The agreement is theirs and allows all that is asked for. Returns the hash of it.
     pub(super) async fn covered(
         &self,
         sender: &ParticipantId,
         asked: &Request,
         now: Timestamp,
-    ) -> Result<(), ExchangeError> {
+    ) -> Result<Digest, ExchangeError> {
         let stored = self.agreements.get(&asked.agreement).await?;
         let stored = stored.filter(|stored| stored.role == Role::Provider && stored.consumer == *sender);
         let stored = stored.ok_or(ExchangeError::NoAgreement)?;
+        let offer = hash_of(&stored)?;
+        if asked.offer.is_some_and(|named| named != offer) {
+            return Err(ExchangeError::Invalid(
+                "the hash of the agreement is another one".into(),
+            ));
+        }
         if stored.dataset != asked.dataset {
             return Err(ExchangeError::NotCovered("dataset"));
         }
@@ -232,8 +253,14 @@ impl Requests {
         if asked.categories.is_empty() || !asked.categories.iter().all(|name| scope.allows_category(name)) {
             return Err(ExchangeError::NotCovered("data category"));
         }
-        Ok(())
+        Ok(offer)
     }
+}
+
+/// What a consent that is asked for under an agreement names it by.
+pub(super) fn hash_of(stored: &StoredAgreement) -> Result<Digest, ExchangeError> {
+    let hash = stored.terms_digest();
+    hash.map_err(|error| ExchangeError::Invalid(format!("the agreement has no hash: {error}")))
 }
 
 /// What an agreement with this recipient lets learners be asked for.

@@ -9,7 +9,7 @@ mod terms;
 pub use check::{Missing, check_27560};
 pub use evidence::EvidenceSalt;
 pub use rendered::context;
-pub(super) use rendered::{CONTEXT, Context, Parties, processing, render};
+pub(super) use rendered::{CONTEXT, Context, LegalNames, Parties, processing, render};
 pub use terms::{Actor, Decision, GrantError, NewConsent, NewEvent, NewRequest, NewShare};
 pub(super) use terms::{Draft, hash_of_text};
 
@@ -169,6 +169,9 @@ pub struct Consent {
     /// Special categories of data (GDPR art. 9) are among it, and were agreed to explicitly.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub explicit: bool,
+    /// For numbers about groups, and never for a record.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aggregate_only: bool,
 }
 
 impl Consent {
@@ -180,9 +183,14 @@ impl Consent {
             "offer": self.offer, "expires": self.expires, "maxCount": self.max_count, "retentionDays": self.retention_days,
             "notice": self.notice, "explicit": self.explicit,
         });
-        // Not even as null where there is none: the first event of older records is bound to terms without it.
-        if let (Value::Object(members), Some(via)) = (&mut terms, &self.via) {
-            members.insert("via".into(), json!(via));
+        // Not even as null where there is none: the first event of older records is bound to terms without them.
+        if let Value::Object(members) = &mut terms {
+            if let Some(via) = &self.via {
+                members.insert("via".into(), json!(via));
+            }
+            if self.aggregate_only {
+                members.insert("aggregateOnly".into(), true.into());
+            }
         }
         terms
     }
@@ -205,7 +213,9 @@ impl Consent {
         let count = self
             .max_count
             .is_none_or(|most| other.max_count.is_some_and(|wanted| wanted <= most));
-        all(&self.recipients, &other.recipients)
+        // What records may be used for, groups may be counted for; never the other way round.
+        let form = !self.aggregate_only || other.aggregate_only;
+        form && all(&self.recipients, &other.recipients)
             && all(&self.purposes, &other.purposes)
             && all(&self.categories, &other.categories)
             && open(&self.datasets, &other.datasets)
@@ -376,6 +386,11 @@ impl Stored {
     /// It permits something now.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.state == State::Given && now < self.ends()
+    }
+
+    /// It lets records out now, and not only numbers about groups.
+    pub fn permits_records(&self, now: Timestamp) -> bool {
+        self.is_in_force(now) && !self.consent.aggregate_only
     }
 
     /// It is open and can still be given.

@@ -10,6 +10,7 @@ use crate::{
 use policy::Category;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The context of our records; its text is bundled, and is never fetched.
 pub(in crate::consent) const CONTEXT: &str = "https://w3id.org/dases/ns/consent/context/1";
@@ -28,6 +29,9 @@ pub fn context() -> &'static str {
     CONTEXT_TEXT
 }
 
+/// The legal names of other participants, where credentials say them.
+pub(in crate::consent) type LegalNames = BTreeMap<ParticipantId, String>;
+
 /// What a record says beside the consent itself.
 pub(in crate::consent) struct Context<'a> {
     /// Whose record it is: the holder's, or the intermediary's.
@@ -38,6 +42,8 @@ pub(in crate::consent) struct Context<'a> {
     pub(in crate::consent) notice: Option<&'a Notice>,
     /// The learner's pseudonym.
     pub(in crate::consent) subject: String,
+    /// What others are called.
+    pub(in crate::consent) names: &'a LegalNames,
 }
 
 #[derive(Serialize)]
@@ -110,7 +116,7 @@ pub(in crate::consent) struct Processing<'a> {
     #[serde(rename = "dpv:hasDataSource")]
     sources: Vec<Value>,
     #[serde(rename = "dpv:hasProcessing")]
-    processing: [&'static str; 1],
+    processing: &'static [&'static str],
     #[serde(rename = "dpv:hasStorageCondition")]
     storage: Vec<Value>,
     #[serde(rename = "dpv:hasLocation")]
@@ -156,6 +162,8 @@ pub(in crate::consent) struct Parties<'a> {
     pub(in crate::consent) retention_days: u32,
     /// How the learner ends it: a term of DPV.
     pub(in crate::consent) control: &'static str,
+    /// What the recipients are called.
+    pub(in crate::consent) names: &'a LegalNames,
 }
 
 /// What holds for all purposes of a consent or of another lawful basis.
@@ -184,10 +192,10 @@ pub(in crate::consent) fn processing<'a>(parties: &Parties<'a>, privacy: &'a Pri
         recipients: parties
             .recipients
             .iter()
-            .map(|did| other("dpv:Recipient", did))
+            .map(|did| other("dpv:Recipient", did, parties.names))
             .collect(),
         sources,
-        processing: ["dpv:DiscloseByTransmission"],
+        processing: &["dpv:DiscloseByTransmission"],
         storage: vec![
             json!({"@type": "dpv:StorageLocation", "dpv:hasLocation": locations.clone()}),
             json!({"@type": "dpv:StorageDuration", "dpv:hasDuration": format!("P{}D", parties.retention_days)}),
@@ -210,13 +218,15 @@ pub(in crate::consent) fn processing<'a>(parties: &Parties<'a>, privacy: &'a Pri
     }
 }
 
-/// Another participant publishes who it is in its own DID document; nothing here could say it better.
-fn other<'a>(kind: &'static str, did: &'a ParticipantId) -> Party<'a> {
+/// Another participant, by the legal name that its credentials say. It publishes in its own DID document how to reach it; nothing here could
+/// say that better.
+fn other<'a>(kind: &'static str, did: &'a ParticipantId, names: &'a LegalNames) -> Party<'a> {
+    let name = names.get(did).map(String::as_str);
     let did = did.as_str();
     Party {
         kind,
         id: did,
-        name: did,
+        name: name.unwrap_or(did),
         address: did,
         contact: did,
         dpo: None,
@@ -260,10 +270,14 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
         datasets: consent.datasets.iter().map(|id| id.as_str()).collect(),
         retention_days: consent.retention_days.unwrap_or(context.privacy.retention_days),
         control: "dpv:WithdrawConsent",
+        names: context.names,
     };
     let mut processing = processing(&parties, context.privacy);
     if consent.holder != *context.keeper {
-        processing.controllers = vec![other("dpv:DataController", &consent.holder)];
+        processing.controllers = vec![other("dpv:DataController", &consent.holder, context.names)];
+    }
+    if consent.aggregate_only {
+        processing.processing = &["dpv:Aggregate"];
     }
     let earlier = stored.events.len().saturating_sub(SHOWN);
     let record = Record {
@@ -297,7 +311,10 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
         terms: consent.terms(),
         state: json!(stored.state),
         entered_by: json!(consent.entered_by),
-        intermediary: consent.via.as_ref().map(|did| other("dases:Intermediary", did)),
+        intermediary: consent
+            .via
+            .as_ref()
+            .map(|did| other("dases:Intermediary", did, context.names)),
         agreement: consent.agreement.as_ref().map(|id| id.as_str()),
         offer: consent.offer,
     };

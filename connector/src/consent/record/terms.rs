@@ -125,6 +125,9 @@ pub struct NewConsent {
     /// The learner agreed explicitly to special categories of data; needed for `special-needs`.
     #[serde(default)]
     pub explicit: bool,
+    /// For numbers about groups of learners alone, never for a record: counted in the releases of datasets that declare a table of groups.
+    #[serde(default)]
+    pub aggregate_only: bool,
     /// Who signed beside the learner (a guardian): needed for a learner who does not consent alone.
     #[serde(default)]
     pub signed_by: Vec<Actor>,
@@ -165,6 +168,8 @@ pub struct NewRequest {
     pub evidence: String,
     /// Special categories of data are asked for.
     pub explicit: bool,
+    /// For numbers about groups alone, never for a record.
+    pub aggregate_only: bool,
 }
 
 /// What a learner shares by themselves.
@@ -196,6 +201,9 @@ pub struct NewShare {
     /// Explicitly for special categories of data too.
     #[serde(default)]
     pub explicit: bool,
+    /// For numbers about groups of learners alone, never for a record.
+    #[serde(default)]
+    pub aggregate_only: bool,
     /// Who shares: the learner, or a delegate who represents them.
     pub actor: Actor,
 }
@@ -302,6 +310,7 @@ impl From<NewRequest> for Draft {
                 notice: new.notice,
                 evidence: new.evidence,
                 explicit: new.explicit,
+                aggregate_only: new.aggregate_only,
                 signed_by: Vec::new(),
             },
         }
@@ -327,6 +336,7 @@ impl From<NewShare> for Draft {
                 notice: new.notice,
                 evidence: new.actor.evidence.unwrap_or_else(|| "the learner's own act".into()),
                 explicit: new.explicit,
+                aggregate_only: new.aggregate_only,
                 ..NewConsent::default()
             },
         }
@@ -373,6 +383,7 @@ impl Draft {
             evidence: new.evidence,
             entered_by,
             explicit: new.explicit,
+            aggregate_only: new.aggregate_only,
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+mod groups;
 mod later;
 mod limited;
 mod restricted;
@@ -73,6 +74,7 @@ pub(super) fn request(subject: &str, notice: &str) -> NewRequest {
         notice: notice.into(),
         evidence: "message 1".into(),
         explicit: false,
+        aggregate_only: false,
     }
 }
 

@@ -153,6 +153,26 @@ async fn who_received_more_than_a_narrower_consent_permits_is_told_before_its_re
 }
 
 #[tokio::test]
+async fn who_received_records_is_told_when_only_groups_are_agreed_to_any_more_and_not_when_that_ends() {
+    let holder = Holder::start().await;
+    holder.give("anna", &["skills"]).await;
+    let for_groups = NewConsent {
+        purposes: vec![PURPOSE.into()],
+        aggregate_only: true,
+        ..new("anna")
+    };
+    holder.consents.grant(vec![for_groups], now()).await.unwrap();
+    let told = holder.told("anna").await;
+    assert_eq!((told.len(), told[0].notice.reason), (1, EndReason::Expired));
+    assert!(told[0].notice.agreements.is_empty(), "no record goes there any more");
+    // What lets no record through lets none in at the recipient either.
+    let receipts = holder.queued().await.into_iter();
+    assert_eq!(receipts.filter(|(kind, _)| kind == "ConsentReceiptMessage").count(), 1);
+    holder.consents.withdraw("anna", None, now()).await.unwrap();
+    assert_eq!(holder.told("anna").await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_ending_is_told_as_of_the_time_when_the_index_was_closed() {
     let holder = Holder::start().await;
     holder.give("anna", &["skills"]).await;

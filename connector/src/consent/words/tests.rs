@@ -25,7 +25,8 @@ macro_rules! kinds {
 kinds!(CONSENT, of_consent, ConsentError:
     Grant Import NothingToWithdraw InForce ObjectionInForce RefusalInForce BasisInForce UnknownLearner Unknown Illegal NoPower Future Lapsed
     UnknownNotice NoticeReplaced InvalidNotice NoticeExists AlreadyAsked AlreadyGiven TooSoon TooManyRequests TooManySteps Standing Basis
-    BasisEnded NoObjection AlreadyObjected TooLarge Store Signing);
+    BasisEnded NoObjection AlreadyObjected Restriction UnknownRestriction AlreadyRestricted AlreadyLifted NotTheirRestriction LiftUntold
+    RestrictionInForce TooLarge Store Signing);
 kinds!(GRANT, of_grant, GrantError: Invalid TooManyCategories NoRandom);
 kinds!(LINK, of_link, LinkError: Invalid NotFound NothingToConfirm TimeOver Busy Store Random);
 kinds!(EXCHANGE, of_exchange, ExchangeError:

@@ -275,6 +275,11 @@ impl Memberships {
         counts.then_some(member)
     }
 
+    /// The legal name that a member's credentials said when they were last judged: a name outlives what attests it.
+    pub fn legal_name(&self, did: &ParticipantId) -> Option<String> {
+        self.state().members.get(did)?.legal_name()
+    }
+
     /// What is verified about a participant: about ourselves by our own credentials.
     pub fn claims(&self, did: &ParticipantId, now: Timestamp) -> Claims {
         if *did == self.me {
@@ -387,11 +392,15 @@ impl Member {
         })
     }
 
+    fn legal_name(&self) -> Option<String> {
+        self.claims.get("legalName")?.first().cloned()
+    }
+
     fn view(&self) -> MemberView {
         let values = |name: &str| self.claims.get(name).into_iter().flatten().cloned();
         MemberView {
             did: self.peer.did.clone(),
-            legal_name: values("legalName").next(),
+            legal_name: self.legal_name(),
             roles: values("role").collect(),
             issuer: self.issuer.clone(),
             until: self.until,

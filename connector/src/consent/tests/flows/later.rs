@@ -1,10 +1,14 @@
 //! What becomes known later: that a learner is a child, that a power has ended, that a learner is to be forgotten; and what others see.
 
 use super::*;
-use crate::{jose::sha256, store::Batch};
+use crate::{
+    consent::record::{Context, LegalNames, render},
+    jose::sha256,
+    store::Batch,
+};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-async fn basis(consents: &Consents, purpose: &str) -> ConsentId {
+pub(super) async fn basis(consents: &Consents, purpose: &str) -> ConsentId {
     let hash = match consents.notices().await.unwrap().last() {
         Some(known) => known.hash.clone(),
         None => notice(consents, "1").await,
@@ -244,6 +248,27 @@ async fn a_consent_limited_to_fields_says_so_in_its_record() {
     assert_eq!(data["dct:identifier"], "dases:skills");
     assert_eq!(data["dpv:hasPersonalData"][0]["dct:identifier"], "/skill/level");
     assert_eq!(record["dpv:hasDuration"][0]["@type"], "dpv:UntilTimeDuration");
+}
+
+#[tokio::test]
+async fn a_record_calls_a_recipient_by_the_legal_name_that_is_known_and_else_by_its_did() {
+    let consents = consents().await;
+    let given = consents.grant(vec![new("anna")], now()).await.unwrap();
+    let did = &given[0].consent.recipients[0];
+    let known = [(did.clone(), "France Travail".to_owned())].into();
+    for (names, expected) in [(known, "France Travail"), (LegalNames::new(), did.as_str())] {
+        let context = Context {
+            keeper: consents.holder(),
+            privacy: &consents.privacy,
+            notice: None,
+            subject: "p".into(),
+            names: &names,
+        };
+        let record = render(&given[0], &context).unwrap();
+        let recipient = &record["dpv:hasRecipient"][0];
+        assert_eq!(recipient["dpv:hasName"], expected);
+        assert_eq!(recipient["dct:identifier"], did.as_str());
+    }
 }
 
 /// A running stream that hands nothing over, and what cuts it.
