@@ -315,6 +315,7 @@ impl Consents {
             created,
             issuer: self.holder(),
             agreement: None,
+            offer: None,
             notice: None,
             number,
             previous,

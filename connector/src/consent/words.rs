@@ -129,19 +129,16 @@ impl ConsentError {
             Self::AlreadyObjected => "la personne s’y est déjà opposée",
             Self::Restriction(_) => "ce qui est dit de la limitation n’a pas de sens",
             Self::UnknownRestriction => "cette limitation n’existe pas",
-            Self::AlreadyRestricted(id) => return format!("le traitement est déjà limité de cette manière : {id}"),
+            Self::AlreadyRestricted(id) => return format!("le traitement est déjà limité de cette manière : {id}"),
             Self::AlreadyLifted(at) => return format!("cette limitation est levée depuis le {at}"),
             Self::NotTheirRestriction(role) => {
-                return format!(
-                    "il ne revient pas à {} de poser ou de lever cette limitation",
-                    whom(*role)
-                );
+                return format!("il ne revient pas {} de poser ou de lever cette limitation", to(*role));
             }
             Self::LiftUntold => {
-                "la personne a obtenu cette limitation et doit en apprendre la levée d’abord (RGPD, art. 18, § 3) ; dites où la preuve est gardée"
+                "la personne a obtenu cette limitation et doit en apprendre la levée d’abord (RGPD, art. 18, § 3) ; dites où la preuve est gardée"
             }
             Self::RestrictionInForce => {
-                "le traitement est limité et les données sont conservées (RGPD, art. 18, § 2) ; levez d’abord la limitation"
+                "le traitement est limité et les données sont conservées (RGPD, art. 18, § 2) ; levez d’abord la limitation"
             }
             Self::TooLarge => "les listes sont trop longues pour un seul consentement",
             Self::Store(error) => stored(error),

@@ -93,7 +93,7 @@ struct Terms {
     /// Only this dataset; repeat for more [default: all of this holder's]
     #[arg(long, value_name = "ID")]
     dataset: Vec<String>,
-    /// For so many transfers in all, 1 to 1000 [default: any number]
+    /// For so many transfers in all, 1 to 366 [default: any number]
     #[arg(long, value_name = "NUMBER")]
     max_count: Option<u64>,
     /// The hash of the registered notice that the learner is shown
