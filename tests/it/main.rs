@@ -19,6 +19,7 @@ mod journeys;
 mod keys;
 mod membership;
 mod operations;
+mod receipts;
 mod release;
 mod scenes;
 mod store_crash;
