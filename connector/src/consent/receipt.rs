@@ -316,20 +316,21 @@ fn read(receipt: &Value) -> Result<Read, String> {
     });
     let holder = record.pointer("/dases:terms/holder").and_then(Value::as_str);
     let until = record.pointer("/dpv:hasDuration/0/dct:valid").and_then(Value::as_str);
-    let earlier = record.get("dases:earlierEvents").and_then(Value::as_u64);
+    // Counters of ours have 32 bits: what is larger is nobody's, and cannot be counted on from.
+    let count = |within: &Value, name: &str| {
+        let found = within.get(name).and_then(Value::as_u64);
+        found
+            .and_then(|count| u32::try_from(count).ok())
+            .ok_or_else(|| format!("{name} is missing"))
+    };
     Ok(Read {
-        number: receipt
-            .get("dases:number")
-            .and_then(Value::as_u64)
-            .ok_or("dases:number is missing")?,
+        number: count(receipt, "dases:number")?.into(),
         previous: receipt
             .get("dases:previousReceipt")
             .and_then(Value::as_str)
             .map(str::to_owned),
         terms: terms(record)?,
-        earlier: earlier
-            .and_then(|n| usize::try_from(n).ok())
-            .ok_or("dases:earlierEvents is missing")?,
+        earlier: usize::try_from(count(record, "dases:earlierEvents")?).map_err(|error| error.to_string())?,
         steps: facts.collect::<Result<_, _>>()?,
         state: serde_json::from_value(record.get("dases:state").cloned().unwrap_or_default())
             .map_err(|_| "dases:state is missing")?,
