@@ -21,6 +21,7 @@ mod membership;
 mod operations;
 mod receipts;
 mod release;
+mod resources;
 mod scenes;
 mod store_crash;
 mod store_speed;
