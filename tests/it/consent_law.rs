@@ -367,6 +367,14 @@ async fn consent_law_receipts_are_verified_by_whoever_has_the_holders_document()
         (code, &verdict["state"], &verdict["complete"]),
         (Some(0), &json!("withdrawn"), &json!(true))
     );
+    assert_eq!(
+        (&verdict["checked"], &verdict["notChecked"]),
+        (
+            &json!(["signatures", "chain", "steps", "fields", "keyPeriods"]),
+            &json!(["inclusion"])
+        ),
+        "the daemon knows when its keys counted"
+    );
     // Out of order, or with an earlier yes once more, they prove nothing.
     let swapped = school.dir.join("swapped.txt");
     let lines: Vec<&str> = receipts.lines().rev().collect();

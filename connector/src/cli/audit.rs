@@ -2,13 +2,16 @@
 
 use super::{
     Context,
-    api::Api,
+    api::{Api, path},
     evidence::{Export, VerifyBundle},
     exit::{Exit, Failure, Outcome},
     input,
     output::{Sink, clean, member},
 };
-use crate::audit::{LogKey, proof};
+use crate::{
+    audit::{LogKey, proof},
+    dsp::ParticipantId,
+};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::{
@@ -63,6 +66,14 @@ enum AuditCommand {
     Checkpoint,
     Prove(Prove),
     CheckProof(CheckProof),
+    /// Print every version of a participant's DID document that was seen, each with the time, as JSON: they say which key counted when
+    #[command(
+        after_help = "EXAMPLES:\n  connector audit documents did:web:school.example > school.json\n  connector consent verify receipts.txt --did-document school.json\n"
+    )]
+    Documents {
+        /// The participant
+        did: ParticipantId,
+    },
     Export(Export),
     VerifyBundle(VerifyBundle),
 }
@@ -133,6 +144,13 @@ impl Audit {
             }
             AuditCommand::Prove(prove) => prove.run(context).await,
             AuditCommand::CheckProof(check) => check.run(context),
+            AuditCommand::Documents { did } => {
+                let seen = context
+                    .api()?
+                    .get(&path(&["audit", "documents", did.as_str()])?)
+                    .await?;
+                context.out.json(&seen)
+            }
             AuditCommand::Export(export) => export.run(context).await,
             AuditCommand::VerifyBundle(verify) => verify.run(context),
         }

@@ -1,7 +1,13 @@
 //! Receipts: for each step of a consent a signed copy of the whole record, bound to the receipt before it. Whoever has the chain and the
-//! public key of its issuer, the holder or an intermediary, can check it without asking anybody.
+//! keys of its issuer, the holder or an intermediary, can check it without asking anybody. Which keys counted when is known in `keys`, that the
+//! log holds a receipt in `inclusion`.
 
+mod inclusion;
+mod keys;
 pub mod restriction;
+
+pub use inclusion::{Included, InclusionError, included};
+pub use keys::{KeyFault, KeyHistory};
 
 use super::{
     record::{ConsentId, Fact, check_27560},
@@ -75,6 +81,16 @@ pub enum ReceiptError {
     /// A signature is not right, or not of a key that is known.
     #[error("receipt {0}: {1}")]
     Signature(usize, JoseError),
+    /// A signature is of a key that its owner did not sign with when the receipt says that it was made.
+    #[error("receipt {number}: it says that it was made at {at}, when its key {kid} was not valid")]
+    KeyThen {
+        /// Which receipt.
+        number: usize,
+        /// The key's id.
+        kid: String,
+        /// When the receipt was made.
+        at: Timestamp,
+    },
     /// A member is missing or wrong.
     #[error("receipt {0}: {1}")]
     Wrong(usize, String),
@@ -121,13 +137,20 @@ struct Read {
 
 /// Checks a chain of receipts of one consent, the oldest first: signatures, the order, the record's fields, and that every step was possible.
 pub fn verify(receipts: &[String], keys: impl Fn(&str) -> Option<VerifyingKey>) -> Result<Proved, ReceiptError> {
+    verify_then(receipts, |kid, _| keys(kid).ok_or(KeyFault::Unknown))
+}
+
+/// The same with a key for each receipt that counted when the receipt says that it was made.
+pub fn verify_then(
+    receipts: &[String],
+    keys: impl Fn(&str, Timestamp) -> Result<VerifyingKey, KeyFault>,
+) -> Result<Proved, ReceiptError> {
     let mut before: Option<(Read, Digest)> = None;
     let mut chain = Chain::default();
     let mut complete = false;
     for (at, receipt) in receipts.iter().enumerate() {
         let wrong = |what: &str| ReceiptError::Wrong(at, what.to_owned());
-        let claims =
-            token::verify(receipt, token::Kind::Consent, &keys).map_err(|error| ReceiptError::Signature(at, error))?;
+        let claims = signed(at, receipt, &keys)?;
         let signer = claims.issuer().to_owned();
         let read = read(&claims.into_value()).map_err(|what| ReceiptError::Wrong(at, what))?;
         if read.issuer != signer {
@@ -153,6 +176,24 @@ pub fn verify(receipts: &[String], keys: impl Fn(&str) -> Option<VerifyingKey>) 
         until: last.until,
         steps: chain.steps,
     })
+}
+
+/// What a receipt says, signed with the key that counted at the time which it names. That time is read before it is proven; the signature is
+/// over it, and which key to ask for is all that it decides.
+fn signed(
+    number: usize,
+    receipt: &str,
+    keys: impl Fn(&str, Timestamp) -> Result<VerifyingKey, KeyFault>,
+) -> Result<token::Claims, ReceiptError> {
+    let unsigned = |error| ReceiptError::Signature(number, error);
+    let kid = token::kid(receipt).map_err(unsigned)?;
+    let claimed = token::claimed(receipt).map_err(unsigned)?;
+    let at = created(&Value::Object(claimed)).map_err(|what| ReceiptError::Wrong(number, what))?;
+    let key = keys(&kid, at).map_err(|fault| match fault {
+        KeyFault::Unknown => unsigned(JoseError::UnknownKey),
+        KeyFault::NotThen => ReceiptError::KeyThen { number, kid, at },
+    })?;
+    token::verify(receipt, token::Kind::Consent, |_| Some(key.clone())).map_err(unsigned)
 }
 
 /// What must hold between two receipts, one after the other.
@@ -240,6 +281,12 @@ fn text(value: &Value, name: &str) -> Result<String, String> {
     found.map(str::to_owned).ok_or_else(|| format!("{name} is missing"))
 }
 
+fn created(receipt: &Value) -> Result<Timestamp, String> {
+    text(receipt, "dct:created")?
+        .parse::<Timestamp>()
+        .map_err(|error| format!("dct:created: {error}"))
+}
+
 /// The hash of the terms, computed anew.
 fn terms(record: &Value) -> Result<Digest, String> {
     let terms = record.get("dases:terms").ok_or("dases:terms is missing")?;
@@ -270,28 +317,31 @@ fn read(receipt: &Value) -> Result<Read, String> {
         let fact = event.get("dases:event").cloned().unwrap_or_default();
         serde_json::from_value::<Fact>(fact).map_err(|error| format!("a step cannot be read: {error}"))
     });
-    let time = |text: String| text.parse::<Timestamp>().map_err(|error| error.to_string());
     let holder = record.pointer("/dases:terms/holder").and_then(Value::as_str);
     let until = record.pointer("/dpv:hasDuration/0/dct:valid").and_then(Value::as_str);
-    let earlier = record.get("dases:earlierEvents").and_then(Value::as_u64);
+    // Counters of ours have 32 bits: what is larger is nobody's, and cannot be counted on from.
+    let count = |within: &Value, name: &str| {
+        let found = within.get(name).and_then(Value::as_u64);
+        found
+            .and_then(|count| u32::try_from(count).ok())
+            .ok_or_else(|| format!("{name} is missing"))
+    };
     Ok(Read {
-        number: receipt
-            .get("dases:number")
-            .and_then(Value::as_u64)
-            .ok_or("dases:number is missing")?,
+        number: count(receipt, "dases:number")?.into(),
         previous: receipt
             .get("dases:previousReceipt")
             .and_then(Value::as_str)
             .map(str::to_owned),
         terms: terms(record)?,
-        earlier: earlier
-            .and_then(|n| usize::try_from(n).ok())
-            .ok_or("dases:earlierEvents is missing")?,
+        earlier: usize::try_from(count(record, "dases:earlierEvents")?).map_err(|error| error.to_string())?,
         steps: facts.collect::<Result<_, _>>()?,
         state: serde_json::from_value(record.get("dases:state").cloned().unwrap_or_default())
             .map_err(|_| "dases:state is missing")?,
-        until: time(until.unwrap_or_default().to_owned())?,
-        created: time(text(receipt, "dct:created")?)?,
+        until: until
+            .unwrap_or_default()
+            .parse::<Timestamp>()
+            .map_err(|error| format!("dct:valid: {error}"))?,
+        created: created(receipt)?,
         holder: holder.ok_or("the holder is missing")?.to_owned(),
         about,
         issuer,

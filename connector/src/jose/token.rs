@@ -115,15 +115,22 @@ pub fn verify(token: &str, kind: Kind, keys: impl Fn(&str) -> Option<VerifyingKe
         compact::signing_input(parts.protected, parts.payload).as_bytes(),
         &signature,
     )?;
-    let members = Members::of(json::parse_within(
-        &payload,
-        Limits {
-            bytes: MAX_LEN,
-            depth: MAX_DEPTH,
-        },
-    )?)?
-    .into_map();
+    let members = members(&payload)?;
     Ok(Claims { kid, issuer, members })
+}
+
+fn members(payload: &[u8]) -> Result<Map<String, Value>, JoseError> {
+    let limits = Limits {
+        bytes: MAX_LEN,
+        depth: MAX_DEPTH,
+    };
+    Ok(Members::of(json::parse_within(payload, limits)?)?.into_map())
+}
+
+/// What a token says, unproven: for finding the key beforehand where that depends on it. Proven is only what [`verify`] gives.
+pub fn claimed(token: &str) -> Result<Map<String, Value>, JoseError> {
+    let parts = compact::split(token, MAX_LEN)?;
+    members(&base64url::decode(parts.payload).ok_or(JoseError::NotBase64Url)?)
 }
 
 /// The key id that a token names, unproven: for finding the key beforehand where that takes waiting.

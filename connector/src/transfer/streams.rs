@@ -31,10 +31,14 @@ use serde_json::json;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+/// How long after it could not be written the end of a stream is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Which use of an agreement is asked about.
 #[derive(Clone, Copy)]
@@ -288,10 +292,8 @@ impl Transfers {
         let service = self.clone();
         let ended = self.ends.spawn(async move {
             let _over = over;
-            if let Ok(report) = report.await
-                && let Err(error) = service.released(&pid, &report, telling.as_deref()).await
-            {
-                tracing::error!(%pid, %error, "what a stream released could not be recorded");
+            if let Ok(report) = report.await {
+                service.record_end(&pid, &report, telling.as_deref()).await;
             }
         });
         (body, ended)
@@ -416,6 +418,20 @@ impl Transfers {
         self.parts.consents.index().stop_all();
         self.ends.close();
         self.ends.wait().await;
+    }
+
+    /// Records the end of a stream, however often somebody else is quicker. What is left are failures that no attempt mends: a store that failed
+    /// takes nothing until the next start, nor does the daemon acknowledge anything; the log then has the stream's opening alone.
+    async fn record_end(&self, pid: &Pid, report: &outgoing::Report, telling: Option<&Telling>) {
+        loop {
+            match self.released(pid, report, telling).await {
+                Ok(()) => return,
+                Err(TransferError::Process(ProcessError::Busy)) => tokio::time::sleep(AGAIN).await,
+                Err(error) => {
+                    return tracing::error!(%pid, %error, "what a stream released could not be recorded");
+                }
+            }
+        }
     }
 
     /// Records what a stream released and told, complete or broken off.

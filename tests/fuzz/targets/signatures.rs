@@ -15,6 +15,7 @@ fn read(text: &str) {
     if let Ok(kid) = token::kid(text) {
         assert!(did::of_kid(&kid).is_some());
     }
+    let _ = token::claimed(text);
     for kind in token::Kind::ALL {
         assert!(token::verify(text, kind, |_| None).is_err(), "verified without a key");
     }

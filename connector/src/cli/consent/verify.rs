@@ -1,6 +1,10 @@
-//! `consent verify`: receipts and records checked with nothing but their bytes and the public keys of their issuer, the holder or an intermediary.
+//! `consent verify`: receipts and records checked with nothing but their bytes, the keys of their issuer, the holder or an intermediary, and
+//! proofs of its log. What was not checked is said as plainly as what was.
+
+mod keys;
 
 use crate::{
+    audit::LogKey,
     cli::{
         Context,
         exit::{Exit, Failure, Outcome},
@@ -8,45 +12,64 @@ use crate::{
     },
     consent::{
         check_27560,
-        receipt::{self, restriction},
+        receipt::{self, Included, Proved, restriction},
     },
-    dsp::{self, ParticipantId},
-    jose::{VerifyingKey, token},
-    net::{Client, Reach, Request},
-    trust::did,
 };
 use clap::Args;
-use http::{HeaderMap, Method};
+use keys::Keys;
+use serde::Serialize;
 use serde_json::{Value, json};
-use std::{
-    collections::{BTreeSet, HashMap},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// Check receipts of a consent: signatures, the chain, every step, and the fields of ISO/IEC TS 27560; or only the fields of a bare record
 ///
-/// Receipts of a restriction are checked in the same way. Without --did-document or --jwks, the DID document of the issuer is fetched.
+/// That each key was valid when its receipt was made is checked by the versions of the issuer's DID document that the daemon has seen, or
+/// those in --did-document. Without either, the DID document of today is fetched, which does not say since when a key is in it. That the
+/// issuer's log holds a receipt is checked by --proof. What was not checked is named.
+/// Receipts of a restriction are checked in the same way, but for the log.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent verify receipts.txt
   connector consent verify receipts.json --did-document school.json
+  connector audit documents did:web:school.example > school.json
+  connector consent verify receipts.txt --did-document school.json --proof entry-17.tlog-proof --entry entry-17.json
   connector consent verify record.json
 ")]
 pub(super) struct Verify {
     /// Receipts, one a line or as the API gives them, or a record in JSON-LD; - for standard input
     file: PathBuf,
-    /// The issuer's DID document
+    /// The issuer's DID document, or its versions as `audit documents` prints them
     #[arg(long, value_name = "FILE", conflicts_with = "jwks")]
     did_document: Option<PathBuf>,
     /// The issuer's keys as a JWK set
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
+    /// A proof that the issuer's log holds the entry of a receipt (audit prove); repeat for more receipts
+    #[arg(long, value_name = "FILE", requires = "entry")]
+    proof: Vec<PathBuf>,
+    /// The entry that is proven, byte for byte: one for each --proof, in the same order
+    #[arg(long, value_name = "FILE", requires = "proof")]
+    entry: Vec<PathBuf>,
+    /// The key of the issuer's log [default: the one in its DID document]
+    #[arg(long, value_name = "VKEY", requires = "proof")]
+    log_key: Option<LogKey>,
 }
 
 /// What a file holds.
 enum Held {
     Receipts(Vec<String>),
     Record(Value),
+}
+
+/// What was found out about receipts, as `--json` prints it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Told<'a> {
+    #[serde(flatten)]
+    proved: &'a Proved,
+    checked: Vec<&'static str>,
+    not_checked: Vec<&'static str>,
+    inclusion: &'a [Included],
 }
 
 impl Verify {
@@ -62,64 +85,114 @@ impl Verify {
                     false => Ok(()),
                 }
             }
-            Held::Receipts(receipts) => {
-                let keys = self.keys(context, &receipts).await?;
-                let key = |kid: &str| keys.get(kid).cloned();
-                let restricted = restriction::verify(&receipts, key).map_err(|error| failed(error.to_string()))?;
-                if let Some(proved) = restricted {
-                    return say_restriction(context, &proved);
-                }
-                let proved = receipt::verify(&receipts, key).map_err(|error| failed(error.to_string()))?;
-                let told = serde_json::to_value(&proved).map_err(std::io::Error::from)?;
-                if context.out.json {
-                    return context.out.json(&told);
-                }
-                let state = told.get("state").and_then(Value::as_str).unwrap_or_default();
-                context.out.say(&format!(
-                    "verified: {} receipt(s) of {}, signed by {}; it was {state} at {}",
-                    proved.receipts, proved.consent, proved.issuer, proved.at
-                ))?;
-                if proved.holder != proved.issuer {
-                    let holder = &proved.holder;
-                    context.out.say(&format!(
-                        "signed by the intermediary: the records are those of {holder}"
-                    ))?;
-                }
-                if !proved.complete {
-                    context.out.say("the first receipts are not among them")?;
-                }
-                Ok(())
-            }
+            Held::Receipts(receipts) => self.receipts(context, &receipts).await,
         }
     }
 
-    /// The keys that the receipts name, from where they were said to be.
-    async fn keys(&self, context: &Context, receipts: &[String]) -> Outcome<HashMap<String, VerifyingKey>> {
-        let kids: Result<BTreeSet<String>, _> = receipts.iter().map(|receipt| token::kid(receipt)).collect();
-        let kids = kids.map_err(|error| failed(format!("a receipt is no JWS of ours: {error}")))?;
-        if let Some(file) = &self.jwks {
-            return Ok(of_set(&input::json(file)?, &kids));
+    async fn receipts(&self, context: &Context, receipts: &[String]) -> Outcome {
+        let keys = Keys::find(context, (self.did_document.as_deref(), self.jwks.as_deref()), receipts).await?;
+        let restricted = restriction::verify(receipts, |kid, at| keys.key(kid, at));
+        if let Some(proved) = restricted.map_err(|error| failed(error.to_string()))? {
+            return say_restriction(context, &proved, keys.are_dated());
         }
-        let mut keys = HashMap::new();
-        for kid in kids {
-            let issuer = kid.split('#').next().unwrap_or_default();
-            let issuer: ParticipantId = issuer.parse().map_err(|_| failed("a receipt names no issuer"))?;
-            let document = match &self.did_document {
-                Some(file) => input::json(file)?,
-                None => fetch(context, &issuer).await?,
+        let proved = receipt::verify_then(receipts, |kid, at| keys.key(kid, at));
+        let proved = proved.map_err(|error| failed(error.to_string()))?;
+        let included = self.included(receipts, &keys)?;
+        let whole = (0..receipts.len()).all(|number| included.iter().any(|one| one.receipt == number));
+        let (mut checked, mut not_checked) = (vec!["signatures", "chain", "steps", "fields"], Vec::new());
+        for (name, done) in [("keyPeriods", keys.are_dated()), ("inclusion", whole)] {
+            let list = if done { &mut checked } else { &mut not_checked };
+            list.push(name);
+        }
+        if context.out.json {
+            let told = Told {
+                proved: &proved,
+                checked,
+                not_checked,
+                inclusion: &included,
             };
-            let document = did::Document::read(&issuer, &document)
-                .map_err(|error| failed(format!("the DID document of {issuer}: {error}")))?;
-            if let Some(key) = document.ever(&kid) {
-                keys.insert(kid, key.clone());
-            }
+            return context
+                .out
+                .json(&serde_json::to_value(told).map_err(std::io::Error::from)?);
         }
-        Ok(keys)
+        context.out.say(&said(&proved, &included, keys.are_dated()))
+    }
+
+    /// What the proofs prove; each must be good, and of one of the receipts.
+    fn included(&self, receipts: &[String], keys: &Keys) -> Outcome<Vec<Included>> {
+        if self.proof.len() != self.entry.len() {
+            return Err(Failure::usage("there is not one --entry for each --proof")
+                .next("name both that `connector audit prove N -o PROOF --entry ENTRY` has written"));
+        }
+        let pairs = self.proof.iter().zip(&self.entry);
+        let each = pairs.map(|(proof, entry)| {
+            let refuse = |why: &dyn std::fmt::Display| failed(format!("{}: {why}", proof.display()));
+            let text = String::from_utf8(input::bytes(proof)?).map_err(|_| refuse(&"it is not text in UTF-8"))?;
+            let log_keys = self
+                .log_key
+                .iter()
+                .chain(keys.log_keys().filter(|_| self.log_key.is_none()));
+            receipt::included(receipts, (&text, &input::bytes(entry)?), log_keys).map_err(|error| refuse(&error))
+        });
+        each.collect()
+    }
+}
+
+/// The same for people to read.
+fn said(proved: &Proved, included: &[Included], are_dated: bool) -> String {
+    let state = json!(proved.state);
+    let mut text = format!(
+        "verified: {} receipt(s) of {}, signed by {}; it was {} at {}",
+        proved.receipts,
+        proved.consent,
+        proved.issuer,
+        state.as_str().unwrap_or_default(),
+        proved.at
+    );
+    if proved.holder != proved.issuer {
+        let holder = &proved.holder;
+        text.push_str(&format!(
+            "\nsigned by the intermediary: the records are those of {holder}"
+        ));
+    }
+    if !proved.complete {
+        text.push_str("\nthe first receipts are not among them");
+    }
+    text.push_str("\nchecked: the signatures, the chain, every step, the fields of the records");
+    text.push('\n');
+    text.push_str(periods(are_dated));
+    for one in included {
+        text.push_str(&format!(
+            "\nchecked: receipt {} is in the log {} as entry {} of {}, written {}",
+            one.receipt, one.log, one.entry, one.size, one.at
+        ));
+    }
+    let is_missing = |number: &usize| included.iter().all(|one| one.receipt != *number);
+    let missing: Vec<String> = (0..proved.receipts)
+        .filter(is_missing)
+        .map(|number| number.to_string())
+        .collect();
+    if !missing.is_empty() {
+        text.push_str(&format!(
+            "\nNOT checked: whether the issuer's log holds receipt(s) {} (prove it with --proof)",
+            missing.join(", ")
+        ));
+    }
+    text
+}
+
+/// Whether it was checked that the keys counted when receipts were made.
+const fn periods(are_dated: bool) -> &'static str {
+    match are_dated {
+        true => "checked: each key was valid when its receipt says that it was made",
+        false => {
+            "NOT checked: whether each key was valid when its receipt was made (name the versions with --did-document)"
+        }
     }
 }
 
 /// Says what the receipts of a restriction prove.
-fn say_restriction(context: &Context, proved: &restriction::Proved) -> Outcome {
+fn say_restriction(context: &Context, proved: &restriction::Proved, are_dated: bool) -> Outcome {
     if context.out.json {
         let told = serde_json::to_value(proved).map_err(std::io::Error::from)?;
         return context.out.json(&told);
@@ -133,10 +206,10 @@ fn say_restriction(context: &Context, proved: &restriction::Proved) -> Outcome {
         "verified: {} receipt(s) of the restriction {}, signed by {}; towards {towards} from {} on, {lifted}",
         proved.receipts, proved.restriction, proved.issuer, proved.set.time
     ))?;
-    match proved.complete {
-        true => Ok(()),
-        false => context.out.say("the first receipt is not among them"),
+    if !proved.complete {
+        context.out.say("the first receipt is not among them")?;
     }
+    context.out.say(periods(are_dated))
 }
 
 fn failed(message: impl Into<String>) -> Failure {
@@ -175,50 +248,4 @@ fn read(bytes: &[u8], path: &Path) -> Outcome<Held> {
             }
         }
     }
-}
-
-/// Keys of a JWK set by the ids that receipts name; a set may write them without the DID.
-fn of_set(set: &Value, kids: &BTreeSet<String>) -> HashMap<String, VerifyingKey> {
-    let all = set.get("keys").and_then(Value::as_array);
-    let all = all.map_or(&[] as &[Value], Vec::as_slice);
-    let found = kids.iter().filter_map(|kid| {
-        let name = kid.split_once('#').map(|(_, name)| name);
-        let is_it = |key: &&Value| {
-            let id = key.get("kid").and_then(Value::as_str);
-            id == Some(kid.as_str()) || (id.is_some() && id == name)
-        };
-        let key = VerifyingKey::from_jwk(all.iter().find(is_it)?).ok()?;
-        Some((kid.clone(), key))
-    });
-    found.collect()
-}
-
-async fn fetch(context: &Context, issuer: &ParticipantId) -> Outcome<Value> {
-    let config = context.config()?;
-    let url = did::document_url(issuer).map_err(|error| failed(error.to_string()))?;
-    let known = config.peers.iter().find(|peer| peer.did == *issuer);
-    let private = known.map(|peer| peer.reach).unwrap_or(Reach {
-        private: *issuer == config.did,
-        http: false,
-    });
-    let request = Request {
-        method: Method::GET,
-        url,
-        headers: HeaderMap::new(),
-        body: bytes::Bytes::new(),
-        reach: private,
-    };
-    let unreachable = |error: String| {
-        Failure::new(
-            Exit::Failed,
-            format!("the DID document of {issuer} cannot be fetched: {error}"),
-        )
-        .next("name it with --did-document FILE")
-    };
-    let answer = Client::new(config.net.clone()).send(request).await;
-    let answer = answer.map_err(|error| unreachable(error.to_string()))?;
-    if !answer.status.is_success() {
-        return Err(unreachable(format!("status {}", answer.status)));
-    }
-    dsp::json::parse(&answer.body).map_err(|error| unreachable(error.to_string()))
 }

@@ -24,7 +24,7 @@ pub trait Content: Serialize + DeserializeOwned {
 
 /// Why a message is not understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
     /// It is no JSON object, or a member is missing, wrong or unknown.
     #[error("it is not a {kind}: {problem}")]
     Shape {
@@ -46,7 +46,7 @@ pub(super) enum Malformed {
 
 /// A message that was understood.
 #[derive(Clone, Debug)]
-pub(in crate::consent) struct Received<T> {
+pub struct Received<T> {
     /// Under which a repetition is recognised.
     pub id: MessageId,
     /// What it says.
@@ -54,7 +54,7 @@ pub(in crate::consent) struct Received<T> {
 }
 
 /// Reads a message of one kind.
-pub(super) fn read<T: Content>(bytes: &[u8]) -> Result<Received<T>, Malformed> {
+pub fn read<T: Content>(bytes: &[u8]) -> Result<Received<T>, Malformed> {
     let shape = |problem: String| Malformed::Shape { kind: T::TYPE, problem };
     let Value::Object(mut members) = json::parse(bytes).map_err(|error| shape(error.to_string()))? else {
         return Err(shape("it is not an object".into()));
@@ -75,7 +75,7 @@ pub(super) fn read<T: Content>(bytes: &[u8]) -> Result<Received<T>, Malformed> {
 }
 
 /// A message of ours: its id and its text.
-pub(super) fn write<T: Content>(content: &T, now: Timestamp) -> Result<(MessageId, String), RandomError> {
+pub fn write<T: Content>(content: &T, now: Timestamp) -> Result<(MessageId, String), RandomError> {
     let id = MessageId::from_uuid(jose::uuid(now)?);
     let mut members = Map::new();
     members.insert("@context".into(), CONTEXT.into());

@@ -11,7 +11,7 @@ mod decisions;
 mod enclosed;
 pub(super) mod inbox;
 mod lapses;
-pub(super) mod message;
+pub mod message;
 mod notices;
 pub(super) mod post;
 mod received;

@@ -1,14 +1,14 @@
 //! The receipts of a restriction (GDPR art. 18): one of when it was set, one of when it was lifted. They are checked as those of a consent are, and
 //! prove no consent.
 
-use super::{ReceiptError, digest, text};
+use super::{KeyFault, ReceiptError, digest, signed, text};
 use crate::{
     consent::{
         record::ConsentId,
         restrictions::{may_lift, may_set},
         state::Role,
     },
-    jose::{Digest, VerifyingKey, token},
+    jose::{Digest, VerifyingKey},
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -68,14 +68,13 @@ struct Read {
 /// is signed, is about something else.
 pub fn verify(
     receipts: &[String],
-    keys: impl Fn(&str) -> Option<VerifyingKey>,
+    keys: impl Fn(&str, Timestamp) -> Result<VerifyingKey, KeyFault>,
 ) -> Result<Option<Proved>, ReceiptError> {
     let mut before: Option<(Read, Digest)> = None;
     let mut complete = false;
     for (at, receipt) in receipts.iter().enumerate() {
         let wrong = |what: String| ReceiptError::Wrong(at, what);
-        let claims =
-            token::verify(receipt, token::Kind::Consent, &keys).map_err(|error| ReceiptError::Signature(at, error))?;
+        let claims = signed(at, receipt, &keys)?;
         let signer = claims.issuer().to_owned();
         let claims = claims.into_value();
         let said = claims.pointer("/dases:record/dases:restriction").cloned();

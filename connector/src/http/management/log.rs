@@ -2,10 +2,11 @@
 
 use super::{
     Ctx,
-    reply::{Outcome, Path, Query, Refusal, ok},
+    reply::{Outcome, Path, Query, Refusal, id, ok},
 };
 use crate::{
     audit::{AuditError, SignedCheckpoint, Verification},
+    dsp::ParticipantId,
     http::problem::Problem,
 };
 use axum::{body::Body, extract::State, response::Response};
@@ -152,6 +153,36 @@ pub(super) async fn audit_proof(State(app): Ctx, Path(seq): Path<u64>) -> Outcom
         proof: proof.to_text(),
         checkpoint: view(&app, proof.checkpoint()).await?,
     })
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct DocumentVersions {
+    did: ParticipantId,
+    /// The first seen first; none of a participant whose document was never needed here.
+    versions: Vec<DocumentVersion>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DocumentVersion {
+    /// When it was first seen here.
+    #[schema(value_type = String, format = DateTime)]
+    seen: Timestamp,
+    #[schema(value_type = Object)]
+    document: Value,
+}
+
+/// The versions of a participant's DID document that were seen
+///
+/// Our own included. The log has an entry of each. Which key counted when can be read from them.
+#[utoipa::path(get, path = "/v1/audit/documents/{did}", tag = "audit", responses((status = OK, body = DocumentVersions)))]
+pub(super) async fn audit_documents(State(app): Ctx, Path(wanted): Path<String>) -> Outcome<DocumentVersions> {
+    let did: ParticipantId = id(&wanted, "participant")?;
+    let mut versions = Vec::new();
+    for (seen, version) in app.trust.resolver().history().of(&did).await? {
+        let document = serde_json::from_slice(version.bytes()).map_err(|error| Problem::internal(&error))?;
+        versions.push(DocumentVersion { seen, document });
+    }
+    ok(DocumentVersions { did, versions })
 }
 
 /// Entries as a bundle

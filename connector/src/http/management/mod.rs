@@ -97,6 +97,7 @@ fn table() -> Vec<UtoipaMethodRouter<Arc<App>>> {
         routes!(log::audit_entries),
         routes!(log::audit_proof),
         routes!(log::audit_checkpoint),
+        routes!(log::audit_documents),
         routes!(log::audit_verify),
         routes!(log::audit_bundle),
         routes!(evidence::evidence),

@@ -1,11 +1,12 @@
-//! Learners with one consent each in a live index, and the records to decide about.
+//! Learners with one consent each in a live index, the plan under which records are asked about, and the records to decide about.
 
-use crate::harness::{PURPOSE, rss_mib};
+use crate::harness::{PURPOSE, offer, rss_mib};
 use connector::{
     consent::{ConsentId, Grant, Index, Reader},
     dsp::ParticipantId,
 };
-use policy::{Code, RecordFacts, Timestamp};
+use policy::{Action, Facts, Plan, Policy, Timestamp};
+use serde_json::json;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region};
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub struct People {
     count: usize,
     denied: u32,
     index: Arc<Index>,
+    plan: Plan,
     bytes: usize,
     resident: f64,
 }
@@ -58,6 +60,7 @@ impl People {
             count,
             denied,
             index: Arc::default(),
+            plan: plan(),
             bytes: 0,
             resident: 0.0,
         };
@@ -78,11 +81,7 @@ impl People {
         } else {
             PURPOSE
         };
-        let mixed = mix(u64::from(who));
-        let id: ConsentId = serde_json::from_value(
-            format!("urn:uuid:{mixed:08x}-0000-7000-8000-{who:012x}", mixed = mixed as u32).into(),
-        )
-        .expect("an id");
+        let (mixed, id) = (mix(u64::from(who)), id(who));
         // Nobody gives all sixteen combinations of anything, but some do give different ones.
         let some = |at: usize| at == 0 || mixed >> at & 1 == 1;
         let categories: Vec<String> = (0..CATEGORIES.len())
@@ -109,18 +108,25 @@ impl People {
         self.index.open(&grant).expect("a consent");
     }
 
-    /// The index that they are in.
-    pub fn index(&self) -> &Index {
-        &self.index
+    /// Withdraws the `number`-th of a row of learners who follow each other at random, as a withdrawal in production does: the learner's entry
+    /// changes, the epoch is raised, and the gates confirm it. Then the same consent is given again, so that as many as before are permitted.
+    pub fn withdraw(&self, number: u32) {
+        let who = (mix(u64::from(number) ^ 0x5A5A) % self.count as u64) as u32;
+        let given = id(who);
+        self.index.close(self.name(who), |known| *known == given);
+        self.open(who);
     }
 
-    /// A reader with the question that all records are asked.
+    /// A reader with the question that all records are asked: what the plan answers for each kind of record is worked out here, at the start of
+    /// a stream, and looked up for each record.
     pub fn reader(&self) -> Reader {
         let categories = ["skills".to_owned(), "results".to_owned()];
         let dataset = "records".parse().expect("an id");
         let question = self
             .index
-            .question(&recipient(), &[PURPOSE.to_owned()], &dataset, &categories, consented)
+            .question(&recipient(), &self.plan.purposes, &dataset, &categories, |record| {
+                self.plan.permits(record)
+            })
             .expect("a question");
         Reader::new(self.index.clone(), question)
     }
@@ -180,12 +186,20 @@ impl People {
     }
 }
 
-/// What a plan answers whose policy asks for consent.
-fn consented(record: &RecordFacts) -> Result<(), Code> {
-    match record.consent {
-        Some(true) => Ok(()),
-        _ => Err(Code::ConsentNone),
-    }
+/// The plan of an agreement that asks for consent, made of its text as for every transfer.
+fn plan() -> Plan {
+    let policy = json!({
+        "@type": "Agreement", "@id": "urn:uuid:1", "target": "records", "assigner": "did:web:school.example",
+        "assignee": recipient(), "permission": offer()["permission"],
+    });
+    let policy = Policy::parse(&policy).expect("a policy");
+    let facts = Facts::new(now(), recipient().as_str(), Action::Use).with_minors_told();
+    policy.plan(&facts).expect("it permits a transfer")
+}
+
+fn id(who: u32) -> ConsentId {
+    let mixed = mix(u64::from(who)) as u32;
+    serde_json::from_value(format!("urn:uuid:{mixed:08x}-0000-7000-8000-{who:012x}").into()).expect("an id")
 }
 
 fn recipient() -> ParticipantId {

@@ -411,3 +411,24 @@ async fn an_end_that_cannot_be_recorded_keeps_no_other_waiting() {
         assert_eq!(state(&consents, second).await, State::Expired);
     }
 }
+
+#[tokio::test]
+async fn a_receipt_with_a_count_that_nothing_can_follow_is_refused() {
+    let consents = consents().await;
+    let given = consents.grant(vec![new("anna")], now()).await.unwrap();
+    let receipts = consents.receipts(given[0].consent.id.as_str()).await.unwrap();
+    let kind = jose::token::Kind::Consent;
+    let claims = jose::token::verify(&receipts[0], kind, key(&consents))
+        .unwrap()
+        .into_value();
+    for member in ["/dases:number", "/dases:record/dases:earlierEvents"] {
+        let mut claims = claims.clone();
+        *claims.pointer_mut(member).unwrap() = json!(u64::from(u32::MAX) + 1);
+        let signed = jose::token::sign(&consents.trust.signer(), kind, &claims).unwrap();
+        let refused = receipt::verify(&[signed], key(&consents)).unwrap_err();
+        assert!(
+            matches!(refused, receipt::ReceiptError::Wrong(0, _)),
+            "{member}: {refused}"
+        );
+    }
+}

@@ -1,7 +1,10 @@
 //! Restrictions (GDPR art. 18): nothing of the learner leaves while one stands, no consent changes, and both steps are proved.
 
 use super::*;
-use crate::consent::receipt::restriction::{self, Proved};
+use crate::consent::receipt::{
+    KeyFault,
+    restriction::{self, Proved},
+};
 
 fn restriction(subject: &str, actor: Actor) -> NewRestriction {
     NewRestriction {
@@ -30,9 +33,15 @@ fn leaves(consents: &Consents, subject: &str) -> Result<(), Withheld> {
 
 const RESTRICTED: Result<(), Withheld> = Err(Withheld::Consent(Reason::Restricted));
 
+/// The holder's keys, at any time.
+fn dated(consents: &Consents) -> impl Fn(&str, Timestamp) -> Result<VerifyingKey, KeyFault> {
+    let keys = key(consents);
+    move |kid, _| keys(kid).ok_or(KeyFault::Unknown)
+}
+
 async fn proved(consents: &Consents, id: &ConsentId) -> Proved {
     let receipts = consents.receipts(id.as_str()).await.unwrap();
-    restriction::verify(&receipts, key(consents)).unwrap().unwrap()
+    restriction::verify(&receipts, dated(consents)).unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -138,7 +147,7 @@ async fn its_receipts_prove_when_it_stood_and_pass_for_no_consent() {
     assert_eq!((both.set.time, both.set.role), (now(), Role::Learner));
 
     let receipts = consents.receipts(set.id.as_str()).await.unwrap();
-    let verify = |receipts: &[String]| restriction::verify(receipts, key(&consents));
+    let verify = |receipts: &[String]| restriction::verify(receipts, dated(&consents));
     let later = verify(&receipts[1..]).unwrap().unwrap();
     assert!(!later.complete && later.lifted.is_some());
     let reversed: Vec<String> = receipts.iter().rev().cloned().collect();
@@ -152,7 +161,7 @@ async fn its_receipts_prove_when_it_stood_and_pass_for_no_consent() {
         verify(&[receipts[0].clone(), other[1].clone()]),
         Err(ReceiptError::Wrong(1, _))
     ));
-    let stranger = restriction::verify(&receipts, |_| None);
+    let stranger = restriction::verify(&receipts, |_, _| Err(KeyFault::Unknown));
     assert!(matches!(stranger, Err(ReceiptError::Signature(0, _))));
     assert!(receipt::verify(&receipts, key(&consents)).is_err(), "it is no consent");
     let consent = consents.grant(vec![new("anna")], now()).await.unwrap().remove(0);

@@ -1,0 +1,82 @@
+//! Receipts as others check them: by keys of their time, and by proofs that the issuer's log holds them.
+
+use connector_tests::harness::{Connector, World, consent, text};
+use serde_json::{Value, json};
+use std::fs;
+
+/// The entry of the log with this number, and the proof of it, as files.
+fn proven(of: &Connector, number: usize) -> [String; 2] {
+    let files = ["tlog-proof", "json"].map(|end| of.dir.join(format!("entry-{number}.{end}")));
+    let [proof, entry] = files.map(|file| file.to_str().unwrap().to_owned());
+    let done = of.cli(&["audit", "prove", &number.to_string(), "-o", &proof, "--entry", &entry]);
+    assert!(done.status.success(), "{done:?}");
+    [proof, entry]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_counts_by_a_key_of_its_time_and_proofs_show_that_the_log_holds_it() {
+    let world = World::start(&["school", "work"]).await;
+    let school = world.get("school");
+    let granted = school
+        .post("/v1/consents", &json!([consent("l0", &world.get("work").did)]))
+        .await;
+    let id = text(&granted["consents"][0], "id");
+    let receipts = school.cli(&["consent", "receipts", &id]);
+    let file = school.dir.join("receipts.txt");
+    fs::write(&file, &receipts.stdout).unwrap();
+    let versions = school.cli(&["audit", "documents", &school.did]);
+    let versions: Value = serde_json::from_slice(&versions.stdout).unwrap();
+    let known = school.dir.join("school.json");
+    fs::write(&known, versions.to_string()).unwrap();
+    let verify = |more: &[&str]| {
+        let common = [
+            "consent",
+            "verify",
+            file.to_str().unwrap(),
+            "--did-document",
+            known.to_str().unwrap(),
+            "--json",
+        ];
+        let output = school.cli(&[&common[..], more].concat());
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        (output.status.code(), told)
+    };
+
+    let page = school.get("/v1/audit/entries?limit=1000").await;
+    let all: Vec<&Value> = page["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["entry"])
+        .collect();
+    let of_receipt = all.iter().position(|entry| entry["kind"] == "consent-given").unwrap();
+    let [proof, entry] = proven(school, of_receipt);
+    let (code, told) = verify(&["--proof", &proof, "--entry", &entry]);
+    assert_eq!((code, &told["notChecked"]), (Some(0), &json!([])), "{told}");
+    assert_eq!(
+        (&told["inclusion"][0]["receipt"], &told["inclusion"][0]["entry"]),
+        (&json!(0), &json!(of_receipt))
+    );
+    // A proof of another entry, and the entry under another proof.
+    let other = all.iter().position(|entry| entry["kind"] == "did-doc").unwrap();
+    let [other_proof, other_entry] = proven(school, other);
+    assert_eq!(verify(&["--proof", &other_proof, "--entry", &other_entry]).0, Some(6));
+    assert_eq!(verify(&["--proof", &other_proof, "--entry", &entry]).0, Some(6));
+    assert_eq!(verify(&["--proof", &proof]).0, Some(2));
+
+    // Had the school given the key up before, the receipt would prove nothing; without versions nobody can tell.
+    let today = versions["versions"][0]["document"].clone();
+    let mut given_up = today.clone();
+    given_up["assertionMethod"] = json!([]);
+    let history = json!({"versions": [
+        {"seen": "2020-01-01T00:00:00Z", "document": today}, {"seen": "2021-01-01T00:00:00Z", "document": given_up},
+    ]});
+    fs::write(&known, history.to_string()).unwrap();
+    assert_eq!(verify(&[]).0, Some(6));
+    fs::write(&known, given_up.to_string()).unwrap();
+    let (code, told) = verify(&[]);
+    assert_eq!(
+        (code, &told["notChecked"]),
+        (Some(0), &json!(["keyPeriods", "inclusion"]))
+    );
+}
