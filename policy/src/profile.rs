@@ -1,11 +1,15 @@
 //! The profile as it is published: the document `PROFILE.md` and the JSON-LD context `profile.jsonld`, written from the tables of `vocabulary`,
-//! `reason`, `lint` and `ids`. Nothing is decided here, and nothing is said here that those tables do not say.
+//! `reason`, `lint` and `ids`. Nothing is decided here, and apart from `DECISIONS` and `CLOSED`, which say in words what other modules do, nothing
+//! is said here that those tables do not say.
 
 use crate::{
     ids::Class,
     lint::LintCode,
     reason::{Code, Language},
-    vocabulary::{Action, Category, DASES, Enforcement, LeftOperand, NAMESPACES, Operator, PROFILES},
+    vocabulary::{
+        Action, Category, DASES, DPV, Enforcement, LeftOperand, NAMESPACES, OWN_PURPOSES, Operator, PROFILES,
+        PURPOSES_APART,
+    },
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, fmt::Write};
@@ -31,6 +35,14 @@ const DECISIONS: &[(&str, &str)] = &[
     (
         "`eq` with several right operands",
         "is refused; alternatives are written `isAnyOf`",
+    ),
+    (
+        "`isA` on `dataCategory`",
+        "is the same as `isAnyOf`: the categories are complete, and none lies below another",
+    ),
+    (
+        "`isPartOf` on `recipient`",
+        "is refused: a DID has no parts. Groups of consumers are asked for with `membership.CLAIM`, `credential.TYPE.CLAIM` or `dases:role`",
     ),
     (
         "`isNoneOf` on purposes",
@@ -66,6 +78,37 @@ const DECISIONS: &[(&str, &str)] = &[
     (
         "A consequence and a remedy",
         "are carried as promises; neither may have a consequence itself",
+    ),
+];
+
+/// Which vocabularies are complete, so that two of their names are different for certain; and how their names lie to each other (policy.md §3.3).
+const CLOSED: &[(&str, &str, &str)] = &[
+    (
+        "ISO 3166 and NUTS (`spatial`)",
+        "yes",
+        "by their codes: `FR-IDF` and `FR10` lie in `FR`; how an ISO 3166-2 and a NUTS code of one country lie is unknown",
+    ),
+    (
+        "BCP 47 (`language`)",
+        "yes",
+        "by their subtags: `fr-CA` lies below `fr`",
+    ),
+    ("data categories (`dataCategory`)", "yes", "none lies below another"),
+    ("actions of ODRL", "yes", "`includedIn`"),
+    (
+        "DIDs (`recipient`, `systemDevice`)",
+        "yes",
+        "two that differ are two parties; none is a part of another",
+    ),
+    (
+        "purposes of DPV 2.3 and ours (`purpose`)",
+        "no",
+        "`skos:broader`; below the pairs that are listed here nothing is in common, and of all other pairs that is unknown",
+    ),
+    (
+        "everything else",
+        "no",
+        "a name is equal to itself; everything else about it is unknown",
     ),
 ];
 
@@ -105,6 +148,7 @@ pub fn markdown() -> String {
     for category in Category::ALL {
         also(&mut put, &category.iri(), category.synonyms());
     }
+    vocabularies(&mut put);
     put(
         "\n## Policy classes of the International Data Spaces\n\n| no. | class | recognised by | enforcement | what is done |\n|---|---|---|---|---|",
     );
@@ -134,6 +178,24 @@ pub fn markdown() -> String {
         put(&format!("| {} | {} |", enforcement.name(), means(enforcement)));
     }
     text
+}
+
+/// What is certain about names when policies are compared. What a transfer may do is decided by the names alone.
+fn vocabularies(put: &mut impl FnMut(&str)) {
+    put(
+        "\n## Vocabularies\n\nWhat is certain about names when two policies are compared. At a transfer, what is not named itself is unknown, and refuses.\n\n| names | complete | what lies below what |\n|---|---|---|",
+    );
+    for (names, complete, hierarchy) in CLOSED {
+        put(&format!("| {names} | {complete} | {hierarchy} |"));
+    }
+    put("\n| purpose of ours | lies below |\n|---|---|");
+    for (name, wider) in OWN_PURPOSES {
+        put(&format!("| `{}:{name}` | `{}:{wider}` |", DASES.prefix, DPV.prefix));
+    }
+    put("\n| these exclude each other | with all that lies below them |\n|---|---|");
+    for [one, other] in PURPOSES_APART {
+        put(&format!("| `{0}:{one}` | `{0}:{other}` |", DPV.prefix));
+    }
 }
 
 const fn means(enforcement: Enforcement) -> &'static str {
@@ -200,6 +262,9 @@ pub fn context() -> Value {
     }
     for category in Category::ALL {
         terms.insert(category.name().to_owned(), json!({"@id": category.iri()}));
+    }
+    for (purpose, _) in OWN_PURPOSES {
+        terms.insert((*purpose).to_owned(), json!({"@id": format!("{}{purpose}", DASES.iri)}));
     }
     // Sorted here, because another crate of the build decides whether a JSON object keeps its order.
     json!({"@context": terms.into_iter().collect::<Map<String, Value>>()})
@@ -285,6 +350,7 @@ mod tests {
             .chain(Action::ALL.iter().map(|term| term.name()))
             .chain(Operator::ALL.iter().map(|term| term.name()))
             .chain(Category::ALL.iter().map(|term| term.name()))
+            .chain(OWN_PURPOSES.iter().map(|(purpose, _)| *purpose))
             .chain(NAMESPACES.iter().map(|namespace| namespace.prefix))
             .collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());

@@ -158,7 +158,7 @@ mod operators {
     pub(super) const ONLY: &[Operator] = &[Eq];
     pub(super) const NAME: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf];
     pub(super) const CONCEPT: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf, IsA];
-    pub(super) const CLAIM: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf, IsAllOf, HasPart];
+    pub(super) const CLAIM: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf, IsAllOf, HasPart, IsA];
     pub(super) const NAMES: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf, IsAllOf, HasPart, IsA, IsPartOf];
     pub(super) const BOOLEAN: &[Operator] = &[Eq, Neq];
     pub(super) const EVENT: &[Operator] = &[Eq, Neq, Lt, Lteq, Gt, Gteq];
@@ -208,7 +208,7 @@ operands! {
         Name BOOLEAN, Record Personal Enforced,
         "the learner's consent records, live", "consent of the learner" / "consentement de la personne";
     DataCategory = DASES "dataCategory" or "dpv-odrl:PersonalData" =>
-        Name NAME, Record Partner Enforced,
+        Name CONCEPT, Record Partner Enforced,
         "the category that the dataset gives each record", "data category" / "catégorie de données";
     Membership = DASES "membership" =>
         Names CLAIM, Consumer Partner Attested,
