@@ -66,14 +66,14 @@ const DECISIONS: &[(&str, &str)] = &[
     ),
     (
         "`count`",
-        "counts transfers started under the agreement, the one in question included",
+        "counts transfers under the agreement, the one in question included. One is counted when its first stream opens; read from the beginning again over an hour after it was counted, it counts anew",
     ),
     ("`meteredTime`", "sums up how long streams of the agreement were open"),
     ("`payAmount`", "compares only with evidence in the same `unit`"),
     ("`andSequence`", "is judged as `and`; there is a warning"),
     (
         "Duties of a permission",
-        "are promises for after the use; one that would have to be fulfilled before it is refused, unless this connector does it itself",
+        "are promises for after the use, carried in the plan; `log` alone is done here as well. One that would have to be fulfilled before the use is refused",
     ),
     (
         "A consequence and a remedy",
@@ -162,6 +162,7 @@ pub fn markdown() -> String {
             class.handling()
         ));
     }
+    put(&format!("\n{}", kept()));
     put("\n## Reason codes\n\n| code | means | en français | who can mend it |\n|---|---|---|---|");
     for code in Code::ALL {
         let (english, french) = (code.text(Language::English), code.text(Language::French));
@@ -178,6 +179,19 @@ pub fn markdown() -> String {
         put(&format!("| {} | {} |", enforcement.name(), means(enforcement)));
     }
     text
+}
+
+/// How many of the first list of classes are kept without the consumer.
+fn kept() -> String {
+    let count = |enforcement| {
+        let first = Class::ALL.iter().filter(|class| class.number() <= 21);
+        first.filter(|class| class.enforcement() == enforcement).count()
+    };
+    let [enforced, attested, declared, others] = Enforcement::ALL.map(count);
+    format!(
+        "Of the first 21, {} are kept by this connector: {enforced} enforced, {attested} on attested facts, {declared} on declared ones. {others} need the consumer.",
+        enforced + attested + declared
+    )
 }
 
 /// What is certain about names when policies are compared. What a transfer may do is decided by the names alone.
@@ -200,7 +214,9 @@ fn vocabularies(put: &mut impl FnMut(&str)) {
 
 const fn means(enforcement: Enforcement) -> &'static str {
     match enforcement {
-        Enforcement::Enforced => "this connector makes it so, on facts that it knows itself",
+        Enforcement::Enforced => {
+            "this connector makes it so, on facts that it knows itself or that are its operator's to set, such as the register of events and the description of a dataset"
+        }
         Enforcement::Attested => {
             "this connector makes it so, on facts that a verified credential or a signed statement attests"
         }
