@@ -312,6 +312,18 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_counts_the_classes_as_the_profile_does() {
+        let readme = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+        let kept = kept();
+        // "Of the first 21, N are kept".
+        let count = kept.split(' ').nth(4).unwrap();
+        assert!(
+            readme.contains(&format!("\nInternational Data Spaces, {count} are kept")),
+            "{kept}"
+        );
+    }
+
+    #[test]
     fn every_code_of_every_table_has_both_languages_and_a_fix_and_is_published() {
         let published = markdown();
         let reasons = Code::ALL.iter().map(|code| {
