@@ -15,7 +15,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
-    /// By this connector, on facts that it knows itself.
+    /// By this connector, on facts that it knows itself or that are its operator's to set.
     Enforced,
     /// By this connector, on facts that are attested.
     Attested,

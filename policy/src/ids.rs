@@ -60,7 +60,7 @@ classes! {
     Location = 5 "place of use" / "lieu d’usage",
         "`spatial`", Attested, "an attested place is asked for";
     Purpose = 6 "purpose" / "finalité",
-        "`purpose`", Declared, "frozen in the agreement, and each learner's consent must cover it";
+        "`purpose`", Declared, "frozen in the agreement, and each learner's consent, or another lawful basis, must cover it";
     Event = 7 "event" / "événement",
         "`event`", Enforced, "asked of the provider's register of events";
     Security = 8 "security level" / "niveau de sécurité",
@@ -70,7 +70,7 @@ classes! {
     Duration = 10 "duration" / "durée",
         "`elapsedTime`, `meteredTime` or `delayPeriod`", Enforced, "counted from the agreement, or while streams are open; later use needs the consumer";
     Times = 11 "n times" / "n fois",
-        "`count`", Enforced, "transfers are counted durably and reserved before they start; reads at the consumer are not seen";
+        "`count`", Enforced, "a transfer is counted durably before its first stream opens; read from the beginning again over an hour after it was counted, it counts anew; reads at the consumer are not seen";
     Delete = 12 "delete after use" / "effacer après usage",
         "a duty or obligation `delete`", NeedsConsumer, "carried as a promise of the consumer";
     InTransit = 13 "modify in transit" / "modifier en transit",
@@ -80,11 +80,11 @@ classes! {
     Log = 15 "log usage" / "journaliser l’usage",
         "a duty or obligation `dases:log` (`idsc:LOG`)", Enforced, "every transfer is in this connector's audit log; use at the consumer is not seen";
     Inform = 16 "inform a party" / "informer une partie",
-        "a duty or obligation `inform`", Declared, "this connector tells its operator of every transfer; the rest is a promise of the consumer";
+        "a duty or obligation `inform`", Declared, "nothing is sent because of this duty: every transfer stands in this connector's event feed and audit log, and the rest is a promise of the consumer";
     PassOn = 17 "pass the policy on" / "transmettre la politique",
         "a duty `nextPolicy`", NeedsConsumer, "carried as a promise of the consumer";
     Artifact = 18 "state of the data" / "état des données",
-        "`dases:artifactState` (`idsc:ARTIFACT_STATE`)", Enforced, "asked of what this connector does to every record";
+        "`dases:artifactState` (`idsc:ARTIFACT_STATE`)", Declared, "asked of what this connector does to every record, and of what the operator says of the dataset; this connector itself only pseudonymises";
     Sale = 19 "sale" / "vente",
         "`payAmount`, or an obligation `compensate`", Attested, "what the operator recorded as paid is asked for, in the unit of the constraint; an obligation alone is a promise of the consumer";
     Rental = 20 "rental" / "location",
@@ -98,7 +98,7 @@ classes! {
     Classification = 24 "classification of the data" / "classification des données",
         "`dases:dataCategory` with `isNoneOf` or `neq`", Enforced, "records of these categories stay";
     Anonymisation = 25 "anonymisation" / "anonymisation",
-        "`dases:artifactState` with a state such as anonymised or aggregated", Enforced, "asked of what this connector does to every record";
+        "`dases:artifactState` with a state such as anonymised or aggregated", Declared, "asked of what this connector does to every record, and of what the operator says of the dataset; this connector itself only pseudonymises";
 }
 
 impl Serialize for Class {

@@ -253,7 +253,11 @@ fn typed(left: LeftOperand, operator: Operator, written: &Comparison<'_>) -> Res
             names: all(right, |value| values::name(value).map(str::to_owned))?,
         }),
         LeftOperand::DataCategory => Ok(Test::Category {
-            relation: relation()?,
+            // The categories are complete, and none lies below another: `isA` is to be one of them.
+            relation: match relation()? {
+                Relation::Below => Relation::AnyOf,
+                other => other,
+            },
             members: all(right, values::category)?,
         }),
         LeftOperand::Consent => one(right, values::given).map(|()| Test::Consent {

@@ -322,7 +322,8 @@ impl Policy {
         self.assignee.as_deref()
     }
 
-    /// The agreement's `timestamp` as it was written. It plays no part in decisions.
+    /// The agreement's `timestamp` as it was written. No decision reads it here: whoever asks for one counts lengths of time from it
+    /// ([`crate::Facts::with_agreed`]).
     pub fn timestamp(&self) -> Option<&str> {
         self.timestamp.as_deref()
     }

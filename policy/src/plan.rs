@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 use std::{collections::BTreeSet, time::Duration};
 
 /// A duty, or a prohibition of something that only the consumer can do: written in the policy, understood, and not
-/// enforceable from here. It needs the consumer.
+/// enforceable from here, except `log`, which this connector does. It needs the consumer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Carried {
     /// What must be done, or must not be done.

@@ -1,11 +1,15 @@
 //! The profile as it is published: the document `PROFILE.md` and the JSON-LD context `profile.jsonld`, written from the tables of `vocabulary`,
-//! `reason`, `lint` and `ids`. Nothing is decided here, and nothing is said here that those tables do not say.
+//! `reason`, `lint` and `ids`. Nothing is decided here, and apart from `DECISIONS` and `CLOSED`, which say in words what other modules do, nothing
+//! is said here that those tables do not say.
 
 use crate::{
     ids::Class,
     lint::LintCode,
     reason::{Code, Language},
-    vocabulary::{Action, Category, DASES, Enforcement, LeftOperand, NAMESPACES, Operator, PROFILES},
+    vocabulary::{
+        Action, Category, DASES, DPV, Enforcement, LeftOperand, NAMESPACES, OWN_PURPOSES, Operator, PROFILES,
+        PURPOSES_APART,
+    },
 };
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, fmt::Write};
@@ -33,6 +37,14 @@ const DECISIONS: &[(&str, &str)] = &[
         "is refused; alternatives are written `isAnyOf`",
     ),
     (
+        "`isA` on `dataCategory`",
+        "is the same as `isAnyOf`: the categories are complete, and none lies below another",
+    ),
+    (
+        "`isPartOf` on `recipient`",
+        "is refused: a DID has no parts. Groups of consumers are asked for with `membership.CLAIM`, `credential.TYPE.CLAIM` or `dases:role`",
+    ),
+    (
         "`isNoneOf` on purposes",
         "leaves a more precise purpose permitted; there is a warning",
     ),
@@ -54,18 +66,49 @@ const DECISIONS: &[(&str, &str)] = &[
     ),
     (
         "`count`",
-        "counts transfers started under the agreement, the one in question included",
+        "counts transfers under the agreement, the one in question included. One is counted when its first stream opens; read from the beginning again over an hour after it was counted, it counts anew",
     ),
     ("`meteredTime`", "sums up how long streams of the agreement were open"),
     ("`payAmount`", "compares only with evidence in the same `unit`"),
     ("`andSequence`", "is judged as `and`; there is a warning"),
     (
         "Duties of a permission",
-        "are promises for after the use; one that would have to be fulfilled before it is refused, unless this connector does it itself",
+        "are promises for after the use, carried in the plan; `log` alone is done here as well. One that would have to be fulfilled before the use is refused",
     ),
     (
         "A consequence and a remedy",
         "are carried as promises; neither may have a consequence itself",
+    ),
+];
+
+/// Which vocabularies are complete, so that two of their names are different for certain; and how their names lie to each other (policy.md §3.3).
+const CLOSED: &[(&str, &str, &str)] = &[
+    (
+        "ISO 3166 and NUTS (`spatial`)",
+        "yes",
+        "by their codes: `FR-IDF` and `FR10` lie in `FR`; how an ISO 3166-2 and a NUTS code of one country lie is unknown",
+    ),
+    (
+        "BCP 47 (`language`)",
+        "yes",
+        "by their subtags: `fr-CA` lies below `fr`",
+    ),
+    ("data categories (`dataCategory`)", "yes", "none lies below another"),
+    ("actions of ODRL", "yes", "`includedIn`"),
+    (
+        "DIDs (`recipient`, `systemDevice`)",
+        "yes",
+        "two that differ are two parties; none is a part of another",
+    ),
+    (
+        "purposes of DPV 2.3 and ours (`purpose`)",
+        "no",
+        "`skos:broader`; below the pairs that are listed here nothing is in common, and of all other pairs that is unknown",
+    ),
+    (
+        "everything else",
+        "no",
+        "a name is equal to itself; everything else about it is unknown",
     ),
 ];
 
@@ -105,6 +148,7 @@ pub fn markdown() -> String {
     for category in Category::ALL {
         also(&mut put, &category.iri(), category.synonyms());
     }
+    vocabularies(&mut put);
     put(
         "\n## Policy classes of the International Data Spaces\n\n| no. | class | recognised by | enforcement | what is done |\n|---|---|---|---|---|",
     );
@@ -118,6 +162,7 @@ pub fn markdown() -> String {
             class.handling()
         ));
     }
+    put(&format!("\n{}", kept()));
     put("\n## Reason codes\n\n| code | means | en français | who can mend it |\n|---|---|---|---|");
     for code in Code::ALL {
         let (english, french) = (code.text(Language::English), code.text(Language::French));
@@ -136,9 +181,42 @@ pub fn markdown() -> String {
     text
 }
 
+/// How many of the first list of classes are kept without the consumer.
+fn kept() -> String {
+    let count = |enforcement| {
+        let first = Class::ALL.iter().filter(|class| class.number() <= 21);
+        first.filter(|class| class.enforcement() == enforcement).count()
+    };
+    let [enforced, attested, declared, others] = Enforcement::ALL.map(count);
+    format!(
+        "Of the first 21, {} are kept by this connector: {enforced} enforced, {attested} on attested facts, {declared} on declared ones. {others} need the consumer.",
+        enforced + attested + declared
+    )
+}
+
+/// What is certain about names when policies are compared. What a transfer may do is decided by the names alone.
+fn vocabularies(put: &mut impl FnMut(&str)) {
+    put(
+        "\n## Vocabularies\n\nWhat is certain about names when two policies are compared. At a transfer, what is not named itself is unknown, and refuses.\n\n| names | complete | what lies below what |\n|---|---|---|",
+    );
+    for (names, complete, hierarchy) in CLOSED {
+        put(&format!("| {names} | {complete} | {hierarchy} |"));
+    }
+    put("\n| purpose of ours | lies below |\n|---|---|");
+    for (name, wider) in OWN_PURPOSES {
+        put(&format!("| `{}:{name}` | `{}:{wider}` |", DASES.prefix, DPV.prefix));
+    }
+    put("\n| these exclude each other | with all that lies below them |\n|---|---|");
+    for [one, other] in PURPOSES_APART {
+        put(&format!("| `{0}:{one}` | `{0}:{other}` |", DPV.prefix));
+    }
+}
+
 const fn means(enforcement: Enforcement) -> &'static str {
     match enforcement {
-        Enforcement::Enforced => "this connector makes it so, on facts that it knows itself",
+        Enforcement::Enforced => {
+            "this connector makes it so, on facts that it knows itself or that are its operator's to set, such as the register of events and the description of a dataset"
+        }
         Enforcement::Attested => {
             "this connector makes it so, on facts that a verified credential or a signed statement attests"
         }
@@ -201,6 +279,9 @@ pub fn context() -> Value {
     for category in Category::ALL {
         terms.insert(category.name().to_owned(), json!({"@id": category.iri()}));
     }
+    for (purpose, _) in OWN_PURPOSES {
+        terms.insert((*purpose).to_owned(), json!({"@id": format!("{}{purpose}", DASES.iri)}));
+    }
     // Sorted here, because another crate of the build decides whether a JSON object keeps its order.
     json!({"@context": terms.into_iter().collect::<Map<String, Value>>()})
 }
@@ -228,6 +309,18 @@ mod tests {
         is_what_is_published("PROFILE.md", &markdown());
         let context = serde_json::to_string_pretty(&context()).unwrap();
         is_what_is_published("profile.jsonld", &format!("{context}\n"));
+    }
+
+    #[test]
+    fn the_readme_counts_the_classes_as_the_profile_does() {
+        let readme = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+        let kept = kept();
+        // "Of the first 21, N are kept".
+        let count = kept.split(' ').nth(4).unwrap();
+        assert!(
+            readme.contains(&format!("\nInternational Data Spaces, {count} are kept")),
+            "{kept}"
+        );
     }
 
     #[test]
@@ -285,6 +378,7 @@ mod tests {
             .chain(Action::ALL.iter().map(|term| term.name()))
             .chain(Operator::ALL.iter().map(|term| term.name()))
             .chain(Category::ALL.iter().map(|term| term.name()))
+            .chain(OWN_PURPOSES.iter().map(|(purpose, _)| *purpose))
             .chain(NAMESPACES.iter().map(|namespace| namespace.prefix))
             .collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());

@@ -215,10 +215,10 @@ codes! {
         / "cela concerne plus de personnes, ou en dit plus, qu’une publication ne peut contenir",
     CountExhausted = "SYS-01" Nobody "the transfers or the open time that the agreement permits are used up"
         / "les transferts ou le temps d’ouverture que l’accord permet sont épuisés",
-    AuditUnavailable = "SYS-02" Provider "the audit log cannot be written"
-        / "le journal d’audit ne peut pas être écrit",
-    ClockUntrusted = "SYS-03" Provider "the clock is not to be trusted"
-        / "l’horloge n’est pas fiable",
+    AuditUnavailable = "SYS-02" Provider "the audit log cannot be written (reserved)"
+        / "le journal d’audit ne peut pas être écrit (réservé)",
+    ClockUntrusted = "SYS-03" Provider "the clock is not to be trusted (reserved)"
+        / "l’horloge n’est pas fiable (réservé)",
 }
 
 impl Code {

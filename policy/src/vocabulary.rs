@@ -1,10 +1,13 @@
-//! Every term that this crate understands, in one place: actions and their hierarchy, operators, data categories, profiles, and in `operand`
-//! the left operands. A term that is not in these tables is unknown, and unknown denies.
+//! Every term that this crate understands, in one place: actions and their hierarchy, operators, data categories, profiles, in `operand`
+//! the left operands, in `purposes` what lies below what. A term that is not in these tables is unknown, and unknown denies.
 //!
 //! Each term is read in three spellings: bare (`use`), prefixed (`odrl:use`, `dases:consent`) and as a full IRI. The
 //! DSP 2025-1 context maps almost no ODRL term (`reference/dsp.md` §1.5), so peers send all three.
 
 mod operand;
+mod purposes;
+
+pub(crate) use purposes::{OWN_PURPOSES, PURPOSES_APART, dpv, purposes};
 
 pub use operand::{Enforcement, Known, LeftOperand, Operand, Privacy, ValueType, is_claim};
 
@@ -56,6 +59,11 @@ pub const EU_GDPR: Namespace = Namespace {
     prefix: "eu-gdpr",
     iri: "https://w3id.org/dpv/legal/eu/gdpr#",
 };
+/// Data Privacy Vocabulary: its extension for artificial intelligence, such as the purpose `ai:ModelTraining` (policy.md §5.7).
+pub const AI: Namespace = Namespace {
+    prefix: "ai",
+    iri: "https://w3id.org/dpv/ai#",
+};
 /// Codes of the International Data Spaces.
 pub const IDSC: Namespace = Namespace {
     prefix: "idsc",
@@ -68,7 +76,7 @@ pub const CC: Namespace = Namespace {
 };
 
 /// Every namespace whose prefix is read without a context.
-pub const NAMESPACES: &[Namespace] = &[ODRL, DASES, DPV, XSD, PD, DPV_ODRL, EU_GDPR, IDSC, CC];
+pub const NAMESPACES: &[Namespace] = &[ODRL, DASES, DPV, XSD, PD, DPV_ODRL, EU_GDPR, AI, IDSC, CC];
 
 /// The full IRI of a prefixed name; anything else as it stands.
 pub(crate) fn expand(text: &str) -> String {
@@ -267,7 +275,8 @@ impl Action {
         )
     }
 
-    /// Actions understood as an obligation of the whole policy. It is monitored and gates nothing (ODRL 2.2 §2.6.3).
+    /// Actions understood as an obligation of the whole policy. It is carried in the plan and told; it gates nothing (ODRL 2.2 §2.6.3), and
+    /// nothing here monitors it.
     pub(crate) const fn is_obligation(self) -> bool {
         self.is_promise() || matches!(self, Self::Anonymize | Self::Compensate)
     }
@@ -392,6 +401,9 @@ mod tests {
             canonical_name("dpv:ScientificResearch"),
             "https://w3id.org/dpv#ScientificResearch"
         );
+        for text in ["ai:ModelTraining", "https://w3id.org/dpv/ai#ModelTraining"] {
+            assert_eq!(canonical_name(text), "https://w3id.org/dpv/ai#ModelTraining");
+        }
         assert_eq!(canonical_name("https://example.org/p"), "https://example.org/p");
     }
 }

@@ -208,8 +208,8 @@ fn terms(page: &mut Page, language: Language, agreement: &Value) {
         page.raw(say("<p>Aucune.</p>\n", "<p>None.</p>\n"));
     }
     duties(page, language, policy.obligations(), &verbatim);
-    page.raw(say("<p>Ce qui n’est pas permis ici ne l’est pas. Chaque enregistrement demande en outre le consentement de la personne concernée. Le texte exact des conditions est en annexe.</p>\n",
-        "<p>What is not permitted here is not permitted. Each record needs the learner’s own consent besides. The exact terms are in the annex.</p>\n"));
+    page.raw(say("<p>Ce qui n’est pas permis ici ne l’est pas. Chaque enregistrement demande en outre le consentement de la personne concernée, ou une autre base légale que le fournisseur a déclarée. Le texte exact des conditions est en annexe.</p>\n",
+        "<p>What is not permitted here is not permitted. Each record needs besides the learner’s consent, or another lawful basis that the provider has declared. The exact terms are in the annex.</p>\n"));
 }
 
 /// Finds the node of the agreement that a rule was read from.

@@ -285,10 +285,11 @@ fn every_pair_of_operand_and_operator_is_either_typed_or_refused_by_name() {
     for left in L::ALL {
         let (value, allowed): (&str, Vec<O>) = match (left, left.operand().values) {
             (L::Consent, _) => ("given", vec![O::Eq, O::Neq]),
-            (L::DataCategory, _) => ("skills", name.to_vec()),
+            (L::DataCategory, _) => ("skills", [name.as_slice(), &[O::IsA]].concat()),
             (L::Event, _) => ("dases:fair", [&[O::Eq, O::Neq], order.as_slice()].concat()),
             (L::Membership | L::Credential, _) => {
-                ("DataProvider", [name.as_slice(), &[O::IsAllOf, O::HasPart]].concat())
+                let sets = [O::IsAllOf, O::HasPart, O::IsA];
+                ("DataProvider", [name.as_slice(), &sets].concat())
             }
             (_, V::Instant) => (T, [name, order].concat()),
             (_, V::Number | V::Amount) => ("10", [name, order].concat()),

@@ -72,6 +72,7 @@ fn categories_become_a_list() {
     for (operator, right, expected) in [
         ("eq", json!("skills"), vec!["skills"]),
         ("isAnyOf", json!(["dases:skills", "results"]), vec!["results", "skills"]),
+        ("isA", json!(["dases:skills", "results"]), vec!["results", "skills"]),
         (
             "isNoneOf",
             json!(["special-needs", "identity", "activity-traces"]),
@@ -98,6 +99,16 @@ fn categories_become_a_list() {
     assert!(plan(&permitting(category("eq", json!("skills")))).allows_category("dases:skills"));
     let prohibited = plan(&prohibiting(category("isAnyOf", json!(["special-needs", "identity"]))));
     assert_eq!(prohibited.categories.unwrap().len(), crate::Category::ALL.len() - 2);
+}
+
+#[test]
+fn a_claim_is_a_kind_of_what_it_names_and_of_nothing_that_is_known_here() {
+    let member = |role: &str| facts().with_claims([("role".to_owned(), [role.to_owned()].into())].into());
+    let provider = || constraint("membership.role", "isA", json!(["DataProvider", "Authority"]));
+    assert!(permitting(provider()).plan(&member("DataProvider")).is_ok());
+    assert!(permitting(provider()).plan(&member("School")).is_err());
+    // Whether a school is a kind of provider is unknown, and a prohibition holds then.
+    assert!(prohibiting(provider()).plan(&member("School")).is_err());
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Privacy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Enforcement {
-    /// Here, by this connector, on facts that it knows itself.
+    /// Here, by this connector, on facts that it knows itself or that are its operator's to set.
     Enforced,
     /// Here, on facts that a verified credential or a signed statement attests.
     Attested,
@@ -158,7 +158,7 @@ mod operators {
     pub(super) const ONLY: &[Operator] = &[Eq];
     pub(super) const NAME: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf];
     pub(super) const CONCEPT: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf, IsA];
-    pub(super) const CLAIM: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf, IsAllOf, HasPart];
+    pub(super) const CLAIM: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf, IsAllOf, HasPart, IsA];
     pub(super) const NAMES: &[Operator] = &[Eq, Neq, IsAnyOf, IsNoneOf, IsAllOf, HasPart, IsA, IsPartOf];
     pub(super) const BOOLEAN: &[Operator] = &[Eq, Neq];
     pub(super) const EVENT: &[Operator] = &[Eq, Neq, Lt, Lteq, Gt, Gteq];
@@ -200,7 +200,7 @@ operands! {
         "this connector's clock, read once for each batch of records", "date and time" / "date et heure";
     Purpose = ODRL "purpose" or "idsc:PURPOSE" =>
         NameHierarchy CONCEPT, Record Partner Declared,
-        "the purposes that the agreement names; each learner's consent must cover them", "purpose" / "finalité";
+        "the purposes that the agreement names; each learner's consent, or another lawful basis, must cover them", "purpose" / "finalité";
     Recipient = ODRL "recipient" or "idsc:RECIPIENT" =>
         Name NAME, Consumer Partner Enforced,
         "the verified identity (DID) of the consumer", "recipient" / "destinataire";
@@ -208,8 +208,8 @@ operands! {
         Name BOOLEAN, Record Personal Enforced,
         "the learner's consent records, live", "consent of the learner" / "consentement de la personne";
     DataCategory = DASES "dataCategory" or "dpv-odrl:PersonalData" =>
-        Name NAME, Record Partner Enforced,
-        "the category that the dataset gives each record", "data category" / "catégorie de données";
+        Name CONCEPT, Record Partner Enforced,
+        "the category that the dataset gives each field", "data category" / "catégorie de données";
     Membership = DASES "membership" =>
         Names CLAIM, Consumer Partner Attested,
         "membership.CLAIM: verified claims of the consumer's membership credential; role and purposesAllowed of its role credentials too", "membership" / "adhésion";
@@ -231,7 +231,7 @@ operands! {
         "time between transfers" / "temps entre deux transferts";
     Count = ODRL "count" or "idsc:COUNT" =>
         Number ORDERED, Transfer Partner Enforced,
-        "transfers started under the agreement, this one included", "number of transfers" / "nombre de transferts";
+        "transfers under the agreement of which a stream was opened, this one included", "number of transfers" / "nombre de transferts";
     Spatial = ODRL "spatial" or "idsc:ABSOLUTE_SPATIAL_POSITION" "idsc:SPATIAL" =>
         Names NAMES, Consumer Partner Attested,
         "a claim of the consumer, spatial: its places of use (ISO 3166, NUTS); isPartOf looks at all that contain them too", "place of use" / "lieu d’usage";
@@ -290,7 +290,7 @@ operands! {
         Names NAMES, Consumer Partner Attested,
         "a claim of the consumer, state: a signed report on its environment", "state of the environment" / "état de l’environnement";
     ArtifactState = DASES "artifactState" or "idsc:ARTIFACT_STATE" "idsc:artifact_state" =>
-        Names NAMES, Transfer Partner Enforced,
+        Names NAMES, Transfer Partner Declared,
         "what this connector does to every record of the transfer, such as pseudonymised, and the dataset's description", "state of the data" / "état des données";
 }
 

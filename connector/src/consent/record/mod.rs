@@ -216,7 +216,7 @@ impl Consent {
         // What records may be used for, groups may be counted for; never the other way round.
         let form = !self.aggregate_only || other.aggregate_only;
         form && all(&self.recipients, &other.recipients)
-            && all(&self.purposes, &other.purposes)
+            && all(&named(&self.purposes), &named(&other.purposes))
             && all(&self.categories, &other.categories)
             && open(&self.datasets, &other.datasets)
             && open(&self.fields, &other.fields)
@@ -230,14 +230,18 @@ impl Consent {
         let datasets = self.datasets.is_empty()
             || other.datasets.is_empty()
             || self.datasets.iter().any(|id| other.datasets.contains(id));
-        let named = |purpose: &String| policy::canonical_name(purpose);
-        let theirs: Vec<String> = other.purposes.iter().map(named).collect();
+        let (mine, theirs) = (named(&self.purposes), named(&other.purposes));
         self.subject == other.subject
             && self.holder == other.holder
             && datasets
             && self.recipients.iter().any(|did| other.recipients.contains(did))
-            && self.purposes.iter().any(|purpose| theirs.contains(&named(purpose)))
+            && mine.iter().any(|purpose| theirs.contains(purpose))
     }
+}
+
+/// Purposes in the one spelling in which they are compared.
+fn named(purposes: &[String]) -> Vec<String> {
+    purposes.iter().map(|purpose| policy::canonical_name(purpose)).collect()
 }
 
 /// Why a step was taken, where the step alone does not say.

@@ -1,0 +1,162 @@
+use super::*;
+use serde_json::json;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn now() -> Timestamp {
+    Timestamp::from_seconds(1_767_225_600)
+}
+
+fn offer(constraint: &Value) -> (Value, policy::Policy) {
+    let json =
+        json!({"@type": "Offer", "@id": "urn:offer:1", "permission": [{"action": "use", "constraint": [constraint]}]});
+    let read = policy::Policy::parse(&json).unwrap();
+    (json, read)
+}
+
+fn purposes(names: &[&str]) -> (Value, policy::Policy) {
+    offer(&json!({"leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": names}))
+}
+
+#[test]
+fn an_explanation_reads_in_both_languages_and_names_what_is_refused() {
+    let (_, read) = purposes(&["orientation"]);
+    let french = text(&policy::explain(&read, Language::French), Language::French);
+    assert!(
+        french.contains("Permet : utiliser les données") && french.contains("déclaré seulement"),
+        "{french}"
+    );
+    let english = text(&policy::explain(&read, Language::English), Language::English);
+    assert!(
+        english.contains("\n  if purpose is one of: orientation [declared only]\n"),
+        "{english}"
+    );
+    let (_, refused) = offer(&json!({"leftOperand": "virtualLocation", "operator": "eq", "rightOperand": "x"}));
+    let told = text(&policy::explain(&refused, Language::English), Language::English);
+    assert!(
+        told.contains("[refused POL-04]") && told.contains("Refused because:"),
+        "{told}"
+    );
+}
+
+#[test]
+fn two_policies_are_compared_both_ways() {
+    let (narrow, wide, other) = (purposes(&["a"]), purposes(&["a", "b"]), purposes(&["c"]));
+    let between = |one: &(Value, policy::Policy), two: &(Value, policy::Policy)| {
+        compare((&one.0, &one.1), (&two.0, &two.1), now())
+    };
+    let found = between(&narrow, &wide);
+    assert!(!found.same && found.first_within_second && !found.second_within_first);
+    assert_eq!(
+        found.common.as_ref().unwrap()["permission"][0]["constraint"][0]["rightOperand"],
+        json!(["a"])
+    );
+    assert!(found.told(Language::English).contains("first within second   yes"));
+    assert!(between(&wide, &wide).same);
+    let apart = between(&narrow, &other);
+    assert!(apart.common.is_none() && apart.told(Language::English).contains("nothing: "));
+    assert!(apart.first.satisfiable && !apart.first.contradictory);
+    assert!(
+        found
+            .told(Language::English)
+            .contains("Compatible. Both permit, for instance: ")
+    );
+}
+
+#[test]
+fn a_policy_against_itself_is_told_to_be() {
+    let json = json!({"@id": "urn:1", "permission": [{"action": "use"}], "prohibition": [{"action": "use"}]});
+    let alone = Alone::of(&policy::Policy::parse(&json).unwrap(), now());
+    assert!(!alone.satisfiable && !alone.reasons.is_empty());
+}
+
+#[test]
+fn a_rule_that_could_be_left_out_is_told_beside_the_one_that_covers_it() {
+    let json = json!({"@id": "urn:1", "permission": [{"action": "use"}, {"action": "read"}]});
+    let alone = Alone::of(&policy::Policy::parse(&json).unwrap(), now());
+    assert_eq!(
+        alone.told(Language::English),
+        "somebody could use data under it; /permission/1 adds nothing to /permission/0"
+    );
+}
+
+#[test]
+fn a_comparison_is_told_in_french_as_well() {
+    let (narrow, wide, other) = (purposes(&["a"]), purposes(&["a", "b"]), purposes(&["c"]));
+    let told = |one: &(Value, policy::Policy), two: &(Value, policy::Policy)| {
+        compare((&one.0, &one.1), (&two.0, &two.1), now()).told(Language::French)
+    };
+    let found = told(&narrow, &wide);
+    assert!(found.contains("1re dans la 2de       oui\n"), "{found}");
+    assert!(
+        found.contains("2de dans la 1re       non : voir /permission/0"),
+        "{found}"
+    );
+    assert!(
+        found.contains("Compatibles. Toutes deux permettent, par exemple : "),
+        "{found}"
+    );
+    assert!(
+        found.contains("tout ce qu’elle permet, l’autre le permet aussi"),
+        "{found}"
+    );
+    assert!(told(&narrow, &other).contains("rien ; non : voir "));
+}
+
+/// What a documented command prints.
+fn printed(folder: &Path, arguments: &[&str]) -> String {
+    let read = |name: &str| -> (Value, policy::Policy) {
+        let json = serde_json::from_str(&fs::read_to_string(folder.join(name)).unwrap()).unwrap();
+        let read = policy::Policy::parse(&json).unwrap();
+        (json, read)
+    };
+    match arguments {
+        ["explain", file, "--lang", tag] => {
+            let language = Language::read(tag).unwrap();
+            let told = policy::explain(&read(file).1, language);
+            assert!(told.understood);
+            text(&told, language)
+        }
+        ["compare", first, second, "--lang", tag] => {
+            let (first, second) = (read(first), read(second));
+            let found = compare((&first.0, &first.1), (&second.0, &second.1), now());
+            found.told(Language::read(tag).unwrap())
+        }
+        other => panic!("{other:?} is not documented"),
+    }
+}
+
+/// With `EXAMPLES=write` in the environment, the test writes what the commands print into the document.
+#[test]
+fn the_documented_examples_show_what_the_commands_print() {
+    const COMMAND: &str = "$ connector policy ";
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/policies");
+    let path = folder.join("README.md");
+    let documented = fs::read_to_string(&path).unwrap();
+    let (mut written, mut commands, mut inside) = (String::new(), 0, false);
+    for line in documented.lines() {
+        inside &= line != "```";
+        if inside {
+            continue;
+        }
+        written.push_str(line);
+        written.push('\n');
+        if let Some(command) = line.strip_prefix(COMMAND) {
+            let arguments: Vec<&str> = command.split(' ').collect();
+            written.push_str(printed(&folder, &arguments).trim_end());
+            written.push('\n');
+            (commands, inside) = (commands + 1, true);
+        }
+    }
+    assert_eq!(commands, 4);
+    if std::env::var("EXAMPLES").is_ok_and(|wish| wish == "write") {
+        fs::write(&path, &written).unwrap();
+        return;
+    }
+    assert!(
+        documented == written,
+        "examples/policies/README.md is stale; run this test with EXAMPLES=write"
+    );
+}
