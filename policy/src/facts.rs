@@ -4,7 +4,10 @@
 use crate::{
     evaluate::Stage,
     meaning::Span,
-    odrl::Decimal,
+    odrl::{
+        Decimal,
+        compare::{containing, spelling},
+    },
     record::RecordFacts,
     timestamp::Timestamp,
     truth::Truth,
@@ -61,7 +64,10 @@ pub(crate) struct Request {
     pub(crate) agreed: Option<Timestamp>,
     pub(crate) usage: Option<Usage>,
     pub(crate) named: BTreeMap<LeftOperand, BTreeSet<String>>,
-    pub(crate) containers: BTreeMap<LeftOperand, BTreeSet<String>>,
+    /// What contains the names, as their codes say (`FR1` and `FR` of `FR10`).
+    pub(crate) coded: BTreeMap<LeftOperand, BTreeSet<String>>,
+    /// What else contains them, as it was told.
+    pub(crate) told: BTreeMap<LeftOperand, BTreeSet<String>>,
     pub(crate) numbers: BTreeMap<LeftOperand, (Decimal, Option<String>)>,
     /// When each event goes on.
     pub(crate) events: BTreeMap<String, Span>,
@@ -76,6 +82,13 @@ const ALWAYS: Span = Span {
 };
 
 impl Request {
+    /// Whether one of these names is known to contain a name of the operand.
+    pub(crate) fn is_within(&self, operand: LeftOperand, wanted: &BTreeSet<String>) -> bool {
+        let containers = [&self.coded, &self.told];
+        let mut containers = containers.into_iter().filter_map(|known| known.get(&operand));
+        containers.any(|known| !wanted.is_disjoint(known))
+    }
+
     /// When an event goes on, if that is known. The use itself (`odrl:policyUsage`) goes on whenever it is asked about.
     pub(crate) fn event(&self, name: &str) -> Option<Span> {
         if ODRL.local(name) == Some("policyUsage") {
@@ -83,6 +96,11 @@ impl Request {
         }
         self.events.get(name).copied()
     }
+}
+
+/// These names, and all that contains one of them as its code says.
+fn all_containing(operand: LeftOperand, names: &BTreeSet<String>) -> BTreeSet<String> {
+    names.iter().flat_map(|name| containing(operand, name)).collect()
 }
 
 impl Facts {
@@ -120,26 +138,29 @@ impl Facts {
     }
 
     /// The same with all names that an operand has, in any accepted spelling: what claims of the consumer attest, or what the dataset and the
-    /// transfer are. What contains them is told apart ([`Facts::with_containers`]). Names of [`LeftOperand::Event`] are events that always go on.
+    /// transfer are. What contains a place or a language is read from its code, and what else does is told apart ([`Facts::with_containers`]).
+    /// Names of [`LeftOperand::Event`] are events that always go on.
     pub fn with_named<T: Into<String>>(mut self, operand: LeftOperand, names: impl IntoIterator<Item = T>) -> Self {
-        let names = names.into_iter().map(|name| canonical_name(&name.into()));
+        let names = names.into_iter().map(|name| spelling(operand, &name.into()));
         if operand == LeftOperand::Event {
             self.request.events.extend(names.map(|name| (name, ALWAYS)));
         } else {
-            self.request.named.insert(operand, names.collect());
+            let names: BTreeSet<String> = names.collect();
+            self.request.coded.insert(operand, all_containing(operand, &names));
+            self.request.named.insert(operand, names);
         }
         self
     }
 
-    /// The same with all that contains the names of an operand, such as the country of a place. Only `isA` and `isPartOf` look there: `eq`,
+    /// The same with all that contains the names of an operand, such as a union of countries. Only `isA` and `isPartOf` look there: `eq`,
     /// `isAnyOf` and `isNoneOf` mean the name itself, and `hasPart` looks the other way (policy.md §1.5, decision 1).
     pub fn with_containers<T: Into<String>>(
         mut self,
         operand: LeftOperand,
         names: impl IntoIterator<Item = T>,
     ) -> Self {
-        let names = names.into_iter().map(|name| canonical_name(&name.into()));
-        self.request.containers.insert(operand, names.collect());
+        let names = names.into_iter().map(|name| spelling(operand, &name.into())).collect();
+        self.request.told.insert(operand, all_containing(operand, &names));
         self
     }
 

@@ -116,6 +116,7 @@ mod plan;
 mod premises;
 pub mod profile;
 mod program;
+mod purposes;
 mod reach;
 mod reason;
 mod record;

@@ -6,7 +6,7 @@ mod values;
 use crate::{
     facts::Request,
     model::{Term, Value},
-    odrl::Decimal,
+    odrl::{Decimal, compare::spelling},
     reason::{Code, Reason, quoted},
     timestamp::Timestamp,
     vocabulary::{Category, LeftOperand, Operator, canonical_name},
@@ -147,7 +147,8 @@ pub(crate) enum Holding {
     None,
     /// One of the names held is one of them or below one of them: `isA`, `isPartOf`.
     Below,
-    /// All of them are among the names held or below these: `hasPart`. No hierarchy is loaded downwards, so what is not named is not known.
+    /// All of them are among the names held or below these: `hasPart`. What is held is told with what contains it and not with what it contains, so
+    /// what is not named is not known.
     Above,
 }
 
@@ -289,7 +290,7 @@ fn typed(left: LeftOperand, operator: Operator, written: &Comparison<'_>) -> Res
                 Operator::HasPart => Holding::Above,
                 other => holding(other).ok_or(Fault::Operator)?,
             },
-            values: all(right, |value| values::name(value).map(canonical_name))?,
+            values: all(right, |value| values::name(value).map(|text| spelling(named, text)))?,
         }),
     }
 }

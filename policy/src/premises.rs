@@ -7,6 +7,9 @@ use crate::{
     meaning::{Held, Holding, Length, Meter, Order, Relation, Test},
     model::Connective,
     normal::Normal,
+    odrl::compare::containing,
+    purposes,
+    truth::Truth,
     vocabulary::{Category, LeftOperand},
 };
 use std::collections::BTreeSet;
@@ -26,51 +29,77 @@ pub(crate) struct Premises<'a> {
     choices: Vec<Vec<Self>>,
 }
 
-/// A set of names out of infinitely many.
-enum Names<'a> {
-    Only(BTreeSet<&'a str>),
-    AllBut(BTreeSet<&'a str>),
+/// A set of names out of infinitely many: none that certainly fails a comparison.
+#[derive(Default)]
+struct Names<'a> {
+    /// One of these; `None` for any.
+    only: Option<BTreeSet<&'a str>>,
+    /// None of these.
+    not: BTreeSet<&'a str>,
+    /// Below one of each of these.
+    below: Vec<&'a BTreeSet<String>>,
 }
 
 impl<'a> Names<'a> {
-    /// `None` for `isA`: what lies below a name is not known.
-    fn of(relation: Relation, names: &'a BTreeSet<String>) -> Option<Self> {
-        let names = names.iter().map(String::as_str).collect();
+    fn of(relation: Relation, names: &'a BTreeSet<String>) -> Self {
+        let listed = || names.iter().map(String::as_str).collect();
+        let mut all = Self::default();
         match relation {
-            Relation::AnyOf => Some(Self::Only(names)),
-            Relation::NoneOf => Some(Self::AllBut(names)),
-            Relation::Below => None,
+            Relation::AnyOf => all.only = Some(listed()),
+            Relation::NoneOf => all.not = listed(),
+            Relation::Below => all.below.push(names),
         }
+        all
     }
 
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::AllBut(mut out), Self::AllBut(also)) => {
-                out.extend(also);
-                Self::AllBut(out)
-            }
-            (Self::Only(mut names), other) | (other, Self::Only(mut names)) => {
-                names.retain(|name| other.has(name));
-                Self::Only(names)
-            }
-        }
+    fn and(mut self, other: Self) -> Self {
+        self.not.extend(other.not);
+        self.below.extend(other.below);
+        let only = match (self.only.take(), other.only) {
+            (Some(one), Some(two)) => Some(&one & &two),
+            (one, two) => one.or(two),
+        };
+        self.only = only.map(|mut names| {
+            names.retain(|name| self.has(name));
+            names
+        });
+        self
     }
 
+    /// A name of which it is not known whether it lies below others may: then the comparison is Unknown and not False.
     fn has(&self, name: &str) -> bool {
-        match self {
-            Self::Only(names) => names.contains(name),
-            Self::AllBut(names) => !names.contains(name),
+        self.only.as_ref().is_none_or(|names| names.contains(name))
+            && !self.not.contains(name)
+            && self
+                .below
+                .iter()
+                .all(|wider| purposes::lies_below(name, wider) != Truth::False)
+    }
+
+    /// True when each of these names makes the comparison true, or no less true than the comparisons that they come from.
+    fn satisfy(&self, relation: Relation, wanted: &BTreeSet<String>) -> bool {
+        let each = |holds: &dyn Fn(&str) -> bool| {
+            self.only
+                .as_ref()
+                .is_some_and(|names| names.iter().all(|name| holds(name)))
+        };
+        match relation {
+            Relation::AnyOf => each(&|name| wanted.contains(name)),
+            Relation::NoneOf => wanted.iter().all(|name| !self.has(name)),
+            Relation::Below => {
+                each(&|name| purposes::lies_below(name, wanted) == Truth::True) || self.lie_below(wanted)
+            }
         }
     }
 
-    /// True when each of these names makes the comparison true. `isA` is true of the names that it lists; of any other it
-    /// is not known.
-    fn satisfy(&self, relation: Relation, wanted: &BTreeSet<String>) -> bool {
-        match (self, relation) {
-            (Self::Only(names), Relation::AnyOf | Relation::Below) => names.iter().all(|name| wanted.contains(*name)),
-            (Self::AllBut(_), Relation::AnyOf | Relation::Below) => false,
-            (names, Relation::NoneOf) => wanted.iter().all(|name| !names.has(name)),
-        }
+    /// What lies below one of a few names lies below whatever these lie below.
+    fn lie_below(&self, wanted: &BTreeSet<String>) -> bool {
+        let within = |names: &&BTreeSet<String>| {
+            names
+                .iter()
+                .all(|name| purposes::lies_below(name, wanted) == Truth::True)
+        };
+        self.below.iter().any(within)
     }
 }
 
@@ -114,14 +143,10 @@ impl<'a> Premises<'a> {
                 narrow(&mut self.time, Instants::of(*order, spans), |one, two| one.and(&two));
             }
             Test::Purpose { relation, names } => {
-                if let Some(names) = Names::of(*relation, names) {
-                    narrow(&mut self.purpose, names, Names::and);
-                }
+                narrow(&mut self.purpose, Names::of(*relation, names), Names::and);
             }
             Test::Recipient { relation, names } => {
-                if let Some(names) = Names::of(*relation, names) {
-                    narrow(&mut self.recipient, names, Names::and);
-                }
+                narrow(&mut self.recipient, Names::of(*relation, names), Names::and);
             }
             Test::Category { relation, members } => {
                 narrow(&mut self.category, categories(*relation, members), |one, two| {
@@ -179,7 +204,7 @@ impl<'a> Premises<'a> {
             Test::Purpose {
                 relation,
                 names: wanted,
-            } => names(&self.purpose, *relation, wanted) || *relation == Relation::Below && self.say_below(wanted),
+            } => names(&self.purpose, *relation, wanted),
             Test::Recipient {
                 relation,
                 names: wanted,
@@ -201,12 +226,20 @@ impl<'a> Premises<'a> {
         }
     }
 
-    /// One of few values is one of more; whoever holds all or none of many holds all or none of fewer.
+    /// One of few values is one of more, and below what it lies below; whoever holds all or none of many holds all or none of fewer.
     fn say_held(&self, wanted: &Held, how: Holding, more: &BTreeSet<String>) -> bool {
+        let lies_below = |name: &String| match wanted {
+            Held::Named(operand) => containing(*operand, name).iter().any(|wider| more.contains(wider)),
+            Held::Claim(_) => more.contains(name),
+        };
         self.stated.iter().any(|stated| match stated {
-            Normal::Test(Test::Held { what, holding, values }) if what == wanted && *holding == how => match how {
-                Holding::Any | Holding::Below => values.is_subset(more),
-                Holding::All | Holding::Above | Holding::None => more.is_subset(values),
+            Normal::Test(Test::Held { what, holding, values }) if what == wanted => match (*holding, how) {
+                (Holding::Any, Holding::Any) => values.is_subset(more),
+                (Holding::Any | Holding::Below, Holding::Below) => values.iter().all(lies_below),
+                (Holding::All, Holding::All) | (Holding::Above, Holding::Above) | (Holding::None, Holding::None) => {
+                    more.is_subset(values)
+                }
+                _ => false,
             },
             _ => false,
         })
@@ -261,23 +294,12 @@ impl<'a> Premises<'a> {
         })
     }
 
-    /// Below one of few purposes is below one of more.
-    fn say_below(&self, wanted: &BTreeSet<String>) -> bool {
-        self.stated.iter().any(|stated| match stated {
-            Normal::Test(Test::Purpose {
-                relation: Relation::Below,
-                names,
-            }) => names.is_subset(wanted),
-            _ => false,
-        })
-    }
-
     /// True when `test` can hold beside the premises, as far as they speak about its left operand.
     pub(crate) fn admit(&self, test: &Test) -> bool {
         let mut both = Self::default();
         both.add_test(test);
         let overlap = |said: &Option<Names<'_>>, also: &Option<Names<'_>>| match (said, also) {
-            (Some(names), Some(Names::Only(few))) => few.iter().any(|name| names.has(name)),
+            (Some(names), Some(Names { only: Some(few), .. })) => few.iter().any(|name| names.has(name)),
             _ => true,
         };
         let time = match (&self.time, &both.time) {
@@ -300,7 +322,12 @@ impl<'a> Premises<'a> {
 
     /// The left operand for which the premises leave no value.
     pub(crate) fn contradiction(&self) -> Option<&'static str> {
-        let none = |names: &Option<Names<'_>>| matches!(names, Some(Names::Only(names)) if names.is_empty());
+        let none = |names: &Option<Names<'_>>| {
+            names
+                .as_ref()
+                .and_then(|names| names.only.as_ref())
+                .is_some_and(BTreeSet::is_empty)
+        };
         [
             (self.time.as_ref().is_some_and(Instants::is_empty), "time"),
             (

@@ -30,7 +30,7 @@ const DECISIONS: &[(&str, &str)] = &[
     ),
     (
         "`eq`, `isAnyOf`, `isNoneOf` on names",
-        "compare the names themselves; what lies below a name is asked with `isA` or `isPartOf`, and is unknown unless it is named",
+        "compare the names themselves; what lies below a name is asked with `isA` or `isPartOf`: of purposes along the tree of DPV 2.3 and ours, of places and languages by their codes, and of any other name it is unknown",
     ),
     (
         "`eq` with several right operands",

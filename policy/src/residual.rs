@@ -5,12 +5,13 @@
 use crate::{
     evaluate::{Purpose, Stage, World},
     facts::{Consumer, Facts, Moment},
-    meaning::{Meter, Test},
+    meaning::{Meter, Relation, Test},
     model::{Atomic, Policy, Rule},
     normal::Normal,
     plan::Carried,
     premises::Premises,
     program::{Condition, MAX_OPS, Program},
+    purposes,
     reason::{Code, Reason},
     record::RecordFacts,
     timestamp::Timestamp,
@@ -20,6 +21,7 @@ use crate::{
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
 };
 
 mod refusal;
@@ -38,8 +40,10 @@ pub(crate) struct Question<'a> {
     /// Those of them that do not contradict themselves. While facts may still come, nothing else would tell.
     possible: Vec<&'a Rule>,
     prohibitions: Vec<&'a Rule>,
-    /// The purposes that the policy can tell apart: each one it names, and any other.
+    /// The purposes that the policy can tell apart: each one it names, any other, and from `written` on those of the tree, if it asks what lies
+    /// below some (`isA`).
     purposes: Vec<Purpose<'a>>,
+    written: usize,
     /// The records that it can tell apart.
     records: Vec<RecordFacts>,
     names_categories: bool,
@@ -101,6 +105,7 @@ impl<'a> Question<'a> {
             permissions,
             prohibitions,
             purposes: Vec::new(),
+            written: 0,
             records: Vec::new(),
             names_categories: false,
             recipients: BTreeSet::new(),
@@ -110,15 +115,29 @@ impl<'a> Question<'a> {
             steps: 0,
         };
         let mut flags = BTreeSet::new();
-        let comparisons = 1 + question.each_test(&mut |test| match test {
-            Test::Purpose { names, .. } => named.extend(names.iter().map(String::as_str)),
+        let mut looked_up = 0;
+        let comparisons = question.each_test(&mut |test| match test {
+            Test::Purpose { relation, names } => {
+                named.extend(names.iter().map(String::as_str));
+                if *relation == Relation::Below {
+                    // Whether a purpose lies below some is asked of each of them.
+                    looked_up += names.len();
+                }
+            }
             Test::Flag { operand, .. } if consumer.tells_minors() => {
                 flags.insert(*operand);
             }
             _ => {}
         });
+        let comparisons = 1 + comparisons + looked_up;
         question.note(consumer);
-        question.purposes = named.into_iter().map(Purpose::Named).chain([Purpose::Other]).collect();
+        // Without such a question the tree tells no purpose from any other. With one all of it counts, and not what lies below the names alone:
+        // else one more name would permit more.
+        let tree: BTreeSet<&str> = (looked_up > 0).then(purposes::all).into_iter().flatten().collect();
+        let unnamed: Vec<&str> = tree.difference(&named).copied().collect();
+        question.written = named.len() + 1;
+        let written = named.into_iter().map(Purpose::Named).chain([Purpose::Other]);
+        question.purposes = written.chain(unnamed.into_iter().map(Purpose::Named)).collect();
         question.records = records(&flags);
         let cells = question.purposes.len().saturating_mul(question.records.len());
         question.steps = MAX_WORK / cells.saturating_mul(comparisons);
@@ -169,15 +188,30 @@ impl<'a> Question<'a> {
         self.open_times = open_times;
     }
 
-    fn cells(&self) -> impl Iterator<Item = Cell> + '_ {
-        (0..self.purposes.len()).flat_map(|purpose| self.records.iter().map(move |record| (purpose, *record)))
+    fn cells(&self, purposes: Range<usize>) -> impl Iterator<Item = Cell> + '_ {
+        purposes.flat_map(|purpose| self.records.iter().map(move |record| (purpose, *record)))
     }
 
-    /// For each permission that permits anything: the cells that it permits and no prohibition may forbid.
-    /// Of nobody in particular the claims are assumed that help most, and so are the facts that may still come.
+    /// For each permission that permits anything: the cells that it permits and no prohibition may forbid. A use is bound to purposes that the
+    /// policy names, as consent has them by name; to such as lie below them only where none of these is permitted.
     fn grants(&self, moment: Moment, consumer: Consumer<'_>) -> Vec<(&'a Rule, BTreeSet<Cell>)> {
+        let grants = self.grants_for(0..self.written, moment, consumer);
+        if grants.is_empty() && self.written < self.purposes.len() {
+            return self.grants_for(self.written..self.purposes.len(), moment, consumer);
+        }
+        grants
+    }
+
+    /// The same for these purposes alone.
+    /// Of nobody in particular the claims are assumed that help most, and so are the facts that may still come.
+    fn grants_for(
+        &self,
+        purposes: Range<usize>,
+        moment: Moment,
+        consumer: Consumer<'_>,
+    ) -> Vec<(&'a Rule, BTreeSet<Cell>)> {
         let mut grants: Vec<_> = self.possible.iter().map(|rule| (*rule, BTreeSet::new())).collect();
-        for cell in self.cells() {
+        for cell in self.cells(purposes) {
             let (purpose, record) = cell;
             let at = |assumed| World {
                 purpose: self.purposes.get(purpose).copied(),
@@ -273,7 +307,7 @@ impl<'a> Question<'a> {
         }
         let named: BTreeSet<String> = purposes.iter().filter_map(|index| self.purpose_name(*index)).collect();
         let any_other = named.len() < purposes.len();
-        if any_other && purposes.len() < self.purposes.len() {
+        if any_other && purposes.len() < self.written {
             return Err("every purpose but some may be used; a transfer needs the permitted purposes named".to_owned());
         }
         let freely = |record: &RecordFacts| {

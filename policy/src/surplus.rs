@@ -35,7 +35,8 @@ impl Policy {
         let permissions = among(&self.permissions, |one, other, left| {
             permission_within(one, other)
                 && always_plannable(other.rule, &self.prohibitions)
-                && (names_no_more(one.rule, other.rule) || left.iter().all(|third| permission_within(third, other)))
+                && (names_no_more(one.rule, other.rule)
+                    || !asks_below(other.rule) && left.iter().all(|third| permission_within(third, other)))
         });
         let prohibitions = among(&self.prohibitions, |one, other, _| {
             prohibition_within(one, other) && names_no_more(one.rule, other.rule)
@@ -101,14 +102,25 @@ fn names_no_more(rule: &Rule, other: &Rule) -> bool {
 
 fn purposes(rule: &Rule) -> BTreeSet<&str> {
     let mut named = BTreeSet::new();
+    each_purpose(rule, |_, names| named.extend(names.iter().map(String::as_str)));
+    named
+}
+
+/// Whether the rule is about all that lies below some purposes. Of these a plan holds those that the policy names, so that every name counts.
+fn asks_below(rule: &Rule) -> bool {
+    let mut found = false;
+    each_purpose(rule, |relation, _| found |= relation == Relation::Below);
+    found
+}
+
+fn each_purpose<'a>(rule: &'a Rule, mut visit: impl FnMut(Relation, &'a BTreeSet<String>)) {
     for constraint in &rule.constraints {
         constraint.each_atomic(&mut |atomic| {
-            if let Ok(Test::Purpose { names, .. }) = &atomic.test {
-                named.extend(names.iter().map(String::as_str));
+            if let Ok(Test::Purpose { relation, names }) = &atomic.test {
+                visit(*relation, names);
             }
         });
     }
-    named
 }
 
 /// Whether a plan can hold what the permission leaves open, whatever the time and the consumer: the same records for each of its purposes, these

@@ -5,6 +5,7 @@ use crate::{
     facts::{Moment, Verified},
     meaning::{Anchor, Held, Holding, Meter, Order, Relation, Span, Test},
     odrl::Decimal,
+    purposes,
     truth::Truth,
     vocabulary::{Known, LeftOperand},
 };
@@ -39,7 +40,10 @@ impl Test {
             Self::Recipient { relation, names } => in_names(*relation, names, world.recipient),
             Self::Purpose { relation, names } => match world.purpose {
                 None => Truth::Unknown,
-                Some(Purpose::Named(name)) => in_names(*relation, names, name),
+                Some(Purpose::Named(name)) => match relation {
+                    Relation::Below => purposes::lies_below(name, names),
+                    named => in_names(*named, names, name),
+                },
                 Some(Purpose::Other) => outside(*relation),
             },
             Self::Consent { given } => fact(world.record.consent.map(|fact| fact == *given)),
@@ -136,8 +140,12 @@ fn held(what: &Held, holding: Holding, wanted: &BTreeSet<String>, world: &World<
         Holding::All => Truth::from(wanted.is_subset(held)),
         Holding::None => Truth::from(wanted.is_disjoint(held)),
         Holding::Above if wanted.is_subset(held) => Truth::True,
-        Holding::Below if !wanted.is_disjoint(held) || contained(what, wanted, world) => Truth::True,
-        Holding::Above | Holding::Below => Truth::Unknown,
+        Holding::Below if !wanted.is_disjoint(held) => Truth::True,
+        Holding::Below => match what {
+            Held::Named(operand) if world.request.is_within(*operand, wanted) => Truth::True,
+            _ => Truth::Unknown,
+        },
+        Holding::Above => Truth::Unknown,
     }
 }
 
@@ -150,18 +158,7 @@ fn absent(operand: LeftOperand, world: &World<'_>) -> Truth {
     }
 }
 
-/// Whether one of the wanted names is known to contain what is held.
-fn contained(what: &Held, wanted: &BTreeSet<String>, world: &World<'_>) -> bool {
-    match what {
-        Held::Claim(_) => false,
-        Held::Named(operand) => {
-            let containers = world.request.containers.get(operand);
-            containers.is_some_and(|containers| !wanted.is_disjoint(containers))
-        }
-    }
-}
-
-/// For a name that is not listed. Whether it lies *below* a listed one is not known: no hierarchy is loaded.
+/// For a name that is not listed. Whether it lies *below* a listed one is not known of a name that nobody wrote.
 fn outside(relation: Relation) -> Truth {
     match relation {
         Relation::AnyOf => Truth::False,

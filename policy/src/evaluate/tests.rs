@@ -228,18 +228,38 @@ fn membership_needs_the_name_of_a_claim() {
 }
 
 #[test]
-fn a_purpose_below_another_is_unknown_without_a_hierarchy() {
+fn a_purpose_lies_below_what_the_tree_of_purposes_puts_above_it() {
+    let below = |purpose, wider: Value| {
+        let world = World {
+            purpose: Some(purpose),
+            ..world()
+        };
+        truth_of(constraint("purpose", "isA", wider), &world)
+    };
+    let advertising = Purpose::Named("https://w3id.org/dpv#TargetedAdvertising");
+    let own = Purpose::Named("orientation");
+    for (purpose, wider, expected) in [
+        (advertising, json!("dpv:TargetedAdvertising"), Truth::True),
+        (advertising, json!("dpv:Marketing"), Truth::True),
+        (advertising, json!(["dpv:PublicBenefit", "dpv:Marketing"]), Truth::True),
+        (advertising, json!("dpv:PublicBenefit"), Truth::False),
+        (advertising, json!(["dpv:PublicBenefit", "training"]), Truth::Unknown),
+        (own, json!("dases:orientation"), Truth::True),
+        (own, json!(["x", "orientation"]), Truth::True),
+        (own, json!("dpv:ServicePersonalisation"), Truth::True),
+        (own, json!("dpv:Marketing"), Truth::False),
+        (Purpose::Other, json!("dpv:Marketing"), Truth::Unknown),
+    ] {
+        assert_eq!(below(purpose, wider.clone()), expected, "{purpose:?} {wider}");
+    }
+    // What is excluded by its name leaves what lies below it.
+    let world = World {
+        purpose: Some(advertising),
+        ..world()
+    };
     assert_eq!(
-        truth_of(constraint("purpose", "isA", json!("orientation")), &world()),
+        truth_of(constraint("purpose", "isNoneOf", json!(["dpv:Marketing"])), &world),
         Truth::True
-    );
-    assert_eq!(
-        truth_of(constraint("purpose", "isA", json!(["x", "orientation"])), &world()),
-        Truth::True
-    );
-    assert_eq!(
-        truth_of(constraint("purpose", "isA", json!("dpv:Marketing")), &world()),
-        Truth::Unknown
     );
 }
 

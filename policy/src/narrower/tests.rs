@@ -139,12 +139,74 @@ fn names_are_compared_as_sets() {
 }
 
 #[test]
-fn what_lies_below_a_purpose_is_not_known() {
+fn of_a_purpose_that_is_not_in_the_tree_nothing_below_is_known() {
     let below = |names: &[&str]| purposes("isA", names);
     assert!(keeps_to(purposes("eq", &["a"]), below(&["a"])) && !keeps_to(below(&["a"]), purposes("eq", &["a"])));
     assert!(keeps_to(below(&["a"]), below(&["a", "b"])) && !keeps_to(below(&["a", "b"]), below(&["a"])));
     assert!(!keeps_to(purposes("eq", &["b"]), below(&["a"])));
     assert!(!keeps_to(below(&["a"]), purposes("neq", &["b"])));
+}
+
+#[test]
+fn purposes_are_compared_along_their_tree() {
+    let (any, below) = (
+        |names: &[&str]| purposes("isAnyOf", names),
+        |names: &[&str]| purposes("isA", names),
+    );
+    let (advertising, marketing, science) = ("dpv:Advertising", "dpv:Marketing", "dpv:ScientificResearch");
+    assert!(keeps_to(any(&[advertising]), below(&[marketing])));
+    assert!(!keeps_to(any(&[marketing]), below(&[advertising])));
+    assert!(!keeps_to(any(&[advertising, science]), below(&[marketing])));
+    assert!(!keeps_to(any(&[advertising, "a"]), below(&[marketing])));
+    assert!(keeps_to(below(&[advertising]), below(&[marketing, "a"])));
+    assert!(!keeps_to(below(&[marketing]), below(&[advertising])));
+    assert!(keeps_to(below(&[marketing]), purposes("isNoneOf", &[science])));
+    assert!(!keeps_to(below(&[marketing]), purposes("isNoneOf", &[advertising])));
+    // Nothing is left of these together; of a name that is not in the tree that is not shown.
+    assert!(keeps_to(
+        json!({"and": [any(&[science]), below(&[marketing])]}),
+        any(&["b"])
+    ));
+    assert!(!keeps_to(
+        json!({"and": [any(&["a"]), below(&[marketing])]}),
+        any(&["b"])
+    ));
+}
+
+#[test]
+fn places_and_languages_are_compared_by_what_their_codes_put_them_into() {
+    let place = |operator: &str, names: &[&str]| constraint("spatial", operator, json!(names));
+    let (any, within) = (
+        |names: &[&str]| place("isAnyOf", names),
+        |names: &[&str]| place("isPartOf", names),
+    );
+    assert!(keeps_to(any(&["FR10", "FR-75"]), within(&["FR"])) && keeps_to(within(&["FR10"]), within(&["FR1", "DE"])));
+    assert!(keeps_to(any(&["EL30"]), within(&["GR"])) && keeps_to(any(&["EL30"]), any(&["nuts:EL30", "DE"])));
+    assert!(!keeps_to(within(&["FR1"]), within(&["FR10"])) && !keeps_to(within(&["FR1"]), any(&["FR"])));
+    assert!(!keeps_to(any(&["FR10", "DE1"]), within(&["FR"])) && !keeps_to(any(&["FR"]), within(&["EU"])));
+    let (french, canadian) = (
+        constraint("language", "isA", json!("fr")),
+        constraint("language", "eq", json!("fr-CA")),
+    );
+    assert!(keeps_to(canadian.clone(), french.clone()) && !keeps_to(french, canadian));
+}
+
+#[test]
+fn a_prohibition_of_a_purpose_is_carried_by_one_of_a_wider_one() {
+    let prohibiting = |constraint: Value| {
+        agreement(
+            json!({"permission": [{"action": "use"}], "prohibition": [{"action": "use", "constraint": [constraint]}]}),
+        )
+    };
+    let [wide, narrow, own] = [
+        purposes("isA", &["dpv:Marketing"]),
+        purposes("isA", &["dpv:Advertising"]),
+        json!({"and": [purposes("isAnyOf", &["a"]), purposes("isA", &["dpv:Advertising"])]}),
+    ]
+    .map(prohibiting);
+    assert!(within(&wide, &narrow).is_ok() && within(&narrow, &wide).is_err());
+    // Whether the purpose "a" lies below another is not known, so that it may be prohibited.
+    assert!(within(&prohibiting(purposes("isAnyOf", &["b"])), &own).is_err());
 }
 
 #[test]

@@ -247,9 +247,48 @@ fn a_condition_that_ties_category_and_consent_together_is_held_by_the_plan() {
 }
 
 #[test]
+fn a_plan_is_bound_to_purposes_by_their_names_along_the_tree() {
+    let (research, science) = ("dpv:ResearchAndDevelopment", "dpv:ScientificResearch");
+    let any = |names: &[&str]| constraint("purpose", "isAnyOf", json!(names));
+    let below = |name: &str| constraint("purpose", "isA", json!(name));
+    let none = |names: &[&str]| constraint("purpose", "isNoneOf", json!(names));
+    let science_alone = [
+        json!([any(&[science, "orientation"]), below(research)]),
+        json!([any(&[science, "dpv:Marketing"]), below(research)]),
+    ];
+    for constraints in science_alone {
+        let permitted = plan(&agreement(
+            json!({"permission": [{"action": "use", "constraint": constraints}]}),
+        ));
+        assert_eq!(permitted.purposes, ["https://w3id.org/dpv#ScientificResearch"]);
+    }
+    // Where what is named is permitted, the names below it are not added: consent would have to name them all.
+    assert_eq!(
+        plan(&permitting(below(research))).purposes,
+        ["https://w3id.org/dpv#ResearchAndDevelopment"]
+    );
+    let but_itself = json!({"and": [below("dpv:Advertising"), none(&["dpv:Advertising"])]});
+    assert_eq!(
+        plan(&permitting(but_itself)).purposes,
+        [
+            "https://w3id.org/dpv#PersonalisedAdvertising",
+            "https://w3id.org/dpv#PoliticalCampaign",
+            "https://w3id.org/dpv#RecruitmentAdvertising",
+            "https://w3id.org/dpv#RecruitmentTargetedAdvertising",
+            "https://w3id.org/dpv#TargetedAdvertising"
+        ]
+    );
+    let marketing = agreement(json!({
+        "permission": [{"action": "use", "constraint": [any(&[science, "dpv:Advertising"])]}],
+        "prohibition": [{"action": "use", "constraint": [below("dpv:Marketing")]}],
+    }));
+    assert_eq!(plan(&marketing).purposes, ["https://w3id.org/dpv#ScientificResearch"]);
+}
+
+#[test]
 fn a_purpose_that_might_lie_below_a_prohibited_one_is_not_planned() {
     let policy = agreement(json!({
-        "permission": [{"action": "use", "constraint": [constraint("purpose", "isAnyOf", json!(["orientation", "a"]))]}],
+        "permission": [{"action": "use", "constraint": [constraint("purpose", "isAnyOf", json!(["training", "a"]))]}],
         "prohibition": [{"action": "use", "constraint": [constraint("purpose", "isA", json!("dpv:Marketing"))]}],
     }));
     assert_eq!(refusal(&policy), ["POL-03"]);

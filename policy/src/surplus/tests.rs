@@ -53,6 +53,17 @@ fn a_permission_that_a_wider_one_covers_adds_nothing_wherever_it_stands() {
 }
 
 #[test]
+fn a_permission_that_names_a_purpose_below_another_binds_plans_to_it() {
+    let rule = |operator: &str, name: &str| using(&[purpose(operator, name)]);
+    let (narrow, wide) = (rule("eq", "dpv:Advertising"), rule("isA", "dpv:Marketing"));
+    assert_eq!(surplus(json!({"permission": [narrow, wide]})), []);
+    assert_eq!(
+        surplus(json!({"permission": [rule("eq", "dpv:Marketing"), wide]})),
+        pair("/permission/0", "/permission/1")
+    );
+}
+
+#[test]
 fn of_rules_that_say_the_same_only_the_first_stays() {
     let (one, turned) = (
         using(&[category(&["skills", "results"]), purpose("eq", "orientation")]),

@@ -16,6 +16,9 @@ const PURPOSES: &[&str] = &[
     "https://w3id.org/dases/ns/orientation",
     "dpv:Marketing",
     "https://w3id.org/dpv#Marketing",
+    "dpv:Advertising",
+    "dpv:TargetedAdvertising",
+    "dpv:ScientificResearch",
     "elsewhere",
 ];
 const ROLES: &[&str] = &["school", "agency", "edtech"];
@@ -25,6 +28,7 @@ const EVENTS: &[&str] = &["urn:fair", "dases:fair", "odrl:policyUsage"];
 const NAMED: &[&str] = &[
     "FR-75",
     "FR",
+    "FR10",
     "dases:FR",
     "eu-gdpr:A6-1-a",
     "https://w3id.org/dpv/legal/eu/gdpr#A6-1-a",

@@ -12,6 +12,7 @@ mod attacker;
 mod conflict;
 mod differential;
 mod generate;
+mod hierarchies;
 mod logs;
 mod mutants;
 mod odrl;

@@ -183,6 +183,36 @@ mutants! {
             Reference.below(held, &BTreeSet::new(), wanted)
         }
     }
+    CodesAreOverlooked: "what a code says of what contains it is overlooked" {
+        fn around(&self, _: &str, _: &str) -> BTreeSet<String> {
+            BTreeSet::new()
+        }
+    }
+    PurposesAreFlat: "no purpose lies below another" {
+        fn climbs(&self, name: &str, wider: &str) -> bool {
+            name == wider
+        }
+    }
+    PurposesAreTurnedRound: "isA holds of what is wider" {
+        fn climbs(&self, name: &str, wider: &str) -> bool {
+            Reference.climbs(wider, name)
+        }
+    }
+    PurposesAreOneStepDeep: "what lies two steps below a purpose is overlooked" {
+        fn climbs(&self, name: &str, wider: &str) -> bool {
+            Reference.climbs(name, wider) && !(name.ends_with("TargetedAdvertising") && wider.ends_with("Marketing"))
+        }
+    }
+    PurposesAreOpen: "what does not lie below a purpose might" {
+        fn purpose_below(&self, held: &BTreeSet<String>, wider: &str) -> Truth {
+            Reference.purpose_below(held, wider).max(Truth::Unknown)
+        }
+    }
+    PurposesAreClosed: "a purpose that is not in the tree lies below nothing" {
+        fn purpose_below(&self, held: &BTreeSet<String>, wider: &str) -> Truth {
+            Truth::from(Reference.purpose_below(held, wider) == Truth::True)
+        }
+    }
     EqIsMet: "a length of time is met to the millisecond" {
         fn within_or_over<'a>(&self, operator: &'a str, _: bool) -> &'a str {
             operator

@@ -2,12 +2,14 @@
 //! a flat world to yes or no. Slow and obvious on purpose. It is what `differential` holds the crate against, so nothing
 //! of the crate may be used here. Each step is a method of its own, so that a mutant can get exactly one of them wrong.
 
+mod hierarchies;
 mod values;
 mod words;
 
 pub(crate) use values::{decimal, duration, months_later, period, span};
 pub(crate) use words::{CATEGORIES, Kind, OPERANDS, operand, spelling};
 
+use hierarchies::{containing, is_purpose, reaches};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use values::MILLIONTHS;
@@ -298,7 +300,15 @@ pub(crate) trait Evaluator: Sync {
         };
         let Some(held) = held else { return self.missing() };
         match operator {
-            "isA" | "isPartOf" => self.below(&held, &of(&format!("above {name}")).unwrap_or_default(), &wanted),
+            "isA" if kind == Kind::Purpose => {
+                let truths: Vec<Truth> = wanted.iter().map(|wider| self.purpose_below(&held, wider)).collect();
+                self.any(&truths)
+            }
+            "isA" | "isPartOf" => {
+                let told = of(&format!("above {name}")).unwrap_or_default();
+                let coded = held.union(&told).flat_map(|one| self.around(name, one));
+                self.below(&held, &coded.chain(told.iter().cloned()).collect(), &wanted)
+            }
             _ => self.compare(kind, operator, &held, &wanted),
         }
     }
@@ -310,6 +320,29 @@ pub(crate) trait Evaluator: Sync {
         } else {
             self.missing()
         }
+    }
+
+    /// What a code says of what contains it.
+    fn around(&self, operand: &str, name: &str) -> BTreeSet<String> {
+        containing(operand, name)
+    }
+
+    /// Whether a purpose is another or lies below it. The tree is complete for what it holds; of other purposes nothing is known.
+    fn purpose_below(&self, held: &BTreeSet<String>, wider: &str) -> Truth {
+        let below = |name: &String| {
+            if self.climbs(name, wider) {
+                Truth::True
+            } else if is_purpose(name) && is_purpose(wider) {
+                Truth::False
+            } else {
+                self.missing()
+            }
+        };
+        held.iter().map(below).max().unwrap_or(Truth::Unknown)
+    }
+
+    fn climbs(&self, name: &str, wider: &str) -> bool {
+        reaches(name, wider)
     }
 
     /// The form in which a value is compared.

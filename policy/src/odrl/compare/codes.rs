@@ -4,7 +4,7 @@
 use super::concepts::Name;
 use crate::{
     Truth,
-    vocabulary::{Action, Category, DASES, ODRL, canonical_name},
+    vocabulary::{Action, Category, DASES, LeftOperand, ODRL, canonical_name},
 };
 
 /// What kind of name it is. Names of different kinds are never known to be the same or different.
@@ -66,11 +66,8 @@ pub(super) fn local(left: &str) -> &str {
 pub(super) fn name(left: &str, text: &str, literal: bool, coded: bool) -> Name {
     let local = local(left);
     let named = |scheme, text: String| Name { scheme, text };
-    if let Some(tag) = (coded && local == "language").then(|| language(text)).flatten() {
-        return named(Scheme::Language, tag);
-    }
-    if let Some(code) = (coded && local == "spatial").then(|| place(text)).flatten() {
-        return named(Scheme::Place, code);
+    if let Some((scheme, code)) = coded.then(|| code(local, text)).flatten() {
+        return named(scheme, code);
     }
     if let Some(category) = (local == "dataCategory").then(|| Category::read(text)).flatten() {
         return named(Scheme::Category, category.name().to_owned());
@@ -82,6 +79,32 @@ pub(super) fn name(left: &str, text: &str, literal: bool, coded: bool) -> Name {
         return named(Scheme::Text, text.to_owned());
     }
     named(Scheme::Term, canonical_name(text))
+}
+
+/// The code of a language or a place that a text stands for, given the left operand.
+fn code(local: &str, text: &str) -> Option<(Scheme, String)> {
+    let text = canonical_name(text);
+    match local {
+        "language" => Some((Scheme::Language, language(&text)?)),
+        "spatial" => Some((Scheme::Place, place(&text)?)),
+        _ => None,
+    }
+}
+
+/// The one spelling in which names of an operand are enforced: languages and places by their codes, identities and claims as they are written.
+pub(crate) fn spelling(operand: LeftOperand, text: &str) -> String {
+    match operand {
+        LeftOperand::Recipient | LeftOperand::Membership | LeftOperand::Credential => text.to_owned(),
+        other => code(other.name(), text).map_or_else(|| canonical_name(text), |(_, code)| code),
+    }
+}
+
+/// All that contains a name of an operand, as its code says, and the name itself.
+pub(crate) fn containing(operand: LeftOperand, name: &str) -> Vec<String> {
+    match code(operand.name(), name) {
+        Some((scheme, code)) => above(&code, scheme),
+        None => vec![name.to_owned()],
+    }
 }
 
 /// The name of an action.
@@ -114,7 +137,8 @@ fn language(text: &str) -> Option<String> {
     (known && tag.split('-').all(part)).then(|| tag.to_ascii_lowercase())
 }
 
-/// `FR`, `FR-IDF`, `FR1` to `FR101`. Codes that ISO 3166 leaves to its users, and those that stand for unions, are no places here.
+/// `FR`, `FR-IDF`, `FR1` to `FR101`. Codes that ISO 3166 leaves to its users, and those that stand for unions, are no places here; nor are three
+/// letters, which may be a country's other code (`CHN` is no part of `CH`).
 fn place(text: &str) -> Option<String> {
     let code = stripped(text, PLACES);
     let (country, rest) = code.split_at_checked(2)?;
@@ -127,13 +151,14 @@ fn place(text: &str) -> Option<String> {
             .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
         && rest.is_empty() == subdivision.is_empty();
     let union = matches!(country, "EU" | "UN" | "EZ");
+    let told_apart = rest.is_empty() || is_iso(rest) || rest.bytes().any(|byte| byte.is_ascii_digit());
     // NUTS has codes of its own for two countries.
     let country = match country {
         "EL" => "GR",
         "UK" => "GB",
         other => other,
     };
-    (capitals && letters && !of_users && !union).then(|| format!("{country}{rest}"))
+    (capitals && letters && told_apart && !of_users && !union).then(|| format!("{country}{rest}"))
 }
 
 fn country(code: &str) -> &str {

@@ -39,6 +39,13 @@ pub struct Concepts {
     limits: Limits,
 }
 
+/// Whether names of the left operand are those of credentials, which are compared as they are written.
+fn is_claimed(left: &str) -> bool {
+    ["membership.", "credential."]
+        .iter()
+        .any(|claim| codes::local(left).starts_with(claim))
+}
+
 impl Concepts {
     /// Nothing but what ODRL itself says of its actions.
     pub fn new() -> Self {
@@ -139,6 +146,9 @@ impl Concepts {
 
     /// The name that a text of a left operand stands for. `literal` is a string rather than an IRI.
     pub(super) fn name(&self, left: &str, text: &str, literal: bool) -> Name {
+        // Enforcement knows no string that is not a name.
+        let canonical = (self.enforced && literal && !is_claimed(left)).then(|| canonical_name(text));
+        let text = canonical.as_deref().unwrap_or(text);
         codes::name(left, text, literal, self.codes && !self.parents.contains_key(text))
     }
 
@@ -225,6 +235,13 @@ impl Concepts {
             (scheme, same) if scheme == same => codes::is_below(&name.text, &wider.text, scheme),
             _ => Truth::Unknown,
         }
+    }
+
+    /// What is known of two purposes by their canonical names.
+    #[cfg(test)]
+    pub(crate) fn purpose_below(&self, name: &str, wider: &str) -> Truth {
+        let [name, wider] = [name, wider].map(|text| self.name("purpose", text, false));
+        self.is_below(&name, &wider)
     }
 
     fn in_one_closed(&self, one: &Name, other: &Name) -> bool {

@@ -33,6 +33,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use codes::{containing, spelling};
+
 pub use answer::{Answer, Contradiction, Fact, Intersection, Operand, Overlap, Request, Stated, Verdict, Why, Within};
 pub use concepts::Concepts;
 pub use report::{Comparison, report};

@@ -16,6 +16,9 @@ pub(super) struct Ask<'a> {
     pub(super) how: How,
     pub(super) names: &'a BTreeSet<Name>,
     pub(super) holds: bool,
+    /// As our profile enforces operands of several names: what contains a name is known by its code or by what was told, so that a name that is
+    /// not known to lie below another may still do so; and what a name contains is not known at all.
+    pub(super) told: bool,
 }
 
 /// What is left of an operand under all tests.
@@ -46,6 +49,17 @@ fn any(mut parts: impl Iterator<Item = Truth>) -> Truth {
 }
 
 impl Ask<'_> {
+    /// Whether this test takes one name for a part of another.
+    fn below(&self, name: &Name, wider: &Name, concepts: &Concepts) -> Truth {
+        let coded = self.how == How::Below && matches!(name.scheme, Scheme::Place | Scheme::Language);
+        let found = if self.told && !coded {
+            Truth::from(name == wider)
+        } else {
+            concepts.is_below(name, wider)
+        };
+        if self.told { found.max(Truth::Unknown) } else { found }
+    }
+
     /// Whether the test holds of an operand that has these names.
     fn of(&self, found: &BTreeSet<Name>, concepts: &Concepts) -> Truth {
         let same = |one: &Name, other: &Name| concepts.same(one, other);
@@ -61,11 +75,11 @@ impl Ask<'_> {
                 .chain(found.iter().map(|name| among(name, self.names)))),
             How::Below => any(found
                 .iter()
-                .flat_map(|name| self.names.iter().map(|wider| concepts.is_below(name, wider)))),
+                .flat_map(|name| self.names.iter().map(|wider| self.below(name, wider, concepts)))),
             How::Above => all(self
                 .names
                 .iter()
-                .map(|part| any(found.iter().map(|name| concepts.is_below(part, name))))),
+                .map(|part| any(found.iter().map(|name| self.below(part, name, concepts))))),
         };
         // What is excluded by its name leaves every other name that is known.
         let known = || found.iter().chain(self.names).all(|name| concepts.knows(name));
@@ -233,7 +247,7 @@ fn choices(ask: &Ask<'_>, concepts: &Concepts) -> Option<BTreeSet<Name>> {
 
 /// Whether a test that holds leaves nothing to another, by what is known of the names in them.
 fn exclude(one: &Ask<'_>, other: &Ask<'_>, concepts: &Concepts) -> bool {
-    let below = |name: &Name, wider: &Name, truth| concepts.is_below(name, wider) == truth;
+    let below = |name: &Name, wider: &Name, truth| other.below(name, wider, concepts) == truth;
     match (one.how, other.how, other.holds) {
         (How::Below, How::Below, true) => one
             .names

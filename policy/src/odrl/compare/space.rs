@@ -213,6 +213,7 @@ impl<'a> Space<'a> {
         if order && in_order || !order && !stated {
             return Ok(Some(Region::NotStated));
         }
+        let several = self.holds_several(axis);
         let (mut lines, mut asks, mut grids, mut opaque) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for test in tests {
             match test {
@@ -221,6 +222,7 @@ impl<'a> Space<'a> {
                     how: *how,
                     names,
                     holds: *holds,
+                    told: several,
                 }),
                 Test::Every {
                     period,
@@ -252,9 +254,13 @@ impl<'a> Space<'a> {
         }
     }
 
+    /// Whether a request may state several names of the operand at once.
+    fn holds_several(&self, axis: &Axis) -> bool {
+        axis.place == Place::World && self.concepts.holds_several(&axis.left)
+    }
+
     fn named(&self, axis: &Axis, asks: &[Ask<'_>], budget: &mut Budget) -> Result<Option<Region>, &'static str> {
-        let several = axis.place == Place::World && self.concepts.holds_several(&axis.left);
-        match names::solve(asks, self.concepts, several, &mut budget.0) {
+        match names::solve(asks, self.concepts, self.holds_several(axis), &mut budget.0) {
             Left::Nothing => Ok(None),
             Left::Passes(names) => Ok(Some(Region::Names(names))),
             Left::Unknown if axis.left.is_empty() => {

@@ -57,6 +57,7 @@ fn places_are_ordered_by_their_codes() {
     assert_eq!(place(("isPartOf", &["FR"]), ("eq", &["RE"])), Verdict::Compatible);
     assert_eq!(place(("isPartOf", &["FRY"]), ("eq", &["RE"])), Verdict::Unknown);
     assert_eq!(place(("eq", &["RE"]), ("eq", &["GP"])), Verdict::Conflict);
+    assert_eq!(place(("isPartOf", &["CH"]), ("eq", &["CHN"])), Verdict::Unknown);
     // A union of countries is no country, and of a name that is no code nothing is known.
     assert_eq!(place(("isPartOf", &["EU"]), ("eq", &["FR"])), Verdict::Unknown);
     assert_eq!(
@@ -66,7 +67,7 @@ fn places_are_ordered_by_their_codes() {
 }
 
 #[test]
-fn purposes_are_apart_only_where_that_is_listed() {
+fn purposes_are_compared_along_the_tree_of_the_profile() {
     fn purpose(one: Asked<'_>, other: Asked<'_>) -> Verdict {
         on("purpose", one, other)
     }
@@ -76,8 +77,18 @@ fn purposes_are_apart_only_where_that_is_listed() {
         purpose(("isA", &[research]), ("eq", &["dpv:ScientificResearch"])),
         Verdict::Compatible
     );
-    assert_eq!(purpose(("eq", &[research]), ("eq", &[science])), Verdict::Unknown);
-    assert_eq!(purpose(("isA", &[free]), ("eq", &[science])), Verdict::Unknown);
+    // The tree is complete for what it holds, as it is when it is enforced.
+    assert_eq!(purpose(("eq", &[research]), ("eq", &[science])), Verdict::Conflict);
+    assert_eq!(purpose(("isA", &[free]), ("eq", &[science])), Verdict::Conflict);
+    // Two of them may have something in common that it does not hold (DPV says of no siblings that they exclude each other).
+    assert_eq!(
+        purpose(("isA", &[research]), ("isA", &["dpv:Marketing"])),
+        Verdict::Unknown
+    );
+    assert_eq!(
+        purpose(("isA", &[research]), ("isA", &["dpv:CommercialPurpose"])),
+        Verdict::Compatible
+    );
     assert_eq!(purpose(("isA", &[free]), ("eq", &[sold])), Verdict::Conflict);
     assert_eq!(
         purpose(("eq", &["dases:orientation"]), ("eq", &["orientation^^string"])),
@@ -85,6 +96,10 @@ fn purposes_are_apart_only_where_that_is_listed() {
     );
     assert_eq!(
         purpose(("eq", &["dases:orientation"]), ("eq", &[science])),
+        Verdict::Conflict
+    );
+    assert_eq!(
+        purpose(("eq", &["dases:training"]), ("eq", &[science])),
         Verdict::Unknown
     );
     assert_eq!(purpose(("eq", &["urn:p"]), ("neq", &["urn:p"])), Verdict::Conflict);
@@ -190,6 +205,26 @@ fn an_operand_that_holds_several_names_is_compared_by_sets_of_them() {
     assert_eq!(
         on("language", ("isAllOf", &["fr", "de"]), ("isNoneOf", &["de", "en"])),
         Verdict::Conflict
+    );
+    // What a name contains is not known when it is enforced, and what does not contain it by its code may do so all the same.
+    assert_eq!(
+        on("spatial", ("hasPart", &["FR101"]), ("isNoneOf", &["FR101"])),
+        Verdict::Unknown
+    );
+    assert_ne!(
+        inside("spatial", ("eq", &["FR10"]), ("hasPart", &["FR101"])),
+        Within::Yes
+    );
+    assert_ne!(
+        inside("spatial", ("hasPart", &["FR10"]), ("hasPart", &["FR101"])),
+        Within::Yes
+    );
+    let mut elsewhere = permits(Vec::new());
+    let in_france = atom("c", "spatial", "isPartOf", &["FR"]);
+    elsewhere.prohibitions = vec![prohibition(rule("prohibition", "use", vec![in_france]))];
+    assert_eq!(
+        verdict(&asking("spatial", ("eq", &["DE"])), &elsewhere, &Concepts::profile()),
+        Verdict::Unknown
     );
     // Of one name there is no other at the same time.
     assert_eq!(
