@@ -78,13 +78,13 @@ classes! {
     AtRest = 14 "modify at rest" / "modifier au repos",
         "an obligation `anonymize`", NeedsConsumer, "carried as a promise of the consumer";
     Log = 15 "log usage" / "journaliser l’usage",
-        "a duty or obligation `dases:log` (`idsc:LOG`)", Enforced, "every transfer is in this connector's audit log; use at the consumer is not seen";
+        "a duty or obligation `dases:log` (`idsc:LOG`)", Enforced, "no stream opens before its entry is in this connector's audit log; its end is entered too, unless the store or the daemon fails first; use at the consumer is not seen";
     Inform = 16 "inform a party" / "informer une partie",
         "a duty or obligation `inform`", Declared, "nothing is sent because of this duty: every transfer stands in this connector's event feed and audit log, and the rest is a promise of the consumer";
     PassOn = 17 "pass the policy on" / "transmettre la politique",
         "a duty `nextPolicy`", NeedsConsumer, "carried as a promise of the consumer";
     Artifact = 18 "state of the data" / "état des données",
-        "`dases:artifactState` (`idsc:ARTIFACT_STATE`)", Declared, "asked of what this connector does to every record, and of what the operator says of the dataset; this connector itself only pseudonymises";
+        "`dases:artifactState` (`idsc:ARTIFACT_STATE`)", Enforced, "asked of what this connector does to every record, and of what the operator says of the dataset; this connector itself only pseudonymises";
     Sale = 19 "sale" / "vente",
         "`payAmount`, or an obligation `compensate`", Attested, "what the operator recorded as paid is asked for, in the unit of the constraint; an obligation alone is a promise of the consumer";
     Rental = 20 "rental" / "location",

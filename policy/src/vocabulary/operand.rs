@@ -290,7 +290,7 @@ operands! {
         Names NAMES, Consumer Partner Attested,
         "a claim of the consumer, state: a signed report on its environment", "state of the environment" / "état de l’environnement";
     ArtifactState = DASES "artifactState" or "idsc:ARTIFACT_STATE" "idsc:artifact_state" =>
-        Names NAMES, Transfer Partner Declared,
+        Names NAMES, Transfer Partner Enforced,
         "what this connector does to every record of the transfer, such as pseudonymised, and the dataset's description", "state of the data" / "état des données";
 }
 
