@@ -67,9 +67,7 @@ enum AuditCommand {
     Prove(Prove),
     CheckProof(CheckProof),
     /// Print every version of a participant's DID document that was seen, each with the time, as JSON: they say which key counted when
-    #[command(
-        after_help = "EXAMPLES:\n  connector audit documents did:web:school.example > school.json\n  connector consent verify receipts.txt --did-document school.json\n"
-    )]
+    #[command(after_help = "EXAMPLES:\n  connector audit documents did:web:school.example > school.json\n")]
     Documents {
         /// The participant
         did: ParticipantId,

@@ -31,7 +31,6 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "EXAMPLES:
   connector consent verify receipts.txt
   connector consent verify receipts.json --did-document school.json
-  connector audit documents did:web:school.example > school.json
   connector consent verify receipts.txt --did-document school.json --proof entry-17.tlog-proof --entry entry-17.json
   connector consent verify record.json
 ")]
