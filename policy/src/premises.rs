@@ -29,7 +29,7 @@ pub(crate) struct Premises<'a> {
     choices: Vec<Vec<Self>>,
 }
 
-/// A set of names out of infinitely many: none that certainly fails a comparison.
+/// A set of names out of infinitely many: none that certainly fails a comparison. What is in `only` has passed `not` and `below`.
 #[derive(Default)]
 struct Names<'a> {
     /// One of these; `None` for any.
@@ -52,28 +52,37 @@ impl<'a> Names<'a> {
         all
     }
 
-    fn and(mut self, other: Self) -> Self {
+    /// Each name meets each comparison once: whoever writes hundreds of both must not buy seconds of our time.
+    fn and(mut self, mut other: Self) -> Self {
+        let only = match (self.only.take(), other.only.take()) {
+            (Some(one), Some(two)) => Some(&one & &two),
+            (Some(mut one), None) => {
+                one.retain(|name| other.passes(name));
+                Some(one)
+            }
+            (None, Some(mut two)) => {
+                two.retain(|name| self.passes(name));
+                Some(two)
+            }
+            (None, None) => None,
+        };
+        self.only = only;
         self.not.extend(other.not);
         self.below.extend(other.below);
-        let only = match (self.only.take(), other.only) {
-            (Some(one), Some(two)) => Some(&one & &two),
-            (one, two) => one.or(two),
-        };
-        self.only = only.map(|mut names| {
-            names.retain(|name| self.has(name));
-            names
-        });
         self
     }
 
     /// A name of which it is not known whether it lies below others may: then the comparison is Unknown and not False.
+    fn passes(&self, name: &str) -> bool {
+        let may_lie_below = |wider: &&BTreeSet<String>| purposes::lies_below(name, wider) != Truth::False;
+        !self.not.contains(name) && self.below.iter().all(may_lie_below)
+    }
+
     fn has(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|names| names.contains(name))
-            && !self.not.contains(name)
-            && self
-                .below
-                .iter()
-                .all(|wider| purposes::lies_below(name, wider) != Truth::False)
+        match &self.only {
+            Some(names) => names.contains(name),
+            None => self.passes(name),
+        }
     }
 
     /// True when each of these names makes the comparison true, or no less true than the comparisons that they come from.

@@ -102,7 +102,7 @@ const CLOSED: &[(&str, &str, &str)] = &[
     ),
     (
         "purposes of DPV 2.3 and ours (`purpose`)",
-        "no",
+        "for the names in it",
         "`skos:broader`; below the pairs that are listed here nothing is in common, and of all other pairs that is unknown",
     ),
     (
@@ -194,10 +194,10 @@ fn kept() -> String {
     )
 }
 
-/// What is certain about names when policies are compared. What a transfer may do is decided by the names alone.
+/// What is certain about names, when policies are compared and when they are enforced.
 fn vocabularies(put: &mut impl FnMut(&str)) {
     put(
-        "\n## Vocabularies\n\nWhat is certain about names when two policies are compared. At a transfer, what is not named itself is unknown, and refuses.\n\n| names | complete | what lies below what |\n|---|---|---|",
+        "\n## Vocabularies\n\nWhat is certain about names when two policies are compared. At a transfer the same tree and codes decide; what they do not say is unknown, and refuses.\n\n| names | complete | what lies below what |\n|---|---|---|",
     );
     for (names, complete, hierarchy) in CLOSED {
         put(&format!("| {names} | {complete} | {hierarchy} |"));

@@ -30,6 +30,9 @@ mod window;
 /// How many single comparisons one question may cost. A policy of a peer must not buy seconds of our time.
 pub(crate) const MAX_WORK: usize = 2_000_000;
 
+/// How many purposes that the policy does not name a transfer may serve: each learner's consent would have to name them all.
+const MOST_PURPOSES: usize = 64;
+
 type Reasons = Vec<Reason>;
 
 /// Everything about a policy and an asked action that does not depend on the moment or the recipient.
@@ -309,6 +312,11 @@ impl<'a> Question<'a> {
         let any_other = named.len() < purposes.len();
         if any_other && purposes.len() < self.written {
             return Err("every purpose but some may be used; a transfer needs the permitted purposes named".to_owned());
+        }
+        if purposes.iter().any(|index| *index >= self.written) && named.len() > MOST_PURPOSES {
+            return Err(format!(
+                "more than {MOST_PURPOSES} purposes remain, and no consent names so many; name the permitted ones"
+            ));
         }
         let freely = |record: &RecordFacts| {
             records.contains(&RecordFacts {

@@ -111,11 +111,12 @@ impl Restriction {
         self.lifted.is_none()
     }
 
-    /// Another of the same side, towards the same: two sides each have their own, so that lifting the one leaves the other.
+    /// Another of the same one, towards the same: each has their own, so that lifting the one leaves the other. On the learner's side two
+    /// guardians are two.
     fn is_like(&self, new: &NewRestriction) -> bool {
-        let (mine, theirs) = (self.actor.role, new.actor.role);
-        let same_side = mine == theirs || mine.is_learners_side() && theirs.is_learners_side();
-        self.recipient == new.recipient && same_side
+        let (mine, theirs) = (&self.actor, &new.actor);
+        let same_one = mine.role == theirs.role && (!mine.role.is_learners_side() || mine.id == theirs.id);
+        self.recipient == new.recipient && same_one
     }
 
     fn in_index(&self) -> index::Restriction<'_> {

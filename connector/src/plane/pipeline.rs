@@ -16,7 +16,7 @@ use crate::{
         ConsentId, Deliveries, Delivery, Index, Known, Occurrence, Occurrences, Pairwise, Question, Reader, Tag,
     },
     dsp::{AgreementId, DatasetId, ParticipantId, Pid},
-    jose::{JoseError, Signer, random},
+    jose::Signer,
 };
 use bytes::Bytes;
 use policy::{Plan, Timestamp};
@@ -293,7 +293,7 @@ impl Decider {
             return Err(PlaneError::Stopped);
         }
         let known = rules.deliveries.known();
-        let (mut then, mut left) = (Then::Nothing, lines_at_most()?);
+        let (mut then, mut left) = (Then::Nothing, lines_at_most(&rules, self.source.position()));
         while then == Then::Nothing && bytes.len() < CHUNK && left > 0 {
             left -= 1;
             match self.source.next(&mut self.line).map_err(PlaneError::Source)? {
@@ -359,10 +359,13 @@ impl Decider {
     }
 }
 
-/// How many lines a piece may take.
-fn lines_at_most() -> Result<u16, PlaneError> {
-    let drawn = random::bytes().map_err(|error| PlaneError::Signing(JoseError::from(error)))?;
-    Ok(LINES + u16::from_be_bytes(drawn) % (2 * LINES))
+/// How many lines a piece may take that begins here: as if by chance, but the same whenever this recipient reads this place again, or the mean of
+/// many readings would tell what one does not.
+fn lines_at_most(rules: &Rules, position: u64) -> u16 {
+    // No learner's identifier begins so: names are keyed texts, and this one must be none of theirs.
+    let place = format!("\0lines of {} from {position}", rules.path.display());
+    let [.., high, low] = rules.pseudonyms.tag(&place).bytes();
+    LINES + u16::from_be_bytes([high, low]) % (2 * LINES)
 }
 
 /// The second stage: hashes the record lines and writes the signed ones between them.

@@ -9,7 +9,8 @@
 //! * **What leaves again.** A release lives as long as what allowed it: how and of what it is made, the size of its groups, what its
 //!   agreement permits (`terms`), and for rows the consent epoch. A stream that is taken up by its cursor goes on with the same release or
 //!   not at all: groups may be finished after a withdrawal, since past groups of k stay (policy.md 5.7), rows may not. A stream that begins
-//!   anew gets the same release only while nothing of this has changed, no consent either, since this connector started; else a new one,
+//!   anew gets the same release only while nothing of this has changed, no consent either, since this connector started, and only as the same
+//!   use; else a new one,
 //!   made under the consents of now and compared with all that went before, the one that it replaces among them.
 //! * **Work.** Making a release reads the whole source. Each opening is counted before (`openings`), one release at a time is made for a
 //!   recipient and few over all; whoever waited for another opening of the same transfer gets what that one made. Who hangs up frees no
@@ -121,8 +122,8 @@ struct Making {
 pub(super) struct Releases {
     names: HmacKey,
     folder: PathBuf,
-    /// Under which epoch releases were made. Not kept over a restart: then epochs are counted anew.
-    epochs: Mutex<HashMap<Pid, u64>>,
+    /// Under which epoch releases were made, and as what they were counted. Not kept over a restart: then epochs are counted anew.
+    epochs: Mutex<HashMap<Pid, (u64, Occurrence)>>,
     recipients: Turns,
     makings: Arc<Semaphore>,
 }
@@ -170,7 +171,7 @@ impl Releases {
     fn ready(&self, sought: &Sought<'_>, stored: &Stored, epoch: u64) -> Option<Ready> {
         let shows_rows = matches!(sought.dataset.release, Some(ReleaseSpec::Training { .. }));
         let epochs = self.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_of_now = epochs.get(&sought.record.core.pid) == Some(&epoch);
+        let is_of_now = epochs.get(&sought.record.core.pid) == Some(&(epoch, sought.occurrence));
         let may_leave = is_of_now || sought.taken_up && !shows_rows;
         (may_leave && stored.terms == sought.terms).then(|| Ready {
             path: self.file(&stored.release),
@@ -307,7 +308,7 @@ impl Transfers {
             });
         }
         let mut epochs = self.releases.epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        epochs.insert(sought.record.core.pid.clone(), epoch);
+        epochs.insert(sought.record.core.pid.clone(), (epoch, sought.occurrence));
         Ok(())
     }
 

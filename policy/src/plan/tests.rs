@@ -286,6 +286,14 @@ fn a_plan_is_bound_to_purposes_by_their_names_along_the_tree() {
 }
 
 #[test]
+fn more_purposes_than_a_consent_can_name_are_not_planned() {
+    let any_but_the_root = json!({"and": [
+        constraint("purpose", "isA", json!("dpv:Purpose")), constraint("purpose", "neq", json!("dpv:Purpose")),
+    ]});
+    assert_eq!(refusal(&permitting(any_but_the_root)), ["POL-08"]);
+}
+
+#[test]
 fn a_purpose_that_might_lie_below_a_prohibited_one_is_not_planned() {
     let policy = agreement(json!({
         "permission": [{"action": "use", "constraint": [constraint("purpose", "isAnyOf", json!(["training", "a"]))]}],

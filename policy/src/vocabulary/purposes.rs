@@ -1,5 +1,5 @@
-//! Which purpose lies below which, and which exclude each other: the purposes of DPV 2.3, and ours beside them. Comparisons of policies use it;
-//! what a transfer may serve is decided by the names alone.
+//! Which purpose lies below which, and which exclude each other: the purposes of DPV 2.3, and ours beside them. What follows is
+//! decided in `purposes`, for comparison and enforcement alike.
 
 use super::DPV;
 

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 /// That each key was valid when its receipt was made is checked by the versions of the issuer's DID document that the daemon has seen, or
 /// those in --did-document. Without either, the DID document of today is fetched, which does not say since when a key is in it. That the
 /// issuer's log holds a receipt is checked by --proof. What was not checked is named.
-/// Receipts of a restriction are checked in the same way, but for the log.
+/// Receipts of a restriction are checked in the same way.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent verify receipts.txt
@@ -63,9 +63,9 @@ enum Held {
 /// What was found out about receipts, as `--json` prints it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a> {
+struct Told<'a, T> {
     #[serde(flatten)]
-    proved: &'a Proved,
+    proved: &'a T,
     checked: Vec<&'static str>,
     not_checked: Vec<&'static str>,
     inclusion: &'a [Included],
@@ -92,27 +92,22 @@ impl Verify {
         let keys = Keys::find(context, (self.did_document.as_deref(), self.jwks.as_deref()), receipts).await?;
         let restricted = restriction::verify(receipts, |kid, at| keys.key(kid, at));
         if let Some(proved) = restricted.map_err(|error| failed(error.to_string()))? {
-            return say_restriction(context, &proved, keys.are_dated());
+            let included = self.included(receipts, &keys)?;
+            let checked = done(&["signatures", "chain", "steps"], receipts, &included, &keys);
+            return match context.out.json {
+                true => told(context, &proved, checked, &included),
+                false => context
+                    .out
+                    .say(&said_of_restriction(&proved, &included, keys.are_dated())),
+            };
         }
         let proved = receipt::verify_then(receipts, |kid, at| keys.key(kid, at));
         let proved = proved.map_err(|error| failed(error.to_string()))?;
         let included = self.included(receipts, &keys)?;
-        let whole = (0..receipts.len()).all(|number| included.iter().any(|one| one.receipt == number));
-        let (mut checked, mut not_checked) = (vec!["signatures", "chain", "steps", "fields"], Vec::new());
-        for (name, done) in [("keyPeriods", keys.are_dated()), ("inclusion", whole)] {
-            let list = if done { &mut checked } else { &mut not_checked };
-            list.push(name);
-        }
         if context.out.json {
-            let told = Told {
-                proved: &proved,
-                checked,
-                not_checked,
-                inclusion: &included,
-            };
-            return context
-                .out
-                .json(&serde_json::to_value(told).map_err(std::io::Error::from)?);
+            let all = ["signatures", "chain", "steps", "fields"];
+            let checked = done(&all, receipts, &included, &keys);
+            return told(context, &proved, checked, &included);
         }
         context.out.say(&said(&proved, &included, keys.are_dated()))
     }
@@ -160,23 +155,7 @@ fn said(proved: &Proved, included: &[Included], are_dated: bool) -> String {
     text.push_str("\nchecked: the signatures, the chain, every step, the fields of the records");
     text.push('\n');
     text.push_str(periods(are_dated));
-    for one in included {
-        text.push_str(&format!(
-            "\nchecked: receipt {} is in the log {} as entry {} of {}, written {}",
-            one.receipt, one.log, one.entry, one.size, one.at
-        ));
-    }
-    let is_missing = |number: &usize| included.iter().all(|one| one.receipt != *number);
-    let missing: Vec<String> = (0..proved.receipts)
-        .filter(is_missing)
-        .map(|number| number.to_string())
-        .collect();
-    if !missing.is_empty() {
-        text.push_str(&format!(
-            "\nNOT checked: whether the issuer's log holds receipt(s) {} (prove it with --proof)",
-            missing.join(", ")
-        ));
-    }
+    text.push_str(&inclusion(proved.receipts, included));
     text
 }
 
@@ -190,25 +169,80 @@ const fn periods(are_dated: bool) -> &'static str {
     }
 }
 
-/// Says what the receipts of a restriction prove.
-fn say_restriction(context: &Context, proved: &restriction::Proved, are_dated: bool) -> Outcome {
-    if context.out.json {
-        let told = serde_json::to_value(proved).map_err(std::io::Error::from)?;
-        return context.out.json(&told);
+/// Which receipts are shown to be in the issuer's log, a line each, and which are not.
+fn inclusion(receipts: usize, included: &[Included]) -> String {
+    let mut text = String::new();
+    for one in included {
+        text.push_str(&format!(
+            "\nchecked: receipt {} is in the log {} as entry {} of {}, written {}",
+            one.receipt, one.log, one.entry, one.size, one.at
+        ));
     }
+    let is_missing = |number: &usize| included.iter().all(|one| one.receipt != *number);
+    let missing: Vec<String> = (0..receipts)
+        .filter(is_missing)
+        .map(|number| number.to_string())
+        .collect();
+    if !missing.is_empty() {
+        text.push_str(&format!(
+            "\nNOT checked: whether the issuer's log holds receipt(s) {} (prove it with --proof)",
+            missing.join(", ")
+        ));
+    }
+    text
+}
+
+/// The names of what was checked, and of what was not.
+fn done(
+    all: &[&'static str],
+    receipts: &[String],
+    included: &[Included],
+    keys: &Keys,
+) -> (Vec<&'static str>, Vec<&'static str>) {
+    let whole = (0..receipts.len()).all(|number| included.iter().any(|one| one.receipt == number));
+    let (mut checked, mut not_checked) = (all.to_vec(), Vec::new());
+    for (name, done) in [("keyPeriods", keys.are_dated()), ("inclusion", whole)] {
+        let list = if done { &mut checked } else { &mut not_checked };
+        list.push(name);
+    }
+    (checked, not_checked)
+}
+
+fn told<T: Serialize>(
+    context: &Context,
+    proved: &T,
+    (checked, not_checked): (Vec<&'static str>, Vec<&'static str>),
+    inclusion: &[Included],
+) -> Outcome {
+    let told = Told {
+        proved,
+        checked,
+        not_checked,
+        inclusion,
+    };
+    context
+        .out
+        .json(&serde_json::to_value(told).map_err(std::io::Error::from)?)
+}
+
+/// What the receipts of a restriction prove, for people to read.
+fn said_of_restriction(proved: &restriction::Proved, included: &[Included], are_dated: bool) -> String {
     let towards = proved.recipient.as_deref().unwrap_or("everybody");
     let lifted = match &proved.lifted {
         Some(lifted) => format!("lifted at {}", lifted.time),
         None => "not lifted".to_owned(),
     };
-    context.out.say(&format!(
+    let mut text = format!(
         "verified: {} receipt(s) of the restriction {}, signed by {}; towards {towards} from {} on, {lifted}",
         proved.receipts, proved.restriction, proved.issuer, proved.set.time
-    ))?;
+    );
     if !proved.complete {
-        context.out.say("the first receipt is not among them")?;
+        text.push_str("\nthe first receipt is not among them");
     }
-    context.out.say(periods(are_dated))
+    text.push('\n');
+    text.push_str(periods(are_dated));
+    text.push_str(&inclusion(proved.receipts, included));
+    text
 }
 
 fn failed(message: impl Into<String>) -> Failure {

@@ -1,27 +1,19 @@
-//! What comes in: an operator's entry, a participant's request, a learner's own share, a decision. Everything is checked here, before any of
-//! it is looked at by anything else.
+//! What comes in: an operator's entry, a participant's request, a learner's own share, a decision. Everything is checked (`complete`),
+//! before any of it is looked at by anything else.
+
+mod complete;
 
 use super::{Cause, Consent, ConsentId, EnteredBy};
 use crate::{
-    catalog::shape::Pointer,
     consent::state::{Act, Role},
     dsp::{AgreementId, DatasetId, ParticipantId},
     jose::{self, Digest},
 };
-use policy::{Category, Timestamp};
+use complete::{check, text};
+use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
-
-/// Most members of a list.
-const MOST: usize = 64;
-/// Most text in all lists together, in bytes: a receipt repeats them, and has to fit into what is stored and signed.
-const MOST_TEXT: usize = 8 * 1024;
-/// A consent that never ends is none (DPV's `EndlessDuration` is refused): this is as good as never.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
-
-/// Most transfers of a consent that is limited to a number of them, each of which is kept by name: one a day for a year.
-const MOST_TRANSFERS: u64 = 366;
 
 /// Why a consent is not recorded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -391,117 +383,4 @@ impl Draft {
 /// The hash of a text as notices are named: `sha256:` and 64 hex digits.
 pub(in crate::consent) fn hash_of_text(text: &str) -> String {
     format!("sha256:{}", jose::sha256(text.as_bytes()).to_hex())
-}
-
-fn text(name: &'static str, text: &str, limit: usize) -> Result<(), GrantError> {
-    if text.trim().is_empty() {
-        Err(GrantError::Invalid(name, "is missing"))
-    } else if text.len() > limit {
-        Err(GrantError::Invalid(name, "is too long"))
-    } else {
-        Ok(())
-    }
-}
-
-fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> {
-    text("subject", &new.subject, 512)?;
-    text("method (how the consent was collected)", &new.method, 128)?;
-    text("evidence (where the proof of the consent is kept)", &new.evidence, 1024)?;
-    let hex = new.notice.strip_prefix("sha256:").unwrap_or_default();
-    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(GrantError::Invalid(
-            "notice",
-            "must be the notice's hash: sha256: and 64 hex digits",
-        ));
-    }
-    lists(new)?;
-    special(new)?;
-    if new.expires.is_some_and(|expires| expires <= now) {
-        return Err(GrantError::Invalid("expires", "is in the past"));
-    }
-    if new.expires.is_some_and(|expires| expires > now.plus(LONGEST)) {
-        return Err(GrantError::Invalid(
-            "expires",
-            "is more than ten years from now: a consent has an end",
-        ));
-    }
-    if new.max_count.is_some_and(|most| !(1..=MOST_TRANSFERS).contains(&most)) {
-        return Err(GrantError::Invalid(
-            "maxCount",
-            "must be a number of transfers from 1 to 366; leave it out for any number",
-        ));
-    }
-    // One of them could use up what the learner meant for the other, and each would see how often the other asked.
-    if new.max_count.is_some() && new.recipients.len() > 1 {
-        return Err(GrantError::Invalid(
-            "maxCount",
-            "is for one recipient: give each of them a consent of its own",
-        ));
-    }
-    if new.signed_by.len() > 2 {
-        return Err(GrantError::Invalid("signedBy", "has more than 2 members"));
-    }
-    new.signed_by.iter().try_for_each(Actor::check)
-}
-
-fn lists(new: &NewConsent) -> Result<(), GrantError> {
-    let some = |name: &'static str, empty: bool| match empty {
-        true => Err(GrantError::Invalid(name, "are missing")),
-        false => Ok(()),
-    };
-    some("recipients", new.recipients.is_empty())?;
-    some("purposes", new.purposes.is_empty())?;
-    some("categories", new.categories.is_empty())?;
-    let lengths = [
-        new.recipients.len(),
-        new.purposes.len(),
-        new.categories.len(),
-        new.datasets.len(),
-        new.fields.len(),
-    ];
-    if lengths.iter().any(|length| *length > MOST) {
-        return Err(GrantError::Invalid("a list", "has more than 64 members"));
-    }
-    let recipients = new.recipients.iter().map(ParticipantId::as_str);
-    let datasets = new.datasets.iter().map(DatasetId::as_str);
-    let texts = new.purposes.iter().chain(&new.categories).chain(&new.fields);
-    let all = recipients.chain(datasets).chain(texts.map(String::as_str));
-    if all.map(str::len).sum::<usize>() > MOST_TEXT {
-        return Err(GrantError::Invalid("the lists", "are longer than 8 KiB together"));
-    }
-    new.purposes
-        .iter()
-        .try_for_each(|purpose| text("purpose", purpose, 512))?;
-    // The spelling of a pointer is unique, so that those of consents and of datasets are compared as texts.
-    if new.fields.iter().any(|field| field.parse::<Pointer>().is_err()) {
-        return Err(GrantError::Invalid(
-            "fields",
-            "has a text that is no JSON pointer to a field, such as /result/score",
-        ));
-    }
-    // A misspelt category would be recorded and then cover nothing.
-    let is_category = |name: &String| Category::read(name).is_some_and(|known| known.name() == name);
-    if !new.categories.iter().all(is_category) {
-        return Err(GrantError::Invalid(
-            "categories",
-            "has a name that is no data category (identity, results, skills, certificates, activity-traces, experience, provenance, special-needs)",
-        ));
-    }
-    Ok(())
-}
-
-/// Special categories are never among what is agreed to by the way (GDPR art. 9).
-fn special(new: &NewConsent) -> Result<(), GrantError> {
-    let asked = new.categories.iter().any(|name| name == Category::SpecialNeeds.name());
-    match (asked, new.explicit) {
-        (true, false) => Err(GrantError::Invalid(
-            "explicit",
-            "must be true for special-needs: special categories of data take explicit consent (GDPR art. 9)",
-        )),
-        (false, true) => Err(GrantError::Invalid(
-            "explicit",
-            "is for special categories of data alone, and none is named",
-        )),
-        _ => Ok(()),
-    }
 }

@@ -128,9 +128,12 @@ fn stripped<'a>(text: &'a str, prefixes: &[&str]) -> &'a str {
         .unwrap_or(text)
 }
 
+/// Longest tag that is read as one, in bytes. RFC 5646 §4.4.1 shows that 35 are enough; each subtag makes one more name to compare.
+const LONGEST_TAG: usize = 64;
+
 /// A well-formed tag (RFC 5646 §2.1) in lower case.
 fn language(text: &str) -> Option<String> {
-    let tag = stripped(text, LANGUAGES);
+    let tag = Some(stripped(text, LANGUAGES)).filter(|tag| tag.len() <= LONGEST_TAG)?;
     let part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let primary = tag.split('-').next().unwrap_or(tag);
     let known = (2..=3).contains(&primary.len()) && primary.bytes().all(|byte| byte.is_ascii_alphabetic());

@@ -1,6 +1,6 @@
 //! What our profile knows of names beyond ODRL: languages, places, data categories, and the purposes of DPV and our own, whose tree is in
-//! [`crate::purposes`]. Complete are ISO 3166, NUTS, BCP 47 and our own categories. Purposes are not: that two of them have nothing in common is
-//! certain only of the pairs that the vocabulary lists.
+//! [`crate::purposes`]. Complete are ISO 3166, NUTS, BCP 47, our own categories, and the tree for the names in it. That two purposes have nothing
+//! below them in common is certain only of the pairs that the vocabulary lists.
 
 use super::Concepts;
 use crate::{

@@ -144,10 +144,15 @@ impl<'a> Space<'a> {
     /// The same units where it is enough that they are not known to fail. What is done, to what and by whom is always said.
     pub(super) fn not_failing(&self, units: &[Unit]) -> Vec<Unit> {
         let mut units = units.to_vec();
-        for literal in units.iter_mut().flat_map(|unit| unit.areas.iter_mut().flatten()) {
+        units.iter_mut().for_each(|unit| self.loosen(&mut unit.areas));
+        units
+    }
+
+    /// The same for areas.
+    pub(super) fn loosen(&self, areas: &mut [Area]) {
+        for literal in areas.iter_mut().flatten() {
             literal.stated = self.axis(*literal).is_some_and(|axis| axis.left.is_empty());
         }
-        units
     }
 
     pub(super) fn axis(&self, literal: Literal) -> Option<&Axis> {

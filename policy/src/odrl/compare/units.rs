@@ -264,8 +264,13 @@ impl Space<'_> {
         }
         let hold = self.each(parts, true, At { denying: false, ..at })?;
         let mut ways = vec![every(self.each(parts, false, at)?, self.limits())?];
+        // Beside one that holds, one of which it is not known makes it unknown whether there is exactly one.
+        let mut beside = hold.clone();
+        if at.denying {
+            beside.iter_mut().for_each(|areas| self.loosen(areas));
+        }
         for (first, one) in hold.iter().enumerate() {
-            for other in hold.iter().skip(first + 1) {
+            for (_, other) in beside.iter().enumerate().filter(|(other, _)| *other != first) {
                 ways.push(both(one.clone(), other, self.limits())?);
             }
         }

@@ -1,6 +1,7 @@
 //! What our profile knows of names.
 
 use super::*;
+use crate::LeftOperand;
 
 /// An operator and right operands.
 type Asked<'a> = (&'a str, &'a [&'a str]);
@@ -231,4 +232,11 @@ fn an_operand_that_holds_several_names_is_compared_by_sets_of_them() {
         on("recipient", ("eq", &["did:web:a"]), ("eq", &["did:web:b"])),
         Verdict::Conflict
     );
+}
+
+#[test]
+fn a_language_tag_that_is_longer_than_any_is_no_tag() {
+    let names = |tag: &str| super::super::containing(LeftOperand::Language, tag).len();
+    assert_eq!([names("fr"), names("fr-a-a")], [1, 3]);
+    assert_eq!(names(&format!("fr{}", "-a".repeat(100_000))), 1);
 }

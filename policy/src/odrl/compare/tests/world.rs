@@ -349,7 +349,8 @@ proptest! {
             Answer::Possible(request) => {
                 let (action, facts) = shown(&request);
                 prop_assert!(permitted(&a, &action, &facts), "{request}");
-                prop_assert!(matches!(compatible(&a, &a, &concepts), Answer::Possible(_)));
+                // Of both together there may be more cases than are looked at.
+                prop_assert!(matches!(compatible(&a, &a, &concepts), Answer::Possible(_) | Answer::Unknown(Why::TooLarge)));
             }
             Answer::Impossible(_) => {
                 prop_assert!(requests().iter().all(|(action, facts)| !permitted(&a, action, facts)));
