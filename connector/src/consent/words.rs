@@ -353,7 +353,7 @@ impl ExchangeError {
                 Fix::Operator,
                 "les messages sur les consentements sont signés\u{a0}; celui-ci ne l’est pas",
             ),
-            Self::WrongParty(_) => (Fix::Nobody, "cette partie n’a pas à le dire"),
+            Self::WrongParty(_) => (Fix::Nobody, "cela ne revient pas à cette partie"),
             Self::NoAgreement => (
                 Fix::Consumer,
                 "aucun accord entre ces deux parties ne peut être concerné",
