@@ -5,7 +5,9 @@
 use crate::{
     generate::{Case, RECORDS, Random, case, minimal},
     mutants::MUTANTS,
-    reference::{Evaluator, Kind, OPERANDS, Reference, World, duration, months_later, nodes, period, span, spelling},
+    reference::{
+        Evaluator, Kind, OPERANDS, Reference, World, duration, is_purpose, months_later, nodes, period, span, spelling,
+    },
 };
 use policy::{
     Action, Category, Claims, Facts, LeftOperand, Plan, Policy, RecordFacts, Stage, Timestamp, Usage, odrl::Decimal,
@@ -211,9 +213,7 @@ fn only_below(case: &Case, world: &World) -> bool {
     texts(&case.policy, &mut named);
     let purpose = world.known.get("purpose").and_then(|purposes| purposes.first());
     purpose.is_some_and(|purpose| !named.iter().any(|text| spelling(text) == spelling(purpose)))
-        && named
-            .iter()
-            .any(|text| spelling(text).starts_with("https://w3id.org/dpv#"))
+        && named.iter().any(|text| is_purpose(&spelling(text)))
 }
 
 /// Whether the reference permits this record for each purpose that the plan lets it leave for.

@@ -6,10 +6,11 @@ mod hierarchies;
 mod values;
 mod words;
 
+pub(crate) use hierarchies::is_purpose;
 pub(crate) use values::{decimal, duration, months_later, period, span};
 pub(crate) use words::{CATEGORIES, Kind, OPERANDS, operand, spelling};
 
-use hierarchies::{containing, is_purpose, reaches};
+use hierarchies::{containing, reaches};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use values::MILLIONTHS;

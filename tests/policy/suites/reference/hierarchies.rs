@@ -144,7 +144,7 @@ const DPV: &str = "https://w3id.org/dpv#";
 const OWN: (&str, &str) = ("orientation", "ProvidePersonalisedRecommendations");
 
 /// Whether the purpose is one of the tree.
-pub(super) fn is_purpose(name: &str) -> bool {
+pub(crate) fn is_purpose(name: &str) -> bool {
     let bare = name.strip_prefix(DPV).unwrap_or("");
     name == OWN.0 || BROADER.iter().any(|(one, other)| *one == bare || *other == bare)
 }
