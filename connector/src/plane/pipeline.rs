@@ -1,6 +1,7 @@
 //! From a source to chunks that may leave, in two stages that run side by side on blocking threads: the [`Decider`] finds each record's
 //! learner, asks for consent, keeps what is permitted and puts the pseudonym in place; the [`Sealer`] hashes the lines and adds the
-//! signed ones. Hashing takes about as long as all the rest. Neither allocates anything per record.
+//! signed ones. Hashing takes about as long as all the rest. Neither allocates anything per record, except of
+//! learners with an open request or a consent for a number of transfers.
 
 pub use super::withheld::Release;
 use super::{

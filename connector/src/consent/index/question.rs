@@ -1,4 +1,5 @@
-//! What a stream asks of the index: the question, compiled once, and the reader that asks it for each record without allocating.
+//! What a stream asks of the index: the question, compiled once, and the reader that asks it for each record without allocating,
+//! unless the learner has an open request or a consent for a number of transfers.
 
 use super::{
     Index, Reason,
