@@ -121,6 +121,9 @@ fn same_node(first: &Node<'_>, second: &Node<'_>) -> Result<(), Difference> {
         let text = format!("the actions are {} and {}", quoted(&one.action), quoted(&other.action));
         return differ(&format!("{}/action", first.pointer), true, text);
     }
+    if one.informed != other.informed {
+        return differ(first.pointer, true, "the parties to be informed are not the same");
+    }
     let lacking = |constraints: &'_ [Constraint], other: &NormalRule| {
         let found = constraints
             .iter()

@@ -263,12 +263,13 @@ impl Reader<'_> {
     fn duty(&self, duty: &Duty, of: DutyOf) -> Part {
         let standing = match duty.action.known() {
             Some(Action::Log) => Standing::Enforced,
-            Some(Action::Inform) => Standing::DeclaredOnly,
+            // After a failure, which is the consumer's, it is for the consumer as well.
+            Some(Action::Inform) if !matches!(of, DutyOf::Failure) => Standing::Enforced,
             _ => Standing::NeedsConsumer,
         };
         let text = match of {
-            DutyOf::Permission | DutyOf::Policy => words::obliges(&duty.action, self.language),
-            DutyOf::Failure => words::mends(&duty.action, self.language),
+            DutyOf::Permission | DutyOf::Policy => words::obliges(duty, self.language),
+            DutyOf::Failure => words::mends(duty, self.language),
         };
         let consequences = duty.consequences.iter().map(|duty| self.duty(duty, DutyOf::Failure));
         let parts = self.constraints(&duty.constraints).chain(consequences).collect();

@@ -80,7 +80,7 @@ classes! {
     Log = 15 "log usage" / "journaliser l’usage",
         "a duty or obligation `dases:log` (`idsc:LOG`)", Enforced, "no stream opens before its entry is in this connector's audit log; its end is entered too, unless the store or the daemon fails first; use at the consumer is not seen";
     Inform = 16 "inform a party" / "informer une partie",
-        "a duty or obligation `inform`", Declared, "nothing is sent because of this duty: every transfer stands in this connector's event feed and audit log, and the rest is a promise of the consumer";
+        "a duty or obligation `inform`, with the participant as its `odrl:informedParty`", Enforced, "no transfer's first stream opens before a signed message about it to that participant is in the outbox, which sends it until it is acknowledged or refused; where nobody is named it is the provider, whose audit log and event feed have it; what the consumer does later is not seen";
     PassOn = 17 "pass the policy on" / "transmettre la politique",
         "a duty `nextPolicy`", NeedsConsumer, "carried as a promise of the consumer";
     Artifact = 18 "state of the data" / "état des données",

@@ -227,10 +227,19 @@ pub struct Duty {
     pub pointer: String,
     /// What must be done.
     pub action: Term<Action>,
+    /// Who is to be informed (`informedParty`, ODRL 2.2 Vocabulary §3.6.5); only of a duty to inform.
+    pub informed: Option<String>,
     /// When it must be done; all of them.
     pub constraints: Vec<Constraint>,
     /// What must be done as well when it was not (ODRL 2.2 §2.6.6); a consequence has none itself.
     pub consequences: Vec<Self>,
+}
+
+impl Duty {
+    /// Who is to be informed, after the pointer of the duty.
+    pub fn informs(&self) -> Option<(&str, &str)> {
+        Some((&self.pointer, self.informed.as_deref()?))
+    }
 }
 
 /// A permission or a prohibition.
@@ -372,6 +381,12 @@ impl Policy {
             .iter()
             .map(|rule| rule.group_size(GroupBound::PROHIBITED));
         permitted.chain(prohibited).max().flatten()
+    }
+
+    /// The duties of the permissions and of the whole policy, in document order; what must be done after a failure is none of them.
+    pub fn duties(&self) -> impl Iterator<Item = &Duty> {
+        let of_permissions = self.permissions.iter().flat_map(|rule| &rule.duties);
+        of_permissions.chain(&self.obligations)
     }
 
     /// The obligations of the whole policy, in document order.

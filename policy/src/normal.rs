@@ -17,10 +17,11 @@ pub(crate) enum Normal {
     Logical(Connective, Vec<Self>),
 }
 
-/// A rule or duty in normal form: action, constraints, duties.
+/// A rule or duty in normal form: action, who is informed, constraints, duties.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NormalRule {
     pub(crate) action: String,
+    pub(crate) informed: Option<String>,
     pub(crate) constraints: BTreeSet<Normal>,
     /// Duties of a permission, remedies of a prohibition, consequences of a duty.
     pub(crate) duties: BTreeSet<Self>,
@@ -30,6 +31,7 @@ impl From<&Rule> for NormalRule {
     fn from(rule: &Rule) -> Self {
         Self {
             action: rule.action.to_string(),
+            informed: None,
             constraints: rule.constraints.iter().map(Normal::from).collect(),
             duties: rule.duties.iter().chain(&rule.remedies).map(Self::from).collect(),
         }
@@ -40,6 +42,7 @@ impl From<&Duty> for NormalRule {
     fn from(duty: &Duty) -> Self {
         Self {
             action: duty.action.to_string(),
+            informed: duty.informed.clone(),
             constraints: duty.constraints.iter().map(Normal::from).collect(),
             duties: duty.consequences.iter().map(Self::from).collect(),
         }

@@ -56,7 +56,15 @@ const POLICY_MEMBERS: &[&str] = &[
 ];
 /// Of a consequence or a remedy.
 const LAST_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint"];
-const DUTY_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint", "consequence"];
+const DUTY_MEMBERS: &[&str] = &[
+    "@type",
+    "@id",
+    "uid",
+    "action",
+    "informedParty",
+    "constraint",
+    "consequence",
+];
 const PROHIBITION_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint", "remedy"];
 const PERMISSION_MEMBERS: &[&str] = &["@type", "@id", "uid", "action", "constraint", "duty"];
 const CONSTRAINT_MEMBERS: &[&str] = &[
@@ -168,8 +176,10 @@ impl Reader {
             let duty = Members::read(value, &pointer, known, &format!("a {what}"))?;
             duty.expect_type(&["Duty", "Obligation", "Rule"])?;
             duty.id()?;
+            let action = action(&duty)?;
             duties.push(Duty {
-                action: action(&duty)?,
+                informed: informed(&duty, &action)?,
+                action,
                 constraints: self.constraints(&duty, "constraint", 0)?,
                 consequences: self.duties(&duty, "consequence", LAST_MEMBERS)?,
                 pointer,
@@ -298,6 +308,17 @@ fn conflict(members: &Members<'_>) -> Result<()> {
 
 fn action(rule: &Members<'_>) -> Result<Term<Action>> {
     Ok(term(rule.required_name("action")?, Action::read))
+}
+
+/// Whom a duty names to be informed: no other duty has such a party.
+fn informed(duty: &Members<'_>, action: &Term<Action>) -> Result<Option<String>> {
+    let named = duty.name("informedParty")?;
+    match (named, duty.get("informedParty")) {
+        (Some(_), Some((_, pointer))) if *action != Term::Known(Action::Inform) => {
+            malformed(pointer, "only a duty to inform names a party to be informed")
+        }
+        _ => Ok(named.map(str::to_owned)),
+    }
 }
 
 fn term<T>(text: &str, read: fn(&str) -> Option<T>) -> Term<T> {

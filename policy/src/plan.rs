@@ -2,8 +2,8 @@
 //! [`Policy::plan`] and by nothing else; how a plan is applied to records is the data plane's affair.
 
 use crate::{
-    evaluate::Stage,
-    facts::{Facts, Moment},
+    evaluate::{Stage, World},
+    facts::{Consumer, Facts, Moment},
     model::{Constraint, Duty, Policy, Rule},
     program::Program,
     reach::Reach,
@@ -18,11 +18,14 @@ use serde::{Serialize, Serializer};
 use std::{collections::BTreeSet, time::Duration};
 
 /// A duty, or a prohibition of something that only the consumer can do: written in the policy, understood, and not
-/// enforceable from here, except `log`, which this connector does. It needs the consumer.
+/// enforceable from here, except `log` and `inform`, which this connector does. It needs the consumer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Carried {
     /// What must be done, or must not be done.
     pub action: Action,
+    /// Who is to be informed, of a duty that names somebody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub informed: Option<String>,
     /// Under which constraints, in words such as `dateTime lteq 2026-12-31T00:00:00Z`; all of them; sorted.
     pub when: Vec<String>,
     /// JSON pointer of the duty or prohibition.
@@ -33,26 +36,26 @@ pub struct Carried {
 }
 
 impl Carried {
-    fn new(action: Option<Action>, constraints: &[Constraint], pointer: &str, otherwise: &[Duty]) -> Option<Self> {
+    fn new(action: Action, constraints: &[Constraint], pointer: &str, otherwise: &[Duty]) -> Self {
         let mut when: Vec<String> = constraints.iter().map(ToString::to_string).collect();
         when.sort_unstable();
-        Some(Self {
-            action: action?,
+        Self {
+            action,
+            informed: None,
             when,
             pointer: pointer.to_owned(),
             otherwise: Self::of_duties(otherwise),
-        })
+        }
     }
 
     /// The duties of a rule or a policy, sorted. Unknown actions were refused by [`Policy::check`].
     pub(crate) fn of_duties(duties: &[Duty]) -> Vec<Self> {
         let carried = |duty: &Duty| {
-            Self::new(
-                duty.action.known(),
-                &duty.constraints,
-                &duty.pointer,
-                &duty.consequences,
-            )
+            let action = duty.action.known()?;
+            Some(Self {
+                informed: duty.informed.clone(),
+                ..Self::new(action, &duty.constraints, &duty.pointer, &duty.consequences)
+            })
         };
         let mut all: Vec<Self> = duties.iter().filter_map(carried).collect();
         all.sort_unstable();
@@ -60,7 +63,8 @@ impl Carried {
     }
 
     fn of_rule(rule: &Rule) -> Option<Self> {
-        Self::new(rule.action.known(), &rule.constraints, &rule.pointer, &rule.remedies)
+        let action = rule.action.known()?;
+        Some(Self::new(action, &rule.constraints, &rule.pointer, &rule.remedies))
     }
 
     /// What is said, without where it is said.
@@ -70,12 +74,12 @@ impl Carried {
             .iter()
             .map(|one| (one.action, one.when.clone()))
             .collect();
-        (self.action, self.when.clone(), otherwise)
+        (self.action, self.informed.clone(), self.when.clone(), otherwise)
     }
 }
 
-/// Action, constraints, and what must be done otherwise.
-pub(crate) type Said = (Action, Vec<String>, Vec<(Action, Vec<String>)>);
+/// Action, who is informed, constraints, and what must be done otherwise.
+pub(crate) type Said = (Action, Option<String>, Vec<String>, Vec<(Action, Vec<String>)>);
 
 /// What is left to look at per record. Everything else has been decided, for one policy, recipient and action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -115,6 +119,10 @@ pub struct Plan {
     pub duties: Vec<Carried>,
     /// Prohibitions of actions that are the consumer's alone, such as `distribute`.
     pub declared: Vec<Carried>,
+    /// Who else is to be informed of the transfer, as the duties to inform among [`Plan::duties`] name them; sorted. A duty whose constraints
+    /// do not hold when the plan is made informs nobody; one of which that is not known does.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub informed: BTreeSet<String>,
     /// What each record is asked.
     #[serde(skip)]
     pub(crate) program: Program,
@@ -137,6 +145,16 @@ impl Plan {
     /// True when the policy names no purpose, so that the consumer may use the data for any.
     pub fn any_purpose(&self) -> bool {
         self.purposes.is_empty()
+    }
+
+    /// Who is to be informed of the transfer, each after the pointer of the duty that says so.
+    pub fn informs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let named = self
+            .duties
+            .iter()
+            .filter_map(|duty| Some((duty, duty.informed.as_deref()?)));
+        let due = named.filter(|(_, party)| self.informed.contains(*party));
+        due.map(|(duty, party)| (duty.pointer.as_str(), party))
     }
 
     /// True when the policy lets records of this category leave; any accepted spelling. A record whose category is not
@@ -254,10 +272,21 @@ impl Policy {
             valid_until: window.until,
             metered_left: window.metered_left,
             count_limit: window.last_transfer,
+            informed: self.informed(&duties, moment, consumer),
             duties,
             declared: declared.filter_map(Carried::of_rule).collect(),
             program: residual.program,
         })
+    }
+
+    fn informed(&self, carried: &[Carried], moment: Moment, consumer: Consumer<'_>) -> BTreeSet<String> {
+        let world = World::before_records(moment, consumer, Truth::Unknown);
+        let applies = |duty: &&Duty| {
+            carried.iter().any(|one| one.pointer == duty.pointer)
+                && !duty.constraints.iter().any(|one| one.truth(&world) == Truth::False)
+        };
+        let due = self.duties().filter(applies);
+        due.filter_map(|duty| duty.informed.clone()).collect()
     }
 }
 

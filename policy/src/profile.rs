@@ -73,7 +73,7 @@ const DECISIONS: &[(&str, &str)] = &[
     ("`andSequence`", "is judged as `and`; there is a warning"),
     (
         "Duties of a permission",
-        "are promises for after the use, carried in the plan; `log` alone is done here as well. One that would have to be fulfilled before the use is refused",
+        "are promises for after the use, carried in the plan; `log` and `inform` alone are done here as well. One that would have to be fulfilled before the use is refused",
     ),
     (
         "A consequence and a remedy",

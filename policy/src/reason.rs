@@ -177,6 +177,8 @@ codes! {
         / "une obligation doit être remplie avant l’usage, et ce connecteur ne peut pas l’établir",
     DutyNotUnderstood = "DUT-02" Provider "an action that is not supported as a duty"
         / "cette action n’est pas prise en charge comme obligation",
+    InformedUnknown = "DUT-03" Provider "a duty names a participant to be informed that this connector cannot tell anything"
+        / "une obligation nomme un participant à informer que ce connecteur ne peut pas joindre",
     ConsentNone = "CNS-01" Learner "there is no consent of the learner"
         / "la personne n’a pas donné de consentement",
     ConsentRequested = "CNS-02" Learner "consent was asked for and not answered yet"

@@ -3,7 +3,7 @@
 
 use crate::{
     meaning::Test,
-    model::{Atomic, Connective, Term},
+    model::{Atomic, Connective, Duty, Term},
     reason::{Language, quoted},
     vocabulary::{Action, Category, LeftOperand, Operator, ValueType, canonical_name},
 };
@@ -92,21 +92,30 @@ pub(crate) fn prohibits(what: &Term<Action>, language: Language) -> String {
     )
 }
 
-pub(crate) fn obliges(what: &Term<Action>, language: Language) -> String {
+/// What a duty is to do, and to whom.
+pub fn duty(duty: &Duty, language: Language) -> String {
+    let what = action(&duty.action, language);
+    match &duty.informed {
+        Some(party) => format!("{what} {}", shown(party)),
+        None => what,
+    }
+}
+
+pub(crate) fn obliges(what: &Duty, language: Language) -> String {
     format!(
         "{}{}",
         language.say("Oblige à : ", "Obliges to: "),
-        action(what, language)
+        duty(what, language)
     )
 }
 
 /// A consequence or a remedy.
-pub(crate) fn mends(what: &Term<Action>, language: Language) -> String {
+pub(crate) fn mends(what: &Duty, language: Language) -> String {
     let begin = language.say(
         "En cas de manquement, oblige aussi à : ",
         "After a failure, obliges as well to: ",
     );
-    format!("{begin}{}", action(what, language))
+    format!("{begin}{}", duty(what, language))
 }
 
 /// How the conditions that follow combine.

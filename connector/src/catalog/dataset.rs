@@ -29,6 +29,9 @@ pub enum DatasetError {
     /// The offer asks for what nobody here could ever know of this dataset.
     #[error("the offer asks for what this connector cannot know of this dataset: {}", list(.0))]
     NeverKnown(Vec<Reason>),
+    /// A duty names somebody to be informed whom this connector cannot tell anything.
+    #[error("the offer has somebody informed whom this connector cannot reach: {}", list(.0))]
+    NotReached(Vec<Reason>),
     /// The offer has terms that nobody could ever use the data under.
     #[error("nobody could ever use the data under these terms: {}{}", list(.reasons), together(.conflicting))]
     NothingPermitted {
@@ -69,7 +72,7 @@ impl DatasetError {
                 });
                 reasons.iter().cloned().chain(together).collect()
             }
-            Self::NeverKnown(reasons) => reasons.clone(),
+            Self::NeverKnown(reasons) | Self::NotReached(reasons) => reasons.clone(),
             Self::PolicyTooLarge { .. } | Self::Invalid { .. } => Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 mod dataset;
 mod decisions;
 mod facts;
+mod informed;
 pub mod release;
 pub mod shape;
 mod supply;
@@ -10,6 +11,7 @@ mod supply;
 pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, Warning, list};
 pub use decisions::{CounterOffers, DatasetDecisions, Decisions, Mode, OtherTerms};
 pub use facts::{Event, facts, of_transfer};
+pub use informed::informed;
 pub use release::ReleaseSpec;
 pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 
@@ -18,9 +20,9 @@ use crate::{
     dsp::{DatasetId, OfferId, ParticipantId, catalog::Listed, catalog::ListedDataset},
     process::{self, decode, encode},
     store::{Batch, Guard, StoreError, Table},
-    trust::Party,
+    trust::{Party, Trust},
 };
-use policy::{Action, Decision, Facts, Plan, Policy, Reach, Reason, Stage, Timestamp};
+use policy::{Action, Decision, Duty, Facts, Plan, Policy, Reach, Reason, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -51,19 +53,24 @@ pub enum CatalogError {
 /// The provider's datasets.
 pub struct Catalog {
     log: Arc<Log>,
-    me: ParticipantId,
+    trust: Arc<Trust>,
     events: Vec<Event>,
 }
 
 impl Catalog {
     /// A catalog over the log's store. `events` is the operator's register: other events are never known.
-    pub fn new(log: Arc<Log>, me: ParticipantId, events: Vec<Event>) -> Self {
-        Self { log, me, events }
+    pub fn new(log: Arc<Log>, trust: Arc<Trust>, events: Vec<Event>) -> Self {
+        Self { log, trust, events }
     }
 
     /// Publishes a dataset.
     pub async fn add(&self, new: NewDataset, now: Timestamp) -> Result<Dataset, CatalogError> {
         let dataset = Dataset::publish(new, &self.events, now)?;
+        let policy = read_policy(&dataset.offer)?;
+        let named = policy.duties().filter_map(Duty::informs).collect::<Vec<_>>();
+        informed(&self.trust, &named, now)
+            .await
+            .map_err(DatasetError::NotReached)?;
         let mut batch = Batch::new();
         batch.insert(DATASETS, dataset.id.as_str(), encode(&dataset)?);
         batch.insert(OFFERS, dataset.offer_id.as_str(), encode(&dataset.id)?);
@@ -132,7 +139,7 @@ impl Catalog {
             }
         }
         Ok(Listed {
-            participant: self.me.clone(),
+            participant: self.trust.me().clone(),
             datasets,
         })
     }

@@ -46,6 +46,12 @@ enum TransferCommand {
         /// The transfer's id
         pid: String,
     },
+    /// List who was told of transfers because an agreement says so, and what other providers told us
+    ///
+    /// A policy names with a duty to inform (odrl:inform, odrl:informedParty) who is told. What was told by this connector has a state of its
+    /// message; what has none was told to it.
+    #[command(after_help = "EXAMPLES:\n  connector transfer informed\n  connector transfer informed --json\n")]
+    Informed,
     /// Pause a transfer
     #[command(
         after_help = "EXAMPLES:\n  connector transfer suspend urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --reason maintenance\n"
@@ -142,6 +148,11 @@ impl Transfer {
                 let empty = "no transfers; start one with: connector transfer start AGREEMENT";
                 return context.out.table(&list, items(&list, "transfers"), &COLUMNS, empty);
             }
+            TransferCommand::Informed => {
+                let list = api.get("/v1/disclosures").await?;
+                let empty = "nobody was told of a transfer";
+                return context.out.table(&list, items(&list, "disclosures"), &INFORMED, empty);
+            }
             TransferCommand::Show { pid } => return context.process(api.get(&path(&["transfers", &pid])?).await?),
             TransferCommand::Suspend(steer) => (steer, "suspend"),
             TransferCommand::Resume(steer) => (steer, "resume"),
@@ -172,6 +183,16 @@ const COLUMNS: [Column; 7] = [
     ("AGREEMENT", &["agreement"]),
     ("RECORDS", &["/progress/records"]),
     ("BYTES", &["/progress/bytes"]),
+];
+
+const INFORMED: [Column; 7] = [
+    ("INFORMED", &["/disclosure/informed"]),
+    ("PROVIDER", &["/disclosure/provider"]),
+    ("RECIPIENT", &["/disclosure/recipient"]),
+    ("DATASET", &["/disclosure/dataset"]),
+    ("TRANSFER", &["/disclosure/transfer"]),
+    ("AT", &["/disclosure/at"]),
+    ("MESSAGE", &["/delivery/is"]),
 ];
 
 impl Start {

@@ -242,7 +242,7 @@ fn duties(page: &mut Page, language: Language, duties: &[Duty], verbatim: &Verba
     page.raw("<ul>\n");
     for duty in duties {
         page.raw("<li>");
-        page.text(&words::action(&duty.action, language));
+        page.text(&words::duty(duty, language));
         conditions(page, language, &duty.constraints, verbatim);
         page.raw("</li>\n");
     }

@@ -122,11 +122,7 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
     // Every event's commit has entries in the log: numbers from there on are greater than all that were given before.
     let events = Arc::new(Events::new(log.count().await?));
     let base = public_url(&format!("{root}{}", dsp::PATH))?;
-    let catalog = Arc::new(Catalog::new(
-        log.clone(),
-        config.did.clone(),
-        config.policy_events.clone(),
-    ));
+    let catalog = Arc::new(Catalog::new(log.clone(), trust.clone(), config.policy_events.clone()));
     let contracts = Contracts::load(contract::Parts {
         log: log.clone(),
         queue: ground.queue.clone(),
@@ -184,6 +180,7 @@ async fn transfers(config: &Config, ground: &Ground, rooms: &Rooms) -> Result<Tr
         consents: rooms.consents.clone(),
         deliveries: rooms.exchange.notices().deliveries().clone(),
         retractions: rooms.exchange.retractions().clone(),
+        disclosures: rooms.exchange.disclosures().clone(),
         trust: rooms.trust.clone(),
         keys,
         base: rooms.base.clone(),

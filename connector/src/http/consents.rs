@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     consent::{
-        exchange::{Content, Decision, Erasure, Receipt, Request as ConsentRequest, Withdrawal},
+        exchange::{Content, Decision, Disclosure, Erasure, Receipt, Request as ConsentRequest, Withdrawal},
         links::{LinkConfirmation, LinkRequest},
     },
     http::problem::Problem,
@@ -28,6 +28,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route(Withdrawal::PATH, post(withdrawal))
         .route(Erasure::PATH, post(erasure))
+        .route(Disclosure::PATH, post(disclosure))
         .route(ConsentRequest::PATH, post(request))
         .route(Receipt::PATH, post(receipt))
         .route(Decision::PATH, post(decision))
@@ -59,6 +60,13 @@ async fn withdrawal(State(app): State<Arc<App>>, request: Request) -> Response {
 async fn erasure(State(app): State<Arc<App>>, request: Request) -> Response {
     taken(&app, request, |app, verified| async move {
         app.exchange.erasure(verified, (app.clock)()).await
+    })
+    .await
+}
+
+async fn disclosure(State(app): State<Arc<App>>, request: Request) -> Response {
+    taken(&app, request, |app, verified| async move {
+        app.exchange.disclosure(verified, (app.clock)()).await
     })
     .await
 }

@@ -4,6 +4,7 @@ mod erased;
 mod erasure;
 mod error;
 mod hours;
+mod informing;
 mod members;
 mod messages;
 mod openings;
@@ -30,7 +31,10 @@ pub use token::TokenKey;
 use crate::{
     audit::Log,
     catalog::{self, Catalog, Decisions, Mode},
-    consent::{Consents, Deliveries, exchange::Retractions},
+    consent::{
+        Consents, Deliveries,
+        exchange::{Disclosures, Retractions},
+    },
     contract::Agreements,
     dsp::{
         AgreementId, FORMATS, ParticipantId, Pid, Role,
@@ -79,6 +83,8 @@ pub struct Parts {
     pub deliveries: Arc<Deliveries>,
     /// What may not be kept of what is received.
     pub retractions: Arc<Retractions>,
+    /// Whom agreements have told of transfers.
+    pub disclosures: Arc<Disclosures>,
     /// Identities.
     pub trust: Arc<Trust>,
     /// Secrets.
@@ -125,7 +131,7 @@ impl Transfers {
     /// The service over the log's store.
     pub async fn load(parts: Parts) -> Result<Self, StoreError> {
         let (log, queue, events) = (parts.log.clone(), parts.queue.clone(), parts.events.clone());
-        let usage = usage::Usage::new(log.clone());
+        let usage = usage::Usage::new(log.clone(), parts.disclosures.clone());
         let transfers = Self {
             ledger: Ledger::over(log, queue, events, parts.most_open).await?,
             releases: releases::Releases::new(parts.keys.releases.clone(), parts.released.clone()),

@@ -248,7 +248,9 @@ impl Transfers {
             .with("peer", record.core.peer.as_str())
             .with("agreement", record.agreement.as_str())
             .with("from", pipeline.state().sent);
-        let piece = self.usage.open(wanted.of(&stored.id), limits, &entry, now).await?;
+        let due = self.due(record, &stored, &rules.plan, now).await?;
+        let begins = (&entry, due.as_slice());
+        let piece = self.usage.open(wanted.of(&stored.id), limits, begins, now).await?;
         let hours = Hours {
             pid: pid.clone(),
             format: record.format.clone(),

@@ -8,7 +8,7 @@ use crate::{
     catalog::NewDataset,
     consent::{
         Pseudonyms,
-        exchange::{Notices, Retractions},
+        exchange::{Disclosures, Notices, Retractions},
     },
     contract::{self, Contracts, StoredAgreement},
     jose::{HmacKey, testing},
@@ -94,7 +94,7 @@ async fn services(store: Arc<HeldStore>, folder: &Path) -> Arc<Transfers> {
     ));
     let trust = trust(&log, Pins::load(log.clone()).await.unwrap());
     let (queue, events) = (Arc::<Queue>::default(), Arc::new(Events::new(0)));
-    let catalog = Arc::new(Catalog::new(log.clone(), ME.parse().unwrap(), Vec::new()));
+    let catalog = Arc::new(Catalog::new(log.clone(), trust.clone(), Vec::new()));
     let base: Url = "https://lycee.example/dsp".parse().unwrap();
     let decisions = Decisions::default();
     let contracts = Contracts::load(contract::Parts {
@@ -110,6 +110,7 @@ async fn services(store: Arc<HeldStore>, folder: &Path) -> Arc<Transfers> {
     let notices = Notices::load(log.clone(), trust.clone(), secret.clone(), queue.clone());
     let notices = notices.await.unwrap();
     let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
+    let disclosures = Disclosures::load(log.clone(), trust.me().clone(), notices.post().clone());
     let consents = Consents::load(
         log.clone(),
         trust.clone(),
@@ -126,6 +127,7 @@ async fn services(store: Arc<HeldStore>, folder: &Path) -> Arc<Transfers> {
         consents: Arc::new(consents.await.unwrap()),
         deliveries: notices.deliveries().clone(),
         retractions: Arc::new(retractions.await.unwrap()),
+        disclosures: Arc::new(disclosures.await.unwrap()),
         trust,
         keys: Keys {
             tokens: TokenKey::new(secret.clone()),

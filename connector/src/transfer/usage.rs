@@ -4,6 +4,7 @@
 use super::TransferError;
 use crate::{
     audit::{Entry, Log},
+    consent::exchange::{Disclosure, Disclosures},
     dsp::{AgreementId, Pid},
     jose,
     process::{decode, encode},
@@ -86,11 +87,12 @@ impl Limits {
 /// Counts for all agreements of one connector.
 pub(super) struct Usage {
     log: Arc<Log>,
+    disclosures: Arc<Disclosures>,
 }
 
 impl Usage {
-    pub(super) fn new(log: Arc<Log>) -> Self {
-        Self { log }
+    pub(super) fn new(log: Arc<Log>, disclosures: Arc<Disclosures>) -> Self {
+        Self { log, disclosures }
     }
 
     /// What was used of an agreement apart from this use's own place in the count.
@@ -115,12 +117,13 @@ impl Usage {
     }
 
     /// Takes a transfer's place in the count, unless it has one, and a first piece of open time where that is limited; both in the commit of
-    /// `entry`. Returns the piece.
+    /// `entry`. Where it takes a place, what is `due` to be told of that is queued
+    /// in it too. Returns the piece.
     pub(super) async fn open(
         &self,
         one: Use<'_>,
         limits: Limits,
-        entry: &Entry,
+        (entry, due): (&Entry, &[Disclosure]),
         now: Timestamp,
     ) -> Result<Option<Duration>, TransferError> {
         let place = key(one.agreement, Some(one.pid));
@@ -129,7 +132,7 @@ impl Usage {
             let (counted, _) = self.read::<Counted>(COUNTED, &place).await?;
             let times = counted.as_ref().map_or(0, |counted| counted.times);
             let counted = counted.filter(|counted| counted.is_of(one, now));
-            let (mut used, mut batch) = (used.unwrap_or_default(), Batch::new());
+            let (mut used, mut batch, mut told) = (used.unwrap_or_default(), Batch::new(), Vec::new());
             if !limits.are_current(&used.before(counted.as_ref())) {
                 // What the plan says was decided about another past: whoever asks again has it decided about this one.
                 return Err(crate::process::ProcessError::Busy.into());
@@ -149,11 +152,16 @@ impl Usage {
                 };
                 // Whoever counts this transfer at the same time changes what was used as well, and one of the two decides again.
                 batch.put(COUNTED, place.clone(), encode(&counted)?);
+                let put = |one| self.disclosures.put(&mut batch, one, now);
+                told = due.iter().map(put).collect::<Result<_, _>>()?;
             }
             let piece = limits.open.map(|most| used.reserve(most)).transpose()?;
             write(&mut batch, one.agreement, &used, version)?;
-            match self.log.commit(batch, entry.clone(), Vec::new(), now).await {
-                Ok(_) => return Ok(piece),
+            match self.log.commit(batch, entry.clone(), told, now).await {
+                Ok(_) => {
+                    self.disclosures.wake(due);
+                    return Ok(piece);
+                }
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -255,6 +263,7 @@ mod tests {
     use super::*;
     use crate::{
         audit::{Kind, LogSigner},
+        consent::exchange::Post,
         jose::HmacKey,
         store::{MemoryStore, Store},
     };
@@ -263,9 +272,13 @@ mod tests {
         Timestamp::from_seconds(1_767_225_600)
     }
 
-    fn counts(store: &Arc<MemoryStore>) -> Usage {
+    async fn counts(store: &Arc<MemoryStore>) -> Usage {
         let signer = LogSigner::of("https://lycee.example", &HmacKey::new(&[4; 32])).unwrap();
-        Usage::new(Arc::new(Log::new(store.clone() as Arc<dyn Store>, signer)))
+        let log = Arc::new(Log::new(store.clone() as Arc<dyn Store>, signer));
+        let post = Arc::new(Post::load(&**store, Arc::default()).await.unwrap());
+        let me = "did:web:lycee.example".parse().unwrap();
+        let disclosures = Disclosures::load(log.clone(), me, post).await.unwrap();
+        Usage::new(log, Arc::new(disclosures))
     }
 
     fn agreement() -> AgreementId {
@@ -301,7 +314,8 @@ mod tests {
             pid: &transfer(number),
             again,
         };
-        usage.open(one, limits, &Entry::new(Kind::StreamOpened), now).await
+        let entry = Entry::new(Kind::StreamOpened);
+        usage.open(one, limits, (&entry, &[]), now).await
     }
 
     async fn before(usage: &Usage, number: usize) -> policy::Usage {
@@ -315,7 +329,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_transfer_that_is_read_anew_later_is_another_use() {
-        let usage = counts(&Arc::default());
+        let usage = counts(&Arc::default()).await;
         let limits = Limits {
             transfers: Some(2),
             ..Limits::default()
@@ -343,7 +357,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_plan_that_was_made_after_another_past_opens_nothing() {
-        let usage = counts(&Arc::default());
+        let usage = counts(&Arc::default()).await;
         let made_after = before(&usage, 1).await;
         let limits = Limits {
             after: Some(made_after),
@@ -362,7 +376,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn as_many_transfers_as_agreed_are_opened_however_many_ask_at_once() {
-        let usage = Arc::new(counts(&Arc::default()));
+        let usage = Arc::new(counts(&Arc::default()).await);
         let limits = Limits {
             transfers: Some(5),
             ..Limits::default()
@@ -397,7 +411,7 @@ mod tests {
     #[tokio::test]
     async fn open_time_is_taken_before_it_is_used_and_what_is_over_is_given_back() {
         let store = Arc::<MemoryStore>::default();
-        let usage = counts(&store);
+        let usage = counts(&store).await;
         let most = Duration::from_secs(100);
         let limits = Limits {
             open: Some(most),
@@ -405,7 +419,7 @@ mod tests {
         };
         assert_eq!(open(&usage, 1, limits).await.unwrap(), Some(PIECE));
         // A crash here: another start over the same store finds the piece taken.
-        let usage = counts(&store);
+        let usage = counts(&store).await;
         assert_eq!(open(&usage, 2, limits).await.unwrap(), Some(most - PIECE));
         assert!(matches!(open(&usage, 3, limits).await, Err(TransferError::UsedUp(_))));
         assert!(matches!(

@@ -15,7 +15,7 @@ fn a_policy_is_told_in_both_languages_with_how_far_each_part_is_kept() {
             {"or": [constraint("spatial", "isPartOf", json!("EU")), constraint("consent", "eq", json!("given"))]},
         ], "duty": [{"action": "delete", "consequence": [{"action": "compensate"}]}]}],
         "prohibition": [{"action": "sell", "remedy": [{"action": "delete"}]}],
-        "obligation": [{"action": "dases:log"}],
+        "obligation": [{"action": "dases:log"}, {"action": "inform", "odrl:informedParty": "did:web:ministry.example"}],
     }));
     let english = explain(&policy, Language::English);
     assert!(english.understood && english.refusals.is_empty());
@@ -49,6 +49,11 @@ fn a_policy_is_told_in_both_languages_with_how_far_each_part_is_kept() {
     );
     assert_eq!(english.prohibitions[0].standing, Standing::NeedsConsumer);
     assert_eq!(english.obligations[0].standing, Standing::Enforced);
+    assert_eq!(
+        texts(&english.obligations[1..]),
+        ["Obliges to: inform did:web:ministry.example"]
+    );
+    assert_eq!(english.obligations[1].standing, Standing::Enforced);
     let french = explain(&policy, Language::French);
     assert_eq!(french.permissions[0].text, "Permet : utiliser les données");
     assert_eq!(
@@ -56,7 +61,7 @@ fn a_policy_is_told_in_both_languages_with_how_far_each_part_is_kept() {
         "si consentement de la personne : oui"
     );
     let names: Vec<u8> = french.classes.iter().map(|class| class.number.number()).collect();
-    assert_eq!(names, [1, 5, 6, 10, 12, 15, 23]);
+    assert_eq!(names, [1, 5, 6, 10, 12, 15, 16, 23]);
 }
 
 #[test]

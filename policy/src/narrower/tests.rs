@@ -399,6 +399,30 @@ fn lengths_counts_and_amounts_are_compared_by_size() {
 }
 
 #[test]
+fn whoever_is_to_be_informed_stays_so_in_narrower_and_common_terms() {
+    let informing = |party: Option<&str>| {
+        let mut duty = json!({"action": "inform"});
+        if let Some(party) = party {
+            duty["informedParty"] = party.into();
+        }
+        json!({"permission": [{"action": "use"}], "obligation": [duty]})
+    };
+    let (a, b, provider) = (Some("did:web:a"), Some("did:web:b"), None);
+    assert!(within(&agreement(informing(a)), &agreement(informing(a))).is_ok());
+    for other in [b, provider] {
+        let (asked, offered) = (agreement(informing(other)), agreement(informing(a)));
+        assert!(within(&asked, &offered).is_err(), "{other:?}");
+        assert!(crate::same_terms(&asked, &offered).is_err(), "{other:?}");
+    }
+    let mut prefixed = informing(None);
+    prefixed["obligation"][0]["odrl:informedParty"] = json!({"@id": "did:web:a"});
+    assert_eq!(
+        crate::same_terms(&agreement(prefixed), &agreement(informing(a))),
+        Ok(())
+    );
+}
+
+#[test]
 fn a_prohibition_is_carried_with_its_remedies() {
     let with = |remedies: Value| {
         agreement(json!({"permission": [{"action": "use"}], "prohibition": [{"action": "sell", "remedy": remedies}]}))

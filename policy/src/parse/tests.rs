@@ -246,6 +246,28 @@ fn an_unknown_member_is_refused_at_every_level_with_its_pointer() {
             "/permission/0/duty/0/remedy",
         ),
         (
+            with_rule(json!({"action": "use", "duty": [{"action": "delete", "informedParty": "did:web:a"}]})),
+            "/permission/0/duty/0/informedParty",
+        ),
+        (
+            with_rule(
+                json!({"action": "use", "duty": [{"action": "inform", "informedParty": ["did:web:a", "did:web:b"]}]}),
+            ),
+            "/permission/0/duty/0/informedParty",
+        ),
+        (
+            with_rule(json!({"action": "use", "duty": [{"action": "inform", "informedParty": {"name": "a"}}]})),
+            "/permission/0/duty/0/informedParty",
+        ),
+        (
+            with_rule(json!({"action": "use", "informedParty": "did:web:a"})),
+            "/permission/0/informedParty",
+        ),
+        (
+            json!({"@id": "x", "prohibition": [{"action": "use", "remedy": [{"action": "inform", "informedParty": "did:web:a"}]}]}),
+            "/prohibition/0/remedy/0/informedParty",
+        ),
+        (
             json!({"@id": "x", "prohibition": [{"action": "use", "duty": []}]}),
             "/prohibition/0/duty",
         ),

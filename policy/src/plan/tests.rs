@@ -368,6 +368,49 @@ fn duties_and_declared_prohibitions_are_carried() {
 }
 
 #[test]
+fn a_plan_says_who_is_informed_where_a_duty_names_them_and_its_constraints_may_hold() {
+    let inform = |party: &str, constraints: &[Value]| json!({"action": "inform", "odrl:informedParty": {"@id": party}, "constraint": constraints});
+    let (past, to_come) = (json!("2020-01-01T00:00:00Z"), json!("2999-01-01T00:00:00Z"));
+    let policy = agreement(json!({
+        "permission": [
+            {"action": "use", "duty": [inform("did:web:ministry", &[]), inform("did:web:late", &[constraint("dateTime", "lt", past)])]},
+            // Another action's, so it is not carried.
+            {"action": "sell", "duty": [inform("did:web:seller", &[])]},
+        ],
+        "obligation": [
+            inform("did:web:academy", &[constraint("dateTime", "lt", to_come), constraint("count", "lteq", json!("5"))]),
+            inform("did:web:ministry", &[]),
+            {"action": "inform"},
+        ],
+    }));
+    let plan = plan(&policy);
+    assert_eq!(
+        plan.informed.iter().collect::<Vec<_>>(),
+        ["did:web:academy", "did:web:ministry"]
+    );
+    let of_permission = plan.duties.iter().find(|one| one.pointer == "/permission/0/duty/0");
+    assert_eq!(of_permission.unwrap().informed.as_deref(), Some("did:web:ministry"));
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(json["informed"], json!(["did:web:academy", "did:web:ministry"]));
+}
+
+#[test]
+fn permissions_that_inform_different_parties_are_not_taken_together() {
+    let informing = |party: &str, name: &str| {
+        json!({"action": "use", "constraint": [category("eq", json!(name))],
+            "duty": [{"action": "inform", "informedParty": party}]})
+    };
+    let both = |first: &str, second: &str| {
+        let rules = [informing(first, "skills"), informing(second, "results")];
+        plan(&agreement(json!({"permission": rules})))
+    };
+    let same = both("did:web:a", "did:web:a");
+    assert_eq!((same.informed.len(), same.categories.unwrap().len()), (1, 2));
+    let different = both("did:web:a", "did:web:b");
+    assert_eq!((different.informed.len(), different.categories.unwrap().len()), (1, 1));
+}
+
+#[test]
 fn a_permission_without_duty_is_preferred_over_an_equal_one_with_a_duty() {
     let policy = agreement(json!({"permission": [{"action": "use", "duty": {"action": "delete"}}, {"action": "use"}]}));
     assert_eq!(plan(&policy).duties, []);

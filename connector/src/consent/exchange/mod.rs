@@ -1,6 +1,7 @@
 //! What connectors tell each other about consents: who asks a learner, at the holder or at an intermediary, and what the two tell each other of
-//! the answer; who is told that a consent has ended and answers what it erased, and what a recipient may not keep any more. Messages are signed,
-//! queued in the commit of what they follow from, and delivered until they are acknowledged or refused.
+//! the answer; who is told that a consent has ended and answers what it erased, and what a recipient may not keep any more; and whom an agreement
+//! has told of its transfers. Messages are signed, queued in the commit of what they follow from, and delivered until they are acknowledged or
+//! refused.
 //!
 //! Sends nothing itself (`peer` does) and touches no record that was received (`transfer` does).
 
@@ -8,8 +9,10 @@ mod agent;
 mod ask;
 mod courier;
 mod decisions;
+mod disclosures;
 mod enclosed;
 pub(super) mod inbox;
+mod kept;
 mod lapses;
 pub mod message;
 mod notices;
@@ -24,6 +27,7 @@ pub use agent::Agent;
 pub use ask::{Ask, NoticeToShow};
 pub use courier::Courier;
 pub use decisions::Decision;
+pub use disclosures::{Disclosed, Disclosure, Disclosures};
 pub use lapses::Lapses;
 pub use message::{Content, EndReason, ErasedOf, Erasure, LastOf, Withdrawal};
 pub use notices::{Confirmed, Delivered, Notices, Told};
@@ -124,6 +128,7 @@ pub struct Exchange {
     retractions: Arc<Retractions>,
     links: Arc<Links>,
     lapses: Arc<Lapses>,
+    disclosures: Arc<Disclosures>,
     receipts: Receipts,
     requests: Requests,
     decisions: Decisions,
@@ -158,12 +163,14 @@ impl Exchange {
         let lapses = Lapses::new(log.clone(), parts.notices.clone(), names, index.clone(), clock);
         let lapses = Arc::new(lapses);
         let (trust, post) = (parts.trust.clone(), parts.notices.post().clone());
+        let disclosures = Disclosures::load(log.clone(), trust.me().clone(), post.clone()).await?;
         let agent = Agent::new(log.clone(), trust, parts.links.clone(), post);
         let (notices, links) = (parts.notices.clone(), parts.links.clone());
         let courier = Courier::new(notices, links, agent, lapses.clone(), index, clock);
         parts.consents.tell_through(Arc::new(courier));
         Ok(Self {
             inbox: Inbox(log.clone()),
+            disclosures: Arc::new(disclosures),
             decisions: Decisions {
                 log: log.clone(),
                 accepted: parts.intermediaries,
@@ -197,7 +204,8 @@ impl Exchange {
         let (told, received) = (self.retractions.sweep(since).await?, self.receipts.sweep(since).await?);
         let (heard, links) = (self.decisions.sweep(since).await?, self.links.sweep(now).await?);
         let unanswered = self.requests.consents.drop_unanswered(now).await?;
-        Ok(taken + told + received + heard + links + unanswered)
+        let disclosed = self.disclosures.sweep(since).await?;
+        Ok(taken + told + received + heard + links + unanswered + disclosed)
     }
 
     /// What recipients are told, and who they are.
@@ -215,6 +223,11 @@ impl Exchange {
         &self.links
     }
 
+    /// Whom agreements have told of transfers.
+    pub fn disclosures(&self) -> &Arc<Disclosures> {
+        &self.disclosures
+    }
+
     /// Takes in what became of a message of ours.
     pub async fn settle(&self, sent: &Outgoing, outcome: &Outcome, now: Timestamp) -> Result<(), StoreError> {
         if let Some((said, why)) = decisions::not_taken(sent, outcome) {
@@ -229,6 +242,7 @@ impl Exchange {
         self.notices.settle(sent, outcome, &mut batch, now).await?;
         self.links.settle(sent, outcome, &mut batch).await?;
         self.receipts.settle(sent, outcome, &mut batch).await?;
+        self.disclosures.settle(sent, outcome, &mut batch, now).await?;
         let entry = process::settled(sent, outcome);
         self.inbox.0.commit(batch, entry, Vec::new(), now).await?;
         Ok(())
@@ -339,6 +353,12 @@ impl Exchange {
         let message = inbox::understand::<Withdrawal>(verified)?;
         self.agreed(&message.sender().did, Role::Consumer).await?;
         self.retractions.told(&self.inbox, &message, now).await
+    }
+
+    /// A provider tells us of a transfer, because an agreement of its names us to be informed.
+    pub async fn disclosure(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
+        let message = inbox::understand::<Disclosure>(verified)?;
+        self.disclosures.take(&self.inbox, &message, now).await
     }
 
     /// A recipient tells us what it erased.

@@ -379,7 +379,7 @@ fn streams(all: &[StreamEnd], pseudonym: &Pseudonym) -> Vec<LastOf> {
     theirs.take(MOST_STREAMS).map(last).collect()
 }
 
-fn delivered(outcome: &Outcome, at: Timestamp) -> Delivered {
+pub(super) fn delivered(outcome: &Outcome, at: Timestamp) -> Delivered {
     match outcome {
         Outcome::Acknowledged { reply, .. } => Delivered::Acknowledged {
             at,

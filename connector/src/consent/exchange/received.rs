@@ -5,6 +5,7 @@ use super::{
     ExchangeError,
     enclosed::{Said, enclosed},
     inbox::{Arrival, Inbox, Message},
+    kept::Kept,
     message::{self, Content, Withdrawal},
     requests::Request,
     retraction::name_of,
@@ -22,10 +23,7 @@ use crate::{
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 use utoipa::ToSchema;
 
 /// Consents that holders told us of, by the hash of holder and pseudonym and the hash of the consent's id.
@@ -133,7 +131,7 @@ pub(super) struct Receipts {
     log: Arc<Log>,
     trust: Arc<Trust>,
     /// How many consents of each holder are kept.
-    kept: Mutex<HashMap<ParticipantId, usize>>,
+    kept: Kept,
 }
 
 fn of_learner(holder: &ParticipantId, pseudonym: &Pseudonym) -> Vec<u8> {
@@ -200,16 +198,8 @@ impl Receipts {
         Ok(Self {
             log,
             trust,
-            kept: Mutex::new(kept),
+            kept: Kept::new(MOST, kept),
         })
-    }
-
-    fn kept(&self) -> MutexGuard<'_, HashMap<ParticipantId, usize>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn has_room(&self, holder: &ParticipantId) -> bool {
-        self.kept().get(holder).is_none_or(|kept| *kept < MOST)
     }
 
     /// Forgets consents that were over, and requests that were settled, before `since`; returns how many.
@@ -221,9 +211,7 @@ impl Receipts {
                 let known: Received = decode(&row.item.value)?;
                 if known.is_over(since) && forget(store, RECEIVED, &row).await? {
                     swept += 1;
-                    let mut kept = self.kept();
-                    let kept = kept.entry(known.holder).or_default();
-                    *kept = kept.saturating_sub(1);
+                    self.kept.remove(&known.holder);
                 }
             }
         }
@@ -323,7 +311,7 @@ impl Receipts {
             self.check(message, text, &document, before.as_ref())?;
         }
         let received = Received::of(message, now);
-        let is_added = known.is_none() && self.has_room(sender);
+        let is_added = known.is_none() && self.kept.has_room(sender);
         if let Some(item) = known {
             opened.batch.replace(RECEIVED, key, item.version, encode(&received)?);
         } else if is_added {
@@ -340,7 +328,7 @@ impl Receipts {
         let answer = inbox.close(message, opened, answer, now).await?;
         retractions.reopened(sender, &content.pseudonym, content.at, &reopened);
         if is_added {
-            *self.kept().entry(sender.clone()).or_default() += 1;
+            self.kept.add(sender);
         }
         Ok(answer)
     }

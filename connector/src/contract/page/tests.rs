@@ -74,7 +74,7 @@ fn usual() -> Value {
             {"leftOperand": "odrl:dateTime", "operator": "lt", "rightOperand": "2027-08-31T22:00:00Z"},
         ], "duty": [{"action": "delete"}]}],
         "prohibition": [{"action": "odrl:sell"}],
-        "obligation": [{"action": "inform"}],
+        "obligation": [{"action": "inform", "informedParty": "did:web:ministry.example"}],
     }))
 }
 
@@ -94,7 +94,7 @@ fn a_page_says_in_both_languages_what_was_agreed() {
         "avant 2027-08-31T22:00:00Z</li>",
         "effacer les données",
         "les vendre",
-        "<li>inform</li>",
+        "<li>inform did:web:ministry.example</li>",
         "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U",
         "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
         "did:web:ft.example#k1",

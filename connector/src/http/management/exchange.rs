@@ -5,7 +5,7 @@ use super::{
     reply::{Body, Outcome, Path, Query, created, ok},
 };
 use crate::consent::{
-    exchange::{Ask, Asked, Received, Retraction, Told},
+    exchange::{Ask, Asked, Disclosed, Received, Retraction, Told},
     links::{Link, Offered},
 };
 use axum::extract::State;
@@ -48,6 +48,22 @@ pub(super) struct Retractions {
 pub(super) async fn retractions(State(app): Ctx) -> Outcome<Retractions> {
     ok(Retractions {
         retractions: app.exchange.retractions().list(),
+    })
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Disclosures {
+    disclosures: Vec<Disclosed>,
+}
+
+/// Who was told of transfers because an agreement says so, and what other providers told us
+///
+/// Those with a `delivery` are ours; the others were told to us, as the party that an agreement of others' names to be informed. The oldest
+/// first.
+#[utoipa::path(get, path = "/v1/disclosures", tag = "transfers", responses((status = OK, body = Disclosures)))]
+pub(super) async fn disclosures(State(app): Ctx) -> Outcome<Disclosures> {
+    ok(Disclosures {
+        disclosures: app.exchange.disclosures().list().await?,
     })
 }
 

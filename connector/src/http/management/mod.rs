@@ -90,6 +90,7 @@ fn table() -> Vec<UtoipaMethodRouter<Arc<App>>> {
         routes!(exchange::asked),
         routes!(exchange::received),
         routes!(exchange::retractions),
+        routes!(exchange::disclosures),
         routes!(exchange::links, exchange::link_create),
         routes!(exchange::link_redeem),
         routes!(exchange::link_confirm),

@@ -78,7 +78,7 @@ impl Recipient {
 async fn a_receipt_for_which_there_is_no_room_is_acknowledged_and_a_known_consent_ends() {
     let recipient = Recipient::of("did:web:school.example").await;
     recipient.take(&recipient.receipt(1, "given", 0, None)).await.unwrap();
-    recipient.receipts.kept().insert(recipient.holder.did.clone(), MOST);
+    recipient.receipts.kept.fill(&recipient.holder.did);
     recipient.take(&recipient.receipt(2, "given", 0, None)).await.unwrap();
     recipient
         .take(&recipient.receipt(1, "withdrawn", 1, None))

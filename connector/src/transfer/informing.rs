@@ -1,0 +1,35 @@
+//! Who is told that a transfer begins, because the agreement's policy says so. How they are told is for `consent::exchange`.
+
+use super::{TransferError, TransferRecord, Transfers};
+use crate::{catalog, consent::exchange::Disclosure, contract::StoredAgreement};
+use policy::{Plan, Timestamp};
+
+impl Transfers {
+    /// What is to be told to whom before a transfer's first record leaves.
+    ///
+    /// # Errors
+    /// `DUT-03` where somebody is named whom we cannot tell: nothing leaves then.
+    pub(super) async fn due(
+        &self,
+        record: &TransferRecord,
+        stored: &StoredAgreement,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Result<Vec<Disclosure>, TransferError> {
+        let named = plan.informs().collect::<Vec<_>>();
+        let informed = catalog::informed(&self.parts.trust, &named, now)
+            .await
+            .map_err(TransferError::NotPermitted)?;
+        let disclosure = |informed| Disclosure {
+            provider: self.parts.trust.me().clone(),
+            recipient: stored.consumer.clone(),
+            informed,
+            agreement: stored.id.clone(),
+            dataset: stored.dataset.clone(),
+            purposes: plan.purposes.clone(),
+            transfer: record.core.pid.clone(),
+            at: now,
+        };
+        Ok(informed.into_iter().map(disclosure).collect())
+    }
+}
