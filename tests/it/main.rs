@@ -14,6 +14,7 @@ mod events;
 mod evidence;
 mod faults;
 mod gaia_x;
+mod informed;
 mod intermediary;
 mod journeys;
 mod keys;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use connector::consent::{
-    exchange::{Content, Decision, Erasure, Receipt, Request, Withdrawal, message},
+    exchange::{Content, Decision, Disclosure, Erasure, Receipt, Request, Withdrawal, message},
     links::{LinkConfirmation, LinkRequest},
 };
 use libfuzzer_sys::fuzz_target;
@@ -28,6 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
         is::<Receipt>(bytes),
         is::<Withdrawal>(bytes),
         is::<Erasure>(bytes),
+        is::<Disclosure>(bytes),
         is::<LinkRequest>(bytes),
         is::<LinkConfirmation>(bytes),
     ];
