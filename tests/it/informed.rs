@@ -47,7 +47,7 @@ async fn whoever_an_agreement_names_is_told_of_each_transfer_once_through_kills_
     let pid = work.transfer(&agreement).await;
     let done = work.transfer_until(&pid, "COMPLETED").await;
     let [told]: [Value; 1] = disclosures(school).await.try_into().unwrap();
-    assert_eq!(told["delivery"], json!({"is": "Waiting"}), "nobody is there to take it");
+    assert_eq!(told["delivery"], json!({"is": "waiting"}), "nobody is there to take it");
     let said = &told["disclosure"];
     for (name, value) in [
         ("provider", &school.did),
@@ -71,7 +71,7 @@ async fn whoever_an_agreement_names_is_told_of_each_transfer_once_through_kills_
     assert_eq!(heard.get("delivery"), None);
     until("the school knows", async || {
         let told = disclosures(school).await;
-        (told[0]["delivery"]["is"] == "Acknowledged").then_some(())
+        (told[0]["delivery"]["is"] == "acknowledged").then_some(())
     })
     .await;
     // A second transfer is another one to be told of.
