@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::consent::receipt::{
-    KeyFault,
+    KeyFault, ReceiptError,
     restriction::{self, Proved},
 };
 
