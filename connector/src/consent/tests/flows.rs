@@ -119,6 +119,27 @@ pub(super) async fn set_child(consents: &Consents, subject: &str, of_age: Timest
     consents.set_standing(&new, now()).await.unwrap();
 }
 
+/// What a stream asks for that uses exactly what [`new`] and [`request`] are about, under a policy that says this of each record.
+fn question(consents: &Consents, permits: impl Fn(&policy::RecordFacts) -> Result<(), policy::Code>) -> Question {
+    let asked = new("anna");
+    let (recipient, dataset) = (&asked.recipients[0], "records".parse().unwrap());
+    let question = consents
+        .index
+        .question(recipient, &asked.purposes, &dataset, &asked.categories, permits);
+    question.unwrap()
+}
+
+/// Whether skills of this learner leave under a policy that asks for a guardian's consent unless the learner is known to be no minor.
+fn under_a_guarded_policy(consents: &Consents, subject: &str, at: Timestamp) -> Result<(), Withheld> {
+    let guarded = question(consents, |record| match (record.minor, record.guardian_consent) {
+        (Some(false), _) | (_, Some(true)) => Ok(()),
+        _ => Err(policy::Code::GuardianMissing),
+    });
+    let mut reader = Reader::new(consents.index.clone(), guarded);
+    reader.begin(at);
+    reader.ask(subject).map(drop)
+}
+
 #[tokio::test]
 async fn a_request_is_decided_by_the_learner_and_opens_the_index_only_then() {
     let consents = consents().await;
@@ -242,25 +263,6 @@ async fn a_consent_expires_by_time_and_a_restart_catches_up() {
     assert_eq!(state(&consents, &id).await, State::Expired);
     let proved = receipt::verify(&consents.receipts(id.as_str()).await.unwrap(), key(&consents)).unwrap();
     assert_eq!((proved.state, proved.receipts), (State::Expired, 3));
-}
-
-/// Whether skills of this learner leave under a policy that asks for a guardian's consent unless the learner is known to be no minor.
-fn under_a_guarded_policy(consents: &Consents, subject: &str, at: Timestamp) -> Result<(), Withheld> {
-    let asked = request(subject, "");
-    let dataset = "records".parse().unwrap();
-    let question = consents.index.question(
-        &asked.requested_by,
-        &asked.purposes,
-        &dataset,
-        &asked.categories,
-        |record| match (record.minor, record.guardian_consent) {
-            (Some(false), _) | (_, Some(true)) => Ok(()),
-            _ => Err(policy::Code::GuardianMissing),
-        },
-    );
-    let mut reader = Reader::new(consents.index.clone(), question.unwrap());
-    reader.begin(at);
-    reader.ask(subject).map(drop)
 }
 
 #[tokio::test]
