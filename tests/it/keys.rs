@@ -1,7 +1,7 @@
 //! The keys that sign, over real daemons: one replaced by another under traffic, one kept by a program that fails and comes back, and a
 //! peer that is held to its signatures.
 
-use crate::scenes::{account, brisk, entries, received_at_least, until, with};
+use crate::scenes::{account, brisk, browser, entries, received_at_least, until, with};
 use connector_tests::{
     harness::{Connector, World, binary, text},
     peer::Peer,
@@ -56,13 +56,9 @@ fn new_key(connector: &Connector, algorithm: &str, format: &str, file: &str) -> 
     serde_json::from_slice(&made.stdout).unwrap()
 }
 
-async fn document(world: &World, of: &Connector) -> Value {
-    let ca = fs::read(world.connectors[0].dir.join("ca.pem")).unwrap();
-    let client = reqwest::Client::builder()
-        .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
-        .build()
-        .unwrap();
+async fn document(of: &Connector) -> Value {
     let url = format!("{}/.well-known/did.json", of.root());
+    let client = browser(of).build().unwrap();
     client.get(url).send().await.unwrap().json().await.unwrap()
 }
 
@@ -121,7 +117,7 @@ async fn keys_of_both_algorithms_replace_each_other_under_traffic() {
         ],
     ] {
         take(school, &keys).await;
-        let shown = document(&world, school).await;
+        let shown = document(school).await;
         let all: Vec<&str> = keys.iter().map(|(id, ..)| *id).collect();
         assert_eq!(names(&shown["verificationMethod"]), all);
         let live: Vec<&str> = keys
@@ -140,8 +136,8 @@ async fn keys_of_both_algorithms_replace_each_other_under_traffic() {
 
     // Whatever key signed, the document of today proves it.
     let (ours, theirs) = (work.dir.join("work.did"), work.dir.join("school.did"));
-    fs::write(&ours, document(&world, work).await.to_string()).unwrap();
-    fs::write(&theirs, document(&world, school).await.to_string()).unwrap();
+    fs::write(&ours, document(work).await.to_string()).unwrap();
+    fs::write(&theirs, document(school).await.to_string()).unwrap();
     for agreement in &agreements {
         let file = work.dir.join("agreement.jws");
         let file = file.to_str().unwrap();
@@ -234,7 +230,7 @@ async fn keys_that_cannot_be_used_leave_the_old_ones_in_place() {
     let (school, work) = (world.get("school"), world.get("work"));
     school.publish(3, 3).await;
     new_key(school, "eddsa", "pem", "k2.pem");
-    let before = document(&world, school).await;
+    let before = document(school).await;
     let good = fs::read_to_string(school.config()).unwrap();
     let complaints = || school.log().matches("keys could not be reloaded").count();
     fs::set_permissions(school.dir.join("k2.pem"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -249,7 +245,7 @@ async fn keys_that_cannot_be_used_leave_the_old_ones_in_place() {
         fs::write(school.config(), with_keys(&good, &sections)).unwrap();
         school.signal("HUP");
         until("a complaint", async || (complaints() > seen).then_some(())).await;
-        assert_eq!(document(&world, school).await, before, "{sections}");
+        assert_eq!(document(school).await, before, "{sections}");
         let refused = school.cli(&["serve", "--check"]);
         assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     }
