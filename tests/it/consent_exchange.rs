@@ -6,7 +6,7 @@ mod requests;
 
 use crate::scenes::{
     account,
-    learners::{but, erasing, lines_with, pseudonym, withdraw},
+    learners::{CONTEXT, but, erasing, lines_with, pseudonym, withdraw},
     received_at_least, until, verified,
 };
 use connector::clock::now;
@@ -249,7 +249,6 @@ async fn a_consent_given_anew_lets_new_transfers_through_and_brings_nothing_back
     );
 }
 
-const CONTEXT: &str = "https://w3id.org/dases/consent/v1/context.jsonld";
 const WITHDRAWALS: &str = "/dases/consents/withdrawals";
 
 fn letter(from: &Peer, to: &Connector, path: &str, body: &Value) -> Letter {

@@ -3,7 +3,7 @@
 
 use crate::scenes::{
     account, entries,
-    learners::{but, erasing, lines_with, link, pseudonym, received},
+    learners::{CONTEXT, but, erasing, lines_with, link, pseudonym, received},
     until,
 };
 use connector_tests::{
@@ -14,7 +14,6 @@ use http::Method;
 use serde_json::{Value, json};
 use std::fs;
 
-const CONTEXT: &str = "https://w3id.org/dases/consent/v1/context.jsonld";
 const NOTICE: &str = "Vos compétences servent à votre orientation.";
 
 /// The DID of a peer in a configuration.

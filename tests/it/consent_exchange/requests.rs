@@ -1,9 +1,9 @@
 //! Requests of a recipient: what the learner decides, what both sides hold then, and what is not the recipient's to ask.
 
-use super::{CONTEXT, erased, fast, letter};
+use super::{erased, fast, letter};
 use crate::scenes::{
     account,
-    learners::{but, link, pseudonym, received, withdraw},
+    learners::{CONTEXT, but, link, pseudonym, received, withdraw},
     payload, until,
 };
 use connector_tests::{

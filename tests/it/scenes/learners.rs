@@ -8,6 +8,9 @@ use connector_tests::{
 use serde_json::{Value, json};
 use std::{fs, path::Path};
 
+/// The JSON-LD context of messages about consents.
+pub const CONTEXT: &str = "https://w3id.org/dases/consent/v1/context.jsonld";
+
 /// Erases at once, so that nobody has to wait for it; else as [`brisk`] has it.
 pub fn erasing(config: String, bytes_per_second: u64) -> String {
     let waits = "#erase_after = \"10s\"";
