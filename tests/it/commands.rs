@@ -1,15 +1,9 @@
 //! Every command of the CLI against running daemons, for people and for programs, with its exit codes.
 
-use crate::scenes::{account, brisk, received_at_least, until};
+use crate::scenes::{account, brisk, received_at_least, said, until};
 use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, offer, record, text};
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf, process::Output};
-
-/// What a command that succeeded printed.
-fn said(output: Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
+use std::{fs, path::PathBuf};
 
 /// Runs a command, first for people and then, where asking twice does no harm, for programs.
 fn shown(connector: &Connector, arguments: &[&str], expected: &str) -> Value {

@@ -1,11 +1,18 @@
 //! What connectors tell each other about consents, through real daemons: who is told of a withdrawal and what is erased, whatever is down
-//! meanwhile; links between identities; and what hostile peers say.
+//! meanwhile, and what hostile peers say of it. Links between identities and requests of recipients are below.
 
-use crate::scenes::{account, brisk, file, payload, received_at_least, until, verified};
+mod links;
+mod requests;
+
+use crate::scenes::{
+    account,
+    learners::{CONTEXT, but, erasing, lines_with, pseudonym, withdraw},
+    received_at_least, until, verified,
+};
 use connector::clock::now;
 use connector_tests::{
-    harness::{Connector, PURPOSE, World, consent, dataset, offer, record, text},
-    peer::{Letter, Peer, uuid},
+    harness::{Connector, PURPOSE, World, consent, offer, text},
+    peer::{Letter, Peer},
 };
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -13,24 +20,7 @@ use std::{fs, time::Duration};
 
 /// Erases at once, so that nobody has to wait for it.
 fn fast(_: &str, config: String) -> String {
-    paced(config, 0)
-}
-
-fn paced(config: String, bytes_per_second: u64) -> String {
-    let waits = "#erase_after = \"10s\"";
-    assert!(config.contains(waits));
-    brisk(config.replace(waits, "erase_after = \"0s\""), bytes_per_second)
-}
-
-async fn pseudonym(holder: &Connector, recipient: &Connector, learner: &str) -> String {
-    let body = json!({"recipient": recipient.did, "subjects": [learner]});
-    text(&holder.post("/v1/pseudonyms", &body).await["pseudonyms"], learner)
-}
-
-async fn withdraw(holder: &Connector, learner: &str) -> Value {
-    holder
-        .post("/v1/consents/withdraw", &json!({ "subject": learner }))
-        .await
+    erasing(config, 0)
 }
 
 async fn told(holder: &Connector, learner: &str) -> Vec<Value> {
@@ -46,12 +36,6 @@ async fn erased(holder: &Connector, learner: &str) -> Value {
         all.into_iter().next().filter(|told| told["erased"].is_object())
     })
     .await
-}
-
-/// How many lines of a received file hold this text.
-fn lines_with(consumer: &Connector, pid: &str, part: &str) -> usize {
-    let text = fs::read_to_string(file(consumer, pid)).unwrap();
-    text.lines().filter(|line| line.contains(part)).count()
 }
 
 async fn fetched(holder: &Connector, consumer: &Connector) -> String {
@@ -129,13 +113,10 @@ async fn a_withdrawal_is_told_to_who_received_records_and_erased_there_and_to_no
 async fn who_received_records_on_another_basis_is_told_of_its_end_before_the_learner_is_forgotten() {
     let world = World::start_with(&["school", "work"], fast).await;
     let (school, work) = (world.get("school"), world.get("work"));
-    let path = school.dir.join("records.ndjson");
-    let records: String = (0..40).map(|number| record(number, number % 4)).collect();
-    fs::write(&path, records).unwrap();
     let mut offer = offer();
     let constraints = offer["permission"][0]["constraint"].as_array_mut().unwrap();
     constraints.retain(|constraint| constraint["leftOperand"] != "dases:consent");
-    school.post("/v1/datasets", &dataset("records", &path, offer)).await;
+    school.publish_under(40, 4, offer).await;
     let notice =
         json!({"id": "public-task", "version": "1", "language": "fr", "text": "Le lycée transmet tes compétences."});
     let notice = school.post("/v1/notices", &notice).await;
@@ -218,7 +199,7 @@ async fn a_recipient_that_is_killed_while_it_erases_finishes_and_says_the_right_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_reception_loses_the_learner_and_ends_with_an_account_that_says_so() {
     const RECORDS: u64 = 6_000;
-    let slow = |name: &str, config: String| paced(config, if name == "school" { 400_000 } else { 0 });
+    let slow = |name: &str, config: String| erasing(config, if name == "school" { 400_000 } else { 0 });
     let world = World::start_with(&["school", "work"], slow).await;
     let (school, work) = (world.get("school"), world.get("work"));
     school.publish(RECORDS, 10).await;
@@ -268,148 +249,7 @@ async fn a_consent_given_anew_lets_new_transfers_through_and_brings_nothing_back
     );
 }
 
-/// Makes a link as far as `confirm`; returns the holder's and the recipient's ids of it.
-async fn claimed(holder: &Connector, recipient: &Connector) -> (String, String) {
-    let offered = holder
-        .post("/v1/links", &json!({"subject": "l1", "peer": recipient.name}))
-        .await;
-    let redeemed = recipient
-        .post(
-            "/v1/links/redeem",
-            &json!({"peer": holder.name, "subject": "job-1", "code": offered["code"]}),
-        )
-        .await;
-    let id = text(&offered["link"], "id");
-    until("the code is claimed", async || {
-        stage(holder, &id).await.eq("claimed").then_some(())
-    })
-    .await;
-    (id, text(&redeemed, "id"))
-}
-
-async fn link(connector: &Connector, id: &str) -> Value {
-    let list = connector.get("/v1/links").await;
-    let all = list["links"].as_array().unwrap();
-    all.iter().find(|link| link["id"] == id).cloned().unwrap_or_default()
-}
-
-async fn stage(connector: &Connector, id: &str) -> String {
-    text(&link(connector, id).await, "stage")
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_link_is_made_when_the_learner_has_confirmed_at_both_sides() {
-    let mut world = World::start_with(&["school", "work"], fast).await;
-    let (theirs, ours) = claimed(world.get("school"), world.get("work")).await;
-    // Both are killed before the learner confirms.
-    for name in ["school", "work"] {
-        world.get_mut(name).kill();
-        world.get_mut(name).start().await;
-    }
-    let (school, work) = (world.get("school"), world.get("work"));
-    assert_eq!(
-        (stage(school, &theirs).await, stage(work, &ours).await),
-        ("claimed".into(), "asked".into())
-    );
-    let path = format!("/v1/links/{theirs}/confirm");
-    let (status, said) = school.call(Method::POST, &path, Some(&json!({"subject": "l2"}))).await;
-    assert_eq!(status, StatusCode::NOT_FOUND, "another learner: {said}");
-    let confirmed = school.post(&path, &json!({"subject": "l1"})).await;
-    assert_eq!(text(&confirmed, "pseudonym"), pseudonym(school, work, "l1").await);
-    let linked = until("both know", async || {
-        let linked = link(work, &ours).await;
-        (linked["stage"] == "linked").then_some(linked)
-    })
-    .await;
-    assert_eq!(
-        (&linked["pseudonym"], &linked["subject"]),
-        (&confirmed["pseudonym"], &json!("job-1"))
-    );
-    let (status, _) = school.call(Method::POST, &path, Some(&json!({"subject": "l1"}))).await;
-    assert_eq!(status, StatusCode::CONFLICT, "confirmed already");
-    let (status, _) = work.call(Method::DELETE, &format!("/v1/links/{ours}"), None).await;
-    assert_eq!((status, stage(work, &ours).await), (StatusCode::OK, String::new()));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_is_wrong_used_or_another_participants_is_refused_alike_and_guessing_is_limited() {
-    let world = World::start_with(&["school", "work", "edtech"], fast).await;
-    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
-    let redeem = async |who: &Connector, code: &str| {
-        let redeemed = who
-            .post(
-                "/v1/links/redeem",
-                &json!({"peer": "school", "subject": "x", "code": code}),
-            )
-            .await;
-        let id = text(&redeemed, "id");
-        until("it is refused", async || {
-            stage(who, &id).await.eq("refused").then_some(())
-        })
-        .await;
-    };
-    let offered = school
-        .post("/v1/links", &json!({"subject": "l1", "peer": "work"}))
-        .await;
-    let (code, id) = (text(&offered, "code"), text(&offered["link"], "id"));
-    redeem(edtech, &code).await;
-    redeem(work, "0000-0000-0000-0000").await;
-    assert_eq!(stage(school, &id).await, "offered");
-    work.post(
-        "/v1/links/redeem",
-        &json!({"peer": "school", "subject": "job-1", "code": code}),
-    )
-    .await;
-    until("the code is claimed", async || {
-        stage(school, &id).await.eq("claimed").then_some(())
-    })
-    .await;
-    redeem(work, &code).await;
-    // All were told the same.
-    let log = [work.log(), edtech.log()].concat();
-    assert!(!log.contains("claimed") && !log.contains("another participant"));
-    for _ in 0..8 {
-        redeem(work, "0000-0000-0000-0001").await;
-    }
-    let offered = school
-        .post("/v1/links", &json!({"subject": "l2", "peer": "work"}))
-        .await;
-    work.post(
-        "/v1/links/redeem",
-        &json!({"peer": "school", "subject": "job-2", "code": offered["code"]}),
-    )
-    .await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let id = text(&offered["link"], "id");
-    assert_eq!(
-        stage(school, &id).await,
-        "offered",
-        "who guessed too often waits, with a right code too"
-    );
-    assert!(!school.log().contains(&code), "no code is in a log");
-    let before = now();
-    assert!(
-        offered["link"]["expires"]
-            .as_str()
-            .unwrap()
-            .parse::<policy::Timestamp>()
-            .unwrap()
-            > before
-    );
-}
-
-const CONTEXT: &str = "https://w3id.org/dases/consent/v1/context.jsonld";
 const WITHDRAWALS: &str = "/dases/consents/withdrawals";
-
-/// The same message with other members.
-fn but(message: &Value, members: Value) -> Value {
-    let mut changed = message.clone();
-    for (name, value) in members.as_object().unwrap() {
-        changed[name] = value.clone();
-    }
-    changed["@id"] = uuid().into();
-    changed
-}
 
 fn letter(from: &Peer, to: &Connector, path: &str, body: &Value) -> Letter {
     from.seal_below_root(to, Method::POST, path, body.to_string().into_bytes())
@@ -560,218 +400,4 @@ async fn what_a_hostile_peer_says_about_an_ending_is_refused_by_name_and_erases_
         let sent = letter(peer, school, "/dases/consents/erasures", &but(&erasure, members));
         assert_eq!(peer.send(school, &sent).await.code(), code, "{what}");
     }
-}
-
-/// Links the learner l1 with the recipient's job-1.
-async fn linked(holder: &Connector, recipient: &Connector) {
-    let (theirs, ours) = claimed(holder, recipient).await;
-    holder
-        .post(&format!("/v1/links/{theirs}/confirm"), &json!({"subject": "l1"}))
-        .await;
-    until("both know", async || {
-        stage(recipient, &ours).await.eq("linked").then_some(())
-    })
-    .await;
-}
-
-fn ask(agreement: &str) -> Value {
-    json!({"agreement": agreement, "subject": "job-1", "categories": ["skills", "results"], "retentionDays": 30,
-        "notice": {"id": "orientation", "version": "1", "language": "fr", "text": "Vos compétences servent à votre orientation."}})
-}
-
-/// Decides about the only consent that waits for the learner.
-async fn decided(holder: &Connector, decision: &str) -> Value {
-    let list = holder.get("/v1/consents?subject=l1").await;
-    let all = list["consents"].as_array().unwrap();
-    let waiting = all
-        .iter()
-        .find(|one| one["state"] == "requested")
-        .expect("a request waits");
-    let path = format!("/v1/consents/{}/events", text(&waiting["consent"], "id"));
-    let body = json!({"event": decision, "actor": {"role": "learner", "method": "portal"}});
-    holder.post(&path, &body).await
-}
-
-/// Waits until the recipient has a receipt of this state.
-async fn stands(recipient: &Connector, state: &str) -> Value {
-    until("the receipt has come", async || {
-        let list = recipient.get("/v1/consents/received").await;
-        list["received"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|one| one["state"] == state)
-            .cloned()
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_consent_is_asked_for_given_used_and_withdrawn_and_both_sides_hold_the_receipts() {
-    let world = World::start_with(&["school", "work"], fast).await;
-    let (school, work) = (world.get("school"), world.get("work"));
-    school.publish(40, 4).await;
-    linked(school, work).await;
-    let agreement = work.negotiate(school).await;
-    let asked = work.post("/v1/consents/ask", &ask(&agreement)).await;
-    stands(work, "requested").await;
-    let told = work.get("/v1/consents/asked").await;
-    assert_eq!(
-        (&told["asked"][0]["id"], &told["asked"][0]["delivered"]),
-        (&asked["id"], &json!(true))
-    );
-    decided(school, "give").await;
-    let given = stands(work, "given").await;
-    assert_eq!(
-        (&given["request"], text(&given, "pseudonym")),
-        (&asked["id"], pseudonym(school, work, "l1").await)
-    );
-    // Record and receipt name what was agreed.
-    let receipt = payload(&text(&given, "receipt"));
-    let held = school.get(&format!("/v1/consents/{}", text(&given, "consent"))).await;
-    assert!(receipt["dases:offer"].is_string(), "{receipt}");
-    for same in [&receipt["dases:record"]["dases:offer"], &held["consent"]["offer"]] {
-        assert_eq!(receipt["dases:offer"], *same);
-    }
-    let pid = work.transfer(&agreement).await;
-    work.transfer_until(&pid, "COMPLETED").await;
-    assert_eq!(account(school, work, &pid).await.len(), 10);
-    withdraw(school, "l1").await;
-    stands(work, "withdrawn").await;
-    assert_eq!(erased(school, "l1").await["erased"]["records"], 10);
-
-    // The receipt of what was given, once more: it comes too late.
-    let holder = Peer::of(school);
-    let replay = json!({
-        "@context": CONTEXT, "@type": "ConsentReceiptMessage", "@id": uuid(), "consent": given["consent"],
-        "pseudonym": given["pseudonym"], "state": "given", "at": given["at"], "until": given["until"],
-        "number": given["number"], "request": null, "digest": given["digest"], "receipt": given["receipt"],
-    });
-    let reply = holder
-        .send(work, &letter(&holder, work, "/dases/consents/receipts", &replay))
-        .await;
-    assert_eq!((reply.status, reply.code()), (410, "stale"), "{}", reply.body);
-    assert_eq!(
-        stands(work, "withdrawn").await["number"].as_u64(),
-        given["number"].as_u64().map(|n| n + 1)
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_told_and_what_is_not_theirs_to_ask_is_refused_by_name() {
-    let world = World::start_with(&["school", "work", "edtech"], fast).await;
-    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
-    school.publish(40, 4).await;
-    linked(school, work).await;
-    let agreement = work.negotiate(school).await;
-    let notice = "Vos compétences.";
-    let hash = format!("sha256:{}", connector::jose::sha256(notice.as_bytes()).to_hex());
-    let request = json!({
-        "@context": CONTEXT, "@type": "ConsentRequestMessage", "@id": "", "recipient": work.did, "agreement": agreement,
-        "dataset": "records", "purposes": [connector_tests::harness::PURPOSE], "categories": ["skills"],
-        "notice": {"id": "n", "version": "1", "language": "fr", "sha256": hash, "text": notice},
-        "retentionDays": null, "until": null, "learner": pseudonym(school, work, "l1").await,
-    });
-    let (ours, other) = (Peer::of(work), Peer::of(edtech));
-    let (before, notices) = (school.get("/v1/consents").await, school.get("/v1/notices").await);
-    for (what, peer, members, status, code) in [
-        (
-            "for another recipient",
-            &ours,
-            json!({"recipient": edtech.did}),
-            403,
-            "wrong-party",
-        ),
-        ("by another for the recipient", &other, json!({}), 403, "wrong-party"),
-        (
-            "under another's agreement",
-            &other,
-            json!({"recipient": edtech.did}),
-            403,
-            "no-agreement",
-        ),
-        (
-            "for another purpose",
-            &ours,
-            json!({"purposes": ["https://w3id.org/dpv#Marketing"]}),
-            403,
-            "not-covered",
-        ),
-        (
-            "of another dataset",
-            &ours,
-            json!({"dataset": "others"}),
-            403,
-            "not-covered",
-        ),
-        (
-            "under other terms of the agreement",
-            &ours,
-            json!({"offer": "A".repeat(43)}),
-            400,
-            "invalid-message",
-        ),
-        (
-            "of another category",
-            &ours,
-            json!({"categories": ["identity"]}),
-            403,
-            "not-covered",
-        ),
-        (
-            "of what is no field",
-            &ours,
-            json!({"fields": ["skills"]}),
-            422,
-            "invalid-consent",
-        ),
-        (
-            "of a learner who is not linked",
-            &ours,
-            json!({"learner": pseudonym(school, work, "l2").await}),
-            404,
-            "unknown-learner",
-        ),
-        (
-            "with another text",
-            &ours,
-            json!({"notice": but(&request["notice"], json!({"text": "?"}))}),
-            400,
-            "invalid-message",
-        ),
-    ] {
-        let reply = peer
-            .send(
-                school,
-                &letter(peer, school, "/dases/consents/requests", &but(&request, members)),
-            )
-            .await;
-        assert_eq!((reply.status, reply.code()), (status, code), "{what}: {}", reply.body);
-    }
-    let mut other_hash = but(&request, json!({}));
-    other_hash["notice"]["sha256"] = format!("sha256:{}", "0".repeat(64)).into();
-    let reply = ours
-        .send(school, &letter(&ours, school, "/dases/consents/requests", &other_hash))
-        .await;
-    assert_eq!(reply.code(), "notice-hash", "{}", reply.body);
-    assert_eq!(school.get("/v1/consents").await, before, "nothing was recorded");
-    assert_eq!(school.get("/v1/notices").await, notices, "nor any text");
-
-    work.post("/v1/consents/ask", &ask(&agreement)).await;
-    stands(work, "requested").await;
-    decided(school, "refuse").await;
-    stands(work, "refused").await;
-    // The learner is left in peace, and a text that comes with what is refused is not kept.
-    let notices = school.get("/v1/notices").await;
-    let mut again = ask(&agreement);
-    again["notice"]["version"] = "2".into();
-    again["notice"]["text"] = "Vos compétences servent encore à votre orientation.".into();
-    work.post("/v1/consents/ask", &again).await;
-    until("it is refused", async || {
-        let asked = work.get("/v1/consents/asked").await;
-        let all = asked["asked"].as_array().unwrap();
-        all.iter().any(|one| one["refused"].is_string()).then_some(())
-    })
-    .await;
-    assert_eq!(school.get("/v1/notices").await, notices);
 }

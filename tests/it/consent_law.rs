@@ -1,8 +1,8 @@
 //! The law of consent through real daemons: who decides, what a request, a refusal, a receipt and an objection are worth, and what time ends.
 
-use crate::scenes::{account, until, verified};
+use crate::scenes::{account, learners::released, until, verified};
 use connector::clock::now;
-use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, dataset, offer, text};
+use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, dataset, offer_and, text};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, time::Duration};
@@ -47,12 +47,7 @@ async fn release(school: &Connector, work: &Connector) -> Value {
     let agreement = work.negotiate(school).await;
     let pid = work.transfer(&agreement).await;
     let done = work.transfer_until(&pid, "COMPLETED").await;
-    let theirs = text(&done, "peerPid");
-    until("the release is noted", async || {
-        let shown = school.get(&format!("/v1/transfers/{theirs}")).await;
-        (shown["release"]["complete"] == true).then(|| shown["release"].clone())
-    })
-    .await
+    released(school, &text(&done, "peerPid")).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,9 +231,7 @@ async fn consent_law_a_policy_for_minors_lets_adults_and_guarded_minors_go_and_n
     let world = World::start(&["school", "work"]).await;
     let (school, work) = (world.get("school"), world.get("work"));
     let file = school.publish(50, 5).await;
-    let mut terms = offer();
-    let constraints = terms["permission"][0]["constraint"].as_array_mut().unwrap();
-    constraints.push(json!({"or": [
+    let terms = offer_and(json!({"or": [
         {"leftOperand": "dases:minor", "operator": "eq", "rightOperand": "false"},
         {"leftOperand": "dases:guardianConsent", "operator": "eq", "rightOperand": "true"},
     ]}));
@@ -267,14 +260,7 @@ async fn consent_law_a_policy_for_minors_lets_adults_and_guarded_minors_go_and_n
     }
     school.post("/v1/learners", &standing("l3", "2020-05-01")).await;
 
-    let opened = work
-        .post("/v1/negotiations", &json!({"peer": school.did, "offer": "guarded"}))
-        .await;
-    let ended = work
-        .get(&format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid")))
-        .await;
-    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
-    let agreement = text(&ended, "agreementId");
+    let agreement = work.negotiate_for(school, "guarded").await;
     // The learners whose records came, ten of each, and how many were withheld for want of a guardian.
     let fetched = async || {
         let pid = work.transfer(&agreement).await;

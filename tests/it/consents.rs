@@ -1,65 +1,28 @@
 //! Learners' consents through real daemons: what is withheld and counted, what the peer cannot see, and withdrawal as the last word.
 
-use crate::scenes::{account, address, brisk, entries, file, received_at_least, until, verified};
+use crate::scenes::{
+    account, address, brisk, browser, entries, file,
+    learners::{numbers, pseudonym, released, withdraw},
+    received_at_least, until, verified,
+};
 use connector::clock::now;
-use connector_tests::harness::{Connector, NOTICE, World, consent, dataset, offer, record, text};
+use connector_tests::harness::{Connector, NOTICE, World, consent, dataset, offer, offer_and, record, text};
 use http::{Method, StatusCode};
-use reqwest::Certificate;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     fs,
-    path::Path,
     time::{Duration, Instant},
 };
 
 /// Negotiates a dataset and fetches it; returns the complete transfer of the consumer and what the provider released.
 async fn fetch(provider: &Connector, consumer: &Connector, offered: &str) -> (Value, Value) {
-    let body = json!({"peer": provider.did, "offer": offered});
-    let opened = consumer.post("/v1/negotiations", &body).await;
-    let path = format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid"));
-    let ended = consumer.get(&path).await;
-    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
-    let pid = consumer.transfer(&text(&ended, "agreementId")).await;
+    let agreement = consumer.negotiate_for(provider, offered).await;
+    let pid = consumer.transfer(&agreement).await;
     let done = consumer.transfer_until(&pid, "COMPLETED").await;
     account(provider, consumer, &pid).await;
     let release = released(provider, &text(&done, "peerPid")).await;
     (done, release)
-}
-
-/// What the provider noted about a stream that ran to its end.
-async fn released(provider: &Connector, pid: &str) -> Value {
-    until("the release is noted", async || {
-        let shown = provider.get(&format!("/v1/transfers/{pid}")).await;
-        (shown["release"]["complete"] == true).then(|| shown["release"].clone())
-    })
-    .await
-}
-
-async fn pseudonym(provider: &Connector, recipient: &Connector, learner: &str) -> String {
-    let body = json!({"recipient": recipient.did, "subjects": [learner]});
-    text(&provider.post("/v1/pseudonyms", &body).await["pseudonyms"], learner)
-}
-
-async fn withdraw(provider: &Connector, learner: &str) -> Value {
-    provider
-        .post("/v1/consents/withdraw", &json!({ "subject": learner }))
-        .await
-}
-
-/// The numbers in a received file, complete or not, of the records of one pseudonym, and of all others.
-fn numbers(path: &Path, pseudonym: &str) -> (Vec<u64>, Vec<u64>) {
-    let text = fs::read_to_string(path).unwrap();
-    let records: Vec<Value> = text
-        .split_inclusive('\n')
-        .filter(|line| line.ends_with('\n'))
-        .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|line: &Value| line["t"] == "r")
-        .collect();
-    let (theirs, others): (Vec<&Value>, Vec<&Value>) =
-        records.iter().partition(|line| line["record"]["sub"] == pseudonym);
-    let n = |lines: Vec<&Value>| lines.iter().map(|line| line["n"].as_u64().unwrap()).collect();
-    (n(theirs), n(others))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,12 +239,7 @@ async fn a_receiver_that_stopped_reading_does_not_delay_a_withdrawal_and_is_cut_
     fs::write(school.config(), config).unwrap();
     school.start().await;
     let school = world.get("school");
-    let authority = fs::read(school.dir.join("ca.pem")).unwrap();
-    let client = reqwest::Client::builder()
-        .tls_certs_only([Certificate::from_pem(&authority).unwrap()])
-        .http1_only()
-        .build()
-        .unwrap();
+    let client = browser(school).http1_only().build().unwrap();
     let mut response = client.get(&endpoint).bearer_auth(&token).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     let mut held = 0;
@@ -438,19 +396,11 @@ async fn the_end_of_an_agreements_validity_stops_its_running_stream() {
     school.publish(6_000, 10).await;
     school.consent(10, &work.did).await;
     let end = now().plus(Duration::from_secs(3));
-    let mut terms = offer();
     let until_then = json!({"leftOperand": "odrl:dateTime", "operator": "lt", "rightOperand": {"@value": end, "@type": "xsd:dateTime"}});
-    terms["permission"][0]["constraint"]
-        .as_array_mut()
-        .unwrap()
-        .push(until_then);
+    let terms = offer_and(until_then);
     let path = school.dir.join("records.ndjson");
     school.post("/v1/datasets", &dataset("brief", &path, terms)).await;
-    let opened = work
-        .post("/v1/negotiations", &json!({"peer": "school", "offer": "brief"}))
-        .await;
-    let wait = format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid"));
-    let agreement = text(&work.get(&wait).await, "agreementId");
+    let agreement = work.negotiate_for(school, "brief").await;
     let pid = work.transfer(&agreement).await;
     received_at_least(work, &pid, 1).await;
     assert!(now() < end, "the stream began in time");

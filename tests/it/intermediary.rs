@@ -1,7 +1,11 @@
 //! A learner's consents kept by an intermediary, through real daemons: the recipient asks there, the learner decides there, the records come
 //! from the holder, and an end at either place is an end at both.
 
-use crate::scenes::{account, brisk, entries, file, until};
+use crate::scenes::{
+    account, entries,
+    learners::{CONTEXT, but, erasing, lines_with, link, pseudonym, received},
+    until,
+};
 use connector_tests::{
     harness::{Connector, World, consent, text},
     peer::{Peer, uuid},
@@ -10,7 +14,6 @@ use http::Method;
 use serde_json::{Value, json};
 use std::fs;
 
-const CONTEXT: &str = "https://w3id.org/dases/consent/v1/context.jsonld";
 const NOTICE: &str = "Vos compétences servent à votre orientation.";
 
 /// The DID of a peer in a configuration.
@@ -29,39 +32,12 @@ fn accepting(config: String) -> String {
     config.replace(none, &format!("intermediaries = [\"{home}\"]"))
 }
 
-fn quick(config: String) -> String {
-    brisk(config.replace("#erase_after = \"10s\"", "erase_after = \"0s\""), 0)
-}
-
 /// The school holds records, the home keeps consents, work receives.
 fn scene(name: &str, config: String) -> String {
     match name {
-        "school" => quick(accepting(config)),
-        _ => quick(config),
+        "school" => erasing(accepting(config), 0),
+        _ => erasing(config, 0),
     }
-}
-
-/// Links a learner of one with a learner of the other, confirmed at both.
-async fn link(holder: &Connector, learner: &str, other: &Connector, theirs: &str) {
-    let offered = holder
-        .post("/v1/links", &json!({"subject": learner, "peer": other.name}))
-        .await;
-    let body = json!({"peer": holder.name, "subject": theirs, "code": offered["code"]});
-    let redeemed = other.post("/v1/links/redeem", &body).await;
-    let stands = async |who: &Connector, id: &Value, stage: &str| {
-        until("the link's next step", async || {
-            let all = who.get("/v1/links").await;
-            let mut all = all["links"].as_array().unwrap().iter();
-            all.any(|link| link["id"] == *id && link["stage"] == stage)
-                .then_some(())
-        })
-        .await;
-    };
-    let id = &offered["link"]["id"];
-    stands(holder, id, "claimed").await;
-    let path = format!("/v1/links/{}/confirm", id.as_str().unwrap());
-    holder.post(&path, &json!({ "subject": learner })).await;
-    stands(other, &redeemed["id"], "linked").await;
 }
 
 /// The learner is l1 at school, citizen-7 at home and job-1 at work.
@@ -98,27 +74,6 @@ async fn decided(home: &Connector, decision: &str) -> String {
     let body = json!({"event": decision, "actor": {"role": "learner", "method": "portal"}});
     home.post(&format!("/v1/consents/{id}/events"), &body).await;
     id
-}
-
-/// Waits until a participant has the holder's receipt of this state.
-async fn received(who: &Connector, state: &str) -> Value {
-    until(&format!("{} has the receipt: {state}", who.name), async || {
-        let list = who.get("/v1/consents/received").await;
-        let all = list["received"].as_array().unwrap();
-        all.iter().find(|one| one["state"] == state).cloned()
-    })
-    .await
-}
-
-/// The holder's name for its learner l1 towards another.
-async fn pseudonym(holder: &Connector, other: &Connector, learner: &str) -> String {
-    let body = json!({"recipient": other.did, "subjects": [learner]});
-    text(&holder.post("/v1/pseudonyms", &body).await["pseudonyms"], learner)
-}
-
-fn lines_with(consumer: &Connector, pid: &str, part: &str) -> usize {
-    let text = fs::read_to_string(file(consumer, pid)).unwrap();
-    text.lines().filter(|line| line.contains(part)).count()
 }
 
 async fn fetched(work: &Connector, agreement: &str) -> String {
@@ -254,16 +209,6 @@ async fn what_the_holder_does_not_take_is_not_in_force_at_the_intermediary_eithe
     assert_eq!(school.get("/v1/consents").await["consents"], json!([]));
 }
 
-/// A message with other members and an id of its own.
-fn but(message: &Value, members: Value) -> Value {
-    let mut changed = message.clone();
-    for (name, value) in members.as_object().unwrap() {
-        changed[name] = value.clone();
-    }
-    changed["@id"] = uuid().into();
-    changed
-}
-
 async fn sent(peer: &Peer, to: &Connector, body: &Value) -> (u16, String) {
     let path = "/dases/consents/decisions";
     let letter = peer.seal_below_root(to, Method::POST, path, body.to_string().into_bytes());
@@ -312,8 +257,8 @@ async fn not_yet_taken(world: &mut World) -> Value {
 async fn a_decision_counts_only_from_a_named_intermediary_about_what_is_the_learners_the_holders_and_agreed() {
     let before = |name: &str, config: String| match name {
         // Another holder, which accepts the same intermediary.
-        "cfa" => quick(accepting(config)),
-        _ => quick(config),
+        "cfa" => erasing(accepting(config), 0),
+        _ => erasing(config, 0),
     };
     let mut world = World::start_with(&["school", "work", "home", "cfa"], before).await;
     let message = not_yet_taken(&mut world).await;

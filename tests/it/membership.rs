@@ -8,7 +8,7 @@ use crate::{
     evidence::bundle::Bundle,
     scenes::{brisk, entries, received_at_least, until, with},
 };
-use connector_tests::harness::{Connector, World, binary, offer, text};
+use connector_tests::harness::{Connector, World, binary, offer_and, text};
 use http::Method;
 use serde_json::{Value, json};
 use std::{
@@ -148,23 +148,7 @@ impl Realm {
 
 /// An offer that asks for a role as well.
 fn for_role(role: &str) -> Value {
-    let mut offer = offer();
-    let constraint = json!({"leftOperand": "dases:membership.role", "operator": "eq", "rightOperand": role});
-    offer["permission"][0]["constraint"]
-        .as_array_mut()
-        .unwrap()
-        .push(constraint);
-    offer
-}
-
-async fn publish(provider: &Connector, count: u64, learners: u64, offer: Value) {
-    let path = provider.dir.join("records.ndjson");
-    let text: String = (0..count)
-        .map(|k| connector_tests::harness::record(k, k % learners))
-        .collect();
-    fs::write(&path, text).unwrap();
-    let dataset = connector_tests::harness::dataset("records", &path, offer);
-    provider.post("/v1/datasets", &dataset).await;
+    offer_and(json!({"leftOperand": "dases:membership.role", "operator": "eq", "rightOperand": role}))
 }
 
 async fn catalog(of: &Connector, peer: &Connector) -> (u16, Value) {
@@ -189,7 +173,7 @@ async fn membership_admits_and_a_missing_role_refuses() {
     )
     .await;
     let (lycee, agence, edtech) = (realm.get("lycee"), realm.get("agence"), realm.get("edtech"));
-    publish(lycee, 200, 20, for_role("Orientation")).await;
+    lycee.publish_under(200, 20, for_role("Orientation")).await;
     lycee.consent(20, &agence.did).await;
 
     assert_eq!(datasets(&catalog(agence, lycee).await.1), 1);
@@ -265,7 +249,7 @@ async fn membership_admits_and_a_missing_role_refuses() {
 async fn members_cosign_each_others_logs() {
     let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 0).await;
     let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
-    publish(lycee, 20, 20, offer()).await;
+    lycee.publish(20, 20).await;
     agence.negotiate(lycee).await;
     for member in [lycee, agence] {
         until("its checkpoint is cosigned", async || {
@@ -284,7 +268,7 @@ async fn streaming(bytes_per_second: u64) -> (Realm, String, String) {
     )
     .await;
     let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
-    publish(lycee, 20_000, 20, offer()).await;
+    lycee.publish(20_000, 20).await;
     lycee.consent(20, &agence.did).await;
     let agreement = agence.negotiate(lycee).await;
     let pid = agence.transfer(&agreement).await;
@@ -399,7 +383,7 @@ async fn a_key_that_is_revoked_signs_no_more_of_a_stream_that_runs() {
 async fn a_negotiation_with_a_removed_member_ends_on_both_sides() {
     let realm = Realm::start(&[("lycee", &["DataProvider"]), ("agence", &["Orientation"])], 0).await;
     let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
-    publish(lycee, 10, 10, offer()).await;
+    lycee.publish(10, 10).await;
     let terms = json!({"peer": lycee.did, "offer": "records", "manual": true});
     let ours = text(&agence.post("/v1/negotiations", &terms).await, "pid");
     let state = async |of: &Connector, pid: &str, state: &str| {
@@ -427,7 +411,7 @@ async fn a_configured_peer_that_is_a_member_has_the_claims_of_one() {
     });
     lycee.start().await;
     let (lycee, agence) = (realm.get("lycee"), realm.get("agence"));
-    publish(lycee, 10, 10, for_role("Orientation")).await;
+    lycee.publish_under(10, 10, for_role("Orientation")).await;
     until("its role is known without its having called", async || {
         let members = lycee.get("/v1/peers").await["members"].clone();
         (members[0]["did"] == peer.as_str()).then_some(())

@@ -1,10 +1,10 @@
 //! What an operator does with a daemon: signals, configuration and the management interface.
 
-use crate::scenes::{account, brisk, file, received_at_least, until, with};
+use crate::scenes::{account, brisk, browser, file, received_at_least, until, with};
 use connector::net::local::{Endpoint, Local};
 use connector_tests::harness::{Connector, World, binary, offer, text};
 use http::{Method, StatusCode, Version};
-use reqwest::{Certificate, tls};
+use reqwest::tls;
 use serde_json::json;
 use std::{
     fs,
@@ -18,25 +18,14 @@ use std::{
 /// "Within a few seconds", far below every time-out that could hide a hang.
 const SOON: Duration = Duration::from_secs(5);
 
-fn authority(world: &World) -> Certificate {
-    let pem = fs::read(world.connectors[0].dir.join("ca.pem")).unwrap();
-    Certificate::from_pem(&pem).unwrap()
-}
-
-fn browser(world: &World) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .tls_certs_only([authority(world)])
-        .tls_info(true)
-}
-
 async fn did_document(client: reqwest::ClientBuilder, of: &Connector) -> reqwest::Result<reqwest::Response> {
     let url = format!("{}/.well-known/did.json", of.root());
     client.build().unwrap().get(url).send().await
 }
 
 /// The certificate that a new connection is shown.
-async fn served(world: &World, of: &Connector) -> Vec<u8> {
-    let response = did_document(browser(world), of).await.unwrap();
+async fn served(of: &Connector) -> Vec<u8> {
+    let response = did_document(browser(of).tls_info(true), of).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     let info = response.extensions().get::<tls::TlsInfo>().unwrap();
     info.peer_certificate().unwrap().to_vec()
@@ -108,7 +97,7 @@ async fn sighup_reloads_certificate_and_log_level_and_keeps_what_works() {
     let world = World::start(&["school", "work"]).await;
     let (school, work) = (world.get("school"), world.get("work"));
     school.publish(3, 3).await;
-    let first = served(&world, school).await;
+    let first = served(school).await;
 
     let new = world.folder.path().join("renewed");
     let made = Command::new(binary())
@@ -128,14 +117,14 @@ async fn sighup_reloads_certificate_and_log_level_and_keeps_what_works() {
         with(config.clone(), "log", "level = \"connector=debug\""),
     )
     .unwrap();
-    assert_eq!(served(&world, school).await, first, "not before it is told to");
+    assert_eq!(served(school).await, first, "not before it is told to");
     assert!(!school.log().contains("DEBUG"));
     school.signal("HUP");
     until("the new certificate", async || {
-        (served(&world, school).await != first).then_some(())
+        (served(school).await != first).then_some(())
     })
     .await;
-    let second = served(&world, school).await;
+    let second = served(school).await;
     until("the new log level", async || {
         school.log().contains("log level reloaded").then_some(())
     })
@@ -152,7 +141,7 @@ async fn sighup_reloads_certificate_and_log_level_and_keeps_what_works() {
             .then_some(())
     })
     .await;
-    assert_eq!(served(&world, school).await, second);
+    assert_eq!(served(school).await, second);
 
     // A key that is not the certificate's is refused too.
     fs::copy(new.join("tls.pem"), school.dir.join("tls.pem")).unwrap();
@@ -161,7 +150,7 @@ async fn sighup_reloads_certificate_and_log_level_and_keeps_what_works() {
     let before = complaints();
     school.signal("HUP");
     until("another complaint", async || (complaints() > before).then_some(())).await;
-    assert_eq!(served(&world, school).await, second);
+    assert_eq!(served(school).await, second);
     work.negotiate(school).await;
 }
 
@@ -234,14 +223,14 @@ async fn tls_1_2_is_refused_unless_it_is_configured_and_both_http_versions_are_s
     };
     let world = World::start_with(&["new", "old"], change).await;
     let (new, old) = (world.get("new"), world.get("old"));
-    let only_12 = || browser(&world).tls_version_max(tls::Version::TLS_1_2);
+    let only_12 = || browser(new).tls_version_max(tls::Version::TLS_1_2);
     assert!(did_document(only_12(), new).await.is_err());
     assert_eq!(did_document(only_12(), old).await.unwrap().status(), StatusCode::OK);
     for connector in [new, old] {
-        let only_13 = browser(&world).tls_version_min(tls::Version::TLS_1_3);
+        let only_13 = browser(connector).tls_version_min(tls::Version::TLS_1_3);
         let second = did_document(only_13, connector).await.unwrap();
         assert_eq!((second.status(), second.version()), (StatusCode::OK, Version::HTTP_2));
-        let first = did_document(browser(&world).http1_only(), connector).await.unwrap();
+        let first = did_document(browser(connector).http1_only(), connector).await.unwrap();
         assert_eq!((first.status(), first.version()), (StatusCode::OK, Version::HTTP_11));
         assert_eq!(first.text().await.unwrap(), second.text().await.unwrap());
     }

@@ -70,16 +70,6 @@ async fn publish_file(school: &Connector, id: &str, path: &Path, offer: Value, r
     school.post("/v1/datasets", &dataset).await;
 }
 
-/// Agrees about another dataset than `records`.
-async fn agree_about(lab: &Connector, school: &Connector, dataset: &str) -> String {
-    let asked = json!({"peer": school.did, "offer": dataset});
-    let opened = lab.post("/v1/negotiations", &asked).await;
-    let wait = format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid"));
-    let ended = lab.get(&wait).await;
-    assert_eq!(text(&ended, "stateName"), "FINALIZED", "{ended}");
-    text(&ended, "agreementId")
-}
-
 /// The dataset `records` under another name and these terms, with which less is agreed to.
 async fn again(school: &Connector, offer: Value) -> Value {
     let mut dataset = school.get("/v1/datasets/records").await;
@@ -222,7 +212,7 @@ async fn learners_who_agreed_to_groups_alone_are_in_the_groups_and_none_of_their
         "{cells:?}"
     );
 
-    let pid = lab.transfer(&agree_about(lab, school, "plain").await).await;
+    let pid = lab.transfer(&lab.negotiate_for(school, "plain").await).await;
     let ours = lab.transfer_until(&pid, "COMPLETED").await;
     let lines = lab.received(&pid);
     let records = lines.iter().filter(|line| line["t"] == "r");
@@ -394,7 +384,7 @@ async fn two_datasets_over_one_source_are_compared_under_whatever_name_it_goes()
     publish_file(school, "again", &link, offer("aggregate"), table()).await;
     consent(school, 0..70, &lab.did).await;
     let first = lab.negotiate(school).await;
-    let again = agree_about(lab, school, "again").await;
+    let again = lab.negotiate_for(school, "again").await;
     assert_eq!(fetch(lab, &first).await[1..], fetch(lab, &again).await[1..]);
     withdraw(school, 0).await;
     assert_eq!(refused(school, lab, &again).await, "AGG-02");

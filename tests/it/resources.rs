@@ -6,11 +6,7 @@ use std::{fmt::Write, fs, time::Duration};
 
 /// Negotiates this dataset and fetches it; returns the ids of its records.
 async fn fetched(work: &Connector, school: &Connector, dataset: &str) -> Vec<String> {
-    let body = json!({"peer": school.did, "offer": dataset});
-    let pid = text(&work.post("/v1/negotiations", &body).await, "pid");
-    let ended = work.get(&format!("/v1/negotiations/{pid}/wait?timeout=30")).await;
-    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
-    let pid = work.transfer(&text(&ended, "agreementId")).await;
+    let pid = work.transfer(&work.negotiate_for(school, dataset).await).await;
     work.transfer_until(&pid, "COMPLETED").await;
     let lines = work.received(&pid).into_iter().filter(|line| line["t"] == "r");
     lines.map(|line| text(&line["record"], "id")).collect()

@@ -1,41 +1,20 @@
 //! Restrictions of a learner's records (GDPR art. 18) through real daemons: final when acknowledged, through a kill, until they are lifted.
 
-use crate::scenes::{account, brisk, entries, file, received_at_least, until, verified};
+use crate::scenes::{
+    account, brisk, entries, file,
+    learners::{numbers, released},
+    received_at_least, said, verified,
+};
 use connector_tests::harness::{Connector, World, text};
 use http::Method;
 use serde_json::{Value, json};
 use std::fs;
-
-/// The numbers of the received records of one pseudonym, and of all others.
-fn numbers(consumer: &Connector, pid: &str, pseudonym: &str) -> (Vec<u64>, Vec<u64>) {
-    let text = fs::read_to_string(file(consumer, pid)).unwrap();
-    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let records: Vec<Value> = records.filter(|line| line["t"] == "r").collect();
-    let (theirs, others): (Vec<&Value>, Vec<&Value>) =
-        records.iter().partition(|line| line["record"]["sub"] == pseudonym);
-    let n = |lines: Vec<&Value>| lines.iter().map(|line| line["n"].as_u64().unwrap()).collect();
-    (n(theirs), n(others))
-}
 
 /// Fetches under an agreement; returns what the provider released.
 async fn release(school: &Connector, work: &Connector, agreement: &str) -> Value {
     let pid = work.transfer(agreement).await;
     let done = work.transfer_until(&pid, "COMPLETED").await;
     released(school, &text(&done, "peerPid")).await
-}
-
-async fn released(school: &Connector, pid: &str) -> Value {
-    until("the release is noted", async || {
-        let shown = school.get(&format!("/v1/transfers/{pid}")).await;
-        (shown["release"]["complete"] == true).then(|| shown["release"].clone())
-    })
-    .await
-}
-
-fn said(output: std::process::Output) -> String {
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{errors}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +35,7 @@ async fn after_a_restriction_is_acknowledged_no_record_follows_through_a_kill_un
     let last = streams[0]["lastSequence"].as_u64().unwrap();
     let done = work.transfer_until(&pid, "COMPLETED").await;
     account(school, work, &pid).await;
-    let (theirs, others) = numbers(work, &pid, &text(&streams[0], "pseudonym"));
+    let (theirs, others) = numbers(&file(work, &pid), &text(&streams[0], "pseudonym"));
     assert!(
         !theirs.is_empty() && theirs.iter().all(|n| *n <= last),
         "{last} {theirs:?}"

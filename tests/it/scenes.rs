@@ -1,5 +1,7 @@
 //! What the tests of faults, operations and consents share: changed configurations, chance that can be repeated, paced streams, and
-//! the account that a complete reception must agree with.
+//! the account that a complete reception must agree with. What is about learners is in `learners`.
+
+pub mod learners;
 
 use connector::{
     audit::merkle::{Frontier, leaf_hash},
@@ -12,6 +14,7 @@ use std::{
     fs,
     hash::{BuildHasher, RandomState},
     path::PathBuf,
+    process::Output,
     time::{Duration, Instant},
 };
 
@@ -60,6 +63,18 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T 
         assert!(begun.elapsed() < Duration::from_secs(30), "{what}: never");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// What a command that succeeded printed.
+pub fn said(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A client that trusts whom a connector trusts, and nobody else.
+pub fn browser(of: &Connector) -> reqwest::ClientBuilder {
+    let authority = fs::read(of.dir.join("ca.pem")).unwrap();
+    reqwest::Client::builder().tls_certs_only([reqwest::Certificate::from_pem(&authority).unwrap()])
 }
 
 /// Waits until a running reception has this many records.

@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::scenes::mixed;
 use connector::store::{SledStore, Store};
 use connector_tests::store_load::{Acknowledged, Unguarded};
 
@@ -29,14 +30,6 @@ fn rounds(normal: u64, long: u64) -> u64 {
     } else {
         normal
     }
-}
-
-/// A fixed sequence that looks random, so that a failing round can be run again.
-fn mixed(seed: u64) -> u64 {
-    let mut x = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
 }
 
 /// The preloaded disk, compiled once; `None` (and a word on why) where that cannot be done.

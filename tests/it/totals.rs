@@ -1,9 +1,8 @@
 //! What a consumer is told of what was withheld: one rounded total of learners, once, and nothing where fewer than a group are behind it.
 
-use crate::scenes::{account, address, until, with};
+use crate::scenes::{account, address, browser, until, with};
 use connector_tests::harness::{Connector, World, dataset, offer, record, text};
 use http::StatusCode;
-use reqwest::Certificate;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -19,14 +18,6 @@ async fn fetched(provider: &Connector, consumer: &Connector, agreement: &str) ->
     })
     .await;
     (done, theirs)
-}
-
-/// The same of a dataset that is negotiated first.
-async fn agreed(provider: &Connector, consumer: &Connector, offered: &str) -> String {
-    let body = json!({"peer": provider.did, "offer": offered});
-    let opened = consumer.post("/v1/negotiations", &body).await;
-    let path = format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid"));
-    text(&consumer.get(&path).await, "agreementId")
 }
 
 fn withheld(provider: &Value) -> u64 {
@@ -82,7 +73,7 @@ async fn fewer_withheld_learners_than_a_group_look_like_none_however_many_their_
         let records: String = (0..).zip(&learners).map(|(k, learner)| record(k, *learner)).collect();
         fs::write(&path, records).unwrap();
         school.post("/v1/datasets", &dataset(id, &path, offer())).await;
-        let agreement = agreed(school, work, id).await;
+        let agreement = work.negotiate_for(school, id).await;
         let (done, theirs) = fetched(school, work, &agreement).await;
         assert_eq!(done["progress"]["records"], 36, "{id}");
         assert_eq!(withheld(&theirs), learners.len() as u64 - 36, "{id}");
@@ -106,7 +97,7 @@ async fn one_learner_with_most_of_the_withheld_records_does_not_show_in_the_tota
     let records: String = (0..).zip(learners).map(|(k, learner)| record(k, learner)).collect();
     fs::write(&path, records).unwrap();
     school.post("/v1/datasets", &dataset("heavy", &path, offer())).await;
-    let agreement = agreed(school, work, "heavy").await;
+    let agreement = work.negotiate_for(school, "heavy").await;
     let (done, theirs) = fetched(school, work, &agreement).await;
     assert_eq!((&done["progress"]["records"], withheld(&theirs)), (&json!(28), 311));
     assert_eq!(
@@ -117,12 +108,7 @@ async fn one_learner_with_most_of_the_withheld_records_does_not_show_in_the_tota
 
 /// What the end line tells of a whole stream that is read by hand.
 async fn read_by_hand(school: &Connector, (endpoint, token): &(String, String)) -> Option<u64> {
-    let authority = fs::read(school.dir.join("ca.pem")).unwrap();
-    let client = reqwest::Client::builder()
-        .tls_certs_only([Certificate::from_pem(&authority).unwrap()])
-        .http1_only()
-        .build()
-        .unwrap();
+    let client = browser(school).http1_only().build().unwrap();
     let response = client.get(endpoint).bearer_auth(token).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     let body = response.text().await.unwrap();

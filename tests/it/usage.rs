@@ -1,9 +1,9 @@
 //! What an agreement limits (how many transfers, how long in all, until when) and what a consent does (how many transfers); counted and timed by
 //! real daemons, through crashes as well.
 
-use crate::scenes::{brisk, entries, received_at_least, until};
+use crate::scenes::{brisk, entries, learners::pseudonym, received_at_least, until};
 use connector::clock::now;
-use connector_tests::harness::{Connector, NOTICE, World, consent, dataset, offer, text};
+use connector_tests::harness::{Connector, NOTICE, World, consent, dataset, offer, offer_and, text};
 use http::{Method, StatusCode};
 use policy::Timestamp;
 use serde_json::{Value, json};
@@ -15,10 +15,7 @@ use std::{
 
 /// An offer with one more constraint.
 fn limited(left: &str, operator: &str, right: &Value) -> Value {
-    let mut offer = offer();
-    let constraints = offer["permission"][0]["constraint"].as_array_mut().unwrap();
-    constraints.push(json!({"leftOperand": left, "operator": operator, "rightOperand": right}));
-    offer
+    offer_and(json!({"leftOperand": left, "operator": operator, "rightOperand": right}))
 }
 
 fn integer(value: u64) -> Value {
@@ -35,13 +32,7 @@ async fn agreed(world: &World, terms: Value, learners: u64) -> (&Connector, &Con
     let file = school.publish(learners * 50, learners).await;
     school.consent(learners, &work.did).await;
     school.post("/v1/datasets", &dataset("limited", &file, terms)).await;
-    let body = json!({"peer": school.did, "offer": "limited"});
-    let opened = work.post("/v1/negotiations", &body).await;
-    let ended = work
-        .get(&format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid")))
-        .await;
-    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
-    (school, work, text(&ended, "agreementId"))
+    (school, work, work.negotiate_for(school, "limited").await)
 }
 
 /// Asks for the data and waits for the end; returns the state and why.
@@ -244,8 +235,7 @@ async fn a_consent_for_two_transfers_lets_a_learners_records_into_two_and_a_kill
     consents[0]["maxCount"] = json!(2);
     let given = school.post("/v1/consents", &json!(consents)).await;
     let id = text(&given["consents"][0], "id");
-    let named = json!({"recipient": work.did, "subjects": ["l0"]});
-    let name = text(&school.post("/v1/pseudonyms", &named).await["pseudonyms"], "l0");
+    let name = pseudonym(school, work, "l0").await;
     let agreement = work.negotiate(school).await;
     for expected in [(50, 200), (50, 200), (0, 150)] {
         let (pid, state, why) = outcome(world.get("work"), &agreement).await;

@@ -1,7 +1,7 @@
 //! The audit log towards everybody else, through real daemons: what is public, proofs that stand alone, and peers as witnesses of each
 //! other's logs.
 
-use crate::scenes::{until, with};
+use crate::scenes::{browser, until, with};
 use connector::{
     audit::{
         LogKey, LogSigner, SignedCheckpoint, Submission,
@@ -11,7 +11,6 @@ use connector::{
 };
 use connector_tests::harness::{Connector, World, text};
 use http::Method;
-use reqwest::Certificate;
 use serde_json::{Value, json};
 use std::{fs, path::Path, process::Output};
 
@@ -38,12 +37,7 @@ impl Answer {
 
 /// Asks the public listener, as anybody can.
 async fn public(connector: &Connector, method: Method, path: &str, body: &str) -> Answer {
-    let authority = fs::read(connector.dir.join("ca.pem")).unwrap();
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([Certificate::from_pem(&authority).unwrap()])
-        .build()
-        .unwrap();
+    let client = browser(connector).no_proxy().build().unwrap();
     let url = format!("{}{path}", connector.root());
     let response = client.request(method, url).body(body.to_owned()).send().await.unwrap();
     let header = |name: &str| {

@@ -302,13 +302,18 @@ impl Connector {
 
     /// Writes `count` small records of `learners` learners (`l0`, `l1`, …, in turn) and publishes them as the dataset `records`.
     pub async fn publish(&self, count: u64, learners: u64) -> PathBuf {
+        self.publish_under(count, learners, offer()).await
+    }
+
+    /// The same under other terms than [`offer`].
+    pub async fn publish_under(&self, count: u64, learners: u64, offer: Value) -> PathBuf {
         let path = self.dir.join("records.ndjson");
         let mut text = String::new();
         for k in 0..count {
             text += &record(k, k % learners);
         }
         fs::write(&path, text).expect("records can be written");
-        self.publish_file(&path).await;
+        self.post("/v1/datasets", &dataset("records", &path, offer)).await;
         path
     }
 
@@ -329,8 +334,13 @@ impl Connector {
 
     /// Negotiates the dataset `records` of a peer to the end; returns the agreement's id.
     pub async fn negotiate(&self, provider: &Self) -> String {
+        self.negotiate_for(provider, "records").await
+    }
+
+    /// The same for any dataset.
+    pub async fn negotiate_for(&self, provider: &Self, dataset: &str) -> String {
         let opened = self
-            .post("/v1/negotiations", &json!({"peer": provider.did, "offer": "records"}))
+            .post("/v1/negotiations", &json!({"peer": provider.did, "offer": dataset}))
             .await;
         let ended = self
             .get(&format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid")))
@@ -421,6 +431,14 @@ pub fn offer() -> Value {
         {"leftOperand": "dases:dataCategory", "operator": "isAnyOf", "rightOperand": ["skills", "results"]},
         {"leftOperand": "dases:consent", "operator": "eq", "rightOperand": "given"},
     ]}]})
+}
+
+/// The same with one more constraint.
+pub fn offer_and(constraint: Value) -> Value {
+    let mut offer = offer();
+    let constraints = offer["permission"][0]["constraint"].as_array_mut();
+    constraints.expect("the offer has constraints").push(constraint);
+    offer
 }
 
 /// A dataset over a file of [`record`]s.

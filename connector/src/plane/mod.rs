@@ -6,6 +6,7 @@
 pub mod cursor;
 pub mod incoming;
 pub mod lines;
+pub mod notes;
 pub mod outgoing;
 pub mod paced;
 pub mod pipeline;

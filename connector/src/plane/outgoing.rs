@@ -4,7 +4,8 @@
 
 use super::{
     PlaneError,
-    pipeline::{Chunk, Decider, Framing, Notes, Piece, Pipeline, Release, Rules, Sealer, State},
+    notes::note,
+    pipeline::{Chunk, Decider, Framing, Piece, Pipeline, Release, Rules, Sealer, State},
 };
 use crate::{
     consent::{Gate, Index},
@@ -194,21 +195,6 @@ fn seal(mut sealer: Sealer, pieces: &Receiver<Decided>, chunks: &mpsc::Sender<(u
         if chunks.blocking_send((generation, chunk)).is_err() {
             return;
         }
-    }
-}
-
-/// Writes down what a chunk does for the first time. Returns whether it stands: not where another transfer took the last place of a consent, or
-/// it tells a total that may not be told.
-async fn note(rules: &Rules, notes: &Notes) -> Result<bool, PlaneError> {
-    if !rules.occurrences.count(&notes.uses, rules.occurrence).await? {
-        return Ok(false);
-    }
-    if !notes.first.is_empty() {
-        rules.deliveries.note(&notes.first, &rules.recipient).await?;
-    }
-    match (&rules.telling, &notes.total) {
-        (Some(telling), Some(first)) => Ok(telling.keep(first, (rules.clock)()).await?),
-        _ => Ok(true),
     }
 }
 

@@ -6,6 +6,7 @@
 pub use super::withheld::Release;
 use super::{
     CursorKey, PlaneError, lines,
+    notes::Notes,
     project::Scratch,
     source::{FileSource, LineOutcome},
     telling::{First, Telling},
@@ -13,9 +14,7 @@ use super::{
 use crate::{
     audit::merkle::{self, Frontier},
     catalog::Shape,
-    consent::{
-        ConsentId, Deliveries, Delivery, Index, Known, Occurrence, Occurrences, Pairwise, Question, Reader, Tag,
-    },
+    consent::{Deliveries, Delivery, Index, Known, Occurrence, Occurrences, Pairwise, Question, Reader, Tag},
     dsp::{AgreementId, DatasetId, ParticipantId, Pid},
     jose::Signer,
 };
@@ -123,24 +122,6 @@ pub struct Piece {
     then: Then,
     /// What is to be on disk before any of it is handed over.
     notes: Notes,
-}
-
-/// What is noted on disk before a chunk is handed over.
-#[derive(Default)]
-pub struct Notes {
-    /// Learners whose first record for this recipient may be in the chunk.
-    pub first: Vec<Delivery>,
-    /// Consents that are limited to a number of transfers, of which this one is not counted yet.
-    pub uses: Vec<ConsentId>,
-    /// What the end line tells, if it is told for the first time.
-    pub total: Option<First>,
-}
-
-impl Notes {
-    /// There is nothing to write down.
-    pub fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.uses.is_empty() && self.total.is_none()
-    }
 }
 
 /// Which control line follows a piece.

@@ -1,15 +1,11 @@
 mod asked;
+mod order;
 mod policies;
 mod restricted;
 
 use super::*;
-use crate::consent::Pairwise;
-use crate::jose::HmacKey;
-use std::{collections::BTreeSet, sync::Mutex, thread};
-use tokio_util::sync::CancellationToken;
+use std::collections::BTreeSet;
 use uuid::Uuid;
-
-mod order;
 
 pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_seconds(second)
@@ -411,96 +407,5 @@ fn a_hundred_thousand_learners_are_told_apart_through_growth_and_forgetting() {
             _ => Ok(set(&index, &["skills"])),
         };
         assert_eq!(reader.ask(name), expected, "{name}");
-    }
-}
-
-/// A stream as the data plane makes it: chunk after chunk, decided, then through the gate, or decided again.
-fn stream(index: &Arc<Index>, gate: &Gate, names: &[String], chunks: usize) -> Vec<(u64, usize)> {
-    let mut reader = Reader::new(index.clone(), question(index, &["skills"]));
-    let (mut passed, mut sent) = (Vec::new(), 0);
-    for chunk in 0..chunks {
-        loop {
-            reader.begin(at(150));
-            let mut number = sent;
-            let mut decided = Vec::new();
-            for learner in (0..names.len()).map(|k| (k + chunk * 7) % names.len()) {
-                if reader.ask(&names[learner]).is_ok() {
-                    number += 1;
-                    decided.push((number, learner));
-                }
-            }
-            if gate.pass(index, reader.epoch(), number).unwrap().is_ok() {
-                sent = number;
-                passed.extend(decided);
-                break;
-            }
-        }
-    }
-    passed
-}
-
-#[test]
-fn while_streams_run_no_record_passes_a_gate_beyond_the_number_that_a_withdrawal_names() {
-    const STREAMS: usize = 4;
-    let (index, shared) = (Arc::new(Index::default()), Shared::new());
-    let names: Vec<String> = (0..60).map(|k| format!("l{k}")).collect();
-    for (number, name) in names.iter().enumerate() {
-        index.open(&shared.grant(&id(number as u128), name)).unwrap();
-    }
-    let pairwise = Arc::new(crate::consent::Pseudonyms::new(HmacKey::new(b"secret")).towards(&did("work")));
-    let pids: Vec<Pid> = (0..STREAMS)
-        .map(|k| {
-            format!("urn:uuid:00000000-0000-4000-8000-00000000000{k}")
-                .parse()
-                .unwrap()
-        })
-        .collect();
-    let gate = |_: &Pid| {
-        Arc::new(Gate::new(
-            0,
-            Arc::<Pairwise>::clone(&pairwise),
-            CancellationToken::new(),
-        ))
-    };
-    let gates: Vec<Arc<Gate>> = pids.iter().map(gate).collect();
-    let told = Mutex::new(Vec::new());
-    let passed: Vec<Vec<(u64, usize)>> = thread::scope(|scope| {
-        let running: Vec<_> = pids
-            .iter()
-            .zip(&gates)
-            .map(|(pid, gate)| {
-                index.enter(pid, gate.clone());
-                let (index, names) = (&index, &names);
-                scope.spawn(move || stream(index, gate, names, 2000))
-            })
-            .collect();
-        scope.spawn(|| {
-            for (number, name) in names.iter().enumerate().step_by(2) {
-                thread::sleep(std::time::Duration::from_millis(1));
-                let ends = index.close(name, |_| true).1;
-                told.lock().unwrap().push((number, ends));
-            }
-        });
-        running.into_iter().map(|stream| stream.join().unwrap()).collect()
-    });
-    let told = told.into_inner().unwrap();
-    assert!(
-        told.iter()
-            .any(|(_, ends)| ends.iter().any(|end| end.last_sequence > 0)),
-        "streams ran meanwhile"
-    );
-    for (learner, ends) in told {
-        for (pid, records) in pids.iter().zip(&passed) {
-            let end = ends.iter().find(|end| end.transfer == *pid).unwrap();
-            let last = records
-                .iter()
-                .filter(|(_, of)| *of == learner)
-                .map(|(number, _)| *number)
-                .max();
-            assert!(
-                last.is_none_or(|last| last <= end.last_sequence),
-                "{learner}: {last:?} {end:?}"
-            );
-        }
     }
 }

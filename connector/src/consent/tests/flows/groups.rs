@@ -12,16 +12,7 @@ fn for_groups(subject: &str) -> NewConsent {
 
 /// What may be used of the learner: for groups, or as a record.
 fn ask(consents: &Consents, subject: &str, aggregate: bool) -> Result<CategorySet, Withheld> {
-    let asked = new(subject);
-    let dataset = "records".parse().unwrap();
-    let question = consents.index.question(
-        &asked.recipients[0],
-        &asked.purposes,
-        &dataset,
-        &asked.categories,
-        |_| Ok(()),
-    );
-    let mut question = question.unwrap();
+    let mut question = question(consents, |_| Ok(()));
     question.aggregate = aggregate;
     let mut reader = Reader::new(consents.index.clone(), question);
     reader.begin(now());

@@ -27,16 +27,8 @@ async fn given(consents: &Consents, subject: &str, most: u64) -> ConsentId {
 
 /// What one chunk of this transfer may carry of the learner, and the uses that are to be counted before it leaves.
 fn chunk(consents: &Consents, subject: &str, number: u32) -> (Result<CategorySet, Withheld>, Vec<ConsentId>) {
-    let asked = new(subject);
-    let dataset = "records".parse().unwrap();
-    let question = consents.index.question(
-        &asked.recipients[0],
-        &asked.purposes,
-        &dataset,
-        &asked.categories,
-        |_| Ok(()),
-    );
-    let mut reader = Reader::new(consents.index.clone(), question.unwrap()).of(occurrence(number));
+    let question = question(consents, |_| Ok(()));
+    let mut reader = Reader::new(consents.index.clone(), question).of(occurrence(number));
     reader.begin(now());
     (reader.ask(subject), reader.uses())
 }

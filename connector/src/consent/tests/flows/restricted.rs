@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::consent::receipt::{
-    KeyFault,
+    KeyFault, ReceiptError,
     restriction::{self, Proved},
 };
 
@@ -20,13 +20,7 @@ fn lift(actor: Actor) -> NewLift {
 
 /// What a stream is told of the learner's records.
 fn leaves(consents: &Consents, subject: &str) -> Result<(), Withheld> {
-    let asked = new(subject);
-    let dataset = "records".parse().unwrap();
-    let (recipient, purposes) = (&asked.recipients[0], &asked.purposes);
-    let question = consents
-        .index
-        .question(recipient, purposes, &dataset, &asked.categories, |_| Ok(()));
-    let mut reader = Reader::new(consents.index.clone(), question.unwrap());
+    let mut reader = Reader::new(consents.index.clone(), question(consents, |_| Ok(())));
     reader.begin(now());
     reader.ask(subject).map(drop)
 }
