@@ -41,7 +41,9 @@ async fn disclosures(connector: &Connector) -> Vec<Value> {
 async fn whoever_an_agreement_names_is_told_of_each_transfer_once_through_kills_and_of_no_learner() {
     let mut world = World::start(&["school", "work", "ministry"]).await;
     let ministry = world.get("ministry").did.clone();
-    let agreement = agreed(world.get("school"), world.get("work"), informing(&ministry)).await.0;
+    let agreement = agreed(world.get("school"), world.get("work"), informing(&ministry))
+        .await
+        .0;
     world.get_mut("ministry").kill();
     let (school, work) = (world.get("school"), world.get("work"));
     let pid = work.transfer(&agreement).await;
@@ -112,7 +114,10 @@ async fn an_offer_that_has_an_unknown_party_informed_is_not_published_and_one_th
     let (status, body) = school
         .call(Method::POST, "/v1/datasets", Some(&dataset("more", &file, other)))
         .await;
-    assert!(status.is_client_error() && body.to_string().contains("POL-07"), "{body}");
+    assert!(
+        status.is_client_error() && body.to_string().contains("POL-07"),
+        "{body}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,11 +141,31 @@ async fn what_a_peer_says_of_others_transfers_or_to_others_is_refused_and_not_ke
         peer.send(ministry, &letter).await
     };
     for (what, body, status, code) in [
-        ("in another provider's name", but("provider", school.did.clone().into()), 403, "wrong-party"),
-        ("meant for another", but("informed", school.did.clone().into()), 403, "wrong-party"),
-        ("with more than is known", but("learner", "l1".into()), 400, "invalid-message"),
+        (
+            "in another provider's name",
+            but("provider", school.did.clone().into()),
+            403,
+            "wrong-party",
+        ),
+        (
+            "meant for another",
+            but("informed", school.did.clone().into()),
+            403,
+            "wrong-party",
+        ),
+        (
+            "with more than is known",
+            but("learner", "l1".into()),
+            400,
+            "invalid-message",
+        ),
         ("without a time", but("at", Value::Null), 400, "invalid-message"),
-        ("with an id of no kind", but("transfer", json!({"@id": "x"})), 400, "invalid-message"),
+        (
+            "with an id of no kind",
+            but("transfer", json!({"@id": "x"})),
+            400,
+            "invalid-message",
+        ),
     ] {
         let reply = send(&body).await;
         assert_eq!((reply.status, reply.code()), (status, code), "{what}: {}", reply.body);

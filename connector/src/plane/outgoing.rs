@@ -15,16 +15,18 @@ use crate::{
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use std::{
+    num::NonZero,
     pin::Pin,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, SyncSender},
     },
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    runtime::Handle,
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinHandle,
     time::{Instant, Sleep},
 };
@@ -127,6 +129,22 @@ impl Pace {
     }
 }
 
+/// So many pieces are decided or sealed at the same time, over all streams, for each core: some wait for the disk, or for a key that a program keeps.
+const PIECES_PER_CORE: usize = 4;
+/// Each stream has two threads. A thousand streams that all decide again would keep whoever waits for the acknowledgement of a withdrawal from the
+/// cores.
+static PIECES: LazyLock<Semaphore> = LazyLock::new(|| {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    Semaphore::new(cores * PIECES_PER_CORE)
+});
+
+/// Works on a piece, in the order in which threads ask for it.
+fn in_turn<T>(handle: &Handle, work: impl FnOnce() -> T) -> T {
+    // It is never closed; without a permit the work would be done all the same.
+    let _permit = handle.block_on(PIECES.acquire());
+    work()
+}
+
 /// Starts the two stages of the producer on blocking threads and returns the body, and what will be known at its end.
 /// `bytes_per_second` of 0 is no limit.
 pub fn start(
@@ -160,19 +178,23 @@ pub fn start(
     };
     let Pipeline { decider, sealer } = pipeline;
     let (pieces, decided) = std::sync::mpsc::sync_channel(1);
-    tokio::task::spawn_blocking(move || decide(decider, &pieces, &restart));
-    tokio::task::spawn_blocking(move || seal(sealer, &decided, &sender));
+    let handle = Handle::current();
+    let of_sealer = handle.clone();
+    tokio::task::spawn_blocking(move || decide(decider, &pieces, &restart, &handle));
+    tokio::task::spawn_blocking(move || seal(sealer, &decided, &sender, &of_sealer));
     (body, reported)
 }
 
 /// A decided piece, and the order to go back that came before it, if there was one.
 type Decided = (Option<Restart>, Result<Piece, PlaneError>);
 
-fn decide(mut decider: Decider, pieces: &SyncSender<Decided>, restart: &Slot) {
+fn decide(mut decider: Decider, pieces: &SyncSender<Decided>, restart: &Slot, handle: &Handle) {
     loop {
         let wanted = restart.lock().0.take();
-        let ready = wanted.as_ref().map_or(Ok(()), |wanted| decider.rewind(&wanted.state));
-        let piece = ready.and_then(|()| decider.piece());
+        let piece = in_turn(handle, || {
+            let ready = wanted.as_ref().map_or(Ok(()), |wanted| decider.rewind(&wanted.state));
+            ready.and_then(|()| decider.piece())
+        });
         let over = piece.as_ref().map_or(true, Piece::is_last);
         if pieces.send((wanted, piece)).is_err() {
             return;
@@ -184,14 +206,19 @@ fn decide(mut decider: Decider, pieces: &SyncSender<Decided>, restart: &Slot) {
     }
 }
 
-fn seal(mut sealer: Sealer, pieces: &Receiver<Decided>, chunks: &mpsc::Sender<(u64, Result<Chunk, PlaneError>)>) {
+fn seal(
+    mut sealer: Sealer,
+    pieces: &Receiver<Decided>,
+    chunks: &mpsc::Sender<(u64, Result<Chunk, PlaneError>)>,
+    handle: &Handle,
+) {
     let mut generation = 0;
     while let Ok((restart, piece)) = pieces.recv() {
         if let Some(restart) = restart {
             generation = restart.generation;
             sealer.rewind(restart.state, restart.begun);
         }
-        let chunk = piece.and_then(|piece| sealer.seal(piece));
+        let chunk = piece.and_then(|piece| in_turn(handle, || sealer.seal(piece)));
         if chunks.blocking_send((generation, chunk)).is_err() {
             return;
         }

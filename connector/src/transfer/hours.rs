@@ -1,7 +1,7 @@
 //! Streams end when their time is over: at the end of what the plan permits, and when the open time that the agreement allows is used up. By
 //! a timer of each stream, so that one that waits for its receiver ends as well; what is decided per chunk does not depend on it.
 
-use super::{TransferError, Transfers, refused::disclosed, streams::Wanted, usage::Limits};
+use super::{TransferError, Transfers, question::Wanted, refused::disclosed, usage::Limits};
 use crate::{
     catalog::ReleaseSpec,
     consent::Gate,

@@ -1,6 +1,6 @@
 //! What peers send: a consumer's request, or a message that takes a step of a transfer.
 
-use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers, refused::Asking, streams::Wanted};
+use super::{RECEIPT_HEADER, TransferError, TransferRecord, Transfers, question::Wanted, refused::Asking};
 use crate::{
     catalog::Mode,
     contract::StoredAgreement,

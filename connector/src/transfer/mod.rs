@@ -10,6 +10,7 @@ mod messages;
 mod openings;
 mod pull;
 mod push;
+mod question;
 mod reception;
 mod record;
 mod refused;

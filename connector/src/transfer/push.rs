@@ -3,8 +3,8 @@
 
 use super::{
     NEUTRAL, RECEIPT_HEADER, TransferError, TransferRecord, Transfers,
+    question::Wanted,
     refused::{Asking, disclosed},
-    streams::Wanted,
 };
 use crate::{
     dsp::{
