@@ -21,15 +21,9 @@ fn informing(party: &str) -> Value {
 
 /// An agreement about records of four learners under these terms, and the file of the records.
 async fn agreed(school: &Connector, work: &Connector, terms: Value) -> (String, PathBuf) {
-    let file = school.publish(200, 4).await;
+    let file = school.publish_under(200, 4, terms).await;
     school.consent(4, &work.did).await;
-    school.post("/v1/datasets", &dataset("told", &file, terms)).await;
-    let body = json!({"peer": school.did, "offer": "told"});
-    let opened = work.post("/v1/negotiations", &body).await;
-    let wait = format!("/v1/negotiations/{}/wait?timeout=30", text(&opened, "pid"));
-    let ended = work.get(&wait).await;
-    assert_eq!(ended["stateName"], "FINALIZED", "{ended}");
-    (text(&ended, "agreementId"), file)
+    (work.negotiate(school).await, file)
 }
 
 async fn disclosures(connector: &Connector) -> Vec<Value> {
@@ -56,7 +50,7 @@ async fn whoever_an_agreement_names_is_told_of_each_transfer_once_through_kills_
         ("recipient", &work.did),
         ("informed", &ministry),
         ("agreement", &agreement),
-        ("dataset", &"told".to_owned()),
+        ("dataset", &"records".to_owned()),
         ("transfer", &text(&done, "peerPid")),
     ] {
         assert_eq!(said[name], **value, "{name}");
