@@ -23,6 +23,7 @@ pub(super) use gate::reset_unmoved;
 pub use gate::{Closed, Gate, Stale, StreamEnd};
 pub use question::{Question, Reader, Withheld};
 pub use reason::Reason;
+pub use terms::Covered;
 
 use super::{ConsentId, GrantError, Occurrence};
 use crate::catalog::{Category, CategorySet};
@@ -59,15 +60,9 @@ pub struct Grant<'a> {
     pub id: &'a ConsentId,
     /// The learner's local identifier.
     pub subject: &'a str,
-    /// Who may receive.
-    pub recipients: &'a [ParticipantId],
-    /// For which purposes (IRIs, in any spelling).
-    pub purposes: &'a [String],
-    /// Only these datasets; none means all of this holder's.
-    pub datasets: &'a [DatasetId],
-    /// Which data categories.
-    pub categories: &'a [String],
-    /// Only these fields of them, as JSON pointers; none means all.
+    /// To whom, what for, and of what.
+    pub covered: Covered<'a>,
+    /// Only these fields of its categories, as JSON pointers; none means all.
     pub fields: &'a [String],
     /// From when.
     pub from: Timestamp,
@@ -158,14 +153,9 @@ impl Index {
         let id = grant.id.uuid().ok_or(GrantError::Invalid("id", "is no urn:uuid"))?;
         let terms = {
             let mut vocabulary = self.vocabulary_mut();
-            let terms = Terms {
-                recipients: Scope::only(vocabulary.recipients(grant.recipients)),
-                purposes: Scope::only(vocabulary.purposes(grant.purposes)),
-                datasets: Scope::all_unless(vocabulary.datasets(grant.datasets)),
-                categories: vocabulary.categories(grant.categories)?,
-                fields: Scope::all_unless(vocabulary.names(grant.fields)),
-            };
-            vocabulary.intern(terms)
+            let covered = vocabulary.terms(&grant.covered)?;
+            let fields = Scope::all_unless(vocabulary.names(grant.fields));
+            vocabulary.intern(Terms { fields, ..covered })
         };
         let standing = match grant.ended {
             None => Standing::Given,
@@ -256,16 +246,7 @@ impl Index {
 
     /// Takes a rule of the holder in that permits records without consent; one of the same name is replaced.
     pub fn open_basis(&self, rule: &BasisRule<'_>) -> Result<(), GrantError> {
-        let terms = {
-            let mut vocabulary = self.vocabulary_mut();
-            Terms {
-                recipients: Scope::only(vocabulary.recipients(rule.recipients)),
-                purposes: Scope::only(vocabulary.purposes(rule.purposes)),
-                datasets: Scope::all_unless(vocabulary.datasets(rule.datasets)),
-                categories: vocabulary.categories(rule.categories)?,
-                fields: Scope::All,
-            }
-        };
+        let terms = self.vocabulary_mut().terms(&rule.covered)?;
         self.bases.open(rule, terms);
         // What it replaces may have permitted more.
         self.raise_epoch();

@@ -388,6 +388,15 @@ impl Lists {
             categories: texts(&what.categories),
         }
     }
+
+    fn covered(&self) -> Covered<'_> {
+        Covered {
+            recipients: &self.recipients,
+            purposes: &self.purposes,
+            datasets: &self.datasets,
+            categories: &self.categories,
+        }
+    }
 }
 
 fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, sort: Sort) {
@@ -415,10 +424,7 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, sor
             let grant = Grant {
                 id: &id,
                 subject: learner,
-                recipients: &lists.recipients,
-                purposes: &lists.purposes,
-                datasets: &lists.datasets,
-                categories: &lists.categories,
+                covered: lists.covered(),
                 fields: &[],
                 from: at(what.period.0),
                 until: at(what.period.1),
@@ -451,10 +457,7 @@ fn open_basis(index: &Index, model: &mut Model, (name, basis, may_object): (usiz
     let rule = BasisRule {
         id: &name.to_string(),
         basis,
-        recipients: &lists.recipients,
-        purposes: &lists.purposes,
-        datasets: &lists.datasets,
-        categories: &lists.categories,
+        covered: lists.covered(),
         from: at(what.period.0),
         until: at(what.period.1),
         may_object,

@@ -47,14 +47,20 @@ impl Shared {
         }
     }
 
-    fn grant<'a>(&'a self, id: &'a ConsentId, subject: &'a str) -> Grant<'a> {
-        Grant {
-            id,
-            subject,
+    fn covered(&self) -> Covered<'_> {
+        Covered {
             recipients: &self.recipients,
             purposes: &self.purposes,
             datasets: &[],
             categories: &self.categories,
+        }
+    }
+
+    fn grant<'a>(&'a self, id: &'a ConsentId, subject: &'a str) -> Grant<'a> {
+        Grant {
+            id,
+            subject,
+            covered: self.covered(),
             fields: &[],
             from: at(100),
             until: at(200),
@@ -71,10 +77,7 @@ impl Shared {
         BasisRule {
             id: "rule",
             basis,
-            recipients: &self.recipients,
-            purposes: &self.purposes,
-            datasets: &[],
-            categories: &self.categories,
+            covered: self.covered(),
             from: at(100),
             until: at(200),
             may_object: false,
@@ -205,7 +208,10 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
         (
             Reason::Category,
             Grant {
-                datasets: &elsewhere,
+                covered: Covered {
+                    datasets: &elsewhere,
+                    ..shared.covered()
+                },
                 ..shared.grant(&ids[5], "dataset")
             },
         ),
