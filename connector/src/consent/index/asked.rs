@@ -55,6 +55,10 @@ impl Requests {
     }
 
     pub(super) fn remove(&self, learner: Learner, which: impl Fn(Uuid) -> bool) {
+        // Every consent comes by here, at the start as well, and few learners are asked for one: only then is the lock taken from readers.
+        if !self.read().contains_key(&learner) {
+            return;
+        }
         let mut all = self.write();
         if let Some(theirs) = all.get_mut(&learner) {
             theirs.retain(|request| !which(request.id));
