@@ -43,7 +43,7 @@ pub use deliveries::{Deliveries, Delivery, Known};
 pub use error::ConsentError;
 pub use forget::Forgotten;
 pub use index::{
-    Basis, BasisRule, Closed, Covered, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd, Withheld,
+    Basis, BasisRule, Closed, Covered, Form, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd, Withheld,
 };
 pub use notice::{NewNotice, Notice};
 pub use notices::Replacement;

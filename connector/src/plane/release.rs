@@ -11,7 +11,7 @@ use crate::{
         Shape,
         release::{self, DimensionSpec, MeasureSpec, QuasiSpec, ReleaseSpec, SensitiveSpec},
     },
-    consent::{ConsentId, Index, Occurrence, Question, Reader},
+    consent::{ConsentId, Form, Index, Occurrence, Question, Reader},
     jose::HmacKey,
 };
 use policy::{
@@ -72,7 +72,7 @@ pub struct Reading {
     pub path: PathBuf,
     /// Its shape, with categories numbered as the index numbers them.
     pub shape: Shape,
-    /// What to ask the index.
+    /// What to ask the index; the form in which it leaves is the release's.
     pub question: Question,
     /// The learners' consents.
     pub index: Arc<Index>,
@@ -109,14 +109,17 @@ struct Read {
 impl Reading {
     /// Makes the release that is declared, called `id`, for a recipient who has what `ledger` says.
     pub fn release(&self, id: &str, spec: &ReleaseSpec, ledger: &Ledger) -> Result<Made, ReleaseError> {
-        let size = spec.group_size();
+        // Nothing that is told anew is of a smaller group than any release before, whatever is declared now.
+        let size = ledger.group_size(spec.group_size());
         match spec {
             ReleaseSpec::Aggregate {
                 dimensions, measures, ..
             } => {
                 let layout = release::layout(dimensions, measures).map_err(ReleaseError::Declared)?;
                 let mut tally = Tally::new(layout);
-                let read = self.each(|learner, record| count(&mut tally, dimensions, measures, learner, record))?;
+                let read = self.each(Form::Groups(size), |learner, record| {
+                    count(&mut tally, dimensions, measures, learner, record)
+                })?;
                 let (table, ledger) = tally.release(size, ledger)?;
                 Ok(made(
                     table_lines(id, &table),
@@ -134,7 +137,9 @@ impl Reading {
             } => {
                 let plan = release::plan(quasi, sensitive, *withheld_percent).map_err(ReleaseError::Declared)?;
                 let mut rows = Rows::new(plan);
-                let read = self.each(|learner, record| row(&mut rows, quasi, sensitive, learner, record))?;
+                let read = self.each(Form::Rows(size), |learner, record| {
+                    row(&mut rows, quasi, sensitive, learner, record)
+                })?;
                 let (rows, ledger) = rows.release(size, ledger)?;
                 let lines = row_lines(id, &rows, quasi, sensitive);
                 Ok(made(lines, ledger, read, rows.cohort(), rows.group_size()))
@@ -143,10 +148,16 @@ impl Reading {
     }
 
     /// Gives what consent and agreement leave of each record, and whose it is. All is decided under the epoch that is returned.
-    fn each(&self, mut take: impl FnMut(Learner, &Value) -> Result<(), TooMany>) -> Result<Read, ReleaseError> {
+    fn each(
+        &self,
+        form: Form,
+        mut take: impl FnMut(Learner, &Value) -> Result<(), TooMany>,
+    ) -> Result<Read, ReleaseError> {
         let mut source = FileSource::open(&self.path, 0).map_err(PlaneError::Source)?;
         let (mut scratch, mut line, mut kept) = (Scratch::default(), Vec::new(), Vec::new());
-        let mut consents = Reader::new(self.index.clone(), self.question.clone()).of(self.occurrence);
+        let mut question = self.question.clone();
+        question.form = form;
+        let mut consents = Reader::new(self.index.clone(), question).of(self.occurrence);
         consents.begin(self.now);
         let epoch = consents.epoch();
         loop {

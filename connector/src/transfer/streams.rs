@@ -500,7 +500,6 @@ fn asks(
         |record| plan.permits(record),
     );
     let mut question = question.map_err(|error| unusable(&error))?;
-    question.aggregate = matches!(dataset.release, Some(ReleaseSpec::Aggregate { .. }));
     let covers = index.number_fields(&mut question, &dataset.categories);
     let covers = covers.map_err(|error| unusable(&error))?;
     let shape = shape::shape(&dataset.subject, &dataset.categories, |_, pointer| {

@@ -21,7 +21,7 @@ pub(super) use asked::Request;
 pub use basis::{Basis, BasisRule};
 pub(super) use gate::reset_unmoved;
 pub use gate::{Closed, Gate, Stale, StreamEnd};
-pub use question::{Question, Reader, Withheld};
+pub use question::{Form, Question, Reader, Withheld};
 pub use reason::Reason;
 pub use terms::Covered;
 
@@ -354,7 +354,7 @@ impl Index {
             recipient: vocabulary.name(recipient.as_str()),
             purposes: vocabulary.purposes(purposes).into(),
             dataset: vocabulary.name(dataset.as_str()),
-            aggregate: false,
+            form: Form::Records,
             fields: Fields::default(),
         })
     }

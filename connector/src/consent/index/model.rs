@@ -4,6 +4,7 @@ use super::{
     tests::{at, did, id, texts},
     *,
 };
+use policy::release::GroupSize;
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ const RECIPIENTS: [&str; 2] = ["work", "edtech"];
 const PURPOSES: [&str; 3] = ["orientation", "research", "marketing"];
 const DATASETS: [&str; 2] = ["records", "courses"];
 const CATEGORIES: [&str; 3] = ["skills", "results", "identity"];
+const SIZES: [u32; 3] = [5, 10, 20];
 
 /// What consents, objections and rules have in common.
 #[derive(Clone, Debug)]
@@ -112,7 +114,7 @@ struct Asked {
     dataset: &'static str,
     categories: Vec<&'static str>,
     rule: Rule,
-    aggregate: bool,
+    form: Form,
 }
 
 /// What a policy asks of each record.
@@ -259,7 +261,7 @@ impl Model {
                 () if held.withdrawn => Some(Reason::Withdrawn),
                 () if held.expired || outside => Some(Reason::Expired),
                 () if fit.is_err() => None,
-                () if held.what.flags.0 && !asked.aggregate => Some(Reason::Aggregate),
+                () if held.what.flags.0 && !matches!(asked.form, Form::Groups(_)) => Some(Reason::Aggregate),
                 () if held.what.flags.1 => Some(Reason::Guardian),
                 () if held.is_used_up_for(asked.transfer) => Some(Reason::UsedUp),
                 () => None,
@@ -336,8 +338,8 @@ impl Real {
                     |record| asked.rule.permits(record),
                 )
                 .unwrap();
-            let aggregate = asked.aggregate;
-            let mut reader = Reader::new(index.clone(), Question { aggregate, ..question });
+            let form = asked.form;
+            let mut reader = Reader::new(index.clone(), Question { form, ..question });
             if let Some(number) = asked.transfer {
                 reader = reader.of(transfer(number));
             }
@@ -348,24 +350,33 @@ impl Real {
     }
 }
 
+fn form() -> impl Strategy<Value = Form> {
+    let size = || prop::sample::select(&SIZES[..]).prop_map(|size| GroupSize::new(size).unwrap());
+    prop_oneof![
+        3 => Just(Form::Records),
+        1 => size().prop_map(Form::Rows),
+        2 => size().prop_map(Form::Groups),
+    ]
+}
+
 fn questions() -> impl Strategy<Value = Vec<Asked>> {
     let one = (
         prop::sample::select(&RECIPIENTS[..]),
         subsequence(&PURPOSES[..], 0..=2),
         prop::sample::select(&DATASETS[..]),
         subsequence(&CATEGORIES[..], 1..=3),
-        (prop::sample::select(&RULES[..]), prop::bool::weighted(0.2)),
+        (prop::sample::select(&RULES[..]), form()),
         prop::option::of(0..3usize),
     );
     let asked = one.prop_map(
-        |(recipient, purposes, dataset, categories, (rule, aggregate), transfer)| Asked {
+        |(recipient, purposes, dataset, categories, (rule, form), transfer)| Asked {
             transfer,
             recipient,
             purposes,
             dataset,
             categories,
             rule,
-            aggregate,
+            form,
         },
     );
     vec(asked, 1..4)

@@ -14,9 +14,20 @@ use crate::{
     catalog::CategorySet,
     consent::{ConsentId, Occurrence},
 };
-use policy::{Code, Timestamp};
+use policy::{Code, Timestamp, release::GroupSize};
 use std::{collections::HashSet, sync::Arc};
 use uuid::Uuid;
+
+/// In what form something of learners' records leaves. One of groups says how small they may be: nobody can ask about them and not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As records.
+    Records,
+    /// As anonymous rows, of which so many learners at least have the same.
+    Rows(GroupSize),
+    /// As numbers about groups of so many learners at least, never as records: consents for aggregates count too.
+    Groups(GroupSize),
+}
 
 /// What a stream asks about each record, compiled once.
 #[derive(Clone, Debug)]
@@ -30,8 +41,8 @@ pub struct Question {
     pub(super) allowed: CategorySet,
     /// Those of them that it lets out where another lawful basis than consent covers them.
     pub(super) without_consent: CategorySet,
-    /// Only numbers about groups will leave, never a record: consents for aggregates count too.
-    pub aggregate: bool,
+    /// In what form it will leave.
+    pub form: Form,
     /// The dataset's fields that have numbers of their own.
     pub(super) fields: Fields,
 }
@@ -90,7 +101,7 @@ impl Question {
 /// As of when, and for what, a learner's entries are asked.
 struct Asking<'a> {
     now: Timestamp,
-    aggregate: bool,
+    form: Form,
     limits: &'a Limits,
     by: Option<Occurrence>,
 }
@@ -106,7 +117,7 @@ impl Asking<'_> {
     /// What a consent in force that covers something has to say: why it permits nothing, if that is so. One that permits because there is room
     /// for another transfer is among the `uses`.
     fn lacking(&self, entry: &Entry, permits: CategorySet, uses: &mut Vec<Use>) -> Option<Reason> {
-        if entry.marks.has(Marks::AGGREGATE_ONLY) && !self.aggregate {
+        if entry.marks.has(Marks::AGGREGATE_ONLY) && !matches!(self.form, Form::Groups(_)) {
             Some(Reason::Aggregate)
         } else if entry.marks.has(Marks::GUARDIAN_MISSING) {
             Some(Reason::Guardian)
@@ -295,7 +306,7 @@ impl Reader {
             let (mut sum, mut unknown) = (Sum::NOTHING, false);
             let asking = Asking {
                 now: self.now,
-                aggregate: self.question.aggregate,
+                form: self.question.form,
                 limits: &self.index.limits,
                 by: self.by,
             };

@@ -5,6 +5,7 @@ mod restricted;
 use super::*;
 use crate::consent::Pairwise;
 use crate::jose::HmacKey;
+use policy::release::GroupSize;
 use std::{collections::BTreeSet, sync::Mutex, thread};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -241,7 +242,7 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
         );
     }
     let aggregate = Question {
-        aggregate: true,
+        form: Form::Groups(GroupSize::DEFAULT),
         ..asked.clone()
     };
     assert!(ask(&index, &aggregate, "aggregate", 150).is_ok());
