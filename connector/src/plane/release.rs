@@ -294,3 +294,6 @@ fn row_lines(id: &str, rows: &Anonymous, quasi: &[QuasiSpec], sensitive: &[Sensi
     });
     std::iter::once(head).chain(lines).collect()
 }
+
+#[cfg(test)]
+mod tests;

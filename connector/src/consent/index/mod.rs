@@ -70,6 +70,8 @@ pub struct Grant<'a> {
     pub until: Timestamp,
     /// For numbers about groups, never for a record.
     pub aggregate_only: bool,
+    /// Counted only in releases in which no group has fewer learners.
+    pub min_group_size: Option<u32>,
     /// The learner is a minor and the guardian's agreement, which is needed, is not there.
     pub guardian_missing: bool,
     /// A guardian has given it with the learner.
@@ -155,7 +157,12 @@ impl Index {
             let mut vocabulary = self.vocabulary_mut();
             let covered = vocabulary.terms(&grant.covered)?;
             let fields = Scope::all_unless(vocabulary.names(grant.fields));
-            vocabulary.intern(Terms { fields, ..covered })
+            let min_group_size = grant.min_group_size;
+            vocabulary.intern(Terms {
+                fields,
+                min_group_size,
+                ..covered
+            })
         };
         let standing = match grant.ended {
             None => Standing::Given,
@@ -176,7 +183,8 @@ impl Index {
             self.limits.set(id, most);
         }
         let before = self.table.put(entry);
-        let permits = standing == Standing::Given && !grant.aggregate_only && !grant.guardian_missing;
+        let permits_any_form = !grant.aggregate_only && grant.min_group_size.is_none();
+        let permits = standing == Standing::Given && permits_any_form && !grant.guardian_missing;
         if !permits || before.is_some_and(|before| entry.permits_less_than(&before)) {
             self.raise_epoch();
             self.gates.confirm_all();
@@ -235,6 +243,7 @@ impl Index {
                 datasets: Scope::all_unless(vocabulary.datasets(objection.datasets)),
                 categories: CategorySet::ALL,
                 fields: Scope::All,
+                min_group_size: None,
             };
             vocabulary.intern(terms)
         };

@@ -26,6 +26,8 @@ struct What {
     flags: (bool, bool, bool),
     /// For so many transfers and no more.
     most: Option<u64>,
+    /// In groups of so many learners and no fewer.
+    least: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,8 +55,9 @@ fn what() -> impl Strategy<Value = What> {
     );
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), any::<bool>());
     let most = prop::option::weighted(0.3, 1..3u64);
-    (lists, (0..12i64, 4..20i64), flags, most).prop_map(
-        |((recipients, purposes, datasets, categories), period, flags, most)| What {
+    let least = prop::option::weighted(0.3, prop::sample::select(&SIZES[..]));
+    (lists, (0..12i64, 4..20i64), flags, most, least).prop_map(
+        |((recipients, purposes, datasets, categories), period, flags, most, least)| What {
             recipients,
             purposes,
             datasets,
@@ -62,6 +65,7 @@ fn what() -> impl Strategy<Value = What> {
             period,
             flags,
             most,
+            least,
         },
     )
 }
@@ -177,6 +181,13 @@ impl Rule {
 }
 
 impl Held {
+    fn is_for_larger_groups_than(&self, form: Form) -> bool {
+        let (Form::Rows(size) | Form::Groups(size)) = form else {
+            return false;
+        };
+        self.what.least.is_some_and(|least| least > size.get())
+    }
+
     fn is_used_up_for(&self, transfer: Option<usize>) -> bool {
         let full = self
             .what
@@ -263,6 +274,7 @@ impl Model {
                 () if fit.is_err() => None,
                 () if held.what.flags.0 && !matches!(asked.form, Form::Groups(_)) => Some(Reason::Aggregate),
                 () if held.what.flags.1 => Some(Reason::Guardian),
+                () if held.is_for_larger_groups_than(asked.form) => Some(Reason::GroupSize),
                 () if held.is_used_up_for(asked.transfer) => Some(Reason::UsedUp),
                 () => None,
             };
@@ -440,6 +452,7 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, sor
                 from: at(what.period.0),
                 until: at(what.period.1),
                 aggregate_only: what.flags.0,
+                min_group_size: what.least,
                 guardian_missing: what.flags.1,
                 guardian_gave: what.flags.2,
                 most_transfers: what.most,

@@ -29,6 +29,16 @@ pub enum Form {
     Groups(GroupSize),
 }
 
+impl Form {
+    /// Groups leave, and may be smaller than this.
+    fn has_groups_below(self, least: Option<u32>) -> bool {
+        match self {
+            Self::Records => false,
+            Self::Rows(size) | Self::Groups(size) => least.is_some_and(|least| size.get() < least),
+        }
+    }
+}
+
 /// What a stream asks about each record, compiled once.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -65,6 +75,8 @@ pub(super) struct Verdict {
     /// The categories about which the terms say anything to this recipient, for any of the purposes: whole ones, even where only some of
     /// their fields are named, because other bases know no fields.
     touches: CategorySet,
+    /// They are for larger groups than those that leave.
+    groups_too_small: bool,
 }
 
 impl Question {
@@ -78,6 +90,7 @@ impl Question {
             permits: CategorySet::EMPTY,
             reason: Reason::None,
             touches: CategorySet::EMPTY,
+            groups_too_small: self.form.has_groups_below(terms.min_group_size),
         };
         let recipient = terms.recipients.holds(self.recipient);
         let dataset = terms.datasets.holds(self.dataset);
@@ -116,16 +129,19 @@ struct Use {
 impl Asking<'_> {
     /// What a consent in force that covers something has to say: why it permits nothing, if that is so. One that permits because there is room
     /// for another transfer is among the `uses`.
-    fn lacking(&self, entry: &Entry, permits: CategorySet, uses: &mut Vec<Use>) -> Option<Reason> {
+    fn lacking(&self, entry: &Entry, verdict: Verdict, uses: &mut Vec<Use>) -> Option<Reason> {
         if entry.marks.has(Marks::AGGREGATE_ONLY) && !matches!(self.form, Form::Groups(_)) {
             Some(Reason::Aggregate)
         } else if entry.marks.has(Marks::GUARDIAN_MISSING) {
             Some(Reason::Guardian)
+        } else if verdict.groups_too_small {
+            Some(Reason::GroupSize)
         } else if entry.marks.has(Marks::LIMITED) {
             match self.limits.place(entry.id, self.by) {
                 Place::Counted => None,
                 Place::Free => {
-                    uses.push(Use { id: entry.id, permits });
+                    let (id, permits) = (entry.id, verdict.permits);
+                    uses.push(Use { id, permits });
                     None
                 }
                 Place::UsedUp => Some(Reason::UsedUp),
@@ -177,7 +193,7 @@ impl Sum {
             Standing::Given if verdict.permits == CategorySet::EMPTY => {
                 return self.nearest = self.nearest.max(verdict.reason);
             }
-            Standing::Given => match asking.lacking(entry, verdict.permits, uses) {
+            Standing::Given => match asking.lacking(entry, verdict, uses) {
                 Some(reason) => reason,
                 None => {
                     self.cover.consented = self.cover.consented.union(verdict.permits);

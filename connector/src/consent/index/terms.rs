@@ -77,6 +77,8 @@ pub(super) struct Terms {
     pub(super) categories: CategorySet,
     /// Of these categories only the fields at these pointers.
     pub(super) fields: Scope,
+    /// Counted only in releases in which no group is smaller.
+    pub(super) min_group_size: Option<u32>,
 }
 
 /// The number of interned terms.
@@ -101,7 +103,7 @@ impl Vocabulary {
             .ok_or(GrantError::TooManyCategories)
     }
 
-    /// What is covered, in all fields of these categories.
+    /// What is covered, in all fields of these categories and in groups of any size.
     pub(super) fn terms(&mut self, covered: &Covered<'_>) -> Result<Terms, GrantError> {
         let categories = covered.categories.iter().map(|name| self.category(name));
         Ok(Terms {
@@ -110,6 +112,7 @@ impl Vocabulary {
             purposes: Scope::only(self.purposes(covered.purposes)),
             datasets: Scope::all_unless(self.datasets(covered.datasets)),
             fields: Scope::All,
+            min_group_size: None,
         })
     }
 

@@ -1,4 +1,5 @@
 mod asked;
+mod groups;
 mod policies;
 mod restricted;
 
@@ -66,6 +67,7 @@ impl Shared {
             from: at(100),
             until: at(200),
             aggregate_only: false,
+            min_group_size: None,
             guardian_missing: false,
             guardian_gave: false,
             most_transfers: None,

@@ -101,6 +101,7 @@ impl People {
             from: now(),
             until: now().plus(std::time::Duration::from_secs(3600 + mixed % 30_000_000)),
             aggregate_only: false,
+            min_group_size: None,
             guardian_missing: false,
             guardian_gave: false,
             most_transfers: None,

@@ -63,6 +63,7 @@ fn leaving(
             from: at(100),
             until: at(200),
             aggregate_only: false,
+            min_group_size: None,
             guardian_missing: false,
             guardian_gave: false,
             most_transfers: None,
