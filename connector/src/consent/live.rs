@@ -38,7 +38,7 @@ fn grant(stored: &Stored, of_age: Option<Timestamp>) -> Option<Grant<'_>> {
         from: consent.given,
         until: stored.ends(),
         aggregate_only: consent.aggregate_only,
-        min_group_size: None,
+        min_group_size: consent.min_group_size,
         guardian_missing,
         guardian_gave: facts.any(|fact| fact.act == Act::Give && fact.role == Role::Guardian),
         most_transfers: consent.max_count,

@@ -15,6 +15,7 @@ mod groups;
 mod later;
 mod limited;
 mod restricted;
+mod sizes;
 mod waiting;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -75,6 +76,7 @@ pub(super) fn request(subject: &str, notice: &str) -> NewRequest {
         evidence: "message 1".into(),
         explicit: false,
         aggregate_only: false,
+        min_group_size: None,
     }
 }
 
