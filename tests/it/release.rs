@@ -270,6 +270,9 @@ async fn learners_who_ask_for_larger_groups_are_in_no_release_of_smaller_ones() 
             "{lines:?}"
         );
     }
+    let noted = entries(school, "groups-released").await;
+    let withheld: Vec<&Value> = noted.iter().map(|entry| &entry["withheld"]).collect();
+    assert_eq!(withheld, [&json!({"CNS-15": 60}), &json!({}), &json!({})]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

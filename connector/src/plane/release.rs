@@ -24,7 +24,7 @@ use policy::{
     },
 };
 use serde_json::{Map, Value, json};
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// After so many lines it is looked whether consents have changed, so that reading on would be in vain.
 const LINES: usize = 2048;
@@ -98,12 +98,15 @@ pub struct Made {
     pub group_size: GroupSize,
     /// Consents that are limited to a number of transfers, of which this one is not counted yet.
     pub uses: Vec<ConsentId>,
+    /// Records that are not in it, by the code of the reason.
+    pub withheld: BTreeMap<&'static str, u64>,
 }
 
-/// Under which consents all of a source was read.
+/// Under which consents all of a source was read, and of what they left nothing.
 struct Read {
     epoch: u64,
     uses: Vec<ConsentId>,
+    withheld: BTreeMap<&'static str, u64>,
 }
 
 impl Reading {
@@ -159,7 +162,7 @@ impl Reading {
         question.form = form;
         let mut consents = Reader::new(self.index.clone(), question).of(self.occurrence);
         consents.begin(self.now);
-        let epoch = consents.epoch();
+        let (epoch, mut withheld) = (consents.epoch(), BTreeMap::new());
         loop {
             if self.index.epoch() != epoch {
                 return Err(ReleaseError::Moved);
@@ -168,7 +171,7 @@ impl Reading {
                 match source.next(&mut line).map_err(PlaneError::Source)? {
                     None => {
                         let uses = consents.uses();
-                        return Ok(Read { epoch, uses });
+                        return Ok(Read { epoch, uses, withheld });
                     }
                     // What is no record says nothing of anyone.
                     Some(LineOutcome::Refused(_)) => continue,
@@ -177,8 +180,12 @@ impl Reading {
                 let Ok(found) = self.shape.find(&mut scratch, &line) else {
                     continue;
                 };
-                let Ok(permitted) = consents.ask(found.subject()) else {
-                    continue;
+                let permitted = match consents.ask(found.subject()) {
+                    Ok(permitted) => permitted,
+                    Err(why) => {
+                        *withheld.entry(why.code().as_str()).or_default() += 1;
+                        continue;
+                    }
                 };
                 kept.clear();
                 found.project(permitted, "", &mut kept);
@@ -206,6 +213,7 @@ fn made(lines: Vec<Value>, ledger: Ledger, read: Read, cohort: &Cohort, group_si
         ledger,
         epoch: read.epoch,
         uses: read.uses,
+        withheld: read.withheld,
         group_size,
     }
 }

@@ -66,6 +66,16 @@ pub enum Withheld {
     Policy(Code),
 }
 
+impl Withheld {
+    /// The stable code.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Consent(reason) => reason.code(),
+            Self::Policy(code) => code,
+        }
+    }
+}
+
 /// What some terms mean to one question: worked out once for all learners who agreed to them.
 #[derive(Clone, Copy)]
 pub(super) struct Verdict {

@@ -73,10 +73,14 @@ fn who_asks_for_groups_of_twenty_is_in_a_release_of_such_groups_and_in_none_of_s
     let reading = reading(folder.path());
     let specs: [fn(u32) -> ReleaseSpec; 2] = [table, rows];
     for spec in specs {
-        for (least, learners) in [(10, 40), (19, 40), (20, 80)] {
+        for (least, learners, withheld) in [
+            (10, 40, BTreeMap::from([("CNS-15", 40)])),
+            (19, 40, BTreeMap::from([("CNS-15", 40)])),
+            (20, 80, BTreeMap::new()),
+        ] {
             let spec = spec(least);
             let made = reading.release("urn:uuid:1", &spec, &Ledger::default()).unwrap();
-            assert_eq!(made.learners, learners, "{spec:?}");
+            assert_eq!((made.learners, made.withheld), (learners, withheld), "{spec:?}");
         }
     }
 }
@@ -88,4 +92,5 @@ fn what_was_told_of_groups_of_twenty_holds_later_releases_to_that_whatever_is_de
     let first = reading.release("urn:uuid:1", &table(20), &Ledger::default()).unwrap();
     let second = reading.release("urn:uuid:2", &table(10), &first.ledger).unwrap();
     assert_eq!((second.learners, second.group_size.get()), (80, 20));
+    assert!(second.withheld.is_empty());
 }
