@@ -177,6 +177,10 @@ async fn consent_law_bad_decisions_are_refused_with_a_reason_and_change_nothing(
             (422, "invalid-consent"),
         ),
         (changed(&|body| body["maxCount"] = 0.into()), (422, "invalid-consent")),
+        (
+            changed(&|body| body["minGroupSize"] = 4.into()),
+            (422, "invalid-consent"),
+        ),
         (changed(&|body| body["subject"] = "l0".into()), (409, "already-asked")),
     ] {
         let (status, code) = refused(school, "/v1/consents/requests", &body).await;

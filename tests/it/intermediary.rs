@@ -48,12 +48,19 @@ async fn linked(world: &World) {
 }
 
 async fn ask(work: &Connector, home: &Connector, agreement: &str, category: &str) -> Value {
-    ask_for(work, home, agreement, category, json!([])).await
+    ask_for(work, home, agreement, category, (json!([]), Value::Null)).await
 }
 
-async fn ask_for(work: &Connector, home: &Connector, agreement: &str, category: &str, fields: Value) -> Value {
+/// Asks for these fields alone, to be counted in groups of so many learners at least.
+async fn ask_for(
+    work: &Connector,
+    home: &Connector,
+    agreement: &str,
+    category: &str,
+    (fields, least): (Value, Value),
+) -> Value {
     let body = json!({"agreement": agreement, "at": home.did, "subject": "job-1", "categories": [category], "fields": fields,
-        "notice": {"id": "orientation", "version": "1", "language": "fr", "text": NOTICE}});
+        "minGroupSize": least, "notice": {"id": "orientation", "version": "1", "language": "fr", "text": NOTICE}});
     work.post("/v1/consents/ask", &body).await
 }
 
@@ -91,7 +98,7 @@ async fn a_learner_gives_and_withdraws_at_an_intermediary_and_the_holders_record
     // Another learner, so that there is something to receive at any time.
     school.post("/v1/consents", &json!([consent("l2", &work.did)])).await;
     let agreement = work.negotiate(school).await;
-    let asked = ask_for(work, home, &agreement, "skills", json!(["/id"])).await;
+    let asked = ask_for(work, home, &agreement, "skills", (json!(["/id"]), json!(20))).await;
     assert_eq!(
         (&asked["holder"], &asked["via"]),
         (&json!(school.did), &json!(home.did))
@@ -130,6 +137,10 @@ async fn a_learner_gives_and_withdraws_at_an_intermediary_and_the_holders_record
     assert_eq!(account(school, work, &pid).await.len(), 20);
     assert_eq!(lines_with(work, &pid, &name), 10);
     assert_eq!(held["consent"]["fields"], json!(["/id"]));
+    // Of which groups it speaks, the holder has from the intermediary; records leave as it says.
+    for record in [&kept, &held] {
+        assert_eq!(record["consent"]["minGroupSize"], 20, "{record}");
+    }
     assert_eq!(lines_with(work, &pid, "esco"), 10, "of the other learner alone");
 
     // The holder is down when the learner withdraws, and hears of it when it is back.

@@ -229,6 +229,43 @@ async fn learners_who_agreed_to_groups_alone_are_in_the_groups_and_none_of_their
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn learners_who_ask_for_larger_groups_are_in_no_release_of_smaller_ones() {
+    let world = World::start(&["school", "lab"]).await;
+    let (school, lab) = (world.get("school"), world.get("lab"));
+    publish(school, &[("59", 40), ("62", 40), ("75", 40)], "aggregate", table()).await;
+    let path = school.dir.join("records.ndjson");
+    let larger = offer_of_groups("aggregate", 20);
+    publish_file(school, "larger", &path, larger, table()).await;
+    // Twenty of each region ask for groups of twenty, and the others for none of any size.
+    let given = |learner: usize| {
+        let mut given = json!({"subject": format!("l{learner}"), "recipients": [lab.did], "purposes": [PURPOSE],
+            "categories": ["skills"], "method": "paper-form", "notice": NOTICE, "evidence": "file 1"});
+        if learner.is_multiple_of(2) {
+            given["minGroupSize"] = json!(20);
+        }
+        given
+    };
+    let given: Vec<Value> = (0..120).map(given).collect();
+    let given = school.post("/v1/consents", &json!(given)).await;
+    assert_eq!(given["consents"][0]["minGroupSize"], 20);
+    let tens = lab.negotiate(school).await;
+    let twenties = lab.negotiate_for(school, "larger").await;
+    // What was told of groups of twenty is told of no smaller ones later, so these learners stay in.
+    for (agreement, least, learners) in [(&tens, 10, 60), (&twenties, 20, 120), (&tens, 20, 120)] {
+        let lines = fetch(lab, agreement).await;
+        let total = of_kind(&lines, "total")[0];
+        assert_eq!(
+            (&lines[0]["minGroupSize"], &total["learners"]),
+            (&json!(least), &json!(learners)),
+            "{lines:?}"
+        );
+    }
+    let noted = entries(school, "groups-released").await;
+    let withheld: Vec<&Value> = noted.iter().map(|entry| &entry["withheld"]).collect();
+    assert_eq!(withheld, [&json!({"CNS-15": 60}), &json!({}), &json!({})]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn small_groups_are_merged_and_too_few_learners_refused() {
     let world = World::start(&["school", "lab"]).await;
     let (school, lab) = (world.get("school"), world.get("lab"));

@@ -388,7 +388,7 @@ async fn what_a_consent_can_say_can_be_said_in_every_command_that_makes_one() {
     ]);
     let notice = daemon.folder.path().join("notice.txt");
     std::fs::write(&notice, "Vos compétences.").unwrap();
-    let terms = "--json --subject l --category special-needs --field /needs/0 --max-count 2 --aggregate-only";
+    let terms = "--json --subject l --category special-needs --field /needs/0 --max-count 2 --aggregate-only --min-group-size 20";
     let towards = "--recipient did:web:a.example --purpose p --explicit --notice sha256:00";
     let under = "--agreement urn:uuid:a --retention-days 30";
     let ask = format!("--notice-id n --notice-version 1 --notice-file {}", notice.display());
@@ -408,8 +408,8 @@ async fn what_a_consent_can_say_can_be_said_in_every_command_that_makes_one() {
         let body = if path == "/v1/consents" { &body[0] } else { &body };
         assert_eq!(body["fields"], serde_json::json!(["/needs/0"]), "{path}");
         assert_eq!(
-            (&body["maxCount"], &body["aggregateOnly"]),
-            (&2.into(), &true.into()),
+            (&body["maxCount"], &body["aggregateOnly"], &body["minGroupSize"]),
+            (&2.into(), &true.into(), &20.into()),
             "{path}"
         );
         if path != "/v1/consents/ask" {
@@ -436,7 +436,7 @@ async fn what_a_consent_can_say_can_be_said_in_every_command_that_makes_one() {
     let asked = daemon.asked();
     let (_, body) = sent(asked.last().unwrap());
     assert_eq!(body[0]["signedBy"], serde_json::json!([]));
-    for none in ["maxCount", "retentionDays", "agreement"] {
+    for none in ["maxCount", "minGroupSize", "retentionDays", "agreement"] {
         assert!(body[0][none].is_null(), "{none}");
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{
     ConsentError, Consents,
-    index::{self, BasisRule},
+    index::{self, BasisRule, Covered},
     notice, objections,
     record::{ConsentId, NoticeRef},
 };
@@ -160,10 +160,12 @@ impl Declared {
         BasisRule {
             id: self.id.as_str(),
             basis: declared.basis.in_index(),
-            recipients: &declared.recipients,
-            purposes: &declared.purposes,
-            datasets: &declared.datasets,
-            categories: &declared.categories,
+            covered: Covered {
+                recipients: &declared.recipients,
+                purposes: &declared.purposes,
+                datasets: &declared.datasets,
+                categories: &declared.categories,
+            },
             from: self.from,
             until: declared.until,
             may_object: declared.basis.may_be_objected_to(),

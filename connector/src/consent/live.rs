@@ -1,11 +1,21 @@
 //! What the live index is told: the one place that turns a record into what permits.
 
 use super::{
-    index::{Ended, Grant, Index, Request},
-    record::{GrantError, Stored},
+    index::{Covered, Ended, Grant, Index, Request},
+    record::{Consent, GrantError, Stored},
     state::{Act, Role, State},
 };
 use policy::Timestamp;
+
+/// What the index hears of every record, decided or not.
+fn covered(consent: &Consent) -> Covered<'_> {
+    Covered {
+        recipients: &consent.recipients,
+        purposes: &consent.purposes,
+        datasets: &consent.datasets,
+        categories: &consent.categories,
+    }
+}
 
 /// The record as the index takes it in; none while it is undecided. `of_age`: from when on the learner is no minor, where that is known.
 fn grant(stored: &Stored, of_age: Option<Timestamp>) -> Option<Grant<'_>> {
@@ -23,14 +33,12 @@ fn grant(stored: &Stored, of_age: Option<Timestamp>) -> Option<Grant<'_>> {
     Some(Grant {
         id: &consent.id,
         subject: &consent.subject,
-        recipients: &consent.recipients,
-        purposes: &consent.purposes,
-        datasets: &consent.datasets,
-        categories: &consent.categories,
+        covered: covered(consent),
         fields: &consent.fields,
         from: consent.given,
         until: stored.ends(),
         aggregate_only: consent.aggregate_only,
+        min_group_size: consent.min_group_size,
         guardian_missing,
         guardian_gave: facts.any(|fact| fact.act == Act::Give && fact.role == Role::Guardian),
         most_transfers: consent.max_count,
@@ -45,10 +53,7 @@ fn request(stored: &Stored) -> Request<'_> {
     Request {
         id: &consent.id,
         subject: &consent.subject,
-        recipients: &consent.recipients,
-        purposes: &consent.purposes,
-        datasets: &consent.datasets,
-        categories: &consent.categories,
+        covered: covered(consent),
         until: stored.until,
     }
 }

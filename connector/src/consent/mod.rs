@@ -42,7 +42,9 @@ pub use decide::Acknowledgement;
 pub use deliveries::{Deliveries, Delivery, Known};
 pub use error::ConsentError;
 pub use forget::Forgotten;
-pub use index::{Basis, BasisRule, Closed, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd, Withheld};
+pub use index::{
+    Basis, BasisRule, Closed, Covered, Form, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd, Withheld,
+};
 pub use notice::{NewNotice, Notice};
 pub use notices::Replacement;
 pub use objections::{NewObjection, Objection};

@@ -11,7 +11,7 @@ use crate::{
         Shape,
         release::{self, DimensionSpec, MeasureSpec, QuasiSpec, ReleaseSpec, SensitiveSpec},
     },
-    consent::{ConsentId, Index, Occurrence, Question, Reader},
+    consent::{ConsentId, Form, Index, Occurrence, Question, Reader},
     jose::HmacKey,
 };
 use policy::{
@@ -24,7 +24,7 @@ use policy::{
     },
 };
 use serde_json::{Map, Value, json};
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// After so many lines it is looked whether consents have changed, so that reading on would be in vain.
 const LINES: usize = 2048;
@@ -72,7 +72,7 @@ pub struct Reading {
     pub path: PathBuf,
     /// Its shape, with categories numbered as the index numbers them.
     pub shape: Shape,
-    /// What to ask the index.
+    /// What to ask the index; the form in which it leaves is the release's.
     pub question: Question,
     /// The learners' consents.
     pub index: Arc<Index>,
@@ -98,25 +98,31 @@ pub struct Made {
     pub group_size: GroupSize,
     /// Consents that are limited to a number of transfers, of which this one is not counted yet.
     pub uses: Vec<ConsentId>,
+    /// Records that are not in it, by the code of the reason.
+    pub withheld: BTreeMap<&'static str, u64>,
 }
 
-/// Under which consents all of a source was read.
+/// Under which consents all of a source was read, and of what they left nothing.
 struct Read {
     epoch: u64,
     uses: Vec<ConsentId>,
+    withheld: BTreeMap<&'static str, u64>,
 }
 
 impl Reading {
     /// Makes the release that is declared, called `id`, for a recipient who has what `ledger` says.
     pub fn release(&self, id: &str, spec: &ReleaseSpec, ledger: &Ledger) -> Result<Made, ReleaseError> {
-        let size = spec.group_size();
+        // Nothing that is told anew is of a smaller group than any release before, whatever is declared now.
+        let size = ledger.group_size(spec.group_size());
         match spec {
             ReleaseSpec::Aggregate {
                 dimensions, measures, ..
             } => {
                 let layout = release::layout(dimensions, measures).map_err(ReleaseError::Declared)?;
                 let mut tally = Tally::new(layout);
-                let read = self.each(|learner, record| count(&mut tally, dimensions, measures, learner, record))?;
+                let read = self.each(Form::Groups(size), |learner, record| {
+                    count(&mut tally, dimensions, measures, learner, record)
+                })?;
                 let (table, ledger) = tally.release(size, ledger)?;
                 Ok(made(
                     table_lines(id, &table),
@@ -134,7 +140,9 @@ impl Reading {
             } => {
                 let plan = release::plan(quasi, sensitive, *withheld_percent).map_err(ReleaseError::Declared)?;
                 let mut rows = Rows::new(plan);
-                let read = self.each(|learner, record| row(&mut rows, quasi, sensitive, learner, record))?;
+                let read = self.each(Form::Rows(size), |learner, record| {
+                    row(&mut rows, quasi, sensitive, learner, record)
+                })?;
                 let (rows, ledger) = rows.release(size, ledger)?;
                 let lines = row_lines(id, &rows, quasi, sensitive);
                 Ok(made(lines, ledger, read, rows.cohort(), rows.group_size()))
@@ -143,12 +151,18 @@ impl Reading {
     }
 
     /// Gives what consent and agreement leave of each record, and whose it is. All is decided under the epoch that is returned.
-    fn each(&self, mut take: impl FnMut(Learner, &Value) -> Result<(), TooMany>) -> Result<Read, ReleaseError> {
+    fn each(
+        &self,
+        form: Form,
+        mut take: impl FnMut(Learner, &Value) -> Result<(), TooMany>,
+    ) -> Result<Read, ReleaseError> {
         let mut source = FileSource::open(&self.path, 0).map_err(PlaneError::Source)?;
         let (mut scratch, mut line, mut kept) = (Scratch::default(), Vec::new(), Vec::new());
-        let mut consents = Reader::new(self.index.clone(), self.question.clone()).of(self.occurrence);
+        let mut question = self.question.clone();
+        question.form = form;
+        let mut consents = Reader::new(self.index.clone(), question).of(self.occurrence);
         consents.begin(self.now);
-        let epoch = consents.epoch();
+        let (epoch, mut withheld) = (consents.epoch(), BTreeMap::new());
         loop {
             if self.index.epoch() != epoch {
                 return Err(ReleaseError::Moved);
@@ -157,7 +171,7 @@ impl Reading {
                 match source.next(&mut line).map_err(PlaneError::Source)? {
                     None => {
                         let uses = consents.uses();
-                        return Ok(Read { epoch, uses });
+                        return Ok(Read { epoch, uses, withheld });
                     }
                     // What is no record says nothing of anyone.
                     Some(LineOutcome::Refused(_)) => continue,
@@ -166,8 +180,12 @@ impl Reading {
                 let Ok(found) = self.shape.find(&mut scratch, &line) else {
                     continue;
                 };
-                let Ok(permitted) = consents.ask(found.subject()) else {
-                    continue;
+                let permitted = match consents.ask(found.subject()) {
+                    Ok(permitted) => permitted,
+                    Err(why) => {
+                        *withheld.entry(why.code().as_str()).or_default() += 1;
+                        continue;
+                    }
                 };
                 kept.clear();
                 found.project(permitted, "", &mut kept);
@@ -195,6 +213,7 @@ fn made(lines: Vec<Value>, ledger: Ledger, read: Read, cohort: &Cohort, group_si
         ledger,
         epoch: read.epoch,
         uses: read.uses,
+        withheld: read.withheld,
         group_size,
     }
 }
@@ -283,3 +302,6 @@ fn row_lines(id: &str, rows: &Anonymous, quasi: &[QuasiSpec], sensitive: &[Sensi
     });
     std::iter::once(head).chain(lines).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,7 @@ use policy::{
     release::{Refused, ledger::Ledger},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::{
     collections::{HashMap, HashSet},
     fs,
@@ -259,6 +260,7 @@ impl Transfers {
             .with("release", id.as_str())
             .with("minGroupSize", made.group_size.get())
             .with("learners", made.learners as u64)
+            .with("withheld", json!(made.withheld))
             .of("lines", &digest);
         let stored = Stored {
             release: id,

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     audit::{Entry, Kind as Recorded},
-    catalog::{Dataset, ReleaseSpec, Shape, SourceSpec, shape},
+    catalog::{Dataset, Shape, SourceSpec, shape},
     consent::{Gate, Index, Occurrence, Question},
     contract::StoredAgreement,
     dsp::{
@@ -382,7 +382,6 @@ fn asks(
         |record| plan.permits(record),
     );
     let mut question = question.map_err(|error| unusable(&error))?;
-    question.aggregate = matches!(dataset.release, Some(ReleaseSpec::Aggregate { .. }));
     let covers = index.number_fields(&mut question, &dataset.categories);
     let covers = covers.map_err(|error| unusable(&error))?;
     let shape = shape::shape(&dataset.subject, &dataset.categories, |_, pointer| {

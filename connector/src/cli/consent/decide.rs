@@ -105,6 +105,9 @@ struct Terms {
     /// For numbers about groups of learners alone, never for a record
     #[arg(long)]
     aggregate_only: bool,
+    /// Counted only in releases in which no group has fewer learners, 5 to 1000000; says nothing about records [default: any]
+    #[arg(long, value_name = "NUMBER")]
+    min_group_size: Option<u32>,
 }
 
 /// Ask a learner of this holder for a consent; the learner decides
@@ -134,7 +137,7 @@ impl Request {
             "categories": terms.category, "fields": terms.field, "datasets": terms.dataset, "agreement": self.agreement,
             "expires": self.expires, "maxCount": terms.max_count, "retentionDays": self.retention_days, "method": "consent-request",
             "notice": terms.notice, "evidence": "asked for by the holder", "explicit": terms.explicit,
-            "aggregateOnly": terms.aggregate_only,
+            "aggregateOnly": terms.aggregate_only, "minGroupSize": terms.min_group_size,
         });
         let told = context.api()?.post("/v1/consents/requests", &body).await?;
         say(context, &told)
@@ -191,7 +194,8 @@ impl Share {
         let body = json!({
             "subject": terms.subject, "recipient": terms.recipient, "purpose": terms.purpose, "categories": terms.category,
             "fields": terms.field, "datasets": terms.dataset, "until": self.until, "notice": terms.notice, "explicit": terms.explicit,
-            "maxCount": terms.max_count, "aggregateOnly": terms.aggregate_only, "actor": self.actor.body(),
+            "maxCount": terms.max_count, "aggregateOnly": terms.aggregate_only, "minGroupSize": terms.min_group_size,
+            "actor": self.actor.body(),
         });
         let told = context.api()?.post("/v1/shares", &body).await?;
         say(context, &told)

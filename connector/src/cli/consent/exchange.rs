@@ -60,6 +60,9 @@ pub(super) struct Ask {
     /// For numbers about groups of learners alone, never for a record
     #[arg(long)]
     aggregate_only: bool,
+    /// Counted only in releases in which no group has fewer learners, 5 to 1000000; says nothing about records [default: any]
+    #[arg(long, value_name = "NUMBER")]
+    min_group_size: Option<u32>,
     /// Until when
     #[arg(long, value_name = "RFC3339")]
     until: Option<String>,
@@ -71,7 +74,7 @@ impl Ask {
         let body = json!({
             "agreement": self.agreement, "at": self.at, "subject": self.subject, "learner": self.learner, "purposes": self.purpose,
             "categories": self.category, "fields": self.field, "retentionDays": self.retention_days, "maxCount": self.max_count, "aggregateOnly": self.aggregate_only,
-            "until": self.until,
+            "minGroupSize": self.min_group_size, "until": self.until,
             "notice": {"id": self.notice_id, "version": self.notice_version, "language": self.language, "text": text},
         });
         let asked = context.api()?.post("/v1/consents/ask", &body).await?;

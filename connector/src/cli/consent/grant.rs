@@ -24,7 +24,7 @@ const BATCH: usize = 500;
 #[command(after_help = "EXAMPLES:
   connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --method paper-form --notice-file notice.pdf --evidence file:2026/0017
   connector consent grant --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --field /skill/name --dataset skills-2026 --expires 2027-01-01T00:00:00Z --method web-form --notice sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --evidence form:42
-  connector consent grant --subject learner-17 --recipient did:web:lab.example --purpose https://w3id.org/dpv#ScientificResearch --category results --aggregate-only --method paper-form --notice-file notice.pdf --evidence file:2026/0018 --signed-by parent-3
+  connector consent grant --subject learner-17 --recipient did:web:lab.example --purpose https://w3id.org/dpv#ScientificResearch --category results --aggregate-only --min-group-size 20 --method paper-form --notice-file notice.pdf --evidence file:2026/0018 --signed-by parent-3
 ")]
 pub(super) struct Grant {
     /// The learner's local identifier at this holder
@@ -54,6 +54,9 @@ pub(super) struct Grant {
     /// For numbers about groups of learners alone, never for a record
     #[arg(long)]
     aggregate_only: bool,
+    /// Counted only in releases in which no group has fewer learners, 5 to 1000000; says nothing about records [default: any]
+    #[arg(long, value_name = "NUMBER")]
+    min_group_size: Option<u32>,
     /// When it ends [default: after twelve months]
     #[arg(long, value_name = "RFC3339")]
     expires: Option<String>,
@@ -114,6 +117,7 @@ impl Grant {
             "expires": self.expires,
             "maxCount": self.max_count,
             "aggregateOnly": self.aggregate_only,
+            "minGroupSize": self.min_group_size,
             "retentionDays": self.retention_days,
             "explicit": self.explicit,
             "method": self.method,

@@ -65,6 +65,9 @@ pub struct Ask {
     /// For numbers about groups of learners alone, never for a record.
     #[serde(default)]
     pub aggregate_only: bool,
+    /// Counted only in releases of groups or anonymous rows in which no group has fewer learners, 5 to 1,000,000; without it in any.
+    #[serde(default)]
+    pub min_group_size: Option<u32>,
     /// Until when.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -111,6 +114,7 @@ impl Exchange {
             retention_days: ask.retention_days,
             max_count: ask.max_count,
             aggregate_only: ask.aggregate_only,
+            min_group_size: ask.min_group_size,
             until: ask.until,
             learner,
         };

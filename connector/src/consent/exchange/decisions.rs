@@ -88,6 +88,7 @@ struct Terms {
     max_count: Option<u64>,
     #[serde(default)]
     aggregate_only: bool,
+    min_group_size: Option<u32>,
     retention_days: Option<u32>,
     notice: String,
 }
@@ -296,6 +297,7 @@ impl Terms {
             retention_days: self.retention_days,
             max_count: self.max_count,
             aggregate_only: self.aggregate_only,
+            min_group_size: self.min_group_size,
             until: Some(until),
             learner: learner.clone(),
         })

@@ -93,6 +93,10 @@ pub struct Request {
     /// For numbers about groups of learners alone, never for a record.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub aggregate_only: bool,
+    /// Counted only in releases of groups or anonymous rows in which no group has fewer learners; without it in any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub min_group_size: Option<u32>,
     /// Until when.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Timestamp>,
@@ -121,6 +125,7 @@ impl Request {
             evidence: message.as_str().to_owned(),
             explicit: self.categories.iter().any(|name| name == "special-needs"),
             aggregate_only: self.aggregate_only,
+            min_group_size: self.min_group_size,
         }
     }
 }

@@ -4,10 +4,9 @@
 use super::{
     Index,
     table::Learner,
-    terms::{Scope, Terms, TermsId},
+    terms::{Covered, TermsId},
 };
 use crate::consent::{ConsentId, GrantError};
-use crate::dsp::{DatasetId, ParticipantId};
 use policy::Timestamp;
 use std::{
     collections::HashMap,
@@ -22,14 +21,8 @@ pub struct Request<'a> {
     pub id: &'a ConsentId,
     /// The learner's local identifier.
     pub subject: &'a str,
-    /// Who would receive.
-    pub recipients: &'a [ParticipantId],
-    /// For which purposes (IRIs, in any spelling).
-    pub purposes: &'a [String],
-    /// Of which datasets; none means all of this holder's.
-    pub datasets: &'a [DatasetId],
-    /// Which data categories.
-    pub categories: &'a [String],
+    /// To whom, what for, and of what.
+    pub covered: Covered<'a>,
     /// Until when it can be answered.
     pub until: Timestamp,
 }
@@ -62,6 +55,10 @@ impl Requests {
     }
 
     pub(super) fn remove(&self, learner: Learner, which: impl Fn(Uuid) -> bool) {
+        // Every consent comes by here, at the start as well, and few learners are asked for one: only then is the lock taken from readers.
+        if !self.read().contains_key(&learner) {
+            return;
+        }
         let mut all = self.write();
         if let Some(theirs) = all.get_mut(&learner) {
             theirs.retain(|request| !which(request.id));
@@ -86,13 +83,7 @@ impl Index {
         let id = request.id.uuid().ok_or(GrantError::Invalid("id", "is no urn:uuid"))?;
         let terms = {
             let mut vocabulary = self.vocabulary_mut();
-            let terms = Terms {
-                recipients: Scope::only(vocabulary.recipients(request.recipients)),
-                purposes: Scope::only(vocabulary.purposes(request.purposes)),
-                datasets: Scope::all_unless(vocabulary.datasets(request.datasets)),
-                categories: vocabulary.categories(request.categories)?,
-                fields: Scope::All,
-            };
+            let terms = vocabulary.terms(&request.covered)?;
             vocabulary.intern(terms)
         };
         let until = request.until;

@@ -1,9 +1,11 @@
 //! Lawful bases other than consent (GDPR art. 6(1)(b), (e), (f)): rules of the holder that permit records of every learner who was not
 //! asked for consent to the same and has not objected.
 
-use super::{Question, terms::Terms};
+use super::{
+    Question,
+    terms::{Covered, Terms},
+};
 use crate::catalog::CategorySet;
-use crate::dsp::{DatasetId, ParticipantId};
 use policy::Timestamp;
 use std::sync::{
     PoisonError, RwLock,
@@ -35,14 +37,8 @@ pub struct BasisRule<'a> {
     pub id: &'a str,
     /// On what it rests.
     pub basis: Basis,
-    /// To whom.
-    pub recipients: &'a [ParticipantId],
-    /// For which purposes (IRIs).
-    pub purposes: &'a [String],
-    /// Of which datasets; none means all of this holder's.
-    pub datasets: &'a [DatasetId],
-    /// Which data categories.
-    pub categories: &'a [String],
+    /// To whom, what for, and of what.
+    pub covered: Covered<'a>,
     /// From when.
     pub from: Timestamp,
     /// Until when: the first instant at which it no longer holds.

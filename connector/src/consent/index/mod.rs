@@ -21,8 +21,9 @@ pub(super) use asked::Request;
 pub use basis::{Basis, BasisRule};
 pub(super) use gate::reset_unmoved;
 pub use gate::{Closed, Gate, Stale, StreamEnd};
-pub use question::{Question, Reader, Withheld};
+pub use question::{Form, Question, Reader, Withheld};
 pub use reason::Reason;
+pub use terms::Covered;
 
 use super::{ConsentId, GrantError, Occurrence};
 use crate::catalog::{Category, CategorySet};
@@ -59,15 +60,9 @@ pub struct Grant<'a> {
     pub id: &'a ConsentId,
     /// The learner's local identifier.
     pub subject: &'a str,
-    /// Who may receive.
-    pub recipients: &'a [ParticipantId],
-    /// For which purposes (IRIs, in any spelling).
-    pub purposes: &'a [String],
-    /// Only these datasets; none means all of this holder's.
-    pub datasets: &'a [DatasetId],
-    /// Which data categories.
-    pub categories: &'a [String],
-    /// Only these fields of them, as JSON pointers; none means all.
+    /// To whom, what for, and of what.
+    pub covered: Covered<'a>,
+    /// Only these fields of its categories, as JSON pointers; none means all.
     pub fields: &'a [String],
     /// From when.
     pub from: Timestamp,
@@ -75,6 +70,8 @@ pub struct Grant<'a> {
     pub until: Timestamp,
     /// For numbers about groups, never for a record.
     pub aggregate_only: bool,
+    /// Counted only in releases in which no group has fewer learners.
+    pub min_group_size: Option<u32>,
     /// The learner is a minor and the guardian's agreement, which is needed, is not there.
     pub guardian_missing: bool,
     /// A guardian has given it with the learner.
@@ -158,14 +155,14 @@ impl Index {
         let id = grant.id.uuid().ok_or(GrantError::Invalid("id", "is no urn:uuid"))?;
         let terms = {
             let mut vocabulary = self.vocabulary_mut();
-            let terms = Terms {
-                recipients: Scope::only(vocabulary.recipients(grant.recipients)),
-                purposes: Scope::only(vocabulary.purposes(grant.purposes)),
-                datasets: Scope::all_unless(vocabulary.datasets(grant.datasets)),
-                categories: vocabulary.categories(grant.categories)?,
-                fields: Scope::all_unless(vocabulary.names(grant.fields)),
-            };
-            vocabulary.intern(terms)
+            let covered = vocabulary.terms(&grant.covered)?;
+            let fields = Scope::all_unless(vocabulary.names(grant.fields));
+            let min_group_size = grant.min_group_size;
+            vocabulary.intern(Terms {
+                fields,
+                min_group_size,
+                ..covered
+            })
         };
         let standing = match grant.ended {
             None => Standing::Given,
@@ -186,7 +183,8 @@ impl Index {
             self.limits.set(id, most);
         }
         let before = self.table.put(entry);
-        let permits = standing == Standing::Given && !grant.aggregate_only && !grant.guardian_missing;
+        let permits_any_form = !grant.aggregate_only && grant.min_group_size.is_none();
+        let permits = standing == Standing::Given && permits_any_form && !grant.guardian_missing;
         if !permits || before.is_some_and(|before| entry.permits_less_than(&before)) {
             self.raise_epoch();
             self.gates.confirm_all();
@@ -245,6 +243,7 @@ impl Index {
                 datasets: Scope::all_unless(vocabulary.datasets(objection.datasets)),
                 categories: CategorySet::ALL,
                 fields: Scope::All,
+                min_group_size: None,
             };
             vocabulary.intern(terms)
         };
@@ -256,16 +255,7 @@ impl Index {
 
     /// Takes a rule of the holder in that permits records without consent; one of the same name is replaced.
     pub fn open_basis(&self, rule: &BasisRule<'_>) -> Result<(), GrantError> {
-        let terms = {
-            let mut vocabulary = self.vocabulary_mut();
-            Terms {
-                recipients: Scope::only(vocabulary.recipients(rule.recipients)),
-                purposes: Scope::only(vocabulary.purposes(rule.purposes)),
-                datasets: Scope::all_unless(vocabulary.datasets(rule.datasets)),
-                categories: vocabulary.categories(rule.categories)?,
-                fields: Scope::All,
-            }
-        };
+        let terms = self.vocabulary_mut().terms(&rule.covered)?;
         self.bases.open(rule, terms);
         // What it replaces may have permitted more.
         self.raise_epoch();
@@ -373,7 +363,7 @@ impl Index {
             recipient: vocabulary.name(recipient.as_str()),
             purposes: vocabulary.purposes(purposes).into(),
             dataset: vocabulary.name(dataset.as_str()),
-            aggregate: false,
+            form: Form::Records,
             fields: Fields::default(),
         })
     }

@@ -2,6 +2,7 @@
 //! and the model through the same.
 
 use super::*;
+use policy::release::GroupSize;
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ const RECIPIENTS: [&str; 2] = ["work", "edtech"];
 const PURPOSES: [&str; 3] = ["orientation", "research", "marketing"];
 const DATASETS: [&str; 2] = ["records", "courses"];
 const CATEGORIES: [&str; 3] = ["skills", "results", "identity"];
+const SIZES: [u32; 3] = [5, 10, 20];
 
 /// What consents, objections and rules have in common.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ struct What {
     flags: (bool, bool, bool),
     /// For so many transfers and no more.
     most: Option<u64>,
+    /// In groups of so many learners and no fewer.
+    least: Option<u32>,
 }
 
 fn what() -> impl Strategy<Value = What> {
@@ -35,8 +39,9 @@ fn what() -> impl Strategy<Value = What> {
     );
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), any::<bool>());
     let most = prop::option::weighted(0.3, 1..3u64);
-    (lists, (0..12i64, 4..20i64), flags, most).prop_map(
-        |((recipients, purposes, datasets, categories), period, flags, most)| What {
+    let least = prop::option::weighted(0.3, prop::sample::select(&SIZES[..]));
+    (lists, (0..12i64, 4..20i64), flags, most, least).prop_map(
+        |((recipients, purposes, datasets, categories), period, flags, most, least)| What {
             recipients,
             purposes,
             datasets,
@@ -44,6 +49,7 @@ fn what() -> impl Strategy<Value = What> {
             period,
             flags,
             most,
+            least,
         },
     )
 }
@@ -78,7 +84,16 @@ struct Asked {
     dataset: &'static str,
     categories: Vec<&'static str>,
     rule: Rule,
-    aggregate: bool,
+    form: Form,
+}
+
+fn form() -> impl Strategy<Value = Form> {
+    let size = || prop::sample::select(&SIZES[..]).prop_map(|size| GroupSize::new(size).unwrap());
+    prop_oneof![
+        3 => Just(Form::Records),
+        1 => size().prop_map(Form::Rows),
+        2 => size().prop_map(Form::Groups),
+    ]
 }
 
 fn questions() -> impl Strategy<Value = Vec<Asked>> {
@@ -87,18 +102,18 @@ fn questions() -> impl Strategy<Value = Vec<Asked>> {
         subsequence(&PURPOSES[..], 0..=2),
         prop::sample::select(&DATASETS[..]),
         subsequence(&CATEGORIES[..], 1..=3),
-        (prop::sample::select(&RULES[..]), prop::bool::weighted(0.2)),
+        (prop::sample::select(&RULES[..]), form()),
         prop::option::of(0..3usize),
     );
     let asked = one.prop_map(
-        |(recipient, purposes, dataset, categories, (rule, aggregate), transfer)| Asked {
+        |(recipient, purposes, dataset, categories, (rule, form), transfer)| Asked {
             transfer,
             recipient,
             purposes,
             dataset,
             categories,
             rule,
-            aggregate,
+            form,
         },
     );
     vec(asked, 1..4)
@@ -164,6 +179,13 @@ impl Rule {
 }
 
 impl Held {
+    fn is_for_larger_groups_than(&self, form: Form) -> bool {
+        let (Form::Rows(size) | Form::Groups(size)) = form else {
+            return false;
+        };
+        self.what.least.is_some_and(|least| least > size.get())
+    }
+
     fn is_used_up_for(&self, transfer: Option<usize>) -> bool {
         let full = self
             .what
@@ -243,8 +265,9 @@ impl Model {
                 () if held.withdrawn => Some(Reason::Withdrawn),
                 () if held.expired || outside => Some(Reason::Expired),
                 () if fit.is_err() => None,
-                () if held.what.flags.0 && !asked.aggregate => Some(Reason::Aggregate),
+                () if held.what.flags.0 && !matches!(asked.form, Form::Groups(_)) => Some(Reason::Aggregate),
                 () if held.what.flags.1 => Some(Reason::Guardian),
+                () if held.is_for_larger_groups_than(asked.form) => Some(Reason::GroupSize),
                 () if held.is_used_up_for(asked.transfer) => Some(Reason::UsedUp),
                 () => None,
             };

@@ -14,9 +14,30 @@ use crate::{
     catalog::CategorySet,
     consent::{ConsentId, Occurrence},
 };
-use policy::{Code, Timestamp};
+use policy::{Code, Timestamp, release::GroupSize};
 use std::{collections::HashSet, sync::Arc};
 use uuid::Uuid;
+
+/// In what form something of learners' records leaves. One of groups says how small they may be: nobody can ask about them and not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As records.
+    Records,
+    /// As anonymous rows, of which so many learners at least have the same.
+    Rows(GroupSize),
+    /// As numbers about groups of so many learners at least, never as records: consents for aggregates count too.
+    Groups(GroupSize),
+}
+
+impl Form {
+    /// Groups leave, and may be smaller than this.
+    fn has_groups_below(self, least: Option<u32>) -> bool {
+        match self {
+            Self::Records => false,
+            Self::Rows(size) | Self::Groups(size) => least.is_some_and(|least| size.get() < least),
+        }
+    }
+}
 
 /// What a stream asks about each record, compiled once.
 #[derive(Clone, Debug)]
@@ -30,8 +51,8 @@ pub struct Question {
     pub(super) allowed: CategorySet,
     /// Those of them that it lets out where another lawful basis than consent covers them.
     pub(super) without_consent: CategorySet,
-    /// Only numbers about groups will leave, never a record: consents for aggregates count too.
-    pub aggregate: bool,
+    /// In what form it will leave.
+    pub form: Form,
     /// The dataset's fields that have numbers of their own.
     pub(super) fields: Fields,
 }
@@ -45,6 +66,16 @@ pub enum Withheld {
     Policy(Code),
 }
 
+impl Withheld {
+    /// The stable code.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Consent(reason) => reason.code(),
+            Self::Policy(code) => code,
+        }
+    }
+}
+
 /// What some terms mean to one question: worked out once for all learners who agreed to them.
 #[derive(Clone, Copy)]
 pub(super) struct Verdict {
@@ -54,6 +85,8 @@ pub(super) struct Verdict {
     /// The categories about which the terms say anything to this recipient, for any of the purposes: whole ones, even where only some of
     /// their fields are named, because other bases know no fields.
     touches: CategorySet,
+    /// They are for larger groups than those that leave.
+    groups_too_small: bool,
 }
 
 impl Question {
@@ -67,6 +100,7 @@ impl Question {
             permits: CategorySet::EMPTY,
             reason: Reason::None,
             touches: CategorySet::EMPTY,
+            groups_too_small: self.form.has_groups_below(terms.min_group_size),
         };
         let recipient = terms.recipients.holds(self.recipient);
         let dataset = terms.datasets.holds(self.dataset);
@@ -90,7 +124,7 @@ impl Question {
 /// As of when, and for what, a learner's entries are asked.
 struct Asking<'a> {
     now: Timestamp,
-    aggregate: bool,
+    form: Form,
     limits: &'a Limits,
     by: Option<Occurrence>,
 }
@@ -105,16 +139,19 @@ struct Use {
 impl Asking<'_> {
     /// What a consent in force that covers something has to say: why it permits nothing, if that is so. One that permits because there is room
     /// for another transfer is among the `uses`.
-    fn lacking(&self, entry: &Entry, permits: CategorySet, uses: &mut Vec<Use>) -> Option<Reason> {
-        if entry.marks.has(Marks::AGGREGATE_ONLY) && !self.aggregate {
+    fn lacking(&self, entry: &Entry, verdict: Verdict, uses: &mut Vec<Use>) -> Option<Reason> {
+        if entry.marks.has(Marks::AGGREGATE_ONLY) && !matches!(self.form, Form::Groups(_)) {
             Some(Reason::Aggregate)
         } else if entry.marks.has(Marks::GUARDIAN_MISSING) {
             Some(Reason::Guardian)
+        } else if verdict.groups_too_small {
+            Some(Reason::GroupSize)
         } else if entry.marks.has(Marks::LIMITED) {
             match self.limits.place(entry.id, self.by) {
                 Place::Counted => None,
                 Place::Free => {
-                    uses.push(Use { id: entry.id, permits });
+                    let (id, permits) = (entry.id, verdict.permits);
+                    uses.push(Use { id, permits });
                     None
                 }
                 Place::UsedUp => Some(Reason::UsedUp),
@@ -166,7 +203,7 @@ impl Sum {
             Standing::Given if verdict.permits == CategorySet::EMPTY => {
                 return self.nearest = self.nearest.max(verdict.reason);
             }
-            Standing::Given => match asking.lacking(entry, verdict.permits, uses) {
+            Standing::Given => match asking.lacking(entry, verdict, uses) {
                 Some(reason) => reason,
                 None => {
                     self.cover.consented = self.cover.consented.union(verdict.permits);
@@ -295,7 +332,7 @@ impl Reader {
             let (mut sum, mut unknown) = (Sum::NOTHING, false);
             let asking = Asking {
                 now: self.now,
-                aggregate: self.question.aggregate,
+                form: self.question.form,
                 limits: &self.index.limits,
                 by: self.by,
             };

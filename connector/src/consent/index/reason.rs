@@ -33,12 +33,14 @@ pub enum Reason {
     UsedUp,
     /// Whatever permits it: the learner's records are restricted (GDPR art. 18).
     Restricted,
+    /// It is for larger groups than those that are released.
+    GroupSize,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers. When several consents of a learner fail, the one named last here is reported: it came
     /// nearest to permitting.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::None,
         Self::Requested,
         Self::Refused,
@@ -52,6 +54,7 @@ impl Reason {
         Self::Objected,
         Self::UsedUp,
         Self::Restricted,
+        Self::GroupSize,
     ];
 
     /// The stable code.
@@ -70,6 +73,7 @@ impl Reason {
             Self::Objected => Code::ConsentObjected,
             Self::UsedUp => Code::ConsentUsedUp,
             Self::Restricted => Code::ProcessingRestricted,
+            Self::GroupSize => Code::ConsentGroupSize,
         }
     }
 }

@@ -55,6 +55,19 @@ impl Scope {
     }
 }
 
+/// What a consent, a request for one and another lawful basis say alike: to whom, what for, and of what.
+#[derive(Clone, Copy, Debug)]
+pub struct Covered<'a> {
+    /// Who may receive.
+    pub recipients: &'a [ParticipantId],
+    /// For which purposes (IRIs, in any spelling).
+    pub purposes: &'a [String],
+    /// Of which datasets; none means all of this holder's.
+    pub datasets: &'a [DatasetId],
+    /// Which data categories.
+    pub categories: &'a [String],
+}
+
 /// Everything that a consent, an objection, a restriction or a basis says, but of whom and when.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Terms {
@@ -64,6 +77,8 @@ pub(super) struct Terms {
     pub(super) categories: CategorySet,
     /// Of these categories only the fields at these pointers.
     pub(super) fields: Scope,
+    /// Counted only in releases in which no group is smaller.
+    pub(super) min_group_size: Option<u32>,
 }
 
 /// The number of interned terms.
@@ -88,8 +103,17 @@ impl Vocabulary {
             .ok_or(GrantError::TooManyCategories)
     }
 
-    pub(super) fn categories(&mut self, names: &[String]) -> Result<CategorySet, GrantError> {
-        names.iter().map(|name| self.category(name)).collect()
+    /// What is covered, in all fields of these categories and in groups of any size.
+    pub(super) fn terms(&mut self, covered: &Covered<'_>) -> Result<Terms, GrantError> {
+        let categories = covered.categories.iter().map(|name| self.category(name));
+        Ok(Terms {
+            categories: categories.collect::<Result<_, _>>()?,
+            recipients: Scope::only(self.recipients(covered.recipients)),
+            purposes: Scope::only(self.purposes(covered.purposes)),
+            datasets: Scope::all_unless(self.datasets(covered.datasets)),
+            fields: Scope::All,
+            min_group_size: None,
+        })
     }
 
     /// Policies and consents write purposes in several spellings; only the canonical ones are compared.

@@ -1,9 +1,11 @@
 mod asked;
+mod groups;
 mod order;
 mod policies;
 mod restricted;
 
 use super::*;
+use policy::release::GroupSize;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -43,18 +45,25 @@ impl Shared {
         }
     }
 
-    fn grant<'a>(&'a self, id: &'a ConsentId, subject: &'a str) -> Grant<'a> {
-        Grant {
-            id,
-            subject,
+    fn covered(&self) -> Covered<'_> {
+        Covered {
             recipients: &self.recipients,
             purposes: &self.purposes,
             datasets: &[],
             categories: &self.categories,
+        }
+    }
+
+    fn grant<'a>(&'a self, id: &'a ConsentId, subject: &'a str) -> Grant<'a> {
+        Grant {
+            id,
+            subject,
+            covered: self.covered(),
             fields: &[],
             from: at(100),
             until: at(200),
             aggregate_only: false,
+            min_group_size: None,
             guardian_missing: false,
             guardian_gave: false,
             most_transfers: None,
@@ -67,10 +76,7 @@ impl Shared {
         BasisRule {
             id: "rule",
             basis,
-            recipients: &self.recipients,
-            purposes: &self.purposes,
-            datasets: &[],
-            categories: &self.categories,
+            covered: self.covered(),
             from: at(100),
             until: at(200),
             may_object: false,
@@ -201,7 +207,10 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
         (
             Reason::Category,
             Grant {
-                datasets: &elsewhere,
+                covered: Covered {
+                    datasets: &elsewhere,
+                    ..shared.covered()
+                },
                 ..shared.grant(&ids[5], "dataset")
             },
         ),
@@ -231,7 +240,7 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
         );
     }
     let aggregate = Question {
-        aggregate: true,
+        form: Form::Groups(GroupSize::DEFAULT),
         ..asked.clone()
     };
     assert!(ask(&index, &aggregate, "aggregate", 150).is_ok());

@@ -172,6 +172,10 @@ pub struct Consent {
     /// For numbers about groups, and never for a record.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub aggregate_only: bool,
+    /// Counted only in releases of groups or anonymous rows in which no group has fewer learners. It says nothing about records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub min_group_size: Option<u32>,
 }
 
 impl Consent {
@@ -190,6 +194,9 @@ impl Consent {
             }
             if self.aggregate_only {
                 members.insert("aggregateOnly".into(), true.into());
+            }
+            if let Some(least) = self.min_group_size {
+                members.insert("minGroupSize".into(), least.into());
             }
         }
         terms
@@ -215,7 +222,11 @@ impl Consent {
             .is_none_or(|most| other.max_count.is_some_and(|wanted| wanted <= most));
         // What records may be used for, groups may be counted for; never the other way round.
         let form = !self.aggregate_only || other.aggregate_only;
-        form && all(&self.recipients, &other.recipients)
+        let groups = self
+            .min_group_size
+            .is_none_or(|least| other.min_group_size.is_some_and(|wanted| wanted >= least));
+        form && groups
+            && all(&self.recipients, &other.recipients)
             && all(&named(&self.purposes), &named(&other.purposes))
             && all(&self.categories, &other.categories)
             && open(&self.datasets, &other.datasets)

@@ -91,6 +91,9 @@ struct Record<'a> {
     agreement: Option<&'a str>,
     #[serde(rename = "dases:offer", skip_serializing_if = "Option::is_none")]
     offer: Option<Digest>,
+    /// As the operand of policies, which is of the same name.
+    #[serde(rename = "dases:minGroupSize", skip_serializing_if = "Option::is_none")]
+    min_group_size: Option<u32>,
 }
 
 /// One purpose.
@@ -317,6 +320,7 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
             .map(|did| other("dases:Intermediary", did, context.names)),
         agreement: consent.agreement.as_ref().map(|id| id.as_str()),
         offer: consent.offer,
+        min_group_size: consent.min_group_size,
     };
     serde_json::to_value(record).map_err(|_| JoseError::CannotSign("a consent record is not JSON"))
 }

@@ -120,6 +120,10 @@ pub struct NewConsent {
     /// For numbers about groups of learners alone, never for a record: counted in the releases of datasets that declare a table of groups.
     #[serde(default)]
     pub aggregate_only: bool,
+    /// Counted only in releases of groups or anonymous rows in which no group has fewer learners, 5 to 1,000,000; without it in any. It says
+    /// nothing about records.
+    #[serde(default)]
+    pub min_group_size: Option<u32>,
     /// Who signed beside the learner (a guardian): needed for a learner who does not consent alone.
     #[serde(default)]
     pub signed_by: Vec<Actor>,
@@ -162,6 +166,8 @@ pub struct NewRequest {
     pub explicit: bool,
     /// For numbers about groups alone, never for a record.
     pub aggregate_only: bool,
+    /// Counted only in releases in which no group has fewer learners.
+    pub min_group_size: Option<u32>,
 }
 
 /// What a learner shares by themselves.
@@ -196,6 +202,10 @@ pub struct NewShare {
     /// For numbers about groups of learners alone, never for a record.
     #[serde(default)]
     pub aggregate_only: bool,
+    /// Counted only in releases of groups or anonymous rows in which no group has fewer learners, 5 to 1,000,000; without it in any. It says
+    /// nothing about records.
+    #[serde(default)]
+    pub min_group_size: Option<u32>,
     /// Who shares: the learner, or a delegate who represents them.
     pub actor: Actor,
 }
@@ -303,6 +313,7 @@ impl From<NewRequest> for Draft {
                 evidence: new.evidence,
                 explicit: new.explicit,
                 aggregate_only: new.aggregate_only,
+                min_group_size: new.min_group_size,
                 signed_by: Vec::new(),
             },
         }
@@ -329,6 +340,7 @@ impl From<NewShare> for Draft {
                 evidence: new.actor.evidence.unwrap_or_else(|| "the learner's own act".into()),
                 explicit: new.explicit,
                 aggregate_only: new.aggregate_only,
+                min_group_size: new.min_group_size,
                 ..NewConsent::default()
             },
         }
@@ -376,6 +388,7 @@ impl Draft {
             entered_by,
             explicit: new.explicit,
             aggregate_only: new.aggregate_only,
+            min_group_size: new.min_group_size,
         })
     }
 }

@@ -17,6 +17,7 @@ mod later;
 mod limited;
 mod minors;
 mod restricted;
+mod sizes;
 mod waiting;
 mod written;
 
@@ -78,6 +79,7 @@ pub(super) fn request(subject: &str, notice: &str) -> NewRequest {
         evidence: "message 1".into(),
         explicit: false,
         aggregate_only: false,
+        min_group_size: None,
     }
 }
 

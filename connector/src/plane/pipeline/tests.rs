@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     catalog::shape::Pointer,
-    consent::{Basis, BasisRule, Pseudonyms, Reason, Withheld},
+    consent::{Basis, BasisRule, Covered, Pseudonyms, Reason, Withheld},
     jose::{HmacKey, testing},
     store::MemoryStore,
 };
@@ -45,10 +45,12 @@ fn rules_over(folder: &Path, records: &str, based: bool) -> Rules {
         .open_basis(&BasisRule {
             id: "task",
             basis: Basis::PublicTask,
-            recipients: std::slice::from_ref(&recipient),
-            purposes: &purposes,
-            datasets: &[],
-            categories: &categories,
+            covered: Covered {
+                recipients: std::slice::from_ref(&recipient),
+                purposes: &purposes,
+                datasets: &[],
+                categories: &categories,
+            },
             from: Timestamp::MIN,
             until: if based { Timestamp::MAX } else { Timestamp::MIN },
             may_object: true,

@@ -2,7 +2,7 @@
 
 use crate::harness::{PURPOSE, offer, rss_mib};
 use connector::{
-    consent::{ConsentId, Grant, Index, Reader},
+    consent::{ConsentId, Covered, Grant, Index, Reader},
     dsp::ParticipantId,
 };
 use policy::{Action, Facts, Plan, Policy, Timestamp};
@@ -91,14 +91,17 @@ impl People {
         let grant = Grant {
             id: &id,
             subject: self.name(who),
-            recipients: &[recipient()],
-            purposes: &[purpose.to_owned()],
-            datasets: &[],
-            categories: &categories,
+            covered: Covered {
+                recipients: &[recipient()],
+                purposes: &[purpose.to_owned()],
+                datasets: &[],
+                categories: &categories,
+            },
             fields: &[],
             from: now(),
             until: now().plus(std::time::Duration::from_secs(3600 + mixed % 30_000_000)),
             aggregate_only: false,
+            min_group_size: None,
             guardian_missing: false,
             guardian_gave: false,
             most_transfers: None,

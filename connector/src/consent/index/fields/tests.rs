@@ -1,7 +1,7 @@
 //! Consents that are limited to single fields, down to the bytes that leave.
 
 use super::super::{
-    Basis, BasisRule, Ended, Grant, Index, Reader, Reason, Withheld,
+    Basis, BasisRule, Covered, Ended, Grant, Index, Reader, Reason, Withheld,
     tests::{at, did, id, texts},
 };
 use super::*;
@@ -53,14 +53,17 @@ fn leaving(
         let grant = Grant {
             id: &id(number as u128),
             subject: "anna",
-            recipients: &recipients,
-            purposes: &purposes,
-            datasets: &[],
-            categories: &texts(&given.categories),
+            covered: Covered {
+                recipients: &recipients,
+                purposes: &purposes,
+                datasets: &[],
+                categories: &texts(&given.categories),
+            },
             fields: &texts(&given.fields),
             from: at(100),
             until: at(200),
             aggregate_only: false,
+            min_group_size: None,
             guardian_missing: false,
             guardian_gave: false,
             most_transfers: None,
@@ -72,10 +75,12 @@ fn leaving(
     let rule = BasisRule {
         id: "rule",
         basis: Basis::PublicTask,
-        recipients: &recipients,
-        purposes: &purposes,
-        datasets: &[],
-        categories: &texts(basis),
+        covered: Covered {
+            recipients: &recipients,
+            purposes: &purposes,
+            datasets: &[],
+            categories: &texts(basis),
+        },
         from: at(100),
         until: at(200),
         may_object: false,

@@ -63,8 +63,8 @@ impl Real {
                     |record| asked.rule.permits(record),
                 )
                 .unwrap();
-            let aggregate = asked.aggregate;
-            let mut reader = Reader::new(index.clone(), Question { aggregate, ..question });
+            let form = asked.form;
+            let mut reader = Reader::new(index.clone(), Question { form, ..question });
             if let Some(number) = asked.transfer {
                 reader = reader.of(transfer(number));
             }
@@ -90,6 +90,15 @@ impl Lists {
             purposes: texts(&what.purposes),
             datasets: what.datasets.iter().map(|name| name.parse().unwrap()).collect(),
             categories: texts(&what.categories),
+        }
+    }
+
+    fn covered(&self) -> Covered<'_> {
+        Covered {
+            recipients: &self.recipients,
+            purposes: &self.purposes,
+            datasets: &self.datasets,
+            categories: &self.categories,
         }
     }
 }
@@ -119,14 +128,12 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, sor
             let grant = Grant {
                 id: &id,
                 subject: learner,
-                recipients: &lists.recipients,
-                purposes: &lists.purposes,
-                datasets: &lists.datasets,
-                categories: &lists.categories,
+                covered: lists.covered(),
                 fields: &[],
                 from: at(what.period.0),
                 until: at(what.period.1),
                 aggregate_only: what.flags.0,
+                min_group_size: what.least,
                 guardian_missing: what.flags.1,
                 guardian_gave: what.flags.2,
                 most_transfers: what.most,
@@ -155,10 +162,7 @@ fn open_basis(index: &Index, model: &mut Model, (name, basis, may_object): (usiz
     let rule = BasisRule {
         id: &name.to_string(),
         basis,
-        recipients: &lists.recipients,
-        purposes: &lists.purposes,
-        datasets: &lists.datasets,
-        categories: &lists.categories,
+        covered: lists.covered(),
         from: at(what.period.0),
         until: at(what.period.1),
         may_object,

@@ -7,10 +7,7 @@ impl Shared {
         Request {
             id,
             subject,
-            recipients: &self.recipients,
-            purposes: &self.purposes,
-            datasets: &[],
-            categories: &self.categories,
+            covered: self.covered(),
             until: at(200),
         }
     }
@@ -61,7 +58,10 @@ fn a_request_about_something_else_is_no_reason() {
     }
     let (shared, last) = (Shared::new(), id(9));
     let request = Request {
-        datasets: &elsewhere,
+        covered: Covered {
+            datasets: &elsewhere,
+            ..shared.covered()
+        },
         ..shared.request(&last, "anna")
     };
     index.ask(&request).unwrap();

@@ -5,8 +5,11 @@ use crate::{
     catalog::shape::Pointer,
     dsp::{DatasetId, ParticipantId},
 };
-use policy::{Category, Timestamp};
-use std::time::Duration;
+use policy::{
+    Category, Timestamp,
+    release::{GroupSize, MAX_LEARNERS},
+};
+use std::{ops::RangeInclusive, time::Duration};
 
 /// Most members of a list.
 const MOST: usize = 64;
@@ -16,6 +19,8 @@ const MOST_TEXT: usize = 8 * 1024;
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// Most transfers of a consent that is limited to a number of them, each of which is kept by name: one a day for a year.
 const MOST_TRANSFERS: u64 = 366;
+/// Group sizes that a consent may ask for: no release has smaller groups, and none counts enough learners for larger ones.
+const GROUP_SIZES: RangeInclusive<u32> = GroupSize::FLOOR..=MAX_LEARNERS as u32;
 
 pub(super) fn text(name: &'static str, text: &str, limit: usize) -> Result<(), GrantError> {
     if text.trim().is_empty() {
@@ -61,6 +66,12 @@ pub(super) fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> 
         return Err(GrantError::Invalid(
             "maxCount",
             "is for one recipient: give each of them a consent of its own",
+        ));
+    }
+    if new.min_group_size.is_some_and(|least| !GROUP_SIZES.contains(&least)) {
+        return Err(GrantError::Invalid(
+            "minGroupSize",
+            "must be a number of learners from 5, the least of any release, to 1000000; leave it out for groups of any size",
         ));
     }
     if new.signed_by.len() > 2 {

@@ -1,7 +1,8 @@
 //! Consents for numbers about groups alone: counted where groups are made, and no reason to let a record out.
 
 use super::*;
-use crate::catalog::CategorySet;
+use crate::{catalog::CategorySet, consent::Form};
+use policy::release::GroupSize;
 
 fn for_groups(subject: &str) -> NewConsent {
     NewConsent {
@@ -10,15 +11,16 @@ fn for_groups(subject: &str) -> NewConsent {
     }
 }
 
-/// What may be used of the learner: for groups, or as a record.
-fn ask(consents: &Consents, subject: &str, aggregate: bool) -> Result<CategorySet, Withheld> {
+/// What may be used of the learner in this form.
+pub(super) fn ask(consents: &Consents, subject: &str, form: Form) -> Result<CategorySet, Withheld> {
     let mut question = question(consents, |_| Ok(()));
-    question.aggregate = aggregate;
+    question.form = form;
     let mut reader = Reader::new(consents.index.clone(), question);
     reader.begin(now());
     reader.ask(subject)
 }
 
+const IN_GROUPS: Form = Form::Groups(GroupSize::DEFAULT);
 const FOR_GROUPS_ALONE: Result<CategorySet, Withheld> = Err(Withheld::Consent(Reason::Aggregate));
 
 #[tokio::test]
@@ -26,8 +28,8 @@ async fn a_consent_for_groups_is_counted_and_lets_no_record_out_through_a_restar
     let consents = consents().await;
     consents.grant(vec![for_groups("anna")], now()).await.unwrap();
     assert_eq!(Reason::Aggregate.code().as_str(), "CNS-12");
-    assert_eq!(ask(&consents, "anna", false), FOR_GROUPS_ALONE);
-    assert!(ask(&consents, "anna", true).is_ok());
+    assert_eq!(ask(&consents, "anna", Form::Records), FOR_GROUPS_ALONE);
+    assert!(ask(&consents, "anna", IN_GROUPS).is_ok());
 
     let (log, trust, privacy) = (consents.log.clone(), consents.trust.clone(), consents.privacy.clone());
     drop(consents);
@@ -35,10 +37,10 @@ async fn a_consent_for_groups_is_counted_and_lets_no_record_out_through_a_restar
     let consents = Consents::load(log, trust, secret.clone(), Pseudonyms::new(secret), privacy)
         .await
         .unwrap();
-    assert_eq!(ask(&consents, "anna", false), FOR_GROUPS_ALONE);
-    assert!(ask(&consents, "anna", true).is_ok());
+    assert_eq!(ask(&consents, "anna", Form::Records), FOR_GROUPS_ALONE);
+    assert!(ask(&consents, "anna", IN_GROUPS).is_ok());
     consents.withdraw("anna", None, now()).await.unwrap();
-    assert!(ask(&consents, "anna", true).is_err());
+    assert!(ask(&consents, "anna", IN_GROUPS).is_err());
 }
 
 #[tokio::test]
@@ -84,16 +86,16 @@ async fn a_consent_for_groups_does_not_cover_records_and_one_for_records_covers_
     assert_eq!(state(&consents, &given[0]).await, State::Superseded);
     let less = consents.request(asking(true), None, now()).await;
     assert!(matches!(less, Err(ConsentError::AlreadyGiven(id)) if id == given[1]));
-    assert!(ask(&consents, "anna", true).is_ok() && ask(&consents, "anna", false).is_ok());
+    assert!(ask(&consents, "anna", IN_GROUPS).is_ok() && ask(&consents, "anna", Form::Records).is_ok());
 }
 
 #[tokio::test]
 async fn where_a_learner_agreed_to_groups_alone_no_other_basis_counts_for_records() {
     let consents = consents().await;
     later::basis(&consents, "ServiceProvision").await;
-    assert!(ask(&consents, "anna", false).is_ok());
+    assert!(ask(&consents, "anna", Form::Records).is_ok());
     let given = consents.grant(vec![for_groups("anna")], now()).await.unwrap();
-    assert_eq!(ask(&consents, "anna", false), FOR_GROUPS_ALONE);
+    assert_eq!(ask(&consents, "anna", Form::Records), FOR_GROUPS_ALONE);
     let bases = consents.bases_of("anna", &[&given[0]], now()).await.unwrap();
     assert!(bases.is_empty(), "the store and the index say the same");
     assert_eq!(consents.bases_of("ben", &[], now()).await.unwrap().len(), 1);

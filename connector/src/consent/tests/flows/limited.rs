@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     catalog::CategorySet,
-    consent::{Basis, BasisRule, Occurrence},
+    consent::{Basis, BasisRule, Covered, Occurrence},
     store::HeldStore,
 };
 use tokio::{sync::oneshot::Sender, task::JoinHandle};
@@ -121,10 +121,12 @@ async fn a_used_up_consent_keeps_other_bases_away() {
     let rule = BasisRule {
         id: "task",
         basis: Basis::PublicTask,
-        recipients: &asked.recipients,
-        purposes: &asked.purposes,
-        datasets: &[],
-        categories: &asked.categories,
+        covered: Covered {
+            recipients: &asked.recipients,
+            purposes: &asked.purposes,
+            datasets: &[],
+            categories: &asked.categories,
+        },
         from: Timestamp::MIN,
         until: Timestamp::MAX,
         may_object: true,
