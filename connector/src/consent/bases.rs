@@ -205,8 +205,8 @@ impl Consents {
     }
 
     fn bases_changed(&self) {
-        if let Some(messenger) = self.messenger.get() {
-            messenger.bases_changed();
+        if let Some(courier) = self.courier.get() {
+            courier.lapses().stir();
         }
     }
 

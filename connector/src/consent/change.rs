@@ -3,6 +3,7 @@
 
 use super::{
     ATTEMPTS, CONSENTS, ConsentError, Consents, Declared, OF_LEARNER, Pseudonyms, RECEIPTS, STANDINGS,
+    exchange::post::Sheet,
     index::StreamEnd,
     law::Standing,
     learner::{Kept, Learner},
@@ -15,12 +16,11 @@ use super::{
 };
 use crate::{
     audit::{Entry, Kind},
-    dsp::ParticipantId,
+    dsp::{ParticipantId, Pid},
     jose::{self, Digest, JoseError},
     process::{decode, encode},
     store::{Batch, StoreError},
 };
-use async_trait::async_trait;
 use policy::Timestamp;
 use serde_json::{Value, json};
 
@@ -56,14 +56,24 @@ pub struct Beside {
     pub notice: Option<Notice>,
 }
 
+impl Beside {
+    /// What a commit begins with.
+    fn sheet(&self) -> Sheet {
+        Sheet {
+            batch: self.batch.clone(),
+            entries: self.entries.clone(),
+            queued: Vec::new(),
+        }
+    }
+}
+
 /// Where a learner's records go.
 struct Paper<'a> {
     /// The learner's name in the audit log.
     name: Digest,
     /// A notice that is registered in the same commit.
     notice: Option<&'a Notice>,
-    batch: &'a mut Batch,
-    entries: &'a mut Vec<Entry>,
+    sheet: &'a mut Sheet,
 }
 
 /// One record that a change made or changed.
@@ -100,45 +110,6 @@ pub struct About<'a> {
     pub pseudonyms: &'a Pseudonyms,
 }
 
-/// Who tells other participants about changes: asked for the same commit, so that none is forgotten.
-#[async_trait]
-pub trait Messenger: Send + Sync {
-    /// Adds what is to be sent to `batch`, and returns the entries of it.
-    async fn tell(&self, about: &About<'_>, batch: &mut Batch, now: Timestamp) -> Result<Vec<Entry>, StoreError>;
-
-    /// Adds what is to be sent because a learner objects to a declared basis: what `about` says is in force remains.
-    async fn objected(
-        &self,
-        about: &About<'_>,
-        what: (&Declared, &Ended),
-        batch: &mut Batch,
-        now: Timestamp,
-    ) -> Result<Vec<Entry>, StoreError>;
-
-    /// A basis was declared or has ended: that there is something to tell is told by [`Consents::bases`].
-    fn bases_changed(&self);
-
-    /// Whether all is told of every basis that is over now. Waits for nobody.
-    async fn ended_bases_are_told(&self, now: Timestamp) -> Result<bool, StoreError>;
-
-    /// Tells at once what is still to be told of bases that are over. A pass over all consents and all who received something: not for a time in
-    /// which others wait.
-    async fn tell_of_ended_bases(&self, now: Timestamp) -> Result<(), StoreError>;
-
-    /// Adds the removal of what is kept about a learner who is forgotten. Where records of theirs may have gone out on one of these bases, it
-    /// returns that one and adds nothing: its recipients could not be told of its end any more.
-    async fn forget(
-        &self,
-        subject: &str,
-        pseudonyms: &Pseudonyms,
-        bases: &[Declared],
-        batch: &mut Batch,
-    ) -> Result<Option<ConsentId>, StoreError>;
-
-    /// The commit was made: there may be something to send.
-    fn committed(&self);
-}
-
 impl Consents {
     /// Decides something about some learners and commits it, again and again until nobody else was quicker. What ends is closed before the
     /// commit; what is given is opened after it.
@@ -151,10 +122,13 @@ impl Consents {
     ) -> Result<(T, Vec<Changed>), ConsentError> {
         let _turn = self.turns.of(subjects).await;
         for _ in 0..ATTEMPTS {
-            let mut batch = beside.map(|beside| beside.batch.clone()).unwrap_or_default();
+            let mut sheet = beside.map(Beside::sheet).unwrap_or_default();
             // The salts first: whoever changes one of these learners after this makes the commit below conflict.
             let store = &**self.log.store();
-            let names = self.salts.renew(store, subjects.iter().copied(), &mut batch).await?;
+            let names = self
+                .salts
+                .renew(store, subjects.iter().copied(), &mut sheet.batch)
+                .await?;
             let mut learners = Vec::with_capacity(names.len());
             let mut seen: Vec<&str> = Vec::with_capacity(subjects.len());
             for subject in subjects {
@@ -165,21 +139,21 @@ impl Consents {
             }
             let decided = decide(&mut learners)?;
             let mut changed = Vec::new();
-            let mut entries = beside.map(|beside| beside.entries.clone()).unwrap_or_default();
             for learner in &learners {
                 let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
                 let before = changed.len();
-                entries.extend(self.record_standing(learner, &name, &mut batch)?);
+                let standing = self.record_standing(learner, &name, &mut sheet.batch)?;
+                sheet.entries.extend(standing);
                 let mut paper = Paper {
                     name,
                     notice: beside.and_then(|beside| beside.notice.as_ref()),
-                    batch: &mut batch,
-                    entries: &mut entries,
+                    sheet: &mut sheet,
                 };
                 self.record(learner, &mut paper, &mut changed, now).await?;
                 let changed = changed.get(before..).unwrap_or_default();
-                entries.extend(self.tell(learner, changed, &mut batch, now).await?);
+                self.tell(learner, changed, &mut sheet, now).await?;
             }
+            let Sheet { batch, entries, queued } = sheet;
             let mut entries = entries.into_iter();
             let Some(first) = entries.next() else {
                 return Ok((decided, changed));
@@ -188,7 +162,7 @@ impl Consents {
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) => {
-                    self.committed(&changed, &learners)?;
+                    self.committed(&changed, &learners, &queued)?;
                     return Ok((decided, changed));
                 }
             }
@@ -201,11 +175,11 @@ impl Consents {
         &self,
         learner: &Learner,
         changed: &[Changed],
-        batch: &mut Batch,
+        sheet: &mut Sheet,
         now: Timestamp,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let Some(messenger) = self.messenger.get().filter(|_| !changed.is_empty()) else {
-            return Ok(Vec::new());
+    ) -> Result<(), StoreError> {
+        let Some(courier) = self.courier.get().filter(|_| !changed.is_empty()) else {
+            return Ok(());
         };
         let in_force = learner.all().filter(|stored| stored.is_in_force(now));
         let bases = match changed.iter().any(|one| one.stored.state.is_terminal()) {
@@ -222,7 +196,7 @@ impl Consents {
             bases,
             pseudonyms: &self.pseudonyms,
         };
-        messenger.tell(&about, batch, now).await
+        courier.tell(&about, sheet, now).await
     }
 
     /// A learner with all their records.
@@ -299,9 +273,8 @@ impl Consents {
             }
             let digest = receipt::digest(&receipt);
             let id = stored.consent.id.as_str().to_owned();
-            paper
-                .batch
-                .insert(RECEIPTS, receipt_place(&id, stored.receipts), receipt.as_bytes());
+            let batch = &mut paper.sheet.batch;
+            batch.insert(RECEIPTS, receipt_place(&id, stored.receipts), receipt.as_bytes());
             stored.receipts += 1;
             stored.receipt = Some(digest);
             match stored.state {
@@ -311,23 +284,22 @@ impl Consents {
             }
             match kept.version {
                 None => {
-                    paper.batch.insert(CONSENTS, id.as_str(), encode(&stored)?);
-                    paper
-                        .batch
-                        .insert(OF_LEARNER, place(&self.salts, &stored), id.as_bytes());
+                    batch.insert(CONSENTS, id.as_str(), encode(&stored)?);
+                    batch.insert(OF_LEARNER, place(&self.salts, &stored), id.as_bytes());
                 }
                 Some(version) => {
-                    paper.batch.replace(CONSENTS, id.as_str(), version, encode(&stored)?);
+                    batch.replace(CONSENTS, id.as_str(), version, encode(&stored)?);
                 }
             }
-            paper.entries.push(entry(&stored, paper.name, &digest, ended.as_ref()));
+            let entry = entry(&stored, paper.name, &digest, ended.as_ref());
+            paper.sheet.entries.push(entry);
             all.push(Changed { stored, receipt, ended });
         }
         Ok(())
     }
 
     /// Tells the index and the clock what was committed.
-    fn committed(&self, changed: &[Changed], learners: &[Learner]) -> Result<(), ConsentError> {
+    fn committed(&self, changed: &[Changed], learners: &[Learner], queued: &[Pid]) -> Result<(), ConsentError> {
         for learner in learners.iter().filter(|learner| learner.standing_is_new) {
             self.index
                 .tell_age(&learner.subject, learner.standing.sole_consent_from);
@@ -342,8 +314,8 @@ impl Consents {
             live::follow(&self.index, &one.stored, of_age)?;
         }
         self.due.stir();
-        if let Some(messenger) = self.messenger.get() {
-            messenger.committed();
+        if let Some(courier) = self.courier.get() {
+            courier.committed(queued);
         }
         Ok(())
     }

@@ -37,8 +37,8 @@ impl Consents {
                 return Ok(forgotten);
             }
             // In nobody's turn: it takes as long as there is to tell, and a consent or a basis is to end at once.
-            if let Some(messenger) = self.messenger.get() {
-                messenger.tell_of_ended_bases(now).await?;
+            if let Some(courier) = self.courier.get() {
+                courier.lapses().tell(now).await?;
             }
         }
         Err(StoreError::Conflict { guard: 0 }.into())
@@ -48,8 +48,8 @@ impl Consents {
     async fn forget_where_all_is_told(&self, subject: &str, now: Timestamp) -> Result<Option<Forgotten>, ConsentError> {
         // No basis is declared or recorded as ended meanwhile: records could go out on one, or its end go untold, behind what is looked at here.
         let _turn = self.turns.of(&[subject, bases::TURN]).await;
-        if let Some(messenger) = self.messenger.get()
-            && !messenger.ended_bases_are_told(now).await?
+        if let Some(courier) = self.courier.get()
+            && !courier.lapses().are_told(now).await?
         {
             return Ok(None);
         }
@@ -115,12 +115,12 @@ impl Consents {
 
     /// Adds to a batch that nothing is known any more of who received records of a learner, unless a basis stands on which they did.
     async fn forget_told(&self, subject: &str, batch: &mut Batch, now: Timestamp) -> Result<(), ConsentError> {
-        let Some(messenger) = self.messenger.get() else {
+        let Some(courier) = self.courier.get() else {
             return Ok(());
         };
         let mut bases = self.bases().await?;
         bases.retain(|basis| basis.stands(now));
-        match messenger.forget(subject, &self.pseudonyms, &bases, batch).await? {
+        match courier.forget(subject, &self.pseudonyms, &bases, batch).await? {
             Some(basis) => Err(ConsentError::BasisInForce(basis)),
             None => Ok(()),
         }

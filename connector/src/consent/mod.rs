@@ -37,7 +37,7 @@ pub mod state;
 mod words;
 
 pub use bases::{Declared, LawfulBasis, NewBasis};
-pub use change::{About, Beside, Changed, Ended, Messenger};
+pub use change::{About, Beside, Changed, Ended};
 pub use decide::Acknowledgement;
 pub use deliveries::{Deliveries, Delivery, Known};
 pub use error::ConsentError;
@@ -65,6 +65,7 @@ use crate::{
     store::{Pages, StoreError, Table, Turns, Version},
     trust::Trust,
 };
+use exchange::Courier;
 use expiry::Due;
 use policy::Timestamp;
 use salts::Salts;
@@ -96,7 +97,7 @@ pub struct Consents {
     /// commit to readers before it is durable: a withdrawal that read a grant in between would close an index in which the grant is not open
     /// yet, and the grant would open it afterwards.
     turns: Turns,
-    messenger: OnceLock<Arc<dyn Messenger>>,
+    courier: OnceLock<Arc<Courier>>,
 }
 
 impl Consents {
@@ -119,7 +120,7 @@ impl Consents {
             privacy,
             due: Due::default(),
             turns: Turns::default(),
-            messenger: OnceLock::new(),
+            courier: OnceLock::new(),
         };
         let ages = service.ages().await?;
         let mut limited = Vec::new();
@@ -143,9 +144,9 @@ impl Consents {
     }
 
     /// Who tells other participants what changed; asked before each commit from then on.
-    pub fn tell_through(&self, messenger: Arc<dyn Messenger>) {
+    pub fn tell_through(&self, courier: Arc<Courier>) {
         // Set once, by the composition root.
-        let _ = self.messenger.set(messenger);
+        let _ = self.courier.set(courier);
     }
 
     /// The live index.

@@ -5,6 +5,7 @@ use super::{
     ATTEMPTS, ConsentError, Consents, Declared, RECEIPTS,
     change::{About, Ended, receipt_place},
     decide::Acknowledgement,
+    exchange::post::Sheet,
     receipt::{self, Slip},
     record::{Actor, CONTEXT, ConsentId, EvidenceSalt, Parties, Stored, processing},
     state::{Act, Illegal},
@@ -161,13 +162,17 @@ impl Consents {
                 .of("object", &objection.receipt);
             batch.insert(OBJECTIONS, place.as_slice(), encode(objection)?);
             batch.insert(RECEIPTS, receipt_place(objection.id.as_str(), 0), receipt.as_bytes());
-            let told = self.tell_objection(subject, what, &mut batch, now).await?;
-            match self.log.commit(batch, entry, told, now).await {
+            let mut sheet = Sheet {
+                batch,
+                ..Sheet::default()
+            };
+            self.tell_objection(subject, what, &mut sheet, now).await?;
+            match self.log.commit(sheet.batch, entry, sheet.entries, now).await {
                 Err(StoreError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
                 Ok(_) => {
-                    if let Some(messenger) = self.messenger.get() {
-                        messenger.committed();
+                    if let Some(courier) = self.courier.get() {
+                        courier.committed(&sheet.queued);
                     }
                     return Ok(());
                 }
@@ -181,11 +186,11 @@ impl Consents {
         &self,
         subject: &str,
         what: (&Declared, &Ended),
-        batch: &mut Batch,
+        sheet: &mut Sheet,
         now: Timestamp,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let Some(messenger) = self.messenger.get() else {
-            return Ok(Vec::new());
+    ) -> Result<(), StoreError> {
+        let Some(courier) = self.courier.get() else {
+            return Ok(());
         };
         let kept = self.of_learner(subject).await?;
         let records: Vec<&Stored> = kept.iter().map(|(stored, _)| stored).collect();
@@ -206,7 +211,7 @@ impl Consents {
             bases,
             pseudonyms: &self.pseudonyms,
         };
-        messenger.objected(&about, (&ended, what.1), batch, now).await
+        courier.objected(&about, (&ended, what.1), sheet, now).await
     }
 
     fn objection_receipt(
