@@ -1,7 +1,8 @@
 //! Forgetting a learner: what links them to the audit log goes, what proves the log stays.
 
 use super::{
-    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, RECEIPTS, STANDINGS, bases, change, occurrences,
+    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, Objection, RECEIPTS, Restriction, STANDINGS, bases, change,
+    occurrences,
     record::{ConsentId, Stored},
 };
 use crate::{
@@ -68,8 +69,9 @@ impl Consents {
             }
             self.salts.delete(subject, salt, &mut batch);
             batch.delete(STANDINGS, self.salts.place(subject));
-            let objections = self.erase_objections(subject, &mut batch).await?;
-            self.erase_restrictions(subject, &mut batch).await?;
+            let objections = self.erase_acts::<Objection>(subject, &mut batch).await?;
+            // None of them stands, so the index knows none.
+            self.erase_acts::<Restriction>(subject, &mut batch).await?;
             for (stored, version) in &all {
                 self.erase(stored, *version, &mut batch);
             }

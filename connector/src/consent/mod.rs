@@ -5,8 +5,9 @@
 //! (chains of signed copies). The service here changes one learner's records at a time: `change` reads them and commits what was decided, `learner` takes the steps,
 //! `decide` says what is decided when something is asked for, given or withdrawn, `occurrences` counts uses of limited ones, `expiry` when time
 //! passes, `notices` when a text changes, `words` what people are told of a refusal in French, and who can mend it,
-//! `held_back` what keeps another lawful basis from being used, `restrictions` what keeps everything of a learner here (GDPR art. 18), `elsewhere` when the holder or the intermediary of a consent says what happened there.
+//! `held_back` what keeps another lawful basis from being used, `restrictions` what keeps everything of a learner here (GDPR art. 18), `acts` what these have in common with objections, `elsewhere` when the holder or the intermediary of a consent says what happened there.
 
+mod acts;
 mod bases;
 mod change;
 mod decide;
@@ -241,6 +242,11 @@ impl Consents {
         }
         Ok(all)
     }
+}
+
+/// Whether this may be a learner's local identifier.
+fn is_identifier(subject: &str) -> bool {
+    !subject.trim().is_empty() && subject.len() <= 512
 }
 
 /// What happens later, never at a time that has passed.

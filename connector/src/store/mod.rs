@@ -157,6 +157,13 @@ impl Batch {
         self
     }
 
+    /// Adds all of another batch, after what is there.
+    pub fn extend(&mut self, other: Self) -> &mut Self {
+        self.guards.extend(other.guards);
+        self.writes.extend(other.writes);
+        self
+    }
+
     /// Adds a precondition without a write.
     pub fn require(&mut self, table: Table, key: impl Into<Vec<u8>>, guard: Guard) -> &mut Self {
         self.guards.push((table, key.into(), guard));
