@@ -97,6 +97,14 @@ impl Consents {
         Err(StoreError::Conflict { guard: 0 }.into())
     }
 
+    /// The index was closed for an act that could not be recorded: takes it out again, if it is certain that it is not in the store. In the
+    /// learner's turn, so that nothing has come of it meanwhile.
+    pub(super) fn take_back(&self, act: &impl LearnerAct, error: &ConsentError) {
+        if error.changed_nothing() {
+            self.index.forget(act.subject(), |known| known == act.id());
+        }
+    }
+
     /// Deletes a learner's acts of a kind, with their receipts, from a batch's store; returns their ids.
     pub(super) async fn erase_acts<A: LearnerAct>(
         &self,

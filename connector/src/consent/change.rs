@@ -23,6 +23,7 @@ use crate::{
 };
 use policy::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Longest receipt of a new record, in bytes: later ones, with more steps and the streams of a withdrawal, still have to fit.
 const LONGEST_FIRST: usize = 32 * 1024;
@@ -73,6 +74,8 @@ struct Paper<'a> {
     name: Digest,
     /// A notice that is registered in the same commit.
     notice: Option<&'a Notice>,
+    /// What is known of what was closed.
+    ended: Option<Ended>,
     sheet: &'a mut Sheet,
 }
 
@@ -112,7 +115,7 @@ pub struct About<'a> {
 
 impl Consents {
     /// Decides something about some learners and commits it, again and again until nobody else was quicker. What ends is closed before the
-    /// commit; what is given is opened after it.
+    /// commit, and open again if it is certain that there was none; what is given is opened after it.
     pub(super) async fn change<T>(
         &self,
         subjects: &[&str],
@@ -121,53 +124,93 @@ impl Consents {
         decide: impl Fn(&mut [Learner]) -> Result<T, ConsentError> + Send + Sync,
     ) -> Result<(T, Vec<Changed>), ConsentError> {
         let _turn = self.turns.of(subjects).await;
-        for _ in 0..ATTEMPTS {
-            let mut sheet = beside.map(Beside::sheet).unwrap_or_default();
-            // The salts first: whoever changes one of these learners after this makes the commit below conflict.
-            let store = &**self.log.store();
-            let names = self
-                .salts
-                .renew(store, subjects.iter().copied(), &mut sheet.batch)
-                .await?;
-            let mut learners = Vec::with_capacity(names.len());
-            let mut seen: Vec<&str> = Vec::with_capacity(subjects.len());
-            for subject in subjects {
-                if !seen.contains(subject) {
-                    seen.push(subject);
-                    learners.push(self.learner(subject).await?);
-                }
+        let (mut attempts, mut closed) = (1, BTreeSet::new());
+        let done = loop {
+            match self.attempt(subjects, beside, &mut closed, now, &decide).await {
+                Err(ConsentError::Store(StoreError::Conflict { .. })) if attempts < ATTEMPTS => attempts += 1,
+                done => break done,
             }
-            let decided = decide(&mut learners)?;
-            let mut changed = Vec::new();
-            for learner in &learners {
-                let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
-                let before = changed.len();
-                let standing = self.record_standing(learner, &name, &mut sheet.batch)?;
-                sheet.entries.extend(standing);
-                let mut paper = Paper {
-                    name,
-                    notice: beside.and_then(|beside| beside.notice.as_ref()),
-                    sheet: &mut sheet,
-                };
-                self.record(learner, &mut paper, &mut changed, now).await?;
-                let changed = changed.get(before..).unwrap_or_default();
-                self.tell(learner, changed, &mut sheet, now).await?;
-            }
-            let Sheet { batch, entries, queued } = sheet;
-            let mut entries = entries.into_iter();
-            let Some(first) = entries.next() else {
-                return Ok((decided, changed));
-            };
-            match self.log.commit(batch, first, entries.collect(), now).await {
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => {
-                    self.committed(&changed, &learners, &queued)?;
-                    return Ok((decided, changed));
-                }
+        };
+        match &done {
+            // An attempt that was not the last may have closed more.
+            Ok((_, changed)) => closed.retain(|id| changed.iter().all(|one| one.stored.consent.id != *id)),
+            Err(error) if error.changed_nothing() => {}
+            Err(_) => closed.clear(),
+        }
+        self.reopen(&closed, now).await;
+        done
+    }
+
+    /// The same once. What it closes goes to `closed`.
+    async fn attempt<T>(
+        &self,
+        subjects: &[&str],
+        beside: Option<&Beside>,
+        closed: &mut BTreeSet<ConsentId>,
+        now: Timestamp,
+        decide: &(impl Fn(&mut [Learner]) -> Result<T, ConsentError> + Send + Sync),
+    ) -> Result<(T, Vec<Changed>), ConsentError> {
+        let mut sheet = beside.map(Beside::sheet).unwrap_or_default();
+        // The salts first: whoever changes one of these learners after this makes the commit below conflict.
+        let store = &**self.log.store();
+        let names = self.salts.renew(store, subjects.iter().copied(), &mut sheet.batch);
+        let names = names.await?;
+        let mut learners = Vec::with_capacity(names.len());
+        let mut seen: Vec<&str> = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            if !seen.contains(subject) {
+                seen.push(subject);
+                learners.push(self.learner(subject).await?);
             }
         }
-        Err(StoreError::Conflict { guard: 0 }.into())
+        let decided = decide(&mut learners)?;
+        let mut changed = Vec::new();
+        for learner in &learners {
+            let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
+            let before = changed.len();
+            let standing = self.record_standing(learner, &name, &mut sheet.batch)?;
+            sheet.entries.extend(standing);
+            let ended = self.close(learner, closed)?;
+            let mut paper = Paper {
+                name,
+                notice: beside.and_then(|beside| beside.notice.as_ref()),
+                ended,
+                sheet: &mut sheet,
+            };
+            self.record(learner, &mut paper, &mut changed, now).await?;
+            let changed = changed.get(before..).unwrap_or_default();
+            self.tell(learner, changed, &mut sheet, now).await?;
+        }
+        let Sheet { batch, entries, queued } = sheet;
+        let mut entries = entries.into_iter();
+        if let Some(first) = entries.next() {
+            self.log.commit(batch, first, entries.collect(), now).await?;
+            self.committed(&changed, &learners, &queued)?;
+        }
+        Ok((decided, changed))
+    }
+
+    /// Takes in again what was closed for a commit that was not made, as the store has it. In the learners' turn: nothing else has come of it
+    /// meanwhile.
+    async fn reopen(&self, closed: &BTreeSet<ConsentId>, now: Timestamp) {
+        for id in closed {
+            match self.take_in(id, now).await {
+                // It may end before all others. An end that could not be recorded is tried again by who records it, in its own time.
+                Ok(true) => self.due.stir(),
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "what could not be ended stays closed until the next start"),
+            }
+        }
+    }
+
+    /// Has the index say of a consent what the store says; returns whether it is in force.
+    async fn take_in(&self, id: &ConsentId, now: Timestamp) -> Result<bool, ConsentError> {
+        let Some((stored, _)) = self.read(id).await? else {
+            return Ok(false);
+        };
+        let standing = self.standing(&stored.consent.subject).await?;
+        live::load(&self.index, &stored, standing.sole_consent_from)?;
+        Ok(stored.is_in_force(now))
     }
 
     /// Has others told what changes for a learner.
@@ -228,8 +271,27 @@ impl Consents {
         item.map_or_else(|| Ok(Standing::default()), |item| decode(&item.value))
     }
 
-    /// Puts a learner's changed records into the batch, with receipts and entries. Closes first what ends, except what another takes the place
-    /// of: that one ends when the other begins.
+    /// Closes what ends of a learner's records, except what another takes the place of: that one ends when the other begins.
+    fn close(&self, learner: &Learner, closed: &mut BTreeSet<ConsentId>) -> Result<Option<Ended>, ConsentError> {
+        let touched = || learner.kept.iter().filter(|kept| kept.changed);
+        for kept in touched() {
+            self.index.reserve(&kept.stored.consent.categories)?;
+        }
+        let ends = |state| is_taken_back(state) || state == State::Expired;
+        // What is kept for another holder stands in no index here, and no stream of ours says how far it came.
+        let ids: Vec<&ConsentId> = touched()
+            .filter(|kept| ends(kept.stored.state) && self.is_held_here(&kept.stored))
+            .map(|kept| &kept.stored.consent.id)
+            .collect();
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        closed.extend(ids.iter().copied().cloned());
+        let (epoch, streams) = self.index.close(&learner.subject, |id| ids.contains(&id));
+        Ok(Some(Ended { epoch, streams }))
+    }
+
+    /// Puts a learner's changed records on the sheet, with receipts and entries.
     async fn record(
         &self,
         learner: &Learner,
@@ -238,29 +300,14 @@ impl Consents {
         now: Timestamp,
     ) -> Result<(), ConsentError> {
         let store = &**self.log.store();
-        let touched = || learner.kept.iter().filter(|kept| kept.changed);
-        let is_taken_back = |state| matches!(state, State::Withdrawn | State::Revoked | State::Invalidated);
-        let ends = |kept: &&Kept| is_taken_back(kept.stored.state) || kept.stored.state == State::Expired;
-        // What is kept for another holder stands in no index here, and no stream of ours says how far it came.
-        let ids: Vec<ConsentId> = touched()
-            .filter(|kept| ends(kept) && self.is_held_here(&kept.stored))
-            .map(|kept| kept.stored.consent.id.clone())
-            .collect();
-        for kept in touched() {
-            self.index.reserve(&kept.stored.consent.categories)?;
-        }
-        let ended = (!ids.is_empty()).then(|| {
-            let (epoch, streams) = self.index.close(&learner.subject, |id| ids.contains(id));
-            Ended { epoch, streams }
-        });
         let checkpoint = self.log.newest().await.ok().flatten().map(|signed| {
             let known = signed.checkpoint();
             json!({"origin": known.origin, "size": known.size, "root": known.root.to_string()})
         });
-        for kept in touched() {
+        for kept in learner.kept.iter().filter(|kept| kept.changed) {
             let mut stored = kept.stored.clone();
             let is_closed = is_taken_back(stored.state) && self.is_held_here(&stored);
-            let ended = if is_closed { ended.clone() } else { None };
+            let ended = if is_closed { paper.ended.clone() } else { None };
             let notice = match paper.notice.filter(|notice| notice.hash == stored.consent.notice) {
                 Some(notice) => Some(notice.clone()),
                 None => notice::find(store, &stored.consent.notice)
@@ -405,6 +452,11 @@ impl Consents {
             "deletedBy": at.plus(self.privacy.deletion),
         })
     }
+}
+
+/// Somebody took back what was given, or what was not validly given; its receipt says how far it came.
+const fn is_taken_back(state: State) -> bool {
+    matches!(state, State::Withdrawn | State::Revoked | State::Invalidated)
 }
 
 /// What the audit log holds about one consent: hashes, none of which names the learner without the salt.

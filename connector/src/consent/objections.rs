@@ -134,7 +134,8 @@ impl Consents {
         };
         let (epoch, streams) = self.index.object(&basis.against(&objection.id, subject))?;
         let ended = Ended { epoch, streams };
-        self.record_objection(&mut objection, (&basis, &ended), now).await?;
+        let recorded = self.record_objection(&mut objection, (&basis, &ended), now).await;
+        recorded.inspect_err(|error| self.take_back(&objection, error))?;
         self.reset_stalled();
         Ok((objection, acknowledgement(subject, &[], ended, now)))
     }

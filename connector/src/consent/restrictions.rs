@@ -207,7 +207,8 @@ impl Consents {
             lifted: None,
         };
         let (epoch, streams) = self.index.restrict(&restriction.in_index())?;
-        self.record_restriction(&mut restriction, epoch, now).await?;
+        let recorded = self.record_restriction(&mut restriction, epoch, now).await;
+        recorded.inspect_err(|error| self.take_back(&restriction, error))?;
         self.reset_stalled();
         let told = acknowledgement(subject, &[], Ended { epoch, streams }, now);
         Ok((restriction, told))
