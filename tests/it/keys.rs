@@ -267,30 +267,36 @@ fn keeper(folder: &Path) -> PathBuf {
     path
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_external_signer_that_dies_stops_nothing_for_good() {
+/// Two participants of whom one has its key kept by a program; none where there is no OpenSSL.
+fn with_a_keeper(whose: &str) -> Option<World> {
     if Command::new("openssl").arg("version").output().is_err() {
         eprintln!("skipped: there is no openssl");
-        return;
+        return None;
     }
-    let mut world = World::init(&["school", "work"]);
-    let work = world.get("work");
-    let jwk = new_key(work, "eddsa", "pem", "hsm.pem")["jwk"].to_string();
-    fs::write(work.dir.join("hsm.jwk"), jwk).unwrap();
-    let command = keeper(&work.dir);
+    let world = World::init(&["school", "work"]);
+    let kept = world.get(whose);
+    let jwk = new_key(kept, "eddsa", "pem", "hsm.pem")["jwk"].to_string();
+    fs::write(kept.dir.join("hsm.jwk"), jwk).unwrap();
+    let command = keeper(&kept.dir);
     let sections = format!(
         "[[key]]\nid = \"k1\"\ncommand = [\"{}\", \"--slot\", \"1\"]\npublic = \"hsm.jwk\"\ntimeout = \"10s\"\n",
         command.display()
     );
     for connector in &world.connectors {
         let config = quick(fs::read_to_string(connector.config()).unwrap());
-        let config = if connector.name == "work" {
+        let config = if connector.name == whose {
             with_keys(&config, &sections)
         } else {
             config
         };
         fs::write(connector.config(), config).unwrap();
     }
+    Some(world)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_external_signer_that_dies_stops_nothing_for_good() {
+    let Some(mut world) = with_a_keeper("work") else { return };
     let checked = world.get("work").cli(&["serve", "--check"]);
     assert!(checked.status.success(), "{checked:?}");
     for connector in &mut world.connectors {
@@ -345,4 +351,50 @@ async fn an_external_signer_that_dies_stops_nothing_for_good() {
     let pid = work.transfer(&text(&ended, "agreementId")).await;
     work.transfer_until(&pid, "COMPLETED").await;
     account(school, work, &pid).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_signed_for_a_learner_stops_nothing_until_it_is_said_again() {
+    let Some(mut world) = with_a_keeper("school") else {
+        return;
+    };
+    for connector in &mut world.connectors {
+        connector.start().await;
+    }
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(30, 3).await;
+    school.consent(3, &work.did).await;
+    let agreement = work.negotiate(school).await;
+    let said = [
+        ("/v1/consents/withdraw", json!({"subject": "l0"})),
+        (
+            "/v1/restrictions",
+            json!({"subject": "l1", "actor": {"role": "learner", "method": "letter"}}),
+        ),
+    ];
+    fs::write(school.dir.join("away"), "").unwrap();
+    for (path, body) in &said {
+        let (status, refused) = school.call(Method::POST, path, Some(body)).await;
+        assert_eq!(
+            (status, &refused["error"]["code"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("signer-failed")),
+            "{path}"
+        );
+    }
+    assert_eq!(school.get("/v1/restrictions").await["restrictions"], json!([]));
+    fs::remove_file(school.dir.join("away")).unwrap();
+    let before = received(work, school, &agreement).await;
+    assert_eq!(before, (0..30).collect::<Vec<u64>>(), "what is shown as given leaves");
+    for (path, body) in &said {
+        school.post(path, body).await;
+    }
+    let after = received(work, school, &agreement).await;
+    assert!(after.iter().all(|k| k % 3 == 2) && after.len() == 10, "{after:?}");
+}
+
+/// The numbers of the records that come under an agreement now.
+async fn received(consumer: &Connector, provider: &Connector, agreement: &str) -> Vec<u64> {
+    let pid = consumer.transfer(agreement).await;
+    consumer.transfer_until(&pid, "COMPLETED").await;
+    account(provider, consumer, &pid).await
 }

@@ -207,8 +207,8 @@ impl Consents {
     }
 
     fn bases_changed(&self) {
-        if let Some(messenger) = self.messenger.get() {
-            messenger.bases_changed();
+        if let Some(courier) = self.courier.get() {
+            courier.lapses().stir();
         }
     }
 
@@ -252,7 +252,7 @@ impl Consents {
         Ok(basis)
     }
 
-    /// Ends a declared basis: closed first, committed after. Where that fails it stays closed until the next start; end it again to make it last.
+    /// Ends a declared basis: closed first, committed after. Where it is certain that it was not committed, it is open again.
     pub async fn end_basis(&self, id: &ConsentId, now: Timestamp) -> Result<Declared, ConsentError> {
         // Whoever's turn it is: nothing goes out on it while this waits.
         self.standing_basis(id).await?;
@@ -266,7 +266,13 @@ impl Consents {
         let bytes = encode(&basis)?;
         let entry = entry(&basis, "ended", &bytes);
         batch.replace(BASES, id.as_str(), version, bytes);
-        self.log.commit(batch, entry, Vec::new(), now).await?;
+        if let Err(error) = self.log.commit(batch, entry, Vec::new(), now).await {
+            if error.changed_nothing() {
+                self.index.open_basis(&basis.rule())?;
+                self.due.stir();
+            }
+            return Err(error.into());
+        }
         self.reset_stalled();
         self.bases_changed();
         Ok(basis)

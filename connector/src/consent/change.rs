@@ -3,6 +3,7 @@
 
 use super::{
     ATTEMPTS, CONSENTS, ConsentError, Consents, Declared, OF_LEARNER, Pseudonyms, RECEIPTS, STANDINGS,
+    exchange::post::Sheet,
     index::StreamEnd,
     law::Standing,
     learner::{Kept, Learner},
@@ -15,14 +16,14 @@ use super::{
 };
 use crate::{
     audit::{Entry, Kind},
-    dsp::ParticipantId,
+    dsp::{ParticipantId, Pid},
     jose::{self, Digest, JoseError},
     process::{decode, encode},
     store::{Batch, StoreError},
 };
-use async_trait::async_trait;
 use policy::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Longest receipt of a new record, in bytes: later ones, with more steps and the streams of a withdrawal, still have to fit.
 const LONGEST_FIRST: usize = 32 * 1024;
@@ -56,14 +57,26 @@ pub struct Beside {
     pub notice: Option<Notice>,
 }
 
+impl Beside {
+    /// What a commit begins with.
+    fn sheet(&self) -> Sheet {
+        Sheet {
+            batch: self.batch.clone(),
+            entries: self.entries.clone(),
+            queued: Vec::new(),
+        }
+    }
+}
+
 /// Where a learner's records go.
 struct Paper<'a> {
     /// The learner's name in the audit log.
     name: Digest,
     /// A notice that is registered in the same commit.
     notice: Option<&'a Notice>,
-    batch: &'a mut Batch,
-    entries: &'a mut Vec<Entry>,
+    /// What is known of what was closed.
+    ended: Option<Ended>,
+    sheet: &'a mut Sheet,
 }
 
 /// One record that a change made or changed.
@@ -100,48 +113,9 @@ pub struct About<'a> {
     pub pseudonyms: &'a Pseudonyms,
 }
 
-/// Who tells other participants about changes: asked for the same commit, so that none is forgotten.
-#[async_trait]
-pub trait Messenger: Send + Sync {
-    /// Adds what is to be sent to `batch`, and returns the entries of it.
-    async fn tell(&self, about: &About<'_>, batch: &mut Batch, now: Timestamp) -> Result<Vec<Entry>, StoreError>;
-
-    /// Adds what is to be sent because a learner objects to a declared basis: what `about` says is in force remains.
-    async fn objected(
-        &self,
-        about: &About<'_>,
-        what: (&Declared, &Ended),
-        batch: &mut Batch,
-        now: Timestamp,
-    ) -> Result<Vec<Entry>, StoreError>;
-
-    /// A basis was declared or has ended: that there is something to tell is told by [`Consents::bases`].
-    fn bases_changed(&self);
-
-    /// Whether all is told of every basis that is over now. Waits for nobody.
-    async fn ended_bases_are_told(&self, now: Timestamp) -> Result<bool, StoreError>;
-
-    /// Tells at once what is still to be told of bases that are over. A pass over all consents and all who received something: not for a time in
-    /// which others wait.
-    async fn tell_of_ended_bases(&self, now: Timestamp) -> Result<(), StoreError>;
-
-    /// Adds the removal of what is kept about a learner who is forgotten. Where records of theirs may have gone out on one of these bases, it
-    /// returns that one and adds nothing: its recipients could not be told of its end any more.
-    async fn forget(
-        &self,
-        subject: &str,
-        pseudonyms: &Pseudonyms,
-        bases: &[Declared],
-        batch: &mut Batch,
-    ) -> Result<Option<ConsentId>, StoreError>;
-
-    /// The commit was made: there may be something to send.
-    fn committed(&self);
-}
-
 impl Consents {
     /// Decides something about some learners and commits it, again and again until nobody else was quicker. What ends is closed before the
-    /// commit; what is given is opened after it.
+    /// commit, and open again if it is certain that there was none; what is given is opened after it.
     pub(super) async fn change<T>(
         &self,
         subjects: &[&str],
@@ -150,50 +124,93 @@ impl Consents {
         decide: impl Fn(&mut [Learner]) -> Result<T, ConsentError> + Send + Sync,
     ) -> Result<(T, Vec<Changed>), ConsentError> {
         let _turn = self.turns.of(subjects).await;
-        for _ in 0..ATTEMPTS {
-            let mut batch = beside.map(|beside| beside.batch.clone()).unwrap_or_default();
-            // The salts first: whoever changes one of these learners after this makes the commit below conflict.
-            let store = &**self.log.store();
-            let names = self.salts.renew(store, subjects.iter().copied(), &mut batch).await?;
-            let mut learners = Vec::with_capacity(names.len());
-            let mut seen: Vec<&str> = Vec::with_capacity(subjects.len());
-            for subject in subjects {
-                if !seen.contains(subject) {
-                    seen.push(subject);
-                    learners.push(self.learner(subject).await?);
-                }
+        let (mut attempts, mut closed) = (1, BTreeSet::new());
+        let done = loop {
+            match self.attempt(subjects, beside, &mut closed, now, &decide).await {
+                Err(ConsentError::Store(StoreError::Conflict { .. })) if attempts < ATTEMPTS => attempts += 1,
+                done => break done,
             }
-            let decided = decide(&mut learners)?;
-            let mut changed = Vec::new();
-            let mut entries = beside.map(|beside| beside.entries.clone()).unwrap_or_default();
-            for learner in &learners {
-                let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
-                let before = changed.len();
-                entries.extend(self.record_standing(learner, &name, &mut batch)?);
-                let mut paper = Paper {
-                    name,
-                    notice: beside.and_then(|beside| beside.notice.as_ref()),
-                    batch: &mut batch,
-                    entries: &mut entries,
-                };
-                self.record(learner, &mut paper, &mut changed, now).await?;
-                let changed = changed.get(before..).unwrap_or_default();
-                entries.extend(self.tell(learner, changed, &mut batch, now).await?);
-            }
-            let mut entries = entries.into_iter();
-            let Some(first) = entries.next() else {
-                return Ok((decided, changed));
-            };
-            match self.log.commit(batch, first, entries.collect(), now).await {
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => {
-                    self.committed(&changed, &learners)?;
-                    return Ok((decided, changed));
-                }
+        };
+        match &done {
+            // An attempt that was not the last may have closed more.
+            Ok((_, changed)) => closed.retain(|id| changed.iter().all(|one| one.stored.consent.id != *id)),
+            Err(error) if error.changed_nothing() => {}
+            Err(_) => closed.clear(),
+        }
+        self.reopen(&closed, now).await;
+        done
+    }
+
+    /// The same once. What it closes goes to `closed`.
+    async fn attempt<T>(
+        &self,
+        subjects: &[&str],
+        beside: Option<&Beside>,
+        closed: &mut BTreeSet<ConsentId>,
+        now: Timestamp,
+        decide: &(impl Fn(&mut [Learner]) -> Result<T, ConsentError> + Send + Sync),
+    ) -> Result<(T, Vec<Changed>), ConsentError> {
+        let mut sheet = beside.map(Beside::sheet).unwrap_or_default();
+        // The salts first: whoever changes one of these learners after this makes the commit below conflict.
+        let store = &**self.log.store();
+        let names = self.salts.renew(store, subjects.iter().copied(), &mut sheet.batch);
+        let names = names.await?;
+        let mut learners = Vec::with_capacity(names.len());
+        let mut seen: Vec<&str> = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            if !seen.contains(subject) {
+                seen.push(subject);
+                learners.push(self.learner(subject).await?);
             }
         }
-        Err(StoreError::Conflict { guard: 0 }.into())
+        let decided = decide(&mut learners)?;
+        let mut changed = Vec::new();
+        for learner in &learners {
+            let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
+            let before = changed.len();
+            let standing = self.record_standing(learner, &name, &mut sheet.batch)?;
+            sheet.entries.extend(standing);
+            let ended = self.close(learner, closed)?;
+            let mut paper = Paper {
+                name,
+                notice: beside.and_then(|beside| beside.notice.as_ref()),
+                ended,
+                sheet: &mut sheet,
+            };
+            self.record(learner, &mut paper, &mut changed, now).await?;
+            let changed = changed.get(before..).unwrap_or_default();
+            self.tell(learner, changed, &mut sheet, now).await?;
+        }
+        let Sheet { batch, entries, queued } = sheet;
+        let mut entries = entries.into_iter();
+        if let Some(first) = entries.next() {
+            self.log.commit(batch, first, entries.collect(), now).await?;
+            self.committed(&changed, &learners, &queued)?;
+        }
+        Ok((decided, changed))
+    }
+
+    /// Takes in again what was closed for a commit that was not made, as the store has it. In the learners' turn: nothing else has come of it
+    /// meanwhile.
+    async fn reopen(&self, closed: &BTreeSet<ConsentId>, now: Timestamp) {
+        for id in closed {
+            match self.take_in(id, now).await {
+                // It may end before all others. An end that could not be recorded is tried again by who records it, in its own time.
+                Ok(true) => self.due.stir(),
+                Ok(false) => {}
+                Err(error) => tracing::error!(%error, "what could not be ended stays closed until the next start"),
+            }
+        }
+    }
+
+    /// Has the index say of a consent what the store says; returns whether it is in force.
+    async fn take_in(&self, id: &ConsentId, now: Timestamp) -> Result<bool, ConsentError> {
+        let Some((stored, _)) = self.read(id).await? else {
+            return Ok(false);
+        };
+        let standing = self.standing(&stored.consent.subject).await?;
+        live::load(&self.index, &stored, standing.sole_consent_from)?;
+        Ok(stored.is_in_force(now))
     }
 
     /// Has others told what changes for a learner.
@@ -201,11 +218,11 @@ impl Consents {
         &self,
         learner: &Learner,
         changed: &[Changed],
-        batch: &mut Batch,
+        sheet: &mut Sheet,
         now: Timestamp,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let Some(messenger) = self.messenger.get().filter(|_| !changed.is_empty()) else {
-            return Ok(Vec::new());
+    ) -> Result<(), StoreError> {
+        let Some(courier) = self.courier.get().filter(|_| !changed.is_empty()) else {
+            return Ok(());
         };
         let in_force = learner.all().filter(|stored| stored.is_in_force(now));
         let bases = match changed.iter().any(|one| one.stored.state.is_terminal()) {
@@ -222,7 +239,7 @@ impl Consents {
             bases,
             pseudonyms: &self.pseudonyms,
         };
-        messenger.tell(&about, batch, now).await
+        courier.tell(&about, sheet, now).await
     }
 
     /// A learner with all their records.
@@ -254,8 +271,27 @@ impl Consents {
         item.map_or_else(|| Ok(Standing::default()), |item| decode(&item.value))
     }
 
-    /// Puts a learner's changed records into the batch, with receipts and entries. Closes first what ends, except what another takes the place
-    /// of: that one ends when the other begins.
+    /// Closes what ends of a learner's records, except what another takes the place of: that one ends when the other begins.
+    fn close(&self, learner: &Learner, closed: &mut BTreeSet<ConsentId>) -> Result<Option<Ended>, ConsentError> {
+        let touched = || learner.kept.iter().filter(|kept| kept.changed);
+        for kept in touched() {
+            self.index.reserve(&kept.stored.consent.categories)?;
+        }
+        let ends = |state| is_taken_back(state) || state == State::Expired;
+        // What is kept for another holder stands in no index here, and no stream of ours says how far it came.
+        let ids: Vec<&ConsentId> = touched()
+            .filter(|kept| ends(kept.stored.state) && self.is_held_here(&kept.stored))
+            .map(|kept| &kept.stored.consent.id)
+            .collect();
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        closed.extend(ids.iter().copied().cloned());
+        let (epoch, streams) = self.index.close(&learner.subject, |id| ids.contains(&id));
+        Ok(Some(Ended { epoch, streams }))
+    }
+
+    /// Puts a learner's changed records on the sheet, with receipts and entries.
     async fn record(
         &self,
         learner: &Learner,
@@ -264,29 +300,14 @@ impl Consents {
         now: Timestamp,
     ) -> Result<(), ConsentError> {
         let store = &**self.log.store();
-        let touched = || learner.kept.iter().filter(|kept| kept.changed);
-        let is_taken_back = |state| matches!(state, State::Withdrawn | State::Revoked | State::Invalidated);
-        let ends = |kept: &&Kept| is_taken_back(kept.stored.state) || kept.stored.state == State::Expired;
-        // What is kept for another holder stands in no index here, and no stream of ours says how far it came.
-        let ids: Vec<ConsentId> = touched()
-            .filter(|kept| ends(kept) && self.is_held_here(&kept.stored))
-            .map(|kept| kept.stored.consent.id.clone())
-            .collect();
-        for kept in touched() {
-            self.index.reserve(&kept.stored.consent.categories)?;
-        }
-        let ended = (!ids.is_empty()).then(|| {
-            let (epoch, streams) = self.index.close(&learner.subject, |id| ids.contains(id));
-            Ended { epoch, streams }
-        });
         let checkpoint = self.log.newest().await.ok().flatten().map(|signed| {
             let known = signed.checkpoint();
             json!({"origin": known.origin, "size": known.size, "root": known.root.to_string()})
         });
-        for kept in touched() {
+        for kept in learner.kept.iter().filter(|kept| kept.changed) {
             let mut stored = kept.stored.clone();
             let is_closed = is_taken_back(stored.state) && self.is_held_here(&stored);
-            let ended = if is_closed { ended.clone() } else { None };
+            let ended = if is_closed { paper.ended.clone() } else { None };
             let notice = match paper.notice.filter(|notice| notice.hash == stored.consent.notice) {
                 Some(notice) => Some(notice.clone()),
                 None => notice::find(store, &stored.consent.notice)
@@ -299,9 +320,8 @@ impl Consents {
             }
             let digest = receipt::digest(&receipt);
             let id = stored.consent.id.as_str().to_owned();
-            paper
-                .batch
-                .insert(RECEIPTS, receipt_place(&id, stored.receipts), receipt.as_bytes());
+            let batch = &mut paper.sheet.batch;
+            batch.insert(RECEIPTS, receipt_place(&id, stored.receipts), receipt.as_bytes());
             stored.receipts += 1;
             stored.receipt = Some(digest);
             match stored.state {
@@ -311,23 +331,22 @@ impl Consents {
             }
             match kept.version {
                 None => {
-                    paper.batch.insert(CONSENTS, id.as_str(), encode(&stored)?);
-                    paper
-                        .batch
-                        .insert(OF_LEARNER, place(&self.salts, &stored), id.as_bytes());
+                    batch.insert(CONSENTS, id.as_str(), encode(&stored)?);
+                    batch.insert(OF_LEARNER, place(&self.salts, &stored), id.as_bytes());
                 }
                 Some(version) => {
-                    paper.batch.replace(CONSENTS, id.as_str(), version, encode(&stored)?);
+                    batch.replace(CONSENTS, id.as_str(), version, encode(&stored)?);
                 }
             }
-            paper.entries.push(entry(&stored, paper.name, &digest, ended.as_ref()));
+            let entry = entry(&stored, paper.name, &digest, ended.as_ref());
+            paper.sheet.entries.push(entry);
             all.push(Changed { stored, receipt, ended });
         }
         Ok(())
     }
 
     /// Tells the index and the clock what was committed.
-    fn committed(&self, changed: &[Changed], learners: &[Learner]) -> Result<(), ConsentError> {
+    fn committed(&self, changed: &[Changed], learners: &[Learner], queued: &[Pid]) -> Result<(), ConsentError> {
         for learner in learners.iter().filter(|learner| learner.standing_is_new) {
             self.index
                 .tell_age(&learner.subject, learner.standing.sole_consent_from);
@@ -342,8 +361,8 @@ impl Consents {
             live::follow(&self.index, &one.stored, of_age)?;
         }
         self.due.stir();
-        if let Some(messenger) = self.messenger.get() {
-            messenger.committed();
+        if let Some(courier) = self.courier.get() {
+            courier.committed(queued);
         }
         Ok(())
     }
@@ -433,6 +452,11 @@ impl Consents {
             "deletedBy": at.plus(self.privacy.deletion),
         })
     }
+}
+
+/// Somebody took back what was given, or what was not validly given; its receipt says how far it came.
+const fn is_taken_back(state: State) -> bool {
+    matches!(state, State::Withdrawn | State::Revoked | State::Invalidated)
 }
 
 /// What the audit log holds about one consent: hashes, none of which names the learner without the salt.

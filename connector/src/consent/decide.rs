@@ -325,8 +325,8 @@ const fn no_to(state: State) -> Option<Act> {
     }
 }
 
-/// What is told of the end of consents.
-fn acknowledgement(subject: &str, changed: &[Changed], ended: Ended, now: Timestamp) -> Acknowledgement {
+/// What is told of the end of consents, or of an act that changed none and stopped something all the same.
+pub(super) fn acknowledgement(subject: &str, changed: &[Changed], ended: Ended, now: Timestamp) -> Acknowledgement {
     let mut consents: Vec<ConsentId> = changed.iter().map(|one| one.stored.consent.id.clone()).collect();
     consents.sort();
     Acknowledgement {

@@ -1,4 +1,5 @@
-//! Why a consent was not recorded or changed. In each of these cases nothing changed, except that a failed withdrawal leaves access closed.
+//! Why a consent was not recorded or changed. In each of these cases nothing changed, except where the store failed so that nobody knows: then what
+//! was to be stopped stays stopped until the next start.
 
 use super::{
     law::NoPower,
@@ -127,10 +128,21 @@ pub enum ConsentError {
     /// The record is too long to be signed.
     #[error("the lists are too long for one consent")]
     TooLarge,
-    /// The store failed. After a failed withdrawal access stays closed until the next start; withdraw again to make it last.
+    /// The store failed. Where it is not certain that nothing was changed, access stays closed to what was to end.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Signing failed.
     #[error("signing failed: {0}")]
     Signing(#[from] JoseError),
+}
+
+impl ConsentError {
+    /// Whether it is certain that nothing was recorded.
+    pub(super) fn changed_nothing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.changed_nothing(),
+            Self::Import { cause, .. } => cause.changed_nothing(),
+            _ => true,
+        }
+    }
 }

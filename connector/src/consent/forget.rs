@@ -1,7 +1,8 @@
 //! Forgetting a learner: what links them to the audit log goes, what proves the log stays.
 
 use super::{
-    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, RECEIPTS, STANDINGS, bases, change, occurrences,
+    ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, Objection, RECEIPTS, Restriction, STANDINGS, bases, change,
+    occurrences,
     record::{ConsentId, Stored},
 };
 use crate::{
@@ -37,8 +38,8 @@ impl Consents {
                 return Ok(forgotten);
             }
             // In nobody's turn: it takes as long as there is to tell, and a consent or a basis is to end at once.
-            if let Some(messenger) = self.messenger.get() {
-                messenger.tell_of_ended_bases(now).await?;
+            if let Some(courier) = self.courier.get() {
+                courier.lapses().tell(now).await?;
             }
         }
         Err(StoreError::Conflict { guard: 0 }.into())
@@ -48,8 +49,8 @@ impl Consents {
     async fn forget_where_all_is_told(&self, subject: &str, now: Timestamp) -> Result<Option<Forgotten>, ConsentError> {
         // No basis is declared or recorded as ended meanwhile: records could go out on one, or its end go untold, behind what is looked at here.
         let _turn = self.turns.of(&[subject, bases::TURN]).await;
-        if let Some(messenger) = self.messenger.get()
-            && !messenger.ended_bases_are_told(now).await?
+        if let Some(courier) = self.courier.get()
+            && !courier.lapses().are_told(now).await?
         {
             return Ok(None);
         }
@@ -68,8 +69,9 @@ impl Consents {
             }
             self.salts.delete(subject, salt, &mut batch);
             batch.delete(STANDINGS, self.salts.place(subject));
-            let objections = self.erase_objections(subject, &mut batch).await?;
-            self.erase_restrictions(subject, &mut batch).await?;
+            let objections = self.erase_acts::<Objection>(subject, &mut batch).await?;
+            // None of them stands, so the index knows none.
+            self.erase_acts::<Restriction>(subject, &mut batch).await?;
             for (stored, version) in &all {
                 self.erase(stored, *version, &mut batch);
             }
@@ -115,12 +117,12 @@ impl Consents {
 
     /// Adds to a batch that nothing is known any more of who received records of a learner, unless a basis stands on which they did.
     async fn forget_told(&self, subject: &str, batch: &mut Batch, now: Timestamp) -> Result<(), ConsentError> {
-        let Some(messenger) = self.messenger.get() else {
+        let Some(courier) = self.courier.get() else {
             return Ok(());
         };
         let mut bases = self.bases().await?;
         bases.retain(|basis| basis.stands(now));
-        match messenger.forget(subject, &self.pseudonyms, &bases, batch).await? {
+        match courier.forget(subject, &self.pseudonyms, &bases, batch).await? {
             Some(basis) => Err(ConsentError::BasisInForce(basis)),
             None => Ok(()),
         }

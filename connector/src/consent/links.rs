@@ -19,6 +19,7 @@ use super::{
         inbox::{Arrival, Inbox, Message},
         message::taken,
     },
+    is_identifier,
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
@@ -102,11 +103,11 @@ fn of_pseudonym(peer: &ParticipantId, pseudonym: &Pseudonym) -> Digest {
 }
 
 fn usable(subject: &str) -> Result<(), LinkError> {
-    match subject.trim().is_empty() || subject.len() > 512 {
-        true => Err(LinkError::Invalid(
+    match is_identifier(subject) {
+        true => Ok(()),
+        false => Err(LinkError::Invalid(
             "the learner's identifier is missing or longer than 512 bytes",
         )),
-        false => Ok(()),
     }
 }
 

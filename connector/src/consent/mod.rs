@@ -5,8 +5,9 @@
 //! (chains of signed copies). The service here changes one learner's records at a time: `change` reads them and commits what was decided, `learner` takes the steps,
 //! `decide` says what is decided when something is asked for, given or withdrawn, `occurrences` counts uses of limited ones, `expiry` when time
 //! passes, `notices` when a text changes, `words` what people are told of a refusal in French, and who can mend it,
-//! `held_back` what keeps another lawful basis from being used, `restrictions` what keeps everything of a learner here (GDPR art. 18), `elsewhere` when the holder or the intermediary of a consent says what happened there.
+//! `held_back` what keeps another lawful basis from being used, `restrictions` what keeps everything of a learner here (GDPR art. 18), `acts` what these have in common with objections, `elsewhere` when the holder or the intermediary of a consent says what happened there.
 
+mod acts;
 mod bases;
 mod change;
 mod decide;
@@ -37,7 +38,7 @@ pub mod state;
 mod words;
 
 pub use bases::{Declared, LawfulBasis, NewBasis};
-pub use change::{About, Beside, Changed, Ended, Messenger};
+pub use change::{About, Beside, Changed, Ended};
 pub use decide::Acknowledgement;
 pub use deliveries::{Deliveries, Delivery, Known};
 pub use error::ConsentError;
@@ -67,6 +68,7 @@ use crate::{
     store::{Pages, StoreError, Table, Turns, Version},
     trust::Trust,
 };
+use exchange::Courier;
 use expiry::Due;
 use policy::Timestamp;
 use salts::Salts;
@@ -98,7 +100,7 @@ pub struct Consents {
     /// commit to readers before it is durable: a withdrawal that read a grant in between would close an index in which the grant is not open
     /// yet, and the grant would open it afterwards.
     turns: Turns,
-    messenger: OnceLock<Arc<dyn Messenger>>,
+    courier: OnceLock<Arc<Courier>>,
 }
 
 impl Consents {
@@ -121,7 +123,7 @@ impl Consents {
             privacy,
             due: Due::default(),
             turns: Turns::default(),
-            messenger: OnceLock::new(),
+            courier: OnceLock::new(),
         };
         let ages = service.ages().await?;
         let mut limited = Vec::new();
@@ -145,9 +147,9 @@ impl Consents {
     }
 
     /// Who tells other participants what changed; asked before each commit from then on.
-    pub fn tell_through(&self, messenger: Arc<dyn Messenger>) {
+    pub fn tell_through(&self, courier: Arc<Courier>) {
         // Set once, by the composition root.
-        let _ = self.messenger.set(messenger);
+        let _ = self.courier.set(courier);
     }
 
     /// The live index.
@@ -242,6 +244,11 @@ impl Consents {
         }
         Ok(all)
     }
+}
+
+/// Whether this may be a learner's local identifier.
+fn is_identifier(subject: &str) -> bool {
+    !subject.trim().is_empty() && subject.len() <= 512
 }
 
 /// What happens later, never at a time that has passed.

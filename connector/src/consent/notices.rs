@@ -72,8 +72,7 @@ impl Consents {
             return Err(ConsentError::NoticeExists);
         }
         // After what is there: who reads a conflict goes by the places of the guards.
-        beside.batch.guards.extend(batch.guards);
-        beside.batch.writes.extend(batch.writes);
+        beside.batch.extend(batch);
         beside.entries.push(entry(&notice));
         beside.notice = Some(notice);
         Ok(())

@@ -2,9 +2,12 @@
 //! is told. What objections hold back is in `held_back`.
 
 use super::{
-    ATTEMPTS, ConsentError, Consents, Declared, RECEIPTS,
-    change::{About, Ended, receipt_place},
-    decide::Acknowledgement,
+    ConsentError, Consents, Declared,
+    acts::{LearnerAct, Step},
+    change::{About, Ended},
+    decide::{Acknowledgement, acknowledgement},
+    exchange::post::Sheet,
+    is_identifier,
     receipt::{self, Slip},
     record::{Actor, CONTEXT, ConsentId, EvidenceSalt, Parties, Stored, processing},
     state::{Act, Illegal},
@@ -12,15 +15,15 @@ use super::{
 use crate::{
     audit::{Entry, Kind},
     jose::{self, Digest, JoseError},
-    process::{self, decode, encode},
-    store::{Batch, Pages, Store, StoreError, Table},
+    process,
+    store::{Store, StoreError, Table},
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-/// Objections by the keyed hash of the learner's identifier, and id.
+/// Where objections are kept.
 const OBJECTIONS: Table = Table(56);
 
 /// What a learner objects to.
@@ -58,6 +61,19 @@ pub struct Objection {
     pub receipt: Digest,
 }
 
+impl LearnerAct for Objection {
+    const TABLE: Table = OBJECTIONS;
+    const MOST_RECEIPTS: u32 = 1;
+
+    fn id(&self) -> &ConsentId {
+        &self.id
+    }
+
+    fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
 /// Every learner's objections.
 pub(super) async fn all(store: &dyn Store) -> Result<Vec<Objection>, StoreError> {
     process::all(store, OBJECTIONS).await
@@ -75,14 +91,7 @@ pub(super) async fn each(store: &dyn Store, mut take: impl FnMut(&Objection) + S
 impl Consents {
     /// One learner's objections.
     pub async fn objections(&self, subject: &str) -> Result<Vec<Objection>, StoreError> {
-        let mut all = Vec::new();
-        let mut pages = Pages::new(&**self.log.store(), OBJECTIONS, self.salts.place(subject), 64);
-        while let Some(rows) = pages.next().await? {
-            for row in rows {
-                all.push(decode(&row.item.value)?);
-            }
-        }
-        Ok(all)
+        self.acts_of(subject).await
     }
 
     /// A learner objects. The index is closed first; the answer is given when it is committed and every running stream has confirmed.
@@ -93,7 +102,7 @@ impl Consents {
     ) -> Result<(Objection, Acknowledgement), ConsentError> {
         new.actor.check()?;
         let subject = new.subject.as_str();
-        if subject.trim().is_empty() || subject.len() > 512 {
+        if !is_identifier(subject) {
             return Err(ConsentError::Basis("subject is missing or too long"));
         }
         let _turn = self.turns.of(&[subject]).await;
@@ -114,66 +123,46 @@ impl Consents {
         {
             return Err(ConsentError::AlreadyObjected);
         }
-        let id = ConsentId::from_uuid(jose::uuid(now).map_err(JoseError::from)?);
-        let salt = EvidenceSalt::fresh()?;
-        let (epoch, streams) = self.index.object(&basis.against(&id, subject))?;
-        let ended = Ended { epoch, streams };
-        let receipt = self.objection_receipt(&basis, (&id, &salt), new, &ended, now)?;
-        let objection = Objection {
-            id,
-            salt,
+        let mut objection = Objection {
+            id: ConsentId::from_uuid(jose::uuid(now).map_err(JoseError::from)?),
             subject: subject.to_owned(),
             basis: new.basis.clone(),
             actor: new.actor.clone(),
             at: now,
-            receipt: receipt::digest(&receipt),
+            salt: EvidenceSalt::fresh()?,
+            receipt: Digest::EMPTY,
         };
-        self.commit_objection(&objection, &receipt, (&basis, &ended), now)
-            .await?;
+        let (epoch, streams) = self.index.object(&basis.against(&objection.id, subject))?;
+        let ended = Ended { epoch, streams };
+        let recorded = self.record_objection(&mut objection, (&basis, &ended), now).await;
+        recorded.inspect_err(|error| self.take_back(&objection, error))?;
         self.reset_stalled();
-        let told = Acknowledgement {
-            subject: subject.to_owned(),
-            consents: Vec::new(),
-            at: now,
-            epoch,
-            streams: ended.streams,
-        };
-        Ok((objection, told))
+        Ok((objection, acknowledgement(subject, &[], ended, now)))
     }
 
-    async fn commit_objection(
+    async fn record_objection(
         &self,
-        objection: &Objection,
-        receipt: &str,
-        what: (&Declared, &Ended),
+        objection: &mut Objection,
+        (basis, ended): (&Declared, &Ended),
         now: Timestamp,
     ) -> Result<(), ConsentError> {
-        let subject = objection.subject.as_str();
-        let store = &**self.log.store();
-        let place = [self.salts.place(subject).as_slice(), objection.id.as_str().as_bytes()].concat();
-        for _ in 0..ATTEMPTS {
-            let mut batch = Batch::new();
-            let names = self.salts.renew(store, [subject].into_iter(), &mut batch).await?;
-            let entry = Entry::new(Kind::Objection)
-                .with("basis", objection.basis.as_str())
-                .with("epoch", what.1.epoch)
-                .of("subject", names.get(subject).unwrap_or(&Digest::EMPTY))
-                .of("object", &objection.receipt);
-            batch.insert(OBJECTIONS, place.as_slice(), encode(objection)?);
-            batch.insert(RECEIPTS, receipt_place(objection.id.as_str(), 0), receipt.as_bytes());
-            let told = self.tell_objection(subject, what, &mut batch, now).await?;
-            match self.log.commit(batch, entry, told, now).await {
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => {
-                    if let Some(messenger) = self.messenger.get() {
-                        messenger.committed();
-                    }
-                    return Ok(());
-                }
-            }
-        }
-        Err(StoreError::Conflict { guard: 0 }.into())
+        let receipt = self.objection_receipt(objection, basis, ended)?;
+        objection.receipt = receipt::digest(&receipt);
+        let mut told = Sheet::default();
+        self.tell_objection(&objection.subject, (basis, ended), &mut told, now)
+            .await?;
+        let entry = Entry::new(Kind::Objection)
+            .with("basis", objection.basis.as_str())
+            .with("epoch", ended.epoch)
+            .of("object", &objection.receipt);
+        let step = Step {
+            act: &*objection,
+            version: None,
+            number: 0,
+            receipt: &receipt,
+            entry,
+        };
+        self.commit_act(step, told, now).await
     }
 
     /// Has those told that received records of the learner on this basis (GDPR art. 19).
@@ -181,11 +170,11 @@ impl Consents {
         &self,
         subject: &str,
         what: (&Declared, &Ended),
-        batch: &mut Batch,
+        sheet: &mut Sheet,
         now: Timestamp,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let Some(messenger) = self.messenger.get() else {
-            return Ok(Vec::new());
+    ) -> Result<(), StoreError> {
+        let Some(courier) = self.courier.get() else {
+            return Ok(());
         };
         let kept = self.of_learner(subject).await?;
         let records: Vec<&Stored> = kept.iter().map(|(stored, _)| stored).collect();
@@ -206,42 +195,27 @@ impl Consents {
             bases,
             pseudonyms: &self.pseudonyms,
         };
-        messenger.objected(&about, (&ended, what.1), batch, now).await
+        courier.objected(&about, (&ended, what.1), sheet, now).await
     }
 
     fn objection_receipt(
         &self,
+        objection: &Objection,
         basis: &Declared,
-        (id, salt): (&ConsentId, &EvidenceSalt),
-        new: &NewObjection,
         ended: &Ended,
-        now: Timestamp,
     ) -> Result<String, ConsentError> {
+        let (subject, at) = (&objection.subject, objection.at);
+        let record = self.objection_record(objection, basis)?;
         let slip = Slip {
-            id: format!("urn:uuid:{}", jose::uuid(now).map_err(JoseError::from)?),
-            about: id.as_str(),
-            created: now,
-            issuer: self.holder(),
-            agreement: None,
-            offer: None,
             notice: Some(&basis.declared.notice),
-            number: 0,
-            previous: None,
-            checkpoint: None,
-            ended: Some(self.end(ended, &new.subject, &basis.declared.recipients, now)),
-            record: self.objection_record(basis, (id, salt), new, now)?,
+            ended: Some(self.end(ended, subject, &basis.declared.recipients, at)),
+            ..Slip::new(objection.id.as_str(), at, self.holder(), record)?
         };
         Ok(slip.sign(&self.trust.signer())?)
     }
 
     /// What is processed on which basis, and that the learner objected: no consent record, because nobody consented.
-    fn objection_record(
-        &self,
-        basis: &Declared,
-        (id, salt): (&ConsentId, &EvidenceSalt),
-        new: &NewObjection,
-        now: Timestamp,
-    ) -> Result<Value, ConsentError> {
+    fn objection_record(&self, objection: &Objection, basis: &Declared) -> Result<Value, ConsentError> {
         let declared = &basis.declared;
         let parties = Parties {
             holder: self.holder(),
@@ -254,13 +228,14 @@ impl Consents {
             names: &self.legal_names(&declared.recipients),
         };
         let names = self.pseudonyms.towards(self.holder());
+        let (id, actor) = (&objection.id, &objection.actor);
         let mut record = json!({
             "@context": CONTEXT, "@type": "dpv:Process", "@id": id, "dct:identifier": id, "dases:basis": basis.id,
-            "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": names.name(&new.subject)},
+            "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": names.name(&objection.subject)},
             "dpv:hasPurpose": declared.purposes, "dpv:hasLegalBasis": declared.basis.term(), "dases:grounds": declared.grounds,
             "dpv:hasNotice": {"@type": "dpv:PrivacyNotice", "dct:identifier": basis.notice_ref.id, "dases:hash": declared.notice},
-            "dpv:isExercisedRight": "eu-gdpr:A21", "dpv:isIndicatedAtTime": now, "dpv:hasIndicationMethod": new.actor.method,
-            "dases:role": new.actor.role, "dases:evidence": new.actor.evidence.as_ref().map(|text| salt.hash(text)),
+            "dpv:isExercisedRight": "eu-gdpr:A21", "dpv:isIndicatedAtTime": objection.at, "dpv:hasIndicationMethod": actor.method,
+            "dases:role": actor.role, "dases:evidence": actor.evidence.as_ref().map(|text| objection.salt.hash(text)),
         });
         let shared = serde_json::to_value(processing(&parties, &self.privacy));
         let shared = shared.map_err(|_| JoseError::CannotSign("a record is not JSON"))?;
@@ -268,21 +243,5 @@ impl Consents {
             members.extend(shared);
         }
         Ok(record)
-    }
-
-    /// Deletes a learner's objections from a batch's store; returns their ids.
-    pub(super) async fn erase_objections(
-        &self,
-        subject: &str,
-        batch: &mut Batch,
-    ) -> Result<Vec<ConsentId>, StoreError> {
-        let all = self.objections(subject).await?;
-        for objection in &all {
-            let id = objection.id.as_str();
-            let place = [self.salts.place(subject).as_slice(), id.as_bytes()].concat();
-            batch.delete(OBJECTIONS, place);
-            batch.delete(RECEIPTS, receipt_place(id, 0));
-        }
-        Ok(all.into_iter().map(|objection| objection.id).collect())
     }
 }

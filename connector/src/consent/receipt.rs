@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     dsp::ParticipantId,
-    jose::{Digest, JoseError, Signer, VerifyingKey, canonical, sha256, token},
+    jose::{self, Digest, JoseError, Signer, VerifyingKey, canonical, sha256, token},
 };
 use policy::Timestamp;
 use serde::Serialize;
@@ -53,7 +53,30 @@ pub(super) struct Slip<'a> {
     pub(super) record: Value,
 }
 
-impl Slip<'_> {
+impl<'a> Slip<'a> {
+    /// The first receipt of something of which nothing but the record is said.
+    pub(super) fn new(
+        about: &'a str,
+        created: Timestamp,
+        issuer: &'a ParticipantId,
+        record: Value,
+    ) -> Result<Self, JoseError> {
+        Ok(Self {
+            id: format!("urn:uuid:{}", jose::uuid(created)?),
+            about,
+            created,
+            issuer,
+            agreement: None,
+            offer: None,
+            notice: None,
+            number: 0,
+            previous: None,
+            checkpoint: None,
+            ended: None,
+            record,
+        })
+    }
+
     /// Signs it.
     pub(super) fn sign(&self, signer: &Signer) -> Result<String, JoseError> {
         let claims = json!({

@@ -3,10 +3,12 @@
 //! nobody is told.
 
 use super::{
-    ATTEMPTS, ConsentError, Consents, RECEIPTS,
-    change::receipt_place,
-    decide::Acknowledgement,
-    index, not_before,
+    ConsentError, Consents,
+    acts::{LearnerAct, Step},
+    change::Ended,
+    decide::{Acknowledgement, acknowledgement},
+    exchange::post::Sheet,
+    index, is_identifier, not_before,
     receipt::{self, Slip},
     record::{Actor, CONTEXT, ConsentId, EvidenceSalt},
     state::{Act, Role},
@@ -15,15 +17,15 @@ use crate::{
     audit::{Entry, Kind},
     dsp::ParticipantId,
     jose::{self, Digest, JoseError},
-    process::{self, decode, encode},
-    store::{Batch, Pages, StoreError, Table, Version},
+    process::{self, decode},
+    store::{StoreError, Table},
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-/// Restrictions by the keyed hash of the learner's identifier, and id. They are few.
+/// Where restrictions are kept. They are few.
 const RESTRICTIONS: Table = Table(58);
 
 /// What is to be restricted.
@@ -87,6 +89,20 @@ pub struct Restriction {
     pub lifted: Option<Lifted>,
 }
 
+impl LearnerAct for Restriction {
+    const TABLE: Table = RESTRICTIONS;
+    /// When it was set, and when it was lifted.
+    const MOST_RECEIPTS: u32 = 2;
+
+    fn id(&self) -> &ConsentId {
+        &self.id
+    }
+
+    fn subject(&self) -> &str {
+        &self.subject
+    }
+}
+
 /// Whether somebody in this role may have a restriction set: also the holder, as its own pause, and an authority (GDPR art. 58(2)(f)).
 pub(super) const fn may_set(role: Role) -> bool {
     role.is_learners_side() || matches!(role, Role::Holder | Role::Authority)
@@ -143,14 +159,10 @@ impl Consents {
 
     /// All restrictions, or one learner's, the oldest first; those that were lifted too.
     pub async fn restrictions(&self, subject: Option<&str>) -> Result<Vec<Restriction>, StoreError> {
-        let mut all: Vec<Restriction> = Vec::new();
-        let whose = subject.map(|subject| self.salts.place(subject)).unwrap_or_default();
-        let mut pages = Pages::new(&**self.log.store(), RESTRICTIONS, whose, 64);
-        while let Some(rows) = pages.next().await? {
-            for row in rows {
-                all.push(decode(&row.item.value)?);
-            }
-        }
+        let mut all: Vec<Restriction> = match subject {
+            Some(subject) => self.acts_of(subject).await?,
+            None => process::all(&**self.log.store(), RESTRICTIONS).await?,
+        };
         all.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
         Ok(all)
     }
@@ -159,11 +171,6 @@ impl Consents {
     pub(super) async fn is_restricted(&self, subject: &str) -> Result<bool, StoreError> {
         let all = self.restrictions(Some(subject)).await?;
         Ok(all.iter().any(Restriction::stands))
-    }
-
-    fn restriction_place(&self, restriction: &Restriction) -> Vec<u8> {
-        let id = restriction.id.as_str().as_bytes();
-        [self.salts.place(&restriction.subject).as_slice(), id].concat()
     }
 
     /// Restricts the processing of a learner's records. The index is closed first; the answer is given when it is committed and every running
@@ -175,7 +182,7 @@ impl Consents {
     ) -> Result<(Restriction, Acknowledgement), ConsentError> {
         new.actor.check()?;
         let subject = new.subject.as_str();
-        if subject.trim().is_empty() || subject.len() > 512 {
+        if !is_identifier(subject) {
             return Err(ConsentError::Restriction("subject is missing or too long"));
         }
         let role = new.actor.role;
@@ -200,23 +207,33 @@ impl Consents {
             lifted: None,
         };
         let (epoch, streams) = self.index.restrict(&restriction.in_index())?;
-        let receipt = self.restriction_receipt(&restriction, Some(epoch))?;
+        let recorded = self.record_restriction(&mut restriction, epoch, now).await;
+        recorded.inspect_err(|error| self.take_back(&restriction, error))?;
+        self.reset_stalled();
+        let told = acknowledgement(subject, &[], Ended { epoch, streams }, now);
+        Ok((restriction, told))
+    }
+
+    async fn record_restriction(
+        &self,
+        restriction: &mut Restriction,
+        epoch: u64,
+        now: Timestamp,
+    ) -> Result<(), ConsentError> {
+        let receipt = self.restriction_receipt(restriction, Some(epoch))?;
         restriction.receipt = receipt::digest(&receipt);
         let entry = Entry::new(Kind::ProcessingRestricted)
             .with("restriction", restriction.id.as_str())
             .with("epoch", epoch)
             .of("object", &restriction.receipt);
-        self.commit_restriction(&restriction, (0, &receipt), None, &entry, now)
-            .await?;
-        self.reset_stalled();
-        let told = Acknowledgement {
-            subject: subject.to_owned(),
-            consents: Vec::new(),
-            at: now,
-            epoch,
-            streams,
+        let step = Step {
+            act: &*restriction,
+            version: None,
+            number: 0,
+            receipt: &receipt,
+            entry,
         };
-        Ok((restriction, told))
+        self.commit_act(step, Sheet::default(), now).await
     }
 
     /// Lifts a restriction. Committed first, opened after.
@@ -227,11 +244,7 @@ impl Consents {
         let found = found.ok_or(ConsentError::UnknownRestriction)?;
         let _turn = self.turns.of(&[found.subject.as_str()]).await;
         // Again, now that nobody else changes it.
-        let item = self
-            .log
-            .store()
-            .get(RESTRICTIONS, &self.restriction_place(&found))
-            .await?;
+        let item = self.log.store().get(RESTRICTIONS, &self.place_of(&found)).await?;
         let item = item.ok_or(ConsentError::UnknownRestriction)?;
         let mut restriction: Restriction = decode(&item.value)?;
         self.check_lift(&restriction, &new.actor, now).await?;
@@ -248,8 +261,14 @@ impl Consents {
         let entry = Entry::new(Kind::RestrictionLifted)
             .with("restriction", restriction.id.as_str())
             .of("object", &digest);
-        self.commit_restriction(&restriction, (1, &receipt), Some(item.version), &entry, now)
-            .await?;
+        let step = Step {
+            act: &restriction,
+            version: Some(item.version),
+            number: 1,
+            receipt: &receipt,
+            entry,
+        };
+        self.commit_act(step, Sheet::default(), now).await?;
         self.index.forget(&restriction.subject, |known| known == id);
         Ok(restriction)
     }
@@ -271,38 +290,6 @@ impl Consents {
         Ok(standing.may(actor.role, actor.id.as_deref(), Act::Give, now)?)
     }
 
-    async fn commit_restriction(
-        &self,
-        restriction: &Restriction,
-        (number, receipt): (u32, &str),
-        before: Option<Version>,
-        entry: &Entry,
-        now: Timestamp,
-    ) -> Result<(), ConsentError> {
-        let subject = restriction.subject.as_str();
-        let store = &**self.log.store();
-        let (place, bytes) = (self.restriction_place(restriction), encode(restriction)?);
-        for _ in 0..ATTEMPTS {
-            let mut batch = Batch::new();
-            let names = self.salts.renew(store, [subject].into_iter(), &mut batch).await?;
-            let entry = entry
-                .clone()
-                .of("subject", names.get(subject).unwrap_or(&Digest::EMPTY));
-            match before {
-                None => batch.insert(RESTRICTIONS, place.as_slice(), bytes.as_slice()),
-                Some(version) => batch.replace(RESTRICTIONS, place.as_slice(), version, bytes.as_slice()),
-            };
-            let at = receipt_place(restriction.id.as_str(), number);
-            batch.insert(RECEIPTS, at, receipt.as_bytes());
-            match self.log.commit(batch, entry, Vec::new(), now).await {
-                Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
-                Ok(_) => return Ok(()),
-            }
-        }
-        Err(StoreError::Conflict { guard: 0 }.into())
-    }
-
     /// The signed receipt of the newest step; `epoch` is the one that every running stream has confirmed. It names no stream: the restriction may
     /// be towards several recipients, none of whom reads of the others.
     fn restriction_receipt(&self, restriction: &Restriction, epoch: Option<u64>) -> Result<String, ConsentError> {
@@ -310,19 +297,12 @@ impl Consents {
             None => (0, None, restriction.at),
             Some(lifted) => (1, Some(restriction.receipt), lifted.at),
         };
+        let record = self.restriction_record(restriction);
         let slip = Slip {
-            id: format!("urn:uuid:{}", jose::uuid(created).map_err(JoseError::from)?),
-            about: restriction.id.as_str(),
-            created,
-            issuer: self.holder(),
-            agreement: None,
-            offer: None,
-            notice: None,
             number,
             previous,
-            checkpoint: None,
             ended: epoch.map(|epoch| json!({ "epoch": epoch })),
-            record: self.restriction_record(restriction),
+            ..Slip::new(restriction.id.as_str(), created, self.holder(), record)?
         };
         Ok(slip.sign(&self.trust.signer())?)
     }
@@ -351,17 +331,6 @@ impl Consents {
                 "lifted": lifted.map(|lifted| step(&lifted.actor, lifted.at)),
             },
         })
-    }
-
-    /// Deletes a learner's restrictions, all of which are lifted, with their receipts from a batch's store.
-    pub(super) async fn erase_restrictions(&self, subject: &str, batch: &mut Batch) -> Result<(), StoreError> {
-        for restriction in self.restrictions(Some(subject)).await? {
-            batch.delete(RESTRICTIONS, self.restriction_place(&restriction));
-            for number in 0..=1 {
-                batch.delete(RECEIPTS, receipt_place(restriction.id.as_str(), number));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the holder records about whose word counts for a learner. A birth date is computed with and never kept.
 
 use super::{
-    ConsentError, Consents, STANDINGS,
+    ConsentError, Consents, STANDINGS, is_identifier,
     law::{Capacity, Country, Day, Power, Standing, sole_consent_from},
     learner::Learner,
 };
@@ -46,7 +46,7 @@ pub struct NewStanding {
 impl NewStanding {
     fn standing(&self, ours: Country) -> Result<Standing, ConsentError> {
         let wrong = |what| Err(ConsentError::Standing(what));
-        if self.subject.trim().is_empty() || self.subject.len() > 512 {
+        if !is_identifier(&self.subject) {
             return wrong("subject is missing or too long");
         }
         if self.powers.len() > MOST_POWERS {

@@ -10,6 +10,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 mod elsewhere;
 mod exchanging;
+mod failing;
 mod flows;
 mod telling;
 

@@ -1,8 +1,11 @@
-//! A store for tests of what happens while a commit is being made: in memory, and one commit is held until it is let go.
+//! A store for tests of what happens while a commit is being made: in memory, and one commit is held until it is let go, or some are not made.
 
 use super::{Batch, Committed, Item, MemoryStore, Row, Store, StoreError, Table};
 use async_trait::async_trait;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
 use tokio::sync::oneshot;
 
 /// Where a commit is held.
@@ -26,11 +29,12 @@ impl Hold {
     }
 }
 
-/// In memory, and the next commit waits when it is told so.
+/// In memory, and the next commit waits or fails when it is told so.
 #[derive(Default)]
 pub(crate) struct HeldStore {
     inner: MemoryStore,
     held: Mutex<Option<Hold>>,
+    failures: Mutex<VecDeque<StoreError>>,
 }
 
 impl HeldStore {
@@ -42,6 +46,19 @@ impl HeldStore {
     /// The same once others can read it, before it is acknowledged.
     pub(crate) fn hold_after(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         self.hold(Moment::After)
+    }
+
+    /// The next commits are not made, and answered with these errors, one each; no others any more.
+    pub(crate) fn fail(&self, with: impl IntoIterator<Item = StoreError>) {
+        *self.failures.lock().unwrap_or_else(PoisonError::into_inner) = with.into_iter().collect();
+    }
+
+    async fn make(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let failure = self.failures.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        match failure {
+            Some(error) => Err(error),
+            None => self.inner.commit(batch).await,
+        }
     }
 
     fn hold(&self, moment: Moment) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
@@ -74,13 +91,13 @@ impl Store for HeldStore {
     async fn commit(&self, batch: Batch) -> Result<Committed, StoreError> {
         let hold = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
         match hold {
-            None => self.inner.commit(batch).await,
+            None => self.make(batch).await,
             Some(hold) if matches!(hold.moment, Moment::Before) => {
                 hold.wait().await;
-                self.inner.commit(batch).await
+                self.make(batch).await
             }
             Some(hold) => {
-                let committed = self.inner.commit(batch).await;
+                let committed = self.make(batch).await;
                 hold.wait().await;
                 committed
             }

@@ -157,6 +157,13 @@ impl Batch {
         self
     }
 
+    /// Adds all of another batch, after what is there.
+    pub fn extend(&mut self, other: Self) -> &mut Self {
+        self.guards.extend(other.guards);
+        self.writes.extend(other.writes);
+        self
+    }
+
     /// Adds a precondition without a write.
     pub fn require(&mut self, table: Table, key: impl Into<Vec<u8>>, guard: Guard) -> &mut Self {
         self.guards.push((table, key.into(), guard));
@@ -172,7 +179,8 @@ pub struct Committed {
 }
 
 /// Why a store did not do what was asked. Nothing was changed in any of these cases, except after [`StoreError::Failed`],
-/// where the outcome is unknown and the store refuses all further commits.
+/// where the outcome is unknown and the store refuses all further commits, and after [`StoreError::Closed`], where the store
+/// may have closed over a commit that was on its way.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum StoreError {
     /// A precondition did not hold: somebody else changed the key. Read again and decide again.
@@ -206,6 +214,16 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// Whether it is certain that nothing was changed. Where it is not, only the next start shows what has become of a commit.
+    pub const fn changed_nothing(&self) -> bool {
+        match self {
+            Self::Conflict { .. } | Self::TooLarge { .. } | Self::Numbered | Self::InUse(_) | Self::Corrupt(_) => true,
+            Self::Failed(_) | Self::Closed => false,
+        }
+    }
 }
 
 /// The contract that sled, PostgreSQL and the in-memory store of the tests meet.

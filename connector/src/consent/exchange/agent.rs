@@ -4,13 +4,13 @@
 use super::{
     courier::{LONGEST_RECEIPT, asked},
     decisions::Decision,
-    post::{Post, Posted},
+    post::{Post, Posted, Sheet},
     requests::NoticeText,
 };
 use crate::{
     audit::Log,
     consent::{About, Changed, Consent, links::Links, notice, receipt, state::State},
-    store::{Batch, StoreError},
+    store::StoreError,
     trust::Trust,
 };
 use policy::Timestamp;
@@ -44,39 +44,36 @@ impl Agent {
     }
 
     /// Adds to the commit of a learner's decisions that their holders are told. Nobody else is: a recipient hears of it from the holder.
-    pub(super) async fn tell(
-        &self,
-        about: &About<'_>,
-        batch: &mut Batch,
-        now: Timestamp,
-    ) -> Result<Vec<Posted>, StoreError> {
+    pub(super) async fn tell(&self, about: &About<'_>, sheet: &mut Sheet, now: Timestamp) -> Result<(), StoreError> {
         let decided = |one: &&Changed| self.keeps(&one.stored.consent) && !one.stored.state.is_open();
         let mut all: Vec<&Changed> = about.changed.iter().filter(decided).collect();
         all.sort_by_key(|one| one.stored.state != State::Given);
-        let mut posted = Vec::new();
         for one in all {
             let (id, holder) = (&one.stored.consent.id, &one.stored.consent.holder);
             let decision = self.decision(about.subject, one).await?;
-            let told = match one.stored.state {
+            let batch = &mut sheet.batch;
+            let posted = match one.stored.state {
                 State::Given | State::Refused => {
                     // Not the holder's name for the learner, which the learner can unlink: this has an order, whatever it is called.
                     let ours = about.pseudonyms.towards(holder).name(about.subject);
-                    self.post.put(batch, holder, &ours, &decision, now)?
+                    vec![self.post.put(batch, holder, &ours, &decision, now)?]
                 }
                 State::Superseded => {
                     // Behind what takes its place, so that the holder enters that first and no recipient erases what may stay. And once
                     // more by itself: whatever that queue waits for, it ends. The holder takes the number once.
                     let ours = about.pseudonyms.towards(holder).name(about.subject);
-                    posted.push(self.post.put(batch, holder, &ours, &decision, now)?);
-                    let at = now.plus(AT_LAST);
-                    self.post.put_later(batch, (holder, id.as_str()), &decision, at, now)?
+                    let behind = self.post.put(batch, holder, &ours, &decision, now)?;
+                    let (at, alone) = (now.plus(AT_LAST), (holder, id.as_str()));
+                    vec![behind, self.post.put_later(batch, alone, &decision, at, now)?]
                 }
                 // In a queue of its own: an end waits for nothing, least of all for what the holder fails to take. Numbers say what is newer.
-                _ => self.post.put(batch, holder, id.as_str(), &decision, now)?,
+                _ => vec![self.post.put(batch, holder, id.as_str(), &decision, now)?],
             };
-            posted.push(told);
+            for Posted { lane, entry, .. } in posted {
+                sheet.add(lane, entry);
+            }
         }
-        Ok(posted)
+        Ok(())
     }
 
     async fn decision(&self, subject: &str, changed: &Changed) -> Result<Decision, StoreError> {

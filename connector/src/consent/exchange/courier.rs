@@ -1,39 +1,34 @@
-//! What a holder sends when a learner's consents change, in the commit of the change: an ending to who received records, and the signed receipt
-//! to who asked for the consent, to the intermediary that keeps it, and to who has to know that a later one permits later records. What an
-//! intermediary sends of those that it keeps is in `agent`.
+//! What a holder sends when a learner's consents change or they object: an ending to who received records, and the signed receipt to who asked for
+//! the consent, to the intermediary that keeps it, and to who has to know that a later one permits later records. It is put on the sheet of that
+//! commit, so that none is forgotten. What an intermediary sends of those that it keeps is in `agent`, what is told of the end of a basis in
+//! `lapses`.
 
 use super::{
     agent::Agent,
     lapses::Lapses,
     message::EndReason,
-    notices::{Notices, Sheet},
-    post::Posted,
+    notices::Notices,
+    post::{Posted, Sheet},
     received::Receipt,
     scope::{Ending, Scope},
 };
 use crate::{
-    audit::Entry,
     consent::{
-        About, Changed, Consent, ConsentId, Declared, Ended, Index, Messenger, Pseudonym, Pseudonyms, Stored,
+        About, Changed, Consent, ConsentId, Declared, Ended, Index, Pseudonym, Pseudonyms, Stored,
         links::Links,
         state::{Role, State},
     },
     dsp::{MessageId, ParticipantId, Pid},
     store::{Batch, StoreError},
 };
-use async_trait::async_trait;
 use policy::Timestamp;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::Arc,
 };
 
 /// Longest receipt that goes with its message, which is stored until it is delivered.
 pub(super) const LONGEST_RECEIPT: usize = 48 * 1024;
-
-/// No commit takes longer than this.
-const LONGEST_COMMIT: Duration = Duration::from_secs(30);
 
 /// Sends what follows from changes of consents.
 pub struct Courier {
@@ -43,8 +38,6 @@ pub struct Courier {
     lapses: Arc<Lapses>,
     index: Arc<Index>,
     clock: fn() -> Timestamp,
-    /// Queues of commits that are being made.
-    queued: Mutex<BTreeMap<Pid, Instant>>,
 }
 
 /// Why, for who received records; none of what has not ended.
@@ -89,15 +82,75 @@ impl Courier {
             lapses,
             index,
             clock,
-            queued: Mutex::default(),
         }
     }
 
-    fn note(&self, lane: Pid) {
-        self.queued
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(lane, Instant::now());
+    /// What is told of the ends of bases.
+    pub(in crate::consent) fn lapses(&self) -> &Lapses {
+        &self.lapses
+    }
+
+    /// Puts on the sheet what is to be sent because a learner's consents change.
+    pub(in crate::consent) async fn tell(
+        &self,
+        about: &About<'_>,
+        sheet: &mut Sheet,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let at = self.instant(about.changed, now);
+        self.endings(about, sheet, (at, now)).await?;
+        self.agent.tell(about, sheet, now).await?;
+        let held_here = |one: &&Changed| !self.agent.keeps(&one.stored.consent);
+        // After the endings: what a later consent permits is permitted although something ended in the same instant.
+        for changed in about.changed.iter().filter(held_here) {
+            self.receipt(about, changed, sheet, (at, now)).await?;
+        }
+        Ok(())
+    }
+
+    /// The same because a learner objects to a declared basis: what `about` says is in force remains.
+    pub(in crate::consent) async fn objected(
+        &self,
+        about: &About<'_>,
+        (basis, ended): (&Declared, &Ended),
+        sheet: &mut Sheet,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let ending = Ending {
+            reason: EndReason::Objected,
+            ended: &[Scope::from(basis)],
+            remaining: &self.remaining(about),
+            at: self.instant(&[], now),
+            epoch: ended.epoch,
+            streams: &ended.streams,
+        };
+        self.notices.tell(about, &ending, sheet, now).await
+    }
+
+    /// The commit of a sheet was made: wakes who delivers.
+    pub(in crate::consent) fn committed(&self, queued: &[Pid]) {
+        queued.iter().for_each(|lane| self.notices.post().wake(lane));
+    }
+
+    /// Adds the removal of what is kept about a learner who is forgotten. Where records of theirs may have gone out on one of these bases, it
+    /// returns that one and adds nothing: its recipients could not be told of its end any more.
+    pub(in crate::consent) async fn forget(
+        &self,
+        subject: &str,
+        pseudonyms: &Pseudonyms,
+        bases: &[Declared],
+        batch: &mut Batch,
+    ) -> Result<Option<ConsentId>, StoreError> {
+        // Read once: a pair that is noted meanwhile is neither looked at nor forgotten. No basis comes in between either: its turn is the
+        // caller's. An agreement may, and is not looked for again. Before a record leaves under it on a basis that stands, a transfer is asked
+        // for, started and begun, each a commit of its own, while this one waits for nothing but its own.
+        let met = self.notices.deliveries().of(subject).await?;
+        let basis = self.notices.received_on(&met, bases).await?;
+        if basis.is_none() {
+            self.links.forget(subject, batch).await?;
+            self.notices.forget(pseudonyms, subject, met, batch).await?;
+        }
+        Ok(basis)
     }
 
     /// The time as of which a change is told: after all that passed before the index was closed for it, and after each of its steps. What was
@@ -111,8 +164,7 @@ impl Courier {
     async fn endings(
         &self,
         about: &About<'_>,
-        batch: &mut Batch,
-        entries: &mut Vec<Entry>,
+        sheet: &mut Sheet,
         (at, now): (Timestamp, Timestamp),
     ) -> Result<(), StoreError> {
         let mut by_reason: BTreeMap<EndReason, Vec<&Changed>> = BTreeMap::new();
@@ -134,7 +186,7 @@ impl Courier {
                 epoch: at_once.map_or_else(|| self.index.epoch(), |ended| ended.epoch),
                 streams: at_once.map_or(&[], |ended| ended.streams.as_slice()),
             };
-            self.ending(about, &ending, batch, entries, now).await?;
+            self.notices.tell(about, &ending, sheet, now).await?;
         }
         Ok(())
     }
@@ -153,34 +205,12 @@ impl Courier {
         consents.chain(about.bases.iter().map(Scope::from)).collect()
     }
 
-    async fn ending(
-        &self,
-        about: &About<'_>,
-        ending: &Ending<'_>,
-        batch: &mut Batch,
-        entries: &mut Vec<Entry>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut sheet = Sheet {
-            batch,
-            entries,
-            queued: Vec::new(),
-        };
-        let told = self
-            .notices
-            .tell(about.pseudonyms, about.subject, ending, &mut sheet, now);
-        told.await?;
-        sheet.queued.into_iter().for_each(|lane| self.note(lane));
-        Ok(())
-    }
-
     /// The receipt of one change, for those who have to have it.
     async fn receipt(
         &self,
         about: &About<'_>,
         changed: &Changed,
-        batch: &mut Batch,
-        entries: &mut Vec<Entry>,
+        sheet: &mut Sheet,
         (at, now): (Timestamp, Timestamp),
     ) -> Result<(), StoreError> {
         let (stored, subject) = (&changed.stored, about.subject);
@@ -207,87 +237,10 @@ impl Courier {
                 receipt: (changed.receipt.len() <= LONGEST_RECEIPT).then(|| changed.receipt.clone()),
             };
             let learner = receipt.pseudonym.as_str();
-            let Posted { lane, entry, .. } = self.notices.post().put(batch, &recipient, learner, &receipt, now)?;
-            entries.push(entry);
-            self.note(lane);
+            let post = self.notices.post();
+            let Posted { lane, entry, .. } = post.put(&mut sheet.batch, &recipient, learner, &receipt, now)?;
+            sheet.add(lane, entry);
         }
         Ok(())
-    }
-}
-
-#[async_trait]
-impl Messenger for Courier {
-    async fn tell(&self, about: &About<'_>, batch: &mut Batch, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
-        let (mut entries, at) = (Vec::new(), self.instant(about.changed, now));
-        self.endings(about, batch, &mut entries, (at, now)).await?;
-        for posted in self.agent.tell(about, batch, now).await? {
-            entries.push(posted.entry);
-            self.note(posted.lane);
-        }
-        let held_here = |one: &&Changed| !self.agent.keeps(&one.stored.consent);
-        // After the endings: what a later consent permits is permitted although something ended in the same instant.
-        for changed in about.changed.iter().filter(held_here) {
-            self.receipt(about, changed, batch, &mut entries, (at, now)).await?;
-        }
-        Ok(entries)
-    }
-
-    async fn objected(
-        &self,
-        about: &About<'_>,
-        (basis, ended): (&Declared, &Ended),
-        batch: &mut Batch,
-        now: Timestamp,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let mut entries = Vec::new();
-        let ending = Ending {
-            reason: EndReason::Objected,
-            ended: &[Scope::from(basis)],
-            remaining: &self.remaining(about),
-            at: self.instant(&[], now),
-            epoch: ended.epoch,
-            streams: &ended.streams,
-        };
-        self.ending(about, &ending, batch, &mut entries, now).await?;
-        Ok(entries)
-    }
-
-    fn bases_changed(&self) {
-        self.lapses.stir();
-    }
-
-    async fn ended_bases_are_told(&self, now: Timestamp) -> Result<bool, StoreError> {
-        self.lapses.are_told(now).await
-    }
-
-    async fn tell_of_ended_bases(&self, now: Timestamp) -> Result<(), StoreError> {
-        self.lapses.tell(now).await?;
-        Ok(())
-    }
-
-    async fn forget(
-        &self,
-        subject: &str,
-        pseudonyms: &Pseudonyms,
-        bases: &[Declared],
-        batch: &mut Batch,
-    ) -> Result<Option<ConsentId>, StoreError> {
-        // Read once: a pair that is noted meanwhile is neither looked at nor forgotten. No basis comes in between either: its turn is the
-        // caller's. An agreement may, and is not looked for again. Before a record leaves under it on a basis that stands, a transfer is asked
-        // for, started and begun, each a commit of its own, while this one waits for nothing but its own.
-        let met = self.notices.deliveries().of(subject).await?;
-        let basis = self.notices.received_on(&met, bases).await?;
-        if basis.is_none() {
-            self.links.forget(subject, batch).await?;
-            self.notices.forget(pseudonyms, subject, met, batch).await?;
-        }
-        Ok(basis)
-    }
-
-    fn committed(&self) {
-        // Those of a commit that is still being made are woken in vain, and again after it.
-        let mut queued = self.queued.lock().unwrap_or_else(PoisonError::into_inner);
-        queued.keys().for_each(|lane| self.notices.post().wake(lane));
-        queued.retain(|_, noted| noted.elapsed() < LONGEST_COMMIT);
     }
 }

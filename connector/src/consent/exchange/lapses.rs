@@ -4,7 +4,8 @@
 
 use super::{
     message::EndReason,
-    notices::{Notices, Sheet},
+    notices::Notices,
+    post::Sheet,
     scope::{Agreed, Ending, Scope},
 };
 use crate::{
@@ -110,7 +111,7 @@ impl Lapses {
     }
 
     /// A basis was declared or has ended.
-    pub(super) fn stir(&self) {
+    pub(in crate::consent) fn stir(&self) {
         self.changed.notify_one();
     }
 
@@ -119,7 +120,8 @@ impl Lapses {
         self.changed.notified().await;
     }
 
-    /// Tells all that is to be told now; returns when the next basis ends by its time. After an error call it again.
+    /// Tells all that is to be told now; returns when the next basis ends by its time. After an error call it again. A pass over all consents and
+    /// all who received something: not for a time in which others wait.
     pub async fn tell(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let _turn = self.telling.lock().await;
         let all = bases::all(&**self.log.store()).await?;
@@ -181,15 +183,14 @@ impl Lapses {
         self.consider_consents(&mut covered, &others, now).await?;
         self.consider_objections(&mut covered, all, &others).await?;
         while !lapsed.done {
-            let (mut batch, mut entries) = (Batch::new(), Vec::new());
-            let mut sheet = Sheet {
-                batch: &mut batch,
-                entries: &mut entries,
-                queued: Vec::new(),
-            };
+            let mut sheet = Sheet::default();
             self.piece(basis, (&covered, &others), &mut lapsed, &mut sheet, now)
                 .await?;
-            let queued = sheet.queued;
+            let Sheet {
+                mut batch,
+                entries,
+                queued,
+            } = sheet;
             batch.replace(LAPSED, basis.id.as_str(), version, encode(&lapsed)?);
             let mut entries = entries.into_iter();
             match entries.next() {
@@ -211,7 +212,7 @@ impl Lapses {
         basis: &Declared,
         (covered, others): (&HashMap<ParticipantId, Covered>, &[&Declared]),
         lapsed: &mut Lapsed,
-        sheet: &mut Sheet<'_>,
+        sheet: &mut Sheet,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let pairs = self.notices.deliveries().page(lapsed.after.as_deref(), PIECE).await?;

@@ -4,13 +4,13 @@ use super::{
     ExchangeError,
     inbox::{Arrival, Inbox, Message},
     message::{self, Erasure, LastOf, Withdrawal},
-    post::{self, Post},
+    post::{self, Post, Posted, Sheet},
     scope::{Agreed, Ending, Scope, concerned, may_have_passed_on},
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
     catalog,
-    consent::{ConsentId, Declared, Deliveries, Pseudonym, Pseudonyms, StreamEnd, deliveries::Pair},
+    consent::{About, ConsentId, Declared, Deliveries, Pseudonym, Pseudonyms, StreamEnd, deliveries::Pair},
     contract::{Agreements, StoredAgreement},
     dsp::{AgreementId, MessageId, ParticipantId, Pid, Role},
     jose::HmacKey,
@@ -99,13 +99,6 @@ pub struct Told {
     pub erased: Option<Confirmed>,
 }
 
-/// A commit that is being made, and the queues to wake when it is.
-pub(super) struct Sheet<'a> {
-    pub(super) batch: &'a mut Batch,
-    pub(super) entries: &'a mut Vec<Entry>,
-    pub(super) queued: Vec<Pid>,
-}
-
 /// Who is told of endings.
 pub struct Notices {
     log: Arc<Log>,
@@ -150,16 +143,15 @@ impl Notices {
     /// Adds to the commit of an ending what its recipients are told: those that received records of the learner, and nobody else.
     pub(super) async fn tell(
         &self,
-        names: &Pseudonyms,
-        subject: &str,
+        about: &About<'_>,
         ending: &Ending<'_>,
-        sheet: &mut Sheet<'_>,
+        sheet: &mut Sheet,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        for recipient in self.deliveries.recipients(subject).await? {
+        for recipient in self.deliveries.recipients(about.subject).await? {
             if ending.ended.iter().any(|scope| scope.recipients.contains(&recipient)) {
                 let theirs = self.agreed(&recipient).await?;
-                let pseudonym = Pseudonym::from(names.towards(&recipient).tag(subject));
+                let pseudonym = Pseudonym::from(about.pseudonyms.towards(&recipient).tag(about.subject));
                 self.tell_one((&recipient, &theirs), &pseudonym, ending, sheet, now)?;
             }
         }
@@ -172,7 +164,7 @@ impl Notices {
         (recipient, theirs): (&ParticipantId, &[Agreed]),
         pseudonym: &Pseudonym,
         ending: &Ending<'_>,
-        sheet: &mut Sheet<'_>,
+        sheet: &mut Sheet,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let Some(agreements) = concerned(theirs, recipient, ending) else {
@@ -204,21 +196,27 @@ impl Notices {
         Ok(())
     }
 
-    fn queue(&self, notice: Withdrawal, sheet: &mut Sheet<'_>, now: Timestamp) -> Result<(), StoreError> {
+    fn queue(&self, notice: Withdrawal, sheet: &mut Sheet, now: Timestamp) -> Result<(), StoreError> {
         let about = notice.pseudonym.as_str();
-        let posted = self.post.put(sheet.batch, &notice.recipient, about, &notice, now)?;
+        let posted = self
+            .post
+            .put(&mut sheet.batch, &notice.recipient, about, &notice, now)?;
+        let Posted {
+            id,
+            lane,
+            number,
+            body,
+            entry,
+        } = posted;
         let told = Told {
-            id: posted.id,
+            id,
             notice,
-            body: posted.body,
+            body,
             delivery: Delivered::Waiting,
             erased: None,
         };
-        sheet
-            .batch
-            .insert(TOLD, key(&posted.lane, posted.number), encode(&told)?);
-        sheet.entries.push(posted.entry);
-        sheet.queued.push(posted.lane);
+        sheet.batch.insert(TOLD, key(&lane, number), encode(&told)?);
+        sheet.add(lane, entry);
         Ok(())
     }
 

@@ -43,6 +43,25 @@ pub(in crate::consent) struct Posted {
     pub(in crate::consent) entry: Entry,
 }
 
+/// A commit that is being made, and the queues to wake when it is.
+#[derive(Default)]
+pub(in crate::consent) struct Sheet {
+    /// Guards and writes.
+    pub(in crate::consent) batch: Batch,
+    /// Their entries.
+    pub(in crate::consent) entries: Vec<Entry>,
+    /// Queues into which the batch puts something.
+    pub(in crate::consent) queued: Vec<Pid>,
+}
+
+impl Sheet {
+    /// Takes a message in that was put into the batch.
+    pub(super) fn add(&mut self, lane: Pid, entry: Entry) {
+        self.queued.push(lane);
+        self.entries.push(entry);
+    }
+}
+
 /// The queue of what concerns one learner (or link, or end of a consent) and one peer.
 pub(super) fn lane(peer: &ParticipantId, about: &str) -> Pid {
     Pid::consents(&jose::sha256(format!("{peer}\0{about}").as_bytes()).to_hex())

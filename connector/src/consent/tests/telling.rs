@@ -8,7 +8,7 @@ use crate::{
         state::Role,
     },
     jose,
-    process::outbox,
+    process::{Queue, outbox},
 };
 use serde_json::{Value, json};
 
@@ -29,6 +29,7 @@ struct Holder {
     consents: Consents,
     notices: Arc<Notices>,
     lapses: Arc<Lapses>,
+    queue: Arc<Queue>,
 }
 
 impl Holder {
@@ -47,8 +48,8 @@ impl Holder {
         let mut batch = crate::store::Batch::new();
         batch.put(Table(13), AGREEMENT, agreement.to_string());
         log.store().commit(batch).await.unwrap();
-        let places = HmacKey::new(b"places");
-        let notices = Notices::load(log.clone(), consents.trust.clone(), places, Arc::default()).await;
+        let (places, queue) = (HmacKey::new(b"places"), Arc::new(Queue::default()));
+        let notices = Notices::load(log.clone(), consents.trust.clone(), places, queue.clone()).await;
         let notices = Arc::new(notices.unwrap());
         for learner in ["anna", "ben", "chloé"] {
             let tag = consents.pseudonyms.towards(&ft()).tag(learner);
@@ -66,6 +67,7 @@ impl Holder {
             consents,
             notices,
             lapses,
+            queue,
         }
     }
 
@@ -119,6 +121,12 @@ impl Holder {
             actor: Actor::of(Role::Learner, "portal"),
         };
         self.consents.object(&objection, now()).await.unwrap();
+    }
+
+    /// How many queues whoever delivers was told of since the last time.
+    async fn woken(&self) -> usize {
+        let taken = tokio::time::timeout(Duration::from_millis(50), self.queue.take()).await;
+        taken.map_or(0, |lanes| lanes.len())
     }
 
     /// What waits for the recipient, in its order.
@@ -190,6 +198,23 @@ async fn an_objection_is_told_to_who_received_records_on_the_basis() {
     assert_eq!((told.len(), told[0].notice.reason), (1, EndReason::Objected));
     assert_eq!((&told[0].notice.consents, told[0].notice.at), (&vec![basis], later()));
     assert!(holder.told("ben").await.is_empty(), "another learner");
+}
+
+#[tokio::test]
+async fn whoever_delivers_is_woken_by_what_is_recorded_and_by_nothing_else() {
+    let store = Arc::new(HeldStore::default());
+    let holder = Holder::on(store.clone()).await;
+    holder.give("anna", &["skills"]).await;
+    assert_eq!(holder.woken().await, 1, "for the receipt");
+    store.fail([StoreError::Corrupt("a row".into())]);
+    holder.consents.withdraw("anna", None, now()).await.unwrap_err();
+    assert_eq!(holder.woken().await, 0);
+    assert!(holder.told("anna").await.is_empty());
+    holder.consents.withdraw("anna", None, now()).await.unwrap();
+    assert_eq!(holder.woken().await, 1, "for the ending");
+    let basis = holder.declare().await;
+    holder.object("ben", &basis).await;
+    assert_eq!(holder.woken().await, 1, "for the objection");
 }
 
 #[tokio::test]
