@@ -1,6 +1,6 @@
 //! `consent request`, `decide`, `share`, `object` and `learner`: how a consent comes about, and whose word counts.
 
-use super::withdraw::say_streams;
+use super::{say_superseded, withdraw::say_streams};
 use crate::cli::{
     Context,
     api::path,
@@ -209,6 +209,7 @@ fn say(context: &Context, told: &Value) -> Outcome {
     }
     let (id, state) = (member(told, &["/consent/id"]), member(told, &["state"]));
     context.out.say(&format!("{id}: {state}"))?;
+    say_superseded(context, told)?;
     say_streams(context, told)
 }
 

@@ -15,6 +15,23 @@ fn to(categories: &[&str], fields: &[&str]) -> NewConsent {
     }
 }
 
+const PURPOSES: [&str; 2] = [
+    "https://w3id.org/dpv#ServiceProvision",
+    "https://w3id.org/dpv#ScientificResearch",
+];
+
+/// What a learner sends to share, with these members for the purposes.
+fn sharing(subject: &str, notice: &str, purposes: serde_json::Value) -> NewShare {
+    let mut body = json!({
+        "subject": subject, "recipient": "did:web:ft.example", "categories": ["skills"], "until": days(30), "notice": notice,
+        "actor": {"role": "learner", "method": "portal"},
+    });
+    for (name, value) in purposes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    serde_json::from_value(body).unwrap()
+}
+
 /// Gives the one after the other; returns where the older stands then.
 async fn older_after(older: NewConsent, newer: NewConsent) -> State {
     let consents = consents().await;
@@ -60,3 +77,31 @@ async fn a_newer_consent_ends_an_older_one_whole_where_both_cover_something() {
         assert_eq!(older_after(older, newer).await, State::Superseded, "{told}");
     }
 }
+
+#[tokio::test]
+async fn whoever_gives_a_consent_is_told_which_older_ones_have_ended_by_that() {
+    let consents = consents().await;
+    let both = vec![to(&["skills"], &[]), to(&["results"], &[])];
+    let given = consents.enter(both, now()).await.unwrap();
+    assert!(given.iter().all(|one| one.superseded.is_empty()));
+    let mut older: Vec<ConsentId> = given.into_iter().map(|one| one.stored.consent.id).collect();
+    older.sort();
+    // Of several at once, each names its own.
+    let first = to(&["skills", "results", "identity"], &[]);
+    let given = consents.enter(vec![first, to(&["skills"], &[])], now()).await.unwrap();
+    let mut told = given[0].superseded.clone();
+    told.sort();
+    assert_eq!((&told, given[0].stored.state), (&older, State::Superseded));
+    assert_eq!(given[1].superseded, [given[0].stored.consent.id.clone()]);
+
+    let hash = notice(&consents, "1").await;
+    let share = sharing("anna", &hash, json!({"purposes": [PURPOSES[0]]}));
+    let shared = consents.share(share, now()).await.unwrap();
+    assert_eq!(shared.superseded, [given[1].stored.consent.id.clone()]);
+    let asked = asked(&consents, "anna").await;
+    let yes = consents.decide(&asked, &event(Decision::Give, learner()), now()).await;
+    assert_eq!(yes.unwrap().superseded, [shared.stored.consent.id]);
+    let no = consents
+        .decide(&asked, &event(Decision::Withdraw, learner()), now())
+        .await;
+    assert!(no.unwrap().superseded.is_empty());
