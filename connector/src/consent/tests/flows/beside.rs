@@ -105,3 +105,46 @@ async fn whoever_gives_a_consent_is_told_which_older_ones_have_ended_by_that() {
         .decide(&asked, &event(Decision::Withdraw, learner()), now())
         .await;
     assert!(no.unwrap().superseded.is_empty());
+}
+
+/// Whether skills leave under an agreement for both purposes.
+fn for_both(consents: &Consents, subject: &str) -> Result<(), Withheld> {
+    let (recipient, dataset) = ("did:web:ft.example".parse().unwrap(), "records".parse().unwrap());
+    let (purposes, categories) = (texts(&PURPOSES), texts(&["skills"]));
+    let question = consents
+        .index
+        .question(&recipient, &purposes, &dataset, &categories, |_| Ok(()));
+    let mut reader = Reader::new(consents.index.clone(), question.unwrap());
+    reader.begin(now());
+    reader.ask(subject).map(drop)
+}
+
+#[tokio::test]
+async fn a_learner_shares_for_several_purposes_at_once_or_for_one_after_the_other() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    let at_once = sharing("anna", &hash, json!({ "purposes": PURPOSES }));
+    let shared = consents.share(at_once, now()).await.unwrap();
+    assert_eq!(shared.stored.consent.purposes, PURPOSES);
+    assert_eq!(for_both(&consents, "anna"), Ok(()));
+
+    // As it was written when there was only one.
+    let mut ids = Vec::new();
+    for purpose in PURPOSES {
+        assert!(for_both(&consents, "ben").is_err(), "before {purpose}");
+        let one = sharing("ben", &hash, json!({ "purpose": purpose }));
+        let shared = consents.share(one, now()).await.unwrap();
+        assert!(shared.superseded.is_empty(), "each is about something else");
+        ids.push(shared.stored.consent.id);
+    }
+    assert_eq!(for_both(&consents, "ben"), Ok(()));
+    let withdraw = event(Decision::Withdraw, learner());
+    consents.decide(&ids[0], &withdraw, now()).await.unwrap();
+    assert_eq!(for_both(&consents, "ben"), Err(Withheld::Consent(Reason::Purpose)));
+
+    let none = consents.share(sharing("ben", &hash, json!({})), now()).await;
+    assert!(matches!(
+        none,
+        Err(ConsentError::Grant(GrantError::Invalid("purposes", _)))
+    ));
+}
