@@ -91,11 +91,21 @@ fn consents(school: &Connector, work: &Connector) {
         "--evidence",
         "file 1",
     ];
-    assert!(said(school.cli(&grant)).contains("recorded: urn:uuid:"));
+    let first = said(school.cli(&grant));
+    let first = first
+        .trim()
+        .strip_prefix("recorded: ")
+        .expect("nothing ended")
+        .to_owned();
     let notice = written(school, "notice.txt", "how your records are used");
     let mut with_file: Vec<&str> = grant.to_vec();
     with_file.splice(14..16, ["--notice-file", &notice]);
-    assert_eq!(asked(school, &with_file)["granted"], 1);
+    let second = asked(school, &with_file);
+    assert_eq!(
+        (&second["granted"], &second["consents"][0]["superseded"]),
+        (&json!(1), &json!([first])),
+        "{second}"
+    );
     let lines: String = (1..4)
         .map(|learner| format!("{}\n", consent(&format!("l{learner}"), &work.did)))
         .collect();
@@ -113,7 +123,13 @@ fn consents(school: &Connector, work: &Connector) {
     let towards = ["consent", "withdraw", "--subject", "l0", "--recipient", &work.did];
     // The second grant took the place of the first.
     assert_eq!(asked(school, &towards)["consents"].as_array().unwrap().len(), 1);
-    said(school.cli(&grant));
+    let third = said(school.cli(&grant));
+    assert!(third.contains("recorded: ") && !third.contains("ended"), "{third}");
+    let fourth = said(school.cli(&grant));
+    assert!(
+        fourth.contains("  ended, because this one takes its place: urn:uuid:"),
+        "{fourth}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

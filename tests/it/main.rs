@@ -20,6 +20,7 @@ mod journeys;
 mod keys;
 mod membership;
 mod operations;
+mod purposes;
 mod receipts;
 mod release;
 mod resources;

@@ -389,7 +389,7 @@ async fn what_a_consent_can_say_can_be_said_in_every_command_that_makes_one() {
     let notice = daemon.folder.path().join("notice.txt");
     std::fs::write(&notice, "Vos compétences.").unwrap();
     let terms = "--json --subject l --category special-needs --field /needs/0 --max-count 2 --aggregate-only --min-group-size 20";
-    let towards = "--recipient did:web:a.example --purpose p --explicit --notice sha256:00";
+    let towards = "--recipient did:web:a.example --purpose p --purpose q --explicit --notice sha256:00";
     let under = "--agreement urn:uuid:a --retention-days 30";
     let ask = format!("--notice-id n --notice-version 1 --notice-file {}", notice.display());
     for line in [
@@ -414,6 +414,7 @@ async fn what_a_consent_can_say_can_be_said_in_every_command_that_makes_one() {
         );
         if path != "/v1/consents/ask" {
             assert_eq!(body["explicit"], true, "{path}");
+            assert_eq!(body["purposes"], serde_json::json!(["p", "q"]), "{path}");
         }
         if path != "/v1/shares" {
             assert_eq!(

@@ -88,6 +88,8 @@ pub struct Changed {
     pub receipt: String,
     /// Of what a withdrawal or the like ended here: the epoch, and the last numbers of all streams.
     pub ended: Option<Ended>,
+    /// The older consents whose place it took by this change: they have ended, even where they covered more.
+    pub superseded: Vec<ConsentId>,
 }
 
 /// What is known when nothing more can pass.
@@ -340,7 +342,12 @@ impl Consents {
             }
             let entry = entry(&stored, paper.name, &digest, ended.as_ref());
             paper.sheet.entries.push(entry);
-            all.push(Changed { stored, receipt, ended });
+            all.push(Changed {
+                superseded: learner.superseded_by(&stored.consent.id),
+                stored,
+                receipt,
+                ended,
+            });
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ pub struct Acknowledgement {
 
 impl Consents {
     /// Records consents that the holder's operator enters for learners. Committed first, opened after.
-    pub async fn grant(&self, new: Vec<NewConsent>, now: Timestamp) -> Result<Vec<Stored>, ConsentError> {
+    pub async fn enter(&self, new: Vec<NewConsent>, now: Timestamp) -> Result<Vec<Changed>, ConsentError> {
         let many = new.len() > 1;
         let mut all = Vec::with_capacity(new.len());
         for (number, chunk) in new.chunks(IMPORT_BATCH).enumerate() {
@@ -59,19 +59,18 @@ impl Consents {
                 consents.push((consent.map_err(|cause| at(offset, cause))?, signed_by));
             }
             let subjects: Vec<&str> = consents.iter().map(|(consent, _)| consent.subject.as_str()).collect();
-            let (ids, changed) = self
+            let (ids, mut changed) = self
                 .change(&subjects, None, now, |learners| {
                     let mut ids = Vec::with_capacity(consents.len());
                     for (offset, (consent, signed_by)) in consents.iter().enumerate() {
-                        let id = enter(learners, consent, signed_by, now).map_err(|cause| at(offset, cause))?;
+                        let id = enter_one(learners, consent, signed_by, now).map_err(|cause| at(offset, cause))?;
                         ids.push(id);
                     }
                     Ok(ids)
                 })
                 .await?;
-            let mut changed: Vec<Stored> = changed.into_iter().map(|one| one.stored).collect();
-            changed.retain(|stored| ids.contains(&stored.consent.id));
-            changed.sort_by_key(|stored| ids.iter().position(|id| *id == stored.consent.id));
+            changed.retain(|one| ids.contains(&one.stored.consent.id));
+            changed.sort_by_key(|one| ids.iter().position(|id| *id == one.stored.consent.id));
             all.extend(changed);
         }
         Ok(all)
@@ -345,7 +344,7 @@ fn the(changed: Vec<Changed>, id: &ConsentId) -> Result<Changed, ConsentError> {
 }
 
 /// Enters what a learner gave on paper or elsewhere.
-fn enter(
+fn enter_one(
     learners: &mut [Learner],
     consent: &Consent,
     signed_by: &[Actor],

@@ -259,6 +259,17 @@ impl Learner {
         Ok(())
     }
 
+    /// What this change has ended because the consent of this id takes its place.
+    pub(super) fn superseded_by(&self, id: &ConsentId) -> Vec<ConsentId> {
+        let is_replaced = |stored: &Stored| {
+            let last = stored.events.last().filter(|_| stored.state == State::Superseded);
+            last.is_some_and(|event| event.fact.replaced_by.as_ref() == Some(id))
+        };
+        let changed = self.kept.iter().filter(|kept| kept.changed).map(|kept| &kept.stored);
+        let replaced = changed.filter(|stored| is_replaced(stored));
+        replaced.map(|stored| stored.consent.id.clone()).collect()
+    }
+
     /// Marks a record as given under a notice that was replaced since.
     pub(super) fn flag(&mut self, at: usize) {
         if let Some(kept) = self.kept.get_mut(at) {

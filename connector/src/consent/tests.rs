@@ -48,6 +48,14 @@ pub(super) async fn over(store: Arc<dyn Store>) -> Consents {
         .unwrap()
 }
 
+impl Consents {
+    /// Enters consents, where only the records are of interest.
+    pub(super) async fn grant(&self, new: Vec<NewConsent>, now: Timestamp) -> Result<Vec<Stored>, ConsentError> {
+        let entered = self.enter(new, now).await?;
+        Ok(entered.into_iter().map(|one| one.stored).collect())
+    }
+}
+
 pub(super) fn new(subject: &str) -> NewConsent {
     NewConsent {
         subject: subject.into(),

@@ -1,6 +1,6 @@
 //! `consent request`, `decide`, `share`, `object` and `learner`: how a consent comes about, and whose word counts.
 
-use super::withdraw::say_streams;
+use super::{say_superseded, withdraw::say_streams};
 use crate::cli::{
     Context,
     api::path,
@@ -81,9 +81,9 @@ struct Terms {
     /// Who may receive
     #[arg(long, value_name = "DID")]
     recipient: String,
-    /// For which purpose
-    #[arg(long, value_name = "IRI")]
-    purpose: String,
+    /// For which purpose; repeat for more, all of which the notice names
+    #[arg(long, value_name = "IRI", required = true)]
+    purpose: Vec<String>,
     /// Which data category; repeat for more
     #[arg(long, value_name = "NAME", required = true)]
     category: Vec<String>,
@@ -133,7 +133,7 @@ impl Request {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let terms = self.terms;
         let body = json!({
-            "subject": terms.subject, "recipients": [terms.recipient], "purposes": [terms.purpose],
+            "subject": terms.subject, "recipients": [terms.recipient], "purposes": terms.purpose,
             "categories": terms.category, "fields": terms.field, "datasets": terms.dataset, "agreement": self.agreement,
             "expires": self.expires, "maxCount": terms.max_count, "retentionDays": self.retention_days, "method": "consent-request",
             "notice": terms.notice, "evidence": "asked for by the holder", "explicit": terms.explicit,
@@ -177,6 +177,7 @@ impl Decide {
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent share --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --category skills --until 2027-08-31T00:00:00Z --notice sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --method portal
+  connector consent share --subject learner-17 --recipient did:web:work.example --purpose https://w3id.org/dpv#ServiceProvision --purpose https://w3id.org/dpv#ScientificResearch --category skills --until 2027-08-31T00:00:00Z --notice sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --method portal
 ")]
 pub(super) struct Share {
     #[command(flatten)]
@@ -192,7 +193,7 @@ impl Share {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let terms = self.terms;
         let body = json!({
-            "subject": terms.subject, "recipient": terms.recipient, "purpose": terms.purpose, "categories": terms.category,
+            "subject": terms.subject, "recipient": terms.recipient, "purposes": terms.purpose, "categories": terms.category,
             "fields": terms.field, "datasets": terms.dataset, "until": self.until, "notice": terms.notice, "explicit": terms.explicit,
             "maxCount": terms.max_count, "aggregateOnly": terms.aggregate_only, "minGroupSize": terms.min_group_size,
             "actor": self.actor.body(),
@@ -208,6 +209,7 @@ fn say(context: &Context, told: &Value) -> Outcome {
     }
     let (id, state) = (member(told, &["/consent/id"]), member(told, &["state"]));
     context.out.say(&format!("{id}: {state}"))?;
+    say_superseded(context, told)?;
     say_streams(context, told)
 }
 

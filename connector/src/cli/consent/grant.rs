@@ -1,12 +1,13 @@
 //! `consent grant` and `consent import`: what learners allowed, entered by the holder's operator.
 
+use super::say_superseded;
 use crate::{
     cli::{
         Context,
         api::Api,
         exit::{Exit, Failure, Outcome},
         input,
-        output::member,
+        output::{items, member},
     },
     consent::NewConsent,
     jose,
@@ -94,7 +95,8 @@ impl Grant {
         }
         context
             .out
-            .say(&format!("recorded: {}", member(&granted, &["/consents/0/id"])))
+            .say(&format!("recorded: {}", member(&granted, &["/consents/0/id"])))?;
+        say_superseded(context, granted.pointer("/consents/0").unwrap_or(&Value::Null))
     }
 
     fn body(&self) -> Outcome<Value> {
@@ -188,7 +190,7 @@ async fn import(context: &Context, api: &Api, consents: &[Value]) -> Outcome {
     } else {
         ProgressBar::new(total)
     };
-    let mut granted = 0;
+    let (mut granted, mut superseded) = (0, Vec::new());
     for (number, batch) in consents.chunks(BATCH).enumerate() {
         let answer = api.post("/v1/consents", &json!(batch)).await;
         let answer = answer.map_err(|failure| {
@@ -198,13 +200,21 @@ async fn import(context: &Context, api: &Api, consents: &[Value]) -> Outcome {
             interrupted(failure, granted, first, last)
         })?;
         granted += answer.get("granted").and_then(Value::as_u64).unwrap_or(0);
+        let entered = items(&answer, "consents").iter();
+        superseded.extend(entered.flat_map(|one| items(one, "superseded")).cloned());
         bar.inc(u64::try_from(batch.len()).unwrap_or(0));
     }
     bar.finish_and_clear();
     if context.out.json {
-        return context.out.json(&json!({"granted": granted}));
+        return context.out.json(&json!({"granted": granted, "superseded": superseded}));
     }
-    context.out.say(&format!("{granted} consents recorded"))
+    context.out.say(&format!("{granted} consents recorded"))?;
+    match superseded.len() {
+        0 => Ok(()),
+        count => context.out.say(&format!(
+            "  {count} older ones have ended, because these take their places (--json names them)"
+        )),
+    }
 }
 
 /// An import that stops half-way says what is recorded and where it stopped.

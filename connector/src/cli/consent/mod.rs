@@ -16,7 +16,7 @@ use super::{
     output::{Column, items},
 };
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Record, decide, prove and withdraw learners' consents
@@ -106,6 +106,17 @@ enum ConsentCommand {
         /// The file; - for standard input
         file: PathBuf,
     },
+}
+
+/// Names the older consents that have ended because a newer one takes their place: they may have covered more.
+fn say_superseded(context: &Context, given: &Value) -> Outcome {
+    for id in items(given, "superseded") {
+        let id = id.as_str().unwrap_or_default();
+        context
+            .out
+            .say(&format!("  ended, because this one takes its place: {id}"))?;
+    }
+    Ok(())
 }
 
 const COLUMNS: [Column; 8] = [

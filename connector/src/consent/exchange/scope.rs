@@ -87,7 +87,7 @@ fn category(name: &str) -> &str {
 }
 
 impl Agreed {
-    /// The end of some scopes takes something away that may have passed under this agreement, and that no other one goes on permitting.
+    /// The end of some scopes takes something away that may have passed under this agreement, and that no others go on permitting.
     fn loses(&self, recipient: &ParticipantId, ended: &[Scope], remaining: &[Scope]) -> bool {
         let is_about = |scope: &Scope| {
             scope.recipients.contains(recipient)
@@ -98,32 +98,47 @@ impl Agreed {
             return ended.next().is_some();
         };
         let purposes = &bounds.purposes;
-        let named =
-            |scope: &Scope, purpose: &String| scope.purposes.iter().any(|mine| canonical_name(mine) == *purpose);
-        // In doubt something has passed, and in doubt nothing goes on.
-        let may_have_passed = |scope: &&Scope| purposes.is_empty() || purposes.iter().any(|one| named(scope, one));
-        let goes_on = |scope: &Scope, ended: &Scope| {
-            let passed_for = |one: &&String| named(ended, one);
-            is_about(scope) && !purposes.is_empty() && purposes.iter().filter(passed_for).all(|one| named(scope, one))
-        };
+        // In doubt something has passed.
+        let may_have_passed = |scope: &&Scope| purposes.is_empty() || purposes.iter().any(|one| scope.is_for(one));
+        let remaining: Vec<&Scope> = remaining.iter().filter(|scope| is_about(scope)).collect();
         ended.filter(may_have_passed).any(|ended| {
-            let lost = |name: &&String| {
-                let mut remaining = remaining.iter().filter(|scope| goes_on(scope, ended));
-                bounds.allows_category(name) && !remaining.any(|scope| scope.takes_the_place_of(ended, name))
-            };
-            ended.categories.iter().any(|name| lost(&name))
+            let passed_for: Vec<&String> = purposes.iter().filter(|one| ended.is_for(one)).collect();
+            let mut reached = ended.categories.iter().filter(|name| bounds.allows_category(name));
+            reached.any(|name| !ended.goes_on(name, &passed_for, &remaining))
         })
     }
 }
 
 impl Scope {
-    /// All that another one permits of a data category is permitted by this one. No other basis takes the place of a consent that has ended
-    /// (EDPB guidelines 05/2020, 122).
-    fn takes_the_place_of(&self, ended: &Self, name: &str) -> bool {
-        let fields = self.fields.is_empty()
-            || !ended.fields.is_empty() && ended.fields.iter().all(|field| self.fields.contains(field));
+    fn is_for(&self, purpose: &str) -> bool {
+        self.purposes.iter().any(|mine| canonical_name(mine) == purpose)
+    }
+
+    /// It permits something of a data category: this field of it, or all of them.
+    fn permits(&self, name: &str, field: Option<&String>) -> bool {
         let mine = self.categories.iter().any(|one| category(one) == category(name));
-        (ended.is_basis || !self.is_basis) && mine && fields
+        mine && (self.fields.is_empty() || field.is_some_and(|field| self.fields.contains(field)))
+    }
+
+    /// All that this one, which has ended, permitted of a data category for these purposes is still permitted. Consents permit it together, as
+    /// they do in the live index: for each purpose another may. A basis permits alone, and takes no consent's place (EDPB guidelines 05/2020,
+    /// 122). In doubt, which is where no purpose is known, nothing goes on.
+    fn goes_on(&self, name: &str, purposes: &[&String], remaining: &[&Self]) -> bool {
+        let (bases, consents): (Vec<&Self>, Vec<&Self>) = remaining.iter().copied().partition(|scope| scope.is_basis);
+        let fields = self
+            .fields
+            .iter()
+            .map(Some)
+            .chain(self.fields.is_empty().then_some(None));
+        let fields: Vec<Option<&String>> = fields.collect();
+        let by_a_consent = |purpose: &str, field: Option<&String>| {
+            let mut consents = consents.iter();
+            consents.any(|scope| scope.is_for(purpose) && scope.permits(name, field))
+        };
+        let mut each_purpose = purposes.iter();
+        let by_consents = each_purpose.all(|purpose| fields.iter().all(|field| by_a_consent(purpose, *field)));
+        let by_a_basis = |basis: &&Self| basis.permits(name, None) && purposes.iter().all(|one| basis.is_for(one));
+        !purposes.is_empty() && (by_consents || self.is_basis && bases.iter().any(by_a_basis))
     }
 }
 
@@ -256,6 +271,74 @@ mod tests {
             told(&all, &wide, &[scope(2, &["skills"])]),
             Some(vec!["urn:uuid:a".into()])
         );
+    }
+
+    /// An agreement for two purposes, and something for each of them.
+    fn two_purposes() -> ([Agreed; 1], [Scope; 2]) {
+        let mut several = agreed("a", None);
+        let other = "https://w3id.org/dpv#Marketing";
+        several.bounds.as_mut().unwrap().purposes.push(other.into());
+        let mut second = scope(2, &["skills"]);
+        second.purposes = vec![other.into()];
+        ([several], [scope(1, &["skills"]), second])
+    }
+
+    #[test]
+    fn the_end_of_a_consent_for_one_purpose_is_told_where_others_are_for_the_rest_alone() {
+        let (all, [one, other]) = two_purposes();
+        assert_eq!(
+            told(&all, &one, std::slice::from_ref(&other)),
+            Some(vec!["urn:uuid:a".into()])
+        );
+        let mut narrower = scope(3, &["skills"]);
+        narrower.fields.push("/skills/0".into());
+        assert_eq!(
+            told(&all, &one, &[other.clone(), narrower]).map(|all| all.len()),
+            Some(1)
+        );
+        assert_eq!(
+            told(&all, &one, &[other, scope(3, &["skills"])]),
+            None,
+            "for that one again"
+        );
+    }
+
+    #[test]
+    fn consents_go_on_together_where_there_is_one_for_each_purpose_and_field() {
+        let (all, each) = two_purposes();
+        let mut wide = scope(3, &["skills"]);
+        wide.purposes = each.iter().flat_map(|scope| scope.purposes.clone()).collect();
+        assert_eq!(told(&all, &wide, &each), None);
+        // No basis joins in, and none is one for each purpose.
+        let bases = each.clone().map(|scope| Scope {
+            is_basis: true,
+            ..scope
+        });
+        let ended = Scope {
+            is_basis: true,
+            ..wide.clone()
+        };
+        for (ended, remaining) in [
+            (&wide, [each[0].clone(), bases[1].clone()]),
+            (&ended, [each[0].clone(), bases[1].clone()]),
+            (&ended, bases.clone()),
+        ] {
+            let concerned = told(&all, ended, &remaining).map(|all| all.len());
+            assert_eq!(concerned, Some(1), "{ended:?} {remaining:?}");
+        }
+        assert_eq!(told(&all, &ended, &each), None, "consents take the place of a basis");
+        // Of two fields one each.
+        let fields = ["/skills/0", "/skills/1"].map(String::from);
+        let ended = Scope {
+            fields: fields.to_vec(),
+            ..scope(3, &["skills"])
+        };
+        let [first, second] = fields.map(|field| Scope {
+            fields: vec![field],
+            ..scope(4, &["skills"])
+        });
+        assert_eq!(told(&all, &ended, &[first.clone(), second]), None);
+        assert_eq!(told(&all, &ended, &[first]).map(|all| all.len()), Some(1));
     }
 
     #[test]

@@ -22,6 +22,32 @@ impl Cover {
         based: CategorySet::EMPTY,
     };
 
+    /// A consent covers this.
+    pub(super) fn consent(&mut self, permits: CategorySet, guarded: bool) {
+        self.consented = self.consented.union(permits);
+        if guarded {
+            self.guarded = self.guarded.union(permits);
+        }
+    }
+
+    /// What both cover in the same way.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self {
+            guarded: self.guarded.and(other.guarded),
+            consented: self.consented.and(other.consented),
+            based: self.based.and(other.based),
+        }
+    }
+
+    /// What either covers.
+    pub(super) const fn union(self, other: Self) -> Self {
+        Self {
+            guarded: self.guarded.union(other.guarded),
+            consented: self.consented.union(other.consented),
+            based: self.based.union(other.based),
+        }
+    }
+
     /// All that is covered.
     pub(super) const fn all(self) -> CategorySet {
         self.consented.union(self.based)

@@ -11,6 +11,7 @@ mod basis;
 mod cells;
 mod fields;
 mod gate;
+mod joint;
 mod limits;
 mod question;
 mod reason;

@@ -217,6 +217,28 @@ impl Asked {
         }
     }
 
+    /// What terms say anything about, for one of the purposes at least.
+    fn about(&self, what: &What) -> Set {
+        match self.concerns(what, false) {
+            true => self.common(what),
+            false => Set::new(),
+        }
+    }
+
+    /// The categories for which there is, for each purpose, a consent among these; or one that a guardian gave.
+    fn covered(&self, in_force: &[&What], guarded: bool) -> Set {
+        let covers = |what: &What, purpose: &str, category: &str| {
+            what.purposes.contains(&purpose) && self.about(what).contains(category) && (what.flags.2 || !guarded)
+        };
+        let for_each_purpose = |category: &&&'static str| {
+            let mut purposes = self.purposes.iter();
+            purposes.all(|purpose| in_force.iter().any(|what| covers(what, purpose, category)))
+        };
+        // Without a purpose, everything could be done with it.
+        let asked = self.categories.iter().filter(|_| !self.purposes.is_empty());
+        asked.filter(for_each_purpose).copied().collect()
+    }
+
     /// Whether the learner was asked about anything of this.
     fn concerns(&self, what: &What, none_is_all: bool) -> bool {
         let all = |list: &[&str]| none_is_all && list.is_empty();
@@ -245,7 +267,7 @@ impl Model {
     }
 
     fn ask(&self, learner: &str, asked: &Asked, now: i64) -> Result<Set, Withheld> {
-        let (mut consented, mut guarded, mut based) = (Set::new(), Set::new(), Set::new());
+        let (mut in_force, mut based) = (Vec::new(), Set::new());
         let (mut refused, mut objected) = (Set::new(), Set::new());
         let mut reasons = vec![Reason::None];
         if self.is_restricted(learner, asked.recipient) {
@@ -260,33 +282,29 @@ impl Model {
                 continue;
             }
             let outside = now < held.what.period.0 || now >= held.what.period.1;
-            let fit = asked.fit(&held.what);
+            let about = asked.about(&held.what);
             let ended = match () {
                 () if held.withdrawn => Some(Reason::Withdrawn),
                 () if held.expired || outside => Some(Reason::Expired),
-                () if fit.is_err() => None,
+                () if about.is_empty() => None,
                 () if held.what.flags.0 && !matches!(asked.form, Form::Groups(_)) => Some(Reason::Aggregate),
                 () if held.what.flags.1 => Some(Reason::Guardian),
                 () if held.is_for_larger_groups_than(asked.form) => Some(Reason::GroupSize),
                 () if held.is_used_up_for(asked.transfer) => Some(Reason::UsedUp),
                 () => None,
             };
-            match (ended, fit) {
-                (Some(reason), _) => {
+            match ended {
+                Some(reason) => {
                     reasons.push(reason);
-                    if asked.concerns(&held.what, false) {
-                        refused.extend(asked.common(&held.what));
-                    }
+                    refused.extend(about);
                 }
-                (None, Ok(categories)) => {
-                    if held.what.flags.2 {
-                        guarded.extend(&categories);
-                    }
-                    consented.extend(categories);
+                None => {
+                    reasons.extend(asked.fit(&held.what).err());
+                    in_force.push(&held.what);
                 }
-                (None, Err(reason)) => reasons.push(reason),
             }
         }
+        let (consented, guarded) = (asked.covered(&in_force, false), asked.covered(&in_force, true));
         let mut any = false;
         for (_, may_object, what) in &self.rules {
             if now >= what.period.0 && now < what.period.1 {

@@ -1,11 +1,12 @@
 //! What a stream asks of the index: the question, compiled once, and the reader that asks it for each record without allocating,
-//! unless the learner has an open request or a consent for a number of transfers.
+//! unless the learner has an open request or a consent for a number of transfers. Consents of one learner add up, over data and over purposes.
 
 use super::{
     Index, Reason,
     answers::{Answers, Cover},
     basis::{Bases, Ground},
     fields::Fields,
+    joint::{Joint, Part},
     limits::{Limits, Place},
     table::{Entry, Learner, Marks, OfAge, Standing},
     terms::{Scope, Terms, TermsId},
@@ -82,6 +83,8 @@ pub(super) struct Verdict {
     /// The categories and single fields that may go out while the consent is in force; if none, the reason.
     pub(super) permits: CategorySet,
     reason: Reason,
+    /// What may go out for some of the purposes, where the terms are not for all of them.
+    part: Part,
     /// The categories about which the terms say anything to this recipient, for any of the purposes: whole ones, even where only some of
     /// their fields are named, because other bases know no fields.
     touches: CategorySet,
@@ -99,6 +102,7 @@ impl Question {
         let mut verdict = Verdict {
             permits: CategorySet::EMPTY,
             reason: Reason::None,
+            part: Part::NONE,
             touches: CategorySet::EMPTY,
             groups_too_small: self.form.has_groups_below(terms.min_group_size),
         };
@@ -112,6 +116,10 @@ impl Question {
         } else if self.purposes.is_empty() || !self.purposes.iter().all(|purpose| terms.purposes.holds(*purpose)) {
             // An agreement that binds to no purpose could serve any: no consent covers that.
             verdict.reason = Reason::Purpose;
+            if dataset {
+                let with_fields = permits.union(self.fields.permitted(permits, &Scope::All));
+                verdict.part = Part::of(with_fields, &self.purposes, &terms.purposes);
+            }
         } else if !dataset || permits == CategorySet::EMPTY {
             verdict.reason = Reason::Category;
         } else {
@@ -134,12 +142,22 @@ struct Asking<'a> {
 struct Use {
     id: Uuid,
     permits: CategorySet,
+    /// For some of the purposes: it is used where others permit the same for the rest of them.
+    is_part: bool,
+}
+
+impl Use {
+    /// Something of this left by it: of what leaves, `joined` is what consents permit together.
+    const fn was_made(&self, left: CategorySet, joined: CategorySet) -> bool {
+        let theirs = if self.is_part { left.and(joined) } else { left };
+        self.permits.meets(theirs)
+    }
 }
 
 impl Asking<'_> {
     /// What a consent in force that covers something has to say: why it permits nothing, if that is so. One that permits because there is room
     /// for another transfer is among the `uses`.
-    fn lacking(&self, entry: &Entry, verdict: Verdict, uses: &mut Vec<Use>) -> Option<Reason> {
+    fn lacking(&self, entry: &Entry, verdict: &Verdict, uses: &mut Vec<Use>) -> Option<Reason> {
         if entry.marks.has(Marks::AGGREGATE_ONLY) && !matches!(self.form, Form::Groups(_)) {
             Some(Reason::Aggregate)
         } else if entry.marks.has(Marks::GUARDIAN_MISSING) {
@@ -150,8 +168,10 @@ impl Asking<'_> {
             match self.limits.place(entry.id, self.by) {
                 Place::Counted => None,
                 Place::Free => {
-                    let (id, permits) = (entry.id, verdict.permits);
-                    uses.push(Use { id, permits });
+                    let is_part = verdict.permits == CategorySet::EMPTY;
+                    let permits = if is_part { verdict.part.permits } else { verdict.permits };
+                    let id = entry.id;
+                    uses.push(Use { id, permits, is_part });
                     None
                 }
                 Place::UsedUp => Some(Reason::UsedUp),
@@ -186,7 +206,13 @@ impl Sum {
         nearest: Reason::None,
     };
 
-    fn add(&mut self, entry: &Entry, verdict: Verdict, asking: &Asking<'_>, uses: &mut Vec<Use>) {
+    fn add(
+        &mut self,
+        entry: &Entry,
+        verdict: &Verdict,
+        asking: &Asking<'_>,
+        (uses, joint): (&mut Vec<Use>, &mut Joint),
+    ) {
         // An objection or a restriction may not say it; those that do say the same.
         if entry.of_age != OfAge::UNKNOWN {
             self.of_age = entry.of_age;
@@ -200,17 +226,20 @@ impl Sum {
             Standing::Expired => Reason::Expired,
             Standing::Given if asking.now < entry.from || asking.now >= entry.until => Reason::Expired,
             // In force, but about something else: it says nothing against other bases.
-            Standing::Given if verdict.permits == CategorySet::EMPTY => {
+            Standing::Given if verdict.permits == CategorySet::EMPTY && verdict.part == Part::NONE => {
                 return self.nearest = self.nearest.max(verdict.reason);
             }
             Standing::Given => match asking.lacking(entry, verdict, uses) {
                 Some(reason) => reason,
+                None if verdict.permits == CategorySet::EMPTY => {
+                    joint.add(verdict.part, entry.marks.has(Marks::GUARDIAN_GAVE));
+                    // Unless others are for the other purposes.
+                    return self.nearest = self.nearest.max(verdict.reason);
+                }
                 None => {
-                    self.cover.consented = self.cover.consented.union(verdict.permits);
-                    if entry.marks.has(Marks::GUARDIAN_GAVE) {
-                        self.cover.guarded = self.cover.guarded.union(verdict.permits);
-                    }
-                    return;
+                    return self
+                        .cover
+                        .consent(verdict.permits, entry.marks.has(Marks::GUARDIAN_GAVE));
                 }
             },
         };
@@ -248,6 +277,8 @@ pub struct Reader {
     by: Option<Occurrence>,
     /// Of the learner who is asked about.
     considered: Vec<Use>,
+    /// Of the same: their consents for some of the purposes.
+    joint: Joint,
     /// Consents without which something of the chunk would not leave, and of which this use is not counted yet.
     uses: HashSet<Uuid>,
     /// By [`super::terms::TermsId`].
@@ -265,6 +296,7 @@ impl Reader {
     /// A reader for one stream.
     pub fn new(index: Arc<Index>, question: Question) -> Self {
         Self {
+            joint: Joint::new(question.purposes.len()),
             index,
             question,
             by: None,
@@ -329,6 +361,7 @@ impl Reader {
         let learner = self.index.table.learner(subject);
         loop {
             self.considered.clear();
+            self.joint.clear();
             let (mut sum, mut unknown) = (Sum::NOTHING, false);
             let asking = Asking {
                 now: self.now,
@@ -339,16 +372,21 @@ impl Reader {
             self.index
                 .table
                 .each(learner, |entry| match self.verdicts.get(entry.terms as usize) {
-                    Some(verdict) => sum.add(entry, *verdict, &asking, &mut self.considered),
+                    Some(verdict) => sum.add(entry, verdict, &asking, (&mut self.considered, &mut self.joint)),
                     None => unknown = true,
                 });
             if unknown {
                 self.learn();
                 continue;
             }
+            let joined = self.joint.cover();
+            sum.cover = sum.cover.union(joined);
             let answer = sum.conclude(self.ground, &self.question.answers, self.now);
-            if let Ok(permitted) = answer {
-                let used = self.considered.iter().filter(|one| one.permits.meets(permitted));
+            if let Ok(permitted) = answer
+                && !self.considered.is_empty()
+            {
+                let considered = self.considered.iter();
+                let used = considered.filter(|one| one.was_made(permitted, joined.consented));
                 self.uses.extend(used.map(|one| one.id));
             }
             return answer.map_err(|why| self.explain(learner, why));

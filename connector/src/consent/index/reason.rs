@@ -17,7 +17,7 @@ pub enum Reason {
     Withdrawn,
     /// It has expired, or has not begun.
     Expired,
-    /// It does not cover every purpose of the agreement.
+    /// It does not cover every purpose of the agreement, and no others cover the rest.
     Purpose,
     /// It is for other recipients.
     Recipient,

@@ -1,5 +1,6 @@
 mod asked;
 mod groups;
+mod joined;
 mod order;
 mod policies;
 mod restricted;

@@ -238,15 +238,20 @@ impl Consent {
 
     /// Both are about the same: a learner, a holder, a recipient, a purpose, and data that both cover. Of two such consents one is in force.
     pub fn is_about_the_same_as(&self, other: &Self) -> bool {
-        let datasets = self.datasets.is_empty()
-            || other.datasets.is_empty()
-            || self.datasets.iter().any(|id| other.datasets.contains(id));
-        let (mine, theirs) = (named(&self.purposes), named(&other.purposes));
+        fn meet<T: PartialEq>(some: &[T], others: &[T]) -> bool {
+            some.iter().any(|one| others.contains(one))
+        }
+        // An empty list of datasets or fields means all of them.
+        fn open<T: PartialEq>(some: &[T], others: &[T]) -> bool {
+            some.is_empty() || others.is_empty() || meet(some, others)
+        }
         self.subject == other.subject
             && self.holder == other.holder
-            && datasets
-            && self.recipients.iter().any(|did| other.recipients.contains(did))
-            && mine.iter().any(|purpose| theirs.contains(purpose))
+            && meet(&self.recipients, &other.recipients)
+            && meet(&named(&self.purposes), &named(&other.purposes))
+            && meet(&self.categories, &other.categories)
+            && open(&self.datasets, &other.datasets)
+            && open(&self.fields, &other.fields)
     }
 }
 

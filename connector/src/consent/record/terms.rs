@@ -178,8 +178,12 @@ pub struct NewShare {
     pub subject: String,
     /// Who receives.
     pub recipient: ParticipantId,
-    /// What for (IRI).
-    pub purpose: String,
+    /// What for (IRIs): all that the notice names.
+    #[serde(default)]
+    pub purposes: Vec<String>,
+    /// The same of one purpose alone.
+    #[serde(default)]
+    pub purpose: Option<String>,
     /// Which data categories.
     pub categories: Vec<String>,
     /// Only these fields of them, as JSON pointers; empty means all.
@@ -329,7 +333,7 @@ impl From<NewShare> for Draft {
             new: NewConsent {
                 subject: new.subject,
                 recipients: vec![new.recipient],
-                purposes: vec![new.purpose],
+                purposes: new.purposes.into_iter().chain(new.purpose).collect(),
                 categories: new.categories,
                 fields: new.fields,
                 datasets: new.datasets,

@@ -12,6 +12,7 @@ use crate::{
 use serde_json::json;
 
 mod asking;
+mod beside;
 mod groups;
 mod later;
 mod limited;

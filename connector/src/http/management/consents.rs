@@ -49,18 +49,22 @@ struct Entered {
     #[serde(flatten)]
     consent: Consent,
     state: state::State,
+    /// The older consents that have ended because this one takes their place, even where they covered more.
+    superseded: Vec<ConsentId>,
 }
 
 /// Record consents that learners gave to the holder
 ///
-/// A newer one takes the place of an older one of the same learner for the same recipient, purpose and data.
+/// A newer one takes the place of older ones of the same learner for the same recipient, purpose and data, whole: what only those covered is
+/// covered no more. `superseded` names them.
 #[utoipa::path(post, path = "/v1/consents", tag = "learners", request_body = Vec<NewConsent>, responses((status = CREATED, body = Granted)))]
 pub(super) async fn consent_grant(State(app): Ctx, Body(new): Body<Vec<NewConsent>>) -> Outcome<Granted> {
-    let entered = app.consents.grant(new, (app.clock)()).await?.into_iter();
+    let entered = app.consents.enter(new, (app.clock)()).await?.into_iter();
     let consents: Vec<Entered> = entered
-        .map(|stored| Entered {
-            consent: stored.consent,
-            state: stored.state,
+        .map(|one| Entered {
+            consent: one.stored.consent,
+            state: one.stored.state,
+            superseded: one.superseded,
         })
         .collect();
     created(Granted {
@@ -133,6 +137,8 @@ pub(super) struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     streams: Option<Vec<StreamEnd>>,
+    /// Of what was given: the older consents that have ended because it takes their place, even where they covered more.
+    superseded: Vec<ConsentId>,
 }
 
 impl From<Changed> for Told {
@@ -143,6 +149,7 @@ impl From<Changed> for Told {
             signed: changed.receipt,
             epoch,
             streams,
+            superseded: changed.superseded,
         }
     }
 }

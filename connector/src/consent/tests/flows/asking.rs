@@ -26,6 +26,34 @@ async fn who_has_said_no_is_left_in_peace() {
 }
 
 #[tokio::test]
+async fn who_has_said_no_to_some_data_can_be_asked_for_other_data() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    let asking = |categories: &[&str]| NewRequest {
+        categories: categories.iter().map(|name| (*name).to_owned()).collect(),
+        ..request("anna", &hash)
+    };
+    let skills = consents.request(asking(&["skills"]), None, now()).await.unwrap();
+    // Both wait, each for an answer of its own.
+    let results = consents.request(asking(&["results"]), None, now()).await.unwrap();
+    let both = consents.request(asking(&["identity", "results"]), None, now()).await;
+    assert!(matches!(both, Err(ConsentError::AlreadyAsked(id)) if id == results.stored.consent.id));
+    for (id, decision) in [
+        (&skills, Decision::Give),
+        (&skills, Decision::Withdraw),
+        (&results, Decision::Refuse),
+    ] {
+        let id = &id.stored.consent.id;
+        consents.decide(id, &event(decision, learner()), now()).await.unwrap();
+    }
+    assert!(consents.request(asking(&["experience"]), None, days(1)).await.is_ok());
+    for said_no_to in [&["skills"][..], &["results"], &["skills", "identity"]] {
+        let soon = consents.request(asking(said_no_to), None, days(1)).await;
+        assert!(matches!(soon, Err(ConsentError::TooSoon(_))), "{said_no_to:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_asked_for_needs_a_known_notice_that_still_means_the_same() {
     let consents = consents().await;
     let unknown = format!("sha256:{}", "1".repeat(64));

@@ -101,7 +101,8 @@ async fn a_learner_says_it_when_they_share_by_themselves() {
     let share = NewShare {
         subject: "anna".into(),
         recipient: "did:web:ft.example".parse().unwrap(),
-        purpose: "https://w3id.org/dpv#ServiceProvision".into(),
+        purposes: vec!["https://w3id.org/dpv#ServiceProvision".into()],
+        purpose: None,
         categories: vec!["skills".into()],
         fields: Vec::new(),
         datasets: Vec::new(),
