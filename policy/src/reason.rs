@@ -217,6 +217,8 @@ codes! {
         / "une ou deux personnes font l’essentiel du total",
     ReleaseTooLarge = "AGG-04" Provider "it is about more people, or tells more of them, than one release can hold"
         / "cela concerne plus de personnes, ou en dit plus, qu’une publication ne peut contenir",
+    GroupAlike = "AGG-05" Provider "everyone in the group would have the same value of a sensitive attribute, or none"
+        / "tout le groupe aurait la même valeur d’un attribut sensible, ou aucune",
     CountExhausted = "SYS-01" Nobody "the transfers or the open time that the agreement permits are used up"
         / "les transferts ou le temps d’ouverture que l’accord permet sont épuisés",
     AuditUnavailable = "SYS-02" Provider "the audit log cannot be written (reserved)"
