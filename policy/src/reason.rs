@@ -288,6 +288,11 @@ impl Reason {
     /// What people on this side are told: the code and where, what it means, and who can mend it. In English with the details, which have
     /// no other language.
     pub fn told(&self, language: Language) -> String {
+        self.told_to(self.code.fix(), language)
+    }
+
+    /// The same where it is plain from what was asked who can mend it, whatever the code says in general.
+    pub fn told_to(&self, fix: Fix, language: Language) -> String {
         let details = match language {
             Language::French => String::new(),
             Language::English => format!(": {}", self.text),
@@ -299,7 +304,7 @@ impl Reason {
             self.place(language),
             language.colon(),
             self.code.text(language),
-            self.code.fix().told(language),
+            fix.told(language),
         )
     }
 
@@ -376,6 +381,8 @@ mod tests {
             english.starts_with("POL-11 at the policy: the agreement was made with another party: the agreement is")
         );
         assert!(english.ends_with("(can be mended by: the consumer)"), "{english}");
+        let here = reason.told_to(Fix::Provider, Language::English);
+        assert_eq!(here, english.replace("by: the consumer", "by: the provider"));
     }
 
     #[test]

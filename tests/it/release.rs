@@ -438,3 +438,20 @@ async fn groups_are_neither_offered_nor_released_where_aggregating_is_forbidden_
     never_agreed(school, lab, &forbidding).await;
     assert!(entries(school, "groups-released").await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_below_the_size_of_all_groups_is_not_published_and_is_for_the_provider_to_mend() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    publish_under(school, &[("59", 30)], offer("use"), table()).await;
+    let mut small = offer_of_groups("use", 8);
+    small["permission"][0]["constraint"][3]["operator"] = json!("lt");
+    let small = again(school, small).await;
+    let (status, refused) = school.call(http::Method::POST, "/v1/datasets", Some(&small)).await;
+    let error = &refused["error"];
+    assert_eq!((status.as_u16(), &error["fix"]), (422, &json!("provider")), "{refused}");
+    let reasons = error["reasons"].as_array().unwrap();
+    assert!(reasons.iter().any(|reason| reason["code"] == "CST-01"), "{refused}");
+    assert!(reasons.iter().all(|reason| reason["fix"] == "provider"), "{refused}");
+    assert!(!text(error, "message").contains("by: the consumer"), "{refused}");
+}

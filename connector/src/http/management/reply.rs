@@ -100,7 +100,7 @@ impl Problem {
             pointer: reason.pointer.clone(),
             text: reason.code.text(language),
             detail: reason.text.clone(),
-            fix: reason.code.fix().as_str(),
+            fix: self.fix_of(reason).as_str(),
         };
         let error = RefusalDetails {
             code: self.code,
