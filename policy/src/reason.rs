@@ -147,8 +147,8 @@ codes! {
         / "les interdictions ne laissent rien de ce que les permissions accordent",
     NotUnderstood = "POL-04" Provider "a profile, action, operator or left operand is not understood"
         / "un profil, une action, un opérateur ou un critère n’est pas compris",
-    OutsideTime = "POL-05" Nobody "not in force yet, or expired"
-        / "pas encore en vigueur, ou expiré",
+    OutsideTime = "POL-05" Nobody "not in force yet (then waiting is enough), or expired"
+        / "pas encore en vigueur (il suffit alors d’attendre), ou expiré",
     Superseded = "POL-06" Nobody "replaced by a newer policy (reserved)"
         / "remplacé par une politique plus récente (réservé)",
     Malformed = "POL-07" Provider "not a policy in the JSON form of the Dataspace Protocol"
