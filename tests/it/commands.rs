@@ -241,6 +241,49 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn warnings_of_a_publication_are_told_in_the_language_of_whoever_publishes() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    let mut meeting = offer();
+    meeting["prohibition"] = json!([{"action": "distribute"}]);
+    let (source, terms) = (
+        written(school, "r.ndjson", &record(0, 0)),
+        written(school, "o.json", &meeting.to_string()),
+    );
+    for (lang, begin, rules) in [
+        (
+            "fr",
+            "avertissement LNT-07 dans /prohibition/0",
+            "une permission et une interdiction se rencontrent",
+        ),
+        (
+            "en",
+            "warning LNT-07 at /prohibition/0",
+            "a permission and a prohibition meet",
+        ),
+    ] {
+        let add = [
+            "dataset",
+            "add",
+            "--id",
+            lang,
+            "--file",
+            &source,
+            "--subject",
+            "/sub",
+            "--category",
+            "skills=/skills",
+            "--offer",
+            &terms,
+            "--lang",
+            lang,
+        ];
+        let told = said(school.cli(&add));
+        assert!(told.contains(begin) && told.contains(rules), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn counter_offers_are_steered_by_hand() {
     let world = World::start(&["school", "work"]).await;
     let (school, work) = (world.get("school"), world.get("work"));
