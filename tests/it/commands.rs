@@ -145,6 +145,18 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
     assert_eq!(shown(work, &["negotiation", "show", &pid], "FINALIZED")["pid"], *pid);
     assert!(shown(school, &["agreement", "list"], &agreement)["agreements"].is_array());
     assert!(shown(work, &["agreement", "show", &agreement], "signatures")["document"].is_object());
+    for (connector, lang, says) in [
+        (work, "en", "Permits: use the data"),
+        (school, "fr", "Permet : utiliser les données"),
+    ] {
+        let explain = ["agreement", "explain", &agreement, "--lang", lang];
+        let told = shown(connector, &explain, says);
+        assert_eq!(
+            (&told["policy"], &told["refusals"]),
+            (&json!(agreement), &json!([])),
+            "{told}"
+        );
+    }
     let export = work.dir.join("agreement.json");
     let export = export.to_str().unwrap();
     said(work.cli(&["agreement", "export", &agreement, "-o", export]));
@@ -214,6 +226,7 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
         &["dataset", "remove", "records"],
         &["negotiation", "show", nowhere],
         &["agreement", "show", nowhere],
+        &["agreement", "explain", nowhere],
         &["transfer", "show", nowhere],
         &["transfer", "start", nowhere],
         &["negotiate", "school", "urn:offer:none"],
