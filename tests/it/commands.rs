@@ -355,7 +355,24 @@ async fn counter_offers_are_steered_by_hand() {
 
     // Without --manual the provider's published terms are what was asked for: other terms lead back to them.
     let back = asked(work, &["negotiate", "school", "records", "--terms", &less, "--wait"]);
-    assert_eq!(back["stateName"], "FINALIZED");
+    assert_eq!(
+        (&back["stateName"], &back["agreedTerms"]),
+        (&json!("FINALIZED"), &json!("published"))
+    );
+    let told = said(work.cli(&[
+        "negotiate",
+        "school",
+        "records",
+        "--terms",
+        &less,
+        "--wait",
+        "--lang",
+        "en",
+    ]));
+    assert!(
+        told.contains("on the published terms, not on those that were asked for"),
+        "{told}"
+    );
     // Offers that never meet come to an end.
     let pid = open();
     for _ in 0..8 {
