@@ -195,6 +195,12 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
         5
     );
     let peer_pid = text(&shown(work, &["transfer", "show", &transfer], "COMPLETED"), "peerPid");
+    until("the provider lists what it sent", async || {
+        let list = said(school.cli(&["transfer", "list"]));
+        let row = list.lines().find(|row| row.contains(&peer_pid)).expect("the transfer");
+        row.trim_end().ends_with(" 30").then_some(())
+    })
+    .await;
     let record = shown(
         school,
         &["transfer", "show", &peer_pid],
