@@ -285,13 +285,21 @@ async fn follow(api: &Api, pid: &str, context: &Context) -> Outcome {
         why if why.is_empty() => format!(": {}", member(&last, &["error"])),
         why => why,
     };
+    let reached = state(&record);
     let failure = Failure::new(
         Exit::Failed,
-        format!("the transfer {pid} is {} and not complete{why}", state(&record)),
+        format!("the transfer {pid} is {reached} and not complete{why}"),
     );
-    Err(failure.next(format!(
-        "connector transfer show {pid}; a suspended one goes on with: connector transfer resume {pid}"
-    )))
+    Err(failure.next(after(&reached, pid)))
+}
+
+/// What can be done about a transfer that is not complete: only one that is suspended goes on.
+fn after(state: &str, pid: &str) -> String {
+    let show = format!("connector transfer show {pid}");
+    match state {
+        "SUSPENDED" => format!("{show}; it goes on with: connector transfer resume {pid}"),
+        _ => show,
+    }
 }
 
 fn bar(visible: bool) -> ProgressBar {
@@ -321,6 +329,14 @@ async fn fetch(api: &Api, pid: &str, output: &Path, raw: bool) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_suspended_transfer_is_said_to_go_on() {
+        assert!(after("SUSPENDED", "p").ends_with("connector transfer resume p"));
+        for over in ["TERMINATED", "COMPLETED", "STARTED"] {
+            assert_eq!(after(over, "p"), "connector transfer show p");
+        }
+    }
 
     #[test]
     fn a_provider_is_shown_what_it_sent_and_a_consumer_what_it_received() {
