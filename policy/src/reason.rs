@@ -147,8 +147,8 @@ codes! {
         / "les interdictions ne laissent rien de ce que les permissions accordent",
     NotUnderstood = "POL-04" Provider "a profile, action, operator or left operand is not understood"
         / "un profil, une action, un opérateur ou un critère n’est pas compris",
-    OutsideTime = "POL-05" Nobody "not in force yet, or expired"
-        / "pas encore en vigueur, ou expiré",
+    OutsideTime = "POL-05" Nobody "not in force yet (then waiting is enough), or expired"
+        / "pas encore en vigueur (il suffit alors d’attendre), ou expiré",
     Superseded = "POL-06" Nobody "replaced by a newer policy (reserved)"
         / "remplacé par une politique plus récente (réservé)",
     Malformed = "POL-07" Provider "not a policy in the JSON form of the Dataspace Protocol"
@@ -217,6 +217,8 @@ codes! {
         / "une ou deux personnes font l’essentiel du total",
     ReleaseTooLarge = "AGG-04" Provider "it is about more people, or tells more of them, than one release can hold"
         / "cela concerne plus de personnes, ou en dit plus, qu’une publication ne peut contenir",
+    GroupAlike = "AGG-05" Provider "everyone in the group would have the same value of a sensitive attribute, or none"
+        / "tout le groupe aurait la même valeur d’un attribut sensible, ou aucune",
     CountExhausted = "SYS-01" Nobody "the transfers or the open time that the agreement permits are used up"
         / "les transferts ou le temps d’ouverture que l’accord permet sont épuisés",
     AuditUnavailable = "SYS-02" Provider "the audit log cannot be written (reserved)"
@@ -286,6 +288,11 @@ impl Reason {
     /// What people on this side are told: the code and where, what it means, and who can mend it. In English with the details, which have
     /// no other language.
     pub fn told(&self, language: Language) -> String {
+        self.told_to(self.code.fix(), language)
+    }
+
+    /// The same where it is plain from what was asked who can mend it, whatever the code says in general.
+    pub fn told_to(&self, fix: Fix, language: Language) -> String {
         let details = match language {
             Language::French => String::new(),
             Language::English => format!(": {}", self.text),
@@ -297,7 +304,7 @@ impl Reason {
             self.place(language),
             language.colon(),
             self.code.text(language),
-            self.code.fix().told(language),
+            fix.told(language),
         )
     }
 
@@ -374,6 +381,8 @@ mod tests {
             english.starts_with("POL-11 at the policy: the agreement was made with another party: the agreement is")
         );
         assert!(english.ends_with("(can be mended by: the consumer)"), "{english}");
+        let here = reason.told_to(Fix::Provider, Language::English);
+        assert_eq!(here, english.replace("by: the consumer", "by: the provider"));
     }
 
     #[test]

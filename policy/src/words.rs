@@ -109,8 +109,8 @@ pub(crate) fn obliges(what: &Duty, language: Language) -> String {
     )
 }
 
-/// A consequence or a remedy.
-pub(crate) fn mends(what: &Duty, language: Language) -> String {
+/// A consequence or a remedy: what must be done as well once something was not done, or was done against a prohibition.
+pub fn mends(what: &Duty, language: Language) -> String {
     let begin = language.say(
         "En cas de manquement, oblige aussi à : ",
         "After a failure, obliges as well to: ",

@@ -56,11 +56,13 @@ async fn agreed(world: &World, ended: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_accepts_less_agrees_to_narrower_terms_and_to_no_wider_ones() {
     let world = world("accept-narrower", "published").await;
-    let agreement = agreed(&world, &asked_for(&world, &["skills"]).await).await;
-    assert_eq!(categories(&agreement), &json!(["skills"]));
-    let agreement = agreed(&world, &asked_for(&world, &["skills", "results", "identity"]).await).await;
+    let ended = asked_for(&world, &["skills"]).await;
+    assert_eq!(ended["agreedTerms"], "asked");
+    assert_eq!(categories(&agreed(&world, &ended).await), &json!(["skills"]));
+    let ended = asked_for(&world, &["skills", "results", "identity"]).await;
+    assert_eq!(ended["agreedTerms"], "published");
     assert_eq!(
-        categories(&agreement),
+        categories(&agreed(&world, &ended).await),
         &json!(["skills", "results"]),
         "the published terms, accepted"
     );
@@ -69,8 +71,9 @@ async fn a_provider_that_accepts_less_agrees_to_narrower_terms_and_to_no_wider_o
 #[tokio::test(flavor = "multi_thread")]
 async fn two_sides_that_meet_in_the_middle_agree_on_what_both_allow() {
     let world = world("intersect", "intersect").await;
-    let agreement = agreed(&world, &asked_for(&world, &["skills", "identity"]).await).await;
-    assert_eq!(categories(&agreement), &json!(["skills"]));
+    let ended = asked_for(&world, &["skills", "identity"]).await;
+    assert_eq!(ended["agreedTerms"], "others");
+    assert_eq!(categories(&agreed(&world, &ended).await), &json!(["skills"]));
     let ended = asked_for(&world, &["identity"]).await;
     assert_eq!(ended["stateName"], "TERMINATED", "nothing is allowed by both: {ended}");
     assert_eq!(ended["explanation"]["code"], "no-agreement");

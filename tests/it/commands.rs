@@ -161,6 +161,18 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
     assert_eq!(shown(work, &["negotiation", "show", &pid], "FINALIZED")["pid"], *pid);
     assert!(shown(school, &["agreement", "list"], &agreement)["agreements"].is_array());
     assert!(shown(work, &["agreement", "show", &agreement], "signatures")["document"].is_object());
+    for (connector, lang, says) in [
+        (work, "en", "Permits: use the data"),
+        (school, "fr", "Permet : utiliser les données"),
+    ] {
+        let explain = ["agreement", "explain", &agreement, "--lang", lang];
+        let told = shown(connector, &explain, says);
+        assert_eq!(
+            (&told["policy"], &told["refusals"]),
+            (&json!(agreement), &json!([])),
+            "{told}"
+        );
+    }
     let export = work.dir.join("agreement.json");
     let export = export.to_str().unwrap();
     said(work.cli(&["agreement", "export", &agreement, "-o", export]));
@@ -199,6 +211,12 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
         5
     );
     let peer_pid = text(&shown(work, &["transfer", "show", &transfer], "COMPLETED"), "peerPid");
+    until("the provider lists what it sent", async || {
+        let list = said(school.cli(&["transfer", "list"]));
+        let row = list.lines().find(|row| row.contains(&peer_pid)).expect("the transfer");
+        row.trim_end().ends_with(" 30").then_some(())
+    })
+    .await;
     let record = shown(
         school,
         &["transfer", "show", &peer_pid],
@@ -230,6 +248,7 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
         &["dataset", "remove", "records"],
         &["negotiation", "show", nowhere],
         &["agreement", "show", nowhere],
+        &["agreement", "explain", nowhere],
         &["transfer", "show", nowhere],
         &["transfer", "start", nowhere],
         &["negotiate", "school", "urn:offer:none"],
@@ -254,6 +273,49 @@ async fn every_command_does_its_work_for_people_and_for_programs() {
         Some(0),
         "it needs no daemon"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warnings_of_a_publication_are_told_in_the_language_of_whoever_publishes() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    let mut meeting = offer();
+    meeting["prohibition"] = json!([{"action": "distribute"}]);
+    let (source, terms) = (
+        written(school, "r.ndjson", &record(0, 0)),
+        written(school, "o.json", &meeting.to_string()),
+    );
+    for (lang, begin, rules) in [
+        (
+            "fr",
+            "avertissement LNT-07 dans /prohibition/0",
+            "une permission et une interdiction se rencontrent",
+        ),
+        (
+            "en",
+            "warning LNT-07 at /prohibition/0",
+            "a permission and a prohibition meet",
+        ),
+    ] {
+        let add = [
+            "dataset",
+            "add",
+            "--id",
+            lang,
+            "--file",
+            &source,
+            "--subject",
+            "/sub",
+            "--category",
+            "skills=/skills",
+            "--offer",
+            &terms,
+            "--lang",
+            lang,
+        ];
+        let told = said(school.cli(&add));
+        assert!(told.contains(begin) && told.contains(rules), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,7 +377,24 @@ async fn counter_offers_are_steered_by_hand() {
 
     // Without --manual the provider's published terms are what was asked for: other terms lead back to them.
     let back = asked(work, &["negotiate", "school", "records", "--terms", &less, "--wait"]);
-    assert_eq!(back["stateName"], "FINALIZED");
+    assert_eq!(
+        (&back["stateName"], &back["agreedTerms"]),
+        (&json!("FINALIZED"), &json!("published"))
+    );
+    let told = said(work.cli(&[
+        "negotiate",
+        "school",
+        "records",
+        "--terms",
+        &less,
+        "--wait",
+        "--lang",
+        "en",
+    ]));
+    assert!(
+        told.contains("on the published terms, not on those that were asked for"),
+        "{told}"
+    );
     // Offers that never meet come to an end.
     let pid = open();
     for _ in 0..8 {

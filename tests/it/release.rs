@@ -121,14 +121,31 @@ async fn fetch(lab: &Connector, agreement: &str) -> Vec<Value> {
 }
 
 /// A transfer that is refused: ended on both sides, with nothing received and nothing said about why. Returns the code that the
-/// provider's log has.
+/// provider's log has, and its record.
 async fn refused(school: &Connector, lab: &Connector, agreement: &str) -> String {
-    let pid = lab.transfer(agreement).await;
+    refused_in(school, lab, agreement, "HttpData-PULL").await
+}
+
+async fn refused_in(school: &Connector, lab: &Connector, agreement: &str, format: &str) -> String {
+    let body = json!({"agreement": agreement, "format": format});
+    let pid = text(&lab.post("/v1/transfers", &body).await, "pid");
     let ended = lab.transfer_until(&pid, "TERMINATED").await;
     assert!(!ended.to_string().contains("AGG"), "{ended}");
     assert_eq!(ended["progress"]["records"], 0);
     let refusals = entries(school, "release-refused").await;
-    text(refusals.last().expect("the refusal is in the log"), "code")
+    let code = text(refusals.last().expect("the refusal is in the log"), "code");
+    let theirs = text(&ended, "peerPid");
+    let own = school.transfer_until(&theirs, "TERMINATED").await;
+    assert_eq!(
+        (&own["releaseRefused"], &own["explanation"]["code"]),
+        (&json!(code), &json!("release")),
+        "{own}"
+    );
+    let shown = school.cli(&["transfer", "show", &theirs, "--lang", "en"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let code = policy::Code::read(&code).expect("a code of the table");
+    assert!(shown.contains(&code.told(policy::Language::English)), "{shown}");
+    code.to_string()
 }
 
 fn of_kind<'l>(lines: &'l [Value], kind: &str) -> Vec<&'l Value> {
@@ -273,6 +290,7 @@ async fn small_groups_are_merged_and_too_few_learners_refused() {
     consent(school, 0..9, &lab.did).await;
     let agreement = lab.negotiate(school).await;
     assert_eq!(refused(school, lab, &agreement).await, "AGG-01");
+    assert_eq!(refused_in(school, lab, &agreement, "HttpData-PUSH").await, "AGG-01");
     consent(school, 9..29, &lab.did).await;
     let lines = fetch(lab, &agreement).await;
     let cells = of_kind(&lines, "cell");
@@ -437,4 +455,21 @@ async fn groups_are_neither_offered_nor_released_where_aggregating_is_forbidden_
     forbidding["prohibition"] = json!([{"action": "aggregate"}]);
     never_agreed(school, lab, &forbidding).await;
     assert!(entries(school, "groups-released").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bound_below_the_size_of_all_groups_is_not_published_and_is_for_the_provider_to_mend() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    publish_under(school, &[("59", 30)], offer("use"), table()).await;
+    let mut small = offer_of_groups("use", 8);
+    small["permission"][0]["constraint"][3]["operator"] = json!("lt");
+    let small = again(school, small).await;
+    let (status, refused) = school.call(http::Method::POST, "/v1/datasets", Some(&small)).await;
+    let error = &refused["error"];
+    assert_eq!((status.as_u16(), &error["fix"]), (422, &json!("provider")), "{refused}");
+    let reasons = error["reasons"].as_array().unwrap();
+    assert!(reasons.iter().any(|reason| reason["code"] == "CST-01"), "{refused}");
+    assert!(reasons.iter().all(|reason| reason["fix"] == "provider"), "{refused}");
+    assert!(!text(error, "message").contains("by: the consumer"), "{refused}");
 }

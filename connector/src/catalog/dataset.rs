@@ -172,29 +172,27 @@ pub struct Warning {
     pub code: &'static str,
     /// JSON pointer to the node of the offer.
     pub pointer: String,
-    /// What the code means.
+    /// What the code means, in the language of the answer.
     pub text: &'static str,
-    /// What it is about: the constraint, the rules that it meets, with a request that shows it, or the rule that covers it.
+    /// What it is about, in English: the constraint, the rules that it meets, with a request that shows it, or the rule that covers it.
     pub about: String,
 }
 
-impl From<Lint> for Warning {
-    fn from(lint: Lint) -> Self {
+impl Warning {
+    fn of_lint(lint: Lint, language: Language) -> Self {
         Self {
             code: lint.code.as_str(),
             pointer: lint.pointer,
-            text: lint.code.text(Language::English),
+            text: lint.code.text(language),
             about: lint.about,
         }
     }
-}
 
-impl From<Reason> for Warning {
-    fn from(reason: Reason) -> Self {
+    fn of_reason(reason: Reason, language: Language) -> Self {
         Self {
             code: reason.code.as_str(),
             pointer: reason.pointer,
-            text: reason.code.meaning(),
+            text: reason.code.text(language),
             about: reason.text,
         }
     }
@@ -255,15 +253,15 @@ impl Dataset {
     }
 
     /// What the author of the offer may not have meant, in document order, and what is never known: it is published all the same.
-    pub(super) fn warnings(&self, events: &[Event]) -> Vec<Warning> {
+    pub(super) fn warnings(&self, events: &[Event], language: Language) -> Vec<Warning> {
         let Ok(policy) = read_policy(&self.offer) else {
             return Vec::new();
         };
         let lints = policy.lints().into_iter().chain(policy::rules_together(&self.offer));
         let never = supply::never_known(&policy, self, events);
         lints
-            .map(Warning::from)
-            .chain(never.into_iter().map(Warning::from))
+            .map(|lint| Warning::of_lint(lint, language))
+            .chain(never.into_iter().map(|reason| Warning::of_reason(reason, language)))
             .collect()
     }
 

@@ -22,7 +22,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table},
     trust::{Party, Trust},
 };
-use policy::{Action, Decision, Duty, Facts, Plan, Policy, Reach, Reason, Stage, Timestamp};
+use policy::{Action, Decision, Duty, Facts, Language, Plan, Policy, Reach, Reason, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -85,9 +85,9 @@ impl Catalog {
         }
     }
 
-    /// What the author of a dataset's offer may not have meant.
-    pub fn warnings(&self, dataset: &Dataset) -> Vec<Warning> {
-        dataset.warnings(&self.events)
+    /// What the author of a dataset's offer may not have meant, told in this language.
+    pub fn warnings(&self, dataset: &Dataset, language: Language) -> Vec<Warning> {
+        dataset.warnings(&self.events, language)
     }
 
     /// Takes a dataset out of the catalog. Agreements about it stay, but nothing more is read from its source.

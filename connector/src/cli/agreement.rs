@@ -6,6 +6,7 @@ use super::{
     exit::{Exit, Failure, Outcome},
     input,
     output::{Column, Sink, items},
+    policy,
 };
 use crate::{
     clock,
@@ -20,12 +21,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// List, export and check agreements
+/// List, explain, export and check agreements
 #[derive(Args)]
 #[command(
     arg_required_else_help = true,
     after_help = "EXAMPLES:
   connector agreement list
+  connector agreement explain urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11
   connector agreement verify agreement.json
 "
 )]
@@ -42,6 +44,17 @@ enum AgreementCommand {
     /// Show one agreement
     #[command(after_help = "EXAMPLES:\n  connector agreement show urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n")]
     Show {
+        /// The agreement's id
+        id: String,
+    },
+    /// Say in plain French or English what an agreement permits, prohibits and obliges to
+    ///
+    /// Reads the terms in the signed document, after checking its signatures, and tells them as `connector policy explain` tells a policy in a
+    /// file.
+    #[command(
+        after_help = "EXAMPLES:\n  connector agreement explain urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11\n  connector agreement explain urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --lang fr\n"
+    )]
+    Explain {
         /// The agreement's id
         id: String,
     },
@@ -114,6 +127,11 @@ impl Agreement {
                 )
             }
             AgreementCommand::Show { id } => context.out.details(&get(context, &id).await?),
+            AgreementCommand::Explain { id } => {
+                let export = get(context, &id).await?.to_string();
+                let checked = contract::verify_export(export.as_bytes()).map_err(|error| does_not_verify(&error))?;
+                policy::explain_agreement(context, &id, &checked.record.parts().agreement)
+            }
             AgreementCommand::Paid { id, amount, unit } => {
                 let resource = path(&["agreements", &id, "payment"])?;
                 let paid = match amount.zip(unit) {

@@ -8,6 +8,7 @@ use super::{
     output::{Column, items, member},
 };
 use clap::{Args, Subcommand};
+use policy::Language;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -133,7 +134,7 @@ impl Add {
             .say(&format!("{} is published; peers negotiate about {offer}", self.id))?;
         items(&published, "warnings")
             .iter()
-            .try_for_each(|warning| context.out.say(&told(warning)))
+            .try_for_each(|warning| context.out.say(&told(warning, context.language())))
     }
 
     fn body(&self) -> Outcome<Value> {
@@ -164,10 +165,14 @@ impl Add {
     }
 }
 
-/// A warning about the terms in one line.
-fn told(warning: &Value) -> String {
+/// A warning about the terms in one line; the daemon has told it in the same language.
+fn told(warning: &Value, language: Language) -> String {
     let [code, pointer, text, about] = ["code", "pointer", "text", "about"].map(|name| member(warning, &[name]));
-    format!("warning {code} at {pointer}: {text} ({about})")
+    let (begin, at, colon) = match language {
+        Language::French => ("avertissement", "dans", "\u{a0}:"),
+        Language::English => ("warning", "at", ":"),
+    };
+    format!("{begin} {code} {at} {pointer}{colon} {text} ({about})")
 }
 
 #[cfg(test)]
@@ -180,8 +185,13 @@ mod tests {
             "code": "LNT-07", "pointer": "/prohibition/0", "text": "they meet", "about": "/permission/0, for instance: any request",
         });
         assert_eq!(
-            told(&warning),
+            told(&warning, Language::English),
             "warning LNT-07 at /prohibition/0: they meet (/permission/0, for instance: any request)"
+        );
+        let french = told(&warning, Language::French);
+        assert!(
+            french.starts_with("avertissement LNT-07 dans /prohibition/0\u{a0}: they meet"),
+            "{french}"
         );
     }
 

@@ -193,14 +193,33 @@ fn conclude(record: &Value, language: Language) -> Outcome<String> {
     }
     if reached == "FINALIZED" {
         let agreement = member(record, &["agreementId"]);
+        let on = terms(record, language)
+            .map(|on| format!("\n  {on}"))
+            .unwrap_or_default();
         return Ok(format!(
-            "agreed: {agreement}\n  next: connector transfer start {agreement} -o records.jsonl"
+            "agreed: {agreement}{on}\n  next: connector transfer start {agreement} -o records.jsonl\n  \
+             its terms: connector agreement explain {agreement}"
         ));
     }
     Ok(format!(
         "{pid} is {reached} and waits for your decision\n  next: connector negotiation show {pid}, then {}",
         decisions(&reached)
     ))
+}
+
+/// On which terms there is an agreement, where this side asked for its own.
+fn terms(record: &Value, language: Language) -> Option<&'static str> {
+    Some(match record.get("agreedTerms")?.as_str()? {
+        "asked" => language.say("aux conditions demandées", "on the terms that were asked for"),
+        "published" => language.say(
+            "aux conditions publiées, et non à celles qui étaient demandées",
+            "on the published terms, not on those that were asked for",
+        ),
+        _ => language.say(
+            "à des conditions qui ne sont ni celles demandées, ni celles publiées",
+            "on terms that are neither those that were asked for nor the published ones",
+        ),
+    })
 }
 
 /// What can be decided in a state.
@@ -382,9 +401,32 @@ mod tests {
             Language::English,
         )
         .unwrap();
-        assert!(agreed.starts_with("agreed: a\n"), "{agreed}");
+        assert!(
+            agreed.starts_with("agreed: a\n  next: "),
+            "nothing else was asked for: {agreed}"
+        );
         let held = conclude(&json!({"pid": "p", "stateName": "OFFERED"}), Language::English).unwrap();
         assert!(held.contains("waits for your decision"), "{held}");
+    }
+
+    #[test]
+    fn it_is_said_whether_the_terms_that_were_asked_for_were_agreed() {
+        let told = |terms: &str, language| {
+            let record = json!({"stateName": "FINALIZED", "agreementId": "a", "agreedTerms": terms});
+            conclude(&record, language).unwrap()
+        };
+        let asked = told("asked", Language::English);
+        assert!(
+            asked.starts_with("agreed: a\n  on the terms that were asked for\n"),
+            "{asked}"
+        );
+        let published = told("published", Language::French);
+        assert!(published.contains("aux conditions publiées, et non"), "{published}");
+        let others = told("others", Language::English);
+        assert!(
+            others.contains("neither") && others.contains("connector agreement explain a"),
+            "{others}"
+        );
     }
 
     #[test]

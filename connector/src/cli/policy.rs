@@ -13,7 +13,10 @@ use clap::{Args, Subcommand};
 use policy::{Code, Language, Reason};
 use serde::Serialize;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// Read policies: what they say in plain words, and how two go together
 #[derive(Args)]
@@ -81,33 +84,50 @@ impl Policy {
 /// A policy of a file, as JSON and read.
 fn read(file: &Path, language: Language) -> Outcome<(Value, policy::Policy)> {
     let json = input::json(file)?;
-    let read = policy::Policy::parse(&json).map_err(|malformed| {
+    let read = parsed(&json, &file.display(), language)?;
+    Ok((json, read))
+}
+
+fn parsed(json: &Value, named: &impl fmt::Display, language: Language) -> Outcome<policy::Policy> {
+    policy::Policy::parse(json).map_err(|malformed| {
         let told = Reason::from(malformed).told(language);
-        Failure::new(Exit::Failed, format!("{}: {told}", file.display()))
+        Failure::new(Exit::Failed, format!("{named}: {told}"))
             .code(Code::Malformed.as_str())
             .next("correct the place that is named; policy/PROFILE.md lists what is understood")
-    })?;
-    Ok((json, read))
+    })
 }
 
 impl Explain {
     fn run(self, context: &Context) -> Outcome {
-        let language = context.language();
-        let (_, policy) = read(&self.file, language)?;
-        let told = policy::explain(&policy, language);
-        if context.out.json {
-            context.out.json(&json(&told)?)?;
-        } else {
-            context.out.say(shown::text(&told, language).trim_end())?;
-        }
-        match told.refusals.first() {
-            None => Ok(()),
-            Some(first) => {
-                let told = Reason::from(first.clone()).told(language);
-                Err(Failure::new(Exit::Failed, told)
-                    .code(first.code.as_str())
-                    .next("correct the policy; until then it permits nothing"))
-            }
+        let (_, policy) = read(&self.file, context.language())?;
+        explain(context, &policy, "correct the policy; until then it permits nothing")
+    }
+}
+
+/// Says what the terms of an agreement are.
+pub(super) fn explain_agreement(context: &Context, id: &str, agreement: &Value) -> Outcome {
+    let policy = parsed(agreement, &id, context.language())?;
+    explain(
+        context,
+        &policy,
+        "agree anew on other terms; nothing is permitted under these",
+    )
+}
+
+/// Says what a policy says. One that is refused fails all the same; `then` is what to do about it.
+fn explain(context: &Context, policy: &policy::Policy, then: &str) -> Outcome {
+    let language = context.language();
+    let told = policy::explain(policy, language);
+    if context.out.json {
+        context.out.json(&json(&told)?)?;
+    } else {
+        context.out.say(shown::text(&told, language).trim_end())?;
+    }
+    match told.refusals.first() {
+        None => Ok(()),
+        Some(first) => {
+            let told = Reason::from(first.clone()).told(language);
+            Err(Failure::new(Exit::Failed, told).code(first.code.as_str()).next(then))
         }
     }
 }

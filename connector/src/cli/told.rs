@@ -46,6 +46,11 @@ pub(super) fn explained(mut record: Value, language: Language) -> Value {
     if let Some(total) = record.pointer_mut("/progress/withheld") {
         *total = withheld(&total.to_string(), language).into();
     }
+    if let Some(refused) = record.get_mut("releaseRefused")
+        && let Some(code) = refused.as_str().and_then(Code::read)
+    {
+        *refused = code.told(language).into();
+    }
     let told = ended_by(&record).map(|code| code.told(language));
     if let (Some(told), Some(Value::Object(explanation))) = (told, record.get_mut("explanation")) {
         explanation.insert("means".to_owned(), told.into());
@@ -129,6 +134,17 @@ mod tests {
         );
         assert!(told.contains("la personne concernée"), "{told}");
         assert_eq!(withheld["record-too-large"], 1, "about data, not about policy");
+    }
+
+    #[test]
+    fn the_rule_that_refused_a_release_is_shown_with_what_it_means() {
+        let ended =
+            json!({"releaseRefused": "AGG-02", "explanation": {"code": "release", "reasons": ["none can be made"]}});
+        for language in Language::ALL {
+            let shown = explained(ended.clone(), language);
+            assert_eq!(shown["releaseRefused"], Code::Differencing.told(language));
+            assert_eq!(shown["explanation"], ended["explanation"], "as the peer was told it");
+        }
     }
 
     #[test]

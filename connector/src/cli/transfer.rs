@@ -146,7 +146,8 @@ impl Transfer {
             TransferCommand::List => {
                 let list = api.get("/v1/transfers").await?;
                 let empty = "no transfers; start one with: connector transfer start AGREEMENT";
-                return context.out.table(&list, items(&list, "transfers"), &COLUMNS, empty);
+                let rows: Vec<Value> = items(&list, "transfers").iter().map(row).collect();
+                return context.out.table(&list, &rows, &COLUMNS, empty);
             }
             TransferCommand::Informed => {
                 let list = api.get("/v1/disclosures").await?;
@@ -181,9 +182,20 @@ const COLUMNS: [Column; 7] = [
     ("STATE", &["stateName", "state"]),
     ("DATASET", &["dataset"]),
     ("AGREEMENT", &["agreement"]),
-    ("RECORDS", &["/progress/records"]),
+    ("RECORDS", &["/release/sent", "/progress/records"]),
     ("BYTES", &["/progress/bytes"]),
 ];
+
+/// A transfer as its row shows it: what a provider has received is nothing that it could know, so only what it sent stands there.
+fn row(transfer: &Value) -> Value {
+    let mut row = transfer.clone();
+    if member(&row, &["role"]) == "provider"
+        && let Some(members) = row.as_object_mut()
+    {
+        members.remove("progress");
+    }
+    row
+}
 
 const INFORMED: [Column; 7] = [
     ("INFORMED", &["/disclosure/informed"]),
@@ -273,13 +285,21 @@ async fn follow(api: &Api, pid: &str, context: &Context) -> Outcome {
         why if why.is_empty() => format!(": {}", member(&last, &["error"])),
         why => why,
     };
+    let reached = state(&record);
     let failure = Failure::new(
         Exit::Failed,
-        format!("the transfer {pid} is {} and not complete{why}", state(&record)),
+        format!("the transfer {pid} is {reached} and not complete{why}"),
     );
-    Err(failure.next(format!(
-        "connector transfer show {pid}; a suspended one goes on with: connector transfer resume {pid}"
-    )))
+    Err(failure.next(after(&reached, pid)))
+}
+
+/// What can be done about a transfer that is not complete: only one that is suspended goes on.
+fn after(state: &str, pid: &str) -> String {
+    let show = format!("connector transfer show {pid}");
+    match state {
+        "SUSPENDED" => format!("{show}; it goes on with: connector transfer resume {pid}"),
+        _ => show,
+    }
 }
 
 fn bar(visible: bool) -> ProgressBar {
@@ -304,4 +324,35 @@ async fn fetch(api: &Api, pid: &str, output: &Path, raw: bool) -> Outcome {
         sink.write(&chunk?)?;
     }
     sink.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_suspended_transfer_is_said_to_go_on() {
+        assert!(after("SUSPENDED", "p").ends_with("connector transfer resume p"));
+        for over in ["TERMINATED", "COMPLETED", "STARTED"] {
+            assert_eq!(after(over, "p"), "connector transfer show p");
+        }
+    }
+
+    #[test]
+    fn a_provider_is_shown_what_it_sent_and_a_consumer_what_it_received() {
+        let cells = |transfer: &Value| {
+            let row = row(transfer);
+            COLUMNS[5..]
+                .iter()
+                .map(|(_, names)| member(&row, names))
+                .collect::<Vec<_>>()
+        };
+        let nothing = json!({"records": 0, "bytes": 0});
+        let sent = json!({"role": "provider", "progress": nothing, "release": {"sent": 42}});
+        assert_eq!(cells(&sent), ["42", ""]);
+        let begun = json!({"role": "provider", "progress": nothing, "release": null});
+        assert_eq!(cells(&begun), ["", ""], "not known before the first stream has ended");
+        let received = json!({"role": "consumer", "progress": {"records": 7, "bytes": 900}, "release": null});
+        assert_eq!(cells(&received), ["7", "900"]);
+    }
 }

@@ -27,7 +27,7 @@ pub use export::{
 };
 pub use messages::Call;
 pub use payments::Payment;
-pub use record::NegotiationRecord;
+pub use record::{AgreedTerms, NegotiationRecord};
 
 use crate::{
     audit::{Entry, Kind as Recorded, Log},

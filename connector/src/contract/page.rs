@@ -207,7 +207,7 @@ fn terms(page: &mut Page, language: Language, agreement: &Value) {
     if policy.obligations().is_empty() {
         page.raw(say("<p>Aucune.</p>\n", "<p>None.</p>\n"));
     }
-    duties(page, language, policy.obligations(), &verbatim);
+    duties(page, language, policy.obligations(), words::duty, &verbatim);
     page.raw(say("<p>Ce qui n’est pas permis ici ne l’est pas. Chaque enregistrement demande en outre le consentement de la personne concernée, ou une autre base légale que le fournisseur a déclarée. Le texte exact des conditions est en annexe.</p>\n",
         "<p>What is not permitted here is not permitted. Each record needs besides the learner’s consent, or another lawful basis that the provider has declared. The exact terms are in the annex.</p>\n"));
 }
@@ -228,22 +228,28 @@ fn rules(page: &mut Page, language: Language, rules: &[Rule], verbatim: &Verbati
         conditions(page, language, &rule.constraints, verbatim);
         if !rule.duties.is_empty() {
             page.raw(language.say(" — à charge de :", " — with the duty to:"));
-            duties(page, language, &rule.duties, verbatim);
+            duties(page, language, &rule.duties, words::duty, verbatim);
         }
+        duties(page, language, &rule.remedies, words::mends, verbatim);
         page.raw("</li>\n");
     }
     page.raw("</ul>\n");
 }
 
-fn duties(page: &mut Page, language: Language, duties: &[Duty], verbatim: &Verbatim<'_>) {
-    if duties.is_empty() {
+/// Says a duty: one that is there from the start, or one that a failure brings.
+type Said = fn(&Duty, Language) -> String;
+
+/// Duties, each with its conditions and with what a failure to do it brings (ODRL 2.2 §2.6.6); remedies are such too (§2.6.7).
+fn duties(page: &mut Page, language: Language, listed: &[Duty], said: Said, verbatim: &Verbatim<'_>) {
+    if listed.is_empty() {
         return;
     }
     page.raw("<ul>\n");
-    for duty in duties {
+    for duty in listed {
         page.raw("<li>");
-        page.text(&words::duty(duty, language));
+        page.text(&said(duty, language));
         conditions(page, language, &duty.constraints, verbatim);
+        duties(page, language, &duty.consequences, words::mends, verbatim);
         page.raw("</li>\n");
     }
     page.raw("</ul>\n");

@@ -2,7 +2,7 @@
 
 use super::{Basis, ContractError};
 use crate::{
-    catalog::{Decisions, Mode},
+    catalog::{Decisions, Mode, read_policy},
     dsp::{
         AgreementId, DatasetId, Role,
         message::{self, Explanation, NegotiationMessage},
@@ -16,6 +16,18 @@ use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::marker::PhantomData;
+
+/// Which terms were agreed, to a consumer that asked for other terms than the published ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AgreedTerms {
+    /// Those that it asked for.
+    Asked,
+    /// The published ones.
+    Published,
+    /// Neither: what both sides came to.
+    Others,
+}
 
 /// One negotiation as it is stored. Changing a member changes what is on operators' disks.
 #[derive(Clone, Serialize, Deserialize)]
@@ -125,6 +137,21 @@ impl NegotiationRecord {
     /// The terms that this side, as the consumer, asked for first.
     pub(super) fn wanted(&self) -> &Value {
         self.asked.as_ref().unwrap_or(&self.published)
+    }
+
+    /// Consumer: which terms were agreed, where it asked for its own. An agreement has the terms of the last offer, by what was checked of it.
+    pub fn agreed_terms(&self) -> Option<AgreedTerms> {
+        let asked = self.asked.as_ref().filter(|_| self.agreement.is_some())?;
+        let agreed = read_policy(&self.offer).ok()?;
+        let are = |terms: &Value| read_policy(terms).is_ok_and(|terms| policy::same_terms(&agreed, &terms).is_ok());
+        let terms = if are(asked) {
+            AgreedTerms::Asked
+        } else if are(&self.published) {
+            AgreedTerms::Published
+        } else {
+            AgreedTerms::Others
+        };
+        Some(terms)
     }
 
     /// The next step is this side's, and its operator decides about it.

@@ -36,6 +36,8 @@ pub struct Problem {
     pub hint: Option<&'static str>,
     /// What a policy has against it; the code is that of the first.
     pub reasons: Vec<Reason>,
+    /// Who alone can mend what a policy has against it, where that is not for the codes to say.
+    pub by: Option<Fix>,
     /// The message in French and who can mend it, of what is refused about a consent.
     pub said: Option<Said>,
 }
@@ -49,6 +51,7 @@ impl Problem {
             message: message.into(),
             hint: None,
             reasons: Vec::new(),
+            by: None,
             said: None,
         }
     }
@@ -69,15 +72,20 @@ impl Problem {
             ([], None) => self.message.clone(),
             (reasons, _) => reasons
                 .iter()
-                .map(|reason| reason.told(language))
+                .map(|reason| reason.told_to(self.fix_of(reason), language))
                 .collect::<Vec<_>>()
                 .join("\n"),
         }
     }
 
+    /// Who can mend what this reason is about.
+    pub fn fix_of(&self, reason: &Reason) -> Fix {
+        self.by.unwrap_or_else(|| reason.code.fix())
+    }
+
     /// Who can mend it, where that is known.
     pub fn fix(&self) -> Option<Fix> {
-        let reason = self.reasons.first().map(|reason| reason.code.fix());
+        let reason = self.reasons.first().map(|reason| self.fix_of(reason));
         reason.or_else(|| self.said.as_ref().map(|said| said.fix))
     }
 
@@ -213,7 +221,10 @@ impl From<MessageError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::TransferError;
+    use crate::{
+        catalog::{CatalogError, DatasetError},
+        transfer::TransferError,
+    };
     use policy::Code;
 
     fn refused(code: Code) -> Problem {
@@ -238,6 +249,22 @@ mod tests {
         }
         let used_up = Problem::from(TransferError::UsedUp("all the time was used"));
         assert_eq!(used_up.code, "SYS-01");
+    }
+
+    #[test]
+    fn what_is_not_published_is_for_the_provider_to_mend_whatever_its_code_says_elsewhere() {
+        for code in [Code::ConstraintFalse, Code::OutsideTime, Code::Prohibited] {
+            let problem = Problem::from(CatalogError::Dataset(DatasetError::NotUnderstood(vec![Reason {
+                code,
+                pointer: "/permission/0/constraint/0".to_owned(),
+                text: "\"minGroupSize lt 8\" is required, and it does not hold".to_owned(),
+            }])));
+            assert_eq!((problem.code, problem.fix()), (code.as_str(), Some(Fix::Provider)));
+            for language in Language::ALL {
+                let told = problem.told(language);
+                assert!(told.ends_with(&format!("({})", Fix::Provider.told(language))), "{told}");
+            }
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
     jose::HmacKey,
 };
 use policy::{
-    Timestamp,
+    Code, Timestamp,
     release::{
         Cohort, GroupSize, Learner, Refused, TooMany,
         anonymity::{Anonymous, Rows},
@@ -54,6 +54,14 @@ pub enum ReleaseError {
 }
 
 impl ReleaseError {
+    /// The rule of releases that refuses it, if one does.
+    pub fn rule(&self) -> Option<Code> {
+        match self {
+            Self::Refused(why) => Some(why.code()),
+            _ => None,
+        }
+    }
+
     /// Whether the same transfer would never get a release.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Outdated | Self::Declared(_))

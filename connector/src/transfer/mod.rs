@@ -48,7 +48,7 @@ use crate::{
     store::StoreError,
     trust::{Trust, Verified},
 };
-use policy::Timestamp;
+use policy::{Code, Timestamp};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -247,9 +247,22 @@ impl Transfers {
         why: Explanation,
         now: Timestamp,
     ) -> Result<TransferRecord, TransferError> {
-        let record = self
-            .command(pid, now, |_| TransferMessage::Termination(why.clone()))
-            .await?;
+        self.terminate_by(pid, why, None, now).await
+    }
+
+    /// The same where no release could be made: by which rule stays in our record, the peer is told `why` alone.
+    async fn terminate_by(
+        &self,
+        pid: &Pid,
+        why: Explanation,
+        rule: Option<Code>,
+        now: Timestamp,
+    ) -> Result<TransferRecord, TransferError> {
+        let step = |record: &mut TransferRecord| {
+            record.release_refused = rule.map(|code| code.as_str().to_owned());
+            TransferMessage::Termination(why.clone())
+        };
+        let record = self.command(pid, now, step).await?;
         self.halt(&record);
         Ok(record)
     }

@@ -88,8 +88,16 @@ impl Pusher {
                 }
                 None => in_vain(&error),
             };
+            let rule = match &error {
+                TransferError::Release(why) => why.rule(),
+                _ => None,
+            };
             if let Some(why) = why
-                && self.transfers.terminate(pid, why, crate::clock::now()).await.is_ok()
+                && self
+                    .transfers
+                    .terminate_by(pid, why, rule, crate::clock::now())
+                    .await
+                    .is_ok()
             {
                 return;
             }

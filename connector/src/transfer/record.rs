@@ -94,6 +94,10 @@ pub struct TransferRecord {
     /// Provider: the total that the consumer was told last of what was withheld. To look at; `plane/telling.rs` keeps what is told again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<u64>,
+    /// Provider: by which rule no release was made (`AGG` in `policy/PROFILE.md`), so that it ended. It stays here: the peer is told that there
+    /// is none and not why, for that would tell it of learners.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_refused: Option<String>,
     /// The consumer's signed receipt.
     pub receipt: Option<String>,
 }
@@ -146,6 +150,7 @@ impl TransferRecord {
             erased: Vec::new(),
             release: None,
             told: None,
+            release_refused: None,
             receipt: None,
         }
     }

@@ -395,8 +395,9 @@ impl Transfers {
     }
 
     /// Ends a transfer whose release was refused. The peer is not told why.
-    pub(super) async fn end_refused(&self, pid: &Pid, now: Timestamp) {
-        if let Err(error) = self.terminate(pid, Explanation::new("release", NEUTRAL), now).await {
+    pub(super) async fn end_refused(&self, pid: &Pid, why: &ReleaseError, now: Timestamp) {
+        let told = Explanation::new("release", NEUTRAL);
+        if let Err(error) = self.terminate_by(pid, told, why.rule(), now).await {
             tracing::warn!(%pid, %error, "a transfer whose release was refused could not be ended");
         }
     }

@@ -86,8 +86,10 @@ impl Transfers {
         match self.open_stream(&record, cursor, reset, now).await {
             Ok((body, _)) => Ok(body),
             Err(error) => {
-                if matches!(&error, TransferError::Release(why) if why.is_final()) {
-                    self.end_refused(pid, now).await;
+                if let TransferError::Release(why) = &error
+                    && why.is_final()
+                {
+                    self.end_refused(pid, why, now).await;
                 }
                 // No more often than streams may be opened: a receiver that asks without end would fill the log.
                 if error.reasons().is_empty() || self.openings.take(pid, now).is_err() {

@@ -133,8 +133,17 @@ impl Rows {
                 best = Some((height, withheld, levels));
             }
         }
-        let (_, _, levels) = best.ok_or(Refused::TooSmall(k))?;
+        let (_, _, levels) = best.ok_or_else(|| self.refused(k))?;
         Ok(self.released(&coded, levels, k))
+    }
+
+    /// Why no generalisation will do. The last one makes one group of all: if that is large enough, it is not diverse.
+    fn refused(&self, k: GroupSize) -> Refused {
+        if k.allows(self.rows.len() as u64) {
+            Refused::Alike
+        } else {
+            Refused::TooSmall(k)
+        }
     }
 
     /// The rows together with the ledger that has them. Learners whose absence or presence would be told by comparison with former

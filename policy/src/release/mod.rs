@@ -158,9 +158,15 @@ pub struct Cohort {
 /// Why a release is refused. Tells which rule, never how many learners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Fewer learners than the group size, or no grouping that makes every group large and varied enough.
+    /// Fewer learners than the group size.
     #[error("too few consenting learners: a group needs {0} of them")]
     TooSmall(GroupSize),
+    /// All learners together have one value of a sensitive attribute, or none: no group of them would hide it.
+    #[error(
+        "all consenting learners have fewer than {} values of a sensitive attribute, and a group needs as many",
+        anonymity::DIVERSITY
+    )]
+    Alike,
     /// Together with a former release it would show fewer learners than the group size.
     #[error(
         "compared with a former release to the same recipient it would show a group of fewer than {0} learners, or too much of one"
@@ -179,6 +185,7 @@ impl Refused {
     pub const fn code(self) -> Code {
         match self {
             Self::TooSmall(_) => Code::GroupTooSmall,
+            Self::Alike => Code::GroupAlike,
             Self::Differencing(_) => Code::Differencing,
             Self::Dominance => Code::Dominance,
             Self::Full => Code::ReleaseTooLarge,

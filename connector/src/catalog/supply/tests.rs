@@ -249,7 +249,7 @@ fn an_offer_that_permits_something_without_what_is_never_known_is_published_with
     ];
     for offer in offers {
         let published = publish_under(&offer).unwrap();
-        let warnings = published.warnings(&[]);
+        let warnings = published.warnings(&[], policy::Language::English);
         let never: Vec<_> = warnings.iter().filter(|warning| warning.code == "CST-06").collect();
         assert_eq!(never.len(), 1, "{offer}: {warnings:?}");
         assert!(never[0].about.starts_with("language is asked for"), "{never:?}");

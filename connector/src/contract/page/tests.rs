@@ -179,6 +179,46 @@ fn a_page_says_what_the_explanation_of_a_policy_says() {
 }
 
 #[test]
+fn a_page_says_what_a_failure_brings() {
+    let late = json!({"leftOperand": "elapsedTime", "operator": "lteq", "rightOperand": "P30D"});
+    let shown = page(
+        agreement(json!({
+            "permission": [{"action": "use", "duty": [
+                {"action": "delete", "consequence": [{"action": "compensate", "constraint": [late]}]},
+            ]}],
+            "prohibition": [{"action": "distribute", "remedy": [{"action": "delete"}]}],
+            "obligation": [{"action": "log", "consequence": [{"action": "attribute"}]}],
+        })),
+        true,
+    );
+    let before_the_annex = shown.split("class=\"annex\"").next().unwrap();
+    for (begin, pay, delete, attribute) in [
+        (
+            "En cas de manquement, oblige aussi à : ",
+            "payer",
+            "effacer les données",
+            "citer la source",
+        ),
+        (
+            "After a failure, obliges as well to: ",
+            "pay",
+            "delete the data",
+            "name the source",
+        ),
+    ] {
+        for said in [
+            // With its own condition below it.
+            format!("<li>{delete}<ul>\n<li>{begin}{pay}\n<ul>"),
+            format!("</strong><ul>\n<li>{begin}{delete}</li>"),
+            format!("<li>{begin}{attribute}</li>"),
+        ] {
+            assert_eq!(before_the_annex.matches(&said).count(), 1, "{said}: {before_the_annex}");
+        }
+    }
+    assert_eq!(before_the_annex.matches("P30D").count(), 2, "{before_the_annex}");
+}
+
+#[test]
 fn nothing_of_a_hostile_party_becomes_markup() {
     const HOSTILE: &str = "</pre></code><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u{202e}\u{7}";
     let mut policy = agreement(json!({
@@ -192,9 +232,9 @@ fn nothing_of_a_hostile_party_becomes_markup() {
                 {"leftOperand": "dateTime", "operator": "lt", "rightOperand": {"@value": HOSTILE, "@type": HOSTILE}},
                 {"leftOperand": "dases:dataCategory", "operator": "eq", "rightOperand": HOSTILE},
                 {"and": [{"leftOperand": HOSTILE, "operator": "eq", "rightOperand": HOSTILE}]},
-            ], "duty": [{"action": HOSTILE}]},
+            ], "duty": [{"action": HOSTILE, "consequence": [{"action": HOSTILE}]}]},
         ],
-        "prohibition": [{"action": HOSTILE}],
+        "prohibition": [{"action": HOSTILE, "remedy": [{"action": HOSTILE}]}],
         "obligation": [{"action": HOSTILE, "constraint": [{"leftOperand": HOSTILE, "operator": "gt", "rightOperand": "1"}]}],
     }));
     for attempt in 0..2 {

@@ -149,8 +149,8 @@ fn language() -> Parameter {
         .name("Accept-Language")
         .parameter_in(ParameterIn::Header)
         .description(Some(
-            "In which language people are told why a policy refuses something: `fr` or `en`; English where neither is asked for. \
-             `Content-Language` says which it is.",
+            "In which language people are told why a policy refuses something, where `Content-Language` says which it is, and what \
+             the author of an offer may not have meant: `fr` or `en`; English where neither is asked for.",
         ))
         .schema(Some(text().build()))
         .build()

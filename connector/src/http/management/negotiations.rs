@@ -9,8 +9,8 @@ use super::{
 use crate::{
     catalog::Mode,
     contract::{
-        self, AgreementExport, ContractError, Contradiction, NegotiationRecord, Payment, Proposed, StoredAgreement,
-        Wanted,
+        self, AgreedTerms, AgreementExport, ContractError, Contradiction, NegotiationRecord, Payment, Proposed,
+        StoredAgreement, Wanted,
     },
     dsp::{
         AgreementId, DatasetId, FORMATS, ParticipantId, Pid, Role, catalog::ListedDataset,
@@ -52,11 +52,16 @@ pub(super) struct Negotiation {
     /// The agreement, once there is one.
     #[schema(required)]
     agreement_id: Option<AgreementId>,
+    /// Consumer: which terms were agreed, where others than the published ones were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    agreed_terms: Option<AgreedTerms>,
 }
 
 impl From<NegotiationRecord> for Negotiation {
     fn from(record: NegotiationRecord) -> Self {
         let (agreement_id, held) = (record.agreement_id(), record.is_held());
+        let agreed_terms = record.agreed_terms();
         Self {
             state: record.core.position.state,
             process: record.core.into(),
@@ -66,6 +71,7 @@ impl From<NegotiationRecord> for Negotiation {
             manual: record.decisions.negotiations == Mode::Manual,
             held,
             agreement_id,
+            agreed_terms,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Ctx,
-    reply::{Body, Outcome, Path, Query, Refusal, created, id, ok},
+    reply::{Body, In, Outcome, Path, Query, Refusal, created, id, ok},
 };
 use crate::{
     catalog::{Dataset, NewDataset, Warning},
@@ -40,9 +40,9 @@ pub(super) struct Published {
 ///
 /// Terms under which nobody could ever use the data are refused. What their author may not have meant is told as warnings, and published.
 #[utoipa::path(post, path = "/v1/datasets", tag = "datasets", request_body = NewDataset, responses((status = CREATED, body = Published)))]
-pub(super) async fn dataset_add(State(app): Ctx, Body(new): Body<NewDataset>) -> Outcome<Published> {
+pub(super) async fn dataset_add(State(app): Ctx, In(language): In, Body(new): Body<NewDataset>) -> Outcome<Published> {
     let dataset = app.catalog.add(new, (app.clock)()).await?;
-    let warnings = app.catalog.warnings(&dataset);
+    let warnings = app.catalog.warnings(&dataset, language);
     created(Published { dataset, warnings })
 }
 

@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use policy::{Fix, Language, Reason};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 use utoipa::ToSchema;
 
 /// Largest body of a management request: an import of consents.
@@ -100,7 +100,7 @@ impl Problem {
             pointer: reason.pointer.clone(),
             text: reason.code.text(language),
             detail: reason.text.clone(),
-            fix: reason.code.fix().as_str(),
+            fix: self.fix_of(reason).as_str(),
         };
         let error = RefusalDetails {
             code: self.code,
@@ -140,6 +140,17 @@ pub(super) async fn in_language(request: Request, next: Next) -> Response {
     let tag = HeaderValue::from_static(language.tag());
     told.headers_mut().insert(header::CONTENT_LANGUAGE, tag);
     told
+}
+
+/// The language in which the caller wants to be told something.
+pub(super) struct In(pub(super) Language);
+
+impl<S: Sync> FromRequestParts<S> for In {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(language::preferred(&parts.headers)))
+    }
 }
 
 /// A JSON answer from its bytes.

@@ -49,6 +49,10 @@ pub(super) struct Transfer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     told: Option<u64>,
+    /// Provider: the code of the rule by which no release was made (`AGG` in `policy/PROFILE.md`). The consumer is not told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    release_refused: Option<String>,
     /// The consumer's signed receipt.
     #[schema(required)]
     receipt: Option<String>,
@@ -109,6 +113,7 @@ fn shown(app: &App, record: TransferRecord) -> Transfer {
         },
         release: record.release,
         told: record.told,
+        release_refused: record.release_refused,
         receipt: record.receipt,
         erased: record.erased,
     }

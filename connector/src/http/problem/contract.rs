@@ -10,13 +10,18 @@ use crate::{
     trust::TrustError,
 };
 use http::StatusCode;
+use policy::Fix;
 
 impl From<CatalogError> for Problem {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Dataset(error) => {
                 let status = StatusCode::UNPROCESSABLE_ENTITY;
-                Self::by_policy(status, "invalid-dataset", &error, error.reasons())
+                Self {
+                    // Nobody else has a part in it yet.
+                    by: Some(Fix::Provider),
+                    ..Self::by_policy(status, "invalid-dataset", &error, error.reasons())
+                }
             }
             CatalogError::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", error.to_string()),
             CatalogError::NotFound => Self::not_found("dataset"),

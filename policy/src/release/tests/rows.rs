@@ -52,9 +52,24 @@ fn the_least_generalisation_that_hides_everyone_is_taken() {
 fn a_group_of_one_sensitive_value_is_not_released() {
     let same = (0..20).map(|number| (number, "59650".into(), "15".into(), "B1"));
     assert_eq!(
-        rows(postcodes_and_ages(0), same).anonymise(k(5)).unwrap_err(),
-        Refused::TooSmall(k(5))
+        rows(postcodes_and_ages(0), same.clone()).anonymise(k(5)).unwrap_err(),
+        Refused::Alike
     );
+    assert_eq!(Refused::Alike.code().as_str(), "AGG-05");
+    // Of too few it is not told how they differ.
+    let few = rows(postcodes_and_ages(0), same.take(4));
+    assert_eq!(few.anonymise(k(5)).unwrap_err(), Refused::TooSmall(k(5)));
+}
+
+#[test]
+fn whether_a_group_is_too_small_does_not_depend_on_what_may_be_withheld() {
+    let level = |number: usize| if number == 0 { "B2" } else { "B1" };
+    let people = |many: usize| (0..many).map(move |number| (number, number.to_string(), "15".into(), level(number)));
+    let refused = |many, percent| rows(postcodes_and_ages(percent), people(many)).anonymise(k(5)).err();
+    assert_eq!(refused(4, 20), Some(Refused::TooSmall(k(5))));
+    for percent in [0, 20] {
+        assert_eq!(refused(5, percent), None, "two values, and all in one group");
+    }
 }
 
 #[test]
