@@ -159,8 +159,8 @@ codes! {
         / "trop de valeurs différentes pour décider dans la limite de travail",
     WrongKind = "POL-10" Provider "only an agreement can be enforced, an offer is a proposal"
         / "seul un accord s’applique ; une offre n’est qu’une proposition",
-    WrongParty = "POL-11" Consumer "the agreement was made with another party"
-        / "l’accord a été conclu avec une autre partie",
+    WrongParty = "POL-11" Consumer "the offer or agreement is for another party"
+        / "l’offre ou l’accord s’adresse à une autre partie",
     ConstraintFalse = "CST-01" Consumer "a constraint does not hold"
         / "une condition n’est pas remplie",
     ConstraintUnknown = "CST-02" Consumer "a constraint cannot be judged because a fact is missing"
@@ -367,11 +367,11 @@ mod tests {
         let reason = Reason::new(Code::WrongParty, "", "the agreement is with \"a\", not with \"b\"");
         assert_eq!(
             reason.told(Language::French),
-            "POL-11 dans la politique\u{a0}: l’accord a été conclu avec une autre partie (peut y remédier\u{a0}: le destinataire)"
+            "POL-11 dans la politique\u{a0}: l’offre ou l’accord s’adresse à une autre partie (peut y remédier\u{a0}: le destinataire)"
         );
         let english = reason.told(Language::English);
         assert!(
-            english.starts_with("POL-11 at the policy: the agreement was made with another party: the agreement is")
+            english.starts_with("POL-11 at the policy: the offer or agreement is for another party: the agreement is")
         );
         assert!(english.ends_with("(can be mended by: the consumer)"), "{english}");
     }
