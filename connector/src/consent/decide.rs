@@ -12,7 +12,7 @@ use super::{
 use crate::dsp::ParticipantId;
 use policy::Timestamp;
 use serde::Serialize;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 /// How many grants share one durable commit in an import.
@@ -30,6 +30,9 @@ pub struct Acknowledgement {
     pub subject: String,
     /// The consents that ended, and those that waited for another's word and are refused now.
     pub consents: Vec<ConsentId>,
+    /// Towards whom: a consent that names several recipients ends for all of them, whichever of them was meant. Of a restriction towards
+    /// everybody there are none.
+    pub recipients: Vec<ParticipantId>,
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
@@ -238,7 +241,8 @@ impl Consents {
         learner.step(at, step).map(drop)
     }
 
-    /// Ends a learner's consents: all of them, or those for one recipient. What waits for a second signature is refused, or somebody else could
+    /// Ends a learner's consents: all of them, or those that name one recipient, which end for all whom they name: a withdrawal must not leave
+    /// more open than was asked for, and who is to go on is asked for anew (GDPR art. 7(3)). What waits for a second signature is refused, or somebody else could
     /// bring it into force afterwards. The live index is closed first; the answer is given when it is committed and every running stream has
     /// confirmed.
     pub async fn withdraw(
@@ -329,9 +333,12 @@ const fn no_to(state: State) -> Option<Act> {
 fn acknowledgement(subject: &str, changed: &[Changed], ended: Ended, now: Timestamp) -> Acknowledgement {
     let mut consents: Vec<ConsentId> = changed.iter().map(|one| one.stored.consent.id.clone()).collect();
     consents.sort();
+    let named = changed.iter().flat_map(|one| &one.stored.consent.recipients);
+    let recipients: BTreeSet<&ParticipantId> = named.collect();
     Acknowledgement {
         subject: subject.to_owned(),
         consents,
+        recipients: recipients.into_iter().cloned().collect(),
         at: now,
         epoch: ended.epoch,
         streams: ended.streams,

@@ -134,6 +134,7 @@ impl Consents {
         let told = Acknowledgement {
             subject: subject.to_owned(),
             consents: Vec::new(),
+            recipients: basis.declared.recipients.clone(),
             at: now,
             epoch,
             streams: ended.streams,

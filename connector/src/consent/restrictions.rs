@@ -32,7 +32,7 @@ const RESTRICTIONS: Table = Table(58);
 pub struct NewRestriction {
     /// The learner's local identifier.
     pub subject: String,
-    /// Only towards this recipient; without it towards everybody.
+    /// Only towards this recipient, by id, or in the management API by the name of a configured peer; without it towards everybody.
     #[serde(default)]
     pub recipient: Option<ParticipantId>,
     /// At whose word: the learner's side, the holder itself, or a supervisory authority.
@@ -212,6 +212,7 @@ impl Consents {
         let told = Acknowledgement {
             subject: subject.to_owned(),
             consents: Vec::new(),
+            recipients: restriction.recipient.iter().cloned().collect(),
             at: now,
             epoch,
             streams,
