@@ -21,6 +21,7 @@ mod keys;
 mod membership;
 mod operations;
 mod receipts;
+mod recipients;
 mod release;
 mod resources;
 mod restrictions;

@@ -78,8 +78,8 @@ struct Terms {
     /// The learner's local identifier at this holder
     #[arg(long)]
     subject: String,
-    /// Who may receive
-    #[arg(long, value_name = "DID")]
+    /// Who may receive: an id, or the name of a configured peer
+    #[arg(long, value_name = "ID|NAME")]
     recipient: String,
     /// For which purpose
     #[arg(long, value_name = "IRI")]

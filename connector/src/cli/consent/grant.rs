@@ -30,8 +30,8 @@ pub(super) struct Grant {
     /// The learner's local identifier at this holder
     #[arg(long)]
     subject: String,
-    /// Who may receive; repeat for more
-    #[arg(long, value_name = "DID", required = true)]
+    /// Who may receive: an id, or the name of a configured peer; repeat for more
+    #[arg(long, value_name = "ID|NAME", required = true)]
     recipient: Vec<String>,
     /// For which purpose; repeat for more
     #[arg(long, value_name = "IRI", required = true)]

@@ -82,7 +82,7 @@ impl Actor {
 pub struct NewConsent {
     /// The learner's local identifier at this holder.
     pub subject: String,
-    /// Who may receive.
+    /// Who may receive, by id; the management API takes the names of configured peers too.
     pub recipients: Vec<ParticipantId>,
     /// For which purposes (IRIs).
     pub purposes: Vec<String>,
@@ -176,7 +176,7 @@ pub struct NewRequest {
 pub struct NewShare {
     /// The learner's local identifier at this holder.
     pub subject: String,
-    /// Who receives.
+    /// Who receives, by id; the management API takes the name of a configured peer too.
     pub recipient: ParticipantId,
     /// What for (IRI).
     pub purpose: String,
