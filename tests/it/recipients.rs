@@ -1,7 +1,8 @@
-//! Whom a learner's word names, through real daemons: by name or id, for all whom a consent names, and nobody who is not there.
+//! What a learner's word names, through real daemons: recipients by name or id, all of those that a consent names, nobody who is not there; and
+//! the one agreement that a consent is for.
 
 use crate::scenes::{learners::released, said};
-use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, text};
+use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, dataset, offer, text};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -109,4 +110,53 @@ async fn a_recipient_that_nobody_could_be_is_refused_by_every_route_and_leaves_n
     school.post("/v1/consents", &json!([consent("l9", stranger)])).await;
     let body = json!({"subject": "l9", "recipient": stranger, "actor": {"role": "learner", "method": "letter"}});
     school.post("/v1/restrictions", &body).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_for_an_agreement_lets_nothing_out_under_another() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let path = school.publish(20, 2).await;
+    school.post("/v1/datasets", &dataset("courses", &path, offer())).await;
+    let agreements = [
+        work.negotiate(school).await,
+        work.negotiate(school).await,
+        work.negotiate_for(school, "courses").await,
+    ];
+    let grant = [
+        "consent",
+        "grant",
+        "--subject",
+        "l0",
+        "--recipient",
+        "work",
+        "--purpose",
+        PURPOSE,
+        "--category",
+        "skills",
+        "--method",
+        "paper-form",
+        "--notice",
+        NOTICE,
+        "--evidence",
+        "file 1",
+        "--agreement",
+        &agreements[0],
+    ];
+    said(school.cli(&grant));
+    let shown = release(school, work, &agreements[0]).await;
+    assert_eq!(
+        (&shown["sent"], &shown["withheld"]),
+        (&json!(10), &json!({"CNS-01": 10}))
+    );
+    for other in &agreements[1..] {
+        let shown = release(school, work, other).await;
+        let withheld = json!({"CNS-01": 10, "CNS-16": 10});
+        assert_eq!((&shown["sent"], &shown["withheld"]), (&json!(0), &withheld), "{other}");
+    }
+    // What is for any agreement opens all of them, as before.
+    school.consent(1, &work.did).await;
+    for agreement in &agreements {
+        assert_eq!(release(school, work, agreement).await["sent"], 10, "{agreement}");
+    }
 }

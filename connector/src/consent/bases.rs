@@ -165,6 +165,7 @@ impl Declared {
                 purposes: &declared.purposes,
                 datasets: &declared.datasets,
                 categories: &declared.categories,
+                agreement: None,
             },
             from: self.from,
             until: declared.until,

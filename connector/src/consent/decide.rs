@@ -414,10 +414,11 @@ fn may_ask(
         if theirs && known.is_waiting(now) {
             open += 1;
         }
-        if !known.consent.is_about_the_same_as(consent) {
+        if !known.consent.is_about_the_same_use_as(consent) {
             continue;
         }
-        if theirs && known.is_waiting(now) && known.consent.notice == consent.notice {
+        let same = known.consent.is_about_the_same_as(consent) && known.consent.notice == consent.notice;
+        if theirs && known.is_waiting(now) && same {
             return Err(ConsentError::AlreadyAsked(known.consent.id.clone()));
         }
         let again = known.since().plus(pause);

@@ -118,7 +118,7 @@ struct Terms {
 pub(super) struct Request {
     #[command(flatten)]
     terms: Terms,
-    /// The agreement under which it is asked for
+    /// For this agreement alone, of which the learner is told; one that takes its place needs a consent of its own [default: any]
     #[arg(long, value_name = "ID")]
     agreement: Option<String>,
     /// For how many days the recipient would keep the records [default: as the holder's privacy settings say]

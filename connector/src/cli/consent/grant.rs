@@ -45,7 +45,7 @@ pub(super) struct Grant {
     /// Only this dataset; repeat for more [default: all of this holder's]
     #[arg(long, value_name = "ID")]
     dataset: Vec<String>,
-    /// The agreement under which it was asked for
+    /// For this agreement alone, of which the learner was told; one that takes its place needs a consent of its own [default: any]
     #[arg(long, value_name = "ID")]
     agreement: Option<String>,
     /// For so many transfers in all, 1 to 366 [default: any number]

@@ -95,7 +95,7 @@ pub struct NewConsent {
     /// Only these datasets; empty means all of this holder's.
     #[serde(default)]
     pub datasets: Vec<DatasetId>,
-    /// The agreement under which it was asked for.
+    /// For this agreement alone, of which the learner was told; one that takes its place needs a consent of its own. Without it for any.
     #[serde(default)]
     pub agreement: Option<AgreementId>,
     /// When it ends; without it after twelve months.
