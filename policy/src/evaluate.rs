@@ -164,16 +164,29 @@ impl Policy {
         self.check(Stage::Publish).is_ok() && residual::first_plannable(&known, facts, Stage::Publish).is_ok()
     }
 
-    /// An agreement is enforced for its assignee and for nobody else.
+    /// At publication there is no consumer yet; from the catalog on there is.
     pub(crate) fn right_party(&self, stage: Stage, facts: &Facts) -> Result<(), Vec<Reason>> {
-        let enforced = matches!(stage, Stage::Transfer | Stage::Record) && self.kind == Kind::Agreement;
+        match stage {
+            Stage::Publish => Ok(()),
+            Stage::Catalog | Stage::Negotiation | Stage::Transfer | Stage::Record => self.grants_to(&facts.recipient),
+        }
+    }
+
+    /// Whether the rules are for this party (ODRL 2.2 §2.3): what names an assignee is for that one and nobody else, an offer that names none
+    /// is for everybody.
+    ///
+    /// # Errors
+    /// The one reason against it.
+    pub fn grants_to(&self, recipient: &str) -> Result<(), Vec<Reason>> {
+        let is_for = match self.kind {
+            Kind::Agreement => "agreement is with",
+            Kind::Offer => "offer is for",
+            // Rules alone, whose parties nobody has bound to anything.
+            Kind::Set => return Ok(()),
+        };
         match self.assignee() {
-            Some(assignee) if enforced && assignee != facts.recipient => {
-                let text = format!(
-                    "the agreement is with {}, not with {}",
-                    quoted(assignee),
-                    quoted(&facts.recipient)
-                );
+            Some(assignee) if assignee != recipient => {
+                let text = format!("the {is_for} {}, not {}", quoted(assignee), quoted(recipient));
                 Err(vec![Reason::new(Code::WrongParty, "/assignee", text)])
             }
             _ => Ok(()),

@@ -159,8 +159,8 @@ codes! {
         / "trop de valeurs différentes pour décider dans la limite de travail",
     WrongKind = "POL-10" Provider "only an agreement can be enforced, an offer is a proposal"
         / "seul un accord s’applique ; une offre n’est qu’une proposition",
-    WrongParty = "POL-11" Consumer "the agreement was made with another party"
-        / "l’accord a été conclu avec une autre partie",
+    WrongParty = "POL-11" Consumer "the offer or agreement is for another party"
+        / "l’offre ou l’accord s’adresse à une autre partie",
     ConstraintFalse = "CST-01" Consumer "a constraint does not hold"
         / "une condition n’est pas remplie",
     ConstraintUnknown = "CST-02" Consumer "a constraint cannot be judged because a fact is missing"
@@ -209,6 +209,8 @@ codes! {
         / "le traitement des données de la personne est limité (RGPD, art. 18)",
     ConsentGroupSize = "CNS-15" Learner "the consent is for groups of more learners than those of this release"
         / "le consentement vaut pour des groupes de plus de personnes que ceux de cette publication",
+    ConsentAgreement = "CNS-16" Learner "the consent is for another agreement"
+        / "le consentement vaut pour un autre accord",
     GroupTooSmall = "AGG-01" Nobody "the group is smaller than the smallest that may be shown"
         / "le groupe est plus petit que le minimum publiable",
     Differencing = "AGG-02" Nobody "together with an earlier answer it would single out a few people"
@@ -374,11 +376,11 @@ mod tests {
         let reason = Reason::new(Code::WrongParty, "", "the agreement is with \"a\", not with \"b\"");
         assert_eq!(
             reason.told(Language::French),
-            "POL-11 dans la politique\u{a0}: l’accord a été conclu avec une autre partie (peut y remédier\u{a0}: le destinataire)"
+            "POL-11 dans la politique\u{a0}: l’offre ou l’accord s’adresse à une autre partie (peut y remédier\u{a0}: le destinataire)"
         );
         let english = reason.told(Language::English);
         assert!(
-            english.starts_with("POL-11 at the policy: the agreement was made with another party: the agreement is")
+            english.starts_with("POL-11 at the policy: the offer or agreement is for another party: the agreement is")
         );
         assert!(english.ends_with("(can be mended by: the consumer)"), "{english}");
         let here = reason.told_to(Fix::Provider, Language::English);

@@ -357,3 +357,52 @@ async fn an_offer_that_leaves_nothing_is_refused_with_the_places_that_do_not_go_
         "{refused}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_names_its_assignee_is_seen_and_agreed_by_that_one_alone() {
+    let world = World::start(&["school", "work", "edtech"]).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    let mut named = offer();
+    named["assigner"] = json!("did:web:somebody-else.example");
+    let path = school.dir.join("records.ndjson");
+    std::fs::write(&path, connector_tests::harness::record(0, 0)).unwrap();
+    let foreign = dataset("records", &path, named.clone());
+    let (status, refused) = school.call(http::Method::POST, "/v1/datasets", Some(&foreign)).await;
+    assert_eq!(
+        (status.as_u16(), &refused["error"]["code"]),
+        (422, &json!("invalid-dataset"))
+    );
+    assert!(
+        text(&refused["error"], "message").contains("somebody-else"),
+        "{refused}"
+    );
+
+    named["assigner"] = json!(school.did);
+    named["assignee"] = json!(edtech.did);
+    school.publish_under(3, 3, named).await;
+    let seen = async |consumer: &Connector| {
+        let listed = consumer.get("/v1/catalog?peer=school").await;
+        listed["datasets"].as_array().unwrap().len()
+    };
+    assert_eq!((seen(work).await, seen(edtech).await), (0, 1));
+    let agreement = edtech.negotiate(school).await;
+    let kept = school.get(&format!("/v1/agreements/{agreement}")).await;
+    assert_eq!(kept["agreement"]["assignee"], json!(edtech.did), "{kept}");
+    let body = json!({"peer": "school", "offer": "records"});
+    let (status, refused) = work.call(http::Method::POST, "/v1/negotiations", Some(&body)).await;
+    assert!(status.is_client_error(), "{status} {refused}");
+    // Nor does the provider offer it to another unasked, as it is or with terms that name somebody else.
+    for terms in [json!(null), json!({"assignee": edtech.did})] {
+        let mut body = json!({"peer": "work", "dataset": "records"});
+        if terms.is_object() {
+            body["terms"] = offer();
+            body["terms"]["assignee"] = terms["assignee"].clone();
+        }
+        let (status, refused) = school.call(http::Method::POST, "/v1/offers", Some(&body)).await;
+        assert_eq!(
+            (status.as_u16(), &refused["error"]["code"]),
+            (400, &json!("POL-11")),
+            "{refused}"
+        );
+    }
+}

@@ -22,6 +22,7 @@ mod membership;
 mod operations;
 mod purposes;
 mod receipts;
+mod recipients;
 mod release;
 mod resources;
 mod restrictions;

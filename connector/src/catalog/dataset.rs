@@ -5,7 +5,7 @@ use super::{
     shape::shape, supply,
 };
 use crate::{
-    dsp::{self, DatasetId, OfferId, catalog::ListedDataset},
+    dsp::{self, DatasetId, OfferId, ParticipantId, catalog::ListedDataset},
     trust::Party,
 };
 use policy::{Code, Decision, Facts, Language, Lint, Malformed, Policy, Reason, Stage, Timestamp};
@@ -29,6 +29,16 @@ pub enum DatasetError {
     /// The offer asks for what nobody here could ever know of this dataset.
     #[error("the offer asks for what this connector cannot know of this dataset: {}", list(.0))]
     NeverKnown(Vec<Reason>),
+    /// The offer says that somebody else grants it: whoever publishes an offer is its assigner (ODRL 2.2 §2.3).
+    #[error(
+        "the offer's assigner is {assigner}, and what is published here is granted by {ours}; leave the assigner out"
+    )]
+    ForeignAssigner {
+        /// Whom it names.
+        assigner: String,
+        /// Us.
+        ours: ParticipantId,
+    },
     /// A duty names somebody to be informed whom this connector cannot tell anything.
     #[error("the offer has somebody informed whom this connector cannot reach: {}", list(.0))]
     NotReached(Vec<Reason>),
@@ -73,7 +83,7 @@ impl DatasetError {
                 reasons.iter().cloned().chain(together).collect()
             }
             Self::NeverKnown(reasons) | Self::NotReached(reasons) => reasons.clone(),
-            Self::PolicyTooLarge { .. } | Self::Invalid { .. } => Vec::new(),
+            Self::ForeignAssigner { .. } | Self::PolicyTooLarge { .. } | Self::Invalid { .. } => Vec::new(),
         }
     }
 }

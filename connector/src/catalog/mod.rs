@@ -67,6 +67,7 @@ impl Catalog {
     pub async fn add(&self, new: NewDataset, now: Timestamp) -> Result<Dataset, CatalogError> {
         let dataset = Dataset::publish(new, &self.events, now)?;
         let policy = read_policy(&dataset.offer)?;
+        granted_by(&policy, self.trust.me())?;
         let named = policy.duties().filter_map(Duty::informs).collect::<Vec<_>>();
         informed(&self.trust, &named, now)
             .await
@@ -229,6 +230,17 @@ pub fn scope(policy: &Policy, recipient: &Party, now: Timestamp) -> Result<Reach
     first_permitted(&ACTIONS, |action| policy.scope(&facts(recipient, action, now)))
 }
 
+/// Terms of ours name nobody else as the one who grants them; an agreement would say otherwise than its offer.
+pub fn granted_by(policy: &Policy, ours: &ParticipantId) -> Result<(), DatasetError> {
+    match policy.assigner() {
+        Some(assigner) if assigner != ours.as_str() => Err(DatasetError::ForeignAssigner {
+            assigner: assigner.to_owned(),
+            ours: ours.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// A policy from its JSON, within the size limit.
 pub fn read_policy(value: &Value) -> Result<Policy, DatasetError> {
     let size = value.to_string().len();
@@ -286,6 +298,26 @@ mod tests {
             .unwrap();
             assert_eq!(scope.purposes.len(), 1);
             assert!(scope.allows_category("skills") && !scope.allows_category("identity"));
+        }
+    }
+
+    #[test]
+    fn terms_of_ours_name_us_or_nobody_as_their_assigner() {
+        let ours: ParticipantId = "did:web:a.example".parse().unwrap();
+        let offer = |assigner: Value| {
+            let mut offer = json!({"@id": "urn:o", "@type": "Offer", "permission": [{"action": "use"}]});
+            if !assigner.is_null() {
+                offer["assigner"] = assigner;
+            }
+            granted_by(&read_policy(&offer).unwrap(), &ours)
+        };
+        assert!(offer(Value::Null).is_ok() && offer(json!("did:web:a.example")).is_ok());
+        for foreign in ["did:web:b.example", "did:web:a.example#key", "school"] {
+            let refused = offer(json!(foreign));
+            assert!(
+                matches!(&refused, Err(DatasetError::ForeignAssigner { assigner, .. }) if assigner == foreign),
+                "{refused:?}"
+            );
         }
     }
 

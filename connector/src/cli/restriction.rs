@@ -39,8 +39,8 @@ enum RestrictionCommand {
         /// The learner's local identifier at this holder
         #[arg(long)]
         subject: String,
-        /// Only towards this recipient [default: everybody]
-        #[arg(long, value_name = "DID")]
+        /// Only towards this recipient: an id, or the name of a configured peer [default: everybody]
+        #[arg(long, value_name = "ID|NAME")]
         recipient: Option<String>,
         #[command(flatten)]
         actor: Actor,

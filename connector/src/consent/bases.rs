@@ -69,7 +69,7 @@ pub struct NewBasis {
     pub basis: LawfulBasis,
     /// The law, the interest or the contract, for people.
     pub grounds: String,
-    /// Who receives.
+    /// Who receives, by id; the management API takes the names of configured peers too.
     pub recipients: Vec<ParticipantId>,
     /// For which purposes (IRIs).
     pub purposes: Vec<String>,
@@ -165,6 +165,7 @@ impl Declared {
                 purposes: &declared.purposes,
                 datasets: &declared.datasets,
                 categories: &declared.categories,
+                agreement: None,
             },
             from: self.from,
             until: declared.until,

@@ -12,7 +12,7 @@ use super::{
 use crate::dsp::ParticipantId;
 use policy::Timestamp;
 use serde::Serialize;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 /// How many grants share one durable commit in an import.
@@ -30,6 +30,9 @@ pub struct Acknowledgement {
     pub subject: String,
     /// The consents that ended, and those that waited for another's word and are refused now.
     pub consents: Vec<ConsentId>,
+    /// Towards whom: a consent that names several recipients ends for all of them, whichever of them was meant. Of a restriction towards
+    /// everybody there are none.
+    pub recipients: Vec<ParticipantId>,
     /// When.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
@@ -237,7 +240,8 @@ impl Consents {
         learner.step(at, step).map(drop)
     }
 
-    /// Ends a learner's consents: all of them, or those for one recipient. What waits for a second signature is refused, or somebody else could
+    /// Ends a learner's consents: all of them, or those that name one recipient, which end for all whom they name: a withdrawal must not leave
+    /// more open than was asked for, and who is to go on is asked for anew (GDPR art. 7(3)). What waits for a second signature is refused, or somebody else could
     /// bring it into force afterwards. The live index is closed first; the answer is given when it is committed and every running stream has
     /// confirmed.
     pub async fn withdraw(
@@ -328,9 +332,12 @@ const fn no_to(state: State) -> Option<Act> {
 pub(super) fn acknowledgement(subject: &str, changed: &[Changed], ended: Ended, now: Timestamp) -> Acknowledgement {
     let mut consents: Vec<ConsentId> = changed.iter().map(|one| one.stored.consent.id.clone()).collect();
     consents.sort();
+    let named = changed.iter().flat_map(|one| &one.stored.consent.recipients);
+    let recipients: BTreeSet<&ParticipantId> = named.collect();
     Acknowledgement {
         subject: subject.to_owned(),
         consents,
+        recipients: recipients.into_iter().cloned().collect(),
         at: now,
         epoch: ended.epoch,
         streams: ended.streams,
@@ -406,10 +413,11 @@ fn may_ask(
         if theirs && known.is_waiting(now) {
             open += 1;
         }
-        if !known.consent.is_about_the_same_as(consent) {
+        if !known.consent.is_about_the_same_use_as(consent) {
             continue;
         }
-        if theirs && known.is_waiting(now) && known.consent.notice == consent.notice {
+        let same = known.consent.is_about_the_same_as(consent) && known.consent.notice == consent.notice;
+        if theirs && known.is_waiting(now) && same {
             return Err(ConsentError::AlreadyAsked(known.consent.id.clone()));
         }
         let again = known.since().plus(pause);

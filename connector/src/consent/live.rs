@@ -14,6 +14,7 @@ fn covered(consent: &Consent) -> Covered<'_> {
         purposes: &consent.purposes,
         datasets: &consent.datasets,
         categories: &consent.categories,
+        agreement: consent.agreement.as_ref(),
     }
 }
 

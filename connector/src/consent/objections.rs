@@ -137,7 +137,11 @@ impl Consents {
         let recorded = self.record_objection(&mut objection, (&basis, &ended), now).await;
         recorded.inspect_err(|error| self.take_back(&objection, error))?;
         self.reset_stalled();
-        Ok((objection, acknowledgement(subject, &[], ended, now)))
+        let told = Acknowledgement {
+            recipients: basis.declared.recipients.clone(),
+            ..acknowledgement(subject, &[], ended, now)
+        };
+        Ok((objection, told))
     }
 
     async fn record_objection(

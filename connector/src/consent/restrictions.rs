@@ -34,7 +34,7 @@ const RESTRICTIONS: Table = Table(58);
 pub struct NewRestriction {
     /// The learner's local identifier.
     pub subject: String,
-    /// Only towards this recipient; without it towards everybody.
+    /// Only towards this recipient, by id, or in the management API by the name of a configured peer; without it towards everybody.
     #[serde(default)]
     pub recipient: Option<ParticipantId>,
     /// At whose word: the learner's side, the holder itself, or a supervisory authority.
@@ -210,7 +210,10 @@ impl Consents {
         let recorded = self.record_restriction(&mut restriction, epoch, now).await;
         recorded.inspect_err(|error| self.take_back(&restriction, error))?;
         self.reset_stalled();
-        let told = acknowledgement(subject, &[], Ended { epoch, streams }, now);
+        let told = Acknowledgement {
+            recipients: restriction.recipient.iter().cloned().collect(),
+            ..acknowledgement(subject, &[], Ended { epoch, streams }, now)
+        };
         Ok((restriction, told))
     }
 

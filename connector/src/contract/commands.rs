@@ -82,7 +82,7 @@ impl Contracts {
         let published = dataset.message_offer();
         let terms = proposed.terms.as_ref().unwrap_or(&published);
         let offer = decide::offer_of(terms, dataset.offer_id.as_str(), &dataset.id);
-        let understood = decide::understandable(&offer)?;
+        let understood = decide::offerable(&offer, &peer, self.trust.me())?;
         let consumer = self.trust.party(&peer, now);
         catalog::permitted(&understood, Stage::Negotiation, &consumer, Some(&dataset), now)
             .map_err(ContractError::NotPermitted)?;
@@ -117,7 +117,7 @@ impl Contracts {
             record.expect_role(Role::Provider)?;
             let id = message::offer_id(&record.published)?;
             let offer = decide::offer_of(terms.unwrap_or(&record.published), id.as_str(), &record.dataset);
-            decide::understandable(&offer)?;
+            decide::offerable(&offer, &record.core.peer, self.trust.me())?;
             record.offer_instead(turn, offer, now)
         })
         .await

@@ -4,7 +4,7 @@ use super::{ContractError, NegotiationRecord};
 use crate::{
     catalog::{self, CounterOffers, Dataset, Mode, OtherTerms, read_policy},
     dsp::{
-        DatasetId, Role,
+        DatasetId, ParticipantId, Role,
         message::{self, Explanation},
     },
     net::guard,
@@ -173,6 +173,21 @@ pub(super) fn understandable(offer: &Value) -> Result<policy::Policy, ContractEr
     policy
         .check(Stage::Negotiation)
         .map_err(|reasons| ContractError::Policy(catalog::DatasetError::NotUnderstood(reasons)))?;
+    Ok(policy)
+}
+
+/// Terms that the operator offers to this consumer in place of the published ones: understood, granted by us, and not for somebody else. An
+/// agreement over them is with the consumer, whatever they say.
+pub(super) fn offerable(
+    offer: &Value,
+    consumer: &ParticipantId,
+    me: &ParticipantId,
+) -> Result<policy::Policy, ContractError> {
+    let policy = understandable(offer)?;
+    catalog::granted_by(&policy, me).map_err(ContractError::Policy)?;
+    policy
+        .grants_to(consumer.as_str())
+        .map_err(ContractError::NotPermitted)?;
     Ok(policy)
 }
 

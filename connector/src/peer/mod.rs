@@ -10,7 +10,7 @@ pub use witnesses::Witnesses;
 
 use crate::{
     dsp::{self, MessageError, ParticipantId, catalog, message::Explanation},
-    jose::{Digest, JoseError, message::signature_digest},
+    jose::{Digest, JoseError, did, message::signature_digest},
     net::{Client, NetError, Request, Response},
     process::{Reply, archive::Answered},
     trust::{NotAMember, Peer, SIGNATURE_HEADER, Trust, TrustError, did::DidError},
@@ -31,6 +31,11 @@ pub enum PeerError {
     /// Not in the configuration.
     #[error("{0} is not a configured peer; add it to the configuration as [[peer]]")]
     Unknown(String),
+    /// Neither in the configuration nor an id that anybody else could come to be known by.
+    #[error(
+        "{0} is neither a configured peer, by its id or its name, nor a did:web identifier; no participant is called that, so it would concern nobody"
+    )]
+    NoParticipant(String),
     /// Neither in the configuration nor a member.
     #[error("{did} is neither a configured peer nor a member: {cause}")]
     NotAMember {
@@ -129,6 +134,12 @@ impl Peers {
                 .did
                 .clone()),
         }
+    }
+
+    /// Whom a learner's consent, restriction or other word names: a configured peer by id or name, or anybody else by DID. Who is unknown today
+    /// may be a member tomorrow; members are known by their `did:web` alone ([`did::is_did`]), and other ids by the configuration alone.
+    pub fn recipient(&self, id_or_name: &ParticipantId) -> Result<ParticipantId, PeerError> {
+        recipient(self.trust.peer(id_or_name.as_str()), id_or_name)
     }
 
     /// Whom to tell about a process of ours.
@@ -408,48 +419,13 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), PeerEr
     Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn next(links: &[&'static str]) -> Option<String> {
-        let asked = Url::parse("https://a.example/dsp/catalog/request?continuationToken=1").unwrap();
-        let headers = links
-            .iter()
-            .map(|link| (header::LINK, HeaderValue::from_static(link)))
-            .collect();
-        next_page(&asked, &headers).unwrap().map(|url| url.to_string())
-    }
-
-    #[test]
-    fn the_next_page_is_found_in_whatever_header_names_it() {
-        let expected = Some("https://a.example/dsp/catalog/request?continuationToken=2".to_owned());
-        assert_eq!(
-            next(&["<https://a.example/dsp/catalog/request?continuationToken=2>; rel=\"next\""]),
-            expected
-        );
-        assert_eq!(
-            next(&["<?continuationToken=0>; rel=prev, <?continuationToken=2>; title=x; rel=next"]),
-            expected
-        );
-        assert_eq!(
-            next(&[
-                "<?continuationToken=0>; rel=\"previous\"",
-                "<?continuationToken=2>;rel=\"last next\""
-            ]),
-            expected
-        );
-        assert_eq!(next(&["<?continuationToken=0>; rel=\"previous\""]), None);
-        assert_eq!(next(&[]), None);
-    }
-
-    #[test]
-    fn a_link_leads_to_no_other_host_and_not_to_the_same_page() {
-        let moved = next(&["<https://169.254.169.254/latest?continuationToken=2>; rel=next"]);
-        assert_eq!(
-            moved.as_deref(),
-            Some("https://a.example/dsp/catalog/request?continuationToken=2")
-        );
-        assert_eq!(next(&["<?continuationToken=1>; rel=next"]), None);
+fn recipient(configured: Option<&Arc<Peer>>, id_or_name: &ParticipantId) -> Result<ParticipantId, PeerError> {
+    match configured {
+        Some(peer) => Ok(peer.did.clone()),
+        None if did::is_did(id_or_name.as_str()) => Ok(id_or_name.clone()),
+        None => Err(PeerError::NoParticipant(id_or_name.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -377,7 +377,7 @@ fn asks(
 ) -> Result<(Question, Shape), TransferError> {
     let unusable = |error: &dyn std::fmt::Display| TransferError::Invalid(error.to_string());
     let question = index.question(
-        &stored.consumer,
+        (&stored.consumer, &stored.id),
         &plan.purposes,
         &dataset.id,
         dataset.categories.keys(),

@@ -78,8 +78,8 @@ struct Terms {
     /// The learner's local identifier at this holder
     #[arg(long)]
     subject: String,
-    /// Who may receive
-    #[arg(long, value_name = "DID")]
+    /// Who may receive: an id, or the name of a configured peer
+    #[arg(long, value_name = "ID|NAME")]
     recipient: String,
     /// For which purpose; repeat for more, all of which the notice names
     #[arg(long, value_name = "IRI", required = true)]
@@ -118,7 +118,7 @@ struct Terms {
 pub(super) struct Request {
     #[command(flatten)]
     terms: Terms,
-    /// The agreement under which it is asked for
+    /// For this agreement alone, of which the learner is told; one that takes its place needs a consent of its own [default: any]
     #[arg(long, value_name = "ID")]
     agreement: Option<String>,
     /// For how many days the recipient would keep the records [default: as the holder's privacy settings say]

@@ -18,7 +18,7 @@ use std::path::PathBuf;
   connector consent ask --at did:web:parcours.example --agreement urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --subject jobseeker-4 --category skills --notice-id orientation --notice-version 3 --notice-file notice.txt
 ")]
 pub(super) struct Ask {
-    /// Under which agreement, as its consumer
+    /// Under which agreement, as its consumer: what the learner allows opens that one alone
     #[arg(long)]
     agreement: String,
     /// The intermediary to ask in place of the holder: the learner decides there

@@ -31,8 +31,8 @@ pub(super) struct Grant {
     /// The learner's local identifier at this holder
     #[arg(long)]
     subject: String,
-    /// Who may receive; repeat for more
-    #[arg(long, value_name = "DID", required = true)]
+    /// Who may receive: an id, or the name of a configured peer; repeat for more
+    #[arg(long, value_name = "ID|NAME", required = true)]
     recipient: Vec<String>,
     /// For which purpose; repeat for more
     #[arg(long, value_name = "IRI", required = true)]
@@ -46,7 +46,7 @@ pub(super) struct Grant {
     /// Only this dataset; repeat for more [default: all of this holder's]
     #[arg(long, value_name = "ID")]
     dataset: Vec<String>,
-    /// The agreement under which it was asked for
+    /// For this agreement alone, of which the learner was told; one that takes its place needs a consent of its own [default: any]
     #[arg(long, value_name = "ID")]
     agreement: Option<String>,
     /// For so many transfers in all, 1 to 366 [default: any number]

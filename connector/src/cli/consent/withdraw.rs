@@ -9,6 +9,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 /// End a learner's consents; answers when no running stream can send that learner's records any more
+///
+/// All of them, or with --recipient those that name that recipient. A consent that names several recipients ends for all of them: the answer
+/// says who they are, and for whom it is to go on it is granted anew.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent withdraw --subject learner-17
@@ -18,8 +21,8 @@ pub(super) struct Withdraw {
     /// The learner's local identifier at this holder
     #[arg(long)]
     subject: String,
-    /// Only towards this recipient
-    #[arg(long, value_name = "DID")]
+    /// Only the consents that name this recipient: an id, or the name of a configured peer
+    #[arg(long, value_name = "ID|NAME")]
     recipient: Option<String>,
 }
 
@@ -39,6 +42,10 @@ impl Withdraw {
             member(&told, &["at"]),
             self.subject
         ))?;
+        for recipient in items(&told, "recipients") {
+            let ended = format!("  ended towards {}", recipient.as_str().unwrap_or_default());
+            context.out.say(&ended)?;
+        }
         say_streams(context, &told)
     }
 }

@@ -35,7 +35,7 @@ pub struct NoticeToShow {
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ask {
-    /// Under which agreement, as its consumer.
+    /// Under which agreement, as its consumer: what the learner allows opens that one alone.
     pub agreement: AgreementId,
     /// The intermediary to ask in place of the holder.
     #[serde(default)]

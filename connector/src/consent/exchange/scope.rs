@@ -40,6 +40,8 @@ pub(super) struct Scope {
     pub(super) categories: Vec<String>,
     /// Only these fields of them; empty means all.
     pub(super) fields: Vec<String>,
+    /// Under this agreement alone; none means under any.
+    pub(super) agreement: Option<AgreementId>,
 }
 
 impl From<&Consent> for Scope {
@@ -52,6 +54,7 @@ impl From<&Consent> for Scope {
             datasets: consent.datasets.clone(),
             categories: consent.categories.clone(),
             fields: consent.fields.clone(),
+            agreement: consent.agreement.clone(),
         }
     }
 }
@@ -67,6 +70,7 @@ impl From<&Declared> for Scope {
             datasets: declared.datasets.clone(),
             categories: declared.categories.clone(),
             fields: Vec::new(),
+            agreement: None,
         }
     }
 }
@@ -92,6 +96,7 @@ impl Agreed {
         let is_about = |scope: &Scope| {
             scope.recipients.contains(recipient)
                 && (scope.datasets.is_empty() || scope.datasets.contains(&self.dataset))
+                && scope.agreement.as_ref().is_none_or(|named| *named == self.id)
         };
         let mut ended = ended.iter().filter(|scope| is_about(scope));
         let Some(bounds) = &self.bounds else {
@@ -145,7 +150,6 @@ impl Scope {
 /// The agreements of a recipient under which an ending takes something away: an empty list for all of them, where nothing of the learner goes
 /// to that recipient any more; none where each is covered by what remains.
 pub(super) fn concerned(theirs: &[Agreed], recipient: &ParticipantId, ending: &Ending<'_>) -> Option<Vec<AgreementId>> {
-    // The agreement that a consent was asked for under says why it was asked; it does not limit what the consent lets pass.
     let lost = theirs
         .iter()
         .filter(|agreed| agreed.loses(recipient, ending.ended, ending.remaining));
@@ -189,6 +193,7 @@ mod tests {
             datasets: Vec::new(),
             categories: categories.iter().map(|name| (*name).to_owned()).collect(),
             fields: Vec::new(),
+            agreement: None,
         }
     }
 
@@ -349,6 +354,35 @@ mod tests {
         other.datasets.push("c".parse().unwrap());
         let all = [agreed("a", None), agreed("b", None), agreed("c", None)];
         assert_eq!(told(&all, &ended, &[other]), Some(vec!["urn:uuid:a".into()]));
+    }
+
+    #[test]
+    fn a_consent_for_one_agreement_concerns_that_one_alone_and_stands_in_for_no_other() {
+        let all = [agreed("a", None), agreed("b", None)];
+        let bound = |number, agreement: &str| Scope {
+            agreement: Some(format!("urn:uuid:{agreement}").parse().unwrap()),
+            ..scope(number, &["skills"])
+        };
+        assert_eq!(
+            told(&all, &bound(1, "a"), &[bound(2, "b")]),
+            Some(vec!["urn:uuid:a".into()])
+        );
+        assert_eq!(
+            told(&all, &bound(1, "a"), &[scope(2, &["skills"])]),
+            None,
+            "one for any goes on"
+        );
+        let any = scope(1, &["skills"]);
+        assert_eq!(
+            told(&all, &any, &[bound(2, "b")]),
+            Some(vec!["urn:uuid:a".into()]),
+            "what was for any"
+        );
+        assert_eq!(
+            told(&all, &bound(1, "c"), &[bound(2, "b")]),
+            None,
+            "another's agreement"
+        );
     }
 
     #[test]

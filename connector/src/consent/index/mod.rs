@@ -28,7 +28,7 @@ pub use terms::Covered;
 
 use super::{ConsentId, GrantError, Occurrence};
 use crate::catalog::{Category, CategorySet};
-use crate::dsp::{DatasetId, ParticipantId, Pid};
+use crate::dsp::{AgreementId, DatasetId, ParticipantId, Pid};
 use answers::Answers;
 use basis::Rules;
 use fields::Fields;
@@ -245,6 +245,7 @@ impl Index {
                 categories: CategorySet::ALL,
                 fields: Scope::All,
                 min_group_size: None,
+                agreement: None,
             };
             vocabulary.intern(terms)
         };
@@ -341,11 +342,11 @@ impl Index {
         }
     }
 
-    /// Compiles what a stream will ask about these categories. `permits` is the policy's word about each record
+    /// Compiles what a stream under an agreement will ask about these categories. `permits` is the policy's word about each record
     /// ([`policy::Plan::permits`]); it is asked here, and not again.
     pub fn question<'a>(
         &self,
-        recipient: &ParticipantId,
+        (recipient, agreement): (&ParticipantId, &AgreementId),
         purposes: &[String],
         dataset: &DatasetId,
         categories: impl IntoIterator<Item = &'a String>,
@@ -364,6 +365,7 @@ impl Index {
             recipient: vocabulary.name(recipient.as_str()),
             purposes: vocabulary.purposes(purposes).into(),
             dataset: vocabulary.name(dataset.as_str()),
+            agreement: vocabulary.name(agreement.as_str()),
             form: Form::Records,
             fields: Fields::default(),
         })

@@ -13,6 +13,7 @@ const RECIPIENTS: [&str; 2] = ["work", "edtech"];
 const PURPOSES: [&str; 3] = ["orientation", "research", "marketing"];
 const DATASETS: [&str; 2] = ["records", "courses"];
 const CATEGORIES: [&str; 3] = ["skills", "results", "identity"];
+const AGREEMENTS: [&str; 2] = ["a", "b"];
 const SIZES: [u32; 3] = [5, 10, 20];
 
 /// What consents, objections and rules have in common.
@@ -28,6 +29,8 @@ struct What {
     most: Option<u64>,
     /// In groups of so many learners and no fewer.
     least: Option<u32>,
+    /// Under this agreement alone. It says something of consents; no basis is for one, and a no is about all.
+    agreement: Option<&'static str>,
 }
 
 fn what() -> impl Strategy<Value = What> {
@@ -40,8 +43,9 @@ fn what() -> impl Strategy<Value = What> {
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), any::<bool>());
     let most = prop::option::weighted(0.3, 1..3u64);
     let least = prop::option::weighted(0.3, prop::sample::select(&SIZES[..]));
-    (lists, (0..12i64, 4..20i64), flags, most, least).prop_map(
-        |((recipients, purposes, datasets, categories), period, flags, most, least)| What {
+    let agreement = prop::option::weighted(0.3, prop::sample::select(&AGREEMENTS[..]));
+    (lists, (0..12i64, 4..20i64), flags, most, (least, agreement)).prop_map(
+        |((recipients, purposes, datasets, categories), period, flags, most, (least, agreement))| What {
             recipients,
             purposes,
             datasets,
@@ -50,6 +54,7 @@ fn what() -> impl Strategy<Value = What> {
             flags,
             most,
             least,
+            agreement,
         },
     )
 }
@@ -82,6 +87,7 @@ struct Asked {
     recipient: &'static str,
     purposes: Vec<&'static str>,
     dataset: &'static str,
+    agreement: &'static str,
     categories: Vec<&'static str>,
     rule: Rule,
     form: Form,
@@ -100,17 +106,21 @@ fn questions() -> impl Strategy<Value = Vec<Asked>> {
     let one = (
         prop::sample::select(&RECIPIENTS[..]),
         subsequence(&PURPOSES[..], 0..=2),
-        prop::sample::select(&DATASETS[..]),
+        (
+            prop::sample::select(&DATASETS[..]),
+            prop::sample::select(&AGREEMENTS[..]),
+        ),
         subsequence(&CATEGORIES[..], 1..=3),
         (prop::sample::select(&RULES[..]), form()),
         prop::option::of(0..3usize),
     );
     let asked = one.prop_map(
-        |(recipient, purposes, dataset, categories, (rule, form), transfer)| Asked {
+        |(recipient, purposes, (dataset, agreement), categories, (rule, form), transfer)| Asked {
             transfer,
             recipient,
             purposes,
             dataset,
+            agreement,
             categories,
             rule,
             form,
@@ -203,6 +213,15 @@ impl Asked {
         self.categories.iter().filter(named).copied().collect()
     }
 
+    /// The same of a consent, which may be for one agreement.
+    fn fit_consent(&self, what: &What) -> Result<Set, Reason> {
+        let set = self.fit(what)?;
+        match what.agreement.is_none_or(|agreement| agreement == self.agreement) {
+            true => Ok(set),
+            false => Err(Reason::Agreement),
+        }
+    }
+
     /// Why terms that are in force do not permit, or what they permit.
     fn fit(&self, what: &What) -> Result<Set, Reason> {
         let dataset = what.datasets.is_empty() || what.datasets.contains(&self.dataset);
@@ -283,10 +302,11 @@ impl Model {
             }
             let outside = now < held.what.period.0 || now >= held.what.period.1;
             let about = asked.about(&held.what);
+            let elsewhere = held.what.agreement.is_some_and(|named| named != asked.agreement);
             let ended = match () {
                 () if held.withdrawn => Some(Reason::Withdrawn),
                 () if held.expired || outside => Some(Reason::Expired),
-                () if about.is_empty() => None,
+                () if about.is_empty() || elsewhere => None,
                 () if held.what.flags.0 && !matches!(asked.form, Form::Groups(_)) => Some(Reason::Aggregate),
                 () if held.what.flags.1 => Some(Reason::Guardian),
                 () if held.is_for_larger_groups_than(asked.form) => Some(Reason::GroupSize),
@@ -299,8 +319,8 @@ impl Model {
                     refused.extend(about);
                 }
                 None => {
-                    reasons.extend(asked.fit(&held.what).err());
-                    in_force.push(&held.what);
+                    reasons.extend(asked.fit_consent(&held.what).err());
+                    in_force.extend((!elsewhere).then_some(&held.what));
                 }
             }
         }

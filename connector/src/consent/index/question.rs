@@ -46,6 +46,7 @@ pub struct Question {
     pub(super) recipient: u32,
     pub(super) purposes: Box<[u32]>,
     pub(super) dataset: u32,
+    pub(super) agreement: u32,
     /// What the policy says of each record.
     pub(super) answers: Answers,
     /// The categories that it lets out at all.
@@ -86,10 +87,13 @@ pub(super) struct Verdict {
     /// What may go out for some of the purposes, where the terms are not for all of them.
     part: Part,
     /// The categories about which the terms say anything to this recipient, for any of the purposes: whole ones, even where only some of
-    /// their fields are named, because other bases know no fields.
+    /// their fields are named, because other bases know no fields; and under any agreement, or a learner's no would be gone around by another
+    /// one about the same.
     touches: CategorySet,
     /// They are for larger groups than those that leave.
     groups_too_small: bool,
+    /// They are for another agreement alone.
+    elsewhere: bool,
 }
 
 impl Question {
@@ -105,6 +109,7 @@ impl Question {
             part: Part::NONE,
             touches: CategorySet::EMPTY,
             groups_too_small: self.form.has_groups_below(terms.min_group_size),
+            elsewhere: terms.agreement.is_some_and(|named| named != self.agreement),
         };
         let recipient = terms.recipients.holds(self.recipient);
         let dataset = terms.datasets.holds(self.dataset);
@@ -116,12 +121,14 @@ impl Question {
         } else if self.purposes.is_empty() || !self.purposes.iter().all(|purpose| terms.purposes.holds(*purpose)) {
             // An agreement that binds to no purpose could serve any: no consent covers that.
             verdict.reason = Reason::Purpose;
-            if dataset {
+            if dataset && !verdict.elsewhere {
                 let with_fields = permits.union(self.fields.permitted(permits, &Scope::All));
                 verdict.part = Part::of(with_fields, &self.purposes, &terms.purposes);
             }
         } else if !dataset || permits == CategorySet::EMPTY {
             verdict.reason = Reason::Category;
+        } else if verdict.elsewhere {
+            verdict.reason = Reason::Agreement;
         } else {
             verdict.permits = permits;
         }
@@ -405,7 +412,7 @@ impl Reader {
         self.learn();
         let is_about_this = |terms: &TermsId| {
             let verdict = self.verdicts.get(*terms as usize);
-            verdict.is_some_and(|verdict| verdict.touches != CategorySet::EMPTY)
+            verdict.is_some_and(|verdict| !verdict.elsewhere && verdict.touches != CategorySet::EMPTY)
         };
         match asked.iter().any(is_about_this) {
             true => Withheld::Consent(Reason::Requested),

@@ -35,12 +35,14 @@ pub enum Reason {
     Restricted,
     /// It is for larger groups than those that are released.
     GroupSize,
+    /// It is for another agreement.
+    Agreement,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers. When several consents of a learner fail, the one named last here is reported: it came
     /// nearest to permitting.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::None,
         Self::Requested,
         Self::Refused,
@@ -55,6 +57,7 @@ impl Reason {
         Self::UsedUp,
         Self::Restricted,
         Self::GroupSize,
+        Self::Agreement,
     ];
 
     /// The stable code.
@@ -74,6 +77,7 @@ impl Reason {
             Self::UsedUp => Code::ConsentUsedUp,
             Self::Restricted => Code::ProcessingRestricted,
             Self::GroupSize => Code::ConsentGroupSize,
+            Self::Agreement => Code::ConsentAgreement,
         }
     }
 }

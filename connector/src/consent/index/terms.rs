@@ -3,7 +3,7 @@
 
 use crate::catalog::{Category, CategorySet};
 use crate::consent::GrantError;
-use crate::dsp::{DatasetId, ParticipantId};
+use crate::dsp::{AgreementId, DatasetId, ParticipantId};
 use policy::canonical_name;
 use std::{collections::HashMap, sync::Arc};
 
@@ -66,6 +66,8 @@ pub struct Covered<'a> {
     pub datasets: &'a [DatasetId],
     /// Which data categories.
     pub categories: &'a [String],
+    /// Under this agreement alone; none means under any.
+    pub agreement: Option<&'a AgreementId>,
 }
 
 /// Everything that a consent, an objection, a restriction or a basis says, but of whom and when.
@@ -79,6 +81,8 @@ pub(super) struct Terms {
     pub(super) fields: Scope,
     /// Counted only in releases in which no group is smaller.
     pub(super) min_group_size: Option<u32>,
+    /// Under this agreement alone.
+    pub(super) agreement: Option<u32>,
 }
 
 /// The number of interned terms.
@@ -105,6 +109,7 @@ impl Vocabulary {
 
     /// What is covered, in all fields of these categories and in groups of any size.
     pub(super) fn terms(&mut self, covered: &Covered<'_>) -> Result<Terms, GrantError> {
+        let agreement = covered.agreement.map(|id| self.name(id.as_str()));
         let categories = covered.categories.iter().map(|name| self.category(name));
         Ok(Terms {
             categories: categories.collect::<Result<_, _>>()?,
@@ -113,6 +118,7 @@ impl Vocabulary {
             datasets: Scope::all_unless(self.datasets(covered.datasets)),
             fields: Scope::All,
             min_group_size: None,
+            agreement,
         })
     }
 

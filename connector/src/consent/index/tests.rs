@@ -1,3 +1,4 @@
+mod agreements;
 mod asked;
 mod groups;
 mod joined;
@@ -30,6 +31,10 @@ fn dataset(name: &str) -> DatasetId {
     name.parse().unwrap()
 }
 
+pub(super) fn agreement(name: &str) -> AgreementId {
+    format!("urn:uuid:{name}").parse().unwrap()
+}
+
 /// What the consents here share; a test changes what it is about.
 struct Shared {
     recipients: Vec<ParticipantId>,
@@ -52,6 +57,7 @@ impl Shared {
             purposes: &self.purposes,
             datasets: &[],
             categories: &self.categories,
+            agreement: None,
         }
     }
 
@@ -98,7 +104,13 @@ impl Shared {
 fn question(index: &Index, categories: &[&str]) -> Question {
     let purposes = texts(&["orientation"]);
     index
-        .question(&did("work"), &purposes, &dataset("d"), &texts(categories), |_| Ok(()))
+        .question(
+            (&did("work"), &agreement("a")),
+            &purposes,
+            &dataset("d"),
+            &texts(categories),
+            |_| Ok(()),
+        )
         .unwrap()
 }
 
@@ -106,7 +118,13 @@ fn question(index: &Index, categories: &[&str]) -> Question {
 fn question_under(index: &Index, categories: &[&str], permits: impl Fn(&RecordFacts) -> Result<(), Code>) -> Question {
     let purposes = texts(&["orientation"]);
     index
-        .question(&did("work"), &purposes, &dataset("d"), &texts(categories), permits)
+        .question(
+            (&did("work"), &agreement("a")),
+            &purposes,
+            &dataset("d"),
+            &texts(categories),
+            permits,
+        )
         .unwrap()
 }
 
@@ -166,7 +184,7 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
         purposes: texts(&["marketing"]),
         ..Shared::new()
     };
-    let elsewhere = [dataset("another")];
+    let (elsewhere, another) = ([dataset("another")], agreement("b"));
     let ids: Vec<ConsentId> = (0..10).map(id).collect();
     let grants = [
         (
@@ -229,6 +247,16 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
                 ..shared.grant(&ids[7], "minor")
             },
         ),
+        (
+            Reason::Agreement,
+            Grant {
+                covered: Covered {
+                    agreement: Some(&another),
+                    ..shared.covered()
+                },
+                ..shared.grant(&ids[9], "agreement")
+            },
+        ),
     ];
     let asked = question(&index, &["skills"]);
     for (reason, grant) in &grants {
@@ -249,7 +277,13 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
     index.open(&other.grant(&ids[8], "withdrawn")).unwrap();
     assert_eq!(ask(&index, &asked, "withdrawn", 150), Err(Reason::Purpose));
     let unbound = index
-        .question(&did("work"), &[], &dataset("d"), &texts(&["skills"]), |_| Ok(()))
+        .question(
+            (&did("work"), &agreement("a")),
+            &[],
+            &dataset("d"),
+            &texts(&["skills"]),
+            |_| Ok(()),
+        )
         .unwrap();
     index.open(&shared.grant(&ids[0], "given")).unwrap();
     assert_eq!(ask(&index, &unbound, "given", 150), Err(Reason::Purpose));

@@ -131,8 +131,8 @@ pub struct Consent {
     pub fields: Vec<String>,
     /// Only these datasets; empty means all.
     pub datasets: Vec<DatasetId>,
-    /// The agreement under which it was asked for. Others between the same two for the same purpose and data are covered as well: the live
-    /// index does not tell them apart, so neither does the rule that one consent about the same is in force.
+    /// The agreement for which it was given, of which the learner was told: it opens that one alone, and one that takes its place needs a consent
+    /// of its own. None means any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub agreement: Option<AgreementId>,
@@ -236,8 +236,15 @@ impl Consent {
             && other.expires <= self.expires
     }
 
-    /// Both are about the same: a learner, a holder, a recipient, a purpose, and data that both cover. Of two such consents one is in force.
+    /// Both are about the same: a learner, a holder, a recipient, a purpose, and data that both cover, under an agreement for which both can be. Of
+    /// two such consents one is in force.
     pub fn is_about_the_same_as(&self, other: &Self) -> bool {
+        let agreement = self.agreement.is_none() || other.agreement.is_none() || self.agreement == other.agreement;
+        agreement && self.is_about_the_same_use_as(other)
+    }
+
+    /// The same, whatever the agreement: what a learner has said no to is not asked for again at once because there is another one.
+    pub(in crate::consent) fn is_about_the_same_use_as(&self, other: &Self) -> bool {
         fn meet<T: PartialEq>(some: &[T], others: &[T]) -> bool {
             some.iter().any(|one| others.contains(one))
         }

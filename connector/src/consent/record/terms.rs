@@ -82,7 +82,7 @@ impl Actor {
 pub struct NewConsent {
     /// The learner's local identifier at this holder.
     pub subject: String,
-    /// Who may receive.
+    /// Who may receive, by id; the management API takes the names of configured peers too.
     pub recipients: Vec<ParticipantId>,
     /// For which purposes (IRIs).
     pub purposes: Vec<String>,
@@ -95,7 +95,7 @@ pub struct NewConsent {
     /// Only these datasets; empty means all of this holder's.
     #[serde(default)]
     pub datasets: Vec<DatasetId>,
-    /// The agreement under which it was asked for.
+    /// For this agreement alone, of which the learner was told; one that takes its place needs a consent of its own. Without it for any.
     #[serde(default)]
     pub agreement: Option<AgreementId>,
     /// When it ends; without it after twelve months.
@@ -176,7 +176,7 @@ pub struct NewRequest {
 pub struct NewShare {
     /// The learner's local identifier at this holder.
     pub subject: String,
-    /// Who receives.
+    /// Who receives, by id; the management API takes the name of a configured peer too.
     pub recipient: ParticipantId,
     /// What for (IRIs): all that the notice names.
     #[serde(default)]

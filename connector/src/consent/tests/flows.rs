@@ -126,9 +126,14 @@ pub(super) async fn set_child(consents: &Consents, subject: &str, of_age: Timest
 fn question(consents: &Consents, permits: impl Fn(&policy::RecordFacts) -> Result<(), policy::Code>) -> Question {
     let asked = new("anna");
     let (recipient, dataset) = (&asked.recipients[0], "records".parse().unwrap());
-    let question = consents
-        .index
-        .question(recipient, &asked.purposes, &dataset, &asked.categories, permits);
+    let agreement = "urn:uuid:agreement".parse().unwrap();
+    let question = consents.index.question(
+        (recipient, &agreement),
+        &asked.purposes,
+        &dataset,
+        &asked.categories,
+        permits,
+    );
     question.unwrap()
 }
 

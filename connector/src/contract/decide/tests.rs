@@ -87,3 +87,44 @@ fn narrower_terms_that_this_dataset_never_meets_are_not_agreed_to() {
         }
     }
 }
+
+#[test]
+fn the_published_terms_are_agreed_with_whom_they_name_and_with_nobody_else() {
+    let answer = |assignee: &str| {
+        let mut record = asked(&["skills", "results"], OtherTerms::Offer);
+        record.published["assignee"] = assignee.into();
+        let about = (&consumer(), Some(&french()));
+        on_request(
+            &record,
+            &record.offer,
+            about,
+            &Differing::default(),
+            Timestamp::from_seconds(0),
+        )
+    };
+    assert!(matches!(answer("did:web:work.example"), Ok(Proposal::Agree)));
+    match answer("did:web:lab.example") {
+        Err(ContractError::NotPermitted(reasons)) => assert_eq!(reasons[0].code.as_str(), "POL-11"),
+        _ => panic!("it is for somebody else"),
+    }
+}
+
+#[test]
+fn terms_offered_in_place_of_the_published_ones_name_no_other_party() {
+    let (work, me) = (consumer().did, "did:web:lycee.example".parse().unwrap());
+    let offered = |member: &str, party: &str| {
+        let mut terms = terms(&["skills"]);
+        terms[member] = party.into();
+        offerable(&terms, &work, &me).map(|_| ())
+    };
+    assert!(offered("assignee", work.as_str()).is_ok() && offered("assigner", me.as_str()).is_ok());
+    assert!(matches!(
+        offered("assignee", me.as_str()),
+        Err(ContractError::NotPermitted(_))
+    ));
+    assert!(matches!(
+        offered("assigner", work.as_str()),
+        Err(ContractError::Policy(_))
+    ));
+    assert!(offerable(&terms(&["skills"]), &work, &me).is_ok());
+}

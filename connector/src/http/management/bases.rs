@@ -2,6 +2,7 @@
 
 use super::{
     Ctx,
+    recipients::resolve_all,
     reply::{Body, Outcome, Path, Query, created, id, ok},
 };
 use crate::consent::{Acknowledgement, Declared, NewBasis, NewObjection, Objection};
@@ -26,7 +27,8 @@ pub(super) async fn bases(State(app): Ctx) -> Outcome<Bases> {
 ///
 /// An entry of the register of processing (GDPR art. 30). It permits nothing where an agreement's policy asks for consent.
 #[utoipa::path(post, path = "/v1/bases", tag = "learners", request_body = NewBasis, responses((status = CREATED, body = Declared)))]
-pub(super) async fn basis_declare(State(app): Ctx, Body(new): Body<NewBasis>) -> Outcome<Declared> {
+pub(super) async fn basis_declare(State(app): Ctx, Body(mut new): Body<NewBasis>) -> Outcome<Declared> {
+    resolve_all(&app, &mut new.recipients)?;
     created(app.consents.declare(new, (app.clock)()).await?)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Ctx,
+    recipients::{resolve, resolve_all},
     reply::{Body, Outcome, Path, Query, created, id, ok},
 };
 use crate::{
@@ -58,7 +59,10 @@ struct Entered {
 /// A newer one takes the place of older ones of the same learner for the same recipient, purpose and data, whole: what only those covered is
 /// covered no more. `superseded` names them.
 #[utoipa::path(post, path = "/v1/consents", tag = "learners", request_body = Vec<NewConsent>, responses((status = CREATED, body = Granted)))]
-pub(super) async fn consent_grant(State(app): Ctx, Body(new): Body<Vec<NewConsent>>) -> Outcome<Granted> {
+pub(super) async fn consent_grant(State(app): Ctx, Body(mut new): Body<Vec<NewConsent>>) -> Outcome<Granted> {
+    for one in &mut new {
+        resolve_all(&app, &mut one.recipients)?;
+    }
     let entered = app.consents.enter(new, (app.clock)()).await?.into_iter();
     let consents: Vec<Entered> = entered
         .map(|one| Entered {
@@ -156,7 +160,8 @@ impl From<Changed> for Told {
 
 /// Ask a learner for a consent, for somebody
 #[utoipa::path(post, path = "/v1/consents/requests", tag = "learners", request_body = NewConsent, responses((status = CREATED, body = Told)))]
-pub(super) async fn consent_request(State(app): Ctx, Body(new): Body<NewConsent>) -> Outcome<Told> {
+pub(super) async fn consent_request(State(app): Ctx, Body(mut new): Body<NewConsent>) -> Outcome<Told> {
+    resolve_all(&app, &mut new.recipients)?;
     created(app.consents.ask(new, (app.clock)()).await?.into())
 }
 
@@ -176,7 +181,8 @@ pub(super) async fn consent_event(
 
 /// Share as a learner, unasked
 #[utoipa::path(post, path = "/v1/shares", tag = "learners", request_body = NewShare, responses((status = CREATED, body = Told)))]
-pub(super) async fn share(State(app): Ctx, Body(new): Body<NewShare>) -> Outcome<Told> {
+pub(super) async fn share(State(app): Ctx, Body(mut new): Body<NewShare>) -> Outcome<Told> {
+    resolve(&app, &mut new.recipient)?;
     created(app.consents.share(new, (app.clock)()).await?.into())
 }
 
@@ -185,16 +191,21 @@ pub(super) async fn share(State(app): Ctx, Body(new): Body<NewShare>) -> Outcome
 pub(super) struct Withdraw {
     /// The learner's local identifier.
     subject: String,
-    /// Only what concerns this recipient; all consents without it.
+    /// Only the consents that name this recipient, by id or by the name of a configured peer; all consents without it.
     #[serde(default)]
     recipient: Option<ParticipantId>,
 }
 
 /// Withdraw a learner's consents
 ///
-/// Answers when no running stream lets a record of the learner through any more.
+/// All of them, or those that name a recipient. A consent that names several recipients ends for all of them, and the answer says who they are;
+/// for whom it is to go on it is given anew. Answers when no running stream lets a record of the learner through any more.
 #[utoipa::path(post, path = "/v1/consents/withdraw", tag = "learners", request_body = Withdraw, responses((status = OK, body = Acknowledgement)))]
-pub(super) async fn consent_withdraw(State(app): Ctx, Body(wanted): Body<Withdraw>) -> Outcome<Acknowledgement> {
+pub(super) async fn consent_withdraw(State(app): Ctx, Body(mut wanted): Body<Withdraw>) -> Outcome<Acknowledgement> {
+    wanted
+        .recipient
+        .as_mut()
+        .map_or(Ok(()), |recipient| resolve(&app, recipient))?;
     let recipient = wanted.recipient.as_ref();
     ok(app.consents.withdraw(&wanted.subject, recipient, (app.clock)()).await?)
 }

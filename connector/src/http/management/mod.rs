@@ -16,6 +16,7 @@ mod notices;
 mod offers;
 mod peers;
 mod process;
+mod recipients;
 mod reply;
 mod restrictions;
 mod status;

@@ -2,6 +2,7 @@
 
 use super::{
     Ctx,
+    recipients::resolve,
     reply::{Body, Outcome, Path, Query, created, id, ok},
 };
 use crate::consent::{Acknowledgement, NewLift, NewRestriction, Restriction};
@@ -40,7 +41,10 @@ pub(super) struct Restricted {
 /// Answers when no running stream lets a record of the learner through any more. While it stands nothing of the learner leaves to the recipient, or
 /// to anybody if none is named, whatever permits it. No consent changes, and nobody is told.
 #[utoipa::path(post, path = "/v1/restrictions", tag = "learners", request_body = NewRestriction, responses((status = CREATED, body = Restricted)))]
-pub(super) async fn restrict(State(app): Ctx, Body(new): Body<NewRestriction>) -> Outcome<Restricted> {
+pub(super) async fn restrict(State(app): Ctx, Body(mut new): Body<NewRestriction>) -> Outcome<Restricted> {
+    new.recipient
+        .as_mut()
+        .map_or(Ok(()), |recipient| resolve(&app, recipient))?;
     let (restriction, acknowledgement) = app.consents.restrict(&new, (app.clock)()).await?;
     created(Restricted {
         restriction,

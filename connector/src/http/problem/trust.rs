@@ -66,6 +66,9 @@ impl From<PeerError> for Problem {
         match error {
             PeerError::NotAMember { .. } => Self::new(StatusCode::NOT_FOUND, "not-a-member", error.to_string()),
             PeerError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "unknown-peer", error.to_string()),
+            PeerError::NoParticipant(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-recipient", error.to_string())
+            }
             PeerError::Signing(error) => Self::unsigned(&error),
             other => Self::new(StatusCode::BAD_GATEWAY, "peer-failed", other.to_string()),
         }

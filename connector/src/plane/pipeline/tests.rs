@@ -50,13 +50,15 @@ fn rules_over(folder: &Path, records: &str, based: bool) -> Rules {
                 purposes: &purposes,
                 datasets: &[],
                 categories: &categories,
+                agreement: None,
             },
             from: Timestamp::MIN,
             until: if based { Timestamp::MAX } else { Timestamp::MIN },
             may_object: true,
         })
         .unwrap();
-    let question = index.question(&recipient, &purposes, &dataset, &categories, |_| Ok(()));
+    let agreement = "urn:uuid:agreement".parse().unwrap();
+    let question = index.question((&recipient, &agreement), &purposes, &dataset, &categories, |_| Ok(()));
     let (subject, skills): (Pointer, Pointer) = ("/sub".parse().unwrap(), "/skills".parse().unwrap());
     let shape = Shape::compile(&subject, [(index.category("skills").unwrap(), &skills)]).unwrap();
     let (secret, store) = (HmacKey::new(b"secret"), Arc::new(MemoryStore::new()));

@@ -25,6 +25,7 @@ fn reading(folder: &Path) -> Reading {
                 purposes: &purposes,
                 datasets: &[],
                 categories: &categories,
+                agreement: None,
             },
             fields: &[],
             from: Timestamp::MIN,
@@ -41,7 +42,8 @@ fn reading(folder: &Path) -> Reading {
     }
     let path = folder.join("records.ndjson");
     std::fs::write(&path, records).unwrap();
-    let question = index.question(&recipient, &purposes, &dataset, &categories, |_| Ok(()));
+    let agreement = "urn:uuid:agreement".parse().unwrap();
+    let question = index.question((&recipient, &agreement), &purposes, &dataset, &categories, |_| Ok(()));
     let [subject, place] = ["/sub", "/where"].map(|pointer| pointer.parse::<Pointer>().unwrap());
     let transfer = "urn:uuid:00000000-0000-4000-8000-000000000000".parse().unwrap();
     Reading {

@@ -270,6 +270,32 @@ fn only_an_agreement_is_enforced_and_only_for_its_assignee() {
 }
 
 #[test]
+fn an_offer_that_names_an_assignee_is_for_that_one_alone_from_the_catalog_on() {
+    let mut named = agreement_json(json!({"permission": [{"action": "use"}]}));
+    named["@type"] = json!("Offer");
+    let mut open = named.clone();
+    open.as_object_mut().unwrap().remove("assignee");
+    let (named, open) = (Policy::parse(&named).unwrap(), Policy::parse(&open).unwrap());
+    let other = Facts {
+        recipient: "did:web:other".to_owned(),
+        ..facts()
+    };
+    for stage in [Stage::Catalog, Stage::Negotiation] {
+        assert!(named.decide(stage, &facts()).permits(), "{stage:?}");
+        let refused = named.decide(stage, &other);
+        assert_eq!(super::named(refused.reasons()), [("POL-11", "/assignee")], "{stage:?}");
+        assert!(open.decide(stage, &other).permits(), "{stage:?}");
+    }
+    // Whoever publishes it is not whom it is for.
+    assert!(named.decide(Stage::Publish, &other).permits());
+    assert!(named.grants_to(CONSUMER).is_ok() && open.grants_to("did:web:other").is_ok());
+    assert!(
+        named.grants_to("did:web:agency.example.").is_err(),
+        "character by character"
+    );
+}
+
+#[test]
 fn what_is_used_up_has_one_code_and_what_may_still_come_another() {
     use crate::facts::Usage;
     let hour = std::time::Duration::from_secs(3600);

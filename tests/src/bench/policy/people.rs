@@ -96,6 +96,7 @@ impl People {
                 purposes: &[purpose.to_owned()],
                 datasets: &[],
                 categories: &categories,
+                agreement: None,
             },
             fields: &[],
             from: now(),
@@ -125,11 +126,16 @@ impl People {
     pub fn reader(&self) -> Reader {
         let categories = ["skills".to_owned(), "results".to_owned()];
         let dataset = "records".parse().expect("an id");
+        let agreement = "urn:uuid:1".parse().expect("an id");
         let question = self
             .index
-            .question(&recipient(), &self.plan.purposes, &dataset, &categories, |record| {
-                self.plan.permits(record)
-            })
+            .question(
+                (&recipient(), &agreement),
+                &self.plan.purposes,
+                &dataset,
+                &categories,
+                |record| self.plan.permits(record),
+            )
             .expect("a question");
         Reader::new(self.index.clone(), question)
     }

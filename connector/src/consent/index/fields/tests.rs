@@ -2,7 +2,7 @@
 
 use super::super::{
     Basis, BasisRule, Covered, Ended, Grant, Index, Reader, Reason, Withheld,
-    tests::{at, did, id, texts},
+    tests::{agreement, at, did, id, texts},
 };
 use super::*;
 use crate::{catalog::shape::shape, plane::project::Scratch};
@@ -58,6 +58,7 @@ fn leaving(
                 purposes: &purposes,
                 datasets: &[],
                 categories: &texts(&given.categories),
+                agreement: None,
             },
             fields: &texts(&given.fields),
             from: at(100),
@@ -80,6 +81,7 @@ fn leaving(
             purposes: &purposes,
             datasets: &[],
             categories: &texts(basis),
+            agreement: None,
         },
         from: at(100),
         until: at(200),
@@ -89,7 +91,7 @@ fn leaving(
     let all: Vec<String> = claims.keys().cloned().collect();
     let dataset = "records".parse().unwrap();
     let mut question = index
-        .question(&did("work"), &purposes, &dataset, &all, |_| Ok(()))
+        .question((&did("work"), &agreement("a")), &purposes, &dataset, &all, |_| Ok(()))
         .unwrap();
     let covers = index.number_fields(&mut question, claims).unwrap();
     let shape = shape("/sub", claims, |_, pointer| covers.get(pointer).copied()).unwrap();

@@ -1,7 +1,7 @@
 //! The index and its model take the same steps, and are asked the same on the way and at the end.
 
 use super::{
-    super::tests::{at, did, id, texts},
+    super::tests::{agreement, at, did, id, texts},
     *,
 };
 
@@ -56,7 +56,7 @@ impl Real {
         let read = |asked: Asked| {
             let question = index
                 .question(
-                    &did(asked.recipient),
+                    (&did(asked.recipient), &agreement(asked.agreement)),
                     &texts(&asked.purposes),
                     &asked.dataset.parse().unwrap(),
                     &texts(&asked.categories),
@@ -99,6 +99,7 @@ impl Lists {
             purposes: &self.purposes,
             datasets: &self.datasets,
             categories: &self.categories,
+            agreement: None,
         }
     }
 }
@@ -125,10 +126,14 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, sor
             assert_eq!(index.restrict(&restriction).unwrap().0, epoch + 1);
         }
         Sort::Consent => {
+            let agreement = what.agreement.map(agreement);
             let grant = Grant {
                 id: &id,
                 subject: learner,
-                covered: lists.covered(),
+                covered: Covered {
+                    agreement: agreement.as_ref(),
+                    ..lists.covered()
+                },
                 fields: &[],
                 from: at(what.period.0),
                 until: at(what.period.1),

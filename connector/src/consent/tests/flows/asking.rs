@@ -133,3 +133,73 @@ async fn what_is_asked_for_needs_a_known_notice_that_still_means_the_same() {
             .is_ok()
     );
 }
+
+#[tokio::test]
+async fn each_agreement_may_be_asked_for_and_a_no_to_one_is_respected_under_another() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    let under = |name: &str| NewRequest {
+        agreement: Some(format!("urn:uuid:{name}").parse().unwrap()),
+        ..request("anna", &hash)
+    };
+    let first = consents
+        .request(under("a"), None, now())
+        .await
+        .unwrap()
+        .stored
+        .consent
+        .id;
+    let twice = consents.request(under("a"), None, now()).await;
+    assert!(matches!(twice, Err(ConsentError::AlreadyAsked(known)) if known == first));
+    let second = consents
+        .request(under("b"), None, now())
+        .await
+        .unwrap()
+        .stored
+        .consent
+        .id;
+    let any = consents.request(request("anna", &hash), None, now()).await;
+    assert!(
+        matches!(any, Err(ConsentError::AlreadyAsked(_))),
+        "it would be about both"
+    );
+    let give = event(Decision::Give, learner());
+    for id in [&first, &second] {
+        consents.decide(id, &give, now()).await.unwrap();
+    }
+    assert_eq!(state(&consents, &first).await, State::Given, "one for each agreement");
+    // The agreement of the questions here is neither of the two.
+    let refused = under_a_guarded_policy(&consents, "anna", days(1));
+    assert_eq!(refused, Err(Withheld::Consent(Reason::Agreement)));
+    let withdraw = event(Decision::Withdraw, learner());
+    consents.decide(&first, &withdraw, days(1)).await.unwrap();
+    assert_eq!(state(&consents, &second).await, State::Given);
+    let soon = consents.request(under("c"), None, days(2)).await;
+    assert!(
+        matches!(soon, Err(ConsentError::TooSoon(at)) if at == days(31)),
+        "a no is a no"
+    );
+}
+
+#[tokio::test]
+async fn a_consent_for_any_agreement_takes_the_place_of_those_for_one_and_the_other_way_round() {
+    let consents = consents().await;
+    let under = |name: Option<&str>| NewConsent {
+        agreement: name.map(|name| format!("urn:uuid:{name}").parse().unwrap()),
+        ..new("anna")
+    };
+    let mut ids = Vec::new();
+    for (step, name) in [Some("a"), Some("b"), None, Some("a")].into_iter().enumerate() {
+        let at = days(u32::try_from(step).unwrap());
+        let granted = consents.grant(vec![under(name)], at).await.unwrap();
+        ids.push(granted[0].consent.id.clone());
+        let mut given = Vec::new();
+        for (number, id) in ids.iter().enumerate() {
+            if state(&consents, id).await == State::Given {
+                given.push(number);
+            }
+        }
+        let expected = [&[0][..], &[0, 1], &[2], &[3]][step];
+        assert_eq!(given, expected, "{name:?}");
+    }
+}

@@ -432,3 +432,25 @@ async fn a_receipt_with_a_count_that_nothing_can_follow_is_refused() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_withdrawal_towards_one_recipient_ends_a_consent_for_all_whom_it_names_and_says_so() {
+    let consents = consents().await;
+    let (work, edtech, lab): (ParticipantId, ParticipantId, ParticipantId) = (
+        "did:web:work.example".parse().unwrap(),
+        "did:web:edtech.example".parse().unwrap(),
+        "did:web:lab.example".parse().unwrap(),
+    );
+    let named = |recipients: &[&ParticipantId]| NewConsent {
+        recipients: recipients.iter().map(|one| (*one).clone()).collect(),
+        ..new("anna")
+    };
+    let new = vec![named(&[&work, &edtech]), named(&[&lab])];
+    let granted = consents.grant(new, now()).await.unwrap();
+    let (both, alone) = (&granted[0], &granted[1]);
+    let told = consents.withdraw("anna", Some(&work), days(1)).await.unwrap();
+    assert_eq!(told.consents, [both.consent.id.clone()]);
+    assert_eq!(told.recipients, [edtech, work]);
+    assert_eq!(state(&consents, &both.consent.id).await, State::Withdrawn);
+    assert_eq!(state(&consents, &alone.consent.id).await, State::Given);
+}

@@ -126,6 +126,7 @@ async fn a_used_up_consent_keeps_other_bases_away() {
             purposes: &asked.purposes,
             datasets: &[],
             categories: &asked.categories,
+            agreement: None,
         },
         from: Timestamp::MIN,
         until: Timestamp::MAX,

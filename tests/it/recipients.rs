@@ -1,0 +1,162 @@
+//! What a learner's word names, through real daemons: recipients by name or id, all of those that a consent names, nobody who is not there; and
+//! the one agreement that a consent is for.
+
+use crate::scenes::{learners::released, said};
+use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, dataset, offer, text};
+use http::Method;
+use serde_json::{Value, json};
+
+/// Fetches under an agreement; returns what the provider released.
+async fn release(school: &Connector, consumer: &Connector, agreement: &str) -> Value {
+    let pid = consumer.transfer(agreement).await;
+    let done = consumer.transfer_until(&pid, "COMPLETED").await;
+    released(school, &text(&done, "peerPid")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_is_named_by_its_name_wherever_a_learners_word_names_it() {
+    let world = World::start(&["school", "work", "edtech"]).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    school.publish(40, 4).await;
+    let agreement = work.negotiate(school).await;
+    let mut both = consent("l0", "work");
+    both["recipients"] = json!(["work", work.did, "edtech"]);
+    let granted = school.post("/v1/consents", &json!([both, consent("l1", "work")])).await;
+    assert_eq!(
+        granted["consents"][0]["recipients"],
+        json!([work.did, edtech.did]),
+        "{granted}"
+    );
+    assert_eq!(release(school, work, &agreement).await["sent"], 20);
+
+    let set = [
+        "restriction",
+        "set",
+        "--subject",
+        "l1",
+        "--recipient",
+        "work",
+        "--method",
+        "letter",
+    ];
+    assert!(said(school.cli(&set)).starts_with("restricted: "));
+    let shown = release(school, work, &agreement).await;
+    assert_eq!(
+        (&shown["sent"], &shown["withheld"]["CNS-14"]),
+        (&json!(10), &json!(10)),
+        "{shown}"
+    );
+
+    let withdraw = ["consent", "withdraw", "--subject", "l0", "--recipient", "work"];
+    let told = said(school.cli(&withdraw));
+    for ended in [&work.did, &edtech.did] {
+        assert!(told.contains(&format!("ended towards {ended}")), "{told}");
+    }
+    let list = school.get("/v1/consents?subject=l0").await;
+    assert_eq!(list["consents"][0]["state"], "withdrawn", "{list}");
+    assert_eq!(release(school, work, &agreement).await["sent"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_that_nobody_could_be_is_refused_by_every_route_and_leaves_nothing_behind() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(4, 2).await;
+    school.consent(1, &work.did).await;
+    let learner = json!({"role": "learner", "method": "portal"});
+    let bodies = |recipient: &str| {
+        [
+            (
+                "/v1/consents",
+                json!([consent("l9", &work.did), consent("l9", recipient)]),
+            ),
+            ("/v1/consents/requests", consent("l9", recipient)),
+            (
+                "/v1/shares",
+                json!({"subject": "l9", "recipient": recipient, "purpose": PURPOSE, "categories": ["skills"],
+                "until": "2999-01-01T00:00:00Z", "notice": NOTICE, "actor": learner}),
+            ),
+            (
+                "/v1/consents/withdraw",
+                json!({"subject": "l0", "recipient": recipient}),
+            ),
+            (
+                "/v1/restrictions",
+                json!({"subject": "l9", "recipient": recipient, "actor": learner}),
+            ),
+            (
+                "/v1/bases",
+                json!({"basis": "public-task", "grounds": "law", "recipients": [recipient], "purposes": [PURPOSE],
+                "categories": ["skills"], "datasets": ["records"], "notice": NOTICE, "until": "2999-01-01T00:00:00Z"}),
+            ),
+        ]
+    };
+    for (path, body) in bodies("nodid") {
+        let (status, refused) = school.call(Method::POST, path, Some(&body)).await;
+        let told = (status.as_u16(), refused["error"]["code"].as_str());
+        assert_eq!(told, (422, Some("unknown-recipient")), "{path} {refused}");
+        assert!(
+            text(&refused["error"], "message").starts_with("nodid is neither"),
+            "{refused}"
+        );
+    }
+    let left = school.get("/v1/consents?subject=l9").await;
+    assert_eq!(left["consents"], json!([]), "not even what was beside it");
+    for (path, members) in [("/v1/restrictions", "restrictions"), ("/v1/bases", "bases")] {
+        assert_eq!(school.get(path).await[members], json!([]), "{path}");
+    }
+    // Who is no peer today may be a member tomorrow.
+    let stranger = "did:web:agence.example";
+    school.post("/v1/consents", &json!([consent("l9", stranger)])).await;
+    let body = json!({"subject": "l9", "recipient": stranger, "actor": {"role": "learner", "method": "letter"}});
+    school.post("/v1/restrictions", &body).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_for_an_agreement_lets_nothing_out_under_another() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let path = school.publish(20, 2).await;
+    school.post("/v1/datasets", &dataset("courses", &path, offer())).await;
+    let agreements = [
+        work.negotiate(school).await,
+        work.negotiate(school).await,
+        work.negotiate_for(school, "courses").await,
+    ];
+    let grant = [
+        "consent",
+        "grant",
+        "--subject",
+        "l0",
+        "--recipient",
+        "work",
+        "--purpose",
+        PURPOSE,
+        "--category",
+        "skills",
+        "--method",
+        "paper-form",
+        "--notice",
+        NOTICE,
+        "--evidence",
+        "file 1",
+        "--agreement",
+        &agreements[0],
+    ];
+    said(school.cli(&grant));
+    let shown = release(school, work, &agreements[0]).await;
+    assert_eq!(
+        (&shown["sent"], &shown["withheld"]),
+        (&json!(10), &json!({"CNS-01": 10}))
+    );
+    for other in &agreements[1..] {
+        let shown = release(school, work, other).await;
+        let withheld = json!({"CNS-01": 10, "CNS-16": 10});
+        assert_eq!((&shown["sent"], &shown["withheld"]), (&json!(0), &withheld), "{other}");
+    }
+    // What is for any agreement opens all of them, as before.
+    school.consent(1, &work.did).await;
+    for agreement in &agreements {
+        assert_eq!(release(school, work, agreement).await["sent"], 10, "{agreement}");
+    }
+}
