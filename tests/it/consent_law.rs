@@ -1,5 +1,7 @@
 //! The law of consent through real daemons: who decides, what a request, a refusal, a receipt and an objection are worth, and what time ends.
 
+mod notices;
+
 use crate::scenes::{account, learners::released, until, verified};
 use connector::clock::now;
 use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, dataset, offer_and, text};
