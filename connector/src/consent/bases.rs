@@ -59,6 +59,12 @@ impl LawfulBasis {
             Self::Contract => "eu-gdpr:A6-1-b",
         }
     }
+
+    /// Which one a term of DPV's GDPR extension names.
+    pub(super) fn read(term: &str) -> Option<Self> {
+        let all = [Self::PublicTask, Self::LegitimateInterest, Self::Contract];
+        all.into_iter().find(|basis| basis.term() == term)
+    }
 }
 
 /// What an operator declares.

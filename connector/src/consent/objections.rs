@@ -22,6 +22,8 @@ use utoipa::ToSchema;
 
 /// Objections by the keyed hash of the learner's identifier, and id.
 const OBJECTIONS: Table = Table(56);
+/// What is exercised, as records say it: the term of DPV's GDPR extension.
+pub(super) const RIGHT: &str = "eu-gdpr:A21";
 
 /// What a learner objects to.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -259,7 +261,7 @@ impl Consents {
             "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": names.name(&new.subject)},
             "dpv:hasPurpose": declared.purposes, "dpv:hasLegalBasis": declared.basis.term(), "dases:grounds": declared.grounds,
             "dpv:hasNotice": {"@type": "dpv:PrivacyNotice", "dct:identifier": basis.notice_ref.id, "dases:hash": declared.notice},
-            "dpv:isExercisedRight": "eu-gdpr:A21", "dpv:isIndicatedAtTime": now, "dpv:hasIndicationMethod": new.actor.method,
+            "dpv:isExercisedRight": RIGHT, "dpv:isIndicatedAtTime": now, "dpv:hasIndicationMethod": new.actor.method,
             "dases:role": new.actor.role, "dases:evidence": new.actor.evidence.as_ref().map(|text| salt.hash(text)),
         });
         let shared = serde_json::to_value(processing(&parties, &self.privacy));

@@ -16,6 +16,7 @@ mod groups;
 mod later;
 mod limited;
 mod minors;
+mod objected;
 mod restricted;
 mod sizes;
 mod waiting;

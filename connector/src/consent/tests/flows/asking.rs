@@ -88,7 +88,11 @@ async fn what_is_asked_for_needs_a_known_notice_that_still_means_the_same() {
         .replace_notice(&second, newer("3"), true, days(3))
         .await
         .unwrap();
-    assert_eq!((changed.ended, changed.requested), (2, 2), "anna's under the first as well");
+    assert_eq!(
+        (changed.ended, changed.requested),
+        (2, 2),
+        "anna's under the first as well"
+    );
     let ended = consents.get(&carl).await.unwrap();
     let last = &ended.events.last().unwrap().fact;
     assert_eq!((ended.state, last.cause), (State::Expired, Some(Cause::NoticeChanged)));
@@ -145,19 +149,40 @@ async fn a_version_that_means_something_else_ends_what_was_given_under_any_versi
     for old in [&first, &second.notice.hash, &third.notice.hash] {
         let late = consents.request(request("dora", old), None, days(2)).await;
         assert!(matches!(late, Err(ConsentError::NoticeReplaced)));
-        let late = consents.grant(vec![NewConsent { notice: old.clone(), ..new("dora") }], days(2)).await;
+        let late = consents
+            .grant(
+                vec![NewConsent {
+                    notice: old.clone(),
+                    ..new("dora")
+                }],
+                days(2),
+            )
+            .await;
         assert!(matches!(late, Err(ConsentError::NoticeReplaced)));
     }
     give("dora", &fourth.notice.hash).await;
     let again = replaced(&consents, &third.notice.hash, "4", true).await;
-    assert_eq!((again.ended, again.marked), (0, 0), "what was given under the newest goes on");
+    assert_eq!(
+        (again.ended, again.marked),
+        (0, 0),
+        "what was given under the newest goes on"
+    );
 }
 
 #[tokio::test]
 async fn a_yes_said_again_is_none_under_a_version_whose_meaning_has_changed_since() {
     let consents = consents().await;
     let first = notice(&consents, "1").await;
-    let elsewhere = consents.grant(vec![NewConsent { notice: first.clone(), ..new("anna") }], now()).await.unwrap();
+    let elsewhere = consents
+        .grant(
+            vec![NewConsent {
+                notice: first.clone(),
+                ..new("anna")
+            }],
+            now(),
+        )
+        .await
+        .unwrap();
     let id = &elsewhere[0].consent.id;
     let again = event(Decision::Reaffirm, learner());
     let second = replaced(&consents, &first, "2", false).await.notice.hash;
@@ -177,5 +202,9 @@ async fn a_yes_said_again_is_none_under_a_version_whose_meaning_has_changed_sinc
     consents.log.store().commit(batch).await.unwrap();
     let late = consents.decide(id, &again, days(2)).await;
     assert!(matches!(late, Err(ConsentError::NoticeReplaced)), "{late:?}");
-    assert_eq!(replaced(&consents, &second, "3", true).await.ended, 1, "it follows when that is repeated");
+    assert_eq!(
+        replaced(&consents, &second, "3", true).await.ended,
+        1,
+        "it follows when that is repeated"
+    );
 }
