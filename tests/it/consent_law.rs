@@ -1,6 +1,7 @@
 //! The law of consent through real daemons: who decides, what a request, a refusal, a receipt and an objection are worth, and what time ends.
 
 mod notices;
+mod objections;
 
 use crate::scenes::{account, learners::released, until, verified};
 use connector::clock::now;
@@ -470,7 +471,7 @@ async fn consent_law_what_rests_on_another_basis_says_so_and_ends_with_an_object
         refused(school, &format!("/v1/bases/{id}/end"), &json!({})).await,
         (409, "ended".into())
     );
-    let (status, _) = school.call(Method::GET, "/v1/objections", None).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let (status, _) = school.call(Method::GET, "/v1/objections?learner=l0", None).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "not all where one learner's were meant");
     verified(school).await;
 }

@@ -75,15 +75,17 @@ pub(super) async fn each(store: &dyn Store, mut take: impl FnMut(&Objection) + S
 }
 
 impl Consents {
-    /// One learner's objections.
-    pub async fn objections(&self, subject: &str) -> Result<Vec<Objection>, StoreError> {
-        let mut all = Vec::new();
-        let mut pages = Pages::new(&**self.log.store(), OBJECTIONS, self.salts.place(subject), 64);
+    /// All objections, or one learner's, the oldest first.
+    pub async fn objections(&self, subject: Option<&str>) -> Result<Vec<Objection>, StoreError> {
+        let mut all: Vec<Objection> = Vec::new();
+        let whose = subject.map(|subject| self.salts.place(subject)).unwrap_or_default();
+        let mut pages = Pages::new(&**self.log.store(), OBJECTIONS, whose, 64);
         while let Some(rows) = pages.next().await? {
             for row in rows {
                 all.push(decode(&row.item.value)?);
             }
         }
+        all.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
         Ok(all)
     }
 
@@ -109,7 +111,7 @@ impl Consents {
         }
         self.standing(subject).await?.may(role, id, Act::Withdraw, now)?;
         if self
-            .objections(subject)
+            .objections(Some(subject))
             .await?
             .iter()
             .any(|known| known.basis == new.basis)
@@ -278,7 +280,7 @@ impl Consents {
         subject: &str,
         batch: &mut Batch,
     ) -> Result<Vec<ConsentId>, StoreError> {
-        let all = self.objections(subject).await?;
+        let all = self.objections(Some(subject)).await?;
         for objection in &all {
             let id = objection.id.as_str();
             let place = [self.salts.place(subject).as_slice(), id.as_bytes()].concat();
