@@ -220,7 +220,7 @@ impl Consents {
 
     pub(super) async fn basis(&self, id: &ConsentId) -> Result<(Declared, Version), ConsentError> {
         let item = self.log.store().get(BASES, id.as_str().as_bytes()).await?;
-        let item = item.ok_or(ConsentError::Unknown)?;
+        let item = item.ok_or(ConsentError::UnknownBasis)?;
         Ok((decode(&item.value)?, item.version))
     }
 

@@ -97,3 +97,18 @@ async fn a_receipt_of_an_objection_that_nobody_could_make_proves_nothing() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_basis_that_nobody_declared_is_not_taken_for_a_consent_that_is_missing() {
+    let consents = consents().await;
+    let basis = ConsentId::from_uuid(jose::uuid(now()).unwrap());
+    let ended = consents.end_basis(&basis, now()).await;
+    assert!(matches!(ended, Err(ConsentError::UnknownBasis)), "{ended:?}");
+    let objection = NewObjection {
+        subject: "anna".into(),
+        basis,
+        actor: learner(),
+    };
+    let refused = consents.object(&objection, now()).await;
+    assert!(matches!(refused, Err(ConsentError::UnknownBasis)), "{refused:?}");
+}
