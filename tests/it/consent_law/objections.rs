@@ -23,7 +23,10 @@ async fn consent_law_an_objection_is_made_listed_and_proved_from_the_command_lin
         assert!(said(school.cli(&object(learner, &basis))).starts_with("objection urn:uuid:"));
     }
     let all = said(school.cli(&["consent", "objections"]));
-    assert!(all.contains("l0") && all.contains("l1") && all.contains(&basis), "{all}");
+    assert!(
+        all.contains("l0") && all.contains("l1") && all.contains(&basis),
+        "{all}"
+    );
     let theirs = said(school.cli(&["consent", "objections", "--subject", "l0", "--json"]));
     let theirs: Value = serde_json::from_str(&theirs).unwrap();
     let theirs = theirs["objections"].as_array().unwrap();
@@ -36,7 +39,10 @@ async fn consent_law_an_objection_is_made_listed_and_proved_from_the_command_lin
     fs::write(&file, said(school.cli(&["consent", "receipts", &id]))).unwrap();
     let verify = ["consent", "verify", file.to_str().unwrap()];
     let told = said(school.cli(&verify));
-    assert!(told.contains(&id) && told.contains(&basis) && told.contains(&work.did), "{told}");
+    assert!(
+        told.contains(&id) && told.contains(&basis) && told.contains(&work.did),
+        "{told}"
+    );
     let proved: Value = serde_json::from_str(&said(school.cli(&[&verify[..], &["--json"]].concat()))).unwrap();
     assert_eq!(
         (&proved["objection"], &proved["basis"], &proved["issuer"]),
@@ -48,7 +54,11 @@ async fn consent_law_an_objection_is_made_listed_and_proved_from_the_command_lin
     );
     let twice = fs::read_to_string(&file).unwrap().repeat(2);
     fs::write(&file, twice).unwrap();
-    assert_eq!(school.cli(&verify).status.code(), Some(6), "an objection has one receipt");
+    assert_eq!(
+        school.cli(&verify).status.code(),
+        Some(6),
+        "an objection has one receipt"
+    );
 
     let nowhere = object("l3", "urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11");
     let refused = school.cli(&[&nowhere[..], &["--lang", "fr"]].concat());
