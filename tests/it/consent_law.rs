@@ -2,6 +2,7 @@
 
 mod notices;
 mod objections;
+mod paper;
 
 use crate::scenes::{account, learners::released, until, verified};
 use connector::clock::now;
