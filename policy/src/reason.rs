@@ -195,7 +195,7 @@ codes! {
         / "le consentement vaut pour d’autres destinataires",
     ConsentCategory = "CNS-08" Learner "the consent does not cover this data category or dataset"
         / "le consentement ne couvre pas cette catégorie ou ce jeu de données",
-    GuardianMissing = "CNS-09" Learner "the learner is a minor and the consent of a guardian is missing"
+    GuardianMissing = "CNS-09" Guardian "the learner is a minor and the consent of a guardian is missing"
         / "la personne est mineure et le consentement d’un représentant légal manque",
     ConsentUnconfirmed = "CNS-10" Provider "the latest state of consents is not confirmed here (reserved for nodes that share one store; a single node knows it)"
         / "le dernier état des consentements n’est pas confirmé ici (réservé aux nœuds qui partagent une base ; un nœud seul le connaît)",
