@@ -209,6 +209,8 @@ codes! {
         / "le traitement des données de la personne est limité (RGPD, art. 18)",
     ConsentGroupSize = "CNS-15" Learner "the consent is for groups of more learners than those of this release"
         / "le consentement vaut pour des groupes de plus de personnes que ceux de cette publication",
+    ConsentRevoked = "CNS-16" Learner "the holder or an authority ended the consent, or it was not valid"
+        / "l’organisme ou une autorité a mis fin au consentement, ou il n’était pas valable",
     GroupTooSmall = "AGG-01" Nobody "the group is smaller than the smallest that may be shown"
         / "le groupe est plus petit que le minimum publiable",
     Differencing = "AGG-02" Nobody "together with an earlier answer it would single out a few people"

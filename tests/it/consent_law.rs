@@ -3,6 +3,7 @@
 mod notices;
 mod objections;
 mod paper;
+mod reasons;
 
 use crate::scenes::{account, learners::released, until, verified};
 use connector::clock::now;

@@ -197,6 +197,7 @@ impl Sum {
             Standing::Restricted => return self.restricted |= verdict.reason != Reason::Recipient,
             Standing::Refused => Reason::Refused,
             Standing::Withdrawn => Reason::Withdrawn,
+            Standing::Revoked => Reason::Revoked,
             Standing::Expired => Reason::Expired,
             Standing::Given if asking.now < entry.from || asking.now >= entry.until => Reason::Expired,
             // In force, but about something else: it says nothing against other bases.

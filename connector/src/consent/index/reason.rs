@@ -2,9 +2,11 @@
 //! the one table of `policy`.
 
 use policy::Code;
+use std::cmp::Ordering;
 
-/// Why a learner's record is withheld. For the provider's operator and audit log only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Why a learner's record is withheld. For the provider's operator and audit log only. When several consents of a learner fail, the greatest
+/// reason is reported: it came nearest to permitting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Reason {
     /// There is no consent, and no other lawful basis.
@@ -13,7 +15,7 @@ pub enum Reason {
     Requested,
     /// It was refused.
     Refused,
-    /// It was withdrawn.
+    /// The learner withdrew it.
     Withdrawn,
     /// It has expired, or has not begun.
     Expired,
@@ -35,12 +37,13 @@ pub enum Reason {
     Restricted,
     /// It is for larger groups than those that are released.
     GroupSize,
+    /// Somebody else than the learner ended it, or it was not valid.
+    Revoked,
 }
 
 impl Reason {
-    /// All of them, in the order of their numbers. When several consents of a learner fail, the one named last here is reported: it came
-    /// nearest to permitting.
-    pub const ALL: [Self; 14] = [
+    /// All of them, in the order of their numbers, which are kept.
+    pub const ALL: [Self; 15] = [
         Self::None,
         Self::Requested,
         Self::Refused,
@@ -55,7 +58,16 @@ impl Reason {
         Self::UsedUp,
         Self::Restricted,
         Self::GroupSize,
+        Self::Revoked,
     ];
+
+    /// How near it came to permitting: as its number says, but for what has a number that came later.
+    const fn nearness(self) -> (u8, bool) {
+        match self {
+            Self::Revoked => (Self::Withdrawn as u8, true),
+            other => (other as u8, false),
+        }
+    }
 
     /// The stable code.
     pub const fn code(self) -> Code {
@@ -74,7 +86,20 @@ impl Reason {
             Self::UsedUp => Code::ConsentUsedUp,
             Self::Restricted => Code::ProcessingRestricted,
             Self::GroupSize => Code::ConsentGroupSize,
+            Self::Revoked => Code::ConsentRevoked,
         }
+    }
+}
+
+impl Ord for Reason {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.nearness().cmp(&other.nearness())
+    }
+}
+
+impl PartialOrd for Reason {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -89,9 +114,10 @@ mod tests {
         let codes: BTreeSet<Code> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         for code in codes {
-            // A restriction is lifted at the holder; everything else is mended by a consent.
+            // A restriction is lifted at the holder; everything else is mended by a consent, or the guardian's word beside it.
             let fix = match code {
                 Code::ProcessingRestricted => Fix::Provider,
+                Code::GuardianMissing => Fix::Guardian,
                 _ => Fix::Learner,
             };
             assert!(code.as_str().starts_with("CNS-") && code.fix() == fix, "{code}");
@@ -104,6 +130,16 @@ mod tests {
                 .all(|(number, reason)| *reason as usize == number)
         );
     }
+
+    #[test]
+    fn what_was_revoked_came_as_near_as_what_was_withdrawn() {
+        let mut all = Reason::ALL;
+        all.sort_unstable();
+        let place = |reason| all.iter().position(|one| *one == reason).unwrap();
+        assert_eq!(place(Reason::Revoked), place(Reason::Withdrawn) + 1);
+        assert_eq!((all[0], all[14]), (Reason::None, Reason::GroupSize));
+    }
+
     #[test]
     fn every_code_about_consents_is_given_for_a_record_but_the_one_that_a_single_node_has_no_use_for() {
         let about_consents = Code::ALL.iter().filter(|code| code.as_str().starts_with("CNS-"));

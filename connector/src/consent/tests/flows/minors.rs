@@ -135,7 +135,7 @@ async fn the_index_knows_who_is_a_minor_and_to_what_a_guardian_agreed_through_a_
         assert_eq!(leaves("child", days(1)), Ok(()), "the mother agreed");
         assert_eq!(leaves("told later", days(1)), Ok(()), "of age, as is known now");
         // Nobody agreed with them, so what they gave alone is not valid.
-        let invalid = Err(Withheld::Consent(Reason::Withdrawn));
+        let invalid = Err(Withheld::Consent(Reason::Revoked));
         assert_eq!(leaves("a child after all", days(1)), invalid);
         assert_eq!(
             leaves("a child after all", days(10)),

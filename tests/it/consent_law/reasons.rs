@@ -1,0 +1,23 @@
+//! What a provider is told of why records were withheld: the true reason, and who can mend it.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consent_law_a_consent_that_the_holder_ended_is_not_counted_as_withdrawn_by_the_learner() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 4).await;
+    school.consent(4, &work.did).await;
+    let of = async |learner: &str| {
+        let all = school.get(&format!("/v1/consents?subject={learner}")).await;
+        text(&all["consents"][0]["consent"], "id")
+    };
+    let (first, second) = (of("l0").await, of("l1").await);
+    decide(school, &first, &event("revoke", actor("holder", None))).await;
+    decide(school, &second, &event("withdraw", actor("learner", None))).await;
+    let told = release(school, work).await;
+    assert_eq!(
+        (&told["sent"], &told["withheld"]),
+        (&json!(20), &json!({"CNS-04": 10, "CNS-16": 10}))
+    );
+}
