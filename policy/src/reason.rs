@@ -161,6 +161,8 @@ codes! {
         / "seul un accord s’applique ; une offre n’est qu’une proposition",
     WrongParty = "POL-11" Consumer "the agreement was made with another party"
         / "l’accord a été conclu avec une autre partie",
+    NoPurpose = "POL-12" Provider "the agreement binds the use to no purpose, and neither a consent nor another basis is for any use"
+        / "l’accord ne lie l’usage à aucune finalité, et ni un consentement ni une autre base ne vaut pour tout usage",
     ConstraintFalse = "CST-01" Consumer "a constraint does not hold"
         / "une condition n’est pas remplie",
     ConstraintUnknown = "CST-02" Consumer "a constraint cannot be judged because a fact is missing"

