@@ -161,6 +161,8 @@ codes! {
         / "seul un accord s’applique ; une offre n’est qu’une proposition",
     WrongParty = "POL-11" Consumer "the offer or agreement is for another party"
         / "l’offre ou l’accord s’adresse à une autre partie",
+    NoPurpose = "POL-12" Provider "the agreement binds the use to no purpose, and neither a consent nor another basis is for any use"
+        / "l’accord ne lie l’usage à aucune finalité, et ni un consentement ni une autre base ne vaut pour tout usage",
     ConstraintFalse = "CST-01" Consumer "a constraint does not hold"
         / "une condition n’est pas remplie",
     ConstraintUnknown = "CST-02" Consumer "a constraint cannot be judged because a fact is missing"
@@ -195,7 +197,7 @@ codes! {
         / "le consentement vaut pour d’autres destinataires",
     ConsentCategory = "CNS-08" Learner "the consent does not cover this data category or dataset"
         / "le consentement ne couvre pas cette catégorie ou ce jeu de données",
-    GuardianMissing = "CNS-09" Learner "the learner is a minor and the consent of a guardian is missing"
+    GuardianMissing = "CNS-09" Guardian "the learner is a minor and the consent of a guardian is missing"
         / "la personne est mineure et le consentement d’un représentant légal manque",
     ConsentUnconfirmed = "CNS-10" Provider "the latest state of consents is not confirmed here (reserved for nodes that share one store; a single node knows it)"
         / "le dernier état des consentements n’est pas confirmé ici (réservé aux nœuds qui partagent une base ; un nœud seul le connaît)",
@@ -211,6 +213,8 @@ codes! {
         / "le consentement vaut pour des groupes de plus de personnes que ceux de cette publication",
     ConsentAgreement = "CNS-16" Learner "the consent is for another agreement"
         / "le consentement vaut pour un autre accord",
+    ConsentRevoked = "CNS-17" Learner "the holder or an authority ended the consent, or it was not valid"
+        / "l’organisme ou une autorité a mis fin au consentement, ou il n’était pas valable",
     GroupTooSmall = "AGG-01" Nobody "the group is smaller than the smallest that may be shown"
         / "le groupe est plus petit que le minimum publiable",
     Differencing = "AGG-02" Nobody "together with an earlier answer it would single out a few people"

@@ -110,7 +110,7 @@ fn consents(school: &Connector, work: &Connector) {
         .map(|learner| format!("{}\n", consent(&format!("l{learner}"), &work.did)))
         .collect();
     let import = written(school, "consents.jsonl", &lines);
-    assert!(said(school.cli(&["consent", "import", &import])).contains("3 consents recorded"));
+    assert!(said(school.cli(&["consent", "import", &import])).contains("3 consents recorded: 3 given"));
     let list = shown(school, &["consent", "list", "--subject", "l0"], "l0");
     assert_eq!(list["consents"].as_array().unwrap().len(), 2, "{list}");
     assert!(said(school.cli(&["consent", "withdraw", "--subject", "l3"])).contains("1 consent(s) of l3 ended"));

@@ -1,5 +1,10 @@
 //! The law of consent through real daemons: who decides, what a request, a refusal, a receipt and an objection are worth, and what time ends.
 
+mod notices;
+mod objections;
+mod paper;
+mod reasons;
+
 use crate::scenes::{account, learners::released, until, verified};
 use connector::clock::now;
 use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, dataset, offer_and, text};
@@ -201,6 +206,12 @@ async fn consent_law_under_fifteen_the_child_and_a_guardian_decide_together() {
         "powers": [{"id": "mother", "capacity": "parental-authority", "scope": ["give", "withdraw"],
             "from": "2026-01-01T00:00:00Z", "until": "2038-01-01T00:00:00Z", "evidence": "register 7"}],
     });
+    let mut unborn = standing.clone();
+    unborn["bornOn"] = "2112-05-01".into();
+    assert_eq!(
+        refused(school, "/v1/learners", &unborn).await,
+        (422, "invalid-standing".into())
+    );
     let kept = school.post("/v1/learners", &standing).await;
     assert_eq!(kept["soleConsentFrom"], "2035-05-01T00:00:00Z", "{kept}");
     assert!(!school.get("/v1/learners?subject=l0").await.to_string().contains("2020"));
@@ -468,7 +479,11 @@ async fn consent_law_what_rests_on_another_basis_says_so_and_ends_with_an_object
         refused(school, &format!("/v1/bases/{id}/end"), &json!({})).await,
         (409, "ended".into())
     );
-    let (status, _) = school.call(Method::GET, "/v1/objections", None).await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let (status, _) = school.call(Method::GET, "/v1/objections?learner=l0", None).await;
+    assert_eq!(
+        status,
+        StatusCode::BAD_REQUEST,
+        "not all where one learner's were meant"
+    );
     verified(school).await;
 }

@@ -37,7 +37,8 @@ enum NoticeCommand {
     Add(New),
     /// Replace a notice by a newer version
     ///
-    /// With --changes-meaning, consents given under the old one end and are asked for anew; without, they go on and are marked.
+    /// With --changes-meaning, consents given under the old one or any version before it end and are asked for anew; without, they go on and
+    /// are marked.
     #[command(
         disable_version_flag = true,
         after_help = "EXAMPLES:\n  connector notice replace orientation --version 2 --language fr --file notice-fr.txt --old sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --changes-meaning\n"

@@ -59,6 +59,12 @@ impl LawfulBasis {
             Self::Contract => "eu-gdpr:A6-1-b",
         }
     }
+
+    /// Which one a term of DPV's GDPR extension names.
+    pub(super) fn read(term: &str) -> Option<Self> {
+        let all = [Self::PublicTask, Self::LegitimateInterest, Self::Contract];
+        all.into_iter().find(|basis| basis.term() == term)
+    }
 }
 
 /// What an operator declares.
@@ -215,7 +221,7 @@ impl Consents {
 
     pub(super) async fn basis(&self, id: &ConsentId) -> Result<(Declared, Version), ConsentError> {
         let item = self.log.store().get(BASES, id.as_str().as_bytes()).await?;
-        let item = item.ok_or(ConsentError::Unknown)?;
+        let item = item.ok_or(ConsentError::UnknownBasis)?;
         Ok((decode(&item.value)?, item.version))
     }
 

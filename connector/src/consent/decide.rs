@@ -97,12 +97,14 @@ impl Consents {
             consent.notice_ref = Some(notice.reference());
             return Ok(consent);
         }
-        let known = notice::find(&**self.log.store(), &consent.notice).await?;
-        match known {
-            Some((notice, _)) if notice.replaced.as_ref().is_some_and(|by| by.changes_meaning) => {
-                return Err(ConsentError::NoticeReplaced);
+        let store = &**self.log.store();
+        match notice::find(store, &consent.notice).await? {
+            Some((notice, _)) => {
+                if !notice::still_holds(store, &notice).await? {
+                    return Err(ConsentError::NoticeReplaced);
+                }
+                consent.notice_ref = Some(notice.reference());
             }
-            Some((notice, _)) => consent.notice_ref = Some(notice.reference()),
             // What an operator enters from paper may be older than the register of notices, and is shown so.
             None if consent.entered_by == EnteredBy::Holder => {}
             None => return Err(ConsentError::UnknownNotice(consent.notice)),
@@ -182,8 +184,9 @@ impl Consents {
         if new.actor.role == Role::Holder && !self.is_held_here(&found) {
             return Err(Illegal::NotTheirs(Role::Holder, new.event.act()).into());
         }
-        let replaced = match notice::find(&**self.log.store(), &found.consent.notice).await? {
-            Some((notice, _)) => notice.replaced.is_some_and(|by| by.changes_meaning),
+        let store = &**self.log.store();
+        let replaced = match notice::find(store, &found.consent.notice).await? {
+            Some((notice, _)) => !notice::still_holds(store, &notice).await?,
             None => false,
         };
         let subject = found.consent.subject;

@@ -91,6 +91,9 @@ pub enum ConsentError {
     /// What is declared as a lawful basis makes no sense.
     #[error("{0}")]
     Basis(&'static str),
+    /// No declared basis has this id.
+    #[error("there is no such basis")]
+    UnknownBasis,
     /// A basis does not end twice.
     #[error("this basis has ended already")]
     BasisEnded,

@@ -58,7 +58,7 @@ impl Consents {
         if !all.iter().any(|basis| basis.is_in_force(now)) {
             return Ok(Vec::new());
         }
-        let objections = self.objections(subject).await?;
+        let objections = self.objections(Some(subject)).await?;
         let counts = |basis: &&Declared| {
             basis.is_in_force(now)
                 && !is_objected_to(basis, &all, &objections)
@@ -69,7 +69,7 @@ impl Consents {
 
     /// Whether an objection of this learner keeps something from going out now.
     pub(super) async fn objects_to_something(&self, subject: &str, now: Timestamp) -> Result<bool, StoreError> {
-        let objections = self.objections(subject).await?;
+        let objections = self.objections(Some(subject)).await?;
         if objections.is_empty() {
             return Ok(false);
         }

@@ -136,15 +136,20 @@ impl<'de> Deserialize<'de> for Day {
     }
 }
 
+impl Day {
+    /// When it begins, in UTC.
+    pub fn begins(self) -> Timestamp {
+        Timestamp::from_seconds(self.0.midnight().assume_utc().unix_timestamp())
+    }
+}
+
 /// When somebody born on this day begins to consent alone in this country: at the start of that birthday. Who was born on 29 February has it on
 /// 1 March in other years, the later of the two possible days.
 pub fn sole_consent_from(born: Day, country: Country) -> Timestamp {
     let year = born.0.year() + i32::from(country.age_of_sole_consent());
     let birthday = born.0.replace_year(year).ok();
     let birthday = birthday.or_else(|| Date::from_calendar_date(year, Month::March, 1).ok());
-    birthday.map_or(Timestamp::MAX, |day| {
-        Timestamp::from_seconds(day.midnight().assume_utc().unix_timestamp())
-    })
+    birthday.map_or(Timestamp::MAX, |day| Day(day).begins())
 }
 
 /// What somebody may do for a learner.

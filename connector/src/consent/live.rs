@@ -25,7 +25,8 @@ fn grant(stored: &Stored, of_age: Option<Timestamp>) -> Option<Grant<'_>> {
         // The learner has said yes: what is missing is the guardian's word, and that is the reason to name.
         State::PendingSecond => (None, true),
         State::Expired | State::Superseded => (Some(Ended::Expired), false),
-        State::Withdrawn | State::Revoked | State::Invalidated => (Some(Ended::Withdrawn), false),
+        State::Withdrawn => (Some(Ended::Withdrawn), false),
+        State::Revoked | State::Invalidated => (Some(Ended::Revoked), false),
         State::Refused => (Some(Ended::Refused), false),
         State::Requested | State::Deferred | State::PendingLearner => return None,
     };
@@ -68,10 +69,10 @@ pub(super) fn load(index: &Index, stored: &Stored, of_age: Option<Timestamp>) ->
     index.open(&grant)
 }
 
-/// Takes in what was committed, as it is from now on. What a word of the learner's ended was closed before the commit.
+/// Takes in what was committed, as it is from now on. What a word of the learner's ended was closed before the commit, and stands as it is.
 pub(super) fn follow(index: &Index, stored: &Stored, of_age: Option<Timestamp>) -> Result<(), GrantError> {
     match stored.state {
-        State::Withdrawn | State::Revoked | State::Invalidated => Ok(()),
+        State::Withdrawn => Ok(()),
         _ => load(index, stored, of_age),
     }
 }

@@ -8,6 +8,7 @@ use crate::{
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 /// Notices by their hash.
@@ -128,6 +129,30 @@ pub(super) async fn list(store: &dyn Store) -> Result<Vec<Notice>, StoreError> {
     let mut all: Vec<Notice> = process::all(store, NOTICES).await?;
     all.sort_by_key(name);
     Ok(all)
+}
+
+/// Whether a notice still means what learners are to be told: none of the versions after it means something else, however many lie between.
+pub(super) async fn still_holds(store: &dyn Store, notice: &Notice) -> Result<bool, StoreError> {
+    let mut replaced = notice.replaced.clone();
+    // Each version takes the place of one that was there before it, so the chain ends.
+    while let Some(newer) = replaced {
+        if newer.changes_meaning {
+            return Ok(false);
+        }
+        replaced = find(store, &newer.by).await?.and_then(|(newer, _)| newer.replaced);
+    }
+    Ok(true)
+}
+
+/// The hashes of a notice and of all versions before it.
+pub(super) async fn versions_up_to(store: &dyn Store, notice: &Notice) -> Result<BTreeSet<String>, StoreError> {
+    let all = list(store).await?;
+    let before = |hash: &str| {
+        let replaced_by = |one: &&Notice| one.replaced.as_ref().is_some_and(|newer| newer.by == hash);
+        all.iter().find(replaced_by)
+    };
+    let chain = std::iter::successors(Some(notice), |one| before(&one.hash));
+    Ok(chain.map(|one| one.hash.clone()).collect())
 }
 
 /// Adds a new notice to a batch. The text is new, and nothing has that name, version and language.

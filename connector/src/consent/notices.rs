@@ -24,11 +24,11 @@ use std::collections::BTreeSet;
 pub struct Replacement {
     /// The newer notice.
     pub notice: Notice,
-    /// Consents under the old one that ended, because it meant something else.
+    /// Consents under the old one, or a version before it, that ended, because the newer one means something else.
     pub ended: usize,
     /// How many of them are asked for anew.
     pub requested: usize,
-    /// Consents under the old one that go on, marked.
+    /// Consents under the old one, or a version before it, that go on, marked.
     pub marked: usize,
 }
 
@@ -90,8 +90,8 @@ impl Consents {
         }
     }
 
-    /// Registers a newer version of the notice with this hash. If it means something else, consents under the old one end and are asked for
-    /// anew; otherwise they go on and are marked. Can be repeated after a failure half-way with the same text.
+    /// Registers a newer version of the notice with this hash. If it means something else, consents under the old one and all before it end and
+    /// are asked for anew; otherwise they go on and are marked. Can be repeated after a failure half-way with the same text.
     pub async fn replace_notice(
         &self,
         old: &str,
@@ -118,7 +118,7 @@ impl Consents {
         self.follow(&known, notice, changes_meaning, now).await
     }
 
-    /// Has the consents under a replaced notice follow.
+    /// Has the consents under a replaced notice follow, and those under the versions before it.
     async fn follow(
         &self,
         old: &Notice,
@@ -126,9 +126,15 @@ impl Consents {
         changes_meaning: bool,
         now: Timestamp,
     ) -> Result<Replacement, ConsentError> {
+        let store = &**self.log.store();
+        let versions = notice::versions_up_to(store, old).await?;
+        let concerned = |stored: &Stored| {
+            let follows = stored.state == State::Given && versions.contains(&stored.consent.notice);
+            follows && self.is_held_here(stored) && (changes_meaning || !stored.notice_replaced)
+        };
         let mut subjects = BTreeSet::new();
-        process::each(&**self.log.store(), CONSENTS, |stored: Stored| {
-            if self.is_held_here(&stored) && concerned(&stored, old, changes_meaning) {
+        process::each(store, CONSENTS, |stored: Stored| {
+            if concerned(&stored) {
                 subjects.insert(stored.consent.subject);
             }
             Ok(())
@@ -147,9 +153,7 @@ impl Consents {
                     let (mut counts, mut ids) = ([0, 0, 0], ids.iter());
                     for learner in learners.iter_mut() {
                         for at in 0..learner.records.len() {
-                            let found = learner
-                                .stored(at)
-                                .filter(|stored| self.is_held_here(stored) && concerned(stored, old, changes_meaning));
+                            let found = learner.stored(at).filter(|stored| concerned(stored));
                             let Some(stored) = found.cloned() else { continue };
                             if !changes_meaning {
                                 learner.flag(at);
@@ -194,10 +198,6 @@ impl Consents {
         ids.collect::<Result<_, _>>()
             .map_err(|error| ConsentError::Signing(error.into()))
     }
-}
-
-fn concerned(stored: &Stored, old: &Notice, changes_meaning: bool) -> bool {
-    stored.state == State::Given && stored.consent.notice == old.hash && (changes_meaning || !stored.notice_replaced)
 }
 
 fn entry(notice: &Notice) -> Entry {

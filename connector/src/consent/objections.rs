@@ -25,6 +25,8 @@ use utoipa::ToSchema;
 
 /// Where objections are kept.
 const OBJECTIONS: Table = Table(56);
+/// What is exercised, as records say it: the term of DPV's GDPR extension.
+pub(super) const RIGHT: &str = "eu-gdpr:A21";
 
 /// What a learner objects to.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -89,9 +91,14 @@ pub(super) async fn each(store: &dyn Store, mut take: impl FnMut(&Objection) + S
 }
 
 impl Consents {
-    /// One learner's objections.
-    pub async fn objections(&self, subject: &str) -> Result<Vec<Objection>, StoreError> {
-        self.acts_of(subject).await
+    /// All objections, or one learner's, the oldest first.
+    pub async fn objections(&self, subject: Option<&str>) -> Result<Vec<Objection>, StoreError> {
+        let mut all: Vec<Objection> = match subject {
+            Some(subject) => self.acts_of(subject).await?,
+            None => process::all(&**self.log.store(), OBJECTIONS).await?,
+        };
+        all.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
+        Ok(all)
     }
 
     /// A learner objects. The index is closed first; the answer is given when it is committed and every running stream has confirmed.
@@ -116,7 +123,7 @@ impl Consents {
         }
         self.standing(subject).await?.may(role, id, Act::Withdraw, now)?;
         if self
-            .objections(subject)
+            .objections(Some(subject))
             .await?
             .iter()
             .any(|known| known.basis == new.basis)
@@ -238,7 +245,7 @@ impl Consents {
             "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": names.name(&objection.subject)},
             "dpv:hasPurpose": declared.purposes, "dpv:hasLegalBasis": declared.basis.term(), "dases:grounds": declared.grounds,
             "dpv:hasNotice": {"@type": "dpv:PrivacyNotice", "dct:identifier": basis.notice_ref.id, "dases:hash": declared.notice},
-            "dpv:isExercisedRight": "eu-gdpr:A21", "dpv:isIndicatedAtTime": objection.at, "dpv:hasIndicationMethod": actor.method,
+            "dpv:isExercisedRight": RIGHT, "dpv:isIndicatedAtTime": objection.at, "dpv:hasIndicationMethod": actor.method,
             "dases:role": actor.role, "dases:evidence": actor.evidence.as_ref().map(|text| objection.salt.hash(text)),
         });
         let shared = serde_json::to_value(processing(&parties, &self.privacy));

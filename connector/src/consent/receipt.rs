@@ -4,6 +4,7 @@
 
 mod inclusion;
 mod keys;
+pub mod objection;
 pub mod restriction;
 
 pub use inclusion::{Included, InclusionError, included};
@@ -143,19 +144,90 @@ pub struct Proved {
     pub steps: Vec<Fact>,
 }
 
-/// One receipt, read.
-struct Read {
+/// What receipts prove, by what the first of them is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Shown {
+    /// A consent.
+    Consent(Proved),
+    /// A restriction.
+    Restriction(restriction::Proved),
+    /// An objection.
+    Objection(objection::Proved),
+}
+
+/// Checks receipts of whatever has some, the oldest first, with a key for each that counted when the receipt says that it was made.
+pub fn prove(
+    receipts: &[String],
+    keys: impl Fn(&str, Timestamp) -> Result<VerifyingKey, KeyFault>,
+) -> Result<Shown, ReceiptError> {
+    if let Some(proved) = restriction::verify(receipts, &keys)? {
+        return Ok(Shown::Restriction(proved));
+    }
+    if let Some(proved) = objection::verify(receipts, &keys)? {
+        return Ok(Shown::Objection(proved));
+    }
+    verify_then(receipts, keys).map(Shown::Consent)
+}
+
+/// What every receipt says of itself, whatever it is about.
+struct Head {
     about: String,
     issuer: String,
-    holder: String,
-    number: u64,
+    number: u32,
     previous: Option<String>,
+    created: Timestamp,
+}
+
+impl Head {
+    /// Reads it, with the record in the receipt.
+    fn read<'a>(receipt: &'a Value, signer: &str) -> Result<(Self, &'a Value), String> {
+        let record = receipt.get("dases:record").ok_or("dases:record is missing")?;
+        let (about, issuer) = (text(receipt, "dases:recordId")?, text(receipt, "dases:issuer")?);
+        let _: ConsentId = about.parse().map_err(|_| "dases:recordId is no id")?;
+        if text(record, "dct:identifier")? != about {
+            return Err("its record is another one".into());
+        }
+        if issuer != signer {
+            return Err("it is not signed by its issuer".into());
+        }
+        let previous = receipt.get("dases:previousReceipt").and_then(Value::as_str);
+        let head = Self {
+            about,
+            issuer,
+            number: count(receipt, "dases:number")?,
+            previous: previous.map(str::to_owned),
+            created: created(receipt)?,
+        };
+        Ok((head, record))
+    }
+
+    fn is_first(&self) -> bool {
+        self.number == 0 && self.previous.is_none()
+    }
+
+    /// Whether this is of the receipt after the one with that head and digest.
+    fn follows(&self, last: &Self, digest: &Digest) -> Result<(), &'static str> {
+        let names_it = self.previous.as_deref() == Some(digest.to_string().as_str());
+        if last.number.checked_add(1) != Some(self.number) || !names_it {
+            return Err("it does not follow the one before it: one is missing, repeated or out of order");
+        }
+        if self.created < last.created {
+            return Err("it was made before the one before it");
+        }
+        Ok(())
+    }
+}
+
+/// One receipt of a consent, read.
+struct Read {
+    head: Head,
+    holder: String,
     terms: Digest,
     earlier: usize,
     steps: Vec<Fact>,
     state: State,
     until: Timestamp,
-    created: Timestamp,
 }
 
 /// Checks a chain of receipts of one consent, the oldest first: signatures, the order, the record's fields, and that every step was possible.
@@ -175,12 +247,9 @@ pub fn verify_then(
         let wrong = |what: &str| ReceiptError::Wrong(at, what.to_owned());
         let claims = signed(at, receipt, &keys)?;
         let signer = claims.issuer().to_owned();
-        let read = read(&claims.into_value()).map_err(|what| ReceiptError::Wrong(at, what))?;
-        if read.issuer != signer {
-            return Err(wrong("it is not signed by its issuer"));
-        }
+        let read = read(&claims.into_value(), &signer).map_err(|what| ReceiptError::Wrong(at, what))?;
         match &before {
-            None => complete = read.number == 0 && read.previous.is_none(),
+            None => complete = read.head.is_first(),
             Some((last, digest)) => follows(last, digest, &read).map_err(wrong)?,
         }
         let extended = chain.extend(&read, before.is_none());
@@ -189,13 +258,13 @@ pub fn verify_then(
     }
     let (last, _) = before.ok_or(ReceiptError::Empty)?;
     Ok(Proved {
-        consent: last.about,
-        issuer: last.issuer,
+        consent: last.head.about,
+        issuer: last.head.issuer,
         holder: last.holder,
         receipts: receipts.len(),
         complete,
         state: last.state,
-        at: last.created,
+        at: last.head.created,
         until: last.until,
         steps: chain.steps,
     })
@@ -219,19 +288,13 @@ fn signed(
     token::verify(receipt, token::Kind::Consent, |_| Some(key.clone())).map_err(unsigned)
 }
 
-/// What must hold between two receipts, one after the other.
+/// What must hold between two receipts of a consent, one after the other.
 fn follows(last: &Read, digest: &Digest, next: &Read) -> Result<(), &'static str> {
-    let same = last.about == next.about && last.issuer == next.issuer && last.terms == next.terms;
-    if !same {
+    let (one, other) = (&last.head, &next.head);
+    if one.about != other.about || one.issuer != other.issuer || last.terms != next.terms {
         return Err("it is about another consent, or other terms, than the one before it");
     }
-    if next.number != last.number + 1 || next.previous.as_deref() != Some(digest.to_string().as_str()) {
-        return Err("it does not follow the one before it: one is missing, repeated or out of order");
-    }
-    if next.created < last.created {
-        return Err("it was made before the one before it");
-    }
-    Ok(())
+    other.follows(one, digest)
 }
 
 /// The steps that the receipts so far have shown, the first of which has this number among all.
@@ -304,6 +367,14 @@ fn text(value: &Value, name: &str) -> Result<String, String> {
     found.map(str::to_owned).ok_or_else(|| format!("{name} is missing"))
 }
 
+/// A counter. Ours have 32 bits: what is larger is nobody's, and cannot be counted on from.
+fn count(within: &Value, name: &str) -> Result<u32, String> {
+    let found = within.get(name).and_then(Value::as_u64);
+    found
+        .and_then(|count| u32::try_from(count).ok())
+        .ok_or_else(|| format!("{name} is missing"))
+}
+
 fn created(receipt: &Value) -> Result<Timestamp, String> {
     text(receipt, "dct:created")?
         .parse::<Timestamp>()
@@ -317,20 +388,15 @@ fn terms(record: &Value) -> Result<Digest, String> {
     Ok(sha256(&bytes))
 }
 
-fn read(receipt: &Value) -> Result<Read, String> {
+fn read(receipt: &Value, signer: &str) -> Result<Read, String> {
     let record = receipt.get("dases:record").ok_or("dases:record is missing")?;
     check_27560(record).map_err(|missing| {
         let all: Vec<String> = missing.iter().map(ToString::to_string).collect();
         all.join("; ")
     })?;
-    let about = text(receipt, "dases:recordId")?;
-    let issuer = text(receipt, "dases:issuer")?;
-    let _: ConsentId = about.parse().map_err(|_| "dases:recordId is no id of a consent")?;
-    if text(record, "dct:identifier")? != about {
-        return Err("its record is another one".into());
-    }
+    let (head, record) = Head::read(receipt, signer)?;
     let controllers = record.get("dpv:hasDataController").and_then(Value::as_array);
-    let is_issuer = |party: &Value| party.get("dct:identifier").and_then(Value::as_str) == Some(issuer.as_str());
+    let is_issuer = |party: &Value| party.get("dct:identifier").and_then(Value::as_str) == Some(head.issuer.as_str());
     let keeps_it = record.get("dases:intermediary").is_some_and(is_issuer);
     if !keeps_it && !controllers.is_some_and(|all| all.iter().any(is_issuer)) {
         return Err("its issuer is neither the controller of the record nor its intermediary".into());
@@ -342,19 +408,7 @@ fn read(receipt: &Value) -> Result<Read, String> {
     });
     let holder = record.pointer("/dases:terms/holder").and_then(Value::as_str);
     let until = record.pointer("/dpv:hasDuration/0/dct:valid").and_then(Value::as_str);
-    // Counters of ours have 32 bits: what is larger is nobody's, and cannot be counted on from.
-    let count = |within: &Value, name: &str| {
-        let found = within.get(name).and_then(Value::as_u64);
-        found
-            .and_then(|count| u32::try_from(count).ok())
-            .ok_or_else(|| format!("{name} is missing"))
-    };
     Ok(Read {
-        number: count(receipt, "dases:number")?.into(),
-        previous: receipt
-            .get("dases:previousReceipt")
-            .and_then(Value::as_str)
-            .map(str::to_owned),
         terms: terms(record)?,
         earlier: usize::try_from(count(record, "dases:earlierEvents")?).map_err(|error| error.to_string())?,
         steps: facts.collect::<Result<_, _>>()?,
@@ -364,9 +418,7 @@ fn read(receipt: &Value) -> Result<Read, String> {
             .unwrap_or_default()
             .parse::<Timestamp>()
             .map_err(|error| format!("dct:valid: {error}"))?,
-        created: created(receipt)?,
         holder: holder.ok_or("the holder is missing")?.to_owned(),
-        about,
-        issuer,
+        head,
     })
 }

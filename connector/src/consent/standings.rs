@@ -44,7 +44,7 @@ pub struct NewStanding {
 }
 
 impl NewStanding {
-    fn standing(&self, ours: Country) -> Result<Standing, ConsentError> {
+    fn standing(&self, ours: Country, now: Timestamp) -> Result<Standing, ConsentError> {
         let wrong = |what| Err(ConsentError::Standing(what));
         if !is_identifier(&self.subject) {
             return wrong("subject is missing or too long");
@@ -68,6 +68,10 @@ impl NewStanding {
                 let born: Day = born
                     .parse()
                     .map_err(|_| ConsentError::Standing("bornOn is no day such as 2012-04-30"))?;
+                // A slip of a century would make a child of an adult, whose consents would be invalid.
+                if born.begins() > now {
+                    return wrong("bornOn is in the future");
+                }
                 Some(sole_consent_from(born, self.country.unwrap_or(ours)))
             }
             (None, from) => from,
@@ -87,7 +91,7 @@ impl Consents {
     /// Records whose word counts for a learner from now on, and holds what was given before to it: a consent whose signatures were not enough
     /// is invalid, one that rests on a power that has ended or on an age that is past ends. The index is closed before the commit.
     pub async fn set_standing(&self, new: &NewStanding, now: Timestamp) -> Result<Standing, ConsentError> {
-        let standing = new.standing(self.privacy.country)?;
+        let standing = new.standing(self.privacy.country, now)?;
         let subject = new.subject.as_str();
         let (_, changed) = self
             .change(&[subject], None, now, |learners| {

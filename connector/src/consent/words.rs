@@ -69,6 +69,7 @@ impl ConsentError {
             | Self::NoticeExists
             | Self::Standing(_)
             | Self::Basis(_)
+            | Self::UnknownBasis
             | Self::Restriction(_)
             | Self::UnknownRestriction
             | Self::NotTheirRestriction(_)
@@ -124,6 +125,7 @@ impl ConsentError {
             Self::TooManySteps => "ce consentement a été modifié trop de fois\u{a0}; il peut seulement prendre fin",
             Self::Standing(_) => "ce qui est dit de cette personne n’a pas de sens",
             Self::Basis(_) => "ce qui est déclaré comme base légale, ou l’opposition, n’a pas de sens",
+            Self::UnknownBasis => "cette base légale n’existe pas",
             Self::BasisEnded => "cette base légale a déjà pris fin",
             Self::NoObjection => "un contrat avec la personne ne laisse pas de droit d’opposition (RGPD, art. 21)",
             Self::AlreadyObjected => "la personne s’y est déjà opposée",

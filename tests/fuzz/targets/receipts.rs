@@ -1,9 +1,9 @@
-//! Receipts of consents, truly signed over whatever the input is: what is accepted is its signer's, goes on with the receipt that follows it, and
-//! with no other order of the two; without the key, or with the key of another time, nothing is accepted.
+//! Receipts, truly signed over whatever the input is: what is accepted is its signer's; without the key, or with the key of another time, nothing
+//! is. A receipt of a consent goes on with the one that follows it, and with no other order of the two.
 #![no_main]
 
 use connector::{
-    consent::receipt::{self, KeyFault},
+    consent::receipt::{self, KeyFault, Shown},
     dsp::json,
     jose::{Signer, SigningKey, VerifyingKey, base64url, token},
 };
@@ -50,6 +50,16 @@ fuzz_target!(|bytes: &[u8]| {
 
     let first = signed(bytes);
     let chain = [first.clone()];
+    if let Ok(shown) = receipt::prove(&chain, |kid, _| key(kid).ok_or(KeyFault::Unknown)) {
+        let issuer = match &shown {
+            Shown::Consent(proved) => &proved.issuer,
+            Shown::Restriction(proved) => &proved.issuer,
+            Shown::Objection(proved) => &proved.issuer,
+        };
+        assert_eq!(issuer, SIGNER.did());
+        let unknown = receipt::prove(&chain, |_, _| Err(KeyFault::Unknown));
+        assert!(unknown.is_err(), "proved without a key");
+    }
     let Ok(proved) = receipt::verify(&chain, key) else {
         return;
     };

@@ -15,7 +15,10 @@ use crate::{
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// How many consents go into one request: well below the size limit of a body.
 const BATCH: usize = 500;
@@ -79,7 +82,8 @@ pub(super) struct Grant {
     /// Where the proof is kept: a file number, a scan's hash
     #[arg(long)]
     evidence: String,
-    /// The guardian who signed beside the learner, by the holder's own identifier; needed for a learner who does not consent alone
+    /// The guardian who signed the form beside the learner, by the holder's own identifier: both have said yes; needed for a learner who does
+    /// not consent alone
     #[arg(long, value_name = "ID")]
     signed_by: Option<String>,
     /// How the guardian signed: paper-form, portal, ... [default: as the consent was collected]
@@ -93,9 +97,11 @@ impl Grant {
         if context.out.json {
             return context.out.json(&granted);
         }
-        context
-            .out
-            .say(&format!("recorded: {}", member(&granted, &["/consents/0/id"])))?;
+        let (id, state) = (
+            member(&granted, &["/consents/0/id"]),
+            member(&granted, &["/consents/0/state"]),
+        );
+        context.out.say(&format!("recorded: {id} ({state})"))?;
         say_superseded(context, granted.pointer("/consents/0").unwrap_or(&Value::Null))
     }
 
@@ -104,9 +110,14 @@ impl Grant {
             Some(file) => notice_hash(&input::bytes(file)?),
             None => self.notice.clone().unwrap_or_default(),
         };
-        let signed_by = self.signed_by.iter().map(|id| {
+        // Without a guardian the learner's own signature is understood; with one, both are named. The guardian first: without a power of theirs
+        // that is what is wrong, and not that the learner has given it already.
+        let signed_by = self.signed_by.iter().flat_map(|id| {
             let method = self.signed_method.as_ref().unwrap_or(&self.method);
-            json!({"role": "guardian", "id": id, "method": method})
+            [
+                json!({"role": "guardian", "id": id, "method": method, "evidence": self.evidence}),
+                json!({"role": "learner", "method": self.method, "evidence": self.evidence}),
+            ]
         });
         let body = json!({
             "subject": self.subject,
@@ -190,7 +201,7 @@ async fn import(context: &Context, api: &Api, consents: &[Value]) -> Outcome {
     } else {
         ProgressBar::new(total)
     };
-    let (mut granted, mut superseded) = (0, Vec::new());
+    let (mut granted, mut superseded, mut states) = (0, Vec::new(), BTreeMap::new());
     for (number, batch) in consents.chunks(BATCH).enumerate() {
         let answer = api.post("/v1/consents", &json!(batch)).await;
         let answer = answer.map_err(|failure| {
@@ -200,20 +211,35 @@ async fn import(context: &Context, api: &Api, consents: &[Value]) -> Outcome {
             interrupted(failure, granted, first, last)
         })?;
         granted += answer.get("granted").and_then(Value::as_u64).unwrap_or(0);
-        let entered = items(&answer, "consents").iter();
-        superseded.extend(entered.flat_map(|one| items(one, "superseded")).cloned());
+        for entered in items(&answer, "consents") {
+            *states.entry(member(entered, &["state"])).or_insert(0_u64) += 1;
+            superseded.extend(items(entered, "superseded").iter().cloned());
+        }
         bar.inc(u64::try_from(batch.len()).unwrap_or(0));
     }
     bar.finish_and_clear();
     if context.out.json {
-        return context.out.json(&json!({"granted": granted, "superseded": superseded}));
+        return context
+            .out
+            .json(&json!({"granted": granted, "states": states, "superseded": superseded}));
     }
-    context.out.say(&format!("{granted} consents recorded"))?;
+    context
+        .out
+        .say(&format!("{granted} consents recorded{}", counted(&states)))?;
     match superseded.len() {
         0 => Ok(()),
         count => context.out.say(&format!(
             "  {count} older ones have ended, because these take their places (--json names them)"
         )),
+    }
+}
+
+/// How many are in which state, for people to read: of what two must sign, the other's word may be missing.
+fn counted(states: &BTreeMap<String, u64>) -> String {
+    let each: Vec<String> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    match each.is_empty() {
+        true => String::new(),
+        false => format!(": {}", each.join(", ")),
     }
 }
 
@@ -279,6 +305,37 @@ mod tests {
             text.contains("consents 501 to 700 of the file: entry 3: x") && text.contains("500 consents before"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_form_with_a_guardians_signature_has_the_learners_as_well() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            grant: Grant,
+        }
+        let signers = |more: &[&str]| {
+            let line = "grant --subject s --recipient did:web:a.example --purpose p --category skills --method paper-form \
+                        --notice sha256:00 --evidence file:1";
+            let line = line.split_whitespace().chain(more.iter().copied());
+            let body = <Line as clap::Parser>::parse_from(line).grant.body().unwrap();
+            body["signedBy"].clone()
+        };
+        assert_eq!(signers(&[]), json!([]), "the learner alone is understood");
+        assert_eq!(
+            signers(&["--signed-by", "parent-3", "--signed-method", "portal"]),
+            json!([
+                {"role": "guardian", "id": "parent-3", "method": "portal", "evidence": "file:1"},
+                {"role": "learner", "method": "paper-form", "evidence": "file:1"},
+            ])
+        );
+    }
+
+    #[test]
+    fn the_states_of_what_was_imported_are_counted() {
+        let states = [("given", 2), ("pending-learner", 1)].map(|(state, count)| (state.to_owned(), count));
+        assert_eq!(counted(&states.into()), ": 2 given, 1 pending-learner");
+        assert_eq!(counted(&BTreeMap::new()), "");
     }
 
     #[test]

@@ -41,6 +41,15 @@ enum ConsentCommand {
     Decide(decide::Decide),
     Share(decide::Share),
     Object(decide::Object),
+    /// List objections to bases other than consent; their receipts: connector consent receipts ID
+    #[command(
+        after_help = "EXAMPLES:\n  connector consent objections\n  connector consent objections --subject learner-17 --json\n"
+    )]
+    Objections {
+        /// Only this learner's
+        #[arg(long)]
+        subject: Option<String>,
+    },
     Learner(decide::Learner),
     Withdraw(withdraw::Withdraw),
     /// Delete what links a learner to the audit log, once all of their consents have ended
@@ -130,6 +139,21 @@ const COLUMNS: [Column; 8] = [
     ("WITHDRAWN", &["withdrawn"]),
 ];
 
+const OBJECTIONS: [Column; 5] = [
+    ("ID", &["id"]),
+    ("SUBJECT", &["subject"]),
+    ("BASIS", &["basis"]),
+    ("BY", &["/actor/role"]),
+    ("AT", &["at"]),
+];
+
+/// The part of a path that asks for one learner's alone.
+fn of_learner(subject: Option<String>) -> String {
+    subject
+        .map(|subject| format!("?subject={}", encode(&subject)))
+        .unwrap_or_default()
+}
+
 impl Consent {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         match self.command {
@@ -138,6 +162,12 @@ impl Consent {
             ConsentCommand::Decide(decide) => decide.run(context).await,
             ConsentCommand::Share(share) => share.run(context).await,
             ConsentCommand::Object(object) => object.run(context).await,
+            ConsentCommand::Objections { subject } => {
+                let at = format!("/v1/objections{}", of_learner(subject));
+                let list = context.api()?.get(&at).await?;
+                let rows = items(&list, "objections");
+                context.out.table(&list, rows, &OBJECTIONS, "no objections")
+            }
             ConsentCommand::Learner(learner) => learner.run(context).await,
             ConsentCommand::Withdraw(withdraw) => withdraw.run(context).await,
             ConsentCommand::Verify(verify) => verify.run(context).await,
@@ -156,10 +186,8 @@ impl Consent {
                 context.out.details(&forgotten)
             }
             ConsentCommand::List { subject } => {
-                let query = subject
-                    .map(|subject| format!("?subject={}", encode(&subject)))
-                    .unwrap_or_default();
-                let list = context.api()?.get(&format!("/v1/consents{query}")).await?;
+                let at = format!("/v1/consents{}", of_learner(subject));
+                let list = context.api()?.get(&at).await?;
                 context
                     .out
                     .table(&list, items(&list, "consents"), &COLUMNS, "no consents")

@@ -12,7 +12,7 @@ use crate::{
     },
     consent::{
         check_27560,
-        receipt::{self, Included, Proved, restriction},
+        receipt::{self, Included, Proved, Shown, objection, restriction},
     },
 };
 use clap::Args;
@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 /// That each key was valid when its receipt was made is checked by the versions of the issuer's DID document that the daemon has seen, or
 /// those in --did-document. Without either, the DID document of today is fetched, which does not say since when a key is in it. That the
 /// issuer's log holds a receipt is checked by --proof. What was not checked is named.
-/// Receipts of a restriction are checked in the same way.
+/// Receipts of a restriction and of an objection are checked in the same way.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent verify receipts.txt
@@ -63,9 +63,9 @@ enum Held {
 /// What was found out about receipts, as `--json` prints it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Told<'a, T> {
+struct Told<'a> {
     #[serde(flatten)]
-    proved: &'a T,
+    proved: &'a Shown,
     checked: Vec<&'static str>,
     not_checked: Vec<&'static str>,
     inclusion: &'a [Included],
@@ -90,26 +90,27 @@ impl Verify {
 
     async fn receipts(&self, context: &Context, receipts: &[String]) -> Outcome {
         let keys = Keys::find(context, (self.did_document.as_deref(), self.jwks.as_deref()), receipts).await?;
-        let restricted = restriction::verify(receipts, |kid, at| keys.key(kid, at));
-        if let Some(proved) = restricted.map_err(|error| failed(error.to_string()))? {
-            let included = self.included(receipts, &keys)?;
-            let checked = done(&["signatures", "chain", "steps"], receipts, &included, &keys);
-            return match context.out.json {
-                true => told(context, &proved, checked, &included),
-                false => context
-                    .out
-                    .say(&said_of_restriction(&proved, &included, keys.are_dated())),
-            };
-        }
-        let proved = receipt::verify_then(receipts, |kid, at| keys.key(kid, at));
+        let proved = receipt::prove(receipts, |kid, at| keys.key(kid, at));
         let proved = proved.map_err(|error| failed(error.to_string()))?;
         let included = self.included(receipts, &keys)?;
         if context.out.json {
-            let all = ["signatures", "chain", "steps", "fields"];
-            let checked = done(&all, receipts, &included, &keys);
-            return told(context, &proved, checked, &included);
+            let (checked, not_checked) = done(parts(&proved), receipts, &included, &keys);
+            let told = Told {
+                proved: &proved,
+                checked,
+                not_checked,
+                inclusion: &included,
+            };
+            let told = serde_json::to_value(told).map_err(std::io::Error::from)?;
+            return context.out.json(&told);
         }
-        context.out.say(&said(&proved, &included, keys.are_dated()))
+        let text = match &proved {
+            Shown::Consent(proved) => said(proved),
+            Shown::Restriction(proved) => said_of_restriction(proved),
+            Shown::Objection(proved) => said_of_objection(proved),
+        };
+        let (periods, inclusion) = (periods(keys.are_dated()), inclusion(receipts.len(), &included));
+        context.out.say(&format!("{text}\n{periods}{inclusion}"))
     }
 
     /// What the proofs prove; each must be good, and of one of the receipts.
@@ -132,8 +133,8 @@ impl Verify {
     }
 }
 
-/// The same for people to read.
-fn said(proved: &Proved, included: &[Included], are_dated: bool) -> String {
+/// What the receipts of a consent prove, for people to read.
+fn said(proved: &Proved) -> String {
     let state = json!(proved.state);
     let mut text = format!(
         "verified: {} receipt(s) of {}, signed by {}; it was {} at {}",
@@ -153,9 +154,6 @@ fn said(proved: &Proved, included: &[Included], are_dated: bool) -> String {
         text.push_str("\nthe first receipts are not among them");
     }
     text.push_str("\nchecked: the signatures, the chain, every step, the fields of the records");
-    text.push('\n');
-    text.push_str(periods(are_dated));
-    text.push_str(&inclusion(proved.receipts, included));
     text
 }
 
@@ -192,6 +190,15 @@ fn inclusion(receipts: usize, included: &[Included]) -> String {
     text
 }
 
+/// The names of what is always checked.
+const fn parts(proved: &Shown) -> &'static [&'static str] {
+    match proved {
+        Shown::Consent(_) => &["signatures", "chain", "steps", "fields"],
+        Shown::Restriction(_) => &["signatures", "chain", "steps"],
+        Shown::Objection(_) => &["signatures", "steps"],
+    }
+}
+
 /// The names of what was checked, and of what was not.
 fn done(
     all: &[&'static str],
@@ -208,25 +215,8 @@ fn done(
     (checked, not_checked)
 }
 
-fn told<T: Serialize>(
-    context: &Context,
-    proved: &T,
-    (checked, not_checked): (Vec<&'static str>, Vec<&'static str>),
-    inclusion: &[Included],
-) -> Outcome {
-    let told = Told {
-        proved,
-        checked,
-        not_checked,
-        inclusion,
-    };
-    context
-        .out
-        .json(&serde_json::to_value(told).map_err(std::io::Error::from)?)
-}
-
 /// What the receipts of a restriction prove, for people to read.
-fn said_of_restriction(proved: &restriction::Proved, included: &[Included], are_dated: bool) -> String {
+fn said_of_restriction(proved: &restriction::Proved) -> String {
     let towards = proved.recipient.as_deref().unwrap_or("everybody");
     let lifted = match &proved.lifted {
         Some(lifted) => format!("lifted at {}", lifted.time),
@@ -239,10 +229,20 @@ fn said_of_restriction(proved: &restriction::Proved, included: &[Included], are_
     if !proved.complete {
         text.push_str("\nthe first receipt is not among them");
     }
-    text.push('\n');
-    text.push_str(periods(are_dated));
-    text.push_str(&inclusion(proved.receipts, included));
+    text.push_str("\nchecked: the signatures, the chain, every step");
     text
+}
+
+/// What the receipt of an objection proves, for people to read.
+fn said_of_objection(proved: &objection::Proved) -> String {
+    format!(
+        "verified: the receipt of the objection {}, signed by {}; at {} to the basis {}, towards {}\nchecked: the signature, the step",
+        proved.objection,
+        proved.issuer,
+        proved.at,
+        proved.basis,
+        proved.recipients.join(", ")
+    )
 }
 
 fn failed(message: impl Into<String>) -> Failure {

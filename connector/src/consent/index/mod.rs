@@ -50,6 +50,8 @@ pub enum Ended {
     Refused,
     /// The learner withdrew it.
     Withdrawn,
+    /// Somebody else ended it, or it was not valid.
+    Revoked,
     /// Its end has come and has been noted.
     Expired,
 }
@@ -169,6 +171,7 @@ impl Index {
             None => Standing::Given,
             Some(Ended::Refused) => Standing::Refused,
             Some(Ended::Withdrawn) => Standing::Withdrawn,
+            Some(Ended::Revoked) => Standing::Revoked,
             Some(Ended::Expired) => Standing::Expired,
         };
         let learner = self.table.learner(grant.subject);
@@ -193,7 +196,8 @@ impl Index {
         Ok(())
     }
 
-    /// Closes a learner's consents that `which` names, raises the epoch, and has every gate confirm it.
+    /// Closes a learner's consents that `which` names, raises the epoch, and has every gate confirm it. They stand as withdrawn until they are
+    /// taken in as they are.
     pub fn close(&self, subject: &str, which: impl Fn(&ConsentId) -> bool) -> (u64, Vec<StreamEnd>) {
         let learner = self.table.learner(subject);
         self.table

@@ -339,6 +339,7 @@ impl Model {
         }
         if consented.is_empty() && based.is_empty() {
             return Err(Withheld::Consent(match any && !objected.is_empty() {
+                _ if asked.purposes.is_empty() => Reason::Unbound,
                 true => Reason::Objected,
                 false => reasons.into_iter().max().unwrap(),
             }));

@@ -230,6 +230,7 @@ impl Sum {
             Standing::Restricted => return self.restricted |= verdict.reason != Reason::Recipient,
             Standing::Refused => Reason::Refused,
             Standing::Withdrawn => Reason::Withdrawn,
+            Standing::Revoked => Reason::Revoked,
             Standing::Expired => Reason::Expired,
             Standing::Given if asking.now < entry.from || asking.now >= entry.until => Reason::Expired,
             // In force, but about something else: it says nothing against other bases.
@@ -402,6 +403,10 @@ impl Reader {
 
     /// Why there is nothing for this recipient; where there is no consent, perhaps one is asked for.
     fn explain(&mut self, learner: Learner, why: Withheld) -> Withheld {
+        // Whatever the learner has said: what could cover it is missing in the agreement.
+        if self.question.purposes.is_empty() && why != Withheld::Consent(Reason::Restricted) {
+            return Withheld::Consent(Reason::Unbound);
+        }
         if why != Withheld::Consent(Reason::None) {
             return why;
         }

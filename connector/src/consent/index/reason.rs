@@ -2,9 +2,11 @@
 //! the one table of `policy`.
 
 use policy::Code;
+use std::cmp::Ordering;
 
-/// Why a learner's record is withheld. For the provider's operator and audit log only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Why a learner's record is withheld. For the provider's operator and audit log only. When several consents of a learner fail, the greatest
+/// reason is reported: it came nearest to permitting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Reason {
     /// There is no consent, and no other lawful basis.
@@ -13,7 +15,7 @@ pub enum Reason {
     Requested,
     /// It was refused.
     Refused,
-    /// It was withdrawn.
+    /// The learner withdrew it.
     Withdrawn,
     /// It has expired, or has not begun.
     Expired,
@@ -37,12 +39,15 @@ pub enum Reason {
     GroupSize,
     /// It is for another agreement.
     Agreement,
+    /// Somebody else than the learner ended it, or it was not valid.
+    Revoked,
+    /// The agreement binds the use to no purpose, and nothing that the learner could say covers that.
+    Unbound,
 }
 
 impl Reason {
-    /// All of them, in the order of their numbers. When several consents of a learner fail, the one named last here is reported: it came
-    /// nearest to permitting.
-    pub const ALL: [Self; 15] = [
+    /// All of them, in the order of their numbers, which are kept.
+    pub const ALL: [Self; 17] = [
         Self::None,
         Self::Requested,
         Self::Refused,
@@ -58,7 +63,17 @@ impl Reason {
         Self::Restricted,
         Self::GroupSize,
         Self::Agreement,
+        Self::Revoked,
+        Self::Unbound,
     ];
+
+    /// How near it came to permitting: as its number says, but for what has a number that came later.
+    const fn nearness(self) -> (u8, bool) {
+        match self {
+            Self::Revoked => (Self::Withdrawn as u8, true),
+            other => (other as u8, false),
+        }
+    }
 
     /// The stable code.
     pub const fn code(self) -> Code {
@@ -78,7 +93,21 @@ impl Reason {
             Self::Restricted => Code::ProcessingRestricted,
             Self::GroupSize => Code::ConsentGroupSize,
             Self::Agreement => Code::ConsentAgreement,
+            Self::Revoked => Code::ConsentRevoked,
+            Self::Unbound => Code::NoPurpose,
         }
+    }
+}
+
+impl Ord for Reason {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.nearness().cmp(&other.nearness())
+    }
+}
+
+impl PartialOrd for Reason {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -89,16 +118,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_reason_has_a_code_of_its_own_about_the_learners_consent() {
+    fn every_reason_has_a_code_of_its_own_about_the_learners_consent_or_what_the_agreement_lacks() {
         let codes: BTreeSet<Code> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         for code in codes {
-            // A restriction is lifted at the holder; everything else is mended by a consent.
-            let fix = match code {
-                Code::ProcessingRestricted => Fix::Provider,
-                _ => Fix::Learner,
+            // A restriction is lifted at the holder; everything else is mended by a consent, or the guardian's word beside it.
+            let (about, fix) = match code {
+                Code::NoPurpose => ("POL-", Fix::Provider),
+                Code::ProcessingRestricted => ("CNS-", Fix::Provider),
+                Code::GuardianMissing => ("CNS-", Fix::Guardian),
+                _ => ("CNS-", Fix::Learner),
             };
-            assert!(code.as_str().starts_with("CNS-") && code.fix() == fix, "{code}");
+            assert!(code.as_str().starts_with(about) && code.fix() == fix, "{code}");
         }
         // Cursors and stored counts go by these numbers.
         assert!(
@@ -108,6 +139,16 @@ mod tests {
                 .all(|(number, reason)| *reason as usize == number)
         );
     }
+
+    #[test]
+    fn what_was_revoked_came_as_near_as_what_was_withdrawn() {
+        let mut all = Reason::ALL;
+        all.sort_unstable();
+        let place = |reason| all.iter().position(|one| *one == reason).unwrap();
+        assert_eq!(place(Reason::Revoked), place(Reason::Withdrawn) + 1);
+        assert_eq!(all[0], Reason::None);
+    }
+
     #[test]
     fn every_code_about_consents_is_given_for_a_record_but_the_one_that_a_single_node_has_no_use_for() {
         let about_consents = Code::ALL.iter().filter(|code| code.as_str().starts_with("CNS-"));

@@ -45,6 +45,8 @@ pub(super) enum Standing {
     Refused,
     /// A consent that was withdrawn.
     Withdrawn,
+    /// A consent that somebody else than the learner ended, or that was not valid.
+    Revoked,
     /// A consent whose end has been noted.
     Expired,
     /// Not a consent: an objection to other lawful bases.
@@ -57,7 +59,7 @@ impl Standing {
     /// Of a consent, which changes as that does.
     const fn is_of_a_consent(self) -> bool {
         match self {
-            Self::Given | Self::Refused | Self::Withdrawn | Self::Expired => true,
+            Self::Given | Self::Refused | Self::Withdrawn | Self::Revoked | Self::Expired => true,
             Self::Objection | Self::Restricted => false,
         }
     }

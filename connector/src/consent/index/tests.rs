@@ -185,7 +185,7 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
         ..Shared::new()
     };
     let (elsewhere, another) = ([dataset("another")], agreement("b"));
-    let ids: Vec<ConsentId> = (0..10).map(id).collect();
+    let ids: Vec<ConsentId> = (0..11).map(id).collect();
     let grants = [
         (
             Reason::Refused,
@@ -199,6 +199,13 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
             Grant {
                 ended: Some(Ended::Withdrawn),
                 ..shared.grant(&ids[0], "withdrawn")
+            },
+        ),
+        (
+            Reason::Revoked,
+            Grant {
+                ended: Some(Ended::Revoked),
+                ..shared.grant(&ids[10], "revoked")
             },
         ),
         (
@@ -276,6 +283,12 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
     assert!(ask(&index, &aggregate, "minor", 150).is_err());
     index.open(&other.grant(&ids[8], "withdrawn")).unwrap();
     assert_eq!(ask(&index, &asked, "withdrawn", 150), Err(Reason::Purpose));
+    let closer = Grant {
+        ended: Some(Ended::Expired),
+        ..shared.grant(&ids[1], "revoked")
+    };
+    index.open(&closer).unwrap();
+    assert_eq!(ask(&index, &asked, "revoked", 150), Err(Reason::Expired));
     let unbound = index
         .question(
             (&did("work"), &agreement("a")),
@@ -286,7 +299,9 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
         )
         .unwrap();
     index.open(&shared.grant(&ids[0], "given")).unwrap();
-    assert_eq!(ask(&index, &unbound, "given", 150), Err(Reason::Purpose));
+    for subject in ["given", "withdrawn", "nobody"] {
+        assert_eq!(ask(&index, &unbound, subject, 150), Err(Reason::Unbound), "{subject}");
+    }
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! The receipts of a restriction (GDPR art. 18): one of when it was set, one of when it was lifted. They are checked as those of a consent are, and
 //! prove no consent.
 
-use super::{KeyFault, ReceiptError, digest, signed, text};
+use super::{Head, KeyFault, ReceiptError, digest, signed};
 use crate::{
     consent::{
-        record::ConsentId,
         restrictions::{may_lift, may_set},
         state::Role,
     },
@@ -58,9 +57,7 @@ struct Said {
 
 /// One receipt, read.
 struct Read {
-    about: String,
-    number: u64,
-    previous: Option<String>,
+    head: Head,
     said: Said,
 }
 
@@ -86,14 +83,14 @@ pub fn verify(
         };
         let read = read(&claims, said, &signer).map_err(wrong)?;
         match &before {
-            None => complete = read.number == 0,
+            None => complete = read.head.is_first(),
             Some((last, digest)) => follows(last, digest, &read).map_err(|what| wrong(what.to_owned()))?,
         }
         before = Some((read, digest(receipt)));
     }
     let (last, _) = before.ok_or(ReceiptError::Empty)?;
     Ok(Some(Proved {
-        restriction: last.about,
+        restriction: last.head.about,
         issuer: last.said.holder,
         receipts: receipts.len(),
         complete,
@@ -108,47 +105,31 @@ fn follows(last: &Read, digest: &Digest, next: &Read) -> Result<(), &'static str
         lifted: None,
         ..next.said.clone()
     };
-    if last.about != next.about || last.said != unlifted {
+    if last.head.about != next.head.about || last.said != unlifted {
         return Err("it is about another restriction than the one before it, or says another thing of how it was set");
     }
-    if next.number != last.number + 1 || next.previous.as_deref() != Some(digest.to_string().as_str()) {
-        return Err("it does not follow the one before it: one is missing, repeated or out of order");
-    }
-    Ok(())
+    next.head.follows(&last.head, digest)
 }
 
 fn read(receipt: &Value, said: Value, signer: &str) -> Result<Read, String> {
     let said: Said =
         serde_json::from_value(said).map_err(|error| format!("the restriction cannot be read: {error}"))?;
-    let about = text(receipt, "dases:recordId")?;
-    let _: ConsentId = about.parse().map_err(|_| "dases:recordId is no id of a restriction")?;
-    let record = receipt.get("dases:record").ok_or("dases:record is missing")?;
-    if text(record, "dct:identifier")? != about {
-        return Err("its record is another one".into());
+    let (head, _) = Head::read(receipt, signer)?;
+    if said.holder != signer {
+        return Err("it is not signed by the holder of the records".into());
     }
-    if text(receipt, "dases:issuer")? != signer || said.holder != signer {
-        return Err("it is not signed by its issuer, the holder of the records".into());
-    }
-    let number = receipt.get("dases:number").and_then(Value::as_u64);
-    let previous = receipt.get("dases:previousReceipt").and_then(Value::as_str);
     let newest = said.lifted.as_ref().unwrap_or(&said.set);
-    if text(receipt, "dct:created")? != newest.time.to_string() {
+    if head.created != newest.time {
         return Err("it was not made at its newest step".into());
     }
     if !may_set(said.set.role) {
         return Err(format!("no {:?} may set a restriction", said.set.role));
     }
-    match (&said.lifted, number, previous) {
-        (None, Some(0), None) => {}
+    match (&said.lifted, head.number, &head.previous) {
+        (None, 0, None) => {}
         // Whether the learner was a minor is not in it: a step counts if it is possible for either.
-        (Some(lifted), Some(1), Some(_))
-            if lifted.time >= said.set.time && may_lift(said.set.role, lifted.role, false) => {}
+        (Some(lifted), 1, Some(_)) if lifted.time >= said.set.time && may_lift(said.set.role, lifted.role, false) => {}
         _ => return Err("its number, the one before it and its steps do not fit".into()),
     }
-    Ok(Read {
-        number: number.unwrap_or_default(),
-        previous: previous.map(str::to_owned),
-        about,
-        said,
-    })
+    Ok(Read { head, said })
 }

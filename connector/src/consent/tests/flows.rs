@@ -17,6 +17,7 @@ mod groups;
 mod later;
 mod limited;
 mod minors;
+mod objected;
 mod restricted;
 mod sizes;
 mod waiting;
@@ -349,7 +350,7 @@ async fn an_objection_stands_beside_consents_and_is_acknowledged_like_a_withdraw
     assert!(matches!(kept, Err(ConsentError::ObjectionInForce)));
     consents.end_basis(&basis.id, now()).await.unwrap();
     consents.forget("anna", now()).await.unwrap();
-    assert!(consents.objections("anna").await.unwrap().is_empty());
+    assert!(consents.objections(Some("anna")).await.unwrap().is_empty());
 }
 
 #[tokio::test]

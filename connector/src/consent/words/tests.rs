@@ -25,7 +25,7 @@ macro_rules! kinds {
 kinds!(CONSENT, of_consent, ConsentError:
     Grant Import NothingToWithdraw InForce ObjectionInForce RefusalInForce BasisInForce UnknownLearner Unknown Illegal NoPower Future Lapsed
     UnknownNotice NoticeReplaced InvalidNotice NoticeExists AlreadyAsked AlreadyGiven TooSoon TooManyRequests TooManySteps Standing Basis
-    BasisEnded NoObjection AlreadyObjected Restriction UnknownRestriction AlreadyRestricted AlreadyLifted NotTheirRestriction LiftUntold
+    UnknownBasis BasisEnded NoObjection AlreadyObjected Restriction UnknownRestriction AlreadyRestricted AlreadyLifted NotTheirRestriction LiftUntold
     RestrictionInForce TooLarge Store Signing);
 kinds!(GRANT, of_grant, GrantError: Invalid TooManyCategories NoRandom);
 kinds!(LINK, of_link, LinkError: Invalid NotFound NothingToConfirm TimeOver Busy Store Random);
@@ -64,6 +64,7 @@ fn errors() -> Vec<ConsentError> {
         ConsentError::TooManySteps,
         ConsentError::Standing("a power has no end"),
         ConsentError::Basis("a basis has no purpose"),
+        ConsentError::UnknownBasis,
         ConsentError::BasisEnded,
         ConsentError::NoObjection,
         ConsentError::AlreadyObjected,

@@ -42,8 +42,8 @@ pub(super) async fn basis_end(State(app): Ctx, Path(wanted): Path<String>) -> Ou
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Whose {
-    /// The learner's local identifier.
-    subject: String,
+    /// Only those of this learner, by the local identifier.
+    subject: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -51,11 +51,11 @@ pub(super) struct Objections {
     objections: Vec<Objection>,
 }
 
-/// A learner's objections
+/// Learners' objections, the oldest first
 #[utoipa::path(get, path = "/v1/objections", tag = "learners", params(Whose), responses((status = OK, body = Objections)))]
 pub(super) async fn objections(State(app): Ctx, Query(query): Query<Whose>) -> Outcome<Objections> {
     ok(Objections {
-        objections: app.consents.objections(&query.subject).await?,
+        objections: app.consents.objections(query.subject.as_deref()).await?,
     })
 }
 

@@ -35,7 +35,7 @@ pub(super) struct Replace {
     old: String,
     /// The newer one, of the same name and language.
     notice: NewNotice,
-    /// It means something else: consents under the old one end and are asked for anew.
+    /// It means something else: consents under the old one and all versions before it end and are asked for anew.
     changes_meaning: bool,
 }
 

@@ -48,7 +48,9 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         ConsentError::UnknownNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-notice"),
         ConsentError::NothingToWithdraw => (StatusCode::NOT_FOUND, "nothing-to-withdraw"),
         ConsentError::UnknownLearner => (StatusCode::NOT_FOUND, "unknown-learner"),
-        ConsentError::Unknown | ConsentError::UnknownRestriction => (StatusCode::NOT_FOUND, "not-found"),
+        ConsentError::Unknown | ConsentError::UnknownBasis | ConsentError::UnknownRestriction => {
+            (StatusCode::NOT_FOUND, "not-found")
+        }
         ConsentError::InForce
         | ConsentError::ObjectionInForce
         | ConsentError::RefusalInForce

@@ -1,6 +1,7 @@
 //! What may be asked of a learner: when again, and with which notice.
 
 use super::*;
+use crate::store::Batch;
 
 #[tokio::test]
 async fn who_has_said_no_is_left_in_peace() {
@@ -92,7 +93,6 @@ async fn what_is_asked_for_needs_a_known_notice_that_still_means_the_same() {
             .is_err(),
         "not the newest"
     );
-    // The consent is still bound to the first; the second changes its meaning for who came after.
     let second = marked.notice.hash;
     let carl = consents
         .request(request("carl", &second), None, days(2))
@@ -116,7 +116,11 @@ async fn what_is_asked_for_needs_a_known_notice_that_still_means_the_same() {
         .replace_notice(&second, newer("3"), true, days(3))
         .await
         .unwrap();
-    assert_eq!((changed.ended, changed.requested), (1, 1));
+    assert_eq!(
+        (changed.ended, changed.requested),
+        (2, 2),
+        "anna's under the first as well"
+    );
     let ended = consents.get(&carl).await.unwrap();
     let last = &ended.events.last().unwrap().fact;
     assert_eq!((ended.state, last.cause), (State::Expired, Some(Cause::NoticeChanged)));
@@ -124,13 +128,112 @@ async fn what_is_asked_for_needs_a_known_notice_that_still_means_the_same() {
     let anew = consents.list(Some("carl")).await.unwrap();
     let anew = anew.iter().find(|stored| stored.state == State::Requested).unwrap();
     assert_eq!(anew.consent.notice, changed.notice.hash);
-    let late = consents.decide(&dora, &event(Decision::Give, learner()), days(3)).await;
-    assert!(matches!(late, Err(ConsentError::NoticeReplaced)));
-    assert!(
-        consents
-            .decide(&open, &event(Decision::Give, learner()), days(3))
-            .await
-            .is_ok()
+    for late in [&dora, &open] {
+        let late = consents.decide(late, &event(Decision::Give, learner()), days(3)).await;
+        assert!(matches!(late, Err(ConsentError::NoticeReplaced)));
+    }
+}
+
+/// The next version after the one with this hash.
+async fn replaced(consents: &Consents, old: &str, version: &str, changes_meaning: bool) -> Replacement {
+    let newer = NewNotice {
+        id: "orientation".into(),
+        version: version.into(),
+        language: "fr".into(),
+        text: format!("version {version}"),
+        url: None,
+    };
+    let done = consents.replace_notice(old, newer, changes_meaning, days(1)).await;
+    done.unwrap()
+}
+
+#[tokio::test]
+async fn a_version_that_means_something_else_ends_what_was_given_under_any_version_before_it() {
+    let consents = consents().await;
+    let first = notice(&consents, "1").await;
+    let give = async |subject: &str, notice: &str| {
+        let asked = consents.request(request(subject, notice), None, now()).await.unwrap();
+        let id = asked.stored.consent.id;
+        let yes = event(Decision::Give, learner());
+        consents.decide(&id, &yes, now()).await.unwrap();
+        id
+    };
+    let anna = give("anna", &first).await;
+    let second = replaced(&consents, &first, "2", false).await;
+    assert_eq!(second.marked, 1);
+    // The first still means the same, so it may still be consented to; the next version marks that too.
+    let ben = give("ben", &first).await;
+    let third = replaced(&consents, &second.notice.hash, "3", false).await;
+    assert_eq!((third.marked, third.ended), (1, 0));
+    assert!(consents.get(&ben).await.unwrap().notice_replaced);
+    let carl = give("carl", &second.notice.hash).await;
+
+    let fourth = replaced(&consents, &third.notice.hash, "4", true).await;
+    assert_eq!((fourth.ended, fourth.requested, fourth.marked), (3, 3, 0));
+    for (subject, id) in [("anna", &anna), ("ben", &ben), ("carl", &carl)] {
+        assert_eq!(state(&consents, id).await, State::Expired, "{subject}");
+        assert!(consents.index.in_force(subject).is_empty(), "{subject}");
+    }
+    for old in [&first, &second.notice.hash, &third.notice.hash] {
+        let late = consents.request(request("dora", old), None, days(2)).await;
+        assert!(matches!(late, Err(ConsentError::NoticeReplaced)));
+        let late = consents
+            .grant(
+                vec![NewConsent {
+                    notice: old.clone(),
+                    ..new("dora")
+                }],
+                days(2),
+            )
+            .await;
+        assert!(matches!(late, Err(ConsentError::NoticeReplaced)));
+    }
+    give("dora", &fourth.notice.hash).await;
+    let again = replaced(&consents, &third.notice.hash, "4", true).await;
+    assert_eq!(
+        (again.ended, again.marked),
+        (0, 0),
+        "what was given under the newest goes on"
+    );
+}
+
+#[tokio::test]
+async fn a_yes_said_again_is_none_under_a_version_whose_meaning_has_changed_since() {
+    let consents = consents().await;
+    let first = notice(&consents, "1").await;
+    let elsewhere = consents
+        .grant(
+            vec![NewConsent {
+                notice: first.clone(),
+                ..new("anna")
+            }],
+            now(),
+        )
+        .await
+        .unwrap();
+    let id = &elsewhere[0].consent.id;
+    let again = event(Decision::Reaffirm, learner());
+    let second = replaced(&consents, &first, "2", false).await.notice.hash;
+    assert!(consents.decide(id, &again, days(1)).await.is_ok(), "it means the same");
+    // As it stands in a store in which the consents under the first have not followed.
+    let (known, version) = notice::find(&**consents.log.store(), &second).await.unwrap().unwrap();
+    let third = NewNotice {
+        id: "orientation".into(),
+        version: "3".into(),
+        language: "fr".into(),
+        text: "version 3".into(),
+        url: None,
+    };
+    let mut batch = Batch::new();
+    let third = notice::add(third, days(2), &mut batch).unwrap();
+    notice::replace((&known, version), &third, true, &mut batch).unwrap();
+    consents.log.store().commit(batch).await.unwrap();
+    let late = consents.decide(id, &again, days(2)).await;
+    assert!(matches!(late, Err(ConsentError::NoticeReplaced)), "{late:?}");
+    assert_eq!(
+        replaced(&consents, &second, "3", true).await.ended,
+        1,
+        "it follows when that is repeated"
     );
 }
 

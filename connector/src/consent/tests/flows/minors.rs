@@ -135,7 +135,7 @@ async fn the_index_knows_who_is_a_minor_and_to_what_a_guardian_agreed_through_a_
         assert_eq!(leaves("child", days(1)), Ok(()), "the mother agreed");
         assert_eq!(leaves("told later", days(1)), Ok(()), "of age, as is known now");
         // Nobody agreed with them, so what they gave alone is not valid.
-        let invalid = Err(Withheld::Consent(Reason::Withdrawn));
+        let invalid = Err(Withheld::Consent(Reason::Revoked));
         assert_eq!(leaves("a child after all", days(1)), invalid);
         assert_eq!(
             leaves("a child after all", days(10)),
@@ -150,4 +150,41 @@ async fn the_index_knows_who_is_a_minor_and_to_what_a_guardian_agreed_through_a_
     drop(consents);
     let consents = Consents::load(log, trust, secret.clone(), Pseudonyms::new(secret), privacy);
     check(&consents.await.unwrap());
+}
+
+#[tokio::test]
+async fn nobody_is_born_later_than_today() {
+    let consents = consents().await;
+    let given = consents.grant(vec![new("anna")], now()).await.unwrap().remove(0);
+    let born = |day: &str| NewStanding {
+        subject: "anna".into(),
+        born_on: Some(day.into()),
+        sole_consent_from: None,
+        country: None,
+        powers: Vec::new(),
+    };
+    let today = now().to_string()[..10].to_owned();
+    let tomorrow = days(1).to_string()[..10].to_owned();
+    for wrong in [tomorrow.as_str(), "2112-04-30"] {
+        let refused = consents.set_standing(&born(wrong), now()).await;
+        assert!(
+            matches!(refused, Err(ConsentError::Standing(_))),
+            "{wrong}: {refused:?}"
+        );
+    }
+    assert_eq!(
+        state(&consents, &given.consent.id).await,
+        State::Given,
+        "nothing changed"
+    );
+    assert_eq!(consents.standing("anna").await.unwrap().sole_consent_from, None);
+    consents
+        .set_standing(&born(&today), days(1).minus(Duration::from_millis(1)))
+        .await
+        .unwrap();
+    assert_eq!(
+        state(&consents, &given.consent.id).await,
+        State::Invalidated,
+        "a child of today"
+    );
 }

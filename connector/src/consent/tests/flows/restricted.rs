@@ -28,7 +28,7 @@ fn leaves(consents: &Consents, subject: &str) -> Result<(), Withheld> {
 const RESTRICTED: Result<(), Withheld> = Err(Withheld::Consent(Reason::Restricted));
 
 /// The holder's keys, at any time.
-fn dated(consents: &Consents) -> impl Fn(&str, Timestamp) -> Result<VerifyingKey, KeyFault> {
+pub(super) fn dated(consents: &Consents) -> impl Fn(&str, Timestamp) -> Result<VerifyingKey, KeyFault> {
     let keys = key(consents);
     move |kid, _| keys(kid).ok_or(KeyFault::Unknown)
 }

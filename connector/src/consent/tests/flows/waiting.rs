@@ -57,3 +57,21 @@ async fn what_is_forgotten_is_waited_for_no_more() {
     consents.forget("anna", now()).await.unwrap();
     assert_eq!(why(&consents, "anna", now()), Err(Withheld::Consent(Reason::None)));
 }
+
+#[tokio::test]
+async fn what_the_holder_ended_is_not_taken_for_the_learners_withdrawal_through_a_restart_as_well() {
+    for (decision, role, reason) in [
+        (Decision::Withdraw, Role::Learner, Reason::Withdrawn),
+        (Decision::Revoke, Role::Holder, Reason::Revoked),
+        (Decision::Invalidate, Role::Holder, Reason::Revoked),
+    ] {
+        let consents = consents().await;
+        let given = consents.grant(vec![new("anna")], now()).await.unwrap().remove(0);
+        let end = event(decision, actor(role, None));
+        consents.decide(&given.consent.id, &end, now()).await.unwrap();
+        let expected = Err(Withheld::Consent(reason));
+        assert_eq!(why(&consents, "anna", now()), expected, "{decision:?}");
+        let again = over(consents.log.store().clone()).await;
+        assert_eq!(why(&again, "anna", now()), expected, "{decision:?}, after a restart");
+    }
+}

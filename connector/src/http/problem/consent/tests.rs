@@ -51,6 +51,7 @@ fn of_consents() -> Vec<(ConsentError, u16, &'static str)> {
         (ConsentError::NothingToWithdraw, 404, "nothing-to-withdraw"),
         (ConsentError::UnknownLearner, 404, "unknown-learner"),
         (ConsentError::Unknown, 404, "not-found"),
+        (ConsentError::UnknownBasis, 404, "not-found"),
         (ConsentError::InForce, 409, "in-force"),
         (ConsentError::ObjectionInForce, 409, "in-force"),
         (ConsentError::RefusalInForce, 409, "in-force"),

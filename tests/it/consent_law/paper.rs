@@ -1,0 +1,77 @@
+//! Paper forms that a child and a guardian both signed, entered from the command line, and what people are told of them.
+
+use super::*;
+use crate::scenes::said;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consent_law_a_form_that_a_child_and_a_guardian_signed_is_entered_as_given_by_both() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 4).await;
+    for learner in ["l0", "l1", "l2"] {
+        let standing = json!({
+            "subject": learner, "bornOn": "2020-05-01",
+            "powers": [{"id": "mother", "capacity": "parental-authority", "scope": ["give", "withdraw"],
+                "from": "2026-01-01T00:00:00Z", "until": "2038-01-01T00:00:00Z", "evidence": "register 7"}],
+        });
+        school.post("/v1/learners", &standing).await;
+    }
+    let grant = |learner: &str, more: &[&str]| {
+        let form = [
+            "consent",
+            "grant",
+            "--subject",
+            learner,
+            "--recipient",
+            &work.did,
+            "--purpose",
+            PURPOSE,
+            "--category",
+            "skills",
+            "--method",
+            "paper-form",
+            "--notice",
+            NOTICE,
+            "--evidence",
+            "file 1",
+        ];
+        school.cli(&[&form[..], more].concat())
+    };
+    let both = said(grant("l0", &["--signed-by", "mother"]));
+    assert!(
+        both.starts_with("recorded: urn:uuid:") && both.contains("(given)"),
+        "{both}"
+    );
+    let all = school.get("/v1/consents?subject=l0").await;
+    let events = all["consents"][0]["events"].as_array().unwrap();
+    let signers: BTreeSet<String> = events
+        .iter()
+        .filter(|event| event["act"] == "give")
+        .map(|event| text(event, "role"))
+        .collect();
+    assert_eq!(signers, ["guardian", "learner"].map(str::to_owned).into(), "{all}");
+    let alone = said(grant("l1", &[]));
+    assert!(alone.contains("(pending-second)"), "{alone}");
+    let stranger = grant("l2", &["--signed-by", "stranger"]);
+    let told = String::from_utf8_lossy(&stranger.stderr).into_owned();
+    assert!(!stranger.status.success() && told.contains("no power"), "{told}");
+
+    let (mut both, mut mother, adult) = (
+        consent("l2", &work.did),
+        consent("l1", &work.did),
+        consent("l3", &work.did),
+    );
+    let signed = |role: &str, id: Option<&str>| json!({"role": role, "id": id, "method": "paper-form"});
+    both["signedBy"] = json!([signed("learner", None), signed("guardian", Some("mother"))]);
+    mother["signedBy"] = json!([signed("guardian", Some("mother"))]);
+    let file = school.dir.join("forms.jsonl");
+    fs::write(&file, format!("{both}\n{mother}\n{adult}\n")).unwrap();
+    let import = ["consent", "import", file.to_str().unwrap()];
+    let told = said(school.cli(&import));
+    assert!(
+        told.contains("3 consents recorded: 2 given, 1 pending-learner"),
+        "{told}"
+    );
+    assert_eq!(release(school, work).await["sent"], 30, "all but l1's");
+    verified(school).await;
+}
