@@ -7,7 +7,7 @@ mod requests;
 use crate::scenes::{
     account,
     learners::{CONTEXT, but, erasing, lines_with, pseudonym, withdraw},
-    received_at_least, until, verified,
+    received_at_least, until, verified, with,
 };
 use connector::clock::now;
 use connector_tests::{
@@ -15,6 +15,7 @@ use connector_tests::{
     peer::{Letter, Peer},
 };
 use http::{Method, StatusCode};
+use policy::Timestamp;
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 
@@ -107,6 +108,30 @@ async fn a_withdrawal_is_told_to_who_received_records_and_erased_there_and_to_no
     assert_eq!(work.get("/v1/consents/retractions").await, known);
     school.post("/v1/consents/forget", &json!({"subject": "l1"})).await;
     assert_eq!(told(school, "l1").await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_the_notice_and_the_recipient_name_the_configured_time_for_erasure() {
+    let week = |name: &str, config: String| with(fast(name, config), "privacy", "deletion = \"7d\"");
+    let world = World::start_with(&["school", "work"], week).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 4).await;
+    school.consent(4, &work.did).await;
+    fetched(school, work).await;
+    let list = school.get("/v1/consents?subject=l1").await;
+    let id = text(&list["consents"][0]["consent"], "id");
+    withdraw(school, "l1").await;
+    let notice = erased(school, "l1").await["notice"].clone();
+    let at: Timestamp = text(&notice, "at").parse().unwrap();
+    assert_eq!(notice["eraseBy"], json!(at.plus(Duration::from_secs(7 * 86_400))));
+    let shown = school.get(&format!("/v1/consents/{id}")).await;
+    let deletion = &shown["record"]["dpv:hasStorageCondition"][2];
+    assert_eq!(
+        (&deletion["@type"], &deletion["dpv:hasDuration"]),
+        (&json!("dpv:StorageDeletion"), &json!("P7D"))
+    );
+    let known = work.get("/v1/consents/retractions").await;
+    assert_eq!(known["retractions"][0]["eraseBy"], notice["eraseBy"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

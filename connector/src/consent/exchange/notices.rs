@@ -28,8 +28,6 @@ use utoipa::ToSchema;
 pub(super) const TOLD: Table = Table(62);
 /// How many rows are read at a time.
 const PAGE: usize = 64;
-/// A recipient has this long to erase: GDPR Art. 12(3).
-const ERASE_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most streams of one recipient that are named with their last number. Of one that is not named, everything is erased.
 const MOST_STREAMS: usize = 100;
 /// Most agreements that one message names: what is stored of it has a limit.
@@ -106,11 +104,19 @@ pub struct Notices {
     agreements: Agreements,
     deliveries: Arc<Deliveries>,
     post: Arc<Post>,
+    deletion: Duration,
 }
 
 impl Notices {
-    /// Over the log's store; `key` keeps learners' identifiers out of it, `queue` wakes who delivers.
-    pub async fn load(log: Arc<Log>, trust: Arc<Trust>, key: HmacKey, queue: Arc<Queue>) -> Result<Self, StoreError> {
+    /// Over the log's store; `key` keeps learners' identifiers out of it, `queue` wakes who delivers. Recipients have `deletion` to erase: what
+    /// records and receipts say ([`crate::consent::Privacy::deletion`]).
+    pub async fn load(
+        log: Arc<Log>,
+        trust: Arc<Trust>,
+        key: HmacKey,
+        queue: Arc<Queue>,
+        deletion: Duration,
+    ) -> Result<Self, StoreError> {
         let store = log.store().clone();
         Ok(Self {
             agreements: Agreements::new(store.clone()),
@@ -118,6 +124,7 @@ impl Notices {
             deliveries: Arc::new(Deliveries::new(store, key)),
             log,
             trust,
+            deletion,
         })
     }
 
@@ -189,7 +196,7 @@ impl Notices {
                 at: ending.at,
                 epoch: ending.epoch,
                 streams: streams(ending.streams, pseudonym),
-                erase_by: ending.at.plus(ERASE_WITHIN),
+                erase_by: ending.at.plus(self.deletion),
             };
             self.queue(notice, sheet, now)?;
         }
