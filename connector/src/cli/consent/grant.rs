@@ -34,7 +34,7 @@ pub(super) struct Grant {
     /// Who may receive: an id, or the name of a configured peer; repeat for more
     #[arg(long, value_name = "ID|NAME", required = true)]
     recipient: Vec<String>,
-    /// For which purpose; repeat for more
+    /// For which purpose: an IRI, or a name of our own such as orientation; repeat for more
     #[arg(long, value_name = "IRI", required = true)]
     purpose: Vec<String>,
     /// Which data category; repeat for more
