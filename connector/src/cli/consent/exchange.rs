@@ -51,7 +51,7 @@ pub(super) struct Ask {
     /// Its text
     #[arg(long, value_name = "FILE")]
     notice_file: PathBuf,
-    /// For how many days the records are kept
+    /// For how many days the records are kept. It stands in the record and the receipts; no connector erases by it
     #[arg(long)]
     retention_days: Option<u32>,
     /// For so many transfers in all, 1 to 366 [default: any number]

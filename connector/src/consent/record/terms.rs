@@ -105,7 +105,7 @@ pub struct NewConsent {
     /// For so many transfers in all, 1 to 366; without it for any number.
     #[serde(default)]
     pub max_count: Option<u64>,
-    /// For how many days the recipient may keep them.
+    /// For how many days the recipient may keep them: said in the record and the receipts, and enforced by nothing.
     #[serde(default)]
     pub retention_days: Option<u32>,
     /// How it was collected (`paper-form`, `web-form`, …).
