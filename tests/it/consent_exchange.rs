@@ -111,6 +111,45 @@ async fn a_withdrawal_is_told_to_who_received_records_and_erased_there_and_to_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_learner_is_told_who_received_their_records_and_since_when() {
+    let world = World::start_with(&["school", "work", "edtech"], fast).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    let recipients = async |learner: &str| {
+        let list = school.get(&format!("/v1/learners/recipients?subject={learner}")).await;
+        list["recipients"].as_array().unwrap().clone()
+    };
+    school.publish(40, 4).await;
+    // Of the four, three consent; the third participant may receive, and never has.
+    school.consent(3, &work.did).await;
+    school.consent(3, &edtech.did).await;
+    assert!(recipients("l1").await.is_empty());
+    let before = now();
+    fetched(school, work).await;
+    let after = now();
+    let first = recipients("l1").await;
+    assert_eq!(
+        (first.len(), &first[0]["recipient"], &first[0]["name"]),
+        (1, &json!(work.did), &Value::Null)
+    );
+    let at: Timestamp = text(&first[0], "first").parse().unwrap();
+    assert!(before <= at && at <= after, "{before} {at} {after}");
+    assert!(recipients("l3").await.is_empty(), "nothing of them left");
+    // Another transfer changes nothing of it, and neither does an end.
+    fetched(school, work).await;
+    withdraw(school, "l1").await;
+    assert_eq!(recipients("l1").await, first);
+    fetched(school, edtech).await;
+    let both = recipients("l2").await;
+    let names: Vec<&Value> = both.iter().map(|one| &one["recipient"]).collect();
+    assert_eq!(names, [&json!(work.did), &json!(edtech.did)]);
+    let told = school.cli(&["consent", "recipients", "l2"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains(&work.did) && told.contains(&edtech.did), "{told}");
+    school.post("/v1/consents/forget", &json!({"subject": "l1"})).await;
+    assert!(recipients("l1").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_record_the_notice_and_the_recipient_name_the_configured_time_for_erasure() {
     let week = |name: &str, config: String| with(fast(name, config), "privacy", "deletion = \"7d\"");
     let world = World::start_with(&["school", "work"], week).await;

@@ -104,6 +104,12 @@ const RECEIVED: [Column; 6] = [
     ("UNTIL", &["until"]),
 ];
 
+const RECIPIENTS: [Column; 3] = [
+    ("RECIPIENT", &["recipient"]),
+    ("NAME", &["name"]),
+    ("FIRST", &["first"]),
+];
+
 const TOLD: [Column; 7] = [
     ("RECIPIENT", &["/notice/recipient"]),
     ("REASON", &["/notice/reason"]),
@@ -135,6 +141,17 @@ pub(super) async fn received(context: &Context) -> Outcome {
     context
         .out
         .table(&list, items(&list, "received"), &RECEIVED, "no consents received")
+}
+
+pub(super) async fn recipients(context: &Context, learner: &str) -> Outcome {
+    let list = context
+        .api()?
+        .get(&format!("/v1/learners/recipients?subject={}", encode(learner)))
+        .await?;
+    let nobody = "nobody received records of this learner";
+    context
+        .out
+        .table(&list, items(&list, "recipients"), &RECIPIENTS, nobody)
 }
 
 pub(super) async fn told(context: &Context, learner: &str) -> Outcome {

@@ -97,6 +97,21 @@ pub struct Told {
     pub erased: Option<Confirmed>,
 }
 
+/// One that received records of a learner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RecipientOfRecords)]
+pub struct Recipient {
+    /// Who.
+    pub recipient: ParticipantId,
+    /// The legal name, if credentials have said it.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// When the first record was about to be handed over; none where that was before the time was noted.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub first: Option<Timestamp>,
+}
+
 /// Who is told of endings.
 pub struct Notices {
     log: Arc<Log>,
@@ -242,6 +257,18 @@ impl Notices {
             }
         };
         Ok(theirs.map(read).collect())
+    }
+
+    /// Who received records of a learner (GDPR Art. 15(1)(c)), in the order in which that began; first those of whom it is not known.
+    pub async fn recipients(&self, subject: &str) -> Result<Vec<Recipient>, StoreError> {
+        let mut pairs = self.deliveries.of(subject).await?;
+        pairs.sort_by(|a, b| (a.first, &a.recipient).cmp(&(b.first, &b.recipient)));
+        let known = |pair: Pair| Recipient {
+            name: self.trust.legal_name(&pair.recipient),
+            first: pair.first,
+            recipient: pair.recipient,
+        };
+        Ok(pairs.into_iter().map(known).collect())
     }
 
     /// Who was told about a learner, oldest first for each recipient.

@@ -60,7 +60,7 @@ impl Holder {
         for learner in ["anna", "ben", "chloé"] {
             let tag = consents.pseudonyms.towards(&ft()).tag(learner);
             let new = notices.deliveries().known().missing(learner, tag).unwrap();
-            notices.deliveries().note(&[new], &ft()).await.unwrap();
+            notices.deliveries().note(&[new], &ft(), now()).await.unwrap();
         }
         let links = Arc::new(Links::new(log.clone(), notices.post().clone()));
         let names = consents.pseudonyms.clone();

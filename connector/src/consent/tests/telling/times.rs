@@ -1,4 +1,4 @@
-//! What is told of times: until when recipients erase.
+//! What is told of times: until when recipients erase, and since when they have received.
 
 use super::*;
 
@@ -27,4 +27,12 @@ async fn an_ending_is_told_as_of_the_time_when_the_index_was_closed() {
     holder.consents.withdraw("anna", None, now()).await.unwrap();
     let told = holder.told("anna").await;
     assert_eq!((told.len(), told[0].notice.at), (1, later()));
+}
+
+#[tokio::test]
+async fn who_received_records_is_shown_with_the_time_that_was_noted_and_no_name_that_nobody_said() {
+    let holder = Holder::start().await;
+    let shown = holder.notices.recipients("anna").await.unwrap();
+    assert_eq!(json!(shown), json!([{"recipient": ft(), "name": null, "first": now()}]));
+    assert!(holder.notices.recipients("nobody").await.unwrap().is_empty());
 }
