@@ -151,5 +151,5 @@ pub use reason::{Code, Fix, Language, Reason};
 pub use record::RecordFacts;
 pub use timestamp::{Timestamp, TimestampError};
 pub use truth::Truth;
-pub use vocabulary::{Action, Category, LeftOperand, Operator, canonical_name, is_claim};
+pub use vocabulary::{Action, Category, LeftOperand, Operator, canonical_name, is_claim, purpose_iri};
 pub use weigh::{Differences, contradictions, differences, leaving_nothing, rules_together};

@@ -305,6 +305,26 @@ pub fn canonical_name(text: &str) -> String {
     expand(text)
 }
 
+/// A purpose as an IRI, for where others read it as linked data: a name that stands bare is ours, as [`canonical_name`] has it, so its IRI is
+/// one of our namespace. `None` where that is none (RFC 3987): it has no scheme, or characters that stand in no IRI.
+pub fn purpose_iri(text: &str) -> Option<String> {
+    let canonical = canonical_name(text);
+    let iri = match canonical.split_once(':') {
+        Some((scheme, _)) if is_scheme(scheme) => canonical,
+        Some(_) => return None,
+        None if canonical.is_empty() => return None,
+        None => format!("{}{canonical}", DASES.iri),
+    };
+    let never = |c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c);
+    (!iri.contains(never)).then_some(iri)
+}
+
+/// RFC 3986 §3.1.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+}
+
 /// True for the one consent state that a policy may ask for.
 pub(crate) fn is_consent_given(text: &str) -> bool {
     let canonical = canonical_name(text);
@@ -315,6 +335,36 @@ pub(crate) fn is_consent_given(text: &str) -> bool {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn a_purpose_is_an_iri_in_whatever_spelling_it_came_and_stays_the_same_purpose() {
+        for (text, iri) in [
+            ("orientation", "https://w3id.org/dases/ns/orientation"),
+            ("dases:orientation", "https://w3id.org/dases/ns/orientation"),
+            ("dpv:Marketing", "https://w3id.org/dpv#Marketing"),
+            ("https://w3id.org/dpv#Marketing", "https://w3id.org/dpv#Marketing"),
+            ("https://w3id.org/dases/ns/a:b", "https://w3id.org/dases/ns/a:b"),
+            ("parcours-santé", "https://w3id.org/dases/ns/parcours-santé"),
+            ("urn:example:purpose", "urn:example:purpose"),
+        ] {
+            assert_eq!(purpose_iri(text).as_deref(), Some(iri), "{text}");
+            assert_eq!(canonical_name(iri), canonical_name(text), "{text}");
+        }
+        for text in [
+            "",
+            "to help me",
+            "1:2",
+            ":a",
+            "a b:c",
+            "urn:a b",
+            "a<b>",
+            "urn:\u{7f}",
+            "dases:",
+            "urn:a\"b",
+        ] {
+            assert_eq!(purpose_iri(text), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn each_term_is_read_bare_prefixed_and_as_iri() {

@@ -7,7 +7,7 @@ mod requests;
 use crate::scenes::{
     account,
     learners::{CONTEXT, but, erasing, lines_with, pseudonym, withdraw},
-    received_at_least, until, verified,
+    received_at_least, until, verified, with,
 };
 use connector::clock::now;
 use connector_tests::{
@@ -15,6 +15,7 @@ use connector_tests::{
     peer::{Letter, Peer},
 };
 use http::{Method, StatusCode};
+use policy::Timestamp;
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 
@@ -107,6 +108,69 @@ async fn a_withdrawal_is_told_to_who_received_records_and_erased_there_and_to_no
     assert_eq!(work.get("/v1/consents/retractions").await, known);
     school.post("/v1/consents/forget", &json!({"subject": "l1"})).await;
     assert_eq!(told(school, "l1").await, Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_learner_is_told_who_received_their_records_and_since_when() {
+    let world = World::start_with(&["school", "work", "edtech"], fast).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    let recipients = async |learner: &str| {
+        let list = school.get(&format!("/v1/learners/recipients?subject={learner}")).await;
+        list["recipients"].as_array().unwrap().clone()
+    };
+    school.publish(40, 4).await;
+    // Of the four, three consent; the third participant may receive, and never has.
+    school.consent(3, &work.did).await;
+    school.consent(3, &edtech.did).await;
+    assert!(recipients("l1").await.is_empty());
+    let before = now();
+    fetched(school, work).await;
+    let after = now();
+    let first = recipients("l1").await;
+    assert_eq!(
+        (first.len(), &first[0]["recipient"], &first[0]["name"]),
+        (1, &json!(work.did), &Value::Null)
+    );
+    let at: Timestamp = text(&first[0], "first").parse().unwrap();
+    assert!(before <= at && at <= after, "{before} {at} {after}");
+    assert!(recipients("l3").await.is_empty(), "nothing of them left");
+    // Another transfer changes nothing of it, and neither does an end.
+    fetched(school, work).await;
+    withdraw(school, "l1").await;
+    assert_eq!(recipients("l1").await, first);
+    fetched(school, edtech).await;
+    let both = recipients("l2").await;
+    let names: Vec<&Value> = both.iter().map(|one| &one["recipient"]).collect();
+    assert_eq!(names, [&json!(work.did), &json!(edtech.did)]);
+    let told = school.cli(&["consent", "recipients", "l2"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains(&work.did) && told.contains(&edtech.did), "{told}");
+    school.post("/v1/consents/forget", &json!({"subject": "l1"})).await;
+    assert!(recipients("l1").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_the_notice_and_the_recipient_name_the_configured_time_for_erasure() {
+    let week = |name: &str, config: String| with(fast(name, config), "privacy", "deletion = \"7d\"");
+    let world = World::start_with(&["school", "work"], week).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 4).await;
+    school.consent(4, &work.did).await;
+    fetched(school, work).await;
+    let list = school.get("/v1/consents?subject=l1").await;
+    let id = text(&list["consents"][0]["consent"], "id");
+    withdraw(school, "l1").await;
+    let notice = erased(school, "l1").await["notice"].clone();
+    let at: Timestamp = text(&notice, "at").parse().unwrap();
+    assert_eq!(notice["eraseBy"], json!(at.plus(Duration::from_secs(7 * 86_400))));
+    let shown = school.get(&format!("/v1/consents/{id}")).await;
+    let deletion = &shown["record"]["dpv:hasStorageCondition"][2];
+    assert_eq!(
+        (&deletion["@type"], &deletion["dpv:hasDuration"]),
+        (&json!("dpv:StorageDeletion"), &json!("P7D"))
+    );
+    let known = work.get("/v1/consents/retractions").await;
+    assert_eq!(known["retractions"][0]["eraseBy"], notice["eraseBy"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use connector_tests::harness::{Connector, World, consent, text};
 use serde_json::{Value, json};
-use std::fs;
+use std::{fs, path::Path, process::Command};
 
 /// The entry of the log with this number, and the proof of it, as files.
 fn proven(of: &Connector, number: usize) -> [String; 2] {
@@ -11,6 +11,54 @@ fn proven(of: &Connector, number: usize) -> [String; 2] {
     let done = of.cli(&["audit", "prove", &number.to_string(), "-o", &proof, "--entry", &entry]);
     assert!(done.status.success(), "{done:?}");
     [proof, entry]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_and_receipts_tell_a_json_ld_processor_what_they_tell_people() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = root.join("target/pyld/bin/python");
+    if !Command::new(&python)
+        .args(["-c", "import pyld"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        println!("skipped: pyld is not installed (tests/run --install --suite consent)");
+        return;
+    }
+    let world = World::start(&["school", "work"]).await;
+    let school = world.get("school");
+    let mut new = consent("l0", &world.get("work").did);
+    new["purposes"] = json!(["orientation", "dpv:Marketing"]);
+    new["maxCount"] = json!(3);
+    let granted = school.post("/v1/consents", &json!([new])).await;
+    let id = text(&granted["consents"][0], "id");
+    let restriction = json!({"subject": "l0", "actor": {"role": "learner", "method": "portal"}});
+    let restriction = school.post("/v1/restrictions", &restriction).await;
+    school.post("/v1/consents/withdraw", &json!({"subject": "l0"})).await;
+    let record = school.get(&format!("/v1/consents/{id}")).await["record"].clone();
+    let mut lines = record.to_string();
+    for id in [&id, &text(&restriction["restriction"], "id")] {
+        let receipts = school.cli(&["consent", "receipts", id]);
+        lines = format!("{lines}\n{}", String::from_utf8_lossy(&receipts.stdout));
+    }
+    let file = school.dir.join("records.txt");
+    let check = |lines: &str| {
+        fs::write(&file, lines).unwrap();
+        let done = Command::new(&python)
+            .arg(root.join("tests/check-records"))
+            .arg(&file)
+            .output();
+        let done = done.unwrap();
+        (done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned())
+    };
+    assert_eq!(check(&lines), (Some(0), "4 read, 0 misread\n".to_owned()));
+    // Whatever is no term is seen.
+    let mut wrong = record;
+    wrong["dpv:hasProcess"][0]["dpv:hasPurpose"] = "orientation".into();
+    assert_eq!(
+        check(&wrong.to_string()),
+        (Some(1), "orientation is no IRI\n1 read, 1 misread\n".to_owned())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

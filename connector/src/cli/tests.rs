@@ -69,6 +69,19 @@ fn every_command_has_examples_that_work() {
 }
 
 #[test]
+fn whoever_sets_a_time_for_keeping_records_is_told_that_nothing_erases_by_it() {
+    let mut told = Vec::new();
+    for (name, command) in commands() {
+        let keeping = command.get_arguments().find(|one| one.get_id() == "retention_days");
+        if let Some(help) = keeping.map(|one| one.get_help().map(ToString::to_string).unwrap_or_default()) {
+            assert!(help.contains("no connector erases by it"), "{name}: {help}");
+            told.push(name);
+        }
+    }
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
 fn the_manual_names_every_exit_code() {
     let help = Cli::command().render_long_help().to_string();
     for exit in Exit::ALL {

@@ -1,10 +1,10 @@
 //! The section `[privacy]`: what the holder tells about itself in consent records, and how long things take.
 
 use crate::{
-    consent::{Privacy, law::Country},
+    consent::{MOST_DELETION, Privacy, law::Country},
     dsp::ParticipantId,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::Error};
 use std::time::Duration;
 use url::Url;
 
@@ -23,7 +23,7 @@ pub(super) struct Written {
     withdraw_at: Option<String>,
     #[serde(deserialize_with = "period")]
     retention: Option<Duration>,
-    #[serde(deserialize_with = "period")]
+    #[serde(deserialize_with = "deletion")]
     deletion: Option<Duration>,
     #[serde(deserialize_with = "period")]
     validity: Option<Duration>,
@@ -35,6 +35,15 @@ pub(super) struct Written {
 
 fn period<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     super::file::period(deserializer).map(Some)
+}
+
+fn deletion<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    match super::file::period(deserializer)? {
+        period if period > MOST_DELETION => Err(D::Error::custom(
+            "recipients have to erase within a month, at most \"30d\" (GDPR Art. 12(3))",
+        )),
+        period => Ok(Some(period)),
+    }
 }
 
 impl Written {

@@ -114,6 +114,20 @@ fn defaults_are_the_documented_ones() {
 }
 
 #[test]
+fn recipients_have_a_month_to_erase_at_most() {
+    let with = |period: &str| format!("{LEAST}[privacy]\ndeletion = \"{period}\"\n");
+    for (period, days) in [("7d", 7), ("30d", 30)] {
+        let deletion = parse(&with(period)).unwrap().privacy.deletion;
+        assert_eq!(deletion, Duration::from_secs(days * 86_400));
+    }
+    for period in ["31d", "721h"] {
+        let (line, _, message) = refusal(&with(period));
+        assert_eq!(line, 3, "{message}");
+        assert!(message.contains("Art. 12(3)"), "{message}");
+    }
+}
+
+#[test]
 fn every_section_can_be_set() {
     let text = r#"
 did = "did:web:a.example:connectors:one"

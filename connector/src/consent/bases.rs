@@ -14,7 +14,7 @@ use crate::{
     process::{self, decode, encode},
     store::{Batch, Store, StoreError, Table, Version},
 };
-use policy::{Category, Timestamp};
+use policy::{Category, Timestamp, purpose_iri};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -131,6 +131,9 @@ impl NewBasis {
         let mut texts = self.purposes.iter().chain([&self.grounds]);
         if texts.any(|text| text.trim().is_empty() || text.len() > 512) {
             return wrong("purposes and grounds are texts of 1 to 512 bytes");
+        }
+        if self.purposes.iter().any(|purpose| purpose_iri(purpose).is_none()) {
+            return wrong("purposes has a text that is no IRI and no single name");
         }
         let known = |name: &String| Category::read(name).filter(|known| known.name() == name);
         if !self.categories.iter().all(|name| known(name).is_some()) {

@@ -11,6 +11,8 @@ use crate::{
     process::{decode, encode},
     store::{Batch, Pages, Row, Store, StoreError, Table},
 };
+use policy::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::HashSet,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
@@ -45,12 +47,29 @@ pub(super) struct Pair {
     /// The learner's tag towards the recipient.
     pub(super) tag: Option<Tag>,
     pub(super) recipient: ParticipantId,
+    /// When it was noted, which is before the first record left; not known of what was noted before that was kept.
+    pub(super) first: Option<Timestamp>,
+}
+
+/// What a row holds. There is one for each learner and recipient, so it is short.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Noted {
+    /// To whom, and when in milliseconds.
+    At(ParticipantId, i64),
+    /// As rows were before they had a time.
+    Before(ParticipantId),
 }
 
 impl Pair {
     fn read(row: Row) -> Result<Self, StoreError> {
+        let (recipient, first) = match decode(&row.item.value)? {
+            Noted::At(recipient, first) => (recipient, Some(Timestamp::from_millis(first))),
+            Noted::Before(recipient) => (recipient, None),
+        };
         Ok(Self {
-            recipient: decode(&row.item.value)?,
+            recipient,
+            first,
             tag: Tag::read(row.key.get(PLACE..).unwrap_or_default()),
             key: row.key,
         })
@@ -106,12 +125,13 @@ impl Deliveries {
     }
 
     /// Writes down that `recipient` is about to receive, all in one commit; on disk when it returns.
-    pub async fn note(&self, new: &[Delivery], recipient: &ParticipantId) -> Result<(), StoreError> {
+    pub async fn note(&self, new: &[Delivery], recipient: &ParticipantId, now: Timestamp) -> Result<(), StoreError> {
         let mut batch = Batch::new();
+        let value = encode(&Noted::At(recipient.clone(), now.millis()))?;
         for delivery in new {
             let key = delivery.key();
             if self.store.get(DELIVERIES, &key).await?.is_none() {
-                batch.put(DELIVERIES, key, encode(recipient)?);
+                batch.put(DELIVERIES, key, value.clone());
             }
         }
         if !batch.writes.is_empty() {
@@ -178,6 +198,10 @@ mod tests {
         format!("did:web:{name}.example").parse().unwrap()
     }
 
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
     #[tokio::test]
     async fn a_pair_is_missing_until_it_is_noted_and_names_its_recipient_alone() {
         let store = Arc::new(MemoryStore::new());
@@ -187,7 +211,7 @@ mod tests {
         let tag = names.towards(&work).tag("l1");
         let new = deliveries.known().missing("l1", tag).expect("nothing is noted yet");
         assert!(deliveries.recipients("l1").await.unwrap().is_empty());
-        deliveries.note(&[new], &work).await.unwrap();
+        deliveries.note(&[new], &work, at(1)).await.unwrap();
         assert!(deliveries.known().missing("l1", tag).is_none());
         assert_eq!(deliveries.recipients("l1").await.unwrap(), std::slice::from_ref(&work));
         assert!(deliveries.recipients("l2").await.unwrap().is_empty());
@@ -197,8 +221,13 @@ mod tests {
         // After a restart the store knows; noting again changes nothing in it.
         let again = Deliveries::new(store.clone(), HmacKey::new(b"places"));
         let met = again.known().missing("l1", tag).expect("the memory is empty");
-        again.note(&[met], &work).await.unwrap();
+        again.note(&[met], &work, at(2)).await.unwrap();
         assert_eq!(again.recipients("l1").await.unwrap(), [work]);
+        assert_eq!(
+            again.of("l1").await.unwrap()[0].first,
+            Some(at(1)),
+            "the first time counts"
+        );
 
         let mut batch = Batch::new();
         again.forget(again.of("l1").await.unwrap(), &mut batch);
@@ -210,20 +239,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_pair_that_was_noted_without_a_time_is_known_without_one_and_gets_none() {
+        let store = Arc::new(MemoryStore::new());
+        let names = Pseudonyms::new(HmacKey::new(b"names"));
+        let deliveries = Deliveries::new(store.clone(), HmacKey::new(b"places"));
+        let (work, tag) = (did("work"), names.towards(&did("work")).tag("l1"));
+        let old = deliveries.known().missing("l1", tag).unwrap();
+        let mut batch = Batch::new();
+        batch.put(DELIVERIES, old.key(), encode(&work).unwrap());
+        store.commit(batch).await.unwrap();
+        deliveries.note(&[old], &work, at(1)).await.unwrap();
+        let pairs = deliveries.of("l1").await.unwrap();
+        assert_eq!((pairs.len(), &pairs[0].recipient, pairs[0].first), (1, &work, None));
+    }
+
+    #[tokio::test]
     async fn a_pair_that_is_noted_while_its_learner_is_forgotten_is_not_remembered_as_noted() {
         let store = Arc::new(MemoryStore::new());
         let names = Pseudonyms::new(HmacKey::new(b"names"));
         let deliveries = Deliveries::new(store.clone(), HmacKey::new(b"places"));
         let (work, tag) = (did("work"), names.towards(&did("work")).tag("l1"));
         let first = deliveries.known().missing("l1", tag).unwrap();
-        deliveries.note(&[first], &work).await.unwrap();
+        deliveries.note(&[first], &work, at(1)).await.unwrap();
         let mut batch = Batch::new();
         deliveries.forget(deliveries.of("l1").await.unwrap(), &mut batch);
         // A stream finds the pair in the store just before it is deleted there.
-        deliveries.note(&[first], &work).await.unwrap();
+        deliveries.note(&[first], &work, at(1)).await.unwrap();
         store.commit(batch).await.unwrap();
         let again = deliveries.known().missing("l1", tag).expect("it is not on disk");
-        deliveries.note(&[again], &work).await.unwrap();
+        deliveries.note(&[again], &work, at(1)).await.unwrap();
         assert_eq!(deliveries.recipients("l1").await.unwrap(), [work]);
     }
 }

@@ -50,7 +50,7 @@ pub use notice::{NewNotice, Notice};
 pub use notices::Replacement;
 pub use objections::{NewObjection, Objection};
 pub use occurrences::{Occurrence, Occurrences};
-pub use privacy::Privacy;
+pub use privacy::{MOST_DELETION, Privacy};
 pub use pseudonym::{Pairwise, Pseudonym, Pseudonyms, Tag};
 pub use record::{
     Actor, Cause, Consent, ConsentId, Decision, EnteredBy, Event, EvidenceSalt, Fact, GrantError, Missing, NewConsent,

@@ -9,7 +9,7 @@ use super::{
     exchange::post::Sheet,
     is_identifier,
     receipt::{self, Slip},
-    record::{Actor, CONTEXT, ConsentId, EvidenceSalt, Parties, Stored, processing},
+    record::{Actor, CONTEXT, ConsentId, EvidenceSalt, Parties, Stored, processing, purpose},
     state::{Act, Illegal},
 };
 use crate::{
@@ -240,10 +240,11 @@ impl Consents {
         };
         let names = self.pseudonyms.towards(self.holder());
         let (id, actor) = (&objection.id, &objection.actor);
+        let purposes: Vec<String> = declared.purposes.iter().map(|name| purpose(name)).collect();
         let mut record = json!({
             "@context": CONTEXT, "@type": "dpv:Process", "@id": id, "dct:identifier": id, "dases:basis": basis.id,
             "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": names.name(&objection.subject)},
-            "dpv:hasPurpose": declared.purposes, "dpv:hasLegalBasis": declared.basis.term(), "dases:grounds": declared.grounds,
+            "dpv:hasPurpose": purposes, "dpv:hasLegalBasis": declared.basis.term(), "dases:grounds": declared.grounds,
             "dpv:hasNotice": {"@type": "dpv:PrivacyNotice", "dct:identifier": basis.notice_ref.id, "dases:hash": declared.notice},
             "dpv:isExercisedRight": RIGHT, "dpv:isIndicatedAtTime": objection.at, "dpv:hasIndicationMethod": actor.method,
             "dases:role": actor.role, "dases:evidence": actor.evidence.as_ref().map(|text| objection.salt.hash(text)),

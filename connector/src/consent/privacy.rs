@@ -7,6 +7,9 @@ use std::time::Duration;
 /// A day.
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// Nobody has longer to erase: the month of GDPR Art. 12(3), counted as 30 days.
+pub const MOST_DELETION: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// The holder as a controller, and its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Privacy {
@@ -30,7 +33,7 @@ pub struct Privacy {
     pub withdraw_at: String,
     /// For how many days a recipient may keep records, where a consent does not say.
     pub retention_days: u32,
-    /// A recipient deletes what it has within this time after a withdrawal.
+    /// A recipient deletes what it has within this time after a withdrawal, at most [`MOST_DELETION`].
     pub deletion: Duration,
     /// For how long a consent without a stated end holds.
     pub validity: Duration,
@@ -69,7 +72,7 @@ impl Privacy {
             rights: RIGHTS.map(|article| format!("eu-gdpr:{article}")).to_vec(),
             withdraw_at: root.to_owned(),
             retention_days: 365,
-            deletion: 30 * DAY,
+            deletion: MOST_DELETION,
             validity: 365 * DAY,
             request_pause: 30 * DAY,
             coming_of_age_grace: Duration::ZERO,

@@ -136,7 +136,8 @@ async fn rooms(config: &Config, ground: &Ground, trust: Arc<Trust>) -> Result<Ro
     let contracts = contracts.await?;
     let (audit, pseudonyms) = (derive(secret, "audit"), Pseudonyms::new(derive(secret, "pseudonym")));
     let places = derive(secret, "deliveries");
-    let notices = Notices::load(log.clone(), trust.clone(), places, ground.queue.clone());
+    let deletion = config.privacy.deletion;
+    let notices = Notices::load(log.clone(), trust.clone(), places, ground.queue.clone(), deletion);
     let notices = Arc::new(notices.await?);
     let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
     let consents = Consents::load(log.clone(), trust.clone(), audit, pseudonyms, config.privacy.clone());

@@ -30,7 +30,8 @@ pub(super) async fn note(rules: &Rules, notes: &Notes) -> Result<bool, PlaneErro
         return Ok(false);
     }
     if !notes.first.is_empty() {
-        rules.deliveries.note(&notes.first, &rules.recipient).await?;
+        let now = (rules.clock)();
+        rules.deliveries.note(&notes.first, &rules.recipient, now).await?;
     }
     match (&rules.telling, &notes.total) {
         (Some(telling), Some(first)) => Ok(telling.keep(first, (rules.clock)()).await?),

@@ -107,7 +107,14 @@ async fn services(store: Arc<HeldStore>, folder: &Path) -> Arc<Transfers> {
         decisions,
         most_open: 10,
     });
-    let notices = Notices::load(log.clone(), trust.clone(), secret.clone(), queue.clone());
+    let privacy = crate::consent::Privacy::of(trust.me(), "https://lycee.example");
+    let notices = Notices::load(
+        log.clone(),
+        trust.clone(),
+        secret.clone(),
+        queue.clone(),
+        privacy.deletion,
+    );
     let notices = notices.await.unwrap();
     let retractions = Retractions::load(log.clone(), trust.clone(), notices.post().clone());
     let disclosures = Disclosures::load(log.clone(), trust.me().clone(), notices.post().clone());
@@ -116,7 +123,7 @@ async fn services(store: Arc<HeldStore>, folder: &Path) -> Arc<Transfers> {
         trust.clone(),
         secret.clone(),
         Pseudonyms::new(secret.clone()),
-        crate::consent::Privacy::of(trust.me(), "https://lycee.example"),
+        privacy,
     );
     let parts = Parts {
         log,

@@ -121,7 +121,8 @@ pub(super) struct Request {
     /// For this agreement alone, of which the learner is told; one that takes its place needs a consent of its own [default: any]
     #[arg(long, value_name = "ID")]
     agreement: Option<String>,
-    /// For how many days the recipient would keep the records [default: as the holder's privacy settings say]
+    /// For how many days the recipient would keep the records [default: as the holder's privacy settings say]. It stands in the record, the
+    /// receipts and what the recipient is told; no connector erases by it
     #[arg(long, value_name = "DAYS")]
     retention_days: Option<u32>,
     /// When it would end [default: after twelve months]

@@ -51,7 +51,7 @@ pub(super) struct Ask {
     /// Its text
     #[arg(long, value_name = "FILE")]
     notice_file: PathBuf,
-    /// For how many days the records are kept
+    /// For how many days the records are kept. It stands in the record and the receipts; no connector erases by it
     #[arg(long)]
     retention_days: Option<u32>,
     /// For so many transfers in all, 1 to 366 [default: any number]
@@ -104,6 +104,12 @@ const RECEIVED: [Column; 6] = [
     ("UNTIL", &["until"]),
 ];
 
+const RECIPIENTS: [Column; 3] = [
+    ("RECIPIENT", &["recipient"]),
+    ("NAME", &["name"]),
+    ("FIRST", &["first"]),
+];
+
 const TOLD: [Column; 7] = [
     ("RECIPIENT", &["/notice/recipient"]),
     ("REASON", &["/notice/reason"]),
@@ -135,6 +141,17 @@ pub(super) async fn received(context: &Context) -> Outcome {
     context
         .out
         .table(&list, items(&list, "received"), &RECEIVED, "no consents received")
+}
+
+pub(super) async fn recipients(context: &Context, learner: &str) -> Outcome {
+    let list = context
+        .api()?
+        .get(&format!("/v1/learners/recipients?subject={}", encode(learner)))
+        .await?;
+    let nobody = "nobody received records of this learner";
+    context
+        .out
+        .table(&list, items(&list, "recipients"), &RECIPIENTS, nobody)
 }
 
 pub(super) async fn told(context: &Context, learner: &str) -> Outcome {

@@ -37,7 +37,7 @@ pub(super) struct Grant {
     /// Who may receive: an id, or the name of a configured peer; repeat for more
     #[arg(long, value_name = "ID|NAME", required = true)]
     recipient: Vec<String>,
-    /// For which purpose; repeat for more
+    /// For which purpose: an IRI, or a name of our own such as orientation; repeat for more
     #[arg(long, value_name = "IRI", required = true)]
     purpose: Vec<String>,
     /// Which data category; repeat for more
@@ -64,7 +64,8 @@ pub(super) struct Grant {
     /// When it ends [default: after twelve months]
     #[arg(long, value_name = "RFC3339")]
     expires: Option<String>,
-    /// For how many days the recipient may keep the records [default: as the holder's privacy settings say]
+    /// For how many days the recipient may keep the records [default: as the holder's privacy settings say]. It stands in the record, the
+    /// receipts and what the recipient is told; no connector erases by it
     #[arg(long, value_name = "DAYS")]
     retention_days: Option<u32>,
     /// Special categories of data are among it, and the learner agreed to them explicitly

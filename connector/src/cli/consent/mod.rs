@@ -70,6 +70,18 @@ enum ConsentCommand {
     /// List where consents stand, as their holders have signed
     #[command(after_help = "EXAMPLES:\n  connector consent received --json\n")]
     Received,
+    /// List who received records of a learner (GDPR art. 15(1)(c)), and since when
+    ///
+    /// Those to whom a record was about to be handed over. FIRST is empty where that was before the time was noted, NAME where no credential
+    /// says the legal name. Under which agreements is not kept for each learner: connector agreement list shows those with a recipient.
+    /// Nobody is listed for numbers about groups or rows made anonymous, nor for a learner who was forgotten.
+    #[command(
+        after_help = "EXAMPLES:\n  connector consent recipients learner-17\n  connector consent recipients learner-17 --json\n"
+    )]
+    Recipients {
+        /// The learner's local identifier at this holder
+        learner: String,
+    },
     /// Show who was told that a learner's consents have ended, and what each erased
     #[command(after_help = "EXAMPLES:\n  connector consent told learner-17\n")]
     Told {
@@ -174,6 +186,7 @@ impl Consent {
             ConsentCommand::Ask(ask) => ask.run(context).await,
             ConsentCommand::Asked => exchange::asked(context).await,
             ConsentCommand::Received => exchange::received(context).await,
+            ConsentCommand::Recipients { learner } => exchange::recipients(context, &learner).await,
             ConsentCommand::Told { learner } => exchange::told(context, &learner).await,
             ConsentCommand::Retractions => exchange::retractions(context).await,
             ConsentCommand::Import { file } => grant::import_file(context, &file).await,

@@ -56,7 +56,7 @@ pub struct Ask {
     pub fields: Vec<String>,
     /// What the learner is shown.
     pub notice: NoticeToShow,
-    /// For how many days the records are kept.
+    /// For how many days the records are kept: said in the record and the receipts, and enforced by nothing.
     #[serde(default)]
     pub retention_days: Option<u32>,
     /// For so many transfers in all, 1 to 366; without it for any number.

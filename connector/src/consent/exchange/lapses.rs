@@ -218,7 +218,10 @@ impl Lapses {
         let pairs = self.notices.deliveries().page(lapsed.after.as_deref(), PIECE).await?;
         lapsed.done = pairs.len() < PIECE;
         let ended = [Scope::from(basis)];
-        for Pair { key, tag, recipient } in pairs {
+        for Pair {
+            key, tag, recipient, ..
+        } in pairs
+        {
             lapsed.after = Some(key);
             let (Some(tag), Some(known)) = (tag, covered.get(&recipient)) else {
                 continue;

@@ -30,7 +30,7 @@ pub use decisions::Decision;
 pub use disclosures::{Disclosed, Disclosure, Disclosures};
 pub use lapses::Lapses;
 pub use message::{Content, EndReason, ErasedOf, Erasure, LastOf, Withdrawal};
-pub use notices::{Confirmed, Delivered, Notices, Told};
+pub use notices::{Confirmed, Delivered, Notices, Recipient, Told};
 pub use post::Post;
 pub use received::{Asked, Receipt, Received};
 pub use requests::{NoticeText, Request};

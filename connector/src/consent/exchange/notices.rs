@@ -28,8 +28,6 @@ use utoipa::ToSchema;
 pub(super) const TOLD: Table = Table(62);
 /// How many rows are read at a time.
 const PAGE: usize = 64;
-/// A recipient has this long to erase: GDPR Art. 12(3).
-const ERASE_WITHIN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most streams of one recipient that are named with their last number. Of one that is not named, everything is erased.
 const MOST_STREAMS: usize = 100;
 /// Most agreements that one message names: what is stored of it has a limit.
@@ -99,6 +97,21 @@ pub struct Told {
     pub erased: Option<Confirmed>,
 }
 
+/// One that received records of a learner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RecipientOfRecords)]
+pub struct Recipient {
+    /// Who.
+    pub recipient: ParticipantId,
+    /// The legal name, if credentials have said it.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// When the first record was about to be handed over; none where that was before the time was noted.
+    #[schema(value_type = Option<String>, format = DateTime, required)]
+    pub first: Option<Timestamp>,
+}
+
 /// Who is told of endings.
 pub struct Notices {
     log: Arc<Log>,
@@ -106,11 +119,19 @@ pub struct Notices {
     agreements: Agreements,
     deliveries: Arc<Deliveries>,
     post: Arc<Post>,
+    deletion: Duration,
 }
 
 impl Notices {
-    /// Over the log's store; `key` keeps learners' identifiers out of it, `queue` wakes who delivers.
-    pub async fn load(log: Arc<Log>, trust: Arc<Trust>, key: HmacKey, queue: Arc<Queue>) -> Result<Self, StoreError> {
+    /// Over the log's store; `key` keeps learners' identifiers out of it, `queue` wakes who delivers. Recipients have `deletion` to erase: what
+    /// records and receipts say ([`crate::consent::Privacy::deletion`]).
+    pub async fn load(
+        log: Arc<Log>,
+        trust: Arc<Trust>,
+        key: HmacKey,
+        queue: Arc<Queue>,
+        deletion: Duration,
+    ) -> Result<Self, StoreError> {
         let store = log.store().clone();
         Ok(Self {
             agreements: Agreements::new(store.clone()),
@@ -118,6 +139,7 @@ impl Notices {
             deliveries: Arc::new(Deliveries::new(store, key)),
             log,
             trust,
+            deletion,
         })
     }
 
@@ -189,7 +211,7 @@ impl Notices {
                 at: ending.at,
                 epoch: ending.epoch,
                 streams: streams(ending.streams, pseudonym),
-                erase_by: ending.at.plus(ERASE_WITHIN),
+                erase_by: ending.at.plus(self.deletion),
             };
             self.queue(notice, sheet, now)?;
         }
@@ -235,6 +257,18 @@ impl Notices {
             }
         };
         Ok(theirs.map(read).collect())
+    }
+
+    /// Who received records of a learner (GDPR Art. 15(1)(c)), in the order in which that began; first those of whom it is not known.
+    pub async fn recipients(&self, subject: &str) -> Result<Vec<Recipient>, StoreError> {
+        let mut pairs = self.deliveries.of(subject).await?;
+        pairs.sort_by(|a, b| (a.first, &a.recipient).cmp(&(b.first, &b.recipient)));
+        let known = |pair: Pair| Recipient {
+            name: self.trust.legal_name(&pair.recipient),
+            first: pair.first,
+            recipient: pair.recipient,
+        };
+        Ok(pairs.into_iter().map(known).collect())
     }
 
     /// Who was told about a learner, oldest first for each recipient.

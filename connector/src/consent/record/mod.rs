@@ -2,14 +2,16 @@
 //! How a record looks to others is in `rendered`; `check` says whether any record, ours or not, is complete.
 
 mod check;
+mod context;
 mod evidence;
 mod rendered;
 mod terms;
 
 pub use check::{Missing, check_27560};
+pub(super) use context::CONTEXT;
+pub use context::context;
 pub use evidence::EvidenceSalt;
-pub use rendered::context;
-pub(super) use rendered::{CONTEXT, Context, LegalNames, Parties, processing, render};
+pub(super) use rendered::{Context, LegalNames, Parties, processing, purpose, render};
 pub use terms::{Actor, Decision, GrantError, NewConsent, NewEvent, NewRequest, NewShare};
 pub(super) use terms::{Draft, hash_of_text};
 

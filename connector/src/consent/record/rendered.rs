@@ -1,20 +1,20 @@
 //! A consent as others see it: a `dpv:ConsentRecord` in JSON-LD with the fields of ISO/IEC TS 27560:2023 and those that the GDPR adds, in
 //! terms of DPV 2.3. One process for each purpose; what holds for all of them stands once, at the record.
 
-use super::{Event, Stored};
+use super::{
+    Event, Stored,
+    context::{CONTEXT, TEXT},
+};
 use crate::{
     consent::{law::Country, notice::Notice, privacy::Privacy, state::Role},
     dsp::ParticipantId,
     jose::{Digest, JoseError, sha256},
 };
-use policy::Category;
+use policy::{Category, purpose_iri};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// The context of our records; its text is bundled, and is never fetched.
-pub(in crate::consent) const CONTEXT: &str = "https://w3id.org/dases/ns/consent/context/1";
-const CONTEXT_TEXT: &str = include_str!("context.json");
 /// What a record conforms to: ISO/IEC TS 27560 in DPV, the same with what the GDPR asks for, and our own additions.
 const CONFORMS: [&str; 3] = [
     "https://w3id.org/dpv/schema/dpv-27560#record",
@@ -23,11 +23,6 @@ const CONFORMS: [&str; 3] = [
 ];
 /// Most events in a record; older ones are counted, and bound by the hash of the first that is shown.
 const SHOWN: usize = 12;
-
-/// The text of the context.
-pub fn context() -> &'static str {
-    CONTEXT_TEXT
-}
 
 /// The legal names of other participants, where credentials say them.
 pub(in crate::consent) type LegalNames = BTreeMap<ParticipantId, String>;
@@ -67,7 +62,7 @@ struct Record<'a> {
     #[serde(rename = "dct:language")]
     language: &'a str,
     #[serde(rename = "dpv:hasProcess")]
-    processes: Vec<Process<'a>>,
+    processes: Vec<Process>,
     #[serde(flatten)]
     processing: Processing<'a>,
     /// `event_type`: no other kind of consent is taken.
@@ -98,11 +93,11 @@ struct Record<'a> {
 
 /// One purpose.
 #[derive(Serialize)]
-struct Process<'a> {
+struct Process {
     #[serde(rename = "@type")]
     kind: &'static str,
     #[serde(rename = "dpv:hasPurpose")]
-    purpose: &'a str,
+    purpose: String,
     #[serde(rename = "dpv:hasLegalBasis")]
     basis: &'static str,
 }
@@ -258,6 +253,11 @@ fn data(name: &str, fields: &[String]) -> Value {
     data
 }
 
+/// A purpose as others read it. What was entered before only IRIs were taken stands as it was said.
+pub(in crate::consent) fn purpose(name: &str) -> String {
+    purpose_iri(name).unwrap_or_else(|| name.to_owned())
+}
+
 /// The record of a consent.
 pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Result<Value, JoseError> {
     let consent = &stored.consent;
@@ -285,7 +285,7 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
     let earlier = stored.events.len().saturating_sub(SHOWN);
     let record = Record {
         context: CONTEXT,
-        context_hash: sha256(CONTEXT_TEXT.as_bytes()),
+        context_hash: sha256(TEXT.as_bytes()),
         kind: "dpv:ConsentRecord",
         iri: consent.id.as_str(),
         conforms: CONFORMS,
@@ -297,9 +297,9 @@ pub(in crate::consent) fn render(stored: &Stored, context: &Context<'_>) -> Resu
         processes: consent
             .purposes
             .iter()
-            .map(|purpose| Process {
+            .map(|name| Process {
                 kind: "dpv:Process",
-                purpose,
+                purpose: purpose(name),
                 basis,
             })
             .collect(),

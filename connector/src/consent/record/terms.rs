@@ -84,7 +84,7 @@ pub struct NewConsent {
     pub subject: String,
     /// Who may receive, by id; the management API takes the names of configured peers too.
     pub recipients: Vec<ParticipantId>,
-    /// For which purposes (IRIs).
+    /// For which purposes: IRIs, or single names, which are of our namespace (`orientation`). Records show them as IRIs.
     pub purposes: Vec<String>,
     /// Which data categories.
     pub categories: Vec<String>,
@@ -105,7 +105,7 @@ pub struct NewConsent {
     /// For so many transfers in all, 1 to 366; without it for any number.
     #[serde(default)]
     pub max_count: Option<u64>,
-    /// For how many days the recipient may keep them.
+    /// For how many days the recipient may keep them: said in the record and the receipts, and enforced by nothing.
     #[serde(default)]
     pub retention_days: Option<u32>,
     /// How it was collected (`paper-form`, `web-form`, …).

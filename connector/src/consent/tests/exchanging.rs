@@ -58,7 +58,8 @@ impl Place {
         let consents = Arc::new(over(Arc::new(MemoryStore::new())).await);
         let (log, trust) = (consents.log.clone(), consents.trust.clone());
         let places = HmacKey::new(b"places");
-        let notices = Notices::load(log.clone(), trust.clone(), places, Arc::default()).await;
+        let deletion = consents.privacy.deletion;
+        let notices = Notices::load(log.clone(), trust.clone(), places, Arc::default(), deletion).await;
         let notices = Arc::new(notices.unwrap());
         let post = notices.post().clone();
         let retractions = Retractions::load(log.clone(), trust.clone(), post.clone()).await;

@@ -16,6 +16,7 @@ mod beside;
 mod groups;
 mod later;
 mod limited;
+mod linked;
 mod minors;
 mod objected;
 mod restricted;

@@ -12,6 +12,8 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+mod times;
+
 const AGREEMENT: &str = "urn:uuid:agreement";
 const PURPOSE: &str = "https://w3id.org/dases/ns/purpose/orientation";
 
@@ -38,7 +40,10 @@ impl Holder {
     }
 
     async fn on(store: Arc<dyn Store>) -> Self {
-        let consents = over(store).await;
+        Self::of(over(store).await).await
+    }
+
+    async fn of(consents: Consents) -> Self {
         let (log, index) = (consents.log.clone(), consents.index.clone());
         let agreement = json!({"id": AGREEMENT, "dataset": "records", "provider": "did:web:lycee.example", "consumer": ft(),
             "role": "provider", "negotiation": "urn:uuid:negotiation", "document": "{}", "keys": [], "signed": now(),
@@ -49,12 +54,13 @@ impl Holder {
         batch.put(Table(13), AGREEMENT, agreement.to_string());
         log.store().commit(batch).await.unwrap();
         let (places, queue) = (HmacKey::new(b"places"), Arc::new(Queue::default()));
-        let notices = Notices::load(log.clone(), consents.trust.clone(), places, queue.clone()).await;
+        let (trust, deletion) = (consents.trust.clone(), consents.privacy.deletion);
+        let notices = Notices::load(log.clone(), trust, places, queue.clone(), deletion).await;
         let notices = Arc::new(notices.unwrap());
         for learner in ["anna", "ben", "chloé"] {
             let tag = consents.pseudonyms.towards(&ft()).tag(learner);
             let new = notices.deliveries().known().missing(learner, tag).unwrap();
-            notices.deliveries().note(&[new], &ft()).await.unwrap();
+            notices.deliveries().note(&[new], &ft(), now()).await.unwrap();
         }
         let links = Arc::new(Links::new(log.clone(), notices.post().clone()));
         let names = consents.pseudonyms.clone();
@@ -178,15 +184,6 @@ async fn who_received_records_is_told_when_only_groups_are_agreed_to_any_more_an
     assert_eq!(receipts.filter(|(kind, _)| kind == "ConsentReceiptMessage").count(), 1);
     holder.consents.withdraw("anna", None, now()).await.unwrap();
     assert_eq!(holder.told("anna").await.len(), 1);
-}
-
-#[tokio::test]
-async fn an_ending_is_told_as_of_the_time_when_the_index_was_closed() {
-    let holder = Holder::start().await;
-    holder.give("anna", &["skills"]).await;
-    holder.consents.withdraw("anna", None, now()).await.unwrap();
-    let told = holder.told("anna").await;
-    assert_eq!((told.len(), told[0].notice.at), (1, later()));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::{
     Ctx,
     reply::{Body, Outcome, Query, ok},
 };
-use crate::consent::{NewStanding, law::Standing};
+use crate::consent::{NewStanding, exchange::Recipient, law::Standing};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -30,6 +30,23 @@ pub(super) async fn standing(State(app): Ctx, Query(query): Query<Whose>) -> Out
 #[utoipa::path(post, path = "/v1/learners", tag = "learners", request_body = NewStanding, responses((status = OK, body = Standing)))]
 pub(super) async fn standing_set(State(app): Ctx, Body(new): Body<NewStanding>) -> Outcome<Standing> {
     ok(app.consents.set_standing(&new, (app.clock)()).await?)
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Recipients {
+    recipients: Vec<Recipient>,
+}
+
+/// Who received records of a learner (GDPR art. 15(1)(c))
+///
+/// Those to whom a record was about to be handed over, and when that was first; a stream that broke off there may have handed over none. Under
+/// which agreements is not kept for each learner. Nobody is here for numbers about groups or rows made anonymous, nor for a learner who was
+/// forgotten.
+#[utoipa::path(get, path = "/v1/learners/recipients", tag = "learners", params(Whose), responses((status = OK, body = Recipients)))]
+pub(super) async fn recipients(State(app): Ctx, Query(query): Query<Whose>) -> Outcome<Recipients> {
+    ok(Recipients {
+        recipients: app.exchange.notices().recipients(&query.subject).await?,
+    })
 }
 
 #[derive(Deserialize, ToSchema)]

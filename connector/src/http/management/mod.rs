@@ -85,6 +85,7 @@ fn table() -> Vec<UtoipaMethodRouter<Arc<App>>> {
         routes!(restrictions::restrictions, restrictions::restrict),
         routes!(restrictions::lift),
         routes!(learners::standing, learners::standing_set),
+        routes!(learners::recipients),
         routes!(learners::pseudonyms),
         routes!(exchange::told),
         routes!(exchange::ask),

@@ -6,7 +6,7 @@ use crate::{
     dsp::{DatasetId, ParticipantId},
 };
 use policy::{
-    Category, Timestamp,
+    Category, Timestamp, purpose_iri,
     release::{GroupSize, MAX_LEARNERS},
 };
 use std::{ops::RangeInclusive, time::Duration};
@@ -108,6 +108,12 @@ fn lists(new: &NewConsent) -> Result<(), GrantError> {
     new.purposes
         .iter()
         .try_for_each(|purpose| text("purpose", purpose, 512))?;
+    if new.purposes.iter().any(|purpose| purpose_iri(purpose).is_none()) {
+        return Err(GrantError::Invalid(
+            "purposes",
+            "has a text that is no purpose: an IRI such as https://w3id.org/dpv#Marketing, or one name such as orientation",
+        ));
+    }
     // The spelling of a pointer is unique, so that those of consents and of datasets are compared as texts.
     if new.fields.iter().any(|field| field.parse::<Pointer>().is_err()) {
         return Err(GrantError::Invalid(
