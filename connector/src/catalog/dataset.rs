@@ -346,6 +346,15 @@ fn complete(offer: Value, dataset: &DatasetId) -> Result<(OfferId, Value), Datas
     {
         return Err(invalid(format!("its target is {target}, not this dataset")));
     }
+    // Terms that were agreed with one party are no proposal to every other; a set of rules becomes one by being offered.
+    let kind = match members.get("@type") {
+        None => "Offer",
+        Some(Value::String(written)) => written.as_str(),
+        Some(_) => return Err(invalid("its @type is not a string".into())),
+    };
+    if !matches!(kind.rsplit([':', '/']).next(), Some("Offer" | "Set" | "Policy")) {
+        return Err(invalid(format!("its @type is {kind}; what is offered is an Offer")));
+    }
     let id = match members.get("@id") {
         None => format!("urn:offer:{dataset}"),
         Some(Value::String(id)) => id.clone(),

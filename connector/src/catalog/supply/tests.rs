@@ -260,6 +260,24 @@ fn an_offer_that_permits_something_without_what_is_never_known_is_published_with
 }
 
 #[test]
+fn what_was_agreed_is_not_published_as_an_offer() {
+    let typed = |kind: &Value| publish_under(&json!({"@type": kind, "permission": [{"action": "use"}]}));
+    for kind in ["Offer", "odrl:Offer", "http://www.w3.org/ns/odrl/2/Offer", "Set"] {
+        assert_eq!(typed(&json!(kind)).unwrap().offer["@type"], "Offer", "{kind}");
+    }
+    for kind in [
+        "Agreement",
+        "odrl:Agreement",
+        "http://www.w3.org/ns/odrl/2/Agreement",
+        "Request",
+    ] {
+        let refused = typed(&json!(kind)).unwrap_err().to_string();
+        assert!(refused.contains(&format!("its @type is {kind}")), "{refused}");
+    }
+    assert!(typed(&json!(["Offer"])).is_err());
+}
+
+#[test]
 fn an_offer_for_what_the_dataset_is_not_is_not_published() {
     let german = publish(&[constraint("language", "eq", "de")], true, false, &[]);
     assert!(
