@@ -260,6 +260,18 @@ impl Rule {
         }
     }
 
+    /// Whether this connector gives anything under a permission: records, numbers about groups, anonymous rows. What else is permitted, the
+    /// consumer does.
+    pub(crate) fn gives_here(&self) -> bool {
+        let given = [Action::Use, Action::Aggregate, Action::Anonymize];
+        given.iter().chain(&HANDING_OVER).any(|action| self.covers(*action))
+    }
+
+    /// Whether this connector refuses anything by a prohibition. What else is prohibited, only the consumer can leave undone.
+    pub(crate) fn refuses_here(&self) -> bool {
+        self.forbids(Action::Use)
+    }
+
     /// Whether all constraints hold.
     pub(crate) fn truth(&self, world: &World<'_>) -> Truth {
         self.constraints
