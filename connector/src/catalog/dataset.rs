@@ -65,17 +65,26 @@ impl DatasetError {
             Self::Policy(malformed) => vec![malformed.clone().into()],
             Self::NotUnderstood(reasons) => reasons.clone(),
             Self::NothingPermitted { reasons, conflicting } => {
-                let together = conflicting.iter().map(|pointer| Reason {
-                    code: Code::Unsatisfiable,
-                    pointer: pointer.clone(),
-                    text: "impossible together with the others that are named".to_owned(),
-                });
-                reasons.iter().cloned().chain(together).collect()
+                reasons.iter().cloned().chain(impossible(conflicting)).collect()
             }
             Self::NeverKnown(reasons) | Self::NotReached(reasons) => reasons.clone(),
             Self::PolicyTooLarge { .. } | Self::Invalid { .. } => Vec::new(),
         }
     }
+}
+
+/// A reason for each of the rules and constraints that leave nothing of each other.
+fn impossible(conflicting: &[String]) -> Vec<Reason> {
+    let text = match conflicting {
+        [_] => "nothing can ever satisfy it",
+        _ => "impossible together with the others that are named",
+    };
+    let each = conflicting.iter().map(|pointer| Reason {
+        code: Code::Unsatisfiable,
+        pointer: pointer.clone(),
+        text: text.to_owned(),
+    });
+    each.collect()
 }
 
 /// Reasons in one line.
@@ -168,7 +177,7 @@ pub struct Dataset {
 /// Something about an offer that its author may not have meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Warning {
-    /// A stable code, such as `LNT-07`, or `CST-06` of what is never known.
+    /// A stable code, such as `LNT-07`, or `CST-06` of what is never known or not there.
     pub code: &'static str,
     /// JSON pointer to the node of the offer.
     pub pointer: String,
@@ -323,12 +332,16 @@ fn check(new: &NewDataset) -> Result<(), DatasetError> {
 fn usable(policy: &Policy, dataset: &Dataset, now: Timestamp) -> Result<(), DatasetError> {
     let dataset = dataset.held_to(policy);
     let facts = Facts::new(now, "", action_of(dataset.release.as_ref()));
-    match policy.decide(Stage::Publish, &facts::of_dataset(facts, &dataset)) {
-        Decision::Permit { .. } => Ok(()),
-        Decision::Deny(reasons) => Err(DatasetError::NothingPermitted {
-            reasons,
-            conflicting: policy::leaving_nothing(&dataset.offer),
+    let decided = policy.decide(Stage::Publish, &facts::of_dataset(facts, &dataset));
+    // What is decided takes what may still come for what helps most, each by itself; together they may leave nothing all the same.
+    let conflicting = policy::leaving_nothing(&dataset.offer);
+    match decided {
+        Decision::Permit { .. } if conflicting.is_empty() => Ok(()),
+        Decision::Permit { .. } => Err(DatasetError::NothingPermitted {
+            reasons: impossible(&conflicting),
+            conflicting: Vec::new(),
         }),
+        Decision::Deny(reasons) => Err(DatasetError::NothingPermitted { reasons, conflicting }),
     }
 }
 
