@@ -93,8 +93,11 @@ fn read(file: &Path, language: Language) -> Outcome<(Value, policy::Policy)> {
 impl Explain {
     fn run(self, context: &Context) -> Outcome {
         let language = context.language();
-        let (_, policy) = read(&self.file, language)?;
-        let told = policy::explain(&policy, language);
+        let (json_read, policy) = read(&self.file, language)?;
+        let mut told = policy::explain(&policy, language);
+        if told.understood {
+            shown::warn_of_dead_rules(&mut told, &json_read, language);
+        }
         if context.out.json {
             context.out.json(&json(&told)?)?;
         } else {
