@@ -234,7 +234,7 @@ impl Policy {
         let mut reasons = BTreeSet::new();
         if self.covering(action).all(|rule| rule.truth(world) < least) {
             for constraint in self.covering(action).flat_map(|rule| &rule.constraints) {
-                explain_constraint(constraint, world, least, &mut reasons);
+                reasons.extend(failing(constraint, world, least));
             }
         }
         for rule in self.forbidding(action) {
@@ -271,6 +271,18 @@ impl Rule {
             Term::Known(own) => action.is_covered_by(own) || HANDING_OVER.iter().any(|part| part.is_covered_by(own)),
             Term::Unknown(_) => true,
         }
+    }
+
+    /// Whether this connector gives anything under a permission: records, numbers about groups, anonymous rows. What else is permitted, the
+    /// consumer does.
+    pub(crate) fn gives_here(&self) -> bool {
+        let given = [Action::Use, Action::Aggregate, Action::Anonymize];
+        given.iter().chain(&HANDING_OVER).any(|action| self.covers(*action))
+    }
+
+    /// Whether this connector refuses anything by a prohibition. What else is prohibited, only the consumer can leave undone.
+    pub(crate) fn refuses_here(&self) -> bool {
+        self.forbids(Action::Use)
     }
 
     /// Whether all constraints hold.
@@ -323,27 +335,28 @@ impl Atomic {
     }
 }
 
-/// The comparisons that keep `constraint` below the truth that is needed.
-fn explain_constraint(constraint: &Constraint, world: &World<'_>, least: Truth, reasons: &mut BTreeSet<Reason>) {
+/// A smallest set of comparisons that keep `constraint` below the truth that is needed: what has to come true for it to hold. Of alternatives
+/// one is enough: that of which the fewest comparisons fail, or else the first in the document.
+fn failing(constraint: &Constraint, world: &World<'_>, least: Truth) -> Vec<Reason> {
     if constraint.truth(world) >= least {
-        return;
+        return Vec::new();
     }
     match constraint {
-        Constraint::Atomic(atomic) => {
-            reasons.insert(explain_atomic(atomic, world));
-        }
+        Constraint::Atomic(atomic) => vec![explain_atomic(atomic, world)],
         Constraint::Logical {
             pointer,
-            connective: Connective::Xone,
-            ..
+            connective,
+            parts,
         } => {
-            let text = format!("not exactly one part holds: {}", quoted(&constraint.to_string()));
-            reasons.insert(Reason::new(Code::ConstraintFalse, pointer, text));
-        }
-        Constraint::Logical { parts, .. } => {
-            parts
-                .iter()
-                .for_each(|part| explain_constraint(part, world, least, reasons));
+            let each = parts.iter().map(|part| failing(part, world, least));
+            match connective {
+                Connective::And | Connective::AndSequence => each.flatten().collect(),
+                Connective::Or => each.min_by_key(Vec::len).unwrap_or_default(),
+                Connective::Xone => {
+                    let text = format!("not exactly one part holds: {}", quoted(&constraint.to_string()));
+                    vec![Reason::new(Code::ConstraintFalse, pointer, text)]
+                }
+            }
         }
     }
 }

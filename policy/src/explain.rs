@@ -3,7 +3,8 @@
 
 use crate::{
     evaluate::Stage,
-    ids::{Class, classes},
+    ids::{self, Class},
+    lint::{Lint, LintCode},
     model::{Constraint, Duty, Kind, Policy, Rule},
     reason::{Code, Fix, Language, Reason},
     vocabulary::{Action, Enforcement},
@@ -23,7 +24,7 @@ pub enum Standing {
     DeclaredOnly,
     /// Only the consumer can do it.
     NeedsConsumer,
-    /// It is not understood, and refuses the whole policy.
+    /// It or another part of the policy is not understood, which refuses the whole policy.
     Refused,
 }
 
@@ -94,13 +95,25 @@ impl From<Refusal> for Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
     /// The stable code.
-    pub code: crate::LintCode,
+    pub code: LintCode,
     /// JSON pointer into the policy.
     pub pointer: String,
     /// What the code means.
     pub text: String,
     /// The constraint that it is about.
     pub about: String,
+}
+
+impl Warning {
+    /// A warning in this language.
+    pub fn of(lint: Lint, language: Language) -> Self {
+        Self {
+            code: lint.code,
+            pointer: lint.pointer,
+            text: lint.code.text(language).to_owned(),
+            about: lint.about,
+        }
+    }
 }
 
 /// A usage-control class in words.
@@ -182,19 +195,14 @@ pub fn explain(policy: &Policy, language: Language) -> Explanation {
         warnings: policy
             .lints()
             .into_iter()
-            .map(|lint| Warning {
-                code: lint.code,
-                pointer: lint.pointer,
-                text: lint.code.text(language).to_owned(),
-                about: lint.about,
-            })
+            .map(|lint| Warning::of(lint, language))
             .collect(),
-        classes: classes(policy)
+        classes: ids::kept(policy)
             .into_iter()
-            .map(|class| Recognised {
+            .map(|(class, kept)| Recognised {
                 number: class,
                 name: class.name(language).to_owned(),
-                standing: class.enforcement().into(),
+                standing: kept.into(),
             })
             .collect(),
         refusals,
@@ -240,31 +248,35 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn permission(&self, rule: &Rule) -> Part {
+        let standing = if rule.gives_here() {
+            Standing::Enforced
+        } else {
+            Standing::NeedsConsumer
+        };
         let duties = rule.duties.iter().map(|duty| self.duty(duty, DutyOf::Permission));
-        let parts = self.constraints(&rule.constraints).chain(duties).collect();
+        let parts = self.constraints(&rule.constraints, standing).chain(duties).collect();
         let text = words::permits(&rule.action, self.language);
-        self.part(&rule.pointer, text, Standing::Enforced, parts)
+        self.part(&rule.pointer, text, standing, parts)
     }
 
     /// What the handing over consists of is refused here; what else is prohibited, only the consumer can leave undone.
     fn prohibition(&self, rule: &Rule) -> Part {
-        let here = rule.forbids(Action::Use);
-        let standing = if here {
+        let standing = if rule.refuses_here() {
             Standing::Enforced
         } else {
             Standing::NeedsConsumer
         };
         let remedies = rule.remedies.iter().map(|duty| self.duty(duty, DutyOf::Failure));
-        let parts = self.constraints(&rule.constraints).chain(remedies).collect();
+        let parts = self.constraints(&rule.constraints, standing).chain(remedies).collect();
         let text = words::prohibits(&rule.action, self.language);
         self.part(&rule.pointer, text, standing, parts)
     }
 
     fn duty(&self, duty: &Duty, of: DutyOf) -> Part {
         let standing = match duty.action.known() {
-            Some(Action::Log) => Standing::Enforced,
-            // After a failure, which is the consumer's, it is for the consumer as well.
-            Some(Action::Inform) if !matches!(of, DutyOf::Failure) => Standing::Enforced,
+            // After a failure, which is the consumer's, informing is for the consumer as well.
+            Some(Action::Inform) if matches!(of, DutyOf::Failure) => Standing::NeedsConsumer,
+            Some(action) if action.is_kept_here() => Standing::Enforced,
             _ => Standing::NeedsConsumer,
         };
         let text = match of {
@@ -272,35 +284,42 @@ impl Reader<'_> {
             DutyOf::Failure => words::mends(duty, self.language),
         };
         let consequences = duty.consequences.iter().map(|duty| self.duty(duty, DutyOf::Failure));
-        let parts = self.constraints(&duty.constraints).chain(consequences).collect();
+        let parts = self
+            .constraints(&duty.constraints, standing)
+            .chain(consequences)
+            .collect();
         self.part(&duty.pointer, text, standing, parts)
     }
 
-    fn constraints<'s>(&'s self, constraints: &'s [Constraint]) -> impl Iterator<Item = Part> + 's {
-        constraints.iter().map(|constraint| self.constraint(constraint))
+    fn constraints<'s>(&'s self, constraints: &'s [Constraint], of: Standing) -> impl Iterator<Item = Part> + 's {
+        constraints
+            .iter()
+            .map(move |constraint| self.constraint(constraint, of))
     }
 
-    fn constraint(&self, constraint: &Constraint) -> Part {
+    /// A condition is kept no further than what it is a condition of: nobody here judges it for a consumer.
+    fn constraint(&self, constraint: &Constraint, of: Standing) -> Part {
         match constraint {
             Constraint::Atomic(atomic) => {
                 let known = atomic.left.known();
                 let standing = known.map_or(Standing::Refused, |left| left.operand().enforcement.into());
                 let text = words::written(atomic, self.language);
-                self.part(&atomic.pointer, text, standing, Vec::new())
+                self.part(&atomic.pointer, text, standing.max(of), Vec::new())
             }
             Constraint::Logical {
                 pointer,
                 connective,
                 parts,
             } => {
-                let parts = self.constraints(parts).collect();
+                let parts = self.constraints(parts, of).collect();
                 let text = words::connective(*connective, self.language).to_owned();
-                self.part(pointer, text, Standing::Enforced, parts)
+                self.part(pointer, text, of, parts)
             }
         }
     }
 
-    /// A part that is refused itself says why; one that is made of others is kept as far as the weakest of them.
+    /// A part that is refused itself says why, and nothing of a policy is kept where any of it is refused; one that is made of others is kept as
+    /// far as the weakest of them.
     fn part(&self, pointer: &str, text: String, own: Standing, parts: Vec<Part>) -> Part {
         let inside = |refused: &&Refusal| {
             let below = refused
@@ -310,7 +329,11 @@ impl Reader<'_> {
             below.is_some_and(|member| !member.contains('/'))
         };
         let code = self.refusals.iter().find(inside).map(|refusal| refusal.code);
-        let standing = if code.is_some() { Standing::Refused } else { own };
+        let standing = if self.refusals.is_empty() {
+            own
+        } else {
+            Standing::Refused
+        };
         let weakest = parts.iter().map(|part| part.standing).fold(standing, Ord::max);
         Part {
             pointer: pointer.to_owned(),

@@ -3,7 +3,7 @@
 
 use crate::{
     evaluate::Stage,
-    model::{Atomic, Constraint, Duty, Policy, Rule},
+    model::{Atomic, Constraint, Duty, Policy},
     reason::Language,
     vocabulary::{Action, Enforcement, LeftOperand, Operator, canonical_name},
 };
@@ -115,24 +115,28 @@ struct Marks<'a> {
 }
 
 impl<'a> Marks<'a> {
+    /// Conditions mark a class where they decide something here; what a rule or duty asks of the consumer alone is kept by nobody here.
     fn of(policy: &'a Policy) -> Self {
         let mut marks = Self::default();
-        for rule in policy.permissions.iter().chain(&policy.prohibitions) {
-            marks.add_rule(rule);
+        for rule in &policy.permissions {
+            if rule.gives_here() {
+                marks.add_constraints(&rule.constraints);
+            }
+            rule.duties.iter().for_each(|duty| marks.add_duty(duty));
+        }
+        for rule in policy.prohibitions.iter().filter(|rule| rule.refuses_here()) {
+            marks.add_constraints(&rule.constraints);
         }
         policy.obligations.iter().for_each(|duty| marks.add_duty(duty));
         marks
     }
 
-    fn add_rule(&mut self, rule: &'a Rule) {
-        self.add_constraints(&rule.constraints);
-        rule.duties.iter().for_each(|duty| self.add_duty(duty));
-    }
-
     /// What must be done after a failure is no class of its own.
     fn add_duty(&mut self, duty: &'a Duty) {
         self.duties.extend(duty.action.known());
-        self.add_constraints(&duty.constraints);
+        if duty.action.known().is_some_and(Action::is_kept_here) {
+            self.add_constraints(&duty.constraints);
+        }
     }
 
     fn add_constraints(&mut self, constraints: &'a [Constraint]) {
@@ -222,15 +226,21 @@ impl Class {
 
 /// The classes that a policy is made of. A policy that is not understood is refused whatever its classes, and has none.
 pub fn classes(policy: &Policy) -> Vec<Class> {
+    kept(policy).into_iter().map(|(class, _)| class).collect()
+}
+
+/// The same, each with how far it is kept of this policy: where nothing but a duty speaks of a price, paying is for the consumer.
+pub(crate) fn kept(policy: &Policy) -> Vec<(Class, Enforcement)> {
     if policy.check(Stage::Publish).is_err() {
         return Vec::new();
     }
     let marks = Marks::of(policy);
-    Class::ALL
-        .iter()
-        .copied()
-        .filter(|class| class.is_in(policy, &marks))
-        .collect()
+    let found = Class::ALL.iter().filter(|class| class.is_in(policy, &marks));
+    let kept = found.map(|class| match class {
+        Class::Sale | Class::Rental if !marks.has(&[LeftOperand::PayAmount]) => (*class, Enforcement::NeedsConsumer),
+        _ => (*class, class.enforcement()),
+    });
+    kept.collect()
 }
 
 #[cfg(test)]

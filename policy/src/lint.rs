@@ -38,8 +38,8 @@ lints! {
         / "xone refuse tant qu’une de ses parties n’est pas connue",
     Sequence = "LNT-03" "the order of an andSequence is not known here; it is judged as and"
         / "l’ordre d’un andSequence n’est pas connu ici ; il est jugé comme and",
-    PurposesBelow = "LNT-04" "a purpose below an excluded one is not excluded"
-        / "une finalité plus précise qu’une finalité exclue n’est pas exclue",
+    BelowExcluded = "LNT-04" "what is more precise than an excluded purpose, place or language is not excluded"
+        / "ce qui est plus précis qu’une finalité, un lieu ou une langue exclus n’est pas exclu",
     NotAdvised = "LNT-05" "ODRL advises other operators for this operand"
         / "ODRL recommande d’autres opérateurs pour ce critère",
     CountExactly = "LNT-06" "count eq holds for one transfer alone; up to a number is written lteq"
@@ -50,6 +50,8 @@ lints! {
         / "une règle qui ne peut jamais s’appliquer",
     AddsNothing = "LNT-09" "a rule that another one covers; it adds nothing"
         / "une règle qu’une autre couvre ; elle n’ajoute rien",
+    NoPurpose = "LNT-10" "a permission that names no purpose lets nothing out, because consents and other lawful bases are for purposes; constrain purpose"
+        / "une permission sans finalité ne laisse rien sortir, car consentements et autres bases légales valent pour des finalités ; ajoutez une condition sur la finalité",
 }
 
 impl LintCode {
@@ -80,8 +82,18 @@ impl Policy {
     /// Everything that its author may not have meant: of each constraint, in document order, and then the rules that add nothing to others.
     pub fn lints(&self) -> Vec<Lint> {
         let mut lints = Vec::new();
-        for rule in self.permissions.iter().chain(&self.prohibitions) {
-            of_rule(rule, &mut lints);
+        for rule in &self.permissions {
+            if rule.gives_here() && !names_purpose(rule) {
+                lints.push(Lint {
+                    code: LintCode::NoPurpose,
+                    pointer: rule.pointer.clone(),
+                    about: rule.action.to_string(),
+                });
+            }
+            of_rule(rule, Side::Permits, &mut lints);
+        }
+        for rule in &self.prohibitions {
+            of_rule(rule, Side::Prohibits, &mut lints);
         }
         self.obligations.iter().for_each(|duty| of_duty(duty, &mut lints));
         lints.extend(self.adding_nothing());
@@ -100,19 +112,35 @@ impl Policy {
     }
 }
 
-fn of_rule(rule: &Rule, lints: &mut Vec<Lint>) {
-    of_constraints(&rule.constraints, lints);
+/// What happens where a constraint holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Permits,
+    Prohibits,
+}
+
+/// A use is bound to the purposes that its permission names, and a consent or another lawful basis has to cover them all.
+fn names_purpose(rule: &Rule) -> bool {
+    let mut named = false;
+    for constraint in &rule.constraints {
+        constraint.each_atomic(&mut |atomic| named |= atomic.left.known() == Some(LeftOperand::Purpose));
+    }
+    named
+}
+
+fn of_rule(rule: &Rule, side: Side, lints: &mut Vec<Lint>) {
+    of_constraints(&rule.constraints, side, lints);
     for duty in rule.duties.iter().chain(&rule.remedies) {
         of_duty(duty, lints);
     }
 }
 
 fn of_duty(duty: &Duty, lints: &mut Vec<Lint>) {
-    of_constraints(&duty.constraints, lints);
+    of_constraints(&duty.constraints, Side::Permits, lints);
     duty.consequences.iter().for_each(|duty| of_duty(duty, lints));
 }
 
-fn of_constraints(constraints: &[Constraint], lints: &mut Vec<Lint>) {
+fn of_constraints(constraints: &[Constraint], side: Side, lints: &mut Vec<Lint>) {
     for constraint in constraints {
         let mut warn = |code| {
             lints.push(Lint {
@@ -122,20 +150,31 @@ fn of_constraints(constraints: &[Constraint], lints: &mut Vec<Lint>) {
             });
         };
         match constraint {
-            Constraint::Atomic(atomic) => of_atomic(atomic, &mut warn),
+            Constraint::Atomic(atomic) => of_atomic(atomic, side, &mut warn),
             Constraint::Logical { connective, parts, .. } => {
                 match connective {
                     Connective::Xone => warn(LintCode::ExactlyOne),
                     Connective::AndSequence => warn(LintCode::Sequence),
                     Connective::And | Connective::Or => {}
                 }
-                of_constraints(parts, lints);
+                of_constraints(parts, side, lints);
             }
         }
     }
 }
 
-fn of_atomic(atomic: &Atomic, warn: &mut impl FnMut(LintCode)) {
+/// Operands whose names lie below each other, where `eq`, `isAnyOf` and their opposites mean the name itself.
+const ORDERED: [LeftOperand; 3] = [LeftOperand::Purpose, LeftOperand::Spatial, LeftOperand::Language];
+
+/// Whether a comparison shuts names out: a permission that asks for none of them, a prohibition that is for them.
+const fn excludes(operator: Operator, side: Side) -> bool {
+    match side {
+        Side::Permits => matches!(operator, Operator::IsNoneOf | Operator::Neq),
+        Side::Prohibits => matches!(operator, Operator::IsAnyOf | Operator::Eq),
+    }
+}
+
+fn of_atomic(atomic: &Atomic, side: Side, warn: &mut impl FnMut(LintCode)) {
     let (Some(left), Some(operator)) = (atomic.left.known(), atomic.operator.known()) else {
         return;
     };
@@ -146,8 +185,8 @@ fn of_atomic(atomic: &Atomic, warn: &mut impl FnMut(LintCode)) {
     if timed && atomic.right.iter().any(|value| looks_like_minutes(&value.text)) {
         warn(LintCode::Months);
     }
-    if left == LeftOperand::Purpose && matches!(operator, Operator::IsNoneOf | Operator::Neq) {
-        warn(LintCode::PurposesBelow);
+    if ORDERED.contains(&left) && excludes(operator, side) {
+        warn(LintCode::BelowExcluded);
     }
     if left
         .operand()
@@ -171,12 +210,21 @@ fn looks_like_minutes(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{agreement, constraint, permitting};
-    use serde_json::json;
+    use crate::testing::{agreement, constraint};
+    use serde_json::{Value, json};
     use std::collections::BTreeSet;
 
     fn codes(policy: &Policy) -> Vec<&'static str> {
         policy.lints().iter().map(|lint| lint.code.as_str()).collect()
+    }
+
+    fn purpose() -> Value {
+        constraint("purpose", "eq", json!("orientation"))
+    }
+
+    /// An agreement with one permission of `use` for a purpose under one more constraint.
+    fn permitting(constraint: Value) -> Policy {
+        agreement(json!({"permission": [{"action": "use", "constraint": [purpose(), constraint]}]}))
     }
 
     #[test]
@@ -193,6 +241,11 @@ mod tests {
             ("timeInterval", "eq", json!("P30D"), vec![]),
             ("purpose", "isNoneOf", json!(["dpv:Marketing"]), vec!["LNT-04"]),
             ("purpose", "isAnyOf", json!(["dpv:Marketing"]), vec![]),
+            ("spatial", "isNoneOf", json!(["FR"]), vec!["LNT-04"]),
+            ("spatial", "isPartOf", json!(["FR"]), vec![]),
+            ("language", "neq", json!("fr"), vec!["LNT-04"]),
+            ("language", "eq", json!("fr"), vec![]),
+            ("recipient", "neq", json!("did:web:a.example"), vec![]),
             ("count", "eq", json!("5"), vec!["LNT-06"]),
             ("count", "lteq", json!("5"), vec![]),
         ];
@@ -207,10 +260,53 @@ mod tests {
     }
 
     #[test]
+    fn a_prohibition_excludes_what_it_names_and_not_what_lies_below() {
+        let prohibiting = |left: &str, operator: &str| {
+            agreement(json!({
+                "permission": [{"action": "use", "constraint": [purpose()]}],
+                "prohibition": [{"action": "use", "constraint": [constraint(left, operator, json!("fr"))]}],
+            }))
+        };
+        for left in ["purpose", "spatial", "language"] {
+            assert_eq!(codes(&prohibiting(left, "eq")), ["LNT-04"], "{left}");
+            assert_eq!(codes(&prohibiting(left, "isAnyOf")), ["LNT-04"], "{left}");
+            // What lies below a spared name is prohibited with the rest.
+            assert_eq!(codes(&prohibiting(left, "isNoneOf")), Vec::<&str>::new(), "{left}");
+        }
+        assert_eq!(codes(&prohibiting("purpose", "isA")), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_permission_to_hand_something_over_needs_a_purpose() {
+        let given = || constraint("consent", "eq", json!("given"));
+        let permitting = |action: &str, constraints: Vec<Value>| {
+            agreement(
+                json!({"permission": [{"action": "use", "constraint": [purpose()]}, {"action": action, "constraint": constraints}]}),
+            )
+        };
+        for action in ["use", "aggregate", "anonymize", "read"] {
+            let lints = permitting(action, vec![given()]).lints();
+            let named = lints.iter().find(|lint| lint.code == LintCode::NoPurpose).unwrap();
+            assert_eq!(
+                (named.pointer.as_str(), named.about.ends_with(action)),
+                ("/permission/1", true)
+            );
+        }
+        let has = |policy: Policy| policy.lints().iter().any(|lint| lint.code == LintCode::NoPurpose);
+        assert!(!has(permitting(
+            "use",
+            vec![given(), json!({"or": [purpose(), given()]})]
+        )));
+        // What the consumer does later, nothing leaves for.
+        assert!(!has(permitting("distribute", vec![given()])));
+        assert!(has(agreement(json!({"permission": [{"action": "use"}]}))));
+    }
+
+    #[test]
     fn warnings_are_found_wherever_a_constraint_stands() {
         let minutes = || json!([constraint("delayPeriod", "gteq", json!("P60M"))]);
         let policy = agreement(json!({
-            "permission": [{"action": "use", "duty": [{"action": "inform", "consequence": [{"action": "delete", "constraint": minutes()}]}]}],
+            "permission": [{"action": "use", "constraint": [purpose()], "duty": [{"action": "inform", "consequence": [{"action": "delete", "constraint": minutes()}]}]}],
             "prohibition": [{"action": "sell", "remedy": [{"action": "delete", "constraint": minutes()}]}],
             "obligation": [{"action": "delete", "constraint": minutes()}],
         }));
@@ -229,7 +325,7 @@ mod tests {
     fn rules_that_add_nothing_are_told_after_all_else_with_the_rules_that_cover_them() {
         let exactly = json!([{"xone": [constraint("consent", "eq", json!("given"))]}]);
         let policy = agreement(json!({
-            "permission": [{"action": "use"}, {"action": "read"}],
+            "permission": [{"action": "use", "constraint": [purpose()]}, {"action": "read", "constraint": [purpose()]}],
             "prohibition": [{"action": "sell"}, {"action": "sell", "constraint": exactly}],
         }));
         let lints = policy.lints();

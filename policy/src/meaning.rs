@@ -112,6 +112,24 @@ impl Length {
         let millis = from.plus_months(self.months).millis().saturating_add(self.millis);
         Timestamp::from_millis(millis).millis()
     }
+
+    /// Milliseconds that it takes at least and at most, whenever it begins.
+    pub(crate) fn bounds(self) -> (i64, i64) {
+        let (least, most) = months_millis(self.months);
+        (least.saturating_add(self.millis), most.saturating_add(self.millis))
+    }
+}
+
+/// How long so many months take at least and at most, in milliseconds: as long as they do on average (146,097 days in 400 years), give or take a
+/// week. From no day of the calendar on is it more: lengths of months and leap years make up for each other before.
+pub(crate) fn months_millis(months: u32) -> (i64, i64) {
+    const MONTH: i64 = 146_097 * 86_400_000 / 4_800;
+    const WEEK: i64 = 7 * 86_400_000;
+    if months == 0 {
+        return (0, 0);
+    }
+    let about = i64::from(months).saturating_mul(MONTH);
+    (about.saturating_sub(WEEK), about.saturating_add(WEEK))
 }
 
 /// Comparisons on a line.

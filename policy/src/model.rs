@@ -305,6 +305,14 @@ pub struct Policy {
     pub(crate) obligations: Vec<Duty>,
 }
 
+fn compared<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Atomic> {
+    let mut comparisons = Vec::new();
+    for constraint in rules.flat_map(|rule| &rule.constraints) {
+        constraint.each_atomic(&mut |atomic| comparisons.push(atomic));
+    }
+    comparisons
+}
+
 impl Policy {
     /// The policy's `@id`.
     pub fn id(&self) -> &str {
@@ -361,12 +369,12 @@ impl Policy {
 
     /// What its permissions and prohibitions compare, in document order.
     pub fn comparisons(&self) -> Vec<&Atomic> {
-        let mut comparisons = Vec::new();
-        let rules = self.permissions.iter().chain(&self.prohibitions);
-        for constraint in rules.flat_map(|rule| &rule.constraints) {
-            constraint.each_atomic(&mut |atomic| comparisons.push(atomic));
-        }
-        comparisons
+        compared(self.permissions.iter().chain(&self.prohibitions))
+    }
+
+    /// What its permissions compare, in document order.
+    pub fn asked_by_permissions(&self) -> Vec<&Atomic> {
+        compared(self.permissions.iter())
     }
 
     /// How many learners a group needs for every bound on `minGroupSize` to be kept; `None` where there is none. Bounds from above ask for

@@ -4,7 +4,7 @@
 
 use crate::{
     instants::Instants,
-    meaning::{Held, Holding, Length, Meter, Order, Relation, Test},
+    meaning::{Held, Holding, Length, Meter, Order, Relation, Span, Test},
     model::Connective,
     normal::Normal,
     odrl::compare::containing,
@@ -163,11 +163,15 @@ impl<'a> Premises<'a> {
                 });
             }
             Test::Used { meter, order, spans } => {
-                let said = match meter {
-                    Meter::Transfers => &mut self.transfers,
-                    Meter::OpenTime => &mut self.open_time,
+                // The transfer in question is counted itself, and no stream was open for less than no time.
+                let (said, least) = match meter {
+                    Meter::Transfers => (&mut self.transfers, 1),
+                    Meter::OpenTime => (&mut self.open_time, 0),
                 };
-                narrow(said, Instants::of(*order, spans), |one, two| one.and(&two));
+                let possible = Instants::of(Order::AfterOrIn, &[Span::at(least)]);
+                narrow(said, Instants::of(*order, spans).and(&possible), |one, two| {
+                    one.and(&two)
+                });
             }
             // Each stands by itself: names of which there may be several are not narrowed by what is said about one of them.
             Test::Held { .. } | Test::Since { .. } | Test::Amount { .. } | Test::Flag { .. } | Test::Event { .. } => {}
@@ -329,6 +333,41 @@ impl<'a> Premises<'a> {
         time && used && category && overlap(&self.purpose, &both.purpose) && overlap(&self.recipient, &both.recipient)
     }
 
+    /// Whether the time since the agreement has to be shorter than the delay that is counted from there too. Months and the rest are held against
+    /// each other only where no month is so short or so long that it could matter.
+    fn ends_before_it_begins(&self) -> bool {
+        let stated = || {
+            self.stated.iter().filter_map(|stated| match stated {
+                Normal::Test(Test::Since { operand, order, length }) if *operand != LeftOperand::TimeInterval => {
+                    Some((*order, *length))
+                }
+                _ => None,
+            })
+        };
+        // As the evaluation has it (`Span::at`): a length takes one millisecond, up to its end or from its beginning on.
+        let longer = |length: Length, by| Length {
+            millis: length.millis.saturating_add(by),
+            ..length
+        };
+        let ends = stated().filter_map(|(order, length)| match order {
+            Order::Before => Some(length),
+            Order::BeforeOrIn => Some(longer(length, 1)),
+            Order::After | Order::AfterOrIn | Order::In | Order::NotIn => None,
+        });
+        let begins = stated().filter_map(|(order, length)| match order {
+            Order::After => Some(longer(length, 1)),
+            Order::AfterOrIn => Some(length),
+            Order::Before | Order::BeforeOrIn | Order::In | Order::NotIn => None,
+        });
+        let (least, most) = (|length: &Length| length.bounds().0, |length: &Length| length.bounds().1);
+        match (ends.min_by_key(most), begins.max_by_key(least)) {
+            (Some(end), Some(begin)) => {
+                most(&end) <= least(&begin) || end.months <= begin.months && end.millis <= begin.millis
+            }
+            _ => false,
+        }
+    }
+
     /// The left operand for which the premises leave no value.
     pub(crate) fn contradiction(&self) -> Option<&'static str> {
         let none = |names: &Option<Names<'_>>| {
@@ -344,6 +383,7 @@ impl<'a> Premises<'a> {
                 "number of transfers",
             ),
             (self.open_time.as_ref().is_some_and(Instants::is_empty), "time of use"),
+            (self.ends_before_it_begins(), "time since the agreement"),
             (none(&self.purpose), "purpose"),
             (none(&self.recipient), "recipient"),
             (self.category.as_ref().is_some_and(BTreeSet::is_empty), "data category"),
@@ -356,3 +396,6 @@ impl<'a> Premises<'a> {
         .find_map(|(empty, what)| empty.then_some(what))
     }
 }
+
+#[cfg(test)]
+mod tests;

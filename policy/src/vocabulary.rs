@@ -275,6 +275,11 @@ impl Action {
         )
     }
 
+    /// Duties that this connector keeps itself: no stream opens without their being done.
+    pub(crate) const fn is_kept_here(self) -> bool {
+        matches!(self, Self::Log | Self::Inform)
+    }
+
     /// Actions understood as an obligation of the whole policy. It is carried in the plan and told; it gates nothing (ODRL 2.2 §2.6.3), and
     /// nothing here monitors it.
     pub(crate) const fn is_obligation(self) -> bool {

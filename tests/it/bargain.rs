@@ -1,7 +1,7 @@
 //! What two connectors make of terms that differ, who may open a negotiation, and both ways in which records travel.
 
 use crate::scenes::{until, with};
-use connector_tests::harness::{Connector, World, dataset, offer, text};
+use connector_tests::harness::{Connector, World, dataset, offer, offer_and, text};
 use serde_json::{Value, json};
 
 /// The categories that an offer or agreement lets out.
@@ -288,6 +288,41 @@ async fn a_provider_that_offers_its_terms_again_does_so_whatever_was_asked_for()
     let world = world("offer", "published").await;
     let agreement = agreed(&world, &asked_for(&world, &["identity"]).await).await;
     assert_eq!(categories(&agreement), &json!(["skills", "results"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_that_let_nothing_out_are_refused_or_told_at_publication() {
+    let world = World::start(&["school"]).await;
+    let school = world.get("school");
+    let file = school.publish(3, 3).await;
+    let warned = async |id: &str, offer: Value| -> Vec<String> {
+        let published = school.post("/v1/datasets", &dataset(id, &file, offer)).await;
+        let warnings = published["warnings"].as_array().unwrap().iter();
+        warnings
+            .map(|warning| format!("{} {}", text(warning, "code"), text(warning, "pointer")))
+            .collect()
+    };
+    let bare = json!({"permission": [{"action": "use"}]});
+    assert_eq!(warned("bare", bare).await, ["LNT-10 /permission/0"]);
+    let partly = terms(&["skills", "certificates"]);
+    assert_eq!(warned("partly", partly).await, ["CST-06 /permission/0/constraint/1"]);
+    let constraint = |left, operator, right| json!({"leftOperand": left, "operator": operator, "rightOperand": right});
+    let mut waiting = offer_and(constraint("delayPeriod", "gteq", "P1M"));
+    let ending = constraint("elapsedTime", "lteq", "P3D");
+    waiting["permission"][0]["constraint"]
+        .as_array_mut()
+        .unwrap()
+        .push(ending);
+    for (offer, code) in [
+        (terms(&["certificates"]), "CST-06"),
+        (offer_and(constraint("count", "lteq", "0")), "CST-05"),
+        (waiting, "CST-05"),
+    ] {
+        let never = dataset("never", &file, offer);
+        let (status, answer) = school.call(http::Method::POST, "/v1/datasets", Some(&never)).await;
+        assert_eq!(status, 422, "{answer}");
+        assert!(answer.to_string().contains(code), "{answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,12 +35,42 @@ fn written(connector: &Connector, name: &str, content: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// Offers of which a prohibition would be lost, or which were agreed with somebody: nothing is published.
+fn misread(school: &Connector, source: &str) {
+    let twice = r#"{"permission": [{"action": "use"}], "prohibition": [{"action": "use"}], "prohibition": [{"action": "sell"}]}"#;
+    let twice = written(school, "twice.json", twice);
+    let mut agreed = offer();
+    for (member, value) in [
+        ("@type", "Agreement"),
+        ("target", "records"),
+        ("assigner", "did:web:a.example"),
+        ("assignee", "did:web:b.example"),
+    ] {
+        agreed[member] = json!(value);
+    }
+    let agreed = written(school, "agreed.json", &agreed.to_string());
+    let fields = ["--subject", "/sub", "--category", "skills=/skills", "--file", source];
+    let add = [&["dataset", "add", "--id", "records"][..], &fields].concat();
+    let told = refused(school, &[&add[..], &["--offer", &twice]].concat(), 2);
+    assert!(
+        told.contains("twice.json") && told.contains(r#"the member "prohibition" more than once"#),
+        "{told}"
+    );
+    let told = refused(school, &["policy", "explain", &twice], 2);
+    assert!(told.contains(r#"the member "prohibition" more than once"#), "{told}");
+    let told = refused(school, &[&add[..], &["--offer", &agreed]].concat(), 1);
+    assert!(told.contains("its @type is Agreement"), "{told}");
+    let published = asked(school, &["dataset", "list"]);
+    assert_eq!(published["datasets"], json!([]));
+}
+
 fn publish(school: &Connector, records: u64) {
     let lines: String = (0..records).map(|k| record(k, k % 4)).collect();
     let (source, terms) = (
         written(school, "r.ndjson", &lines),
         written(school, "o.json", &offer().to_string()),
     );
+    misread(school, &source);
     let add = [
         "dataset",
         "add",

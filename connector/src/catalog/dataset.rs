@@ -75,17 +75,26 @@ impl DatasetError {
             Self::Policy(malformed) => vec![malformed.clone().into()],
             Self::NotUnderstood(reasons) => reasons.clone(),
             Self::NothingPermitted { reasons, conflicting } => {
-                let together = conflicting.iter().map(|pointer| Reason {
-                    code: Code::Unsatisfiable,
-                    pointer: pointer.clone(),
-                    text: "impossible together with the others that are named".to_owned(),
-                });
-                reasons.iter().cloned().chain(together).collect()
+                reasons.iter().cloned().chain(impossible(conflicting)).collect()
             }
             Self::NeverKnown(reasons) | Self::NotReached(reasons) => reasons.clone(),
             Self::ForeignAssigner { .. } | Self::PolicyTooLarge { .. } | Self::Invalid { .. } => Vec::new(),
         }
     }
+}
+
+/// A reason for each of the rules and constraints that leave nothing of each other.
+fn impossible(conflicting: &[String]) -> Vec<Reason> {
+    let text = match conflicting {
+        [_] => "nothing can ever satisfy it",
+        _ => "impossible together with the others that are named",
+    };
+    let each = conflicting.iter().map(|pointer| Reason {
+        code: Code::Unsatisfiable,
+        pointer: pointer.clone(),
+        text: text.to_owned(),
+    });
+    each.collect()
 }
 
 /// Reasons in one line.
@@ -178,7 +187,7 @@ pub struct Dataset {
 /// Something about an offer that its author may not have meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Warning {
-    /// A stable code, such as `LNT-07`, or `CST-06` of what is never known.
+    /// A stable code, such as `LNT-07`, or `CST-06` of what is never known or not there.
     pub code: &'static str,
     /// JSON pointer to the node of the offer.
     pub pointer: String,
@@ -331,12 +340,16 @@ fn check(new: &NewDataset) -> Result<(), DatasetError> {
 fn usable(policy: &Policy, dataset: &Dataset, now: Timestamp) -> Result<(), DatasetError> {
     let dataset = dataset.held_to(policy);
     let facts = Facts::new(now, "", action_of(dataset.release.as_ref()));
-    match policy.decide(Stage::Publish, &facts::of_dataset(facts, &dataset)) {
-        Decision::Permit { .. } => Ok(()),
-        Decision::Deny(reasons) => Err(DatasetError::NothingPermitted {
-            reasons,
-            conflicting: policy::leaving_nothing(&dataset.offer),
+    let decided = policy.decide(Stage::Publish, &facts::of_dataset(facts, &dataset));
+    // What is decided takes what may still come for what helps most, each by itself; together they may leave nothing all the same.
+    let conflicting = policy::leaving_nothing(&dataset.offer);
+    match decided {
+        Decision::Permit { .. } if conflicting.is_empty() => Ok(()),
+        Decision::Permit { .. } => Err(DatasetError::NothingPermitted {
+            reasons: impossible(&conflicting),
+            conflicting: Vec::new(),
         }),
+        Decision::Deny(reasons) => Err(DatasetError::NothingPermitted { reasons, conflicting }),
     }
 }
 
@@ -353,6 +366,15 @@ fn complete(offer: Value, dataset: &DatasetId) -> Result<(OfferId, Value), Datas
         && target != dataset.as_str()
     {
         return Err(invalid(format!("its target is {target}, not this dataset")));
+    }
+    // Terms that were agreed with one party are no proposal to every other; a set of rules becomes one by being offered.
+    let kind = match members.get("@type") {
+        None => "Offer",
+        Some(Value::String(written)) => written.as_str(),
+        Some(_) => return Err(invalid("its @type is not a string".into())),
+    };
+    if !matches!(kind.rsplit([':', '/']).next(), Some("Offer" | "Set" | "Policy")) {
+        return Err(invalid(format!("its @type is {kind}; what is offered is an Offer")));
     }
     let id = match members.get("@id") {
         None => format!("urn:offer:{dataset}"),

@@ -1,25 +1,32 @@
-//! Whether what an offer asks for can be known at all (policy.md §6.4: every operand resolvable at its stage). Where what has no value at any
-//! time would refuse every transfer, long after the agreement, the offer is not published; where something is permitted without it, its author
-//! is warned. Nothing here looks at values.
+//! Whether what an offer asks for can be known at all (policy.md §6.4: every operand resolvable at its stage), and whether the data categories
+//! that it names are there. Where what has no value at any time would refuse every transfer, long after the agreement, the offer is not
+//! published; where something is permitted without it, its author is warned. Of values only those of data categories are looked at.
 
 use super::{Dataset, Event, action_of, facts::of_dataset};
-use policy::{Atomic, Code, Facts, LeftOperand, Policy, Reason, Timestamp, canonical_name};
+use policy::{Atomic, Category, Code, Facts, LeftOperand, Operator, Policy, Reason, Timestamp, canonical_name};
+use std::collections::BTreeSet;
 
 /// Refuses an offer that permits nothing, or forbids all, as long as what is never known of this dataset is not.
 pub(super) fn check(policy: &Policy, dataset: &Dataset, events: &[Event], now: Timestamp) -> Result<(), Vec<Reason>> {
-    let reasons = never_known(policy, dataset, events);
-    if reasons.is_empty() {
+    let absent = absent(policy, dataset);
+    let empty = |asked: &Atomic| {
+        absent
+            .iter()
+            .any(|one| one.all && one.asked.pointer() == asked.pointer())
+    };
+    let never = |asked: &Atomic| missing(asked, dataset, events).is_some() || empty(asked);
+    if !policy.comparisons().into_iter().any(never) {
         return Ok(());
     }
-    let dataset = dataset.held_to(policy);
-    let facts = of_dataset(Facts::new(now, "", action_of(dataset.release.as_ref())), &dataset);
-    match policy.permits_never_knowing(&facts, |asked| missing(asked, &dataset, events).is_some()) {
+    let dataset = &dataset.held_to(policy);
+    let facts = of_dataset(Facts::new(now, "", action_of(dataset.release.as_ref())), dataset);
+    match policy.permits_never_knowing(&facts, never) {
         true => Ok(()),
-        false => Err(reasons),
+        false => Err(never_known(policy, dataset, events)),
     }
 }
 
-/// Names each comparison of the offer that could never be made for this dataset.
+/// Names each comparison of the offer that could never be made for this dataset, and the data categories that it does not have.
 pub(super) fn never_known(policy: &Policy, dataset: &Dataset, events: &[Event]) -> Vec<Reason> {
     let comparisons = policy.comparisons().into_iter();
     let never = comparisons.filter_map(|asked| {
@@ -30,7 +37,59 @@ pub(super) fn never_known(policy: &Policy, dataset: &Dataset, events: &[Event]) 
             text: format!("{} is asked for, and {why}", asked.left_name()),
         })
     });
-    never.collect()
+    let absent = absent(policy, dataset).into_iter();
+    never.chain(absent.map(Absent::told)).collect()
+}
+
+/// Data categories that a permission lets out, and that no field of the dataset is in.
+struct Absent<'p> {
+    asked: &'p Atomic,
+    names: Vec<&'static str>,
+    /// No category of the dataset is let out at all.
+    all: bool,
+}
+
+impl Absent<'_> {
+    fn told(self) -> Reason {
+        let names = self.names.join(", ");
+        let text = match (self.all, self.names.as_slice()) {
+            (true, []) => format!(
+                "{} leaves out every category that a field of this dataset is in",
+                self.asked
+            ),
+            _ => format!(
+                "no field of this dataset is in the category {names}; name its fields under \"categories\", or leave it out"
+            ),
+        };
+        Reason {
+            code: Code::NeverKnown,
+            pointer: self.asked.pointer().to_owned(),
+            text,
+        }
+    }
+}
+
+/// What permissions say of data categories that are not there. Prohibitions may well name them.
+fn absent<'p>(policy: &'p Policy, dataset: &Dataset) -> Vec<Absent<'p>> {
+    let read = |text: &str| Category::read(text);
+    let there: BTreeSet<Category> = dataset.categories.keys().filter_map(|name| read(name)).collect();
+    let asked = policy.asked_by_permissions().into_iter();
+    let asked = asked.filter(|asked| asked.left().known() == Some(LeftOperand::DataCategory));
+    let absent = asked.map(|asked| {
+        let named: BTreeSet<Category> = asked.right().iter().filter_map(|value| read(&value.text)).collect();
+        let excluding = matches!(asked.operator().known(), Some(Operator::Neq | Operator::IsNoneOf));
+        let lacking = named.difference(&there).map(|category| category.name());
+        Absent {
+            asked,
+            names: lacking.filter(|_| !excluding).collect(),
+            all: if excluding {
+                there.is_subset(&named)
+            } else {
+                there.is_disjoint(&named)
+            },
+        }
+    });
+    absent.filter(|absent| absent.all || !absent.names.is_empty()).collect()
 }
 
 /// Why an operand never has a value here; none where it has one, or may come to have one.

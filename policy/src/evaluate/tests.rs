@@ -423,3 +423,65 @@ fn the_three_valued_tables_are_strong_kleene() {
     assert_eq!(three([t, f, f]), t);
     assert_eq!(three([f, f, u]), u);
 }
+
+#[test]
+fn of_alternatives_the_one_that_lacks_least_is_told() {
+    let over = || constraint("dateTime", "lt", json!("2026-01-01T00:00:00Z"));
+    let other = |name: &str| constraint("recipient", "eq", json!(name));
+    let claim = |name: &str| constraint(&format!("membership.{name}"), "eq", json!("x"));
+    let told = |stage, constraint: Value| -> Vec<String> {
+        let policy = permitting(constraint);
+        let decided = policy.decide(stage, &facts_at(T));
+        let mut places: Vec<String> = decided.reasons().iter().map(|reason| reason.pointer.clone()).collect();
+        places.sort();
+        places
+    };
+    let at = |places: &[&str]| -> Vec<String> {
+        places
+            .iter()
+            .map(|place| format!("/permission/0/constraint/0/{place}"))
+            .collect()
+    };
+    // What is false, before records are looked at and of a record.
+    for stage in [Stage::Catalog, Stage::Transfer, Stage::Record] {
+        let three = json!({"and": [over(), other("did:web:a.example"), other("did:web:b.example")]});
+        assert_eq!(told(stage, json!({"or": [&three, over()]})), at(&["or/1"]), "{stage:?}");
+        assert_eq!(told(stage, json!({"or": [over(), &three]})), at(&["or/0"]), "{stage:?}");
+        let two = |name: &str| json!({"and": [other(name), over()]});
+        let inner = json!({"or": [&three, two("did:web:c.example")]});
+        let one_of_two = json!({"or": [inner, two("did:web:d.example"), &three]});
+        // As many: the first in the document.
+        assert_eq!(
+            told(stage, one_of_two),
+            at(&["or/0/or/1/and/0", "or/0/or/1/and/1"]),
+            "{stage:?}"
+        );
+        // All of what has to hold together.
+        assert_eq!(told(stage, three), at(&["and/0", "and/1", "and/2"]), "{stage:?}");
+    }
+    // What is not known of the consumer.
+    let two = json!({"and": [claim("a"), claim("b")]});
+    for stage in [Stage::Catalog, Stage::Negotiation, Stage::Transfer] {
+        assert_eq!(
+            told(stage, json!({"or": [&two, claim("c")]})),
+            at(&["or/1"]),
+            "{stage:?}"
+        );
+        assert_eq!(told(stage, two.clone()), at(&["and/0", "and/1"]), "{stage:?}");
+    }
+}
+
+#[test]
+fn a_part_of_an_alternative_that_holds_is_not_told() {
+    let (over, running) = (
+        constraint("dateTime", "lt", json!("2026-01-01T00:00:00Z")),
+        constraint("dateTime", "lt", json!("2030-01-01T00:00:00Z")),
+    );
+    let other = constraint("recipient", "eq", json!("did:web:other.example"));
+    let policy = permitting(json!({"or": [{"and": [running, &other]}, {"and": [over, &other]}]}));
+    let decided = policy.decide(Stage::Transfer, &facts_at(T));
+    assert_eq!(
+        named(decided.reasons()),
+        [("CST-01", "/permission/0/constraint/0/or/0/and/1")]
+    );
+}

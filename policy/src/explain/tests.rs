@@ -65,6 +65,111 @@ fn a_policy_is_told_in_both_languages_with_how_far_each_part_is_kept() {
 }
 
 #[test]
+fn conditions_of_what_the_consumer_has_to_do_or_leave_undone_are_kept_by_nobody_here() {
+    let until = || constraint("dateTime", "lt", json!("2030-01-01T00:00:00Z"));
+    let soon = || constraint("elapsedTime", "lteq", json!("P30D"));
+    let either = || json!({"or": [until(), soon()]});
+    let told = |members: Value| explain(&agreement(members), Language::English);
+    let theirs = told(json!({
+        "permission": [
+            {"action": "use", "duty": [{"action": "delete", "constraint": [soon()]}]},
+            {"action": "distribute", "constraint": [until()]},
+        ],
+        "prohibition": [{"action": "distribute", "constraint": [either()], "remedy": [{"action": "inform", "constraint": [soon()]}]}],
+        "obligation": [{"action": "delete", "constraint": [soon()], "consequence": [{"action": "inform", "constraint": [until()]}]}],
+    }));
+    let mut conditions = Vec::new();
+    let mut look: Vec<&Part> = theirs
+        .permissions
+        .iter()
+        .chain(&theirs.prohibitions)
+        .chain(&theirs.obligations)
+        .collect();
+    while let Some(part) = look.pop() {
+        if part.text.starts_with("if ") {
+            conditions.push((part.pointer.as_str(), part.standing));
+        }
+        look.extend(&part.parts);
+    }
+    assert_eq!(conditions.len(), 8, "{conditions:?}");
+    for (pointer, standing) in conditions {
+        assert_eq!(standing, Standing::NeedsConsumer, "{pointer}");
+    }
+    assert!(
+        theirs
+            .classes
+            .iter()
+            .all(|class| !matches!(class.number, Class::Interval | Class::Duration)),
+        "{:?}",
+        theirs.classes
+    );
+    let ours = told(json!({
+        "permission": [{"action": "use", "duty": [{"action": "inform", "constraint": [soon()]}]}],
+        "prohibition": [{"action": "use", "constraint": [either()]}],
+        "obligation": [{"action": "dases:log", "constraint": [until()]}],
+    }));
+    let rules = [
+        &ours.permissions[0].parts[0],
+        &ours.prohibitions[0],
+        &ours.obligations[0],
+    ];
+    for rule in rules {
+        assert_eq!(
+            (rule.standing, rule.parts[0].standing),
+            (Standing::Enforced, Standing::Enforced),
+            "{}",
+            rule.pointer
+        );
+    }
+    let classes: Vec<Class> = ours.classes.iter().map(|class| class.number).collect();
+    assert!(
+        classes.contains(&Class::Interval) && classes.contains(&Class::Duration),
+        "{classes:?}"
+    );
+}
+
+#[test]
+fn a_price_that_only_a_duty_speaks_of_is_for_the_consumer_to_pay() {
+    let sale = |members: Value| {
+        let told = explain(&agreement(members), Language::English);
+        told.classes
+            .iter()
+            .find(|class| class.number == Class::Sale)
+            .map(|class| class.standing)
+    };
+    let price = json!({"leftOperand": "payAmount", "operator": "gteq", "rightOperand": "5.00", "unit": "EUR"});
+    let pay = json!([{"action": "compensate"}]);
+    let promised = json!({"permission": [{"action": "use"}], "obligation": pay});
+    assert_eq!(sale(promised), Some(Standing::NeedsConsumer));
+    let asked = json!({"permission": [{"action": "use", "constraint": [price]}], "obligation": pay});
+    assert_eq!(sale(asked), Some(Standing::Attested));
+}
+
+#[test]
+fn nothing_of_a_policy_that_is_not_understood_is_said_to_be_enforced() {
+    let policy = agreement(json!({
+        "profile": "https://other.example/profile",
+        "permission": [{"action": "use", "constraint": [constraint("purpose", "eq", json!("orientation"))], "duty": [{"action": "delete"}]}],
+        "prohibition": [{"action": "sell"}],
+        "obligation": [{"action": "dases:log"}],
+    }));
+    let told = explain(&policy, Language::English);
+    assert!(!told.understood && told.refusals[0].pointer.starts_with("/profile"));
+    for rule in [&told.permissions[0], &told.prohibitions[0], &told.obligations[0]] {
+        assert!(
+            rule.code.is_none() && rule.standing == Standing::Refused,
+            "{}",
+            rule.pointer
+        );
+        assert!(
+            rule.parts.iter().all(|part| part.standing == Standing::Refused),
+            "{}",
+            rule.pointer
+        );
+    }
+}
+
+#[test]
 fn what_is_refused_is_named_in_its_place() {
     let policy = agreement(json!({
         "permission": [{"action": "use", "constraint": [{"and": [constraint("virtualLocation", "eq", json!("x"))]}]}],

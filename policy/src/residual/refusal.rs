@@ -5,7 +5,7 @@ use crate::{
     evaluate::{Missing, World, explain_atomic},
     facts::{Consumer, Moment},
     meaning::{Held, Test},
-    model::Rule,
+    model::{Atomic, Connective, Constraint, Rule},
     reason::{Code, Reason, quoted},
     truth::Truth,
     vocabulary::Known,
@@ -63,12 +63,27 @@ impl Question<'_> {
         };
         let mut reasons = BTreeSet::new();
         for constraint in self.permissions.iter().flat_map(|rule| &rule.constraints) {
-            constraint.each_atomic(&mut |atomic| {
-                if atomic.test.as_ref().is_ok_and(due) && atomic.truth(open) == Truth::Unknown {
-                    reasons.insert(explain_atomic(atomic, open));
-                }
-            });
+            let lacking = |atomic: &Atomic| atomic.test.as_ref().is_ok_and(due) && atomic.truth(open) == Truth::Unknown;
+            let lacking = fewest(constraint, &lacking).into_iter();
+            reasons.extend(lacking.map(|atomic| explain_atomic(atomic, open)));
         }
         reasons.into_iter().collect()
+    }
+}
+
+/// What is lacking of a constraint: of alternatives that lack something, the one that lacks least, or else the first in the document.
+fn fewest<'c>(constraint: &'c Constraint, lacks: &impl Fn(&Atomic) -> bool) -> Vec<&'c Atomic> {
+    match constraint {
+        Constraint::Atomic(atomic) => lacks(atomic).then_some(atomic).into_iter().collect(),
+        Constraint::Logical { connective, parts, .. } => {
+            let each = parts.iter().map(|part| fewest(part, lacks));
+            match connective {
+                Connective::Or => each
+                    .filter(|part| !part.is_empty())
+                    .min_by_key(Vec::len)
+                    .unwrap_or_default(),
+                Connective::And | Connective::AndSequence | Connective::Xone => each.flatten().collect(),
+            }
+        }
     }
 }

@@ -37,7 +37,7 @@ fn rules_that_meet_and_rules_that_never_apply_are_told_with_their_places() {
     offer["prohibition"] = json!([
         {"action": "distribute"},
         {"action": "use", "constraint": [
-            constraint("count", "lt", &json!({"@value": "1", "@type": "xsd:integer"})),
+            constraint("count", "lt", &json!({"@value": "3", "@type": "xsd:integer"})),
             constraint("count", "gt", &json!({"@value": "5", "@type": "xsd:integer"})),
         ]},
     ]);

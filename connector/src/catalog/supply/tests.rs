@@ -260,6 +260,116 @@ fn an_offer_that_permits_something_without_what_is_never_known_is_published_with
 }
 
 #[test]
+fn a_category_that_no_field_is_in_is_told_and_an_offer_of_nothing_else_is_not_published() {
+    let category = |operator: &str, names: Value| json!({"leftOperand": "dataCategory", "operator": operator, "rightOperand": names});
+    let absent = |offer: &Value| -> Vec<String> {
+        let warnings = publish_under(offer).unwrap().warnings(&[]);
+        let never = warnings.into_iter().filter(|warning| warning.code == "CST-06");
+        never
+            .map(|warning| format!("{} {}", warning.pointer, warning.about))
+            .collect()
+    };
+    // The dataset has skills and nothing else.
+    let some = absent(&using(&[category("isAnyOf", json!(["skills", "certificates"]))]));
+    assert_eq!(some.len(), 1, "{some:?}");
+    assert!(
+        some[0].starts_with("/permission/0/constraint/0 ") && some[0].contains("category certificates;"),
+        "{some:?}"
+    );
+    let until = constraint("dateTime", "lteq", "2030-01-01T00:00:00Z");
+    let other = category("eq", json!("certificates"));
+    assert_eq!(absent(&using(&[json!({"or": [other, until]})])).len(), 1);
+    let none = Vec::<String>::new();
+    assert_eq!(absent(&using(&[category("isAnyOf", json!(["skills"]))])), none);
+    assert_eq!(absent(&using(&[category("isNoneOf", json!(["special-needs"]))])), none);
+    let prohibited = json!({"permission": [{"action": "use", "constraint": [until]}],
+        "prohibition": [{"action": "use", "constraint": [category("eq", json!("special-needs"))]}]});
+    assert_eq!(absent(&prohibited), none);
+    for nothing in [other, category("isNoneOf", json!(["skills", "results"]))] {
+        match publish_under(&using(&[until.clone(), nothing])) {
+            Err(DatasetError::NeverKnown(reasons)) => assert_eq!(reasons[0].pointer, "/permission/0/constraint/1"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_offer_under_which_no_transfer_can_ever_start_is_not_published() {
+    let count = |operator, number| constraint("count", operator, number);
+    let within = |delay, end| {
+        [
+            constraint("delayPeriod", "gteq", delay),
+            constraint("elapsedTime", "lteq", end),
+        ]
+    };
+    let counted = json!({"permission": [{"action": "use"}], "prohibition": [{"action": "use", "constraint": [count("gteq", "1")]}]});
+    let never = [
+        using(&[count("lteq", "0")]),
+        using(&[count("lt", "1")]),
+        using(&[count("eq", "0")]),
+        using(&within("P1M", "P3D")),
+        using(&within("P4D", "P3D")),
+        counted,
+    ];
+    for offer in never {
+        let refused = publish_under(&offer);
+        let Err(error @ DatasetError::NothingPermitted { .. }) = refused else {
+            panic!("{offer}: {refused:?}");
+        };
+        assert!(
+            error.reasons().iter().any(|reason| reason.code == Code::Unsatisfiable),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("/permission/0") || error.to_string().contains("/prohibition/0"),
+            "{error}"
+        );
+    }
+    for offer in [
+        using(&[count("lteq", "1")]),
+        using(&within("P1D", "P3D")),
+        using(&within("P1M", "P30D")),
+    ] {
+        assert!(publish_under(&offer).is_ok(), "{offer}");
+    }
+}
+
+#[test]
+fn an_offer_without_a_purpose_is_published_with_a_warning_because_nothing_leaves_under_it() {
+    let warned = |offer: &Value| -> Vec<String> {
+        let warnings = publish_under(offer).unwrap().warnings(&[]);
+        let without = warnings.into_iter().filter(|warning| warning.code == "LNT-10");
+        without.map(|warning| warning.pointer).collect()
+    };
+    assert_eq!(
+        warned(&using(&[constraint("consent", "eq", "given")])),
+        ["/permission/0"]
+    );
+    assert_eq!(
+        warned(&using(&[constraint("purpose", "eq", "orientation")])),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn what_was_agreed_is_not_published_as_an_offer() {
+    let typed = |kind: &Value| publish_under(&json!({"@type": kind, "permission": [{"action": "use"}]}));
+    for kind in ["Offer", "odrl:Offer", "http://www.w3.org/ns/odrl/2/Offer", "Set"] {
+        assert_eq!(typed(&json!(kind)).unwrap().offer["@type"], "Offer", "{kind}");
+    }
+    for kind in [
+        "Agreement",
+        "odrl:Agreement",
+        "http://www.w3.org/ns/odrl/2/Agreement",
+        "Request",
+    ] {
+        let refused = typed(&json!(kind)).unwrap_err().to_string();
+        assert!(refused.contains(&format!("its @type is {kind}")), "{refused}");
+    }
+    assert!(typed(&json!(["Offer"])).is_err());
+}
+
+#[test]
 fn an_offer_for_what_the_dataset_is_not_is_not_published() {
     let german = publish(&[constraint("language", "eq", "de")], true, false, &[]);
     assert!(

@@ -17,6 +17,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     path::{Path, PathBuf},
 };
 
@@ -165,17 +166,19 @@ pub(super) async fn import_file(context: &Context, file: &Path) -> Outcome {
 
 /// An array, or one object a line; what is wrong is named with its place before anything is sent.
 fn read(path: &Path, bytes: &[u8]) -> Outcome<Vec<Value>> {
-    let wrong = |place: String, error: serde_json::Error| {
+    let wrong = |place: String, error: &dyn Display| {
         Failure::usage(format!("{}, {place}: not a consent: {error}", path.display()))
             .next("correct it and import again; nothing was recorded. The members are those of NewConsent in `connector openapi`")
     };
     let check = |place: String, value: Value| match serde_json::from_value::<NewConsent>(value.clone()) {
         Ok(_) => Ok(value),
-        Err(error) => Err(wrong(place, error)),
+        Err(error) => Err(wrong(place, &error)),
     };
     if bytes.trim_ascii_start().starts_with(b"[") {
-        let list: Vec<Value> =
-            serde_json::from_slice(bytes).map_err(|error| wrong("the whole array".to_owned(), error))?;
+        let whole = input::parse(bytes).map_err(|error| wrong("the whole array".to_owned(), &error))?;
+        let Value::Array(list) = whole else {
+            return Err(wrong("the whole array".to_owned(), &"it is none"));
+        };
         return list
             .into_iter()
             .enumerate()
@@ -188,7 +191,7 @@ fn read(path: &Path, bytes: &[u8]) -> Outcome<Vec<Value>> {
         .filter(|(_, line)| !line.trim_ascii().is_empty());
     let read = lines.map(|(n, line)| {
         let place = format!("line {}", n + 1);
-        let value = serde_json::from_slice(line).map_err(|error| wrong(place.clone(), error))?;
+        let value = input::parse(line).map_err(|error| wrong(place.clone(), &error))?;
         check(place, value)
     });
     read.collect()
@@ -290,6 +293,19 @@ mod tests {
         assert!(failure(&format!("[{LINE},{{}}]")).contains("f, entry 2: not a consent: missing field `subject`"));
         assert!(failure(&LINE.replace("evidence", "evidense")).contains("unknown field `evidense`"));
         assert!(failure(&LINE.replace("did:web:a.example", "a example")).contains("white space"));
+    }
+
+    #[test]
+    fn a_consent_that_says_something_twice_is_not_recorded_by_what_it_says_last() {
+        let twice = LINE.replace(r#""purposes":["p"]"#, r#""purposes":["p"],"purposes":["q"]"#);
+        let named = r#"the member "purposes" more than once"#;
+        let told = failure(&format!("{LINE}\n{twice}"));
+        assert!(
+            told.contains("f, line 2: not a consent") && told.contains(named),
+            "{told}"
+        );
+        let told = failure(&format!("[{LINE},{twice}]"));
+        assert!(told.contains("f, the whole array") && told.contains(named), "{told}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
         check_27560,
         receipt::{self, Included, Proved, Shown, objection, restriction},
     },
+    dsp::json::JsonError,
 };
 use clap::Args;
 use keys::Keys;
@@ -263,7 +264,8 @@ fn read(bytes: &[u8], path: &Path) -> Outcome<Held> {
     let text = std::str::from_utf8(bytes).map_err(|_| nothing())?;
     let texts =
         |list: &[Value]| -> Option<Vec<String>> { list.iter().map(|one| one.as_str().map(str::to_owned)).collect() };
-    match serde_json::from_str::<Value>(text) {
+    match input::parse(bytes) {
+        Err(twice @ JsonError::DuplicateKey(_)) => Err(Failure::usage(format!("{}: {twice}", path.display()))),
         Ok(Value::Array(list)) => texts(&list).map(Held::Receipts).ok_or_else(nothing),
         Ok(Value::Object(members)) => {
             if let Some(Value::Array(list)) = members.get("receipts") {
@@ -280,5 +282,24 @@ fn read(bytes: &[u8], path: &Path) -> Outcome<Held> {
                 false => Ok(Held::Receipts(receipts)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_says_something_twice_is_not_checked_by_what_it_says_last() {
+        let bytes = br#"{"record": {"status": "given", "status": "withdrawn"}}"#;
+        let Err(refused) = read(bytes, Path::new("record.json")) else {
+            panic!("it was read");
+        };
+        let told = refused.to_string();
+        assert!(
+            told.contains(r#"record.json: an object has the member "status" more than once"#),
+            "{told}"
+        );
+        assert!(read(br#"{"record": {"status": "given"}}"#, Path::new("record.json")).is_ok());
     }
 }

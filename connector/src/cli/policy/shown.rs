@@ -2,10 +2,17 @@
 //! details of a comparison have English words alone; French says the verdicts and the places.
 
 use policy::odrl::compare::{self, Answer, Contradiction, Request, Stated, Verdict, Why, Within};
-use policy::{Action, Code, Decision, Explanation, Facts, Language, Part, Reason, Refusal, Stage, Timestamp};
+use policy::{Action, Code, Explanation, Facts, Language, LintCode, Part, Reason, Refusal, Stage, Timestamp, Warning};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fmt::Write;
+
+/// Adds the rules that can never apply, which no rule by itself shows. A prohibition beside a wider permission is as it should be.
+pub(super) fn warn_of_dead_rules(told: &mut Explanation, json: &Value, language: Language) {
+    let dead = policy::rules_together(json).into_iter();
+    let dead = dead.filter(|lint| lint.code == LintCode::NeverApplies);
+    told.warnings.extend(dead.map(|lint| Warning::of(lint, language)));
+}
 
 /// The explanation as text: a line for each part, indented under what it belongs to.
 pub(super) fn text(told: &Explanation, language: Language) -> String {
@@ -88,8 +95,54 @@ impl Fault {
             &self.pointer
         };
         let which = if self.in_first { "première" } else { "seconde" };
-        format!("non : voir {place} de la {which} politique")
+        format!("voir {place} de la {which} politique")
     }
+
+    /// English already says what is in the way.
+    fn as_answer(&self, language: Language) -> String {
+        format!("{}{}", language.say("non : ", ""), self.told(language))
+    }
+
+    /// What goes beyond one of the two: the library speaks of terms that are asked for beside those offered.
+    fn beyond(found: policy::Wider, asked_is_first: bool) -> Self {
+        let in_first = found.in_asked == asked_is_first;
+        let [asked, offered] = if asked_is_first {
+            ["first", "second"]
+        } else {
+            ["second", "first"]
+        };
+        Self {
+            english: format!(
+                "{}: {} (asked for: the {asked}; offered: the {offered})",
+                at(&found.pointer, in_first),
+                found.text
+            ),
+            pointer: found.pointer,
+            in_first,
+        }
+    }
+
+    /// Nothing is permitted under a policy that is not understood, and nobody could tell what it has in common with another.
+    fn not_understood(first: &policy::Policy, second: &policy::Policy) -> Option<Self> {
+        let reason = |policy: &policy::Policy| policy.check(Stage::Publish).err()?.into_iter().next();
+        let (reason, in_first) = match (reason(first), reason(second)) {
+            (Some(reason), _) => (reason, true),
+            (None, Some(reason)) => (reason, false),
+            (None, None) => return None,
+        };
+        Some(Self {
+            english: format!("{}: {}: {}", at(&reason.pointer, in_first), reason.code, reason.text),
+            pointer: reason.pointer,
+            in_first,
+        })
+    }
+}
+
+/// A place in one of the two policies.
+fn at(pointer: &str, in_first: bool) -> String {
+    let place = if pointer.is_empty() { "the top" } else { pointer };
+    let which = if in_first { "first" } else { "second" };
+    format!("at {place} of the {which} policy")
 }
 
 impl Serialize for Fault {
@@ -114,6 +167,9 @@ pub(super) struct Comparison {
     second_within_first: bool,
     /// Where it goes beyond, or could not be shown not to.
     second_beyond: Option<Fault>,
+    /// Why nothing is known of how the two go together: one of them has terms that are not understood here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_understood: Option<Fault>,
     /// Rules that both allow.
     common: Option<Value>,
     /// Why there are none.
@@ -121,7 +177,7 @@ pub(super) struct Comparison {
     first: Alone,
     second: Alone,
     /// Operand by operand, with requests that show it and the smallest sets of constraints that leave none; as far as both can be read as
-    /// policies of the ODRL information model.
+    /// policies of the ODRL information model. Absent where one of them is not understood here.
     #[serde(skip_serializing_if = "Option::is_none")]
     in_detail: Option<policy::odrl::compare::Comparison>,
 }
@@ -142,11 +198,17 @@ struct Alone {
 }
 
 impl Alone {
-    fn of(policy: &policy::Policy, now: Timestamp) -> Self {
+    fn of(json: &Value, policy: &policy::Policy, now: Timestamp) -> Self {
         let decision = policy.decide(Stage::Publish, &Facts::new(now, "", Action::Use));
-        let reasons = decision.reasons().to_vec();
+        let mut reasons = decision.reasons().to_vec();
+        if policy.check(Stage::Publish).is_ok() {
+            let together = impossible(json);
+            // What contradicts itself never comes into force, and is not what it is for want of patience.
+            reasons.retain(|reason| together.is_empty() || reason.code != Code::OutsideTime);
+            reasons.splice(0..0, together);
+        }
         Self {
-            satisfiable: matches!(decision, Decision::Permit { .. }),
+            satisfiable: reasons.is_empty(),
             contradictory: reasons
                 .iter()
                 .any(|reason| matches!(reason.code, Code::Conflict | Code::Unsatisfiable)),
@@ -175,6 +237,22 @@ impl Alone {
     }
 }
 
+/// A reason for each of the rules and constraints that leave nothing of each other.
+fn impossible(json: &Value) -> Vec<Reason> {
+    let mut places = policy::leaving_nothing(json);
+    places.sort_unstable();
+    let text = match places.as_slice() {
+        [_] => "nothing can ever satisfy it".to_owned(),
+        all => format!("impossible together: {}", all.join(", ")),
+    };
+    let reason = |pointer| Reason {
+        code: Code::Unsatisfiable,
+        pointer,
+        text,
+    };
+    places.into_iter().next().map(reason).into_iter().collect()
+}
+
 /// Compares two policies, each as JSON and read, at this time.
 pub(super) fn compare(
     first: (&Value, &policy::Policy),
@@ -186,20 +264,19 @@ pub(super) fn compare(
         pointer: found.pointer,
         in_first: found.in_first,
     });
-    let beyond = |asked, offered, asked_first: bool| {
-        policy::within(asked, offered).err().map(|found| Fault {
-            english: found.to_string(),
-            in_first: found.in_asked == asked_first,
-            pointer: found.pointer,
-        })
+    let not_understood = || Fault::not_understood(first.1, second.1);
+    let beyond = |asked, offered, asked_is_first| {
+        let found = policy::within(asked, offered).err();
+        not_understood().or_else(|| found.map(|found| Fault::beyond(found, asked_is_first)))
     };
     let first_beyond = beyond(first.1, second.1, true);
     let second_beyond = beyond(second.1, first.1, false);
-    let (common, nothing_common) = match policy::intersect(first.0, second.0) {
-        Ok(common) => (Some(common), None),
-        Err(none) => {
+    let (common, nothing_common) = match (not_understood(), policy::intersect(first.0, second.0)) {
+        (Some(fault), _) => (None, Some(fault)),
+        (None, Ok(common)) => (Some(common), None),
+        (None, Err(none)) => {
             let fault = Fault {
-                english: none.to_string(),
+                english: format!("{}: {}", at(&none.pointer, none.in_asked), none.text),
                 pointer: none.pointer,
                 in_first: none.in_asked,
             };
@@ -215,9 +292,13 @@ pub(super) fn compare(
         second_beyond,
         common,
         nothing_common,
-        first: Alone::of(first.1, now),
-        second: Alone::of(second.1, now),
-        in_detail: in_detail(first.0, second.0),
+        first: Alone::of(first.0, first.1, now),
+        second: Alone::of(second.0, second.1, now),
+        in_detail: not_understood()
+            .is_none()
+            .then(|| in_detail(first.0, second.0))
+            .flatten(),
+        not_understood: not_understood(),
     }
 }
 
@@ -233,15 +314,18 @@ fn in_detail(first: &Value, second: &Value) -> Option<policy::odrl::compare::Com
     ))
 }
 
+/// The width of what stands before the answers: more than the longest title.
+const TITLE: usize = 24;
+
 impl Comparison {
     pub(super) fn told(&self, language: Language) -> String {
         let say = |french, english| language.say(french, english);
         let mut text = String::new();
         let mut line = |title: &str, said: &str| {
-            let _ = writeln!(text, "{title:<22}{said}");
+            let _ = writeln!(text, "{title:<TITLE$}{said}");
         };
         let or_yes = |fault: &Option<Fault>| {
-            let told = fault.as_ref().map(|fault| fault.told(language));
+            let told = fault.as_ref().map(|fault| fault.as_answer(language));
             told.unwrap_or_else(|| say("oui", "yes").to_owned())
         };
         line(say("mêmes conditions", "same terms"), &or_yes(&self.difference));
@@ -262,8 +346,15 @@ impl Comparison {
             }
             (None, why) => {
                 let why = why.as_ref().map(|fault| fault.told(language)).unwrap_or_default();
-                let _ = writeln!(text, "{both:<22}{}{why}", say("rien ; ", "nothing: "));
+                let _ = writeln!(text, "{both:<TITLE$}{}{why}", say("rien : ", "nothing: "));
             }
+        }
+        if let Some(fault) = &self.not_understood {
+            let begin = say(
+                "On ne sait pas si elles vont ensemble : une politique n’est pas comprise",
+                "Unknown: a policy is not understood",
+            );
+            let _ = writeln!(text, "\n{begin}{}{}", say(" ; ", ", "), fault.told(language));
         }
         match (&self.in_detail, language) {
             (None, _) => {}

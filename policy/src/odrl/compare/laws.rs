@@ -8,7 +8,7 @@ use super::{
     space::{Outcome, Pick, Region, Regions},
     test::{self, Axis, Place, Scale},
 };
-use crate::odrl::Instant;
+use crate::{meaning::months_millis, odrl::Instant};
 use std::collections::BTreeMap;
 
 /// Moments that recur every `period`, `width` long, one of them at `offset`.
@@ -259,6 +259,10 @@ fn one_clock(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
         return true;
     };
     if scale != other {
+        // How long a month is depends on when it begins; but no month is so long or so short that this could matter everywhere.
+        if around(*scale, set).intersect(&around(*other, delay)).is_empty() {
+            return false;
+        }
         unclear.get_or_insert_with(|| Why::NotUnderstood {
             operand: "delayPeriod".to_owned(),
             why: "months and days since the agreement are not compared".to_owned(),
@@ -271,6 +275,25 @@ fn one_clock(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
         put(regions, axis, both.clone());
     }
     some
+}
+
+/// Nanoseconds that no length of the set lies outside of.
+fn around(scale: Scale, set: &Intervals) -> Intervals {
+    if scale != Scale::Months {
+        return set.clone();
+    }
+    let (low, high) = set.bounds();
+    let nanos = |cut: Cut, bound: fn((i64, i64)) -> i64| -> i128 {
+        let months = u32::try_from(cut.parts().0.max(0)).unwrap_or(u32::MAX);
+        i128::from(bound(months_millis(months))).saturating_mul(1_000_000)
+    };
+    let low = low.map_or_else(Intervals::all, |cut| {
+        Intervals::from(Cut::before(nanos(cut, |bounds| bounds.0)))
+    });
+    let high = high.map_or_else(Intervals::all, |cut| {
+        Intervals::to(Cut::after(nanos(cut, |bounds| bounds.1)))
+    });
+    low.intersect(&high)
 }
 
 /// `meteredTime` against `elapsedTime` of a single use: nothing is used for longer than time has passed.

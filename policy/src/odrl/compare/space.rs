@@ -246,7 +246,7 @@ impl<'a> Space<'a> {
         // What is certainly empty is so whatever else is asked.
         let known = match (lines.as_slice(), asks.as_slice(), grids.as_slice()) {
             ([], [], []) => None,
-            (_, [], []) => Some(points(axis, &lines)),
+            (_, [], []) => Some(points(axis, &lines, self.concepts.enforced())),
             ([], _, []) => Some(self.named(axis, &asks, budget)),
             ([], [], _) => Some(laws::Grid::common(&grids).map(|grid| grid.map(Region::Grid))),
             _ => Some(Err("values of different kinds")),
@@ -279,7 +279,7 @@ impl<'a> Space<'a> {
 type Line<'a> = (Scale, &'a Option<String>, &'a Intervals);
 
 /// The points that all lines leave. Times of which only some have a zone are compared under all zones that the others may be in.
-fn points(axis: &Axis, lines: &[Line<'_>]) -> Result<Option<Region>, &'static str> {
+fn points(axis: &Axis, lines: &[Line<'_>], enforced: bool) -> Result<Option<Region>, &'static str> {
     let Some((scale, unit, _)) = lines.first().copied() else {
         return Ok(Some(Region::NotStated));
     };
@@ -296,7 +296,7 @@ fn points(axis: &Axis, lines: &[Line<'_>]) -> Result<Option<Region>, &'static st
             Scale::Time(false) if mixed => set.shifted(hours * 3_600_000_000_000),
             _ => (*set).clone(),
         });
-        within_domain(axis, Intervals::intersect_all(moved.collect()), scale)
+        within_domain(axis, Intervals::intersect_all(moved.collect()), scale, enforced)
     };
     let set = common(0);
     // XML Schema 1.1 §3.3.7: without a zone a time lies anywhere within 14 hours of UTC.
@@ -312,11 +312,15 @@ fn points(axis: &Axis, lines: &[Line<'_>]) -> Result<Option<Region>, &'static st
     Ok((!set.is_empty()).then_some(Region::Line { scale, unit, set }))
 }
 
-fn within_domain(axis: &Axis, set: Intervals, scale: Scale) -> Intervals {
-    let set = if test::is_never_negative(&axis.left) {
-        set.intersect(&Intervals::from(Cut::before(0)))
-    } else {
-        set
+/// The values that an operand can have. Where our profile is enforced, the use in question is counted itself.
+fn within_domain(axis: &Axis, set: Intervals, scale: Scale, enforced: bool) -> Intervals {
+    let least = match axis.left.as_str() {
+        "count" if enforced => Some(test::step(scale)),
+        left => test::is_never_negative(left).then_some(0),
+    };
+    let set = match least {
+        Some(least) => set.intersect(&Intervals::from(Cut::before(least))),
+        None => set,
     };
     if test::is_whole(&axis.left) {
         set.whole(test::step(scale))

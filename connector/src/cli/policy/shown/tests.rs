@@ -53,7 +53,7 @@ fn two_policies_are_compared_both_ways() {
         found.common.as_ref().unwrap()["permission"][0]["constraint"][0]["rightOperand"],
         json!(["a"])
     );
-    assert!(found.told(Language::English).contains("first within second   yes"));
+    assert!(found.told(Language::English).contains("first within second     yes"));
     assert!(between(&wide, &wide).same);
     let apart = between(&narrow, &other);
     assert!(apart.common.is_none() && apart.told(Language::English).contains("nothing: "));
@@ -68,14 +68,139 @@ fn two_policies_are_compared_both_ways() {
 #[test]
 fn a_policy_against_itself_is_told_to_be() {
     let json = json!({"@id": "urn:1", "permission": [{"action": "use"}], "prohibition": [{"action": "use"}]});
-    let alone = Alone::of(&policy::Policy::parse(&json).unwrap(), now());
-    assert!(!alone.satisfiable && !alone.reasons.is_empty());
+    let both = alone(&json);
+    assert!(!both.satisfiable && both.contradictory);
+    let codes: Vec<&str> = both.reasons.iter().map(|reason| reason.code.as_str()).collect();
+    assert_eq!(codes, ["CST-05", "POL-02"]);
+    // Not in force yet, and it never will be.
+    let time = |operator, year| json!({"leftOperand": "dateTime", "operator": operator, "rightOperand": format!("{year}-01-01T00:00:00Z")});
+    let never =
+        json!({"@id": "urn:1", "permission": [{"action": "use", "constraint": [time("gt", 2030), time("lt", 2029)]}]});
+    let never = alone(&never);
+    assert!(!never.satisfiable && never.contradictory);
+    let told = never.told(Language::English);
+    let places = "/permission/0/constraint/0, /permission/0/constraint/1";
+    assert_eq!(
+        told,
+        format!("CST-05 at /permission/0/constraint/0: impossible together: {places}")
+    );
+    let later = json!({"@id": "urn:1", "permission": [{"action": "use", "constraint": [time("gt", 2030)]}]});
+    let later = alone(&later);
+    assert!(later.satisfiable && !later.contradictory);
+}
+
+fn alone(json: &Value) -> Alone {
+    Alone::of(json, &policy::Policy::parse(json).unwrap(), now())
+}
+
+#[test]
+fn where_a_policy_is_not_understood_nothing_is_called_compatible() {
+    let known = purposes(&["a"]);
+    let unknown = offer(&json!({"leftOperand": "weather", "operator": "eq", "rightOperand": "sunny"}));
+    for (first, second, which) in [
+        (&known, &unknown, "second"),
+        (&unknown, &known, "first"),
+        (&unknown, &unknown, "first"),
+    ] {
+        let found = compare((&first.0, &first.1), (&second.0, &second.1), now());
+        let json = serde_json::to_value(&found).unwrap();
+        assert_eq!(json["firstWithinSecond"], false);
+        assert_eq!(json["secondWithinFirst"], false);
+        assert_eq!(json["common"], Value::Null);
+        assert!(json.get("inDetail").is_none(), "{json}");
+        let place = format!("/permission/0/constraint/0/leftOperand of the {which} policy: POL-04: ");
+        assert!(json["notUnderstood"].as_str().unwrap().contains(&place), "{json}");
+        let told = found.told(Language::English);
+        assert!(
+            told.contains("Unknown: a policy is not understood, at /permission/0/"),
+            "{told}"
+        );
+        assert!(
+            !told.contains("Compatible")
+                && !told.contains("within second     yes")
+                && !told.contains("permit, for instance"),
+            "{told}"
+        );
+        let french = found.told(Language::French);
+        assert!(
+            french.contains("une politique n’est pas comprise ; voir ") && !french.contains("Compatibles"),
+            "{french}"
+        );
+    }
+    assert!(
+        serde_json::to_value(compare((&known.0, &known.1), (&known.0, &known.1), now()))
+            .unwrap()
+            .get("notUnderstood")
+            .is_none()
+    );
+}
+
+#[test]
+fn places_are_told_of_the_first_and_the_second_policy() {
+    let (narrow, wide) = (purposes(&["a"]), purposes(&["a", "b"]));
+    let (one, other) = (
+        compare((&narrow.0, &narrow.1), (&wide.0, &wide.1), now()),
+        compare((&wide.0, &wide.1), (&narrow.0, &narrow.1), now()),
+    );
+    let (beyond, mirrored) = (one.second_beyond.unwrap(), other.first_beyond.unwrap());
+    let required = "at /permission/0/constraint/0 of the first policy: \"purpose isAnyOf a\" is required here";
+    assert!(beyond.english.starts_with(required), "{}", beyond.english);
+    assert!(
+        beyond.english.ends_with("(asked for: the second; offered: the first)"),
+        "{}",
+        beyond.english
+    );
+    let required = "at /permission/0/constraint/0 of the second policy: \"purpose isAnyOf a\" is required here";
+    assert!(mirrored.english.starts_with(required), "{}", mirrored.english);
+    assert!(
+        mirrored
+            .english
+            .ends_with("(asked for: the first; offered: the second)"),
+        "{}",
+        mirrored.english
+    );
+}
+
+#[test]
+fn answers_stand_in_one_column_in_both_languages() {
+    let (one, other) = (purposes(&["a"]), purposes(&["b"]));
+    let found = compare((&one.0, &one.1), (&other.0, &other.1), now());
+    for language in Language::ALL {
+        let told = found.told(language);
+        let answers: Vec<&str> = told.lines().take_while(|line| !line.is_empty()).collect();
+        assert_eq!(answers.len(), 6, "{told}");
+        for line in answers {
+            let (title, answer): (String, String) =
+                (line.chars().take(TITLE).collect(), line.chars().skip(TITLE).collect());
+            assert!(
+                title.ends_with(' ') && !answer.starts_with(' ') && !answer.is_empty(),
+                "{told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_explanation_warns_of_a_rule_that_can_never_apply() {
+    let warned = |json: &Value| -> Vec<String> {
+        let mut told = policy::explain(&policy::Policy::parse(json).unwrap(), Language::English);
+        warn_of_dead_rules(&mut told, json, Language::English);
+        let never = told
+            .warnings
+            .iter()
+            .filter(|warning| warning.code == LintCode::NeverApplies);
+        never.map(|warning| warning.pointer.clone()).collect()
+    };
+    let prohibiting =
+        |action: &str| json!({"@id": "urn:1", "permission": [{"action": "use"}], "prohibition": [{"action": action}]});
+    assert_eq!(warned(&prohibiting("use")), ["/permission/0"]);
+    assert_eq!(warned(&prohibiting("distribute")), Vec::<String>::new());
 }
 
 #[test]
 fn a_rule_that_could_be_left_out_is_told_beside_the_one_that_covers_it() {
     let json = json!({"@id": "urn:1", "permission": [{"action": "use"}, {"action": "read"}]});
-    let alone = Alone::of(&policy::Policy::parse(&json).unwrap(), now());
+    let alone = alone(&json);
     assert_eq!(
         alone.told(Language::English),
         "somebody could use data under it; /permission/1 adds nothing to /permission/0"
@@ -89,9 +214,9 @@ fn a_comparison_is_told_in_french_as_well() {
         compare((&one.0, &one.1), (&two.0, &two.1), now()).told(Language::French)
     };
     let found = told(&narrow, &wide);
-    assert!(found.contains("1re dans la 2de       oui\n"), "{found}");
+    assert!(found.contains("1re dans la 2de         oui\n"), "{found}");
     assert!(
-        found.contains("2de dans la 1re       non : voir /permission/0"),
+        found.contains("2de dans la 1re         non : voir /permission/0"),
         "{found}"
     );
     assert!(
@@ -102,7 +227,7 @@ fn a_comparison_is_told_in_french_as_well() {
         found.contains("tout ce qu’elle permet, l’autre le permet aussi"),
         "{found}"
     );
-    assert!(told(&narrow, &other).contains("rien ; non : voir "));
+    assert!(told(&narrow, &other).contains("toutes deux permettent  rien : voir "));
 }
 
 /// What a documented command prints.

@@ -87,6 +87,26 @@ fn a_count_is_a_whole_number() {
 }
 
 #[test]
+fn a_count_is_enforced_with_the_use_in_question() {
+    let count = |operator, right| one("count", operator, right);
+    for nothing in [
+        count("lteq", "0^^integer"),
+        count("lt", "1^^integer"),
+        count("eq", "0^^integer"),
+    ] {
+        assert_eq!(both(nothing.clone(), Vec::new()), Verdict::Conflict);
+    }
+    assert_eq!(both(count("lteq", "1^^integer"), Vec::new()), Verdict::Compatible);
+    assert_eq!(described(count("lteq", "0^^integer"), Vec::new()), Verdict::Compatible);
+    let (most, from_one) = (
+        permits(count("lteq", "3^^integer")),
+        permits(count("gteq", "1^^integer")),
+    );
+    assert_eq!(within(&most, &from_one, &Concepts::profile()), Within::Yes);
+    assert!(matches!(within(&most, &from_one, &Concepts::new()), Within::No { .. }));
+}
+
+#[test]
 fn units_have_to_agree() {
     let pay = |unit: &str, operator: &str, amount: &str| {
         let mut constraints = one("payAmount", operator, amount);
@@ -248,6 +268,18 @@ fn a_delay_and_elapsed_time_are_counted_from_the_agreement() {
         both(delay(), one("elapsedTime", "lteq", "P2M^^duration")),
         Verdict::Unknown
     );
+    // Whatever month it is.
+    let months = |length| one("delayPeriod", "gteq", length);
+    let most = |length| one("elapsedTime", "lteq", length);
+    for (delay, elapsed, expected) in [
+        ("P1M^^duration", "P3D^^duration", Verdict::Conflict),
+        ("P1M^^duration", "P30D^^duration", Verdict::Unknown),
+        ("P60D^^duration", "P1M^^duration", Verdict::Conflict),
+        ("P1Y^^duration", "P300D^^duration", Verdict::Conflict),
+        ("P1D^^duration", "P1M^^duration", Verdict::Unknown),
+    ] {
+        assert_eq!(both(months(delay), most(elapsed)), expected, "{delay} {elapsed}");
+    }
     // A sequence is enforced as `and`.
     let days = |days: u32| atom("delay", "delayPeriod", "gteq", &[&format!("P{days}D^^duration")]);
     let sequence = vec![logical("sequence", Connective::AndSequence, vec![days(5), days(3)])];
