@@ -32,6 +32,35 @@ fn what_leaves_nothing_is_named_by_its_place_whatever_ids_it_carries() {
 }
 
 #[test]
+fn what_leaves_nothing_is_found_among_rules_and_on_any_operand() {
+    let number = |number: &str| json!({"@value": number, "@type": "xsd:integer"});
+    let both = json!({"@id": "urn:1", "permission": [{"action": "use"}], "prohibition": [{"action": "use"}]});
+    assert_eq!(leaving_nothing(&both), ["/permission/0", "/prohibition/0"]);
+    let mut counted = both.clone();
+    counted["prohibition"][0]["constraint"] = json!([constraint("count", "gteq", &number("1"))]);
+    assert!(leaving_nothing(&counted).contains(&"/prohibition/0".to_owned()));
+    counted["prohibition"][0]["constraint"] = json!([constraint("count", "gteq", &number("2"))]);
+    assert_eq!(leaving_nothing(&counted), Vec::<String>::new());
+    let using =
+        |constraints: &[Json]| json!({"@id": "urn:1", "permission": [{"action": "use", "constraint": constraints}]});
+    let pair = ["/permission/0/constraint/0", "/permission/0/constraint/1"];
+    let times = [
+        constraint("dateTime", "gt", &json!("2030-01-01T00:00:00Z")),
+        constraint("dateTime", "lt", &json!("2029-01-01T00:00:00Z")),
+    ];
+    assert_eq!(leaving_nothing(&using(&times)), pair);
+    let waits = [
+        constraint("delayPeriod", "gteq", &json!("P1M")),
+        constraint("elapsedTime", "lteq", &json!("P3D")),
+    ];
+    assert_eq!(leaving_nothing(&using(&waits)), pair);
+    assert_eq!(
+        leaving_nothing(&using(&[constraint("count", "lteq", &json!("0"))])),
+        [pair[0]]
+    );
+}
+
+#[test]
 fn rules_that_meet_and_rules_that_never_apply_are_told_with_their_places() {
     let mut offer = categories(&["skills"]);
     offer["prohibition"] = json!([
