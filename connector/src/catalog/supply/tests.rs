@@ -263,7 +263,7 @@ fn an_offer_that_permits_something_without_what_is_never_known_is_published_with
 fn a_category_that_no_field_is_in_is_told_and_an_offer_of_nothing_else_is_not_published() {
     let category = |operator: &str, names: Value| json!({"leftOperand": "dataCategory", "operator": operator, "rightOperand": names});
     let absent = |offer: &Value| -> Vec<String> {
-        let warnings = publish_under(offer).unwrap().warnings(&[]);
+        let warnings = publish_under(offer).unwrap().warnings(&[], policy::Language::English);
         let never = warnings.into_iter().filter(|warning| warning.code == "CST-06");
         never
             .map(|warning| format!("{} {}", warning.pointer, warning.about))
@@ -337,7 +337,7 @@ fn an_offer_under_which_no_transfer_can_ever_start_is_not_published() {
 #[test]
 fn an_offer_without_a_purpose_is_published_with_a_warning_because_nothing_leaves_under_it() {
     let warned = |offer: &Value| -> Vec<String> {
-        let warnings = publish_under(offer).unwrap().warnings(&[]);
+        let warnings = publish_under(offer).unwrap().warnings(&[], policy::Language::English);
         let without = warnings.into_iter().filter(|warning| warning.code == "LNT-10");
         without.map(|warning| warning.pointer).collect()
     };

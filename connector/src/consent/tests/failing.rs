@@ -123,9 +123,12 @@ fn leaves(consents: &Consents, subject: &str) -> bool {
     let asked = new(subject);
     let dataset = "records".parse().unwrap();
     let (recipient, purposes) = (&asked.recipients[0], &asked.purposes);
+    let agreement = "urn:uuid:agreement".parse().unwrap();
     let question = consents
         .index
-        .question(recipient, purposes, &dataset, &asked.categories, |_| Ok(()));
+        .question((recipient, &agreement), purposes, &dataset, &asked.categories, |_| {
+            Ok(())
+        });
     let mut reader = Reader::new(consents.index.clone(), question.unwrap());
     reader.begin(now());
     reader.ask(subject).is_ok()

@@ -18,7 +18,13 @@ fn shared(purposes: &[&str], categories: &[&str]) -> Shared {
 fn for_both(index: &Index, categories: &[&str], permits: impl Fn(&RecordFacts) -> Result<(), Code>) -> Question {
     let (purposes, dataset) = (texts(&PURPOSES), dataset("d"));
     index
-        .question(&did("work"), &purposes, &dataset, &texts(categories), permits)
+        .question(
+            (&did("work"), &agreement("a")),
+            &purposes,
+            &dataset,
+            &texts(categories),
+            permits,
+        )
         .unwrap()
 }
 

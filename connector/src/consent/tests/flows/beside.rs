@@ -111,9 +111,10 @@ async fn whoever_gives_a_consent_is_told_which_older_ones_have_ended_by_that() {
 fn for_both(consents: &Consents, subject: &str) -> Result<(), Withheld> {
     let (recipient, dataset) = ("did:web:ft.example".parse().unwrap(), "records".parse().unwrap());
     let (purposes, categories) = (texts(&PURPOSES), texts(&["skills"]));
+    let agreement = "urn:uuid:agreement".parse().unwrap();
     let question = consents
         .index
-        .question(&recipient, &purposes, &dataset, &categories, |_| Ok(()));
+        .question((&recipient, &agreement), &purposes, &dataset, &categories, |_| Ok(()));
     let mut reader = Reader::new(consents.index.clone(), question.unwrap());
     reader.begin(now());
     reader.ask(subject).map(drop)
