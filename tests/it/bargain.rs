@@ -1,6 +1,6 @@
 //! What two connectors make of terms that differ, who may open a negotiation, and both ways in which records travel.
 
-use crate::scenes::{until, with};
+use crate::scenes::{payload, until, with};
 use connector_tests::harness::{Connector, World, dataset, offer, offer_and, text};
 use serde_json::{Value, json};
 
@@ -422,7 +422,8 @@ async fn an_offer_that_names_its_assignee_is_seen_and_agreed_by_that_one_alone()
     assert_eq!((seen(work).await, seen(edtech).await), (0, 1));
     let agreement = edtech.negotiate(school).await;
     let kept = school.get(&format!("/v1/agreements/{agreement}")).await;
-    assert_eq!(kept["agreement"]["assignee"], json!(edtech.did), "{kept}");
+    let signed = payload(&format!(".{}.", text(&kept["document"], "payload")));
+    assert_eq!(signed["agreement"]["assignee"], json!(edtech.did), "{signed}");
     let body = json!({"peer": "school", "offer": "records"});
     let (status, refused) = work.call(http::Method::POST, "/v1/negotiations", Some(&body)).await;
     assert!(status.is_client_error(), "{status} {refused}");

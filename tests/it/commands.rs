@@ -125,7 +125,8 @@ fn consents(school: &Connector, work: &Connector) {
     let first = first
         .trim()
         .strip_prefix("recorded: ")
-        .expect("nothing ended")
+        .and_then(|rest| rest.strip_suffix(" (given)"))
+        .expect("it is given, and nothing ended")
         .to_owned();
     let notice = written(school, "notice.txt", "how your records are used");
     let mut with_file: Vec<&str> = grant.to_vec();

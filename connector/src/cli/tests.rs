@@ -437,8 +437,11 @@ async fn what_a_consent_can_say_can_be_said_in_every_command_that_makes_one() {
             );
         }
         if number == 0 {
-            let guardian = serde_json::json!([{"role": "guardian", "id": "parent-3", "method": "portal"}]);
-            assert_eq!(body["signedBy"], guardian);
+            let both = serde_json::json!([
+                {"role": "guardian", "id": "parent-3", "method": "portal", "evidence": "e"},
+                {"role": "learner", "method": "paper", "evidence": "e"},
+            ]);
+            assert_eq!(body["signedBy"], both);
         }
     }
     assert_eq!(asked.len(), 4);
