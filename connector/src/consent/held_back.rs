@@ -24,9 +24,11 @@ impl Declared {
             && mine.datasets.iter().any(|id| theirs.datasets.contains(id))
     }
 
-    /// Whom the learner was asked for consent, which is not there now, is not served by this basis instead (EDPB guidelines 05/2020, 122).
-    pub(super) fn yields_to(&self, stored: &Stored, now: Timestamp) -> bool {
-        live::counts(stored) && !stored.permits_records(now) && self.is_about_the_same_as(&stored.consent)
+    /// Whom the learner was asked for consent, which is not there now or is for no transfer more, is not served by this basis instead (EDPB
+    /// guidelines 05/2020, 122).
+    pub(super) fn yields_to(&self, stored: &Stored, used_up: bool, now: Timestamp) -> bool {
+        let permits = stored.permits_records(now) && !used_up;
+        live::counts(stored) && !permits && self.is_about_the_same_as(&stored.consent)
     }
 
     fn is_about_the_same_as(&self, consent: &Consent) -> bool {
@@ -90,6 +92,7 @@ impl Consents {
 
     /// What is kept for another holder says nothing about the records that are held here.
     fn withholds(&self, stored: &Stored, basis: &Declared, now: Timestamp) -> bool {
-        self.is_held_here(stored) && basis.yields_to(stored, now)
+        let used_up = self.index.is_used_up(&stored.consent.id);
+        self.is_held_here(stored) && basis.yields_to(stored, used_up, now)
     }
 }

@@ -272,18 +272,20 @@ impl Lapses {
             if consent.holder != *self.notices.holder() {
                 return Ok(());
             }
-            let held_back = places(others, |basis| basis.yields_to(&stored, now));
+            let used_up = self.index.is_used_up(&consent.id);
+            let held_back = places(others, |basis| basis.yields_to(&stored, used_up, now));
             for (recipient, known) in covered.iter_mut() {
                 if !consent.recipients.contains(recipient) {
                     continue;
                 }
-                if stored.permits_records(now) {
+                if stored.permits_records(now) && !used_up {
                     let key = encode(&(
                         &consent.recipients,
                         &consent.purposes,
                         &consent.datasets,
                         &consent.categories,
                         &consent.fields,
+                        &consent.agreement,
                     ))?;
                     let scope = terms.entry(key).or_insert_with(|| Arc::new(Scope::from(consent)));
                     known.permit(&consent.subject, scope.clone());

@@ -12,6 +12,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+mod agreements;
 mod times;
 
 const AGREEMENT: &str = "urn:uuid:agreement";
