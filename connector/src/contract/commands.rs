@@ -83,6 +83,7 @@ impl Contracts {
         let terms = proposed.terms.as_ref().unwrap_or(&published);
         let offer = decide::offer_of(terms, dataset.offer_id.as_str(), &dataset.id);
         let understood = decide::offerable(&offer, &peer, self.trust.me())?;
+        self.reaches(&understood, now).await?;
         let consumer = self.trust.party(&peer, now);
         catalog::permitted(&understood, Stage::Negotiation, &consumer, Some(&dataset), now)
             .map_err(ContractError::NotPermitted)?;
@@ -91,6 +92,15 @@ impl Contracts {
         let ours = (offer, Role::Provider);
         let record = NegotiationRecord::new(core, dataset.id, ours, published, decisions);
         self.begin(record, now).await
+    }
+
+    /// Whoever is informed under these terms of ours can be told, or nothing would flow under them. The published ones were asked before.
+    async fn reaches(&self, terms: &policy::Policy, now: Timestamp) -> Result<(), ContractError> {
+        let named = terms.duties().filter_map(policy::Duty::informs).collect::<Vec<_>>();
+        let reached = catalog::informed(&self.trust, &named, now).await;
+        reached
+            .map(drop)
+            .map_err(|why| ContractError::NotPermitted(why.reasons()))
     }
 
     /// Stores a negotiation of ours with the message that opens it: the consumer's request or the provider's offer.
@@ -113,6 +123,12 @@ impl Contracts {
         terms: Option<&Value>,
         now: Timestamp,
     ) -> Result<NegotiationRecord, ContractError> {
+        if let Some(terms) = terms {
+            let record = self.get(pid).await?;
+            let id = message::offer_id(&record.published)?;
+            let offer = decide::offer_of(terms, id.as_str(), &record.dataset);
+            self.reaches(&decide::understandable(&offer)?, now).await?;
+        }
         self.command(pid, now, |record, turn| {
             record.expect_role(Role::Provider)?;
             let id = message::offer_id(&record.published)?;

@@ -12,7 +12,7 @@ use crate::{
 };
 use policy::{Differences, Reason, Stage, Timestamp};
 use serde_json::Value;
-use std::sync::OnceLock;
+use std::{collections::BTreeSet, sync::OnceLock};
 use url::Url;
 
 /// After this many offers of ours in answer to other terms the negotiation ends.
@@ -71,7 +71,7 @@ pub(super) fn on_request(
     if policy::same_terms(&asked, &ours).is_ok() {
         return Ok(Proposal::Agree);
     }
-    let narrower = || policy::within(&asked, &ours).is_ok();
+    let narrower = || policy::within(&asked, &ours).is_ok() && informs_no_others(&asked, &ours);
     let differ = || differing.of(offer, &record.published);
     let end = |why: String| Ok(Proposal::Terminate(explained("no-agreement", why, &differ().told)));
     let terms = match record.decisions.other_terms {
@@ -87,6 +87,9 @@ pub(super) fn on_request(
             return end("the terms have nothing in common with those offered".to_owned());
         }
         OtherTerms::Offer | OtherTerms::AcceptNarrower => record.published.clone(),
+        OtherTerms::Intersect if !informs_no_others(&asked, &ours) => {
+            return end("who is informed of transfers is for the provider to name".to_owned());
+        }
         OtherTerms::Intersect => match common(offer, &record.published, &record.dataset) {
             Ok(terms) => match possible(&read_policy(&terms)?) {
                 Ok(()) => terms,
@@ -99,6 +102,15 @@ pub(super) fn on_request(
         return end("the terms did not meet; this offer is final".to_owned());
     }
     Ok(Proposal::Offer(terms))
+}
+
+/// Whom a provider tells of its transfers is its own to name: a duty that a consumer adds would have it write to whomever that names.
+fn informs_no_others(asked: &policy::Policy, ours: &policy::Policy) -> bool {
+    let named = |terms: &policy::Policy| -> BTreeSet<String> {
+        let informed = terms.duties().filter_map(policy::Duty::informs);
+        informed.map(|(_, party)| party.to_owned()).collect()
+    };
+    named(asked).is_subset(&named(ours))
 }
 
 /// Why a negotiation ends over terms that the provider could agree to, but under which no transfer of this dataset to this consumer would start.

@@ -128,3 +128,27 @@ fn terms_offered_in_place_of_the_published_ones_name_no_other_party() {
     ));
     assert!(offerable(&terms(&["skills"]), &work, &me).is_ok());
 }
+
+#[test]
+fn whom_a_provider_informs_is_not_for_a_consumer_to_add() {
+    let informing = |mut terms: Value, party: &str| {
+        terms["obligation"] = json!([{"action": "inform", "informedParty": party}]);
+        terms
+    };
+    let ministry = "did:web:ministry.example";
+    for rule in [OtherTerms::AcceptNarrower, OtherTerms::Intersect] {
+        let mut record = asked(&["skills"], rule);
+        record.published = informing(record.published, ministry);
+        record.offer = informing(record.offer, ministry);
+        assert!(matches!(answered(&record).0, Proposal::Agree), "{rule:?}");
+        let more = json!({"action": "inform", "informedParty": "did:web:stranger.example"});
+        record.offer["obligation"].as_array_mut().unwrap().push(more);
+        match (rule, answered(&record).0) {
+            (OtherTerms::Intersect, Proposal::Terminate(why)) => {
+                assert!(why.reasons[0].contains("informed"), "{why:?}")
+            }
+            (OtherTerms::AcceptNarrower, Proposal::Offer(offer)) => assert_eq!(offer, record.published),
+            (rule, _) => panic!("{rule:?}"),
+        }
+    }
+}
