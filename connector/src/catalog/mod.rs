@@ -11,7 +11,7 @@ mod supply;
 pub use dataset::{Dataset, DatasetError, NewDataset, SourceSpec, Warning, list};
 pub use decisions::{CounterOffers, DatasetDecisions, Decisions, Mode, OtherTerms};
 pub use facts::{Event, facts, of_transfer};
-pub use informed::informed;
+pub use informed::{Unreached, informed};
 pub use release::ReleaseSpec;
 pub use shape::{Category, CategorySet, MAX_DEPTH, Shape};
 
@@ -71,7 +71,7 @@ impl Catalog {
         let named = policy.duties().filter_map(Duty::informs).collect::<Vec<_>>();
         informed(&self.trust, &named, now)
             .await
-            .map_err(DatasetError::NotReached)?;
+            .map_err(|why| DatasetError::NotReached(why.reasons()))?;
         let mut batch = Batch::new();
         batch.insert(DATASETS, dataset.id.as_str(), encode(&dataset)?);
         batch.insert(OFFERS, dataset.offer_id.as_str(), encode(&dataset.id)?);

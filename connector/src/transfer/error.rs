@@ -52,6 +52,9 @@ pub enum TransferError {
     /// The other party is not one that we talk to now.
     #[error("the other party of this transfer: {0}")]
     NotAPeer(#[from] TrustError),
+    /// Whether somebody whom the agreement has informed can be told is not known at this moment.
+    #[error("whoever is to be informed of this transfer cannot be found now: {0}")]
+    NotInformed(TrustError),
     /// Signing failed.
     #[error("signing failed: {0}")]
     Signing(#[from] JoseError),
@@ -104,6 +107,7 @@ impl Verdict for TransferError {
             | Self::Invalid(_)
             | Self::Receipt(_) => true,
             Self::NotAPeer(_)
+            | Self::NotInformed(_)
             | Self::Signing(_)
             | Self::Plane(_)
             | Self::Release(_)

@@ -19,17 +19,25 @@ impl Transfers {
         let named = plan.informs().collect::<Vec<_>>();
         let informed = catalog::informed(&self.parts.trust, &named, now)
             .await
-            .map_err(TransferError::NotPermitted)?;
+            .map_err(|why| match why {
+                catalog::Unreached::Nobody(reasons) => TransferError::NotPermitted(reasons),
+                catalog::Unreached::NotNow(error) => TransferError::NotInformed(error),
+            })?;
         let disclosure = |informed| Disclosure {
             provider: self.parts.trust.me().clone(),
             recipient: stored.consumer.clone(),
             informed,
             agreement: stored.id.clone(),
             dataset: stored.dataset.clone(),
-            purposes: plan.purposes.clone(),
+            purposes: plan.purposes.iter().map(|name| iri(name)).collect(),
             transfer: record.core.pid.clone(),
             at: now,
         };
         Ok(informed.into_iter().map(disclosure).collect())
     }
+}
+
+/// A purpose as others read it; what has no IRI stands as the policy names it.
+fn iri(name: &str) -> String {
+    policy::purpose_iri(name).unwrap_or_else(|| name.to_owned())
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     audit::{Entry, Kind as Recorded},
     catalog::{Dataset, Shape, SourceSpec, shape},
-    consent::{Gate, Index, Occurrence, Question},
+    consent::{Gate, Index, Occurrence, Question, exchange::Disclosure},
     contract::StoredAgreement,
     dsp::{
         Pid, Role,
@@ -122,7 +122,7 @@ impl Transfers {
         self.parts.trust.meet(&stored.consumer, now).await?;
         let claims = self.claims.note(pid, &self.parts.trust.party(&stored.consumer, now));
         let wanted = Wanted::by(record, cursor);
-        let (rules, limits) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
+        let (rules, limits, due) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
         let rules = Arc::new(rules);
         let pipeline = read_from(rules.clone(), cursor).await?;
         let entry = Entry::new(Recorded::StreamOpened)
@@ -130,7 +130,6 @@ impl Transfers {
             .with("peer", record.core.peer.as_str())
             .with("agreement", record.agreement.as_str())
             .with("from", pipeline.state().sent);
-        let due = self.due(record, &stored, &rules.plan, now).await?;
         let begins = (&entry, due.as_slice());
         let piece = self.usage.open(wanted.of(&stored.id), limits, begins, now).await?;
         let hours = Hours {
@@ -202,8 +201,10 @@ impl Transfers {
         taken_up: bool,
         stored: &StoredAgreement,
         now: Timestamp,
-    ) -> Result<(Rules, Limits), TransferError> {
+    ) -> Result<(Rules, Limits, Vec<Disclosure>), TransferError> {
         let (plan, limits) = self.plan(wanted, stored, now).await?;
+        // Before a release is made, which would be noted as something that the recipient has.
+        let due = self.due(record, stored, &plan, now).await?;
         let (_, dataset) = self.agreed(stored).await?;
         let index = self.parts.consents.index().clone();
         let reading = self.usage.reading(wanted.of(&stored.id), now).await?;
@@ -249,7 +250,7 @@ impl Transfers {
             telling,
             clock: self.parts.clock,
         };
-        Ok((rules, limits))
+        Ok((rules, limits, due))
     }
 
     /// What the end line of a transfer tells. A release was decided as a whole: its stream withholds nothing.

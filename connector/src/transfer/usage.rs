@@ -117,8 +117,7 @@ impl Usage {
     }
 
     /// Takes a transfer's place in the count, unless it has one, and a first piece of open time where that is limited; both in the commit of
-    /// `entry`. Where it takes a place, what is `due` to be told of that is queued
-    /// in it too. Returns the piece.
+    /// `entry`. Where it takes a place, what is `due` to be told of that is queued in it too. Returns the piece.
     pub(super) async fn open(
         &self,
         one: Use<'_>,
