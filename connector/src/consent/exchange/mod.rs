@@ -358,6 +358,8 @@ impl Exchange {
     /// A provider tells us of a transfer, because an agreement of its names us to be informed.
     pub async fn disclosure(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
         let message = inbox::understand::<Disclosure>(verified)?;
+        // The agreement is between others: nothing else keeps a peer from filling the store.
+        self.requests.room(&message.sender().did, now)?;
         self.disclosures.take(&self.inbox, &message, now).await
     }
 

@@ -213,7 +213,8 @@ impl Requests {
         }
     }
 
-    fn room(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), ExchangeError> {
+    /// Counts one more message of a peer that needs no agreement with us, or refuses it.
+    pub(super) fn room(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), ExchangeError> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.retain(|_, times| {
             times.retain(|time| now < time.plus(WINDOW));
