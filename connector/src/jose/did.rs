@@ -20,6 +20,13 @@ pub fn is_did(text: &str) -> bool {
     is_segment(host) && port.is_none_or(is_port) && segments.all(is_segment)
 }
 
+/// Whether a `did:web` is spelt as its owner would: a host has no capitals (RFC 3986 §3.2.2), and the colon of a port is `%3A`.
+pub fn is_usual(did: &str) -> bool {
+    let authority = did.strip_prefix("did:web:").and_then(|rest| rest.split(':').next());
+    let host = authority.unwrap_or_default().replacen("%3A", "", 1);
+    !host.contains('%') && !host.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
 /// The DID part of a key id, that is of an absolute DID URL `did:web:…#name` of at most [`MAX_KID`] characters.
 pub fn of_kid(kid: &str) -> Option<&str> {
     let (did, name) = kid.split_once('#')?;
@@ -52,6 +59,19 @@ mod tests {
         ] {
             assert!(is_did(good), "{good}");
             assert_eq!(of_kid(&format!("{good}#k-1.A_b")), Some(good));
+        }
+    }
+
+    #[test]
+    fn of_two_spellings_one_is_usual() {
+        for (did, usual) in [
+            ("did:web:ft.example:Users:B", true),
+            ("did:web:localhost%3A8443", true),
+            ("did:web:localhost%3a8443", false),
+            ("did:web:FT.example", false),
+        ] {
+            assert!(is_did(did));
+            assert_eq!(is_usual(did), usual, "{did}");
         }
     }
 

@@ -422,7 +422,8 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), PeerEr
 fn recipient(configured: Option<&Arc<Peer>>, id_or_name: &ParticipantId) -> Result<ParticipantId, PeerError> {
     match configured {
         Some(peer) => Ok(peer.did.clone()),
-        None if did::is_did(id_or_name.as_str()) => Ok(id_or_name.clone()),
+        // Another spelling of a peer's id would be another participant, and nobody.
+        None if did::is_did(id_or_name.as_str()) && did::is_usual(id_or_name.as_str()) => Ok(id_or_name.clone()),
         None => Err(PeerError::NoParticipant(id_or_name.to_string())),
     }
 }

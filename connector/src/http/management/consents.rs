@@ -202,10 +202,12 @@ pub(super) struct Withdraw {
 /// for whom it is to go on it is given anew. Answers when no running stream lets a record of the learner through any more.
 #[utoipa::path(post, path = "/v1/consents/withdraw", tag = "learners", request_body = Withdraw, responses((status = OK, body = Acknowledgement)))]
 pub(super) async fn consent_withdraw(State(app): Ctx, Body(mut wanted): Body<Withdraw>) -> Outcome<Acknowledgement> {
-    wanted
-        .recipient
-        .as_mut()
-        .map_or(Ok(()), |recipient| resolve(&app, recipient))?;
+    // From whoever is configured no more a consent can still be withdrawn; one that concerns nobody is answered with that.
+    if let Some(recipient) = &mut wanted.recipient
+        && let Ok(known) = app.peers.recipient(recipient)
+    {
+        *recipient = known;
+    }
     let recipient = wanted.recipient.as_ref();
     ok(app.consents.withdraw(&wanted.subject, recipient, (app.clock)()).await?)
 }
