@@ -274,10 +274,10 @@ impl Rule {
     }
 
     /// Whether this connector gives anything under a permission: records, numbers about groups, anonymous rows. What else is permitted, the
-    /// consumer does.
+    /// consumer does, be it a part of `use` such as `read`: for nothing but a whole use do records leave.
     pub(crate) fn gives_here(&self) -> bool {
         let given = [Action::Use, Action::Aggregate, Action::Anonymize];
-        given.iter().chain(&HANDING_OVER).any(|action| self.covers(*action))
+        given.iter().any(|action| self.covers(*action))
     }
 
     /// Whether this connector refuses anything by a prohibition. What else is prohibited, only the consumer can leave undone.

@@ -190,7 +190,7 @@ pub fn explain(policy: &Policy, language: Language) -> Explanation {
         obligations: policy
             .obligations
             .iter()
-            .map(|duty| reader.duty(duty, DutyOf::Policy))
+            .map(|duty| reader.duty(duty, DutyOf::Transfer))
             .collect(),
         warnings: policy
             .lints()
@@ -233,12 +233,23 @@ fn about(policy: &Policy, language: Language) -> Vec<String> {
 }
 
 /// What a duty belongs to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum DutyOf {
-    Permission,
-    Policy,
-    /// It comes after something that was not done, or was done against a prohibition.
+    /// The whole policy, or a permission under which this connector gives something.
+    Transfer,
+    /// A permission of what only the consumer does: nothing here knows when to keep the duty.
+    Elsewhere,
+    /// It comes after something that was not done, or was done against a prohibition. That is the consumer's, and so is what mends it.
     Failure,
+}
+
+/// How far conditions are kept.
+#[derive(Clone, Copy)]
+enum Conditions {
+    /// No further than what they are conditions of: nobody here judges them for a consumer.
+    Of(Standing),
+    /// Nobody judges them: what they are conditions of is done whether they hold or not, and needs nothing on their account.
+    Beside(Standing),
 }
 
 struct Reader<'a> {
@@ -248,13 +259,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn permission(&self, rule: &Rule) -> Part {
-        let standing = if rule.gives_here() {
-            Standing::Enforced
+        let (standing, of) = if rule.gives_here() {
+            (Standing::Enforced, DutyOf::Transfer)
         } else {
-            Standing::NeedsConsumer
+            (Standing::NeedsConsumer, DutyOf::Elsewhere)
         };
-        let duties = rule.duties.iter().map(|duty| self.duty(duty, DutyOf::Permission));
-        let parts = self.constraints(&rule.constraints, standing).chain(duties).collect();
+        let duties = rule.duties.iter().map(|duty| self.duty(duty, of));
+        let conditions = Conditions::Of(standing);
+        let parts = self.constraints(&rule.constraints, conditions).chain(duties).collect();
         let text = words::permits(&rule.action, self.language);
         self.part(&rule.pointer, text, standing, parts)
     }
@@ -267,53 +279,62 @@ impl Reader<'_> {
             Standing::NeedsConsumer
         };
         let remedies = rule.remedies.iter().map(|duty| self.duty(duty, DutyOf::Failure));
-        let parts = self.constraints(&rule.constraints, standing).chain(remedies).collect();
+        let conditions = Conditions::Of(standing);
+        let parts = self
+            .constraints(&rule.constraints, conditions)
+            .chain(remedies)
+            .collect();
         let text = words::prohibits(&rule.action, self.language);
         self.part(&rule.pointer, text, standing, parts)
     }
 
     fn duty(&self, duty: &Duty, of: DutyOf) -> Part {
-        let standing = match duty.action.known() {
-            // After a failure, which is the consumer's, informing is for the consumer as well.
-            Some(Action::Inform) if matches!(of, DutyOf::Failure) => Standing::NeedsConsumer,
-            Some(action) if action.is_kept_here() => Standing::Enforced,
-            _ => Standing::NeedsConsumer,
+        let kept = duty.action.known().filter(|action| action.is_kept_here());
+        let (standing, conditions) = match kept.filter(|_| of == DutyOf::Transfer) {
+            // The entry is made whatever its condition; only the telling is left out where a condition does not hold.
+            Some(Action::Log) => (Standing::Enforced, Conditions::Beside(Standing::Enforced)),
+            Some(_) => (Standing::Enforced, Conditions::Of(Standing::Enforced)),
+            None => (Standing::NeedsConsumer, Conditions::Of(Standing::NeedsConsumer)),
         };
         let text = match of {
-            DutyOf::Permission | DutyOf::Policy => words::obliges(duty, self.language),
+            DutyOf::Transfer | DutyOf::Elsewhere => words::obliges(duty, self.language),
             DutyOf::Failure => words::mends(duty, self.language),
         };
         let consequences = duty.consequences.iter().map(|duty| self.duty(duty, DutyOf::Failure));
         let parts = self
-            .constraints(&duty.constraints, standing)
+            .constraints(&duty.constraints, conditions)
             .chain(consequences)
             .collect();
         self.part(&duty.pointer, text, standing, parts)
     }
 
-    fn constraints<'s>(&'s self, constraints: &'s [Constraint], of: Standing) -> impl Iterator<Item = Part> + 's {
+    fn constraints<'s>(&'s self, constraints: &'s [Constraint], of: Conditions) -> impl Iterator<Item = Part> + 's {
         constraints
             .iter()
             .map(move |constraint| self.constraint(constraint, of))
     }
 
-    /// A condition is kept no further than what it is a condition of: nobody here judges it for a consumer.
-    fn constraint(&self, constraint: &Constraint, of: Standing) -> Part {
+    fn constraint(&self, constraint: &Constraint, of: Conditions) -> Part {
         match constraint {
             Constraint::Atomic(atomic) => {
                 let known = atomic.left.known();
-                let standing = known.map_or(Standing::Refused, |left| left.operand().enforcement.into());
+                let own = known.map_or(Standing::Refused, |left| left.operand().enforcement.into());
+                let standing = match of {
+                    Conditions::Of(whole) => own.max(whole),
+                    Conditions::Beside(whole) => whole,
+                };
                 let text = words::written(atomic, self.language);
-                self.part(&atomic.pointer, text, standing.max(of), Vec::new())
+                self.part(&atomic.pointer, text, standing, Vec::new())
             }
             Constraint::Logical {
                 pointer,
                 connective,
                 parts,
             } => {
+                let (Conditions::Of(whole) | Conditions::Beside(whole)) = of;
                 let parts = self.constraints(parts, of).collect();
                 let text = words::connective(*connective, self.language).to_owned();
-                self.part(pointer, text, of, parts)
+                self.part(pointer, text, whole, parts)
             }
         }
     }

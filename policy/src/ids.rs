@@ -112,30 +112,36 @@ impl Serialize for Class {
 struct Marks<'a> {
     atoms: Vec<&'a Atomic>,
     duties: BTreeSet<Action>,
+    /// Those among the duties that this connector does itself.
+    kept: BTreeSet<Action>,
 }
 
 impl<'a> Marks<'a> {
-    /// Conditions mark a class where they decide something here; what a rule or duty asks of the consumer alone is kept by nobody here.
+    /// Conditions mark a class where they decide what leaves; those of a duty decide no more than the duty, and what a rule asks of the consumer
+    /// alone is kept by nobody here.
     fn of(policy: &'a Policy) -> Self {
         let mut marks = Self::default();
         for rule in &policy.permissions {
-            if rule.gives_here() {
+            let here = rule.gives_here();
+            if here {
                 marks.add_constraints(&rule.constraints);
             }
-            rule.duties.iter().for_each(|duty| marks.add_duty(duty));
+            marks.add_duties(&rule.duties, here);
         }
         for rule in policy.prohibitions.iter().filter(|rule| rule.refuses_here()) {
             marks.add_constraints(&rule.constraints);
         }
-        policy.obligations.iter().for_each(|duty| marks.add_duty(duty));
+        marks.add_duties(&policy.obligations, true);
         marks
     }
 
     /// What must be done after a failure is no class of its own.
-    fn add_duty(&mut self, duty: &'a Duty) {
-        self.duties.extend(duty.action.known());
-        if duty.action.known().is_some_and(Action::is_kept_here) {
-            self.add_constraints(&duty.constraints);
+    fn add_duties(&mut self, duties: &[Duty], here: bool) {
+        for action in duties.iter().filter_map(|duty| duty.action.known()) {
+            self.duties.insert(action);
+            if here && action.is_kept_here() {
+                self.kept.insert(action);
+            }
         }
     }
 
@@ -166,6 +172,16 @@ impl<'a> Marks<'a> {
 
     fn duty(&self, action: Action) -> bool {
         self.duties.contains(&action)
+    }
+
+    /// Whether this policy asks it of this connector, rather than of the consumer alone.
+    fn keeps(&self, class: Class) -> bool {
+        match class {
+            Class::Log => self.kept.contains(&Action::Log),
+            Class::Inform => self.kept.contains(&Action::Inform),
+            Class::Sale | Class::Rental => self.has(&[LeftOperand::PayAmount]),
+            _ => true,
+        }
     }
 
     fn pays(&self) -> bool {
@@ -229,16 +245,21 @@ pub fn classes(policy: &Policy) -> Vec<Class> {
     kept(policy).into_iter().map(|(class, _)| class).collect()
 }
 
-/// The same, each with how far it is kept of this policy: where nothing but a duty speaks of a price, paying is for the consumer.
+/// The same, each with how far it is kept of this policy: where nothing but a duty speaks of a price, paying is for the consumer, and so is to
+/// enter or tell what only the consumer does.
 pub(crate) fn kept(policy: &Policy) -> Vec<(Class, Enforcement)> {
     if policy.check(Stage::Publish).is_err() {
         return Vec::new();
     }
     let marks = Marks::of(policy);
     let found = Class::ALL.iter().filter(|class| class.is_in(policy, &marks));
-    let kept = found.map(|class| match class {
-        Class::Sale | Class::Rental if !marks.has(&[LeftOperand::PayAmount]) => (*class, Enforcement::NeedsConsumer),
-        _ => (*class, class.enforcement()),
+    let kept = found.map(|class| {
+        let enforcement = if marks.keeps(*class) {
+            class.enforcement()
+        } else {
+            Enforcement::NeedsConsumer
+        };
+        (*class, enforcement)
     });
     kept.collect()
 }

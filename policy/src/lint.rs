@@ -50,8 +50,8 @@ lints! {
         / "une règle qui ne peut jamais s’appliquer",
     AddsNothing = "LNT-09" "a rule that another one covers; it adds nothing"
         / "une règle qu’une autre couvre ; elle n’ajoute rien",
-    NoPurpose = "LNT-10" "a permission that names no purpose lets nothing out, because consents and other lawful bases are for purposes; constrain purpose"
-        / "une permission sans finalité ne laisse rien sortir, car consentements et autres bases légales valent pour des finalités ; ajoutez une condition sur la finalité",
+    NoPurpose = "LNT-10" "a permission that binds to no purpose lets nothing out, because consents and other lawful bases are for purposes; constrain purpose"
+        / "une permission qui ne lie à aucune finalité ne laisse rien sortir, car consentements et autres bases légales valent pour des finalités ; ajoutez une condition sur la finalité",
 }
 
 impl LintCode {
@@ -83,7 +83,7 @@ impl Policy {
     pub fn lints(&self) -> Vec<Lint> {
         let mut lints = Vec::new();
         for rule in &self.permissions {
-            if rule.gives_here() && !names_purpose(rule) {
+            if rule.gives_here() && !rule.constraints.iter().any(binds_to_purpose) {
                 lints.push(Lint {
                     code: LintCode::NoPurpose,
                     pointer: rule.pointer.clone(),
@@ -119,13 +119,16 @@ enum Side {
     Prohibits,
 }
 
-/// A use is bound to the purposes that its permission names, and a consent or another lawful basis has to cover them all.
-fn names_purpose(rule: &Rule) -> bool {
-    let mut named = false;
-    for constraint in &rule.constraints {
-        constraint.each_atomic(&mut |atomic| named |= atomic.left.known() == Some(LeftOperand::Purpose));
+/// A use is bound to the purposes that its permission names, and a consent or another lawful basis has to cover them all. An alternative that
+/// names none binds to none.
+fn binds_to_purpose(constraint: &Constraint) -> bool {
+    match constraint {
+        Constraint::Atomic(atomic) => atomic.left.known() == Some(LeftOperand::Purpose),
+        Constraint::Logical { connective, parts, .. } => match connective {
+            Connective::And | Connective::AndSequence => parts.iter().any(binds_to_purpose),
+            Connective::Or | Connective::Xone => parts.iter().all(binds_to_purpose),
+        },
     }
-    named
 }
 
 fn of_rule(rule: &Rule, side: Side, lints: &mut Vec<Lint>) {
@@ -284,7 +287,7 @@ mod tests {
                 json!({"permission": [{"action": "use", "constraint": [purpose()]}, {"action": action, "constraint": constraints}]}),
             )
         };
-        for action in ["use", "aggregate", "anonymize", "read"] {
+        for action in ["use", "aggregate", "anonymize"] {
             let lints = permitting(action, vec![given()]).lints();
             let named = lints.iter().find(|lint| lint.code == LintCode::NoPurpose).unwrap();
             assert_eq!(
@@ -293,12 +296,25 @@ mod tests {
             );
         }
         let has = |policy: Policy| policy.lints().iter().any(|lint| lint.code == LintCode::NoPurpose);
-        assert!(!has(permitting(
-            "use",
-            vec![given(), json!({"or": [purpose(), given()]})]
-        )));
-        // What the consumer does later, nothing leaves for.
-        assert!(!has(permitting("distribute", vec![given()])));
+        let other = || constraint("purpose", "eq", json!("training"));
+        for bound in [
+            json!({"or": [purpose(), other()]}),
+            json!({"and": [purpose(), given()]}),
+            json!({"or": [{"and": [purpose(), given()]}, {"xone": [other()]}]}),
+        ] {
+            assert!(!has(permitting("use", vec![given(), bound.clone()])), "{bound}");
+        }
+        for unbound in [
+            json!({"or": [purpose(), given()]}),
+            json!({"and": [{"or": [purpose(), given()]}, given()]}),
+            json!({"xone": [purpose(), given()]}),
+        ] {
+            assert!(has(permitting("use", vec![given(), unbound.clone()])), "{unbound}");
+        }
+        // What the consumer does later, nothing leaves for; nor for a part of a use alone.
+        for action in ["distribute", "read"] {
+            assert!(!has(permitting(action, vec![given()])), "{action}");
+        }
         assert!(has(agreement(json!({"permission": [{"action": "use"}]}))));
     }
 

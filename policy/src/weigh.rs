@@ -91,13 +91,21 @@ pub struct Differences {
     pub told: Vec<String>,
 }
 
-/// Tells how `asked`, which is not within `offered`, differs from it, as far as a few milliseconds show.
+/// The policy as it would be agreed between these two: an agreement names the parties itself, so what the terms say of them decides nothing.
+fn between_the_same(json: &Json, name: &str) -> Option<odrl::Policy> {
+    let mut json = json.clone();
+    let is_party = |key: &str| matches!(ODRL.local_or_bare(key), Some("assigner" | "assignee"));
+    json.as_object_mut()?.retain(|key, _| !is_party(key));
+    located(&json, name)
+}
+
+/// Tells how `asked`, which is not within `offered`, differs from it, as far as a few milliseconds show. Who the parties are plays no part.
 pub fn differences(asked: &Json, offered: &Json) -> Differences {
     let mut told = Vec::new();
     if let (Ok(one), Ok(other)) = (Policy::parse(asked), Policy::parse(offered)) {
         told.extend(narrower::within(&one, &other).err().map(|wider| wider.to_string()));
     }
-    let (Some(one), Some(other)) = (located(asked, "asked"), located(offered, "offered")) else {
+    let (Some(one), Some(other)) = (between_the_same(asked, "asked"), between_the_same(offered, "offered")) else {
         return Differences { disjoint: false, told };
     };
     let disjoint = match compare::compatible(&one, &other, &BRIEFLY) {

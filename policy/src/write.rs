@@ -61,8 +61,11 @@ pub(crate) fn whole_rule(node: &Json) -> Json {
     let all = |name: &str, write: fn(&Json) -> Json| nodes(node, name).into_iter().map(write).collect();
     let mut written = rule(action(node), all("constraint", constraint), all("duty", whole_rule));
     if let Some(object) = written.as_object_mut() {
-        for name in ["remedy", "consequence"] {
-            put(object, name, all(name, whole_rule));
+        if let Some(party) = name(node, "informedParty") {
+            object.insert("informedParty".to_owned(), party);
+        }
+        for below in ["remedy", "consequence"] {
+            put(object, below, all(below, whole_rule));
         }
     }
     written

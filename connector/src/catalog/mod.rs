@@ -159,7 +159,7 @@ impl Catalog {
 }
 
 /// What a consumer may come to have of another's dataset, the most first: records, what groups of learners are like, anonymous rows.
-const ACTIONS: [Action; 3] = [Action::Use, Action::Aggregate, Action::Anonymize];
+pub const ACTIONS: [Action; 3] = [Action::Use, Action::Aggregate, Action::Anonymize];
 
 /// What a recipient comes to have of a dataset, which its terms must permit and not forbid, from publication on: what its release is, or else
 /// records.

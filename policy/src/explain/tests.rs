@@ -104,28 +104,65 @@ fn conditions_of_what_the_consumer_has_to_do_or_leave_undone_are_kept_by_nobody_
         theirs.classes
     );
     let ours = told(json!({
-        "permission": [{"action": "use", "duty": [{"action": "inform", "constraint": [soon()]}]}],
+        "permission": [{"action": "use"}],
         "prohibition": [{"action": "use", "constraint": [either()]}],
-        "obligation": [{"action": "dases:log", "constraint": [until()]}],
     }));
-    let rules = [
-        &ours.permissions[0].parts[0],
-        &ours.prohibitions[0],
-        &ours.obligations[0],
-    ];
-    for rule in rules {
-        assert_eq!(
-            (rule.standing, rule.parts[0].standing),
-            (Standing::Enforced, Standing::Enforced),
-            "{}",
-            rule.pointer
-        );
-    }
-    let classes: Vec<Class> = ours.classes.iter().map(|class| class.number).collect();
-    assert!(
-        classes.contains(&Class::Interval) && classes.contains(&Class::Duration),
-        "{classes:?}"
+    let rule = &ours.prohibitions[0];
+    assert_eq!(
+        (rule.standing, rule.parts[0].standing),
+        (Standing::Enforced, Standing::Enforced)
     );
+    let classes: Vec<Class> = ours.classes.iter().map(|class| class.number).collect();
+    assert_eq!(classes, [Class::Consumer, Class::Interval, Class::Duration]);
+}
+
+#[test]
+fn conditions_of_a_duty_that_is_kept_here_limit_no_use() {
+    let soon = || constraint("elapsedTime", "lteq", json!("P30D"));
+    let attested = || constraint("spatial", "eq", json!("FR"));
+    let told = explain(
+        &agreement(json!({
+            "permission": [{"action": "use", "duty": [{"action": "inform", "constraint": [soon(), attested()]}]}],
+            "obligation": [{"action": "dases:log", "constraint": [{"or": [soon(), attested()]}]}],
+        })),
+        Language::English,
+    );
+    let standings = |part: &Part| part.parts.iter().map(|one| one.standing).collect::<Vec<_>>();
+    let inform = &told.permissions[0].parts[0];
+    assert_eq!(inform.standing, Standing::Attested, "told only where it is attested");
+    assert_eq!(standings(inform), [Standing::Enforced, Standing::Attested]);
+    let log = &told.obligations[0];
+    assert_eq!(log.standing, Standing::Enforced, "entered in any case");
+    assert_eq!(standings(&log.parts[0]), [Standing::Enforced, Standing::Enforced]);
+    let classes: Vec<Class> = told.classes.iter().map(|class| class.number).collect();
+    assert_eq!(classes, [Class::Consumer, Class::Log, Class::Inform]);
+}
+
+#[test]
+fn duties_of_what_only_the_consumer_does_are_for_the_consumer_to_keep() {
+    let duties = || json!([{"action": "dases:log"}, {"action": "inform", "informedParty": "did:web:ministry.example"}]);
+    let told = |action: &str| {
+        let permission = json!({"action": action, "duty": duties()});
+        explain(
+            &agreement(json!({"permission": [{"action": "use"}, permission]})),
+            Language::English,
+        )
+    };
+    for (action, standing) in [
+        ("distribute", Standing::NeedsConsumer),
+        ("read", Standing::NeedsConsumer),
+        ("use", Standing::Enforced),
+        ("aggregate", Standing::Enforced),
+    ] {
+        let told = told(action);
+        for duty in &told.permissions[1].parts {
+            assert_eq!(duty.standing, standing, "{action} {}", duty.text);
+        }
+        let of = |number| told.classes.iter().find(|class| class.number == number).unwrap();
+        for class in [Class::Log, Class::Inform] {
+            assert_eq!(of(class).standing, standing, "{action} {class:?}");
+        }
+    }
 }
 
 #[test]

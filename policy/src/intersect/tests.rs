@@ -139,6 +139,29 @@ fn the_narrower_action_is_common_and_needless_permissions_go() {
 }
 
 #[test]
+fn whoever_is_to_be_informed_stays_so_in_what_both_allow() {
+    let informing = |duty: &Json| json!({"permission": [{"action": "use", "duty": [duty]}], "obligation": [duty]});
+    let bare = |party: &str| json!({"action": "inform", "informedParty": party});
+    let prefixed = json!({"odrl:action": "inform", "odrl:informedParty": {"@id": "did:web:a"}});
+    let offered = agreement_json(informing(&bare("did:web:a")));
+    let common = |duty: &Json| {
+        let mut asked = agreement_json(informing(duty));
+        // Narrower, so that the answer is not the offer itself.
+        asked["permission"][0]["constraint"] = json!([purposes("eq", &["a"])]);
+        intersect(&asked, &offered).unwrap()
+    };
+    for (asked, expected) in [
+        (bare("did:web:a"), json!([bare("did:web:a")])),
+        (prefixed, json!([bare("did:web:a")])),
+        (bare("did:web:b"), json!([bare("did:web:b"), bare("did:web:a")])),
+    ] {
+        let common = common(&asked);
+        assert_eq!(common["obligation"], expected, "{asked}");
+        assert_eq!(common["permission"][0]["duty"], expected, "{asked}");
+    }
+}
+
+#[test]
 fn nothing_in_common_is_said_with_its_reason() {
     let act = |action: &str| agreement_json(json!({"permission": [{"action": action}]}));
     let (pointer, in_asked, text) = fault(&act("use"), &act("sell"));

@@ -46,7 +46,8 @@ pub struct Statement {
     pub assigner: Option<Entity>,
     /// To whom it is said; none means anybody.
     pub assignee: Option<Entity>,
-    /// Further parties by their function, such as `odrl:informedParty`. They are named and decide nothing.
+    /// Further parties by their function, such as `odrl:informedParty`. No request is permitted or refused by them, but a duty to inform one is
+    /// not a duty to inform another.
     pub functions: Vec<(String, Entity)>,
     /// What the action makes. It is named and decides nothing.
     pub output: Option<Entity>,

@@ -62,21 +62,31 @@ impl Question<'_> {
             | Test::Category { .. } => false,
         };
         let mut reasons = BTreeSet::new();
-        for constraint in self.permissions.iter().flat_map(|rule| &rule.constraints) {
-            let lacking = |atomic: &Atomic| atomic.test.as_ref().is_ok_and(due) && atomic.truth(open) == Truth::Unknown;
-            let lacking = fewest(constraint, &lacking).into_iter();
+        let undecided = self
+            .permissions
+            .iter()
+            .filter(|rule| rule.truth(open) == Truth::Unknown);
+        for constraint in undecided.flat_map(|rule| &rule.constraints) {
+            let lacking = fewest(constraint, open, &due).into_iter();
             reasons.extend(lacking.map(|atomic| explain_atomic(atomic, open)));
         }
         reasons.into_iter().collect()
     }
 }
 
-/// What is lacking of a constraint: of alternatives that lack something, the one that lacks least, or else the first in the document.
-fn fewest<'c>(constraint: &'c Constraint, lacks: &impl Fn(&Atomic) -> bool) -> Vec<&'c Atomic> {
+/// What is lacking of a constraint that neither holds already nor can no longer hold: of alternatives that lack something, the one that lacks
+/// least, or else the first in the document.
+fn fewest<'c>(constraint: &'c Constraint, open: &World<'_>, due: &impl Fn(&Test) -> bool) -> Vec<&'c Atomic> {
+    if constraint.truth(open) != Truth::Unknown {
+        return Vec::new();
+    }
     match constraint {
-        Constraint::Atomic(atomic) => lacks(atomic).then_some(atomic).into_iter().collect(),
+        Constraint::Atomic(atomic) => {
+            let lacks = atomic.test.as_ref().is_ok_and(due);
+            lacks.then_some(atomic).into_iter().collect()
+        }
         Constraint::Logical { connective, parts, .. } => {
-            let each = parts.iter().map(|part| fewest(part, lacks));
+            let each = parts.iter().map(|part| fewest(part, open, due));
             match connective {
                 Connective::Or => each
                     .filter(|part| !part.is_empty())

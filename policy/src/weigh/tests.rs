@@ -121,6 +121,19 @@ fn terms_with_nothing_in_common_are_told_with_the_smallest_set_of_both_policies(
 }
 
 #[test]
+fn who_terms_are_for_is_no_difference_between_them() {
+    let (mut asked, mut offered) = (categories(&["skills"]), categories(&["skills", "results"]));
+    offered["assignee"] = json!("did:web:a.example");
+    offered["assigner"] = json!("did:web:school.example");
+    let found = differences(&asked, &offered);
+    assert_eq!((found.disjoint, &found.told), (false, &Vec::new()));
+    asked["odrl:assignee"] = json!({"@id": "did:web:b.example"});
+    asked["assigner"] = json!("did:web:other.example");
+    let found = differences(&asked, &offered);
+    assert_eq!((found.disjoint, &found.told), (false, &Vec::new()));
+}
+
+#[test]
 fn what_the_offer_prohibits_and_its_operands_that_were_left_out_are_told() {
     let mut offered = categories(&["skills"]);
     offered["prohibition"] = json!([{"action": "distribute"}]);

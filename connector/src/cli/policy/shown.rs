@@ -1,8 +1,11 @@
 //! What the commands about policies print, in French and English: a policy explained, two compared. Pure: it reads no file and no clock. The
 //! details of a comparison have English words alone; French says the verdicts and the places.
 
-use policy::odrl::compare::{self, Answer, Contradiction, Request, Stated, Verdict, Why, Within};
-use policy::{Action, Code, Explanation, Facts, Language, LintCode, Part, Reason, Refusal, Stage, Timestamp, Warning};
+mod french;
+
+use crate::catalog::ACTIONS;
+use policy::odrl::compare;
+use policy::{Code, Explanation, Facts, Language, LintCode, Part, Reason, Refusal, Stage, Timestamp, Warning};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fmt::Write;
@@ -122,6 +125,25 @@ impl Fault {
         }
     }
 
+    /// What is for one participant alone decides so from the catalog on. Told of the policy that is for nobody else.
+    fn for_others(first: &policy::Policy, second: &policy::Policy, in_first: bool) -> Self {
+        let whom = |policy: &policy::Policy| match policy.assignee() {
+            Some(assignee) => format!("for {assignee} alone"),
+            None => "for anybody".to_owned(),
+        };
+        let (own, other) = if in_first { (first, second) } else { (second, first) };
+        Self {
+            english: format!(
+                "{}: it is {}, and the other {}",
+                at("", in_first),
+                whom(own),
+                whom(other)
+            ),
+            pointer: String::new(),
+            in_first,
+        }
+    }
+
     /// Nothing is permitted under a policy that is not understood, and nobody could tell what it has in common with another.
     fn not_understood(first: &policy::Policy, second: &policy::Policy) -> Option<Self> {
         let reason = |policy: &policy::Policy| policy.check(Stage::Publish).err()?.into_iter().next();
@@ -155,22 +177,22 @@ impl Serialize for Fault {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Comparison {
-    /// They say the same.
+    /// They say the same to the same participants.
     same: bool,
     /// The first thing that differs.
     difference: Option<Fault>,
-    /// The first permits nothing that the second does not permit.
+    /// The first permits nothing that the second does not permit, to nobody else.
     first_within_second: bool,
     /// Where it goes beyond, or could not be shown not to.
     first_beyond: Option<Fault>,
-    /// The second permits nothing that the first does not permit.
+    /// The second permits nothing that the first does not permit, to nobody else.
     second_within_first: bool,
     /// Where it goes beyond, or could not be shown not to.
     second_beyond: Option<Fault>,
     /// Why nothing is known of how the two go together: one of them has terms that are not understood here.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_understood: Option<Fault>,
-    /// Rules that both allow.
+    /// Rules that both allow, and for whom alone where one of them says so.
     common: Option<Value>,
     /// Why there are none.
     nothing_common: Option<Fault>,
@@ -186,7 +208,7 @@ pub(super) struct Comparison {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Alone {
-    /// Somebody could use data under it, now or later.
+    /// Somebody could use data, or have a release of them, under it, now or later.
     satisfiable: bool,
     /// Its rules leave nothing of each other.
     contradictory: bool,
@@ -199,8 +221,14 @@ struct Alone {
 
 impl Alone {
     fn of(json: &Value, policy: &policy::Policy, now: Timestamp) -> Self {
-        let decision = policy.decide(Stage::Publish, &Facts::new(now, "", Action::Use));
-        let mut reasons = decision.reasons().to_vec();
+        let refusals = ACTIONS.map(|action| {
+            let decision = policy.decide(Stage::Publish, &Facts::new(now, "", action));
+            decision.reasons().to_vec()
+        });
+        // Where nothing is given, why is asked of an action that some permission speaks of.
+        let unspoken = |reasons: &[Reason]| reasons.iter().any(|reason| reason.code == Code::NoPermission);
+        let least = refusals.into_iter().min_by_key(|one| (!one.is_empty(), unspoken(one)));
+        let mut reasons = least.unwrap_or_default();
         if policy.check(Stage::Publish).is_ok() {
             let together = impossible(json);
             // What contradicts itself never comes into force, and is not what it is for want of patience.
@@ -253,35 +281,50 @@ fn impossible(json: &Value) -> Vec<Reason> {
     places.into_iter().next().map(reason).into_iter().collect()
 }
 
+/// The rules that both allow, for whom the narrower of the two is.
+fn common(first: &Value, second: &Value, assignee: Option<&str>) -> Result<Value, Fault> {
+    let mut common = policy::intersect(first, second).map_err(|none| Fault {
+        english: format!("{}: {}", at(&none.pointer, none.in_asked), none.text),
+        pointer: none.pointer,
+        in_first: none.in_asked,
+    })?;
+    if let (Some(members), Some(assignee)) = (common.as_object_mut(), assignee) {
+        members.insert("assignee".to_owned(), assignee.into());
+    }
+    Ok(common)
+}
+
 /// Compares two policies, each as JSON and read, at this time.
 pub(super) fn compare(
     first: (&Value, &policy::Policy),
     second: (&Value, &policy::Policy),
     now: Timestamp,
 ) -> Comparison {
+    let [for_first, for_second] = [first.1.assignee(), second.1.assignee()];
+    let for_others = |in_first| Fault::for_others(first.1, second.1, in_first);
     let difference = policy::same_terms(first.1, second.1).err().map(|found| Fault {
         english: found.to_string(),
         pointer: found.pointer,
         in_first: found.in_first,
     });
+    let difference = difference.or_else(|| (for_first != for_second).then(|| for_others(for_first.is_some())));
     let not_understood = || Fault::not_understood(first.1, second.1);
-    let beyond = |asked, offered, asked_is_first| {
+    let beyond = |asked: &policy::Policy, offered: &policy::Policy, asked_is_first: bool| {
         let found = policy::within(asked, offered).err();
-        not_understood().or_else(|| found.map(|found| Fault::beyond(found, asked_is_first)))
+        let elsewhere = offered.assignee().is_some() && offered.assignee() != asked.assignee();
+        not_understood()
+            .or_else(|| found.map(|found| Fault::beyond(found, asked_is_first)))
+            .or_else(|| elsewhere.then(|| for_others(!asked_is_first)))
     };
     let first_beyond = beyond(first.1, second.1, true);
     let second_beyond = beyond(second.1, first.1, false);
-    let (common, nothing_common) = match (not_understood(), policy::intersect(first.0, second.0)) {
-        (Some(fault), _) => (None, Some(fault)),
-        (None, Ok(common)) => (Some(common), None),
-        (None, Err(none)) => {
-            let fault = Fault {
-                english: format!("{}: {}", at(&none.pointer, none.in_asked), none.text),
-                pointer: none.pointer,
-                in_first: none.in_asked,
-            };
-            (None, Some(fault))
-        }
+    let apart = for_first.is_some() && for_second.is_some() && for_first != for_second;
+    let (common, nothing_common) = match not_understood().or_else(|| apart.then(|| for_others(true))) {
+        Some(fault) => (None, Some(fault)),
+        None => match common(first.0, second.0, for_first.or(for_second)) {
+            Ok(common) => (Some(common), None),
+            Err(fault) => (None, Some(fault)),
+        },
     };
     Comparison {
         same: difference.is_none(),
@@ -362,108 +405,10 @@ impl Comparison {
                 let _ = write!(text, "\n{found}");
             }
             (Some(found), Language::French) => {
-                let _ = write!(text, "\n{}", in_french(found));
+                let _ = write!(text, "\n{}", french::in_detail(found));
             }
         }
         text
-    }
-}
-
-/// The verdicts of the detailed comparison.
-fn in_french(found: &compare::Comparison) -> String {
-    let verdict = match &found.common {
-        Answer::Possible(request) => format!("Compatibles. Toutes deux permettent, par exemple : {}", wanted(request)),
-        Answer::Impossible(ids) if ids.is_empty() => "Conflit. L’une d’elles n’a aucune permission.".to_owned(),
-        Answer::Impossible(ids) => format!("Conflit. Rien ne remplit à la fois {}", ids.join(", ")),
-        Answer::Unknown(why) => format!("On ne sait pas : {}", not_known(why)),
-    };
-    let mut text = format!("{verdict}\n");
-    for (title, one) in [("Première", &found.first), ("Seconde", &found.second)] {
-        let _ = writeln!(text, "{title} politique, {} :", one.id);
-        let permits = match &one.satisfiable {
-            Answer::Possible(request) => format!("elle permet, par exemple : {}", wanted(request)),
-            Answer::Impossible(ids) if ids.is_empty() => "elle ne permet rien : elle n’a aucune permission".to_owned(),
-            Answer::Impossible(ids) => format!("elle ne permet rien, à cause de {}", ids.join(", ")),
-            Answer::Unknown(why) => format!("on ne sait pas si elle permet quelque chose ({})", not_known(why)),
-        };
-        let _ = writeln!(text, "  {permits}");
-        contradictions(&mut text, &one.contradiction);
-        let within = match &one.within_other {
-            Within::Yes => "tout ce qu’elle permet, l’autre le permet aussi".to_owned(),
-            Within::No { request, .. } => format!("elle seule permet : {}", wanted(request)),
-            Within::Unknown(why) => format!("on ne sait pas si l’autre permet tout cela ({})", not_known(why)),
-        };
-        let _ = writeln!(text, "  {within}");
-    }
-    if !found.operands.is_empty() {
-        text.push_str("Critères :\n");
-    }
-    for operand in &found.operands {
-        let overlap = match operand.overlap {
-            Verdict::Conflict => "en conflit",
-            Verdict::Unknown => "inconnu",
-            Verdict::Compatible => "compatibles",
-        };
-        let within = match operand.contained {
-            Verdict::Compatible => "la première reste dans la seconde",
-            Verdict::Conflict => "la première va au-delà de la seconde",
-            Verdict::Unknown => "on ne sait pas laquelle est la plus large",
-        };
-        let one = if operand.in_both {
-            ""
-        } else {
-            " ; une seule politique en parle"
-        };
-        let _ = writeln!(text, "  {} : {overlap}, {within}{one}", operand.operand);
-    }
-    text
-}
-
-fn contradictions(text: &mut String, found: &Contradiction) {
-    for overlap in &found.overlaps {
-        let (permission, prohibition) = (&overlap.permission, &overlap.prohibition);
-        let request = wanted(&overlap.request);
-        let _ = writeln!(text, "  {permission} permet et {prohibition} interdit : {request}");
-    }
-    for (permission, prohibition, why) in &found.undecided {
-        let why = not_known(why);
-        let _ = writeln!(
-            text,
-            "  on ne sait pas si {permission} et {prohibition} se rencontrent ({why})"
-        );
-    }
-    for (rule, ids) in &found.dead {
-        let _ = writeln!(text, "  {rule} ne s’applique jamais, à cause de {}", ids.join(", "));
-    }
-}
-
-/// A request in French. Names and values stay as they are.
-fn wanted(request: &Request) -> String {
-    let facts = request.facts.iter().map(|fact| {
-        let value = match &fact.value {
-            Stated::Other => "autre".to_owned(),
-            Stated::Nothing => "non indiqué".to_owned(),
-            Stated::All(values) => {
-                let each = values.iter().map(|value| Stated::One(value.clone(), None).to_string());
-                each.collect::<Vec<_>>().join(" et ")
-            }
-            one @ Stated::One(..) => one.to_string(),
-        };
-        format!("{} {value}", fact.operand)
-    });
-    let facts: Vec<String> = facts.collect();
-    if facts.is_empty() {
-        "n’importe quelle demande".to_owned()
-    } else {
-        facts.join(", ")
-    }
-}
-
-fn not_known(why: &Why) -> String {
-    match why {
-        Why::TooLarge => "les conditions ont plus de cas que l’on n’en examine".to_owned(),
-        Why::TooDeep => "les conditions sont trop imbriquées".to_owned(),
-        Why::NotUnderstood { operand, .. } => format!("{operand} n’est pas compris ici"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{codes, test::written};
 use crate::odrl::{Constraint, Entity, Statement};
+use std::collections::BTreeSet;
 
 fn sorted(constraints: &[Constraint]) -> Vec<String> {
     let mut all: Vec<String> = constraints.iter().map(written).collect();
@@ -19,13 +20,17 @@ pub(super) fn same_action(one: &Statement, other: &Statement) -> bool {
 /// The same in everything that matters to who has to keep it.
 pub(super) fn same_statement(one: &Statement, other: &Statement) -> bool {
     let refined = |statement: &Statement| statement.action.as_ref().map(|deed| sorted(&deed.refinements));
-    let entity = |entity: &Option<Entity>| {
-        let entity = entity.as_ref()?;
-        Some((entity.names.clone(), sorted(&entity.refinements)))
+    let entity = |entity: &Entity| (entity.names.clone(), sorted(&entity.refinements));
+    let named = |one: &Option<Entity>| one.as_ref().map(entity);
+    let functions = |statement: &Statement| {
+        let all = statement.functions.iter();
+        all.map(|(function, party)| (function.clone(), entity(party)))
+            .collect::<BTreeSet<_>>()
     };
     same_action(one, other)
         && refined(one) == refined(other)
-        && entity(&one.target) == entity(&other.target)
-        && entity(&one.assignee) == entity(&other.assignee)
+        && named(&one.target) == named(&other.target)
+        && named(&one.assignee) == named(&other.assignee)
+        && functions(one) == functions(other)
         && sorted(&one.constraints) == sorted(&other.constraints)
 }

@@ -1,7 +1,7 @@
 //! Lengths of time, counts and meters as bounds of a plan; facts of the transfer and of minors.
 
 use super::*;
-use crate::{Decision, Facts, LeftOperand, Usage};
+use crate::{Decision, Facts, LeftOperand, Usage, testing::CONSUMER};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -319,6 +319,33 @@ fn what_waits_for_an_event_is_permitted_from_its_beginning_and_never_after_its_e
             .decide(Stage::Negotiation, &ahead("2026-06-21T00:00:00Z"))
             .permits()
     );
+}
+
+#[test]
+fn what_already_holds_or_no_longer_can_is_not_told_to_be_lacking() {
+    let place = || constraint("spatial", "eq", json!("FR"));
+    let language = || constraint("language", "eq", json!("fr"));
+    let recipient = |name: &str| constraint("recipient", "eq", json!(name));
+    let told = |permissions: Value| {
+        let refused = agreement(json!({"permission": permissions}))
+            .plan(&facts())
+            .unwrap_err();
+        let told = named(&refused).into_iter();
+        told.map(|(code, pointer)| format!("{code} {pointer}"))
+            .collect::<Vec<_>>()
+    };
+    let using = |constraint: Value| json!({"action": "use", "constraint": [constraint]});
+    // Another's alternative, though no more is lacking of it and it stands first.
+    let other = json!({"and": [recipient("did:web:other"), language()]});
+    let alternatives = using(json!({"or": [other, place()]}));
+    assert_eq!(told(json!([alternatives])), ["CST-02 /permission/0/constraint/0/or/1"]);
+    // Another's permission.
+    let permissions = json!([using(other), using(place())]);
+    assert_eq!(told(permissions), ["CST-02 /permission/1/constraint/0"]);
+    // An alternative to what holds.
+    let holds = json!({"or": [recipient(CONSUMER), language()]});
+    let both = using(json!({"and": [holds, place()]}));
+    assert_eq!(told(json!([both])), ["CST-02 /permission/0/constraint/0/and/1"]);
 }
 
 #[test]

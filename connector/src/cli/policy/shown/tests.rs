@@ -161,6 +161,68 @@ fn places_are_told_of_the_first_and_the_second_policy() {
     );
 }
 
+/// An offer for this participant alone, or for anybody.
+fn offer_to(names: &[&str], assignee: Option<&str>) -> (Value, policy::Policy) {
+    let (mut json, _) = purposes(names);
+    if let Some(assignee) = assignee {
+        json["assignee"] = assignee.into();
+    }
+    let read = policy::Policy::parse(&json).unwrap();
+    (json, read)
+}
+
+#[test]
+fn whom_an_offer_is_for_counts() {
+    let to = |assignee| offer_to(&["a"], assignee);
+    let (one, other, anybody) = (to(Some("did:web:one")), to(Some("did:web:other")), to(None));
+    let between = |first: &(Value, policy::Policy), second: &(Value, policy::Policy)| {
+        let found = compare((&first.0, &first.1), (&second.0, &second.1), now());
+        let told = (found.same, found.first_within_second, found.second_within_first);
+        (told, found.common.map(|common| common["assignee"].clone()))
+    };
+    assert_eq!(between(&one, &one), ((true, true, true), Some(json!("did:web:one"))));
+    assert_eq!(between(&one, &other), ((false, false, false), None));
+    assert_eq!(
+        between(&anybody, &one),
+        ((false, false, true), Some(json!("did:web:one")))
+    );
+    assert_eq!(
+        between(&one, &anybody),
+        ((false, true, false), Some(json!("did:web:one")))
+    );
+    assert_eq!(between(&anybody, &anybody), ((true, true, true), Some(Value::Null)));
+    let found = compare((&anybody.0, &anybody.1), (&one.0, &one.1), now());
+    let why = "at the top of the second policy: it is for did:web:one alone, and the other for anybody";
+    for fault in [found.difference, found.first_beyond] {
+        assert_eq!(fault.unwrap().english, why);
+    }
+    let found = compare((&one.0, &one.1), (&other.0, &other.1), now());
+    let told = found.told(Language::French);
+    assert!(
+        told.contains("toutes deux permettent  rien : voir le début de la première politique"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_offer_of_numbers_or_anonymous_rows_alone_can_be_used() {
+    let time = json!({"leftOperand": "dateTime", "operator": "lt", "rightOperand": "2020-01-01T00:00:00Z"});
+    for action in ["aggregate", "anonymize"] {
+        let offering =
+            |constraints: Value| json!({"@id": "urn:1", "permission": [{"action": action, "constraint": constraints}]});
+        let open = alone(&offering(json!([])));
+        assert!(open.satisfiable && open.reasons.is_empty(), "{action}");
+        let codes: Vec<Code> = alone(&offering(json!([time])))
+            .reasons
+            .iter()
+            .map(|one| one.code)
+            .collect();
+        assert_eq!(codes, [Code::OutsideTime], "{action}");
+    }
+    let neither = alone(&json!({"@id": "urn:1", "permission": [{"action": "distribute"}]}));
+    assert_eq!(neither.reasons[0].code, Code::NoPermission);
+}
+
 #[test]
 fn answers_stand_in_one_column_in_both_languages() {
     let (one, other) = (purposes(&["a"]), purposes(&["b"]));

@@ -363,6 +363,27 @@ fn duties_have_to_be_kept() {
 }
 
 #[test]
+fn to_inform_one_is_not_to_inform_another() {
+    let informing = |duty: &str, party: &str| {
+        let policy = format!(
+            r#"{{"@id": "urn:p", "permission": [{{"action": "use"}}], "obligation": [{{"action": "{duty}", {party}}}]}}"#
+        );
+        Policy::read(&serde_json::from_str(&policy).unwrap(), &Reading::LENIENT).unwrap()
+    };
+    let offered = informing("inform", r#""informedParty": "did:web:a""#);
+    let verdict = |party: &str| within(&informing("inform", party), &offered, &Concepts::profile());
+    assert_eq!(verdict(r#""informedParty": "did:web:a""#), Within::Yes);
+    assert_eq!(verdict(r#""odrl:informedParty": {"@id": "did:web:a"}"#), Within::Yes);
+    for other in [
+        r#""informedParty": "did:web:b""#,
+        r#""informingParty": "did:web:a""#,
+        r#""constraint": []"#,
+    ] {
+        assert!(matches!(verdict(other), Within::Unknown(_)), "{other}");
+    }
+}
+
+#[test]
 fn who_and_what_a_rule_is_about_counts() {
     let to = |assignee: Option<Entity>, target: Option<Entity>| {
         let mut policy = permits(Vec::new());
