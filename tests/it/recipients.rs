@@ -77,10 +77,6 @@ async fn a_recipient_that_nobody_could_be_is_refused_by_every_route_and_leaves_n
                 "until": "2999-01-01T00:00:00Z", "notice": NOTICE, "actor": learner}),
             ),
             (
-                "/v1/consents/withdraw",
-                json!({"subject": "l0", "recipient": recipient}),
-            ),
-            (
                 "/v1/restrictions",
                 json!({"subject": "l9", "recipient": recipient, "actor": learner}),
             ),
@@ -100,6 +96,11 @@ async fn a_recipient_that_nobody_could_be_is_refused_by_every_route_and_leaves_n
             "{refused}"
         );
     }
+    // What ends is said by the consents alone, whoever is configured: there is none towards it.
+    let body = json!({"subject": "l0", "recipient": "nodid"});
+    let (status, refused) = school.call(Method::POST, "/v1/consents/withdraw", Some(&body)).await;
+    let told = (status.as_u16(), refused["error"]["code"].as_str());
+    assert_eq!(told, (404, Some("nothing-to-withdraw")), "{refused}");
     let left = school.get("/v1/consents?subject=l9").await;
     assert_eq!(left["consents"], json!([]), "not even what was beside it");
     for (path, members) in [("/v1/restrictions", "restrictions"), ("/v1/bases", "bases")] {
