@@ -86,7 +86,8 @@ fn each_of_them_is_held_to_its_own_conditions() {
     let asked = either(&index);
     let [one, other] = PURPOSES.map(|purpose| shared(&[purpose], &["skills"]));
     let ids: Vec<ConsentId> = (0..8).map(id).collect();
-    let cases: [(Reason, fn(&mut Grant<'_>)); 4] = [
+    type Change = fn(&mut Grant<'_>);
+    let cases: [(Reason, Change); 4] = [
         (Reason::Aggregate, |grant: &mut Grant<'_>| grant.aggregate_only = true),
         (Reason::Guardian, |grant: &mut Grant<'_>| grant.guardian_missing = true),
         // Before what it lacks counts what the other is not for.

@@ -449,7 +449,7 @@ async fn a_withdrawal_towards_one_recipient_ends_a_consent_for_all_whom_it_names
     let granted = consents.grant(new, now()).await.unwrap();
     let (both, alone) = (&granted[0], &granted[1]);
     let told = consents.withdraw("anna", Some(&work), days(1)).await.unwrap();
-    assert_eq!(told.consents, [both.consent.id.clone()]);
+    assert_eq!(told.consents, std::slice::from_ref(&both.consent.id));
     assert_eq!(told.recipients, [edtech, work]);
     assert_eq!(state(&consents, &both.consent.id).await, State::Withdrawn);
     assert_eq!(state(&consents, &alone.consent.id).await, State::Given);

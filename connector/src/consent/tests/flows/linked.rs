@@ -45,7 +45,9 @@ fn misread(value: &Value, terms: &Value) -> (Vec<String>, usize) {
             if name.starts_with('@') || TEXTS.contains(&name.as_str()) || typed == Some("@json") {
                 continue;
             }
-            let texts = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            let texts = value
+                .as_array()
+                .map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
             for text in texts.iter().filter_map(Value::as_str) {
                 match (kind(text, terms), typed) {
                     (None, None) => {}
