@@ -50,8 +50,8 @@ lints! {
         / "une règle qui ne peut jamais s’appliquer",
     AddsNothing = "LNT-09" "a rule that another one covers; it adds nothing"
         / "une règle qu’une autre couvre ; elle n’ajoute rien",
-    NoPurpose = "LNT-10" "a permission that binds to no purpose lets nothing out, because consents and other lawful bases are for purposes; constrain purpose"
-        / "une permission qui ne lie à aucune finalité ne laisse rien sortir, car consentements et autres bases légales valent pour des finalités ; ajoutez une condition sur la finalité",
+    NoPurpose = "LNT-10" "a permission, or an alternative in it, that binds to no purpose lets nothing out by itself, because consents and other lawful bases are for purposes; constrain purpose"
+        / "une permission, ou une de ses alternatives, qui ne lie à aucune finalité ne laisse rien sortir par elle-même, car consentements et autres bases légales valent pour des finalités ; ajoutez une condition sur la finalité",
 }
 
 impl LintCode {

@@ -397,6 +397,13 @@ impl Policy {
         of_permissions.chain(&self.obligations)
     }
 
+    /// Whom this connector is to inform, each after the pointer of the duty that says so: duties of what it gives, and of the whole policy.
+    pub fn informs_here(&self) -> impl Iterator<Item = (&str, &str)> {
+        let given = self.permissions.iter().filter(|rule| rule.gives_here());
+        let duties = given.flat_map(|rule| &rule.duties).chain(&self.obligations);
+        duties.filter_map(Duty::informs)
+    }
+
     /// The obligations of the whole policy, in document order.
     pub fn obligations(&self) -> &[Duty] {
         &self.obligations
