@@ -3,7 +3,7 @@
 
 use crate::{
     dsp::ParticipantId,
-    trust::{Trust, TrustError},
+    trust::{Signatures, Trust, TrustError},
 };
 use policy::{Code, Reason, Timestamp};
 use std::collections::BTreeSet;
@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 pub enum Unreached {
     /// Whoever is named in these places is nobody whom we can tell: `DUT-03`.
     Nobody(Vec<Reason>),
-    /// Whether they are one is not to be found out at this moment.
-    NotNow(TrustError),
+    /// Whether this one can be told is not to be found out at this moment.
+    NotNow(Reason),
 }
 
 impl Unreached {
@@ -22,16 +22,28 @@ impl Unreached {
     pub fn reasons(self) -> Vec<Reason> {
         match self {
             Self::Nobody(reasons) => reasons,
-            Self::NotNow(error) => vec![reason("", &error.to_string())],
+            Self::NotNow(reason) => vec![reason],
         }
     }
 }
 
-fn reason(pointer: &str, why: &str) -> Reason {
-    Reason {
-        code: Code::InformedUnknown,
-        pointer: pointer.to_owned(),
-        text: format!("whoever is to be informed cannot be told: {why}"),
+/// What keeps one party from being told, and whether that is about the party and not about the moment.
+enum Kept {
+    ForGood(String),
+    ForNow(String),
+}
+
+async fn reach(trust: &Trust, did: &ParticipantId, now: Timestamp) -> Result<(), Kept> {
+    let peer = trust.meet(did, now).await.map_err(|error| match &error {
+        TrustError::NotAMember(cause) if !cause.is_final() => Kept::ForNow(error.to_string()),
+        _ => Kept::ForGood(error.to_string()),
+    })?;
+    match trust.signs(&peer, now).await {
+        Ok(true) => Ok(()),
+        // One that may sign is asked only so often.
+        Ok(false) if peer.signatures == Signatures::IfOffered => Err(Kept::ForNow("it is not known to sign".into())),
+        Ok(false) => Err(Kept::ForGood("it takes no signed messages".into())),
+        Err(error) => Err(Kept::ForNow(error.to_string())),
     }
 }
 
@@ -44,29 +56,28 @@ pub async fn informed(
     named: &[(&str, &str)],
     now: Timestamp,
 ) -> Result<BTreeSet<ParticipantId>, Unreached> {
-    let (mut found, mut reasons) = (BTreeSet::new(), Vec::new());
+    let (mut found, mut nobody, mut not_now) = (BTreeSet::new(), Vec::new(), None);
     for &(pointer, name) in named {
-        let Ok(did) = name.parse::<ParticipantId>() else {
-            reasons.push(reason(pointer, &format!("{name:?} is no participant's id")));
-            continue;
+        let refused = |why: &str| Reason {
+            code: Code::InformedUnknown,
+            pointer: pointer.to_owned(),
+            text: format!("{name:?} is to be informed and cannot be told: {why}"),
         };
-        if did == *trust.me() {
-            continue;
-        }
-        match trust.meet(&did, now).await {
-            Ok(peer) => match trust.signs(&peer, now).await {
-                Ok(true) => {
+        match name.parse::<ParticipantId>() {
+            Err(_) => nobody.push(refused("that is no participant's id")),
+            Ok(did) if did == *trust.me() => {}
+            Ok(did) => match reach(trust, &did, now).await {
+                Ok(()) => {
                     found.insert(did);
                 }
-                Ok(false) => reasons.push(reason(pointer, &format!("{did} takes no signed messages"))),
-                Err(error) => return Err(Unreached::NotNow(error.into())),
+                Err(Kept::ForGood(why)) => nobody.push(refused(&why)),
+                Err(Kept::ForNow(why)) => not_now = Some(refused(&format!("for the moment, {why}"))),
             },
-            Err(TrustError::NotAMember(cause)) if !cause.is_final() => return Err(Unreached::NotNow(cause.into())),
-            Err(error) => reasons.push(reason(pointer, &format!("{did}: {error}"))),
         }
     }
-    match reasons.is_empty() {
-        true => Ok(found),
-        false => Err(Unreached::Nobody(reasons)),
+    match (nobody.is_empty(), not_now) {
+        (false, _) => Err(Unreached::Nobody(nobody)),
+        (true, Some(reason)) => Err(Unreached::NotNow(reason)),
+        (true, None) => Ok(found),
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table},
     trust::{Party, Trust},
 };
-use policy::{Action, Decision, Duty, Facts, Language, Plan, Policy, Reach, Reason, Stage, Timestamp};
+use policy::{Action, Decision, Facts, Language, Plan, Policy, Reach, Reason, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Catalog {
         let dataset = Dataset::publish(new, &self.events, now)?;
         let policy = read_policy(&dataset.offer)?;
         granted_by(&policy, self.trust.me())?;
-        let named = policy.duties().filter_map(Duty::informs).collect::<Vec<_>>();
+        let named = policy.informs_here().collect::<Vec<_>>();
         informed(&self.trust, &named, now)
             .await
             .map_err(|why| DatasetError::NotReached(why.reasons()))?;

@@ -94,9 +94,9 @@ impl Contracts {
         self.begin(record, now).await
     }
 
-    /// Whoever is informed under these terms of ours can be told, or nothing would flow under them. The published ones were asked before.
+    /// Whoever is informed under these terms of ours can be told, or nothing would flow under them.
     async fn reaches(&self, terms: &policy::Policy, now: Timestamp) -> Result<(), ContractError> {
-        let named = terms.duties().filter_map(policy::Duty::informs).collect::<Vec<_>>();
+        let named = terms.informs_here().collect::<Vec<_>>();
         let reached = catalog::informed(&self.trust, &named, now).await;
         reached
             .map(drop)
@@ -141,7 +141,11 @@ impl Contracts {
 
     /// Provider: agrees to the terms on the table, the consumer's or its own accepted ones.
     pub async fn agree(&self, pid: &Pid, now: Timestamp) -> Result<NegotiationRecord, ContractError> {
-        let dataset = self.catalog.get(&self.get(pid).await?.dataset).await?;
+        let record = self.get(pid).await?;
+        if record.core.role == Role::Provider {
+            self.reaches(&read_policy(&record.offer)?, now).await?;
+        }
+        let dataset = self.catalog.get(&record.dataset).await?;
         self.command(pid, now, |record, turn| {
             record.expect_role(Role::Provider)?;
             let ours = read_policy(&record.offer)?;

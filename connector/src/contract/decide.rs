@@ -57,7 +57,8 @@ impl Differing {
 pub(super) fn on_request(
     record: &NegotiationRecord,
     offer: &Value,
-    (consumer, dataset): (&Party, Option<&Dataset>),
+    (consumer, me): (&Party, &ParticipantId),
+    dataset: Option<&Dataset>,
     differing: &Differing,
     now: Timestamp,
 ) -> Result<Proposal, ContractError> {
@@ -71,7 +72,8 @@ pub(super) fn on_request(
     if policy::same_terms(&asked, &ours).is_ok() {
         return Ok(Proposal::Agree);
     }
-    let narrower = || policy::within(&asked, &ours).is_ok() && informs_no_others(&asked, &ours);
+    let informs_no_others = || informs_no_others(&asked, &ours, [consumer.did.as_str(), me.as_str()]);
+    let narrower = || policy::within(&asked, &ours).is_ok() && informs_no_others();
     let differ = || differing.of(offer, &record.published);
     let end = |why: String| Ok(Proposal::Terminate(explained("no-agreement", why, &differ().told)));
     let terms = match record.decisions.other_terms {
@@ -87,7 +89,7 @@ pub(super) fn on_request(
             return end("the terms have nothing in common with those offered".to_owned());
         }
         OtherTerms::Offer | OtherTerms::AcceptNarrower => record.published.clone(),
-        OtherTerms::Intersect if !informs_no_others(&asked, &ours) => {
+        OtherTerms::Intersect if !informs_no_others() => {
             return end("who is informed of transfers is for the provider to name".to_owned());
         }
         OtherTerms::Intersect => match common(offer, &record.published, &record.dataset) {
@@ -104,13 +106,11 @@ pub(super) fn on_request(
     Ok(Proposal::Offer(terms))
 }
 
-/// Whom a provider tells of its transfers is its own to name: a duty that a consumer adds would have it write to whomever that names.
-fn informs_no_others(asked: &policy::Policy, ours: &policy::Policy) -> bool {
-    let named = |terms: &policy::Policy| -> BTreeSet<String> {
-        let informed = terms.duties().filter_map(policy::Duty::informs);
-        informed.map(|(_, party)| party.to_owned()).collect()
-    };
-    named(asked).is_subset(&named(ours))
+/// Whom a provider tells of its transfers, the two `parties` apart, is its own to name: a duty that a consumer adds would have it write to whomever
+/// that names.
+fn informs_no_others(asked: &policy::Policy, ours: &policy::Policy, parties: [&str; 2]) -> bool {
+    let ours: BTreeSet<&str> = ours.informs_here().map(|(_, party)| party).chain(parties).collect();
+    asked.informs_here().all(|(_, party)| ours.contains(party))
 }
 
 /// Why a negotiation ends over terms that the provider could agree to, but under which no transfer of this dataset to this consumer would start.

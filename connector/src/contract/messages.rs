@@ -277,8 +277,8 @@ impl Contracts {
         now: Timestamp,
     ) -> Result<(), ContractError> {
         let consumer = self.trust.party(&record.core.peer, now);
-        let about = (&consumer, known.dataset.as_ref());
-        match decide::on_request(record, offer, about, &known.differing, now)? {
+        let (parties, dataset) = ((&consumer, self.trust.me()), known.dataset.as_ref());
+        match decide::on_request(record, offer, parties, dataset, &known.differing, now)? {
             decide::Proposal::Hold => Ok(()),
             decide::Proposal::Agree => self.propose_agreement(record, turn, now),
             decide::Proposal::Offer(ours) => record.offer_instead(turn, ours, now),

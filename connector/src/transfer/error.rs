@@ -53,8 +53,8 @@ pub enum TransferError {
     #[error("the other party of this transfer: {0}")]
     NotAPeer(#[from] TrustError),
     /// Whether somebody whom the agreement has informed can be told is not known at this moment.
-    #[error("whoever is to be informed of this transfer cannot be found now: {0}")]
-    NotInformed(TrustError),
+    #[error("whoever is to be informed of this transfer cannot be found now")]
+    NotInformed,
     /// Signing failed.
     #[error("signing failed: {0}")]
     Signing(#[from] JoseError),
@@ -107,7 +107,7 @@ impl Verdict for TransferError {
             | Self::Invalid(_)
             | Self::Receipt(_) => true,
             Self::NotAPeer(_)
-            | Self::NotInformed(_)
+            | Self::NotInformed
             | Self::Signing(_)
             | Self::Plane(_)
             | Self::Release(_)

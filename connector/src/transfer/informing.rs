@@ -21,7 +21,10 @@ impl Transfers {
             .await
             .map_err(|why| match why {
                 catalog::Unreached::Nobody(reasons) => TransferError::NotPermitted(reasons),
-                catalog::Unreached::NotNow(error) => TransferError::NotInformed(error),
+                catalog::Unreached::NotNow(reason) => {
+                    tracing::warn!(%reason, transfer = %record.core.pid, "a transfer waits for whoever is to be informed");
+                    TransferError::NotInformed
+                }
             })?;
         let disclosure = |informed| Disclosure {
             provider: self.parts.trust.me().clone(),

@@ -30,6 +30,10 @@ fn consumer() -> Party {
     }
 }
 
+fn me() -> ParticipantId {
+    "did:web:school.example".parse().unwrap()
+}
+
 /// What is negotiated about: a dataset in French.
 fn french() -> Dataset {
     serde_json::from_value(json!({
@@ -43,7 +47,8 @@ fn french() -> Dataset {
 fn answered(record: &NegotiationRecord) -> (Proposal, bool) {
     let differing = Differing::default();
     let now = Timestamp::from_seconds(0);
-    let answer = on_request(record, &record.offer, (&consumer(), Some(&french())), &differing, now).unwrap();
+    let parties = (&consumer(), &me());
+    let answer = on_request(record, &record.offer, parties, Some(&french()), &differing, now).unwrap();
     (answer, differing.0.get().is_some())
 }
 
@@ -93,11 +98,11 @@ fn the_published_terms_are_agreed_with_whom_they_name_and_with_nobody_else() {
     let answer = |assignee: &str| {
         let mut record = asked(&["skills", "results"], OtherTerms::Offer);
         record.published["assignee"] = assignee.into();
-        let about = (&consumer(), Some(&french()));
         on_request(
             &record,
             &record.offer,
-            about,
+            (&consumer(), &me()),
+            Some(&french()),
             &Differing::default(),
             Timestamp::from_seconds(0),
         )
@@ -140,6 +145,9 @@ fn whom_a_provider_informs_is_not_for_a_consumer_to_add() {
         let mut record = asked(&["skills"], rule);
         record.published = informing(record.published, ministry);
         record.offer = informing(record.offer, ministry);
+        assert!(matches!(answered(&record).0, Proposal::Agree), "{rule:?}");
+        let ourselves = json!({"action": "inform", "informedParty": me()});
+        record.offer["obligation"].as_array_mut().unwrap().push(ourselves);
         assert!(matches!(answered(&record).0, Proposal::Agree), "{rule:?}");
         let more = json!({"action": "inform", "informedParty": "did:web:stranger.example"});
         record.offer["obligation"].as_array_mut().unwrap().push(more);

@@ -71,7 +71,7 @@ impl From<TransferError> for Problem {
             TransferError::NotAPeer(TrustError::NotAMember(cause)) if !cause.is_final() => {
                 Self::unavailable("not-now", text)
             }
-            TransferError::NotInformed(_) => Self::unavailable("not-now", text),
+            TransferError::NotInformed => Self::unavailable("not-now", text),
             TransferError::NotAPeer(_) => Self::new(StatusCode::FORBIDDEN, "not-a-member", text),
             TransferError::Token => Self::new(StatusCode::UNAUTHORIZED, "token", text),
             TransferError::NotStarted => Self::new(StatusCode::CONFLICT, "not-started", text),
