@@ -139,7 +139,10 @@ impl Peers {
     /// Whom a learner's consent, restriction or other word names: a configured peer by id or name, or anybody else by DID. Who is unknown today
     /// may be a member tomorrow; members are known by their `did:web` alone ([`did::is_did`]), and other ids by the configuration alone.
     pub fn recipient(&self, id_or_name: &ParticipantId) -> Result<ParticipantId, PeerError> {
-        recipient(self.trust.peer(id_or_name.as_str()), id_or_name)
+        // A member is whoever it says, however it spells that.
+        let member = || self.trust.known(id_or_name, (self.clock)());
+        let known = self.trust.peer(id_or_name.as_str()).cloned().or_else(member);
+        recipient(known.as_ref(), id_or_name)
     }
 
     /// Whom to tell about a process of ours.

@@ -278,7 +278,8 @@ impl Lapses {
                 if !consent.recipients.contains(recipient) {
                     continue;
                 }
-                if stored.permits_records(now) && !used_up {
+                // What passed under one that is used up may stay until that consent ends, and a transfer that was counted still goes on.
+                if stored.permits_records(now) {
                     let key = encode(&(
                         &consent.recipients,
                         &consent.purposes,
@@ -289,7 +290,8 @@ impl Lapses {
                     ))?;
                     let scope = terms.entry(key).or_insert_with(|| Arc::new(Scope::from(consent)));
                     known.permit(&consent.subject, scope.clone());
-                } else if !held_back.is_empty() {
+                }
+                if !held_back.is_empty() {
                     known.hold_back(&consent.subject, &held_back);
                 }
             }

@@ -359,7 +359,7 @@ impl Exchange {
     pub async fn disclosure(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
         let message = inbox::understand::<Disclosure>(verified)?;
         // The agreement is between others: nothing else keeps a peer from filling the store.
-        self.requests.room(&message.sender().did, now)?;
+        self.requests.room::<Disclosure>(&message.sender().did, now)?;
         self.disclosures.take(&self.inbox, &message, now).await
     }
 

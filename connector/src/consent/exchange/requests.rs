@@ -142,7 +142,7 @@ pub(super) struct Requests {
     pub(super) agreements: Agreements,
     pub(super) links: Arc<Links>,
     /// When peers asked.
-    pub(super) recent: Mutex<HashMap<ParticipantId, Vec<Timestamp>>>,
+    pub(super) recent: Mutex<HashMap<(ParticipantId, &'static str), Vec<Timestamp>>>,
 }
 
 impl Requests {
@@ -158,7 +158,7 @@ impl Requests {
             Arrival::New(opened) => opened,
         };
         let (sender, content) = (&message.sender().did, &message.value().content);
-        self.room(sender, now)?;
+        self.room::<Request>(sender, now)?;
         if content.recipient != *sender {
             return Err(ExchangeError::WrongParty("whoever asks is who would receive"));
         }
@@ -213,14 +213,14 @@ impl Requests {
         }
     }
 
-    /// Counts one more message of a peer that needs no agreement with us, or refuses it.
-    pub(super) fn room(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), ExchangeError> {
+    /// Counts one more message of this kind of a peer, or refuses it.
+    pub(super) fn room<T: Content>(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), ExchangeError> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         recent.retain(|_, times| {
             times.retain(|time| now < time.plus(WINDOW));
             !times.is_empty()
         });
-        let times = recent.entry(peer.clone()).or_default();
+        let times = recent.entry((peer.clone(), T::TYPE)).or_default();
         if times.len() >= MOST {
             return Err(ExchangeError::TooOften);
         }
