@@ -40,6 +40,8 @@ impl Space<'_> {
             .flat_map(|unit| unit.areas.iter().flatten().copied())
             .collect();
         open.sort_by_key(|unit| unit.areas.len());
+        // What two policies say alike has the same ways: to try those of each with those of the other would only use up the work.
+        open.dedup_by(|next, before| next.areas == before.areas);
         let mut ways = Ways {
             left: self.limits().areas,
             unknown: None,
