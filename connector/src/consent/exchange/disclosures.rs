@@ -4,7 +4,7 @@
 
 use super::{
     ExchangeError,
-    inbox::{Arrival, Inbox, Message},
+    inbox::{Arrival, Inbox, Message, key},
     kept::Kept,
     message::{self, Content},
     notices::{Delivered, delivered},
@@ -14,7 +14,6 @@ use super::{
 use crate::{
     audit::{Entry, Log},
     dsp::{AgreementId, DatasetId, MessageId, ParticipantId, Pid},
-    jose,
     process::{self, Outgoing, decode, encode, outbox::Outcome},
     store::{Batch, Pages, StoreError, Table},
 };
@@ -203,8 +202,4 @@ impl Disclosures {
         }
         Ok(swept)
     }
-}
-
-fn key(sender: &ParticipantId, id: &MessageId) -> Vec<u8> {
-    jose::sha256(format!("{sender}\0{id}").as_bytes()).as_bytes().to_vec()
 }

@@ -67,7 +67,8 @@ impl From<Malformed> for ExchangeError {
     }
 }
 
-fn key(sender: &ParticipantId, id: &MessageId) -> Vec<u8> {
+/// Where something about one message of one sender is kept.
+pub(super) fn key(sender: &ParticipantId, id: &MessageId) -> Vec<u8> {
     jose::sha256(format!("{sender}\0{id}").as_bytes()).as_bytes().to_vec()
 }
 
