@@ -1,17 +1,10 @@
 //! What a learner's word names, through real daemons: recipients by name or id, all of those that a consent names, nobody who is not there; and
 //! the one agreement that a consent is for.
 
-use crate::scenes::{learners::released, said};
-use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, dataset, offer, text};
+use crate::scenes::{learners::release, said};
+use connector_tests::harness::{NOTICE, PURPOSE, World, consent, dataset, offer, text};
 use http::Method;
-use serde_json::{Value, json};
-
-/// Fetches under an agreement; returns what the provider released.
-async fn release(school: &Connector, consumer: &Connector, agreement: &str) -> Value {
-    let pid = consumer.transfer(agreement).await;
-    let done = consumer.transfer_until(&pid, "COMPLETED").await;
-    released(school, &text(&done, "peerPid")).await
-}
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_is_named_by_its_name_wherever_a_learners_word_names_it() {

@@ -2,20 +2,13 @@
 
 use crate::scenes::{
     account, brisk, entries, file,
-    learners::{numbers, released},
+    learners::{numbers, release, released},
     received_at_least, said, verified,
 };
-use connector_tests::harness::{Connector, World, text};
+use connector_tests::harness::{World, text};
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs;
-
-/// Fetches under an agreement; returns what the provider released.
-async fn release(school: &Connector, work: &Connector, agreement: &str) -> Value {
-    let pid = work.transfer(agreement).await;
-    let done = work.transfer_until(&pid, "COMPLETED").await;
-    released(school, &text(&done, "peerPid")).await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_restriction_is_acknowledged_no_record_follows_through_a_kill_until_it_is_lifted() {

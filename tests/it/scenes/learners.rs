@@ -31,6 +31,13 @@ pub async fn withdraw(holder: &Connector, learner: &str) -> Value {
         .await
 }
 
+/// Fetches under an agreement; returns what the provider released.
+pub async fn release(provider: &Connector, consumer: &Connector, agreement: &str) -> Value {
+    let pid = consumer.transfer(agreement).await;
+    let done = consumer.transfer_until(&pid, "COMPLETED").await;
+    released(provider, &text(&done, "peerPid")).await
+}
+
 /// What the provider noted about a stream that ran to its end.
 pub async fn released(provider: &Connector, pid: &str) -> Value {
     until("the release is noted", async || {
