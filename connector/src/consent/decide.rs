@@ -13,7 +13,6 @@ use crate::dsp::ParticipantId;
 use policy::Timestamp;
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
-use tokio::time::Instant;
 
 /// How many grants share one durable commit in an import.
 const IMPORT_BATCH: usize = 64;
@@ -306,7 +305,7 @@ impl Consents {
         tokio::spawn(async move {
             while !watched.is_empty() {
                 tokio::time::sleep(STALL).await;
-                reset_unmoved(&mut watched, STALL, Instant::now());
+                reset_unmoved(&mut watched);
             }
         });
     }

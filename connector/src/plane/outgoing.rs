@@ -120,12 +120,10 @@ impl Pace {
         })
     }
 
-    /// Returns when the next chunk may leave.
-    fn spent(&mut self, bytes: usize) -> Instant {
+    fn spent(&mut self, bytes: usize) {
         let nanos = (bytes as u64).saturating_mul(1_000_000_000) / self.bytes_per_second;
         let next = Instant::now() + Duration::from_nanos(nanos);
         self.next.as_mut().reset(next);
-        next
     }
 }
 
@@ -319,7 +317,11 @@ impl Body for Outgoing {
             if self.done {
                 return Poll::Ready(None);
             }
-            let Some(chunk) = std::task::ready!(self.poll_noted(cx)) else {
+            let Poll::Ready(next) = self.poll_noted(cx) else {
+                self.gate.wait();
+                return Poll::Pending;
+            };
+            let Some(chunk) = next else {
                 self.finish(false);
                 return Poll::Ready(Some(Err(PlaneError::Incomplete)));
             };
@@ -327,8 +329,8 @@ impl Body for Outgoing {
                 // Everything of this piece was withheld.
                 Ok(Some(bytes)) if bytes.is_empty() => {}
                 Ok(Some(bytes)) => {
-                    if let Some(next) = self.pace.as_mut().map(|pace| pace.spent(bytes.len())) {
-                        self.gate.rest(next);
+                    if let Some(pace) = &mut self.pace {
+                        pace.spent(bytes.len());
                     }
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
                 }

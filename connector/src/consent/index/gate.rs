@@ -7,9 +7,7 @@ use serde::Serialize;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The last number of a stream at a withdrawal.
@@ -37,8 +35,8 @@ struct Passage {
     last: u64,
     passed: u64,
     closed: bool,
-    /// Until when the stream waits of its own accord.
-    rests_until: Option<Instant>,
+    /// The connection has asked for more since the last chunk passed, and there is nothing yet.
+    waits: bool,
 }
 
 /// The point through which a stream's chunks leave.
@@ -76,12 +74,14 @@ impl Gate {
         }
         passage.last = last;
         passage.passed += 1;
+        passage.waits = false;
         Ok(Ok(()))
     }
 
-    /// The stream asks for nothing before then, because it keeps a pace: its receiver is not to blame.
-    pub fn rest(&self, until: Instant) {
-        self.lock().rests_until = Some(until);
+    /// The connection asks for more, and there is nothing: the stream keeps a pace, is being decided or waits for its turn to be. Whatever it
+    /// is, its receiver is not to blame.
+    pub fn wait(&self) {
+        self.lock().waits = true;
     }
 
     /// Lets nothing through any more and cuts the connection. Returns the last number that passed.
@@ -172,19 +172,18 @@ impl Gates {
     }
 }
 
-/// Cuts the streams whose gates have let nothing through since, though for as long as `stall` nobody but the receiver kept them from it.
-/// Leaves those to be looked at again that keep a pace, and are not late by that.
-pub(in crate::consent) fn reset_unmoved(watched: &mut Vec<(Arc<Gate>, u64)>, stall: Duration, now: Instant) {
+/// Cuts the streams whose gates have let nothing through since, because their receivers take nothing. Leaves those to be looked at again that
+/// wait for something to send.
+pub(in crate::consent) fn reset_unmoved(watched: &mut Vec<(Arc<Gate>, u64)>) {
     watched.retain(|(gate, passed)| {
         let passage = gate.lock();
         if passage.passed != *passed || passage.closed {
             return false;
         }
-        let rests = passage.rests_until.is_some_and(|until| now < until + stall);
-        if !rests {
+        if !passage.waits {
             gate.reset.cancel();
         }
-        rests
+        passage.waits
     });
 }
 
@@ -193,8 +192,6 @@ mod tests {
     use super::*;
     use crate::{consent::Pseudonyms, jose::HmacKey};
 
-    const STALL: Duration = Duration::from_secs(1);
-
     fn gate() -> (Arc<Gate>, CancellationToken) {
         let names = Pseudonyms::new(HmacKey::new(b"secret")).towards(&"did:web:work.example".parse().unwrap());
         let reset = CancellationToken::new();
@@ -202,36 +199,36 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_waits_for_its_own_pace_is_not_cut_and_one_that_waits_for_its_receiver_is() {
+    fn a_stream_that_waits_for_something_to_send_is_not_cut_and_one_that_waits_for_its_receiver_is() {
         let index = Index::default();
-        let (paced, paced_reset) = gate();
+        let (waiting, waiting_reset) = gate();
         let (stalled, stalled_reset) = gate();
         let (moving, moving_reset) = gate();
-        let noted = Instant::now();
-        paced.rest(noted + 3 * STALL);
-        let mut watched: Vec<_> = [&paced, &stalled, &moving].map(|gate| (gate.clone(), 0)).into();
+        waiting.wait();
+        let mut watched: Vec<_> = [&waiting, &stalled, &moving].map(|gate| (gate.clone(), 0)).into();
         moving.pass(&index, index.epoch(), 1).unwrap().unwrap();
-        reset_unmoved(&mut watched, STALL, noted + STALL);
-        assert!(stalled_reset.is_cancelled() && !moving_reset.is_cancelled() && !paced_reset.is_cancelled());
-        assert_eq!(watched.len(), 1, "the one that rests is looked at again");
-        // Its pace has let it go on; now it is the receiver who keeps it.
-        reset_unmoved(&mut watched, STALL, noted + 4 * STALL - Duration::from_millis(1));
-        assert!(!paced_reset.is_cancelled());
-        reset_unmoved(&mut watched, STALL, noted + 4 * STALL);
-        assert!(paced_reset.is_cancelled() && watched.is_empty());
+        reset_unmoved(&mut watched);
+        assert!(stalled_reset.is_cancelled() && !moving_reset.is_cancelled() && !waiting_reset.is_cancelled());
+        assert_eq!(watched.len(), 1, "the one that waits is looked at again");
+        reset_unmoved(&mut watched);
+        assert_eq!(
+            (watched.len(), waiting_reset.is_cancelled()),
+            (1, false),
+            "however long"
+        );
+        waiting.pass(&index, index.epoch(), 1).unwrap().unwrap();
+        reset_unmoved(&mut watched);
+        assert!(watched.is_empty() && !waiting_reset.is_cancelled(), "it has moved");
     }
 
     #[test]
-    fn a_paced_stream_that_has_moved_is_watched_no_longer() {
+    fn a_stream_that_has_waited_once_is_cut_when_its_receiver_takes_nothing_later() {
         let index = Index::default();
-        let (paced, reset) = gate();
-        let noted = Instant::now();
-        paced.rest(noted + 2 * STALL);
-        let mut watched = vec![(paced.clone(), 0)];
-        reset_unmoved(&mut watched, STALL, noted + STALL);
-        assert_eq!(watched.len(), 1);
-        paced.pass(&index, index.epoch(), 1).unwrap().unwrap();
-        reset_unmoved(&mut watched, STALL, noted + 9 * STALL);
-        assert!(watched.is_empty() && !reset.is_cancelled());
+        let (gate, reset) = gate();
+        gate.wait();
+        gate.pass(&index, index.epoch(), 1).unwrap().unwrap();
+        let mut watched = vec![(gate, 1)];
+        reset_unmoved(&mut watched);
+        assert!(reset.is_cancelled() && watched.is_empty());
     }
 }
