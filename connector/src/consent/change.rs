@@ -166,8 +166,10 @@ impl Consents {
             }
         }
         let decided = decide(&mut learners)?;
+        let beside_notice = beside.and_then(|beside| beside.notice.as_ref());
         let mut changed = Vec::new();
         for learner in &learners {
+            self.rest_on_notices(learner, beside_notice, &mut sheet.batch).await?;
             let name = names.get(learner.subject.as_str()).copied().unwrap_or(Digest::EMPTY);
             let before = changed.len();
             let standing = self.record_standing(learner, &name, &mut sheet.batch)?;
@@ -175,7 +177,7 @@ impl Consents {
             let ended = self.close(learner, closed)?;
             let mut paper = Paper {
                 name,
-                notice: beside.and_then(|beside| beside.notice.as_ref()),
+                notice: beside_notice,
                 ended,
                 sheet: &mut sheet,
             };
@@ -190,6 +192,27 @@ impl Consents {
             self.committed(&changed, &learners, &queued)?;
         }
         Ok((decided, changed))
+    }
+
+    /// Nobody says yes under a notice that does not hold any more when it is committed.
+    async fn rest_on_notices(
+        &self,
+        learner: &Learner,
+        beside: Option<&Notice>,
+        batch: &mut Batch,
+    ) -> Result<(), ConsentError> {
+        let store = &**self.log.store();
+        for kept in learner.kept.iter().filter(|kept| kept.agreed) {
+            let hash = &kept.stored.consent.notice;
+            let is_beside = beside.is_some_and(|notice| notice.hash == *hash);
+            // What an operator enters from paper may rest on one that is not registered.
+            let Some(found) = notice::find(store, hash).await?.filter(|_| !is_beside) else {
+                continue;
+            };
+            let newest = notice::newest(store, found).await?;
+            newest.ok_or(ConsentError::NoticeReplaced)?.guard(batch);
+        }
+        Ok(())
     }
 
     /// Takes in again what was closed for a commit that was not made, as the store has it. In the learners' turn: nothing else has come of it
@@ -254,6 +277,7 @@ impl Consents {
                 stored,
                 version: Some(version),
                 changed: false,
+                agreed: false,
             })
             .collect();
         Ok(Learner {

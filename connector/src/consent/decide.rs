@@ -98,11 +98,11 @@ impl Consents {
         }
         let store = &**self.log.store();
         match notice::find(store, &consent.notice).await? {
-            Some((notice, _)) => {
-                if !notice::still_holds(store, &notice).await? {
+            Some(found) => {
+                consent.notice_ref = Some(found.0.reference());
+                if notice::newest(store, found).await?.is_none() {
                     return Err(ConsentError::NoticeReplaced);
                 }
-                consent.notice_ref = Some(notice.reference());
             }
             // What an operator enters from paper may be older than the register of notices, and is shown so.
             None if consent.entered_by == EnteredBy::Holder => {}
@@ -183,31 +183,19 @@ impl Consents {
         if new.actor.role == Role::Holder && !self.is_held_here(&found) {
             return Err(Illegal::NotTheirs(Role::Holder, new.event.act()).into());
         }
-        let store = &**self.log.store();
-        let replaced = match notice::find(store, &found.consent.notice).await? {
-            Some((notice, _)) => !notice::still_holds(store, &notice).await?,
-            None => false,
-        };
         let subject = found.consent.subject;
         let (_, changed) = self
             .change(&[&subject], None, now, |learners| {
                 let learner = learners.first_mut().ok_or(ConsentError::Unknown)?;
                 let at = learner.find(id).ok_or(ConsentError::Unknown)?;
-                self.take(learner, at, new, replaced, now)
+                self.take(learner, at, new, now)
             })
             .await?;
         self.reset_stalled_after(&changed, now).await;
         the(changed, id)
     }
 
-    fn take(
-        &self,
-        learner: &mut Learner,
-        at: usize,
-        new: &NewEvent,
-        replaced: bool,
-        now: Timestamp,
-    ) -> Result<(), ConsentError> {
+    fn take(&self, learner: &mut Learner, at: usize, new: &NewEvent, now: Timestamp) -> Result<(), ConsentError> {
         let stored = learner.stored(at).ok_or(ConsentError::Unknown)?;
         let (act, actor) = (new.event.act(), new.actor.clone());
         let (last, until) = (stored.last(), stored.ends());
@@ -221,9 +209,6 @@ impl Consents {
             if now >= stored.until {
                 return Err(ConsentError::Lapsed(stored.until));
             }
-            if replaced {
-                return Err(ConsentError::NoticeReplaced);
-            }
             return give(learner, at, &actor, time, now);
         }
         let step = Step::new(act, actor, time, now).because(new.event.cause(new.actor.role));
@@ -231,9 +216,6 @@ impl Consents {
             Act::Reaffirm => {
                 if now >= until {
                     return Err(ConsentError::Lapsed(until));
-                }
-                if replaced {
-                    return Err(ConsentError::NoticeReplaced);
                 }
                 step.until(now.plus(self.privacy.validity).max(until))
             }

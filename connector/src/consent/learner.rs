@@ -68,6 +68,8 @@ pub(super) struct Kept {
     /// At which it was read; none for a new one.
     pub(super) version: Option<Version>,
     pub(super) changed: bool,
+    /// Somebody says yes to it by this change.
+    pub(super) agreed: bool,
 }
 
 /// A learner as they are while a change is decided.
@@ -122,6 +124,7 @@ impl Learner {
             stored,
             version: None,
             changed: true,
+            agreed: false,
         });
         let at = self.kept.len() - 1;
         let event = self.event(at, Step::new(Act::Request, actor, now, now), state)?;
@@ -186,6 +189,7 @@ impl Learner {
         stored.state = state;
         stored.events.push(event);
         kept.changed = true;
+        kept.agreed |= matches!(act, Act::Give | Act::Reaffirm);
         match act {
             Act::Give | Act::Reaffirm if state == State::Given => {
                 stored.threshold = self.standing.holds(&stored.signatures(), self.grace)?;

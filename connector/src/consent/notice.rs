@@ -131,17 +131,35 @@ pub(super) async fn list(store: &dyn Store) -> Result<Vec<Notice>, StoreError> {
     Ok(all)
 }
 
-/// Whether a notice still means what learners are to be told: none of the versions after it means something else, however many lie between.
-pub(super) async fn still_holds(store: &dyn Store, notice: &Notice) -> Result<bool, StoreError> {
-    let mut replaced = notice.replaced.clone();
-    // Each version takes the place of one that was there before it, so the chain ends.
-    while let Some(newer) = replaced {
-        if newer.changes_meaning {
-            return Ok(false);
-        }
-        replaced = find(store, &newer.by).await?.and_then(|(newer, _)| newer.replaced);
+/// The newest version of a notice that still holds. The versions before it have been replaced and stay as they are.
+pub(super) struct Newest {
+    hash: String,
+    version: Version,
+}
+
+impl Newest {
+    /// Has a batch committed only if nothing has taken this version's place since it was read.
+    pub(super) fn guard(&self, batch: &mut Batch) {
+        batch.require(NOTICES, self.hash.as_bytes(), Guard::At(self.version));
     }
-    Ok(true)
+}
+
+/// The newest version after a notice; none where one of those after it means something else, however many lie between: then the notice does not
+/// tell learners any more what they are to be told.
+pub(super) async fn newest(store: &dyn Store, found: (Notice, Version)) -> Result<Option<Newest>, StoreError> {
+    let (mut notice, mut version) = found;
+    // Each version takes the place of one that was there before it, so the chain ends.
+    while let Some(newer) = &notice.replaced {
+        if newer.changes_meaning {
+            return Ok(None);
+        }
+        let Some(found) = find(store, &newer.by).await? else {
+            break;
+        };
+        (notice, version) = found;
+    }
+    let hash = notice.hash;
+    Ok(Some(Newest { hash, version }))
 }
 
 /// The hashes of a notice and of all versions before it.

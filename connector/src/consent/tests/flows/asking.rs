@@ -1,7 +1,7 @@
 //! What may be asked of a learner: when again, and with which notice.
 
 use super::*;
-use crate::store::Batch;
+use crate::store::{Batch, HeldStore};
 
 #[tokio::test]
 async fn who_has_said_no_is_left_in_peace() {
@@ -195,6 +195,26 @@ async fn a_version_that_means_something_else_ends_what_was_given_under_any_versi
         (0, 0),
         "what was given under the newest goes on"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_yes_on_its_way_while_the_meaning_of_its_notice_changes_is_none() {
+    let store = Arc::new(HeldStore::default());
+    let consents = Arc::new(over(store.clone()).await);
+    let first = notice(&consents, "1").await;
+    let asked = consents.request(request("anna", &first), None, now()).await.unwrap();
+    let id = asked.stored.consent.id;
+    let (came, go) = store.hold_before();
+    let (deciding, yes) = (consents.clone(), id.clone());
+    let giving = tokio::spawn(async move { deciding.decide(&yes, &event(Decision::Give, learner()), now()).await });
+    came.await.unwrap();
+    let changed = replaced(&consents, &first, "2", true).await;
+    assert_eq!(changed.ended, 0, "nothing is in force yet");
+    go.send(()).unwrap();
+    let late = giving.await.unwrap();
+    assert!(matches!(late, Err(ConsentError::NoticeReplaced)), "{late:?}");
+    assert_eq!(state(&consents, &id).await, State::Requested);
+    assert!(consents.index.in_force("anna").is_empty());
 }
 
 #[tokio::test]
