@@ -25,16 +25,12 @@ use crate::{
     audit::{Entry, Kind as Recorded, Log},
     dsp::{ParticipantId, Pid},
     jose::{self, Digest, JoseError},
-    process::{self, Outgoing, decode, encode, outbox::Outcome},
+    process::{self, Outgoing, Recent, decode, encode, outbox::Outcome},
     store::{Batch, Guard, Pages, Store, StoreError, Table, Version},
 };
 use policy::Timestamp;
 use serde_json::Value;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// Links by id.
 const LINKS: Table = Table(65);
@@ -91,7 +87,7 @@ pub struct Links {
     log: Arc<Log>,
     post: Arc<Post>,
     /// When peers came with codes that were wrong.
-    wrong: Mutex<HashMap<ParticipantId, Vec<Timestamp>>>,
+    wrong: Recent<ParticipantId>,
 }
 
 fn of_code(code: &str) -> Digest {
@@ -117,7 +113,7 @@ impl Links {
         Self {
             log,
             post,
-            wrong: Mutex::default(),
+            wrong: Recent::new(MOST_WRONG, CODE_LIFETIME),
         }
     }
 
@@ -218,13 +214,15 @@ impl Links {
             Arrival::New(opened) => opened,
         };
         let (sender, content) = (&message.sender().did, &message.value().content);
-        self.room(sender, now)?;
+        if !self.wrong.has_room(sender, now) {
+            return Err(ExchangeError::TooOften);
+        }
         let found = self.by(&of_code(&code::normal(&content.code))).await?;
         let offered = found.filter(|(link, _)| {
             link.side == Side::Holder && link.stage == Stage::Offered && link.peer == *sender && now < link.expires
         });
         let Some((link, version)) = offered else {
-            self.note_wrong(sender, now);
+            self.wrong.take(sender.clone(), now);
             return Err(ExchangeError::Link);
         };
         let claimed = Link {
@@ -240,23 +238,6 @@ impl Links {
         opened.batch.delete(INDEX, hash.as_bytes().as_slice());
         opened.entries.push(entry(&claimed, "claimed"));
         inbox.close(message, opened, taken(&message.value().id), now).await
-    }
-
-    fn room(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), ExchangeError> {
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        wrong.retain(|_, times| {
-            times.retain(|time| now < time.plus(CODE_LIFETIME));
-            !times.is_empty()
-        });
-        match wrong.get(peer) {
-            Some(times) if times.len() >= MOST_WRONG => Err(ExchangeError::TooOften),
-            _ => Ok(()),
-        }
-    }
-
-    fn note_wrong(&self, peer: &ParticipantId, now: Timestamp) {
-        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
-        wrong.entry(peer.clone()).or_default().push(now);
     }
 
     /// Holder: the learner, who is logged in here, confirms that the one who brought the code is they.

@@ -9,6 +9,7 @@ mod follow;
 mod ledger;
 mod open;
 pub mod outbox;
+mod recent;
 mod record;
 mod turn;
 
@@ -17,6 +18,7 @@ pub use events::{About, Events, Stirs};
 pub use follow::follow;
 pub use ledger::{Ledger, settled};
 pub use outbox::{Outgoing, Protocol, Queue};
+pub use recent::Recent;
 pub use record::{Core, Kind};
 pub use turn::{Answer, Draft, Incoming, MessageKey, Turn};
 

@@ -7,7 +7,6 @@ mod hours;
 mod informing;
 mod members;
 mod messages;
-mod openings;
 mod pull;
 mod push;
 mod question;
@@ -44,7 +43,7 @@ use crate::{
     },
     jose::HmacKey,
     plane::CursorKey,
-    process::{Core, Events, Ledger, Outgoing, ProcessError, Protocol, Queue, Turn, outbox::Outcome},
+    process::{Core, Events, Ledger, Outgoing, ProcessError, Protocol, Queue, Recent, Turn, outbox::Outcome},
     store::StoreError,
     trust::{Trust, Verified},
 };
@@ -112,6 +111,12 @@ pub struct Parts {
     pub clock: fn() -> Timestamp,
 }
 
+/// So many times, within this time, the stream of a transfer may be opened: each time puts entries into the audit log, which a receiver that asks
+/// and hangs up without end would fill. Whoever takes a broken stream up again, waiting longer each time, stays far below.
+const MOST_OPENINGS: usize = 120;
+/// See [`MOST_OPENINGS`].
+const OPENINGS_WITHIN: Duration = Duration::from_secs(60);
+
 /// The transfer service of one connector.
 pub struct Transfers {
     ledger: Ledger<TransferRecord>,
@@ -120,7 +125,8 @@ pub struct Transfers {
     pushes: Arc<Queue>,
     live: Live,
     claims: members::Claims,
-    openings: openings::Openings,
+    /// When the streams of a transfer were opened.
+    openings: Recent<Pid>,
     refusals: refused::Refusals,
     usage: usage::Usage,
     releases: releases::Releases,
@@ -141,7 +147,7 @@ impl Transfers {
             pushes: Arc::default(),
             live: Live::default(),
             claims: members::Claims::default(),
-            openings: openings::Openings::default(),
+            openings: Recent::new(MOST_OPENINGS, OPENINGS_WITHIN),
             refusals: refused::Refusals::default(),
             usage,
             ends: TaskTracker::new(),

@@ -92,7 +92,7 @@ impl Transfers {
                     self.end_refused(pid, why, now).await;
                 }
                 // No more often than streams may be opened: a receiver that asks without end would fill the log.
-                if error.reasons().is_empty() || self.openings.take(pid, now).is_err() {
+                if error.reasons().is_empty() || !self.openings.take(pid.clone(), now) {
                     return Err(error);
                 }
                 let asked = Asking {
@@ -116,7 +116,9 @@ impl Transfers {
     ) -> Result<(outgoing::Outgoing, JoinHandle<()>), TransferError> {
         let pid = &record.core.pid;
         // First: to make a stream ready may mean to read the whole source.
-        self.openings.take(pid, now)?;
+        if !self.openings.take(pid.clone(), now) {
+            return Err(TransferError::TooOften);
+        }
         let stored = self.agreement(&record.agreement, Role::Provider).await?;
         // An agreement has no force while its consumer is not one that we talk to.
         self.parts.trust.meet(&stored.consumer, now).await?;

@@ -58,11 +58,7 @@ use policy::Timestamp;
 use received::Receipts;
 use requests::Requests;
 use serde_json::Value;
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How long what is settled is kept as proof: claims lapse after five years (Code civil, art. 2224), and no older transfer goes on.
 const KEPT: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
@@ -181,7 +177,7 @@ impl Exchange {
                 trust: parts.trust.clone(),
                 agreements: parts.agreements.clone(),
                 links: parts.links.clone(),
-                recent: Mutex::default(),
+                recent: requests::recent(),
             },
             agreements: parts.agreements,
             notices: parts.notices,

@@ -14,17 +14,14 @@ use crate::{
     contract::{Agreements, StoredAgreement},
     dsp::{AgreementId, DatasetId, MessageId, ParticipantId, Role},
     jose::{self, Digest},
+    process::Recent,
     store::StoreError,
     trust::{Party, Trust},
 };
 use policy::{Reach, Timestamp, canonical_name};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use utoipa::ToSchema;
 
 /// Requests of one peer within [`WINDOW`].
@@ -135,6 +132,11 @@ impl Content for Request {
     const PATH: &'static str = "/dases/consents/requests";
 }
 
+/// How often peers have asked, for each kind of message.
+pub(super) fn recent() -> Recent<(ParticipantId, &'static str)> {
+    Recent::new(MOST, WINDOW)
+}
+
 /// Takes requests in, as a holder or an intermediary.
 pub(super) struct Requests {
     pub(super) consents: Arc<Consents>,
@@ -142,7 +144,7 @@ pub(super) struct Requests {
     pub(super) agreements: Agreements,
     pub(super) links: Arc<Links>,
     /// When peers asked.
-    pub(super) recent: Mutex<HashMap<(ParticipantId, &'static str), Vec<Timestamp>>>,
+    pub(super) recent: Recent<(ParticipantId, &'static str)>,
 }
 
 impl Requests {
@@ -215,17 +217,10 @@ impl Requests {
 
     /// Counts one more message of this kind of a peer, or refuses it.
     pub(super) fn room<T: Content>(&self, peer: &ParticipantId, now: Timestamp) -> Result<(), ExchangeError> {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.retain(|_, times| {
-            times.retain(|time| now < time.plus(WINDOW));
-            !times.is_empty()
-        });
-        let times = recent.entry((peer.clone(), T::TYPE)).or_default();
-        if times.len() >= MOST {
-            return Err(ExchangeError::TooOften);
+        match self.recent.take((peer.clone(), T::TYPE), now) {
+            true => Ok(()),
+            false => Err(ExchangeError::TooOften),
         }
-        times.push(now);
-        Ok(())
     }
 
     /// The agreement is theirs and allows all that is asked for. Returns the hash of it.
