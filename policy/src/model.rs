@@ -237,7 +237,7 @@ pub struct Duty {
 
 impl Duty {
     /// Who is to be informed, after the pointer of the duty.
-    pub fn informs(&self) -> Option<(&str, &str)> {
+    fn informs(&self) -> Option<(&str, &str)> {
         Some((&self.pointer, self.informed.as_deref()?))
     }
 }
@@ -392,7 +392,7 @@ impl Policy {
     }
 
     /// The duties of the permissions and of the whole policy, in document order; what must be done after a failure is none of them.
-    pub fn duties(&self) -> impl Iterator<Item = &Duty> {
+    pub(crate) fn duties(&self) -> impl Iterator<Item = &Duty> {
         let of_permissions = self.permissions.iter().flat_map(|rule| &rule.duties);
         of_permissions.chain(&self.obligations)
     }
