@@ -413,6 +413,16 @@ async fn an_offer_that_names_its_assignee_is_seen_and_agreed_by_that_one_alone()
     );
 
     named["assigner"] = json!(school.did);
+    named["assignee"] = json!("did:web:edtehc.example");
+    let published = school
+        .post("/v1/datasets", &dataset("misspelt", &path, named.clone()))
+        .await;
+    let warned = &published["warnings"][0];
+    assert_eq!(
+        (&warned["code"], &warned["pointer"]),
+        (&json!("POL-11"), &json!("/assignee")),
+        "{published}"
+    );
     named["assignee"] = json!(edtech.did);
     school.publish_under(3, 3, named).await;
     let seen = async |consumer: &Connector| {

@@ -207,7 +207,7 @@ impl Warning {
         }
     }
 
-    fn of_reason(reason: Reason, language: Language) -> Self {
+    pub(super) fn of_reason(reason: Reason, language: Language) -> Self {
         Self {
             code: reason.code.as_str(),
             pointer: reason.pointer,

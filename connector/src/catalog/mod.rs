@@ -22,7 +22,7 @@ use crate::{
     store::{Batch, Guard, StoreError, Table},
     trust::{Party, Trust},
 };
-use policy::{Action, Decision, Facts, Language, Plan, Policy, Reach, Reason, Stage, Timestamp};
+use policy::{Action, Code, Decision, Facts, Language, Plan, Policy, Reach, Reason, Stage, Timestamp};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -87,8 +87,22 @@ impl Catalog {
     }
 
     /// What the author of a dataset's offer may not have meant, told in this language.
-    pub fn warnings(&self, dataset: &Dataset, language: Language) -> Vec<Warning> {
-        dataset.warnings(&self.events, language)
+    pub fn warnings(&self, dataset: &Dataset, language: Language, now: Timestamp) -> Vec<Warning> {
+        let mut warnings = dataset.warnings(&self.events, language);
+        let stranger = self.stranger(dataset, now);
+        warnings.extend(stranger.map(|reason| Warning::of_reason(reason, language)));
+        warnings
+    }
+
+    /// The offer is for somebody whom nobody here knows, by this spelling at least: a member may come to be known.
+    fn stranger(&self, dataset: &Dataset, now: Timestamp) -> Option<Reason> {
+        let assignee = dataset.offer.get("assignee")?.as_str()?;
+        let known = assignee.parse().is_ok_and(|did| self.trust.known(&did, now).is_some());
+        (!known).then(|| Reason {
+            code: Code::WrongParty,
+            pointer: "/assignee".to_owned(),
+            text: format!("{assignee:?} is no configured peer and no member known here, so nobody sees the offer yet"),
+        })
     }
 
     /// Takes a dataset out of the catalog. Agreements about it stay, but nothing more is read from its source.

@@ -31,8 +31,8 @@ pub(super) async fn datasets(State(app): Ctx) -> Outcome<Datasets> {
 pub(super) struct Published {
     #[serde(flatten)]
     dataset: Dataset,
-    /// What the author of its offer may not have meant: rules that meet or never apply, constraints that are often misread, and
-    /// what is asked for and never known.
+    /// What the author of its offer may not have meant: rules that meet or never apply, constraints that are often misread,
+    /// what is asked for and never known, and an assignee whom nobody here knows.
     warnings: Vec<Warning>,
 }
 
@@ -41,8 +41,9 @@ pub(super) struct Published {
 /// Terms under which nobody could ever use the data are refused. What their author may not have meant is told as warnings, and published.
 #[utoipa::path(post, path = "/v1/datasets", tag = "datasets", request_body = NewDataset, responses((status = CREATED, body = Published)))]
 pub(super) async fn dataset_add(State(app): Ctx, In(language): In, Body(new): Body<NewDataset>) -> Outcome<Published> {
-    let dataset = app.catalog.add(new, (app.clock)()).await?;
-    let warnings = app.catalog.warnings(&dataset, language);
+    let now = (app.clock)();
+    let dataset = app.catalog.add(new, now).await?;
+    let warnings = app.catalog.warnings(&dataset, language, now);
     created(Published { dataset, warnings })
 }
 
