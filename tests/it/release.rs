@@ -291,6 +291,10 @@ async fn small_groups_are_merged_and_too_few_learners_refused() {
     let agreement = lab.negotiate(school).await;
     assert_eq!(refused(school, lab, &agreement).await, "AGG-01");
     assert_eq!(refused_in(school, lab, &agreement, "HttpData-PUSH").await, "AGG-01");
+    let noted = entries(school, "release-refused").await;
+    let withheld: Vec<&Value> = noted.iter().map(|entry| &entry["withheld"]).collect();
+    let missing = json!({"CNS-01": 20});
+    assert_eq!(withheld, [&missing, &missing], "the operator sees who could help");
     consent(school, 9..29, &lab.did).await;
     let lines = fetch(lab, &agreement).await;
     let cells = of_kind(&lines, "cell");

@@ -33,8 +33,13 @@ const LINES: usize = 2048;
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     /// It would show fewer learners than a group, or too much of one.
-    #[error("{code}: {0}", code = .0.code())]
-    Refused(#[from] Refused),
+    #[error("{code}: {why}", code = .why.code())]
+    Refused {
+        /// Which rule of releases refuses it.
+        why: Refused,
+        /// Records that were not counted, by the code of the reason: with them it may have been one. Empty where none was read.
+        withheld: BTreeMap<&'static str, u64>,
+    },
     /// The declaration makes no release any more.
     #[error("the dataset's release is not usable: {0}")]
     Declared(String),
@@ -57,20 +62,23 @@ impl ReleaseError {
     /// The rule of releases that refuses it, if one does.
     pub fn rule(&self) -> Option<Code> {
         match self {
-            Self::Refused(why) => Some(why.code()),
+            Self::Refused { why, .. } => Some(why.code()),
             _ => None,
         }
     }
 
     /// Whether the same transfer would never get a release.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Outdated | Self::Declared(_))
+        matches!(self, Self::Refused { .. } | Self::Outdated | Self::Declared(_))
     }
 }
 
 impl From<TooMany> for ReleaseError {
     fn from(too_many: TooMany) -> Self {
-        Self::Refused(too_many.into())
+        Self::Refused {
+            why: too_many.into(),
+            withheld: BTreeMap::new(),
+        }
     }
 }
 
@@ -117,6 +125,15 @@ struct Read {
     withheld: BTreeMap<&'static str, u64>,
 }
 
+impl Read {
+    fn refused(&self, why: Refused) -> ReleaseError {
+        ReleaseError::Refused {
+            why,
+            withheld: self.withheld.clone(),
+        }
+    }
+}
+
 impl Reading {
     /// Makes the release that is declared, called `id`, for a recipient who has what `ledger` says.
     pub fn release(&self, id: &str, spec: &ReleaseSpec, ledger: &Ledger) -> Result<Made, ReleaseError> {
@@ -131,7 +148,8 @@ impl Reading {
                 let read = self.each(Form::Groups(size), |learner, record| {
                     count(&mut tally, dimensions, measures, learner, record)
                 })?;
-                let (table, ledger) = tally.release(size, ledger)?;
+                let released = tally.release(size, ledger);
+                let (table, ledger) = released.map_err(|why| read.refused(why))?;
                 Ok(made(
                     table_lines(id, &table),
                     ledger,
@@ -151,7 +169,8 @@ impl Reading {
                 let read = self.each(Form::Rows(size), |learner, record| {
                     row(&mut rows, quasi, sensitive, learner, record)
                 })?;
-                let (rows, ledger) = rows.release(size, ledger)?;
+                let released = rows.release(size, ledger);
+                let (rows, ledger) = released.map_err(|why| read.refused(why))?;
                 let lines = row_lines(id, &rows, quasi, sensitive);
                 Ok(made(lines, ledger, read, rows.cohort(), rows.group_size()))
             }

@@ -41,7 +41,7 @@ use policy::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     io::{self, Write},
     os::unix::ffi::OsStrExt,
@@ -199,11 +199,13 @@ impl Transfers {
             }
             match self.make(&sought, spec, reading(), turn.clone()).await {
                 Ok(()) | Err(TransferError::Release(ReleaseError::Moved)) => {}
-                Err(TransferError::Release(ReleaseError::Refused(why))) => {
-                    let entry = about(&sought, spec, Recorded::ReleaseRefused).with("code", why.code().as_str());
+                Err(TransferError::Release(ReleaseError::Refused { why, withheld })) => {
+                    let entry = about(&sought, spec, Recorded::ReleaseRefused)
+                        .with("code", why.code().as_str())
+                        .with("withheld", json!(withheld));
                     let log = &self.parts.log;
                     log.commit(Batch::new(), entry, Vec::new(), sought.now).await?;
-                    return Err(ReleaseError::Refused(why).into());
+                    return Err(ReleaseError::Refused { why, withheld }.into());
                 }
                 Err(error) => return Err(error),
             }
@@ -242,8 +244,9 @@ impl Transfers {
         let of = sha256_of(&reading.path, &sought.record.core.peer);
         let (head, ledger) = self.ledger_of(&of).await?;
         if head.as_ref().is_some_and(|(_, head)| head.subject != *subject) {
-            let size = ledger.group_size(spec.group_size());
-            return Err(ReleaseError::Refused(Refused::Differencing(size)).into());
+            let why = Refused::Differencing(ledger.group_size(spec.group_size()));
+            let withheld = BTreeMap::new();
+            return Err(ReleaseError::Refused { why, withheld }.into());
         }
         let id = format!(
             "urn:uuid:{}",
