@@ -1,7 +1,7 @@
 //! Every command of the CLI against running daemons, for people and for programs, with its exit codes.
 
-use crate::scenes::{account, brisk, received_at_least, said, until};
-use connector_tests::harness::{Connector, NOTICE, PURPOSE, World, consent, offer, record, text};
+use crate::scenes::{account, brisk, learners::grant, received_at_least, said, until};
+use connector_tests::harness::{Connector, NOTICE, World, consent, offer, record, text};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 
@@ -101,27 +101,9 @@ fn publish(school: &Connector, records: u64) {
 }
 
 fn consents(school: &Connector, work: &Connector) {
-    let grant = [
-        "consent",
-        "grant",
-        "--subject",
-        "l0",
-        "--recipient",
-        &work.did,
-        "--purpose",
-        PURPOSE,
-        "--category",
-        "skills",
-        "--category",
-        "results",
-        "--method",
-        "paper-form",
-        "--notice",
-        NOTICE,
-        "--evidence",
-        "file 1",
-    ];
-    let first = said(school.cli(&grant));
+    let with_results = |option, notice| grant("l0", &work.did, &["--category", "results", option, notice]);
+    let on_paper = with_results("--notice", NOTICE);
+    let first = said(school.cli(&on_paper));
     let first = first
         .trim()
         .strip_prefix("recorded: ")
@@ -129,9 +111,7 @@ fn consents(school: &Connector, work: &Connector) {
         .expect("it is given, and nothing ended")
         .to_owned();
     let notice = written(school, "notice.txt", "how your records are used");
-    let mut with_file: Vec<&str> = grant.to_vec();
-    with_file.splice(14..16, ["--notice-file", &notice]);
-    let second = asked(school, &with_file);
+    let second = asked(school, &with_results("--notice-file", &notice));
     assert_eq!(
         (&second["granted"], &second["consents"][0]["superseded"]),
         (&json!(1), &json!([first])),
@@ -154,9 +134,9 @@ fn consents(school: &Connector, work: &Connector) {
     let towards = ["consent", "withdraw", "--subject", "l0", "--recipient", &work.did];
     // The second grant took the place of the first.
     assert_eq!(asked(school, &towards)["consents"].as_array().unwrap().len(), 1);
-    let third = said(school.cli(&grant));
+    let third = said(school.cli(&on_paper));
     assert!(third.contains("recorded: ") && !third.contains("ended"), "{third}");
-    let fourth = said(school.cli(&grant));
+    let fourth = said(school.cli(&on_paper));
     assert!(
         fourth.contains("  ended, because this one takes its place: urn:uuid:"),
         "{fourth}"

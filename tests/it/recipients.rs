@@ -1,7 +1,10 @@
 //! What a learner's word names, through real daemons: recipients by name or id, all of those that a consent names, nobody who is not there; and
 //! the one agreement that a consent is for.
 
-use crate::scenes::{learners::release, said};
+use crate::scenes::{
+    learners::{grant, release},
+    said,
+};
 use connector_tests::harness::{NOTICE, PURPOSE, World, consent, dataset, offer, text};
 use http::Method;
 use serde_json::json;
@@ -117,27 +120,8 @@ async fn a_consent_for_an_agreement_lets_nothing_out_under_another() {
         work.negotiate(school).await,
         work.negotiate_for(school, "courses").await,
     ];
-    let grant = [
-        "consent",
-        "grant",
-        "--subject",
-        "l0",
-        "--recipient",
-        "work",
-        "--purpose",
-        PURPOSE,
-        "--category",
-        "skills",
-        "--method",
-        "paper-form",
-        "--notice",
-        NOTICE,
-        "--evidence",
-        "file 1",
-        "--agreement",
-        &agreements[0],
-    ];
-    said(school.cli(&grant));
+    let more = ["--notice", NOTICE, "--agreement", &agreements[0]];
+    said(school.cli(&grant("l0", "work", &more)));
     let shown = release(school, work, &agreements[0]).await;
     assert_eq!(
         (&shown["sent"], &shown["withheld"]),

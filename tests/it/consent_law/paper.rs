@@ -1,7 +1,7 @@
 //! Paper forms that a child and a guardian both signed, entered from the command line, and what people are told of them.
 
 use super::*;
-use crate::scenes::said;
+use crate::scenes::{learners, said};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn consent_law_a_form_that_a_child_and_a_guardian_signed_is_entered_as_given_by_both() {
@@ -17,25 +17,8 @@ async fn consent_law_a_form_that_a_child_and_a_guardian_signed_is_entered_as_giv
         school.post("/v1/learners", &standing).await;
     }
     let grant = |learner: &str, more: &[&str]| {
-        let form = [
-            "consent",
-            "grant",
-            "--subject",
-            learner,
-            "--recipient",
-            &work.did,
-            "--purpose",
-            PURPOSE,
-            "--category",
-            "skills",
-            "--method",
-            "paper-form",
-            "--notice",
-            NOTICE,
-            "--evidence",
-            "file 1",
-        ];
-        school.cli(&[&form[..], more].concat())
+        let more = [&["--notice", NOTICE], more].concat();
+        school.cli(&learners::grant(learner, &work.did, &more))
     };
     let both = said(grant("l0", &["--signed-by", "mother"]));
     assert!(

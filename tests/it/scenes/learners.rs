@@ -2,7 +2,7 @@
 
 use super::{brisk, file, until};
 use connector_tests::{
-    harness::{Connector, text},
+    harness::{Connector, PURPOSE, text},
     peer::uuid,
 };
 use serde_json::{Value, json};
@@ -16,6 +16,14 @@ pub fn erasing(config: String, bytes_per_second: u64) -> String {
     let waits = "#erase_after = \"10s\"";
     assert!(config.contains(waits));
     brisk(config.replace(waits, "erase_after = \"0s\""), bytes_per_second)
+}
+
+/// The command that enters a learner's consent to their skills from paper; the notice and whatever else is said follows.
+pub fn grant<'a>(learner: &'a str, recipient: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let who = ["consent", "grant", "--subject", learner, "--recipient", recipient];
+    let what = ["--purpose", PURPOSE, "--category", "skills"];
+    let paper = ["--method", "paper-form", "--evidence", "file 1"];
+    [&who[..], &what, &paper, more].concat()
 }
 
 /// The holder's name for a learner towards a recipient.
