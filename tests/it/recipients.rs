@@ -2,12 +2,13 @@
 //! the one agreement that a consent is for.
 
 use crate::scenes::{
-    learners::{grant, release},
-    said,
+    brisk, file,
+    learners::{grant, numbers, pseudonym, release},
+    payload, received_at_least, said,
 };
 use connector_tests::harness::{NOTICE, PURPOSE, World, consent, dataset, offer, text};
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_is_named_by_its_name_wherever_a_learners_word_names_it() {
@@ -136,5 +137,51 @@ async fn a_consent_for_an_agreement_lets_nothing_out_under_another() {
     school.consent(1, &work.did).await;
     for agreement in &agreements {
         assert_eq!(release(school, work, agreement).await["sent"], 10, "{agreement}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_tells_in_which_streams_other_consents_go_on_and_promises_nothing_there() {
+    let world = World::start_with(&["school", "work"], |_, config| brisk(config, 100_000)).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let path = school.publish(3_000, 10).await;
+    school.post("/v1/datasets", &dataset("courses", &path, offer())).await;
+    let (mut running, mut withdrawn) = (Vec::new(), String::new());
+    for name in ["courses", "records"] {
+        let given = (0..10).map(|learner| {
+            let mut given = consent(&format!("l{learner}"), &work.did);
+            given["datasets"] = json!([name]);
+            given
+        });
+        let given = school.post("/v1/consents", &json!(given.collect::<Vec<Value>>())).await;
+        withdrawn = text(&given["consents"][5], "id");
+        let agreement = work.negotiate_for(school, name).await;
+        let pid = work.transfer(&agreement).await;
+        received_at_least(work, &pid, 1).await;
+        let peer = text(&work.get(&format!("/v1/transfers/{pid}")).await, "peerPid");
+        running.push((pid, peer));
+    }
+    let said = json!({"event": "withdraw", "actor": {"role": "learner", "method": "letter"}});
+    let told = school.post(&format!("/v1/consents/{withdrawn}/events"), &said).await;
+    let told = told["streams"].as_array().unwrap();
+    let of = |peer: &str| told.iter().find(|end| end["transfer"] == peer).unwrap();
+    let ends = running.iter().map(|(_, peer)| of(peer)["goesOn"].clone());
+    assert_eq!(ends.collect::<Vec<_>>(), [true, false], "{told:?}");
+    let receipts = school.get(&format!("/v1/consents/{withdrawn}/receipts")).await;
+    let last = receipts["receipts"].as_array().unwrap().last().unwrap();
+    let ended = &payload(last.as_str().unwrap())["dases:ended"];
+    let named: Vec<String> = ended["streams"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stream| text(stream, "transfer"))
+        .collect();
+    assert_eq!(named, [running[1].1.clone()], "{ended}");
+    let name = pseudonym(school, work, "l5").await;
+    for ((pid, peer), goes_on) in running.iter().zip([true, false]) {
+        work.transfer_until(pid, "COMPLETED").await;
+        let last = of(peer)["lastSequence"].as_u64().unwrap();
+        let (theirs, _) = numbers(&file(work, pid), &name);
+        assert_eq!(theirs.iter().any(|number| *number > last), goes_on, "{pid}: {last}");
     }
 }

@@ -205,7 +205,7 @@ impl Consents {
         for objection in objections::all(&**self.log.store()).await? {
             if let Some(basis) = bases.iter().find(|basis| basis.id == objection.basis) {
                 let objection = basis.against(&objection.id, &objection.subject);
-                self.index.object(&objection).map_err(damaged)?;
+                self.index.object(&objection, Timestamp::MIN).map_err(damaged)?;
             }
         }
         Ok(())

@@ -174,7 +174,7 @@ impl Consents {
             let before = changed.len();
             let standing = self.record_standing(learner, &name, &mut sheet.batch)?;
             sheet.entries.extend(standing);
-            let ended = self.close(learner, closed)?;
+            let ended = self.close(learner, closed, now)?;
             let mut paper = Paper {
                 name,
                 notice: beside_notice,
@@ -298,7 +298,12 @@ impl Consents {
     }
 
     /// Closes what ends of a learner's records, except what another takes the place of: that one ends when the other begins.
-    fn close(&self, learner: &Learner, closed: &mut BTreeSet<ConsentId>) -> Result<Option<Ended>, ConsentError> {
+    fn close(
+        &self,
+        learner: &Learner,
+        closed: &mut BTreeSet<ConsentId>,
+        now: Timestamp,
+    ) -> Result<Option<Ended>, ConsentError> {
         let touched = || learner.kept.iter().filter(|kept| kept.changed);
         for kept in touched() {
             self.index.reserve(&kept.stored.consent.categories)?;
@@ -313,7 +318,7 @@ impl Consents {
             return Ok(None);
         }
         closed.extend(ids.iter().copied().cloned());
-        let (epoch, streams) = self.index.close(&learner.subject, |id| ids.contains(&id));
+        let (epoch, streams) = self.index.close(&learner.subject, |id| ids.contains(&id), now);
         Ok(Some(Ended { epoch, streams }))
     }
 
@@ -463,15 +468,15 @@ impl Consents {
         }
     }
 
-    /// What a receipt says of an end to those who read it: of their own streams alone, and where they are several without the name that one of
-    /// them knows and the others do not.
+    /// What a receipt says of an end to those who read it: of those of their own streams in which nothing of the learner follows, and where they
+    /// are several without the name that one of them knows and the others do not.
     pub(super) fn end(&self, ended: &Ended, subject: &str, recipients: &[ParticipantId], at: Timestamp) -> Value {
         let towards = |recipient| self.pseudonyms.towards(recipient).name(subject);
         let names: Vec<String> = recipients.iter().map(towards).collect();
         let theirs: Vec<&StreamEnd> = ended
             .streams
             .iter()
-            .filter(|stream| names.contains(&stream.pseudonym))
+            .filter(|stream| !stream.goes_on && names.contains(&stream.pseudonym))
             .collect();
         let streams = theirs.iter().take(MOST_STREAMS).map(|stream| match names.as_slice() {
             [_] => json!(stream),

@@ -37,7 +37,8 @@ pub struct Acknowledgement {
     pub at: Timestamp,
     /// The epoch that every running stream has confirmed.
     pub epoch: u64,
-    /// The last sequence number that each running stream had handed to TLS. No record of the learner is in it beyond that number.
+    /// The last sequence number that each running stream had handed to TLS. No record of the learner is in it beyond that number, but where
+    /// something else still permits them.
     pub streams: Vec<StreamEnd>,
 }
 
@@ -272,7 +273,7 @@ impl Consents {
         let ended = changed.iter().find_map(|one| one.ended.clone());
         let ended = ended.unwrap_or_else(|| {
             // Nothing of it was in force in the index: every stream is as far as it is.
-            let (epoch, streams) = self.index.confirm(subject);
+            let (epoch, streams) = self.index.confirm(subject, now);
             Ended { epoch, streams }
         });
         Ok(acknowledgement(subject, &changed, ended, now))

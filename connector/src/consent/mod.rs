@@ -44,7 +44,8 @@ pub use deliveries::{Deliveries, Delivery, Known};
 pub use error::ConsentError;
 pub use forget::Forgotten;
 pub use index::{
-    Basis, BasisRule, Closed, Covered, Form, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd, Withheld,
+    Asks, Basis, BasisRule, Closed, Covered, Form, Gate, Grant, Index, Question, Reader, Reason, Stale, StreamEnd,
+    Withheld,
 };
 pub use notice::{NewNotice, Notice};
 pub use notices::Replacement;

@@ -139,7 +139,7 @@ impl Consents {
             salt: EvidenceSalt::fresh()?,
             receipt: Digest::EMPTY,
         };
-        let (epoch, streams) = self.index.object(&basis.against(&objection.id, subject))?;
+        let (epoch, streams) = self.index.object(&basis.against(&objection.id, subject), now)?;
         let ended = Ended { epoch, streams };
         let recorded = self.record_objection(&mut objection, (&basis, &ended), now).await;
         recorded.inspect_err(|error| self.take_back(&objection, error))?;

@@ -151,7 +151,7 @@ impl Consents {
             if !restriction.stands() {
                 return Ok(());
             }
-            let taken = self.index.restrict(&restriction.in_index());
+            let taken = self.index.restrict(&restriction.in_index(), Timestamp::MIN);
             taken.map(drop).map_err(|error| StoreError::Corrupt(error.to_string()))
         })
         .await
@@ -206,7 +206,7 @@ impl Consents {
             receipt: Digest::EMPTY,
             lifted: None,
         };
-        let (epoch, streams) = self.index.restrict(&restriction.in_index())?;
+        let (epoch, streams) = self.index.restrict(&restriction.in_index(), now)?;
         let recorded = self.record_restriction(&mut restriction, epoch, now).await;
         recorded.inspect_err(|error| self.take_back(&restriction, error))?;
         self.reset_stalled();

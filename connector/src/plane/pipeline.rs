@@ -14,7 +14,9 @@ use super::{
 use crate::{
     audit::merkle::{self, Frontier},
     catalog::Shape,
-    consent::{Deliveries, Delivery, Index, Known, Occurrence, Occurrences, Pairwise, Question, Reader, Tag},
+    consent::{
+        Asks, Deliveries, Delivery, Gate, Index, Known, Occurrence, Occurrences, Pairwise, Question, Reader, Tag,
+    },
     dsp::{AgreementId, DatasetId, ParticipantId, Pid},
     jose::Signer,
 };
@@ -22,6 +24,7 @@ use bytes::Bytes;
 use policy::{Plan, Timestamp};
 use serde_json::{Map, Value};
 use std::{path::PathBuf, sync::Arc};
+use tokio_util::sync::CancellationToken;
 
 /// Chunks are about this large: small chunks cost a frame each, large ones delay a withdrawal's effect.
 const CHUNK: usize = 64 * 1024;
@@ -69,6 +72,21 @@ pub struct Rules {
     pub telling: Option<Arc<Telling>>,
     /// Reads the time, once for each chunk.
     pub clock: fn() -> Timestamp,
+}
+
+impl Rules {
+    /// The gate of a stream that goes on after number `sent`, and whose connection is cut by cancelling `reset`.
+    pub fn gate(&self, sent: u64, reset: CancellationToken) -> Gate {
+        let gate = Gate::new(sent, self.pseudonyms.clone(), reset);
+        match self.content {
+            Content::Records => gate.of_records(Asks {
+                question: self.question.clone(),
+                by: self.occurrence,
+            }),
+            // Its lines are nobody's.
+            Content::Released { .. } => gate,
+        }
+    }
 }
 
 /// What the lines of a source are.

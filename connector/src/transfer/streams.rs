@@ -7,7 +7,7 @@ use super::{
 use crate::{
     audit::{Entry, Kind as Recorded},
     catalog::{Dataset, Shape, SourceSpec, shape},
-    consent::{Gate, Index, Occurrence, Question, exchange::Disclosure},
+    consent::{Index, Occurrence, Question, exchange::Disclosure},
     contract::StoredAgreement,
     dsp::{
         Pid, Role,
@@ -163,7 +163,7 @@ impl Transfers {
         reset: CancellationToken,
     ) -> (outgoing::Outgoing, JoinHandle<()>) {
         let (pid, telling) = (hours.pid.clone(), rules.telling.clone());
-        let gate = Arc::new(Gate::new(pipeline.state().sent, rules.pseudonyms.clone(), reset));
+        let gate = Arc::new(rules.gate(pipeline.state().sent, reset));
         let (body, report) = outgoing::start(
             pid.clone(),
             self.parts.consents.index().clone(),

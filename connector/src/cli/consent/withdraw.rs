@@ -8,7 +8,7 @@ use crate::cli::{
 use clap::Args;
 use serde_json::{Value, json};
 
-/// End a learner's consents; answers when no running stream can send that learner's records any more
+/// End a learner's consents; answers when no running stream can send that learner's records under them any more
 ///
 /// All of them, or with --recipient those that name that recipient. A consent that names several recipients ends for all of them: the answer
 /// says who they are, and for whom it is to go on it is granted anew.
@@ -54,9 +54,15 @@ impl Withdraw {
 pub(in crate::cli) fn say_streams(context: &Context, told: &Value) -> Outcome {
     for stream in items(told, "streams") {
         let (transfer, last) = (member(stream, &["transfer"]), member(stream, &["lastSequence"]));
-        context.out.say(&format!(
-            "  no record of this learner is in transfer {transfer} beyond sequence number {last}"
-        ))?;
+        let said = match stream.get("goesOn") {
+            Some(Value::Bool(true)) => {
+                format!(
+                    "  records of this learner go on in transfer {transfer} after number {last}: something else permits them"
+                )
+            }
+            _ => format!("  no record of this learner is in transfer {transfer} beyond sequence number {last}"),
+        };
+        context.out.say(&said)?;
     }
     Ok(())
 }

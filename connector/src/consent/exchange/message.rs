@@ -113,8 +113,11 @@ pub enum EndReason {
 pub struct LastOf {
     /// The holder's id of the transfer.
     pub transfer: Pid,
-    /// No record of the learner comes after this number.
+    /// No record of the learner that rests on what has ended comes after this number.
     pub last_sequence: u64,
+    /// Something else permits records of the learner in this stream: those after that number are to be kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goes_on: bool,
 }
 
 /// Holder to recipient: a learner's consent has ended; what was received under it is to be erased (GDPR Art. 17, 19).
@@ -206,6 +209,7 @@ mod tests {
             streams: vec![LastOf {
                 transfer: "urn:uuid:1".parse().unwrap(),
                 last_sequence: 9,
+                goes_on: false,
             }],
             erase_by: Timestamp::from_seconds(2),
         }

@@ -407,6 +407,7 @@ fn streams(all: &[StreamEnd], pseudonym: &Pseudonym) -> Vec<LastOf> {
     let last = |end: &StreamEnd| LastOf {
         transfer: end.transfer.clone(),
         last_sequence: end.last_sequence,
+        goes_on: end.goes_on,
     };
     theirs.take(MOST_STREAMS).map(last).collect()
 }

@@ -83,13 +83,10 @@ pub enum Place {
 }
 
 impl Retraction {
-    /// The last number that the holder names for a stream.
-    fn last_of(&self, stream: &Stream) -> Option<u64> {
-        let named = self
-            .streams
-            .iter()
-            .find(|last| Some(&last.transfer) == stream.transfer.as_ref());
-        named.map(|last| last.last_sequence)
+    /// What the holder says of a stream.
+    fn last_of(&self, stream: &Stream) -> Option<&LastOf> {
+        let mut named = self.streams.iter();
+        named.find(|last| Some(&last.transfer) == stream.transfer.as_ref())
     }
 
     /// Whether anything in a stream can be what this is about.
@@ -111,9 +108,10 @@ impl Retraction {
             // All that was here is erased, and nothing of it was let in since: what is here came under a later consent.
             (_, Place::Kept) if self.erased.is_some() => false,
             // What was on its way is erased with the rest.
-            (Some(last), Place::Arriving) if n <= last => self.closing || self.erased.is_some(),
-            (Some(last), Place::Kept) if n <= last => true,
-            (Some(_), _) => self.reopened.is_none(),
+            (Some(last), Place::Arriving) if n <= last.last_sequence => self.closing || self.erased.is_some(),
+            (Some(last), Place::Kept) if n <= last.last_sequence => true,
+            // Decided anew, by what else permits it.
+            (Some(last), _) => !last.goes_on && self.reopened.is_none(),
             (None, Place::Kept) => true,
             // Nobody could tell later records from those that are still to be erased: they are let in when that is done.
             (None, Place::Arriving) => self.reopened.is_none() || self.erased.is_none(),
@@ -180,6 +178,7 @@ mod tests {
             streams: vec![LastOf {
                 transfer: "urn:uuid:running".parse().unwrap(),
                 last_sequence: 7,
+                goes_on: false,
             }],
             erase_by: at(2_000),
             erased: None,
@@ -217,6 +216,17 @@ mod tests {
             assert!(told.covers(&stream("urn:uuid:older", 900), 1, place));
             assert!(!told.covers(&stream("urn:uuid:newer", 1_100), 1, place));
         }
+    }
+
+    #[test]
+    fn in_a_stream_that_goes_on_what_comes_after_the_number_is_kept() {
+        let mut told = retraction();
+        told.streams[0].goes_on = true;
+        let running = stream("urn:uuid:running", 900);
+        for place in [Place::Kept, Place::Arriving] {
+            assert!(!told.covers(&running, 8, place));
+        }
+        assert!(told.covers(&running, 7, Place::Kept));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The gates through which every stream's chunks pass. A gate knows the last number that passed and nothing of consents.
 
-use super::Index;
-use crate::consent::Pairwise;
+use super::{Index, Question};
+use crate::consent::{Occurrence, Pairwise};
 use crate::dsp::Pid;
 use serde::Serialize;
 use std::{
@@ -20,6 +20,16 @@ pub struct StreamEnd {
     pub pseudonym: String,
     /// The last sequence number handed to TLS.
     pub last_sequence: u64,
+    /// Records of the learner may follow all the same: something else permits them in this stream.
+    pub goes_on: bool,
+}
+
+/// What a stream of records asks of each learner.
+pub struct Asks {
+    /// Of the index.
+    pub question: Question,
+    /// As what it is counted where a consent permits a number of transfers.
+    pub by: Occurrence,
 }
 
 /// The epoch has changed since the chunk was decided.
@@ -43,6 +53,8 @@ struct Passage {
 pub struct Gate {
     passage: Mutex<Passage>,
     names: Arc<Pairwise>,
+    /// None of a stream that names nobody.
+    asks: Option<Asks>,
     reset: CancellationToken,
 }
 
@@ -55,8 +67,15 @@ impl Gate {
                 ..Passage::default()
             }),
             names,
+            asks: None,
             reset,
         }
+    }
+
+    /// The same for a stream of learners' records.
+    pub fn of_records(mut self, asks: Asks) -> Self {
+        self.asks = Some(asks);
+        self
     }
 
     fn lock(&self) -> MutexGuard<'_, Passage> {
@@ -138,16 +157,18 @@ impl Gates {
     }
 
     /// Takes every gate's lock in turn: the last number that passed each of them, by transfer. To be called after the epoch was raised:
-    /// whatever takes a gate's lock later, in a gate that is here now or in one that enters later, finds it changed.
-    pub(super) fn confirm(&self, subject: &str) -> Vec<StreamEnd> {
-        let gates = self.lock();
-        let end = |(pid, gate): (&Pid, &Arc<Gate>)| StreamEnd {
-            transfer: pid.clone(),
-            last_sequence: gate.last(),
+    /// whatever takes a gate's lock later, in a gate that is here now or in one that enters later, finds it changed. `goes_on` says whether
+    /// records of the learner may follow.
+    pub(super) fn confirm(&self, subject: &str, goes_on: impl Fn(&Asks) -> bool) -> Vec<StreamEnd> {
+        let confirmed = |(pid, gate): (&Pid, &Arc<Gate>)| (pid.clone(), gate.clone(), gate.last());
+        let confirmed: Vec<_> = self.lock().iter().map(confirmed).collect();
+        let end = |(transfer, gate, last_sequence): (Pid, Arc<Gate>, u64)| StreamEnd {
+            transfer,
             pseudonym: gate.names.name(subject),
+            last_sequence,
+            goes_on: gate.asks.as_ref().is_some_and(&goes_on),
         };
-        let mut ends: Vec<StreamEnd> = gates.iter().map(end).collect();
-        drop(gates);
+        let mut ends: Vec<StreamEnd> = confirmed.into_iter().map(end).collect();
         ends.sort_by(|a, b| a.transfer.cmp(&b.transfer));
         ends
     }

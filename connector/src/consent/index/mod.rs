@@ -21,7 +21,7 @@ mod terms;
 pub(super) use asked::Request;
 pub use basis::{Basis, BasisRule};
 pub(super) use gate::reset_unmoved;
-pub use gate::{Closed, Gate, Stale, StreamEnd};
+pub use gate::{Asks, Closed, Gate, Stale, StreamEnd};
 pub use question::{Form, Question, Reader, Withheld};
 pub use reason::Reason;
 pub use terms::Covered;
@@ -198,16 +198,23 @@ impl Index {
 
     /// Closes a learner's consents that `which` names, raises the epoch, and has every gate confirm it. They stand as withdrawn until they are
     /// taken in as they are.
-    pub fn close(&self, subject: &str, which: impl Fn(&ConsentId) -> bool) -> (u64, Vec<StreamEnd>) {
+    pub fn close(&self, subject: &str, which: impl Fn(&ConsentId) -> bool, now: Timestamp) -> (u64, Vec<StreamEnd>) {
         let learner = self.table.learner(subject);
         self.table
             .set(learner, Standing::Withdrawn, |id| which(&ConsentId::from_uuid(id)));
-        (self.raise_epoch(), self.gates.confirm(subject))
+        (self.raise_epoch(), self.confirmed(subject, now))
     }
 
     /// Has every gate confirm the epoch as it is, for one learner: what was decided before it has passed by now, or does not.
-    pub fn confirm(&self, subject: &str) -> (u64, Vec<StreamEnd>) {
-        (self.epoch(), self.gates.confirm(subject))
+    pub fn confirm(&self, subject: &str, now: Timestamp) -> (u64, Vec<StreamEnd>) {
+        (self.epoch(), self.confirmed(subject, now))
+    }
+
+    /// Asked once what was changed is changed: where something else permits records of the learner, they go on.
+    fn confirmed(&self, subject: &str, now: Timestamp) -> Vec<StreamEnd> {
+        let learner = self.table.learner(subject);
+        self.gates
+            .confirm(subject, |asks| asks.question.is_met(self, learner, asks.by, now))
     }
 
     /// Tells from when on a learner is no minor, for all of their entries. What was decided before and has not left is decided again, because
@@ -221,13 +228,13 @@ impl Index {
 
     /// Takes an objection in, raises the epoch, and has every gate confirm it: it stops the flow at once, as a withdrawal does. It is
     /// lifted by [`Index::forget`].
-    pub fn object(&self, objection: &Objection<'_>) -> Result<(u64, Vec<StreamEnd>), GrantError> {
-        self.stop_by(objection, Standing::Objection)
+    pub fn object(&self, objection: &Objection<'_>, now: Timestamp) -> Result<(u64, Vec<StreamEnd>), GrantError> {
+        self.stop_by(objection, Standing::Objection, now)
     }
 
     /// Takes a restriction in, in the same way: nothing of the learner leaves to these recipients while it is here, whatever permits it. It is
     /// lifted by [`Index::forget`].
-    pub fn restrict(&self, restriction: &Restriction<'_>) -> Result<(u64, Vec<StreamEnd>), GrantError> {
+    pub fn restrict(&self, restriction: &Restriction<'_>, now: Timestamp) -> Result<(u64, Vec<StreamEnd>), GrantError> {
         let everything = Objection {
             id: restriction.id,
             subject: restriction.subject,
@@ -235,10 +242,15 @@ impl Index {
             purposes: &[],
             datasets: &[],
         };
-        self.stop_by(&everything, Standing::Restricted)
+        self.stop_by(&everything, Standing::Restricted, now)
     }
 
-    fn stop_by(&self, objection: &Objection<'_>, standing: Standing) -> Result<(u64, Vec<StreamEnd>), GrantError> {
+    fn stop_by(
+        &self,
+        objection: &Objection<'_>,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Result<(u64, Vec<StreamEnd>), GrantError> {
         let id = objection.id.uuid().ok_or(GrantError::Invalid("id", "is no urn:uuid"))?;
         let terms = {
             let mut vocabulary = self.vocabulary_mut();
@@ -256,7 +268,7 @@ impl Index {
         let learner = self.table.learner(objection.subject);
         let always = (Timestamp::MIN, Timestamp::MAX);
         self.table.put(Entry::new(learner, id, terms, always, standing));
-        Ok((self.raise_epoch(), self.gates.confirm(objection.subject)))
+        Ok((self.raise_epoch(), self.confirmed(objection.subject, now)))
     }
 
     /// Takes a rule of the holder in that permits records without consent; one of the same name is replaced.

@@ -288,7 +288,8 @@ impl Model {
     fn ask(&self, learner: &str, asked: &Asked, now: i64) -> Result<Set, Withheld> {
         let (mut in_force, mut based) = (Vec::new(), Set::new());
         let (mut refused, mut objected) = (Set::new(), Set::new());
-        let mut reasons = vec![Reason::None];
+        // Those of what is about this before all others.
+        let mut reasons = vec![(false, Reason::None)];
         if self.is_restricted(learner, asked.recipient) {
             return Err(Withheld::Consent(Reason::Restricted));
         }
@@ -315,11 +316,12 @@ impl Model {
             };
             match ended {
                 Some(reason) => {
-                    reasons.push(reason);
+                    reasons.extend((!about.is_empty()).then_some((true, reason)));
                     refused.extend(about);
                 }
                 None => {
-                    reasons.extend(asked.fit_consent(&held.what).err());
+                    let reason = asked.fit_consent(&held.what).err();
+                    reasons.extend(reason.map(|reason| (!about.is_empty(), reason)));
                     in_force.extend((!elsewhere).then_some(&held.what));
                 }
             }
@@ -341,7 +343,7 @@ impl Model {
             return Err(Withheld::Consent(match any && !objected.is_empty() {
                 _ if asked.purposes.is_empty() => Reason::Unbound,
                 true => Reason::Objected,
-                false => reasons.into_iter().max().unwrap(),
+                false => reasons.into_iter().max().unwrap().1,
             }));
         }
         let mut theirs = self.held.iter().filter(|held| held.learner == learner);

@@ -136,6 +136,30 @@ impl Question {
     }
 }
 
+impl Question {
+    /// Whether something of a learner's records may leave now. Asked of running streams when something ends, so nothing is kept for the next time.
+    pub(super) fn is_met(&self, index: &Index, learner: Learner, by: Occurrence, now: Timestamp) -> bool {
+        let asking = Asking {
+            now,
+            form: self.form,
+            limits: &index.limits,
+            by: Some(by),
+        };
+        let (mut sum, mut uses, mut joint) = (Sum::NOTHING, Vec::new(), Joint::new(self.purposes.len()));
+        let vocabulary = index.vocabulary();
+        index.table.each(learner, |entry| {
+            if let Some(terms) = vocabulary.get(entry.terms) {
+                sum.add(entry, &self.verdict(terms), &asking, (&mut uses, &mut joint));
+            }
+        });
+        drop(vocabulary);
+        sum.cover = sum.cover.union(joint.cover());
+        let mut bases = Bases::default();
+        index.bases.follow(&mut bases, self);
+        sum.conclude(bases.ground(now), &self.answers, now).is_ok()
+    }
+}
+
 /// As of when, and for what, a learner's entries are asked.
 struct Asking<'a> {
     now: Timestamp,
@@ -189,6 +213,13 @@ impl Asking<'_> {
     }
 }
 
+/// Why nothing is permitted: what is about this question came nearer to permitting than what is about something else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Nearest {
+    is_about_this: bool,
+    reason: Reason,
+}
+
 /// What a learner's entries add up to.
 struct Sum {
     /// What their consents cover.
@@ -200,7 +231,7 @@ struct Sum {
     objected: CategorySet,
     /// The learner's records are restricted towards this recipient: all of them, whatever permits them.
     restricted: bool,
-    nearest: Reason,
+    nearest: Nearest,
 }
 
 impl Sum {
@@ -210,8 +241,16 @@ impl Sum {
         asked: CategorySet::EMPTY,
         objected: CategorySet::EMPTY,
         restricted: false,
-        nearest: Reason::None,
+        nearest: Nearest {
+            is_about_this: false,
+            reason: Reason::None,
+        },
     };
+
+    fn near(&mut self, verdict: &Verdict, reason: Reason) {
+        let is_about_this = verdict.touches != CategorySet::EMPTY;
+        self.nearest = self.nearest.max(Nearest { is_about_this, reason });
+    }
 
     fn add(
         &mut self,
@@ -235,14 +274,14 @@ impl Sum {
             Standing::Given if asking.now < entry.from || asking.now >= entry.until => Reason::Expired,
             // In force, but about something else: it says nothing against other bases.
             Standing::Given if verdict.permits == CategorySet::EMPTY && verdict.part == Part::NONE => {
-                return self.nearest = self.nearest.max(verdict.reason);
+                return self.near(verdict, verdict.reason);
             }
             Standing::Given => match asking.lacking(entry, verdict, uses) {
                 Some(reason) => reason,
                 None if verdict.permits == CategorySet::EMPTY => {
                     joint.add(verdict.part, entry.marks.has(Marks::GUARDIAN_GAVE));
                     // Unless others are for the other purposes.
-                    return self.nearest = self.nearest.max(verdict.reason);
+                    return self.near(verdict, verdict.reason);
                 }
                 None => {
                     return self
@@ -251,8 +290,11 @@ impl Sum {
                 }
             },
         };
-        self.asked = self.asked.union(verdict.touches);
-        self.nearest = self.nearest.max(lacking);
+        // What has ended and was about something else is no reason here.
+        if verdict.touches != CategorySet::EMPTY {
+            self.asked = self.asked.union(verdict.touches);
+            self.near(verdict, lacking);
+        }
     }
 
     /// First whether anything may leave at all (GDPR art. 18) and is covered, then what the policy says of that (policy.md §6.2).
@@ -271,7 +313,7 @@ impl Sum {
         } else if ground.is_some() && self.objected != CategorySet::EMPTY {
             Err(Withheld::Consent(Reason::Objected))
         } else {
-            Err(Withheld::Consent(self.nearest))
+            Err(Withheld::Consent(self.nearest.reason))
         }
     }
 }
@@ -397,17 +439,17 @@ impl Reader {
                 let used = considered.filter(|one| one.was_made(permitted, joined.consented));
                 self.uses.extend(used.map(|one| one.id));
             }
-            return answer.map_err(|why| self.explain(learner, why));
+            return answer.map_err(|why| self.explain(learner, why, sum.nearest));
         }
     }
 
-    /// Why there is nothing for this recipient; where there is no consent, perhaps one is asked for.
-    fn explain(&mut self, learner: Learner, why: Withheld) -> Withheld {
+    /// Why there is nothing for this recipient; where no consent is about it, perhaps one is asked for.
+    fn explain(&mut self, learner: Learner, why: Withheld, nearest: Nearest) -> Withheld {
         // Whatever the learner has said: what could cover it is missing in the agreement.
         if self.question.purposes.is_empty() && why != Withheld::Consent(Reason::Restricted) {
             return Withheld::Consent(Reason::Unbound);
         }
-        if why != Withheld::Consent(Reason::None) {
+        if nearest.is_about_this || why != Withheld::Consent(nearest.reason) {
             return why;
         }
         let asked = self.index.requests.of(learner, self.now);

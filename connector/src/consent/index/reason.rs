@@ -5,7 +5,7 @@ use policy::Code;
 use std::cmp::Ordering;
 
 /// Why a learner's record is withheld. For the provider's operator and audit log only. When several consents of a learner fail, the greatest
-/// reason is reported: it came nearest to permitting.
+/// reason is reported: it came nearest to permitting. That of one about somebody or something else is reported where none is about this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Reason {

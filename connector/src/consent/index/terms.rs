@@ -158,6 +158,11 @@ impl Vocabulary {
         id
     }
 
+    /// What has this number.
+    pub(super) fn get(&self, id: TermsId) -> Option<&Terms> {
+        self.all.get(id as usize).map(|terms| &**terms)
+    }
+
     /// The terms from a number on.
     pub(super) fn since(&self, first: usize) -> impl Iterator<Item = &Terms> {
         self.all.iter().skip(first).map(|terms| &**terms)

@@ -173,7 +173,7 @@ fn consents_of_one_learner_add_up_and_each_permits_only_what_it_names() {
         Ok(set(&index, &["skills", "results"]))
     );
     assert_eq!(ask(&index, &asked, "ben", 150), Err(Reason::None));
-    index.close("anna", |closed| *closed == id(1));
+    index.close("anna", |closed| *closed == id(1), at(150));
     assert_eq!(ask(&index, &asked, "anna", 150), Ok(set(&index, &["results"])));
 }
 
@@ -282,7 +282,21 @@ fn each_way_to_fail_has_its_reason_and_the_nearest_is_told() {
     assert!(ask(&index, &aggregate, "aggregate", 150).is_ok());
     assert!(ask(&index, &aggregate, "minor", 150).is_err());
     index.open(&other.grant(&ids[8], "withdrawn")).unwrap();
-    assert_eq!(ask(&index, &asked, "withdrawn", 150), Err(Reason::Purpose));
+    assert_eq!(
+        ask(&index, &asked, "withdrawn", 150),
+        Err(Reason::Withdrawn),
+        "what is for another purpose does not hide that this was withdrawn"
+    );
+    let unasked = did("edtech");
+    let question_of_another = Question {
+        recipient: index.vocabulary_mut().name(unasked.as_str()),
+        ..asked.clone()
+    };
+    assert_eq!(
+        ask(&index, &question_of_another, "refused", 150),
+        Err(Reason::None),
+        "what was refused to somebody else is no reason"
+    );
     let closer = Grant {
         ended: Some(Ended::Expired),
         ..shared.grant(&ids[1], "revoked")
@@ -335,7 +349,7 @@ fn a_reader_learns_terms_and_bases_that_are_opened_while_it_reads() {
     reader.begin(at(150));
     assert!(reader.ask("anna").is_ok() && reader.ask("ben").is_ok());
     index.close_basis("rule");
-    index.close("anna", |_| true);
+    index.close("anna", |_| true, at(150));
     let before = reader.epoch();
     reader.begin(at(150));
     assert_eq!(reader.epoch(), before + 2);
@@ -355,7 +369,7 @@ fn another_basis_permits_who_was_not_asked_and_has_not_objected() {
         assert_eq!(ask(&index, &asked, "anna", outside), Err(Reason::None));
     }
     let epoch = index.epoch();
-    let raised = index.object(&Shared::objection(&id(1), "anna")).unwrap().0;
+    let raised = index.object(&Shared::objection(&id(1), "anna"), at(150)).unwrap().0;
     assert_eq!(raised, epoch + 1);
     assert_eq!(ask(&index, &asked, "anna", 150), Err(Reason::Objected));
     assert!(ask(&index, &asked, "ben", 150).is_ok());
@@ -363,7 +377,7 @@ fn another_basis_permits_who_was_not_asked_and_has_not_objected() {
     // Consent is not what she objected to.
     index.open(&shared.grant(&id(2), "anna")).unwrap();
     assert!(ask(&index, &asked, "anna", 150).is_ok());
-    index.close("anna", |closed| *closed == id(2));
+    index.close("anna", |closed| *closed == id(2), at(150));
     // Once asked and withdrawn, no other basis takes over, even when the objection is lifted.
     index.forget("anna", |lifted| *lifted == id(1));
     assert_eq!(ask(&index, &asked, "anna", 150), Err(Reason::Withdrawn));
@@ -386,7 +400,7 @@ fn nobody_objects_to_a_contract_unless_the_holder_lets_them() {
     let (index, shared) = (Arc::new(Index::default()), Shared::new());
     let asked = question(&index, &["skills"]);
     index.open_basis(&shared.rule(Basis::Contract)).unwrap();
-    index.object(&Shared::objection(&id(1), "anna")).unwrap();
+    index.object(&Shared::objection(&id(1), "anna"), at(150)).unwrap();
     assert!(ask(&index, &asked, "anna", 150).is_ok());
     let lenient = BasisRule {
         may_object: true,
@@ -410,7 +424,7 @@ fn an_end_is_told_once_and_has_undelivered_chunks_decided_again() {
             })
             .unwrap();
     }
-    index.close("l0", |_| true);
+    index.close("l0", |_| true, at(150));
     index.forget("l10", |_| true);
     assert_eq!(index.next_expiry(), Some(at(200)));
     let epoch = index.epoch();
@@ -455,7 +469,7 @@ fn a_hundred_thousand_learners_are_told_apart_through_growth_and_forgetting() {
         index.forget(name, |_| true);
     }
     for name in names.iter().step_by(5) {
-        index.close(name, |_| true);
+        index.close(name, |_| true, at(150));
     }
     let mut reader = Reader::new(index.clone(), question(&index, &["skills"]));
     reader.begin(at(150));

@@ -117,7 +117,7 @@ impl People {
     pub fn withdraw(&self, number: u32) {
         let who = (mix(u64::from(number) ^ 0x5A5A) % self.count as u64) as u32;
         let given = id(who);
-        self.index.close(self.name(who), |known| *known == given);
+        self.index.close(self.name(who), |known| *known == given, now());
         self.open(who);
     }
 

@@ -115,7 +115,7 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, sor
                 purposes: &lists.purposes,
                 datasets: &lists.datasets,
             };
-            assert_eq!(index.object(&objection).unwrap().0, epoch + 1);
+            assert_eq!(index.object(&objection, at(0)).unwrap().0, epoch + 1);
         }
         Sort::Restriction => {
             let restriction = Restriction {
@@ -123,7 +123,7 @@ fn open(index: &Index, model: &mut Model, learner: &'static str, what: What, sor
                 subject: learner,
                 recipients: &lists.recipients,
             };
-            assert_eq!(index.restrict(&restriction).unwrap().0, epoch + 1);
+            assert_eq!(index.restrict(&restriction, at(0)).unwrap().0, epoch + 1);
         }
         Sort::Consent => {
             let agreement = what.agreement.map(agreement);
@@ -245,7 +245,7 @@ fn run(steps: Vec<Step>, questions: Vec<Asked>) {
             Step::Withdraw(learner, number) => {
                 let named =
                     |held: &&mut Held| held.learner == learner && held.id == number && held.sort == Sort::Consent;
-                index.close(learner, |closed| *closed == id(number));
+                index.close(learner, |closed| *closed == id(number), at(0));
                 model
                     .held
                     .iter_mut()

@@ -37,7 +37,7 @@ fn a_consent_for_an_agreement_opens_that_one_and_no_other() {
     for name in ["a", "b"] {
         assert_eq!(ask(&index, &under(&index, name), "anna", 150), skills, "{name}");
     }
-    index.close("anna", |known| *known == second);
+    index.close("anna", |known| *known == second, at(150));
     assert_eq!(ask(&index, &under(&index, "a"), "anna", 150), skills);
     assert_eq!(ask(&index, &under(&index, "b"), "anna", 150), Err(Reason::Agreement));
 }
@@ -57,7 +57,7 @@ fn a_no_that_was_said_for_one_agreement_keeps_other_bases_back_under_all_and_a_y
     index.open(&bound).unwrap();
     index.open_basis(&shared.rule(Basis::PublicTask)).unwrap();
     assert_eq!(ask(&index, &under(&index, "b"), "anna", 150), skills);
-    index.close("anna", |known| *known == given);
+    index.close("anna", |known| *known == given, at(150));
     for name in ["a", "b"] {
         assert_eq!(
             ask(&index, &under(&index, name), "anna", 150),

@@ -75,12 +75,26 @@ fn a_request_takes_nothing_from_what_is_given_and_is_a_weaker_reason_than_any_an
     index.open(&shared.grant(&id(1), "anna")).unwrap();
     index.ask(&shared.request(&id(2), "anna")).unwrap();
     assert_eq!(ask(&index, &question, "anna", 150), Ok(set(&index, &["skills"])));
-    index.close("anna", |closed| *closed == id(1));
+    index.close("anna", |closed| *closed == id(1), at(150));
     assert_eq!(ask(&index, &question, "anna", 150), Err(Reason::Withdrawn));
     // Another basis does not yield to a question.
     index.open_basis(&shared.rule(Basis::PublicTask)).unwrap();
     index.ask(&shared.request(&id(3), "ben")).unwrap();
     assert_eq!(ask(&index, &question, "ben", 150), Ok(set(&index, &["skills"])));
+}
+
+#[test]
+fn a_consent_for_somebody_else_does_not_hide_that_one_is_asked_for() {
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    let question = question(&index, &["skills"]);
+    let others = Shared {
+        recipients: vec![did("other")],
+        ..Shared::new()
+    };
+    index.open(&others.grant(&id(1), "anna")).unwrap();
+    assert_eq!(ask(&index, &question, "anna", 150), Err(Reason::Recipient));
+    index.ask(&shared.request(&id(2), "anna")).unwrap();
+    assert_eq!(ask(&index, &question, "anna", 150), Err(Reason::Requested));
 }
 
 #[test]

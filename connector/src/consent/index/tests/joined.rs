@@ -66,7 +66,7 @@ fn the_end_of_one_takes_its_purpose_away_and_raises_the_epoch() {
     let mut reader = Reader::new(index.clone(), asked.clone());
     reader.begin(at(150));
     assert!(reader.ask("anna").is_ok());
-    let epoch = index.close("anna", |closed| *closed == id(1)).0;
+    let epoch = index.close("anna", |closed| *closed == id(1), at(150)).0;
     assert_eq!(reader.epoch() + 1, epoch);
     reader.begin(at(150));
     assert_eq!(reader.ask("anna"), withheld(Reason::Purpose));
@@ -75,7 +75,7 @@ fn the_end_of_one_takes_its_purpose_away_and_raises_the_epoch() {
     index.open_basis(&rule.rule(Basis::PublicTask)).unwrap();
     reader.begin(at(150));
     assert_eq!(reader.ask("anna"), withheld(Reason::Purpose));
-    index.close("anna", |_| true);
+    index.close("anna", |_| true, at(150));
     reader.begin(at(150));
     assert_eq!(reader.ask("anna"), withheld(Reason::Withdrawn));
 }

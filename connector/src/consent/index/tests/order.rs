@@ -169,7 +169,7 @@ fn while_streams_run_no_record_passes_a_gate_beyond_the_number_that_a_withdrawal
         scope.spawn(|| {
             for (number, name) in names.iter().enumerate().step_by(2) {
                 thread::sleep(std::time::Duration::from_millis(1));
-                let ends = index.close(name, |_| true).1;
+                let ends = index.close(name, |_| true, at(150)).1;
                 told.lock().unwrap().push((number, ends));
             }
         });
@@ -195,4 +195,64 @@ fn while_streams_run_no_record_passes_a_gate_beyond_the_number_that_a_withdrawal
             );
         }
     }
+}
+
+/// A gate through which records pass that are asked about so, of the transfer with this number.
+fn asking(index: &Index, question: Question, number: usize) -> Pid {
+    let names = Arc::new(crate::consent::Pseudonyms::new(HmacKey::new(b"secret")).towards(&did("work")));
+    let pid: Pid = format!("urn:uuid:00000000-0000-4000-8000-00000000000{number}")
+        .parse()
+        .unwrap();
+    let by = Occurrence::new(&pid, 1);
+    let gate = Gate::new(number as u64, names, CancellationToken::new()).of_records(Asks { question, by });
+    index.enter(&pid, Arc::new(gate));
+    pid
+}
+
+#[test]
+fn an_end_tells_the_streams_in_which_something_else_still_permits_records_of_the_learner() {
+    let (index, shared) = (Arc::new(Index::default()), Shared::new());
+    let results = Shared {
+        categories: texts(&["results"]),
+        ..Shared::new()
+    };
+    let transfers =
+        [&["skills"][..], &["results"], &["skills", "results"]].map(|categories| question(&index, categories));
+    let pids: Vec<Pid> = transfers
+        .into_iter()
+        .zip(1..)
+        .map(|(question, number)| asking(&index, question, number))
+        .collect();
+    let nobody = gate(&index);
+    let goes_on = |(_, ends): (u64, Vec<StreamEnd>)| {
+        assert_eq!(ends.len(), 4);
+        let of = |pid: &Pid| ends.iter().find(|end| end.transfer == *pid).unwrap().goes_on;
+        pids.iter().map(of).collect::<Vec<_>>()
+    };
+    index.open(&shared.grant(&id(1), "anna")).unwrap();
+    index.open(&results.grant(&id(2), "anna")).unwrap();
+    index.open(&shared.grant(&id(3), "ben")).unwrap();
+    let ended = index.close("anna", |closed| *closed == id(1), at(150));
+    assert_eq!(goes_on(ended), [false, true, true]);
+    assert_eq!(
+        goes_on(index.confirm("anna", at(200))),
+        [false; 3],
+        "it is over by then"
+    );
+    let ended = index.close("anna", |_| true, at(150));
+    assert_eq!(goes_on(ended), [false; 3]);
+    let ended = index.close("ben", |_| false, at(150));
+    assert_eq!(goes_on(ended), [true, false, true]);
+    // A restriction ends it whatever permits it, and so does the end of a basis that nothing takes the place of.
+    let restriction = Restriction {
+        id: &id(4),
+        subject: "ben",
+        recipients: &[],
+    };
+    assert_eq!(goes_on(index.restrict(&restriction, at(150)).unwrap()), [false; 3]);
+    index.open_basis(&results.rule(Basis::PublicTask)).unwrap();
+    assert_eq!(goes_on(index.confirm("carl", at(150))), [false, true, true]);
+    let objected = index.object(&Shared::objection(&id(5), "carl"), at(150)).unwrap();
+    assert_eq!(goes_on(objected), [false; 3]);
+    assert_eq!(nobody.last(), 0);
 }

@@ -25,7 +25,7 @@ fn a_policy_may_ask_for_consent_to_some_categories_alone() {
     index.open(&shared.grant(&id(1), "anna")).unwrap();
     let both = set(&index, &["skills", "results"]);
     assert_eq!(ask(&index, &question, "anna", 150), Ok(both));
-    index.close("anna", |_| true);
+    index.close("anna", |_| true, at(150));
     assert_eq!(ask(&index, &question, "anna", 150), Ok(set(&index, &["skills"])));
 }
 
@@ -74,7 +74,7 @@ fn what_is_told_of_a_learners_age_holds_for_all_that_is_there_and_has_chunks_dec
     let (index, shared) = (Arc::new(Index::default()), Shared::new());
     let question = question_under(&index, &["skills"], guarded);
     index.open(&shared.grant(&id(1), "anna")).unwrap();
-    index.object(&Shared::objection(&id(2), "anna")).unwrap();
+    index.object(&Shared::objection(&id(2), "anna"), at(150)).unwrap();
     let epoch = index.epoch();
     index.tell_age("anna", Some(at(100)));
     assert_eq!(index.epoch(), epoch + 1);

@@ -8,7 +8,7 @@ fn restrict(index: &Index, number: u128, towards: &[ParticipantId]) -> (u64, Vec
         subject: "anna",
         recipients: towards,
     };
-    index.restrict(&restriction).unwrap()
+    index.restrict(&restriction, at(150)).unwrap()
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_restriction_stops_consents_and_other_bases_alike_and_no_consent_changes() {
     assert_eq!(index.in_force("anna"), [id(1)], "the consent is what it was");
     // What is given or closed meanwhile lets nothing out, and does not lift it.
     index.open(&shared.grant(&id(3), "anna")).unwrap();
-    index.close("anna", |_| true);
+    index.close("anna", |_| true, at(150));
     index.open(&shared.grant(&id(4), "anna")).unwrap();
     assert_eq!(ask(&index, &asked, "anna", 150), Err(Reason::Restricted));
     index.forget("anna", |lifted| *lifted == id(2));
