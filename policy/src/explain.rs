@@ -221,15 +221,23 @@ const fn kind(kind: Kind, language: Language) -> &'static str {
 }
 
 fn about(policy: &Policy, language: Language) -> Vec<String> {
+    let dated = match policy.kind() {
+        Kind::Agreement => language.say("Conclu le", "Agreed at"),
+        Kind::Offer | Kind::Set => language.say("Daté du", "Dated"),
+    };
     let said = [
         (language.say("Accordé par", "Granted by"), policy.assigner()),
         (language.say("Accordé à", "Granted to"), policy.assignee()),
         (language.say("Sur", "About"), policy.target()),
+        (dated, policy.timestamp()),
     ];
-    let said = said
-        .into_iter()
-        .filter_map(|(what, who)| Some(format!("{what} {}", who?)));
-    said.collect()
+    let said = said.into_iter().filter_map(|(what, who)| Some((what, who?)));
+    let profiles = policy
+        .profiles()
+        .map(|profile| (language.say("Selon le profil", "By the profile"), profile));
+    said.chain(profiles)
+        .map(|(what, who)| format!("{what} {who}"))
+        .collect()
 }
 
 /// What a duty belongs to.

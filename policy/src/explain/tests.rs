@@ -207,6 +207,31 @@ fn nothing_of_a_policy_that_is_not_understood_is_said_to_be_enforced() {
 }
 
 #[test]
+fn when_it_was_agreed_and_by_which_profiles_is_told() {
+    let profile = crate::vocabulary::PROFILES[0];
+    let policy = agreement(json!({
+        "timestamp": "2026-01-01T00:00:00Z", "profile": profile,
+        "permission": [{"action": "use", "constraint": [constraint("elapsedTime", "lteq", json!("P3M"))]}],
+    }));
+    let about = explain(&policy, Language::English).about;
+    assert_eq!(
+        about[3..],
+        [
+            "Agreed at 2026-01-01T00:00:00Z".to_owned(),
+            format!("By the profile {profile}")
+        ]
+    );
+    let about = explain(&policy, Language::French).about;
+    assert_eq!(
+        about[3..],
+        [
+            "Conclu le 2026-01-01T00:00:00Z".to_owned(),
+            format!("Selon le profil {profile}")
+        ]
+    );
+}
+
+#[test]
 fn what_is_refused_is_named_in_its_place() {
     let policy = agreement(json!({
         "permission": [{"action": "use", "constraint": [{"and": [constraint("virtualLocation", "eq", json!("x"))]}]}],
