@@ -100,29 +100,29 @@ fn parsed(json: &Value, named: &impl fmt::Display, language: Language) -> Outcom
 impl Explain {
     fn run(self, context: &Context) -> Outcome {
         let (written, policy) = read(&self.file, context.language())?;
-        let told = policy::explain(&policy, context.language());
         let then = "correct the policy; until then it permits nothing";
-        explain(context, told, &written, then)
+        explain(context, &policy, &written, then)
     }
 }
 
 /// Says what the terms of an agreement are.
 pub(super) fn explain_agreement(context: &Context, id: &str, agreement: &Value) -> Outcome {
     let policy = parsed(agreement, &id, context.language())?;
-    let told = policy::explain(&policy, context.language());
     explain(
         context,
-        told,
+        &policy,
         agreement,
         "agree anew on other terms; nothing is permitted under these",
     )
 }
 
 /// Says what a policy says, which stands as it was `written`. One that is refused fails all the same; `then` is what to do about it.
-fn explain(context: &Context, mut told: policy::Explanation, written: &Value, then: &str) -> Outcome {
+fn explain(context: &Context, policy: &policy::Policy, written: &Value, then: &str) -> Outcome {
     let language = context.language();
+    let mut told = policy::explain(policy, language);
     if told.understood {
         shown::warn_of_dead_rules(&mut told, written, language);
+        shown::warn_of_what_is_over(&mut told, policy, clock::now(), language);
     }
     if context.out.json {
         context.out.json(&json(&told)?)?;

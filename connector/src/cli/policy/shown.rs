@@ -17,6 +17,17 @@ pub(super) fn warn_of_dead_rules(told: &mut Explanation, json: &Value, language:
     told.warnings.extend(dead.map(|lint| Warning::of(lint, language)));
 }
 
+/// Adds the permissions whose time is over, which only the clock shows.
+pub(super) fn warn_of_what_is_over(
+    told: &mut Explanation,
+    policy: &policy::Policy,
+    now: Timestamp,
+    language: Language,
+) {
+    let over = policy.over_at(now).into_iter();
+    told.warnings.extend(over.map(|lint| Warning::of(lint, language)));
+}
+
 /// The explanation as text: a line for each part, indented under what it belongs to.
 pub(super) fn text(told: &Explanation, language: Language) -> String {
     let mut text = format!("{} ({})\n", told.policy, told.kind);
