@@ -83,11 +83,25 @@ pub struct Refusal {
     pub detail: String,
     /// Who can mend it.
     pub fix: Fix,
+    #[serde(skip)]
+    reason: Reason,
 }
 
-impl From<Refusal> for Reason {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.code, refusal.pointer, refusal.detail)
+impl Refusal {
+    fn of(reason: Reason, language: Language) -> Self {
+        Self {
+            code: reason.code,
+            pointer: reason.pointer.clone(),
+            text: reason.code.text(language).to_owned(),
+            detail: reason.text.clone(),
+            fix: reason.code.fix(),
+            reason,
+        }
+    }
+
+    /// The reason itself, which knows the details in other languages as far as they have words there.
+    pub const fn reason(&self) -> &Reason {
+        &self.reason
     }
 }
 
@@ -163,13 +177,7 @@ pub fn explain(policy: &Policy, language: Language) -> Explanation {
         .err()
         .unwrap_or_default()
         .into_iter()
-        .map(|reason| Refusal {
-            code: reason.code,
-            pointer: reason.pointer,
-            text: reason.code.text(language).to_owned(),
-            detail: reason.text,
-            fix: reason.code.fix(),
-        })
+        .map(|reason| Refusal::of(reason, language))
         .collect();
     let reader = Reader {
         language,

@@ -232,6 +232,37 @@ fn when_it_was_agreed_and_by_which_profiles_is_told() {
 }
 
 #[test]
+fn what_is_refused_names_its_cause_in_both_languages() {
+    let cause = |language, condition: Value| {
+        let told = explain(
+            &agreement(json!({"permission": [{"action": "use", "constraint": [condition]}]})),
+            language,
+        );
+        told.refusals[0].reason().told(language)
+    };
+    let several = || constraint("purpose", "eq", json!(["dases:orientation", "dpv:Marketing"]));
+    let unknown = || constraint("virtualLocation", "eq", json!("x"));
+    let english = [several(), unknown()].map(|one| cause(Language::English, one));
+    assert!(
+        english[0].contains(": purpose eq takes exactly one value; "),
+        "{english:?}"
+    );
+    assert!(
+        english[1].contains(": the left operand \"virtualLocation\" is not"),
+        "{english:?}"
+    );
+    let french = [several(), unknown()].map(|one| cause(Language::French, one));
+    assert!(
+        french[0].contains("une seule est attendue\u{a0}: purpose eq prend une seule valeur ; "),
+        "{french:?}"
+    );
+    assert!(
+        french[1].contains("\u{a0}: le critère \"virtualLocation\" n’est pas"),
+        "{french:?}"
+    );
+}
+
+#[test]
 fn what_is_refused_is_named_in_its_place() {
     let policy = agreement(json!({
         "permission": [{"action": "use", "constraint": [{"and": [constraint("virtualLocation", "eq", json!("x"))]}]}],

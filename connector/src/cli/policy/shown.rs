@@ -54,9 +54,7 @@ pub(super) fn text(told: &Explanation, language: Language) -> String {
     let refusals = told.refusals.iter();
     section(
         language.say("Refusé parce que :", "Refused because:"),
-        refusals
-            .map(|one: &Refusal| Reason::from(one.clone()).told(language))
-            .collect(),
+        refusals.map(|one: &Refusal| one.reason().told(language)).collect(),
     );
     let warnings = told.warnings.iter();
     section(
@@ -284,11 +282,7 @@ fn impossible(json: &Value) -> Vec<Reason> {
         [_] => "nothing can ever satisfy it".to_owned(),
         all => format!("impossible together: {}", all.join(", ")),
     };
-    let reason = |pointer| Reason {
-        code: Code::Unsatisfiable,
-        pointer,
-        text,
-    };
+    let reason = |pointer| Reason::new(Code::Unsatisfiable, pointer, text);
     places.into_iter().next().map(reason).into_iter().collect()
 }
 
