@@ -4,7 +4,7 @@
 use crate::{
     evaluate::Stage,
     model::{Constraint, Duty, Kind, Policy, Rule, Term},
-    reason::{Code, Reason, quoted},
+    reason::{Code, Reason, Said, quoted},
     vocabulary::{Action, PROFILES},
 };
 
@@ -26,8 +26,12 @@ impl Policy {
         }
         for (pointer, profile) in &self.profiles {
             if !PROFILES.contains(&profile.as_str()) {
-                let text = format!("the profile {} is not understood", quoted(profile));
-                reasons.push(Reason::new(Code::NotUnderstood, pointer, text));
+                let profile = quoted(profile);
+                let said = Said::new(
+                    format!("the profile {profile} is not understood"),
+                    format!("le profil {profile} n’est pas compris"),
+                );
+                reasons.push(Reason::said(Code::NotUnderstood, pointer, said));
             }
         }
         for rule in self.permissions.iter().chain(&self.prohibitions) {
@@ -42,12 +46,13 @@ impl Policy {
 
 fn check_rule(rule: &Rule, reasons: &mut Vec<Reason>) {
     if let Term::Unknown(text) = &rule.action {
-        let text = format!("the action {} is not understood", quoted(text));
-        reasons.push(Reason::new(
-            Code::NotUnderstood,
-            format!("{}/action", rule.pointer),
-            text,
-        ));
+        let action = quoted(text);
+        let said = Said::new(
+            format!("the action {action} is not understood"),
+            format!("l’action {action} n’est pas comprise"),
+        );
+        let pointer = format!("{}/action", rule.pointer);
+        reasons.push(Reason::said(Code::NotUnderstood, pointer, said));
     }
     check_constraints(&rule.constraints, reasons);
     for duty in &rule.duties {
@@ -62,22 +67,31 @@ fn check_duty(duty: &Duty, supported: fn(Action) -> bool, reasons: &mut Vec<Reas
     let pointer = || format!("{}/action", duty.pointer);
     match &duty.action {
         Term::Unknown(text) => {
-            let text = format!("the action {} is not understood as a duty", quoted(text));
-            reasons.push(Reason::new(Code::NotUnderstood, pointer(), text));
+            let action = quoted(text);
+            let said = Said::new(
+                format!("the action {action} is not understood as a duty"),
+                format!("l’action {action} n’est pas comprise comme obligation"),
+            );
+            reasons.push(Reason::said(Code::NotUnderstood, pointer(), said));
         }
         Term::Known(action) if supported(*action) => {}
         Term::Known(action) if action.is_precondition() => {
-            let hint = if *action == Action::ObtainConsent {
-                "; constrain dases:consent instead"
-            } else {
-                ""
-            };
-            let text = format!("nothing here can establish that {action} was done before the use{hint}");
-            reasons.push(Reason::new(Code::DutyBeforehand, pointer(), text));
+            let mut said = Said::new(
+                format!("nothing here can establish that {action} was done before the use"),
+                format!("rien ici ne peut établir que {action} a eu lieu avant l’usage"),
+            );
+            if *action == Action::ObtainConsent {
+                said.english.push_str("; constrain dases:consent instead");
+                said.french.push_str(" ; posez plutôt une condition sur dases:consent");
+            }
+            reasons.push(Reason::said(Code::DutyBeforehand, pointer(), said));
         }
         Term::Known(action) => {
-            let text = format!("{action} is not supported as a duty here");
-            reasons.push(Reason::new(Code::DutyNotUnderstood, pointer(), text));
+            let said = Said::new(
+                format!("{action} is not supported as a duty here"),
+                format!("{action} n’est pas pris en charge ici comme obligation"),
+            );
+            reasons.push(Reason::said(Code::DutyNotUnderstood, pointer(), said));
         }
     }
     check_constraints(&duty.constraints, reasons);

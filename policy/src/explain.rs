@@ -83,11 +83,25 @@ pub struct Refusal {
     pub detail: String,
     /// Who can mend it.
     pub fix: Fix,
+    #[serde(skip)]
+    reason: Reason,
 }
 
-impl From<Refusal> for Reason {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.code, refusal.pointer, refusal.detail)
+impl Refusal {
+    fn of(reason: Reason, language: Language) -> Self {
+        Self {
+            code: reason.code,
+            pointer: reason.pointer.clone(),
+            text: reason.code.text(language).to_owned(),
+            detail: reason.text.clone(),
+            fix: reason.code.fix(),
+            reason,
+        }
+    }
+
+    /// The reason itself, which knows the details in other languages as far as they have words there.
+    pub const fn reason(&self) -> &Reason {
+        &self.reason
     }
 }
 
@@ -163,13 +177,7 @@ pub fn explain(policy: &Policy, language: Language) -> Explanation {
         .err()
         .unwrap_or_default()
         .into_iter()
-        .map(|reason| Refusal {
-            code: reason.code,
-            pointer: reason.pointer,
-            text: reason.code.text(language).to_owned(),
-            detail: reason.text,
-            fix: reason.code.fix(),
-        })
+        .map(|reason| Refusal::of(reason, language))
         .collect();
     let reader = Reader {
         language,
@@ -221,15 +229,23 @@ const fn kind(kind: Kind, language: Language) -> &'static str {
 }
 
 fn about(policy: &Policy, language: Language) -> Vec<String> {
+    let dated = match policy.kind() {
+        Kind::Agreement => language.say("Conclu le", "Agreed at"),
+        Kind::Offer | Kind::Set => language.say("Daté du", "Dated"),
+    };
     let said = [
         (language.say("Accordé par", "Granted by"), policy.assigner()),
         (language.say("Accordé à", "Granted to"), policy.assignee()),
         (language.say("Sur", "About"), policy.target()),
+        (dated, policy.timestamp()),
     ];
-    let said = said
-        .into_iter()
-        .filter_map(|(what, who)| Some(format!("{what} {}", who?)));
-    said.collect()
+    let said = said.into_iter().filter_map(|(what, who)| Some((what, who?)));
+    let profiles = policy
+        .profiles()
+        .map(|profile| (language.say("Selon le profil", "By the profile"), profile));
+    said.chain(profiles)
+        .map(|(what, who)| format!("{what} {who}"))
+        .collect()
 }
 
 /// What a duty belongs to.

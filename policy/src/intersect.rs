@@ -105,7 +105,7 @@ impl<'a> Side<'a> {
     fn read(json: &'a Json, asked: bool) -> Result<Self> {
         match Policy::parse(json) {
             Ok(policy) => Ok(Self { json, policy, asked }),
-            Err(Malformed { pointer, problem }) => nothing(&pointer, asked, problem),
+            Err(Malformed { pointer, problem, .. }) => nothing(&pointer, asked, problem),
         }
     }
 

@@ -108,6 +108,7 @@ mod intersect;
 mod lint;
 mod meaning;
 mod model;
+mod names;
 mod narrower;
 mod normal;
 pub mod odrl;

@@ -1,12 +1,17 @@
 //! What a policy says that its author may not have meant: warnings, never a reason to refuse. What is refused is said in `check`.
 
 use crate::{
+    Timestamp,
+    evaluate::Stage,
+    facts::Facts,
     meaning::{Order, Test},
     model::{Atomic, Connective, Constraint, Duty, Policy, Rule},
+    names,
     reason::{Fix, Language},
     vocabulary::{LeftOperand, Operator},
 };
 use serde::{Serialize, Serializer};
+use std::collections::BTreeSet;
 
 macro_rules! lints {
     ($($variant:ident = $code:literal $english:literal / $french:literal),+ $(,)?) => {
@@ -52,6 +57,10 @@ lints! {
         / "une règle qu’une autre couvre ; elle n’ajoute rien",
     NoPurpose = "LNT-10" "a permission, or an alternative in it, that binds to no purpose lets nothing out by itself, because consents and other lawful bases are for purposes; constrain purpose"
         / "une permission, ou une de ses alternatives, qui ne lie à aucune finalité ne laisse rien sortir par elle-même, car consentements et autres bases légales valent pour des finalités ; ajoutez une condition sur la finalité",
+    UnknownName = "LNT-11" "a name that its vocabulary does not have, perhaps misspelt; nothing that the vocabulary has is met by it"
+        / "un nom absent de son vocabulaire, peut-être mal écrit ; rien de ce vocabulaire n’y correspond",
+    TimeIsOver = "LNT-12" "a permission whose time is over: it permits nothing any more"
+        / "une permission dont le temps est écoulé : elle ne permet plus rien",
 }
 
 impl LintCode {
@@ -74,7 +83,8 @@ pub struct Lint {
     pub code: LintCode,
     /// JSON pointer into the policy as it was parsed.
     pub pointer: String,
-    /// The constraint, as it is named to people; of rules together, the places of what they meet with or add nothing to.
+    /// The constraint, as it is named to people; of unknown names, these alone; of rules, the places of what they meet with, add nothing to
+    /// or are refused by.
     pub about: String,
 }
 
@@ -98,6 +108,34 @@ impl Policy {
         self.obligations.iter().for_each(|duty| of_duty(duty, &mut lints));
         lints.extend(self.adding_nothing());
         lints
+    }
+
+    /// The permissions that time alone keeps from permitting anything from this moment on: at some time before they would have, beside the
+    /// prohibitions.
+    pub fn over_at(&self, now: Timestamp) -> Vec<Lint> {
+        if self.check(Stage::Publish).is_err() {
+            return Vec::new();
+        }
+        let mut alone = self.clone();
+        let mut over = Vec::new();
+        for rule in &self.permissions {
+            let Some(action) = rule.action.known() else { continue };
+            let mut facts = Facts::new(now, "", action);
+            // A length of time since the agreement ends like any other time, once it is known when that was.
+            if let Some(agreed) = self.timestamp().and_then(|text| text.parse().ok()) {
+                facts = facts.with_agreed(agreed);
+            }
+            alone.permissions = vec![rule.clone()];
+            let refused = alone.decide(Stage::Publish, &facts);
+            facts.now = Timestamp::MIN;
+            if refused.permits() || !alone.decide(Stage::Publish, &facts).permits() {
+                continue;
+            }
+            let places: BTreeSet<&str> = refused.reasons().iter().map(|one| one.pointer.as_str()).collect();
+            let places: Vec<&str> = places.into_iter().filter(|place| !place.is_empty()).collect();
+            over.push(lint(&rule.pointer, LintCode::TimeIsOver, places.join(", ")));
+        }
+        over
     }
 
     /// The rules that another rule of the same kind covers: without all of them together no decision, no duty, no remedy and no prohibition that is
@@ -143,17 +181,25 @@ fn of_duty(duty: &Duty, lints: &mut Vec<Lint>) {
     duty.consequences.iter().for_each(|duty| of_duty(duty, lints));
 }
 
+fn lint(pointer: &str, code: LintCode, about: String) -> Lint {
+    Lint {
+        code,
+        pointer: pointer.to_owned(),
+        about,
+    }
+}
+
 fn of_constraints(constraints: &[Constraint], side: Side, lints: &mut Vec<Lint>) {
     for constraint in constraints {
-        let mut warn = |code| {
-            lints.push(Lint {
-                code,
-                pointer: constraint.pointer().to_owned(),
-                about: constraint.to_string(),
-            });
-        };
+        let mut warn = |code| lints.push(lint(constraint.pointer(), code, constraint.to_string()));
         match constraint {
-            Constraint::Atomic(atomic) => of_atomic(atomic, side, &mut warn),
+            Constraint::Atomic(atomic) => {
+                of_atomic(atomic, side, &mut warn);
+                let unknown = names::unknown(atomic);
+                if !unknown.is_empty() {
+                    lints.push(lint(&atomic.pointer, LintCode::UnknownName, unknown.join(", ")));
+                }
+            }
             Constraint::Logical { connective, parts, .. } => {
                 match connective {
                     Connective::Xone => warn(LintCode::ExactlyOne),
@@ -265,9 +311,10 @@ mod tests {
     #[test]
     fn a_prohibition_excludes_what_it_names_and_not_what_lies_below() {
         let prohibiting = |left: &str, operator: &str| {
+            let name = if left == "spatial" { "FR" } else { "fr" };
             agreement(json!({
                 "permission": [{"action": "use", "constraint": [purpose()]}],
-                "prohibition": [{"action": "use", "constraint": [constraint(left, operator, json!("fr"))]}],
+                "prohibition": [{"action": "use", "constraint": [constraint(left, operator, json!(name))]}],
             }))
         };
         for left in ["purpose", "spatial", "language"] {
@@ -357,6 +404,65 @@ mod tests {
                 ("LNT-09", "/prohibition/1", "/prohibition/0"),
             ]
         );
+    }
+
+    #[test]
+    fn names_that_their_vocabulary_does_not_have_are_told_alone() {
+        let policy = permitting(constraint("language", "isAnyOf", json!(["fr", "french", "german"])));
+        let told = policy.lints();
+        let [lint] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!(
+            (lint.code, lint.pointer.as_str(), lint.about.as_str()),
+            (LintCode::UnknownName, "/permission/0/constraint/1", "french, german")
+        );
+        let misspelt = agreement(json!({
+            "permission": [{"action": "use", "constraint": [purpose()]}],
+            "prohibition": [{"action": "use", "constraint": [{"or": [constraint("purpose", "isA", json!("dpv:Marketting"))]}]}],
+        }));
+        assert_eq!(codes(&misspelt), ["LNT-11"]);
+    }
+
+    #[test]
+    fn a_permission_whose_time_is_over_is_told_once_it_is() {
+        let until = |year: u32| constraint("dateTime", "lteq", json!(format!("{year}-01-01T00:00:00Z")));
+        let from = |year: u32| constraint("dateTime", "gteq", json!(format!("{year}-01-01T00:00:00Z")));
+        let within = || constraint("elapsedTime", "lteq", json!("P3M"));
+        let over = |members: Value, now: &str| -> Vec<(String, String)> {
+            let found = agreement(members).over_at(crate::testing::at(now));
+            found.into_iter().map(|lint| (lint.pointer, lint.about)).collect()
+        };
+        let (before, after) = ("2029-12-31T00:00:00Z", "2030-01-02T00:00:00Z");
+        let rules = |constraints: Value| json!({"permission": [{"action": "use"}, {"action": "distribute", "constraint": constraints}]});
+        let told = |at: &str| vec![("/permission/1".to_owned(), format!("/permission/1{at}"))];
+        for (constraints, places) in [
+            (json!([purpose(), until(2030)]), "/constraint/1"),
+            (
+                json!([{"or": [until(2028), {"and": [until(2030), from(2029)]}]}]),
+                "/constraint/0/or/0",
+            ),
+        ] {
+            assert_eq!(over(rules(constraints.clone()), before), [], "{constraints}");
+            assert_eq!(over(rules(constraints.clone()), after), told(places), "{constraints}");
+        }
+        // What comes later, and what never comes, is not over.
+        assert_eq!(over(rules(json!([from(2031)])), after), []);
+        assert_eq!(over(rules(json!([from(2025), until(2024)])), after), []);
+        // Since an agreement of which it is not known when it was made, no time is over.
+        assert_eq!(over(rules(json!([within()])), after), []);
+        let mut dated = rules(json!([within()]));
+        dated["timestamp"] = json!("2029-11-01T00:00:00Z");
+        assert_eq!(over(dated.clone(), before), []);
+        assert_eq!(over(dated, "2030-02-02T00:00:00Z"), told("/constraint/0"));
+        // A prohibition that begins leaves nothing either.
+        let closed =
+            json!({"permission": [{"action": "use"}], "prohibition": [{"action": "use", "constraint": [from(2030)]}]});
+        assert_eq!(over(closed.clone(), before), []);
+        assert_eq!(
+            over(closed, after),
+            [("/permission/0".to_owned(), "/prohibition/0".to_owned())]
+        );
+        let refused = json!({"permission": [{"action": "use", "constraint": [until(2030), constraint("weather", "eq", json!("fine"))]}]});
+        assert_eq!(over(refused, after), []);
     }
 
     #[test]

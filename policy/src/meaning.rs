@@ -7,7 +7,7 @@ use crate::{
     facts::Request,
     model::{Term, Value},
     odrl::{Decimal, compare::spelling},
-    reason::{Code, Reason, quoted},
+    reason::{Code, Reason, Said, quoted},
     timestamp::Timestamp,
     vocabulary::{Category, LeftOperand, Operator, canonical_name},
 };
@@ -183,16 +183,20 @@ pub(crate) struct Comparison<'a> {
 /// Types one comparison, or names every term in it that is not understood.
 pub(crate) fn understand(written: &Comparison<'_>) -> Result<Test, Vec<Reason>> {
     let mut unknown = Vec::new();
-    let mut name = |what: &str, member: &str, text: &str| {
-        let text = format!("the {what} {} is not understood", quoted(text));
+    let mut name = |[english, french]: [&str; 2], member: &str, text: &str| {
+        let text = quoted(text);
+        let said = Said::new(
+            format!("the {english} {text} is not understood"),
+            format!("{french} {text} n’est pas compris"),
+        );
         let pointer = format!("{}/{member}", written.pointer);
-        unknown.push(Reason::new(Code::NotUnderstood, pointer, text));
+        unknown.push(Reason::said(Code::NotUnderstood, pointer, said));
     };
     if let Term::Unknown(text) = written.left {
-        name("left operand", "leftOperand", text);
+        name(["left operand", "le critère"], "leftOperand", text);
     }
     if let Term::Unknown(text) = written.operator {
-        name("operator", "operator", text);
+        name(["operator", "l’opérateur"], "operator", text);
     }
     match (written.left.known(), written.operator.known()) {
         (Some(left), Some(operator)) => {
@@ -206,24 +210,31 @@ pub(crate) fn understand(written: &Comparison<'_>) -> Result<Test, Vec<Reason>> 
 enum Fault {
     Operator,
     OneValue,
-    Value(String),
+    Value(Said),
 }
 
 impl Fault {
     fn at(self, pointer: &str, left: LeftOperand, operator: Operator) -> Reason {
-        match self {
-            Self::Operator => Reason::new(
+        let (code, member, said) = match self {
+            Self::Operator => (
                 Code::OperatorUnfit,
-                format!("{pointer}/operator"),
-                format!("{left} cannot be compared with {operator}"),
+                "operator",
+                Said::new(
+                    format!("{left} cannot be compared with {operator}"),
+                    format!("{left} ne se compare pas avec {operator}"),
+                ),
             ),
-            Self::OneValue => Reason::new(
+            Self::OneValue => (
                 Code::ValueUnfit,
-                format!("{pointer}/rightOperand"),
-                format!("{left} {operator} takes exactly one value; for alternatives write isAnyOf"),
+                "rightOperand",
+                Said::new(
+                    format!("{left} {operator} takes exactly one value; for alternatives write isAnyOf"),
+                    format!("{left} {operator} prend une seule valeur ; pour des alternatives, écrivez isAnyOf"),
+                ),
             ),
-            Self::Value(text) => Reason::new(Code::ValueUnfit, format!("{pointer}/rightOperand"), text),
-        }
+            Self::Value(said) => (Code::ValueUnfit, "rightOperand", said),
+        };
+        Reason::said(code, format!("{pointer}/{member}"), said)
     }
 }
 

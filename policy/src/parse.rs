@@ -18,10 +18,10 @@ pub(crate) use members::{child, identifier, is_prose, one_or_many};
 use crate::{
     meaning::{Comparison, understand},
     model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule, Term, Value},
-    reason::quoted,
+    reason::{Said, quoted},
     vocabulary::{Action, LeftOperand, ODRL, Operator, ValueType, XSD},
 };
-use members::{Members, unknown_member};
+use members::{Members, unit_elsewhere};
 use serde_json::{Map, Value as Json};
 
 /// How deep logical constraints may nest.
@@ -37,6 +37,8 @@ pub struct Malformed {
     pub pointer: String,
     /// What is wrong with it, in plain English.
     pub problem: String,
+    /// The same in French.
+    pub french: String,
 }
 
 const POLICY_MEMBERS: &[&str] = &[
@@ -82,10 +84,15 @@ const CONSTRAINT_MEMBERS: &[&str] = &[
 ];
 type Result<T> = std::result::Result<T, Malformed>;
 
-fn malformed<T>(pointer: &str, problem: impl Into<String>) -> Result<T> {
+fn malformed<T>(pointer: &str, english: impl Into<String>, french: impl Into<String>) -> Result<T> {
+    refused(pointer, Said::new(english, french))
+}
+
+fn refused<T>(pointer: &str, said: Said) -> Result<T> {
     Err(Malformed {
         pointer: pointer.to_owned(),
-        problem: problem.into(),
+        problem: said.english,
+        french: said.french,
     })
 }
 
@@ -110,16 +117,17 @@ impl Reader {
             return malformed(
                 pointer,
                 format!("a policy may hold at most {MAX_NODES} rules, constraints and values"),
+                format!("une politique contient au plus {MAX_NODES} règles, conditions et valeurs"),
             );
         }
         Ok(())
     }
 
     fn policy(&mut self, value: &Json) -> Result<Policy> {
-        let members = Members::read(value, "", POLICY_MEMBERS, "a policy")?;
+        let members = Members::read(value, "", POLICY_MEMBERS, "policy")?;
         let kind = kind(&members)?;
         let Some(id) = members.id()? else {
-            return malformed("", "@id is missing");
+            return malformed("", "@id is missing", "@id manque");
         };
         conflict(&members)?;
         let mut profiles = Vec::new();
@@ -141,7 +149,11 @@ impl Reader {
             obligations: self.duties(&members, "obligation", DUTY_MEMBERS)?,
         };
         if policy.permissions.is_empty() && policy.prohibitions.is_empty() {
-            return malformed("", "a policy needs a permission or a prohibition (DSP 2025-1)");
+            return malformed(
+                "",
+                "a policy needs a permission or a prohibition (DSP 2025-1)",
+                "une politique contient une permission ou une interdiction (DSP 2025-1)",
+            );
         }
         Ok(policy)
     }
@@ -150,7 +162,7 @@ impl Reader {
         let mut rules = Vec::new();
         for (value, pointer) in members.many(name) {
             self.count(&pointer)?;
-            let rule = Members::read(value, &pointer, known, &format!("a {name}"))?;
+            let rule = Members::read(value, &pointer, known, name)?;
             rule.expect_type(types)?;
             rule.id()?;
             rules.push(Rule {
@@ -173,7 +185,7 @@ impl Reader {
             } else {
                 "duty"
             };
-            let duty = Members::read(value, &pointer, known, &format!("a {what}"))?;
+            let duty = Members::read(value, &pointer, known, what)?;
             duty.expect_type(&["Duty", "Obligation", "Rule"])?;
             duty.id()?;
             let action = action(&duty)?;
@@ -199,9 +211,13 @@ impl Reader {
     fn constraint(&mut self, value: &Json, pointer: String, depth: usize) -> Result<Constraint> {
         self.count(&pointer)?;
         if depth >= MAX_DEPTH {
-            return malformed(&pointer, format!("constraints may nest at most {MAX_DEPTH} deep"));
+            return malformed(
+                &pointer,
+                format!("constraints may nest at most {MAX_DEPTH} deep"),
+                format!("les conditions s’emboîtent sur {MAX_DEPTH} niveaux au plus"),
+            );
         }
-        let members = Members::read(value, &pointer, CONSTRAINT_MEMBERS, "a constraint")?;
+        let members = Members::read(value, &pointer, CONSTRAINT_MEMBERS, "constraint")?;
         members.expect_type(&["Constraint", "AtomicConstraint", "LogicalConstraint"])?;
         members.id()?;
         let atomic = ["leftOperand", "operator", "rightOperand", "unit"]
@@ -214,9 +230,14 @@ impl Reader {
         match (atomic, logical.as_slice()) {
             (true, []) => self.atomic(&members, pointer),
             (false, [connective]) => {
-                let parts = self.constraints(&members, connective.name(), depth + 1)?;
+                let name = connective.name();
+                let parts = self.constraints(&members, name, depth + 1)?;
                 if parts.is_empty() {
-                    return malformed(&pointer, format!("{} needs at least one constraint", connective.name()));
+                    return malformed(
+                        &pointer,
+                        format!("{name} needs at least one constraint"),
+                        format!("{name} contient au moins une condition"),
+                    );
                 }
                 Ok(Constraint::Logical {
                     pointer,
@@ -227,6 +248,7 @@ impl Reader {
             _ => malformed(
                 &pointer,
                 "a constraint is either leftOperand, operator and rightOperand, or exactly one of and, or, xone, andSequence",
+                "une condition est soit leftOperand, operator et rightOperand, soit un seul de and, or, xone, andSequence",
             ),
         }
     }
@@ -244,7 +266,11 @@ impl Reader {
             right.push(right_operand(value, &at)?);
         }
         if right.is_empty() {
-            return malformed(&pointer, "rightOperand is missing or empty");
+            return malformed(
+                &pointer,
+                "rightOperand is missing or empty",
+                "rightOperand manque ou est vide",
+            );
         }
         let unit = unit(members, &left)?;
         let test = understand(&Comparison {
@@ -271,9 +297,7 @@ impl Reader {
 fn unit(members: &Members<'_>, left: &Term<LeftOperand>) -> Result<Option<String>> {
     let amount = |known: LeftOperand| known.operand().values == ValueType::Amount;
     match members.get("unit") {
-        Some((_, pointer)) if !left.known().is_some_and(amount) => {
-            malformed(pointer, unknown_member("unit", "this constraint"))
-        }
+        Some((_, pointer)) if !left.known().is_some_and(amount) => refused(pointer, unit_elsewhere()),
         _ => Ok(members.name("unit")?.map(str::to_owned)),
     }
 }
@@ -284,12 +308,23 @@ fn kind(members: &Members<'_>) -> Result<Kind> {
         None | Some("Offer") => Kind::Offer,
         Some("Agreement") => Kind::Agreement,
         Some("Set" | "Policy") => Kind::Set,
-        Some(other) => return malformed("/@type", format!("{} is not Offer, Agreement or Set", quoted(other))),
+        Some(other) => {
+            let other = quoted(other);
+            return malformed(
+                "/@type",
+                format!("{other} is not Offer, Agreement or Set"),
+                format!("{other} n’est ni Offer, ni Agreement, ni Set"),
+            );
+        }
     };
     if kind == Kind::Agreement {
         for required in ["target", "assigner", "assignee"] {
             if members.get(required).is_none() {
-                return malformed("", format!("an agreement needs {required} (DSP 2025-1)"));
+                return malformed(
+                    "",
+                    format!("an agreement needs {required} (DSP 2025-1)"),
+                    format!("un accord contient {required} (DSP 2025-1)"),
+                );
             }
         }
     }
@@ -302,7 +337,11 @@ fn conflict(members: &Members<'_>) -> Result<()> {
     };
     match ODRL.local_or_bare(identifier(value, pointer)?) {
         Some("prohibit") => Ok(()),
-        _ => malformed(pointer, "only the conflict strategy prohibit is supported"),
+        _ => malformed(
+            pointer,
+            "only the conflict strategy prohibit is supported",
+            "seule la stratégie de conflit prohibit est prise en charge",
+        ),
     }
 }
 
@@ -314,9 +353,11 @@ fn action(rule: &Members<'_>) -> Result<Term<Action>> {
 fn informed(duty: &Members<'_>, action: &Term<Action>) -> Result<Option<String>> {
     let named = duty.name("informedParty")?;
     match (named, duty.get("informedParty")) {
-        (Some(_), Some((_, pointer))) if *action != Term::Known(Action::Inform) => {
-            malformed(pointer, "only a duty to inform names a party to be informed")
-        }
+        (Some(_), Some((_, pointer))) if *action != Term::Known(Action::Inform) => malformed(
+            pointer,
+            "only a duty to inform names a party to be informed",
+            "seule une obligation d’informer nomme qui est à informer",
+        ),
         _ => Ok(named.map(str::to_owned)),
     }
 }
@@ -335,8 +376,13 @@ fn right_operand(value: &Json, pointer: &str) -> Result<Value> {
         Json::Number(_) | Json::Bool(_) => malformed(
             pointer,
             "DSP 2025-1 allows no bare number or boolean here; write {\"@value\": \"10\", \"@type\": \"xsd:integer\"}",
+            "DSP 2025-1 n’admet ici ni nombre ni booléen nu ; écrivez {\"@value\": \"10\", \"@type\": \"xsd:integer\"}",
         ),
-        Json::Null | Json::Array(_) => malformed(pointer, "a string, {\"@value\", \"@type\"} or {\"@id\"} is expected"),
+        Json::Null | Json::Array(_) => malformed(
+            pointer,
+            "a string, {\"@value\", \"@type\"} or {\"@id\"} is expected",
+            "il faut une chaîne, {\"@value\", \"@type\"} ou {\"@id\"}",
+        ),
     }
 }
 
@@ -348,12 +394,13 @@ fn value_object(object: &Map<String, Json>, pointer: &str) -> Result<Value> {
         return malformed(
             &child(pointer, unknown),
             "not known in a value, and ignoring it could permit too much",
+            "inconnu dans une valeur, et l’ignorer pourrait permettre trop",
         );
     }
     let text = |name: &str| match object.get(name) {
         None => Ok(None),
         Some(Json::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => malformed(&child(pointer, name), "a string is expected"),
+        Some(_) => malformed(&child(pointer, name), "a string is expected", "il faut une chaîne"),
     };
     match (text("@value")?, text("@type")?, text("@id")?) {
         (Some(value), datatype, None) => {
@@ -373,6 +420,7 @@ fn value_object(object: &Map<String, Json>, pointer: &str) -> Result<Value> {
         _ => malformed(
             pointer,
             "a value is either {\"@value\"} with an optional {\"@type\"}, or {\"@id\"}",
+            "une valeur est soit {\"@value\"}, au besoin avec {\"@type\"}, soit {\"@id\"}",
         ),
     }
 }

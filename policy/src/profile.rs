@@ -49,6 +49,10 @@ const DECISIONS: &[(&str, &str)] = &[
         "leaves a more precise purpose permitted; there is a warning",
     ),
     (
+        "A name that its vocabulary does not have",
+        "is equal to itself and to no other; of purposes of DPV, places and languages there is a warning. Of bare purposes, which may be anybody's own, only where DPV or this profile has the name in another spelling",
+    ),
+    (
         "Times without a zone",
         "are refused; a date is the whole day in its zone, so `eq` means falls in it",
     ),

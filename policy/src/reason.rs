@@ -169,8 +169,8 @@ codes! {
         / "une condition ne peut pas être vérifiée : une information manque",
     OperatorUnfit = "CST-03" Provider "the operator makes no sense for the left operand"
         / "l’opérateur n’a pas de sens pour ce critère",
-    ValueUnfit = "CST-04" Provider "the right operand is not a value of the left operand's type"
-        / "la valeur comparée n’est pas du type de ce critère",
+    ValueUnfit = "CST-04" Provider "the right operand is not a value of the left operand's type, or is several where one is expected"
+        / "la valeur comparée n’est pas du type de ce critère, ou il y en a plusieurs là où une seule est attendue",
     Unsatisfiable = "CST-05" Provider "no purpose, data category and consent can satisfy the constraints together"
         / "aucune finalité, catégorie de données et aucun consentement ne remplissent ensemble les conditions",
     NeverKnown = "CST-06" Provider "a constraint asks for a fact that this provider never has about this dataset"
@@ -280,19 +280,34 @@ pub struct Reason {
     pub pointer: String,
     /// Plain English, for an operator.
     pub text: String,
+    /// The same in French, where it was said: of all that is wrong with the terms themselves.
+    #[serde(skip)]
+    french: Option<String>,
 }
 
 impl Reason {
-    pub(crate) fn new(code: Code, pointer: impl Into<String>, text: impl Into<String>) -> Self {
+    /// A reason whose story has English words alone.
+    pub fn new(code: Code, pointer: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
             code,
             pointer: pointer.into(),
             text: text.into(),
+            french: None,
         }
     }
 
-    /// What people on this side are told: the code and where, what it means, and who can mend it. In English with the details, which have
-    /// no other language.
+    /// A reason whose story is told in both languages.
+    pub(crate) fn said(code: Code, pointer: impl Into<String>, said: Said) -> Self {
+        Self {
+            code,
+            pointer: pointer.into(),
+            text: said.english,
+            french: Some(said.french),
+        }
+    }
+
+    /// What people on this side are told: the code and where, what it means, the details as far as they have words in the language, and who can
+    /// mend it.
     pub fn told(&self, language: Language) -> String {
         self.told_to(self.code.fix(), language)
     }
@@ -300,9 +315,12 @@ impl Reason {
     /// The same where it is plain from what was asked who can mend it, whatever the code says in general.
     pub fn told_to(&self, fix: Fix, language: Language) -> String {
         let details = match language {
-            Language::French => String::new(),
-            Language::English => format!(": {}", self.text),
+            Language::French => self.french.as_deref(),
+            Language::English => Some(self.text.as_str()),
         };
+        let details = details
+            .map(|text| format!("{}{text}", language.colon()))
+            .unwrap_or_default();
         format!(
             "{} {} {}{}{}{details} ({})",
             self.code,
@@ -342,7 +360,24 @@ impl std::error::Error for Reason {}
 
 impl From<Malformed> for Reason {
     fn from(malformed: Malformed) -> Self {
-        Self::new(Code::Malformed, malformed.pointer, malformed.problem)
+        let said = Said::new(malformed.problem, malformed.french);
+        Self::said(Code::Malformed, malformed.pointer, said)
+    }
+}
+
+/// What is wrong in one place, in both languages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) english: String,
+    pub(crate) french: String,
+}
+
+impl Said {
+    pub(crate) fn new(english: impl Into<String>, french: impl Into<String>) -> Self {
+        Self {
+            english: english.into(),
+            french: french.into(),
+        }
     }
 }
 
@@ -389,6 +424,25 @@ mod tests {
         assert!(english.ends_with("(can be mended by: the consumer)"), "{english}");
         let here = reason.told_to(Fix::Provider, Language::English);
         assert_eq!(here, english.replace("by: the consumer", "by: the provider"));
+    }
+
+    #[test]
+    fn details_that_were_said_in_both_languages_are_told_in_each() {
+        let said = Said::new("@id is missing", "@id manque");
+        let reason = Reason::said(Code::Malformed, "", said);
+        let english = reason.told(Language::English);
+        assert!(
+            english.contains("Dataspace Protocol: @id is missing (can be"),
+            "{english}"
+        );
+        let french = reason.told(Language::French);
+        assert!(
+            french.contains("Dataspace Protocol\u{a0}: @id manque (peut y"),
+            "{french}"
+        );
+        let json = serde_json::to_value(&reason).unwrap();
+        assert_eq!(json["text"], "@id is missing");
+        assert!(json.get("french").is_none());
     }
 
     #[test]

@@ -205,6 +205,7 @@ const fn relation(left: LeftOperand, operator: Operator, language: Language) -> 
         Operator::Neq if waits => language.say("est moins de", "is less than"),
         Operator::Neq if length => language.say("est plus de", "is more than"),
         Operator::Eq if event => language.say("en cours :", "going on:"),
+        Operator::Neq if event => language.say("pas en cours :", "not going on:"),
         Operator::Lt if clock || event => language.say("avant", "before"),
         Operator::Lteq if clock || event => language.say("jusqu’à (inclus)", "until (inclusive)"),
         Operator::Gt if clock || event => language.say("après", "after"),
@@ -262,6 +263,22 @@ mod tests {
         let skills = constraint("dases:dataCategory", "isAnyOf", json!(["skills", "results"]));
         let french = said(&skills, Language::French).unwrap();
         assert!(french.ends_with("compétences, résultats"), "{french}");
+    }
+
+    #[test]
+    fn an_event_is_going_on_or_not_and_is_no_name_of_another() {
+        for (operator, french, english) in [
+            ("eq", "si événement en cours : urn:e", "if event going on: urn:e"),
+            (
+                "neq",
+                "si événement pas en cours : urn:e",
+                "if event not going on: urn:e",
+            ),
+        ] {
+            let event = constraint("event", operator, json!("urn:e"));
+            assert_eq!(said(&event, Language::French).as_deref(), Some(french));
+            assert_eq!(said(&event, Language::English).as_deref(), Some(english));
+        }
     }
 
     #[test]

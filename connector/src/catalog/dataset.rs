@@ -89,12 +89,9 @@ fn impossible(conflicting: &[String]) -> Vec<Reason> {
         [_] => "nothing can ever satisfy it",
         _ => "impossible together with the others that are named",
     };
-    let each = conflicting.iter().map(|pointer| Reason {
-        code: Code::Unsatisfiable,
-        pointer: pointer.clone(),
-        text: text.to_owned(),
-    });
-    each.collect()
+    let each = conflicting.iter();
+    each.map(|pointer| Reason::new(Code::Unsatisfiable, pointer, text))
+        .collect()
 }
 
 /// Reasons in one line.

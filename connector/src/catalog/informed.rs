@@ -58,10 +58,9 @@ pub async fn informed(
 ) -> Result<BTreeSet<ParticipantId>, Unreached> {
     let (mut found, mut nobody, mut not_now) = (BTreeSet::new(), Vec::new(), None);
     for &(pointer, name) in named {
-        let refused = |why: &str| Reason {
-            code: Code::InformedUnknown,
-            pointer: pointer.to_owned(),
-            text: format!("{name:?} is to be informed and cannot be told: {why}"),
+        let refused = |why: &str| {
+            let text = format!("{name:?} is to be informed and cannot be told: {why}");
+            Reason::new(Code::InformedUnknown, pointer, text)
         };
         match name.parse::<ParticipantId>() {
             Err(_) => nobody.push(refused("that is no participant's id")),

@@ -98,10 +98,10 @@ impl Catalog {
     fn stranger(&self, dataset: &Dataset, now: Timestamp) -> Option<Reason> {
         let assignee = dataset.offer.get("assignee")?.as_str()?;
         let known = assignee.parse().is_ok_and(|did| self.trust.known(&did, now).is_some());
-        (!known).then(|| Reason {
-            code: Code::WrongParty,
-            pointer: "/assignee".to_owned(),
-            text: format!("{assignee:?} is no configured peer and no member known here, so nobody sees the offer yet"),
+        (!known).then(|| {
+            let text =
+                format!("{assignee:?} is no configured peer and no member known here, so nobody sees the offer yet");
+            Reason::new(Code::WrongParty, "/assignee", text)
         })
     }
 

@@ -31,11 +31,8 @@ pub(super) fn never_known(policy: &Policy, dataset: &Dataset, events: &[Event]) 
     let comparisons = policy.comparisons().into_iter();
     let never = comparisons.filter_map(|asked| {
         let why = missing(asked, dataset, events)?;
-        Some(Reason {
-            code: Code::NeverKnown,
-            pointer: asked.pointer().to_owned(),
-            text: format!("{} is asked for, and {why}", asked.left_name()),
-        })
+        let text = format!("{} is asked for, and {why}", asked.left_name());
+        Some(Reason::new(Code::NeverKnown, asked.pointer(), text))
     });
     let absent = absent(policy, dataset).into_iter();
     never.chain(absent.map(Absent::told)).collect()
@@ -61,11 +58,7 @@ impl Absent<'_> {
                 "no field of this dataset is in the category {names}; name its fields under \"categories\", or leave it out"
             ),
         };
-        Reason {
-            code: Code::NeverKnown,
-            pointer: self.asked.pointer().to_owned(),
-            text,
-        }
+        Reason::new(Code::NeverKnown, self.asked.pointer(), text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a command ends: one exit code for each kind of ending, and errors that say what happened, what was expected and what to do next.
 
 use crate::{config::ConfigError, net::NetError};
+use policy::Language;
 use serde_json::{Map, Value, json};
 use std::{fmt, io, process::ExitCode};
 
@@ -136,6 +137,14 @@ impl Failure {
         self
     }
 
+    /// The English with its details, where the message is in another language.
+    pub(super) fn detail(mut self, english: &str) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.more.insert("detail".to_owned(), english.into());
+        }
+        self
+    }
+
     /// A stable name for scripts that says more than the exit code.
     pub(super) fn code(mut self, name: &str) -> Self {
         if let Self::Told(told) = &mut self {
@@ -177,6 +186,22 @@ impl Failure {
         }
     }
 
+    /// What the person at the terminal reads; what comes before each text is in the language, and the texts are as they came.
+    pub(super) fn told(&self, language: Language) -> String {
+        let Self::Told(told) = self else { return String::new() };
+        // Where the message is in another language, it may say less than the English.
+        let detail = told.more.get("detail").and_then(Value::as_str);
+        let lines = [
+            (language.say("erreur\u{a0}: ", "error: "), Some(told.message.as_str())),
+            (language.say("\n  détail\u{a0}: ", "\n  detail: "), detail),
+            (language.say("\n  suite\u{a0}: ", "\n  next: "), told.hint.as_deref()),
+        ];
+        let lines = lines.into_iter().filter_map(|(begin, text)| Some((begin, text?)));
+        lines
+            .map(|(begin, text)| format!("{begin}{}", super::output::clean_lines(text)))
+            .collect()
+    }
+
     /// The same shape as the API's errors.
     pub(super) fn to_json(&self) -> Value {
         match self {
@@ -196,16 +221,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Told(told) = self else { return Ok(()) };
-        write!(f, "error: {}", super::output::clean_lines(&told.message))?;
-        // Where the message is in another language, it may say less than the English.
-        if let Some(detail) = told.more.get("detail").and_then(Value::as_str) {
-            write!(f, "\n  detail: {}", super::output::clean_lines(detail))?;
-        }
-        match &told.hint {
-            Some(hint) => write!(f, "\n  next: {}", super::output::clean_lines(hint)),
-            None => Ok(()),
-        }
+        f.write_str(&self.told(Language::English))
     }
 }
 
@@ -308,6 +324,8 @@ mod tests {
         let failure = Failure::answered(422, &answer);
         let told = format!("error: {message}\n  detail: {detail}\n  next: correct it");
         assert_eq!(failure.to_string(), told);
+        let french = format!("erreur\u{a0}: {message}\n  détail\u{a0}: {detail}\n  suite\u{a0}: correct it");
+        assert_eq!(failure.told(Language::French), french);
         assert_eq!(failure.to_json(), answer);
     }
 

@@ -209,17 +209,17 @@ pub fn main() -> ExitCode {
     match run(&context, cli.command) {
         Ok(code) => code,
         Err(failure) => {
-            tell(&failure, context.out.json);
+            tell(&failure, &context);
             failure.exit().into()
         }
     }
 }
 
-fn tell(failure: &Failure, json: bool) {
+fn tell(failure: &Failure, context: &Context) {
     let text = match failure {
         Failure::OutputClosed => return,
-        Failure::Told(_) if json => failure.to_json().to_string(),
-        Failure::Told(_) => failure.to_string(),
+        Failure::Told(_) if context.out.json => failure.to_json().to_string(),
+        Failure::Told(_) => failure.told(context.language()),
     };
     drop(writeln!(io::stderr(), "{text}"));
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::clock;
 use clap::{Args, Subcommand};
-use policy::{Code, Language, Reason};
+use policy::{Language, Reason};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -90,39 +90,53 @@ fn read(file: &Path, language: Language) -> Outcome<(Value, policy::Policy)> {
 
 fn parsed(json: &Value, named: &impl fmt::Display, language: Language) -> Outcome<policy::Policy> {
     policy::Policy::parse(json).map_err(|malformed| {
-        let told = Reason::from(malformed).told(language);
-        Failure::new(Exit::Failed, format!("{named}: {told}"))
-            .code(Code::Malformed.as_str())
-            .next("correct the place that is named; policy/PROFILE.md lists what is understood")
+        let then = language.say(
+            "corrigez l’endroit nommé ; policy/PROFILE.md énumère ce qui est compris",
+            "correct the place that is named; policy/PROFILE.md lists what is understood",
+        );
+        refused(&format!("{named}: "), &Reason::from(malformed), language).next(then)
     })
+}
+
+/// A refusal in the language, with the English beside any other.
+fn refused(begin: &str, reason: &Reason, language: Language) -> Failure {
+    let failure = Failure::new(Exit::Failed, format!("{begin}{}", reason.told(language))).code(reason.code.as_str());
+    match language {
+        Language::English => failure,
+        Language::French => failure.detail(&reason.text),
+    }
 }
 
 impl Explain {
     fn run(self, context: &Context) -> Outcome {
-        let (written, policy) = read(&self.file, context.language())?;
-        let told = policy::explain(&policy, context.language());
-        let then = "correct the policy; until then it permits nothing";
-        explain(context, told, &written, then)
+        let language = context.language();
+        let (written, policy) = read(&self.file, language)?;
+        let then = language.say(
+            "corrigez la politique ; d’ici là elle ne permet rien",
+            "correct the policy; until then it permits nothing",
+        );
+        explain(context, &policy, &written, then)
     }
 }
 
 /// Says what the terms of an agreement are.
 pub(super) fn explain_agreement(context: &Context, id: &str, agreement: &Value) -> Outcome {
-    let policy = parsed(agreement, &id, context.language())?;
-    let told = policy::explain(&policy, context.language());
-    explain(
-        context,
-        told,
-        agreement,
+    let language = context.language();
+    let policy = parsed(agreement, &id, language)?;
+    let then = language.say(
+        "convenez d’autres conditions ; rien n’est permis selon celles-ci",
         "agree anew on other terms; nothing is permitted under these",
-    )
+    );
+    explain(context, &policy, agreement, then)
 }
 
 /// Says what a policy says, which stands as it was `written`. One that is refused fails all the same; `then` is what to do about it.
-fn explain(context: &Context, mut told: policy::Explanation, written: &Value, then: &str) -> Outcome {
+fn explain(context: &Context, policy: &policy::Policy, written: &Value, then: &str) -> Outcome {
     let language = context.language();
+    let mut told = policy::explain(policy, language);
     if told.understood {
         shown::warn_of_dead_rules(&mut told, written, language);
+        shown::warn_of_what_is_over(&mut told, policy, clock::now(), language);
     }
     if context.out.json {
         context.out.json(&json(&told)?)?;
@@ -131,10 +145,7 @@ fn explain(context: &Context, mut told: policy::Explanation, written: &Value, th
     }
     match told.refusals.first() {
         None => Ok(()),
-        Some(first) => {
-            let told = Reason::from(first.clone()).told(language);
-            Err(Failure::new(Exit::Failed, told).code(first.code.as_str()).next(then))
-        }
+        Some(first) => Err(refused("", first.reason(), language).next(then)),
     }
 }
 

@@ -7,8 +7,10 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::{cell::Cell, fmt};
 
-/// Objects and arrays may be nested this deep in a protocol message.
-pub const MAX_DEPTH: usize = 32;
+/// Objects and arrays may be nested this deep in a protocol message: enough for the deepest policy, so that a deeper one is refused by the place
+/// where it is. Each level of its conditions is an array and an object; around and in them are nine more, where they are those of a consequence,
+/// and a catalog puts a policy into six.
+pub const MAX_DEPTH: usize = 2 * policy::MAX_DEPTH + 16;
 
 /// A protocol message may be this long, in bytes.
 pub const MAX_BYTES: usize = 1 << 20;

@@ -228,12 +228,8 @@ mod tests {
     use policy::Code;
 
     fn refused(code: Code) -> Problem {
-        TransferError::NotPermitted(vec![Reason {
-            code,
-            pointer: "/permission/0/constraint/1".to_owned(),
-            text: "3 learners of did:web:lycee.example".to_owned(),
-        }])
-        .into()
+        let text = "3 learners of did:web:lycee.example";
+        TransferError::NotPermitted(vec![Reason::new(code, "/permission/0/constraint/1", text)]).into()
     }
 
     #[test]
@@ -254,11 +250,9 @@ mod tests {
     #[test]
     fn what_is_not_published_is_for_the_provider_to_mend_whatever_its_code_says_elsewhere() {
         for code in [Code::ConstraintFalse, Code::OutsideTime, Code::Prohibited] {
-            let problem = Problem::from(CatalogError::Dataset(DatasetError::NotUnderstood(vec![Reason {
-                code,
-                pointer: "/permission/0/constraint/0".to_owned(),
-                text: "\"minGroupSize lt 8\" is required, and it does not hold".to_owned(),
-            }])));
+            let text = "\"minGroupSize lt 8\" is required, and it does not hold";
+            let reason = Reason::new(code, "/permission/0/constraint/0", text);
+            let problem = Problem::from(CatalogError::Dataset(DatasetError::NotUnderstood(vec![reason])));
             assert_eq!((problem.code, problem.fix()), (code.as_str(), Some(Fix::Provider)));
             for language in Language::ALL {
                 let told = problem.told(language);

@@ -123,11 +123,7 @@ impl Verdict for TransferError {
         match self {
             Self::NotPermitted(reasons) => reasons.clone(),
             Self::Policy(error) => error.reasons(),
-            Self::UsedUp(what) => vec![Reason {
-                code: Code::CountExhausted,
-                pointer: String::new(),
-                text: (*what).to_owned(),
-            }],
+            Self::UsedUp(what) => vec![Reason::new(Code::CountExhausted, "", *what)],
             _ => Vec::new(),
         }
     }

@@ -282,11 +282,11 @@ impl Transfers {
         let SourceSpec::File { path } = &sought.dataset.source;
         match (&sought.dataset.release, permitted) {
             (None, Action::Use) => Ok((path.clone(), Content::Records)),
-            (None, _) => Err(TransferError::NotPermitted(vec![Reason {
-                code: Code::NoPermission,
-                pointer: String::new(),
-                text: "the agreement permits groups alone, and the dataset declares no table of them".to_owned(),
-            }])),
+            (None, _) => {
+                let text = "the agreement permits groups alone, and the dataset declares no table of them";
+                let reason = Reason::new(Code::NoPermission, "", text);
+                Err(TransferError::NotPermitted(vec![reason]))
+            }
             (Some(spec), _) => {
                 let source = tokio::fs::canonicalize(path).await.map_err(PlaneError::Source)?;
                 let ready = self.release(sought, spec, || reading(source.clone())).await?;

@@ -207,6 +207,62 @@ fn nothing_of_a_policy_that_is_not_understood_is_said_to_be_enforced() {
 }
 
 #[test]
+fn when_it_was_agreed_and_by_which_profiles_is_told() {
+    let profile = crate::vocabulary::PROFILES[0];
+    let policy = agreement(json!({
+        "timestamp": "2026-01-01T00:00:00Z", "profile": profile,
+        "permission": [{"action": "use", "constraint": [constraint("elapsedTime", "lteq", json!("P3M"))]}],
+    }));
+    let about = explain(&policy, Language::English).about;
+    assert_eq!(
+        about[3..],
+        [
+            "Agreed at 2026-01-01T00:00:00Z".to_owned(),
+            format!("By the profile {profile}")
+        ]
+    );
+    let about = explain(&policy, Language::French).about;
+    assert_eq!(
+        about[3..],
+        [
+            "Conclu le 2026-01-01T00:00:00Z".to_owned(),
+            format!("Selon le profil {profile}")
+        ]
+    );
+}
+
+#[test]
+fn what_is_refused_names_its_cause_in_both_languages() {
+    let cause = |language, condition: Value| {
+        let told = explain(
+            &agreement(json!({"permission": [{"action": "use", "constraint": [condition]}]})),
+            language,
+        );
+        told.refusals[0].reason().told(language)
+    };
+    let several = || constraint("purpose", "eq", json!(["dases:orientation", "dpv:Marketing"]));
+    let unknown = || constraint("virtualLocation", "eq", json!("x"));
+    let english = [several(), unknown()].map(|one| cause(Language::English, one));
+    assert!(
+        english[0].contains(": purpose eq takes exactly one value; "),
+        "{english:?}"
+    );
+    assert!(
+        english[1].contains(": the left operand \"virtualLocation\" is not"),
+        "{english:?}"
+    );
+    let french = [several(), unknown()].map(|one| cause(Language::French, one));
+    assert!(
+        french[0].contains("une seule est attendue\u{a0}: purpose eq prend une seule valeur ; "),
+        "{french:?}"
+    );
+    assert!(
+        french[1].contains("\u{a0}: le critère \"virtualLocation\" n’est pas"),
+        "{french:?}"
+    );
+}
+
+#[test]
 fn what_is_refused_is_named_in_its_place() {
     let policy = agreement(json!({
         "permission": [{"action": "use", "constraint": [{"and": [constraint("virtualLocation", "eq", json!("x"))]}]}],

@@ -4,13 +4,22 @@ use super::{Fault, Length, Span};
 use crate::{
     model::Value,
     odrl::{Decimal, Duration, Value as Typed},
-    reason::quoted,
+    reason::{Said, quoted},
     timestamp::Timestamp,
     vocabulary::{Category, XSD, is_consent_given},
 };
 
 const DAY_MILLIS: i64 = 86_400_000;
 const NANOS_PER_MILLI: i128 = 1_000_000;
+
+/// The fault of a value in place of which something else is expected: what, in English and in French.
+fn expected(english: &str, french: &str, value: &Value) -> Fault {
+    let found = quoted(&value.text);
+    Fault::Value(Said::new(
+        format!("{english} is expected, not {found}"),
+        format!("il faut {french}, et non {found}"),
+    ))
+}
 
 /// The text of a value that names something: a plain string, an IRI, or a typed string.
 pub(super) fn name(value: &Value) -> Result<&str, Fault> {
@@ -20,17 +29,19 @@ pub(super) fn name(value: &Value) -> Result<&str, Fault> {
         Some(datatype) => matches!(XSD.local(datatype), Some("string" | "anyURI")),
     };
     if !fits {
-        return Err(Fault::Value(format!(
-            "a name is expected, not a value of type {}",
-            quoted(datatype.unwrap_or_default())
+        let datatype = quoted(datatype.unwrap_or_default());
+        return Err(Fault::Value(Said::new(
+            format!("a name is expected, not a value of type {datatype}"),
+            format!("il faut un nom, et non une valeur de type {datatype}"),
         )));
     }
     // Names are compared character by character, so white space around one would make it match nothing.
     if value.text.is_empty() || value.text.trim() != value.text {
-        return Err(Fault::Value(format!(
-            "a name without white space around it is expected, not {}",
-            quoted(&value.text)
-        )));
+        return Err(expected(
+            "a name without white space around it",
+            "un nom sans espaces autour",
+            value,
+        ));
     }
     Ok(&value.text)
 }
@@ -39,10 +50,10 @@ pub(super) fn category(value: &Value) -> Result<Category, Fault> {
     let text = name(value)?;
     Category::read(text).ok_or_else(|| {
         let known: Vec<&str> = Category::ALL.iter().map(|category| category.name()).collect();
-        Fault::Value(format!(
-            "the data category {} is not known; known are {}",
-            quoted(text),
-            known.join(", ")
+        let (text, known) = (quoted(text), known.join(", "));
+        Fault::Value(Said::new(
+            format!("the data category {text} is not known; known are {known}"),
+            format!("la catégorie de données {text} n’est pas connue ; sont connues {known}"),
         ))
     })
 }
@@ -50,17 +61,40 @@ pub(super) fn category(value: &Value) -> Result<Category, Fault> {
 /// Reads an `xsd:dateTime` (seconds may be missing, as in the examples of DSP 2025-1) or an `xsd:date`. A time zone is
 /// required: without one the comparison is uncertain by 14 hours either way.
 pub(super) fn span(value: &Value) -> Result<Span, Fault> {
-    let fault = |wanted: &str| Fault::Value(format!("{wanted} is expected, not {}", quoted(&value.text)));
+    let either = || {
+        expected(
+            "a date-time or date with a time zone, such as 2026-06-30T22:00:00Z or 2026-06-30Z,",
+            "une date avec ou sans heure et avec un fuseau horaire, telle que 2026-06-30T22:00:00Z ou 2026-06-30Z",
+            value,
+        )
+    };
+    let of_time = || {
+        expected(
+            "a date-time with a time zone, such as 2026-06-30T22:00:00Z,",
+            "une date avec heure et fuseau horaire, telle que 2026-06-30T22:00:00Z",
+            value,
+        )
+    };
+    let of_day = || {
+        expected(
+            "a date with a time zone, such as 2026-06-30Z,",
+            "une date avec fuseau horaire, telle que 2026-06-30Z",
+            value,
+        )
+    };
+    let of_type = || {
+        expected(
+            "a value of type xsd:dateTime or xsd:date",
+            "une valeur de type xsd:dateTime ou xsd:date",
+            value,
+        )
+    };
     let text = value.text.as_str();
     match value.datatype.as_deref().map(|datatype| XSD.local(datatype)) {
-        None => instant(text)
-            .or_else(|| day(text))
-            .ok_or_else(|| fault("a date-time or date with a time zone, such as 2026-06-30T22:00:00Z or 2026-06-30Z,")),
-        Some(Some("dateTime" | "dateTimeStamp")) => {
-            instant(text).ok_or_else(|| fault("a date-time with a time zone, such as 2026-06-30T22:00:00Z,"))
-        }
-        Some(Some("date")) => day(text).ok_or_else(|| fault("a date with a time zone, such as 2026-06-30Z,")),
-        Some(_) => Err(fault("a value of type xsd:dateTime or xsd:date")),
+        None => instant(text).or_else(|| day(text)).ok_or_else(either),
+        Some(Some("dateTime" | "dateTimeStamp")) => instant(text).ok_or_else(of_time),
+        Some(Some("date")) => day(text).ok_or_else(of_day),
+        Some(_) => Err(of_type()),
     }
 }
 
@@ -99,10 +133,11 @@ fn typed<T>(value: &Value, plain: fn(&str) -> Option<T>, typed: fn(Typed) -> Opt
 /// A length of time that is not negative and a whole number of milliseconds.
 pub(super) fn length(value: &Value) -> Result<Length, Fault> {
     let fault = || {
-        Fault::Value(format!(
-            "a duration such as P3M or PT60M is expected, not {}",
-            quoted(&value.text)
-        ))
+        expected(
+            "a duration such as P3M or PT60M",
+            "une durée telle que P3M ou PT60M",
+            value,
+        )
     };
     let read = typed(value, Duration::read, |value| match value {
         Typed::Duration(duration) => Some(duration),
@@ -121,10 +156,13 @@ pub(super) fn length(value: &Value) -> Result<Length, Fault> {
 pub(super) fn stretch(value: &Value) -> Result<Span, Fault> {
     match length(value)? {
         Length { months: 0, millis } => Ok(Span::at(millis)),
-        _ => Err(Fault::Value(format!(
-            "time that is counted up has no months: {} means months; PT60M means 60 minutes",
-            quoted(&value.text)
-        ))),
+        _ => {
+            let found = quoted(&value.text);
+            Err(Fault::Value(Said::new(
+                format!("time that is counted up has no months: {found} means months; PT60M means 60 minutes"),
+                format!("un temps cumulé n’a pas de mois : {found} compte des mois ; PT60M compte 60 minutes"),
+            )))
+        }
     }
 }
 
@@ -133,7 +171,7 @@ pub(super) fn number(value: &Value) -> Result<Decimal, Fault> {
         Typed::Number(number) => Some(number),
         _ => None,
     })
-    .ok_or_else(|| Fault::Value(format!("a number is expected, not {}", quoted(&value.text))))
+    .ok_or_else(|| expected("a number", "un nombre", value))
 }
 
 /// A whole number that is not negative.
@@ -143,12 +181,9 @@ pub(super) fn count(value: &Value) -> Result<Span, Fault> {
         .parse::<i64>()
         .ok()
         .filter(|whole| *whole >= 0);
-    whole.map(Span::at).ok_or_else(|| {
-        Fault::Value(format!(
-            "a whole number from 0 on is expected, not {}",
-            quoted(&value.text)
-        ))
-    })
+    whole
+        .map(Span::at)
+        .ok_or_else(|| expected("a whole number from 0 on", "un nombre entier à partir de 0", value))
 }
 
 pub(super) fn boolean(value: &Value) -> Result<bool, Fault> {
@@ -157,7 +192,7 @@ pub(super) fn boolean(value: &Value) -> Result<bool, Fault> {
         Typed::Boolean(set) => Some(set),
         _ => None,
     })
-    .ok_or_else(|| Fault::Value(format!("true or false is expected, not {}", quoted(&value.text))))
+    .ok_or_else(|| expected("true or false", "true ou false", value))
 }
 
 /// The one state of consent that can be asked for.
@@ -165,8 +200,9 @@ pub(super) fn given(value: &Value) -> Result<(), Fault> {
     if is_consent_given(name(value)?) {
         return Ok(());
     }
-    Err(Fault::Value(format!(
-        "consent can only be compared with \"given\", not with {}",
-        quoted(&value.text)
+    let found = quoted(&value.text);
+    Err(Fault::Value(Said::new(
+        format!("consent can only be compared with \"given\", not with {found}"),
+        format!("le consentement ne se compare qu’avec \"given\", et non avec {found}"),
     )))
 }

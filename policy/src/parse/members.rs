@@ -1,8 +1,8 @@
 //! The members of JSON objects under one name each, however they are written. Knows notations, and not what the members mean.
 
-use super::{Result, malformed};
+use super::{Result, malformed, refused};
 use crate::{
-    reason::quoted,
+    reason::{Said, quoted},
     vocabulary::{Namespace, ODRL},
 };
 use serde_json::Value as Json;
@@ -52,7 +52,12 @@ pub(super) struct Members<'a> {
 impl<'a> Members<'a> {
     pub(super) fn read(value: &'a Json, pointer: &str, known: &[&str], what: &str) -> Result<Self> {
         let Json::Object(object) = value else {
-            return malformed(pointer, format!("{what} must be a JSON object"));
+            let [english, french] = called(what);
+            return malformed(
+                pointer,
+                format!("{english} must be a JSON object"),
+                format!("{french} doit être un objet JSON"),
+            );
         };
         let mut by_name = BTreeMap::new();
         for (written, member) in object {
@@ -62,13 +67,17 @@ impl<'a> Members<'a> {
                 .filter(|local| !local.starts_with('@'))
                 .unwrap_or(written);
             if !known.contains(&name) {
-                if what == "a policy" && is_prose(written) {
+                if what == "policy" && is_prose(written) {
                     continue;
                 }
-                return malformed(&at, unknown_member(name, what));
+                return refused(&at, unknown_member(name, what));
             }
             if by_name.insert(name, (member, at.clone())).is_some() {
-                return malformed(&at, format!("{name} is written twice"));
+                return malformed(
+                    &at,
+                    format!("{name} is written twice"),
+                    format!("{name} est écrit deux fois"),
+                );
             }
         }
         Ok(Self {
@@ -99,14 +108,18 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn required_name(&self, name: &str) -> Result<&'a str> {
-        self.name(name)?
-            .map_or_else(|| malformed(&self.pointer, format!("{name} is missing")), Ok)
+        let missing = || malformed(&self.pointer, format!("{name} is missing"), format!("{name} manque"));
+        self.name(name)?.map_or_else(missing, Ok)
     }
 
     /// `@id` and `uid` are two names of one member; at most one may be given.
     pub(super) fn id(&self) -> Result<Option<&'a str>> {
         match (self.name("@id")?, self.name("uid")?) {
-            (Some(_), Some(_)) => malformed(&self.pointer, "@id and uid are both given"),
+            (Some(_), Some(_)) => malformed(
+                &self.pointer,
+                "@id and uid are both given",
+                "@id et uid sont donnés tous les deux",
+            ),
             (id, uid) => Ok(id.or(uid)),
         }
     }
@@ -122,18 +135,44 @@ impl<'a> Members<'a> {
         {
             return Ok(());
         }
+        let written = quoted(written);
         malformed(
             &child(&self.pointer, "@type"),
-            format!("{} cannot stand here", quoted(written)),
+            format!("{written} cannot stand here"),
+            format!("{written} n’a pas sa place ici"),
         )
     }
 }
 
-pub(super) fn unknown_member(name: &str, what: &str) -> String {
+/// What a node is called in English and in French.
+fn called(what: &str) -> [String; 2] {
+    let french = match what {
+        "policy" => "une politique",
+        "permission" => "une permission",
+        "prohibition" => "une interdiction",
+        "remedy" => "une réparation",
+        "consequence" => "une conséquence",
+        "constraint" => "une condition",
+        _ => "une obligation",
+    };
+    [format!("a {what}"), french.to_owned()]
+}
+
+fn unknown_member(name: &str, what: &str) -> Said {
+    let [english, french] = called(what);
     match name {
-        "target" => "a rule must not carry its own target (DSP 2025-1): the policy has one target".to_owned(),
-        "assigner" | "assignee" => format!("{what} must not name its own parties: the policy names them"),
-        "duty" => format!("{what} cannot have duties"),
+        "target" => Said::new(
+            "a rule must not carry its own target (DSP 2025-1): the policy has one target",
+            "une règle n’a pas de cible à elle (DSP 2025-1) : la politique en a une",
+        ),
+        "assigner" | "assignee" => Said::new(
+            format!("{english} must not name its own parties: the policy names them"),
+            format!("{french} ne nomme pas de parties à elle : la politique les nomme"),
+        ),
+        "duty" => Said::new(
+            format!("{english} cannot have duties"),
+            format!("{french} n’a pas d’obligations"),
+        ),
         "inheritFrom"
         | "refinement"
         | "remedy"
@@ -147,14 +186,27 @@ pub(super) fn unknown_member(name: &str, what: &str) -> String {
         | "isReplacedBy"
         | "relation"
         | "function"
-        | "output" => {
-            format!("{name} is not supported in {what}, and ignoring it could permit too much")
+        | "output" => unsupported(name, [&english, &french]),
+        _ => {
+            let name = quoted(name);
+            Said::new(
+                format!("{name} is not known in {english}, and ignoring it could permit too much"),
+                format!("{name} est inconnu dans {french}, et l’ignorer pourrait permettre trop"),
+            )
         }
-        _ => format!(
-            "{} is not known in {what}, and ignoring it could permit too much",
-            quoted(name)
-        ),
     }
+}
+
+/// Only an amount has a unit.
+pub(super) fn unit_elsewhere() -> Said {
+    unsupported("unit", ["this constraint", "cette condition"])
+}
+
+fn unsupported(name: &str, [english, french]: [&str; 2]) -> Said {
+    Said::new(
+        format!("{name} is not supported in {english}, and ignoring it could permit too much"),
+        format!("{name} n’est pas pris en charge dans {french}, et l’ignorer pourrait permettre trop"),
+    )
 }
 
 pub(crate) fn is_prose(written: &str) -> bool {
@@ -183,13 +235,17 @@ pub(crate) fn identifier<'a>(value: &'a Json, pointer: &str) -> Result<&'a str> 
         Json::String(text) => Some(text.as_str()),
         Json::Array(items) => match items.as_slice() {
             [one] if !one.is_array() => return identifier(one, &format!("{pointer}/0")),
-            _ => return malformed(pointer, "exactly one is expected"),
+            _ => return malformed(pointer, "exactly one is expected", "il en faut un seul"),
         },
         Json::Object(object) if object.len() == 1 => object.get("@id").and_then(Json::as_str),
         _ => None,
     };
     match text {
-        Some("") | None => malformed(pointer, "a non-empty string is expected"),
+        Some("") | None => malformed(
+            pointer,
+            "a non-empty string is expected",
+            "il faut une chaîne qui ne soit pas vide",
+        ),
         Some(text) => Ok(text),
     }
 }

@@ -333,6 +333,37 @@ fn a_shape_that_says_two_things_or_nothing_is_refused() {
 }
 
 #[test]
+fn what_cannot_be_read_names_its_cause_in_french_too() {
+    let told = |rule: Json| {
+        let malformed = Policy::parse(&with_rule(rule)).unwrap_err();
+        crate::Reason::from(malformed).told(crate::Language::French)
+    };
+    let number = json!({"action": "use", "constraint": [constraint("count", "lteq", json!(5))]});
+    let unit = json!({"action": "use", "constraint": [{"leftOperand": "count", "operator": "lteq", "rightOperand": "5", "unit": "EUR"}]});
+    for (rule, cause) in [
+        (
+            json!({"action": "use", "target": "urn:t"}),
+            "une règle n’a pas de cible à elle",
+        ),
+        (number, "ni nombre ni booléen nu ; écrivez {\"@value\""),
+        (unit, "unit n’est pas pris en charge dans cette condition"),
+        (
+            json!({"action": "use", "assigner": "did:web:a.example"}),
+            "une permission ne nomme pas de parties à elle",
+        ),
+        (
+            json!({"action": "use", "color": "red"}),
+            "\"color\" est inconnu dans une permission",
+        ),
+        (json!("use"), "une permission doit être un objet JSON"),
+        (json!({}), "action manque"),
+    ] {
+        let told = told(rule);
+        assert!(told.contains(cause), "{told}");
+    }
+}
+
+#[test]
 fn nesting_and_size_are_bounded() {
     let nested = |depth: usize| {
         let mut inner = constraint("purpose", "eq", json!("p"));

@@ -17,6 +17,17 @@ pub(super) fn warn_of_dead_rules(told: &mut Explanation, json: &Value, language:
     told.warnings.extend(dead.map(|lint| Warning::of(lint, language)));
 }
 
+/// Adds the permissions whose time is over, which only the clock shows.
+pub(super) fn warn_of_what_is_over(
+    told: &mut Explanation,
+    policy: &policy::Policy,
+    now: Timestamp,
+    language: Language,
+) {
+    let over = policy.over_at(now).into_iter();
+    told.warnings.extend(over.map(|lint| Warning::of(lint, language)));
+}
+
 /// The explanation as text: a line for each part, indented under what it belongs to.
 pub(super) fn text(told: &Explanation, language: Language) -> String {
     let mut text = format!("{} ({})\n", told.policy, told.kind);
@@ -43,9 +54,7 @@ pub(super) fn text(told: &Explanation, language: Language) -> String {
     let refusals = told.refusals.iter();
     section(
         language.say("Refusé parce que :", "Refused because:"),
-        refusals
-            .map(|one: &Refusal| Reason::from(one.clone()).told(language))
-            .collect(),
+        refusals.map(|one: &Refusal| one.reason().told(language)).collect(),
     );
     let warnings = told.warnings.iter();
     section(
@@ -273,11 +282,7 @@ fn impossible(json: &Value) -> Vec<Reason> {
         [_] => "nothing can ever satisfy it".to_owned(),
         all => format!("impossible together: {}", all.join(", ")),
     };
-    let reason = |pointer| Reason {
-        code: Code::Unsatisfiable,
-        pointer,
-        text,
-    };
+    let reason = |pointer| Reason::new(Code::Unsatisfiable, pointer, text);
     places.into_iter().next().map(reason).into_iter().collect()
 }
 

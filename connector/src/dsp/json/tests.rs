@@ -53,6 +53,26 @@ fn depth_is_bounded_exactly() {
 }
 
 #[test]
+fn the_deepest_policy_is_read_wherever_it_stands_and_a_deeper_one_is_named_by_its_place() {
+    let conditions = |connectives: usize| {
+        let value = json!([{"@value": "P1M", "@type": "xsd:duration"}]);
+        let leaf = json!({"leftOperand": "elapsedTime", "operator": "lteq", "rightOperand": value});
+        json!([(0..connectives).fold(leaf, |inner, _| json!({"and": [inner]}))])
+    };
+    let consequence = json!([{"action": "inform", "constraint": conditions(policy::MAX_DEPTH - 1)}]);
+    let duty = json!([{"action": "delete", "consequence": consequence}]);
+    let offer = json!({"@id": "urn:offer:1", "permission": [{"action": "use", "duty": duty}]});
+    let catalog = json!({"catalog": [{"dataset": [{"hasPolicy": [offer]}]}]});
+    let read = text(&catalog.to_string()).unwrap();
+    assert!(policy::Policy::parse(&read["catalog"][0]["dataset"][0]["hasPolicy"][0]).is_ok());
+
+    let rule = json!({"action": "use", "constraint": conditions(policy::MAX_DEPTH)});
+    let deeper = json!({"@id": "urn:offer:1", "permission": [rule]});
+    let malformed = policy::Policy::parse(&text(&deeper.to_string()).unwrap()).unwrap_err();
+    assert!(malformed.pointer.ends_with("/and/0"), "{malformed}");
+}
+
+#[test]
 fn ten_thousand_levels_do_not_exhaust_the_stack() {
     assert_eq!(text(&"[".repeat(10_000)), Err(JsonError::TooDeep));
     assert_eq!(text(&"{\"a\":".repeat(10_000)), Err(JsonError::TooDeep));

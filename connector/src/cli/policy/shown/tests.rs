@@ -260,6 +260,20 @@ fn an_explanation_warns_of_a_rule_that_can_never_apply() {
 }
 
 #[test]
+fn an_explanation_warns_of_what_is_over() {
+    let until = |end: &str| json!({"leftOperand": "dateTime", "operator": "lteq", "rightOperand": end});
+    for (end, warned) in [("2025-12-31T23:59:59Z", true), ("2026-01-01T00:00:00Z", false)] {
+        let (_, policy) = offer(&until(end));
+        let mut told = policy::explain(&policy, Language::English);
+        warn_of_what_is_over(&mut told, &policy, now(), Language::English);
+        let over = "LNT-12 a permission whose time is over: it permits nothing any more \
+                    (/permission/0/constraint/0, /permission/0)";
+        let text = text(&told, Language::English);
+        assert_eq!(text.contains(over), warned, "{text}");
+    }
+}
+
+#[test]
 fn a_rule_that_could_be_left_out_is_told_beside_the_one_that_covers_it() {
     let json = json!({"@id": "urn:1", "permission": [{"action": "use"}, {"action": "read"}]});
     let alone = alone(&json);
