@@ -12,7 +12,7 @@ use crate::{
     residual,
     timestamp::Timestamp,
     truth::Truth,
-    vocabulary::{Action, HANDING_OVER, canonical_name},
+    vocabulary::{Action, canonical_name},
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -268,7 +268,7 @@ impl Rule {
     /// An unknown action could mean anything, so it forbids; `check` has named it before this is asked.
     pub(crate) fn forbids(&self, action: Action) -> bool {
         match self.action {
-            Term::Known(own) => action.is_covered_by(own) || HANDING_OVER.iter().any(|part| part.is_covered_by(own)),
+            Term::Known(own) => action.is_covered_by(own) || own.stops_handing_over(),
             Term::Unknown(_) => true,
         }
     }
