@@ -378,7 +378,10 @@ pub(crate) fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
             )
         }
         (Truth::False, Ok(Test::Recipient { .. })) => {
-            let text = format!("{wanted} is required, and the recipient is {}", quoted(world.recipient));
+            let text = match world.recipient {
+                "" => format!("{wanted} is required, and whom the policy does not name does not meet it"),
+                recipient => format!("{wanted} is required, and the recipient is {}", quoted(recipient)),
+            };
             Reason::new(Code::ConstraintFalse, &atomic.pointer, text)
         }
         (Truth::False, Ok(test)) if test.is_used_up(world.moment) => {

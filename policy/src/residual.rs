@@ -454,13 +454,10 @@ pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> R
     };
     let consumers: Vec<Consumer<'_>> = match stage {
         // The empty name stands for somebody whom the policy does not mention.
-        Stage::Publish => std::iter::once("")
-            .chain(question.recipients.iter().copied())
-            .map(nobody)
-            .collect(),
+        Stage::Publish => question.recipients.iter().copied().chain([""]).map(nobody).collect(),
         _ => vec![facts.consumer(stage)],
     };
-    let (mut first_refusal, mut not_plannable, mut step) = (None, None, 0);
+    let (mut refusal, mut not_plannable, mut step) = (None::<Reasons>, None, 0);
     for now in question.instants_from(moment.now) {
         for consumer in &consumers {
             if step >= question.steps {
@@ -474,11 +471,15 @@ pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> R
                 Err(reasons) if reasons.iter().any(|reason| reason.code == Code::NotPlannable) => {
                     not_plannable.get_or_insert(reasons);
                 }
+                // What is told is why it is refused now to those whom the fewest reasons speak against, and not who else is not meant.
                 Err(reasons) => {
-                    first_refusal.get_or_insert(reasons);
+                    let fewer = |before: &Reasons| now == moment.now && reasons.len() < before.len();
+                    if refusal.as_ref().is_none_or(fewer) {
+                        refusal = Some(reasons);
+                    }
                 }
             }
         }
     }
-    Err(not_plannable.or(first_refusal).unwrap_or_default())
+    Err(not_plannable.or(refusal).unwrap_or_default())
 }

@@ -369,3 +369,28 @@ fn what_is_never_known_leaves_what_is_permitted_without_it() {
     assert!(of(json!({"permission": [{"action": "use"}],
         "prohibition": [{"action": "distribute", "constraint": [language()]}]})));
 }
+
+#[test]
+fn who_is_not_meant_is_no_reason_before_there_is_a_consumer() {
+    let nobody = Facts::new(at(T), "", Action::Use);
+    let offer = |permission: Value, prohibitions: Value| {
+        agreement(json!({"permission": [{"action": "use", "constraint": permission}], "prohibition": prohibitions}))
+    };
+    let recipient = |operator: &str| constraint("recipient", operator, json!("did:web:x.example"));
+    let read = json!([{"action": "read"}]);
+    for operator in ["eq", "neq"] {
+        let policy = offer(json!([recipient(operator)]), read.clone());
+        let decision = policy.decide(Stage::Publish, &nobody);
+        assert_eq!(named(decision.reasons()), [("POL-02", "/prohibition/0")], "{operator}");
+    }
+    // Where nobody can be meant, that is the reason, and no party is made up for it.
+    let policy = offer(
+        json!([recipient("eq"), recipient("neq"), recipient("isNoneOf")]),
+        json!([]),
+    );
+    let decision = policy.decide(Stage::Publish, &nobody);
+    assert!(!decision.permits());
+    for reason in decision.reasons() {
+        assert!(!reason.text.contains("\"\""), "{reason}");
+    }
+}
