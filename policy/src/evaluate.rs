@@ -11,7 +11,7 @@ use crate::{
     record::RecordFacts,
     residual,
     timestamp::Timestamp,
-    truth::Truth,
+    truth::{Between, Truth},
     vocabulary::{Action, canonical_name},
 };
 use std::{collections::BTreeSet, time::Duration};
@@ -293,6 +293,20 @@ impl Rule {
             .min()
             .unwrap_or(Truth::True)
     }
+
+    /// The same while facts may still come, which are taken for false in the first world and for true in the second.
+    pub(crate) fn between(&self, worlds: [&World<'_>; 2]) -> Between {
+        let each = self.constraints.iter();
+        each.map(|constraint| constraint.between(&|atomic| atomic.between(worlds)))
+            .fold(Between::TRUE, Between::and)
+    }
+
+    /// Whether exactly one of several parts has to hold, some of which may still come to be either.
+    pub(crate) fn is_one_of_open(&self, worlds: [&World<'_>; 2]) -> bool {
+        self.constraints
+            .iter()
+            .any(|constraint| constraint.is_one_of_open(worlds))
+    }
 }
 
 impl<'a> Purpose<'a> {
@@ -312,17 +326,37 @@ impl Constraint {
 
     /// Its truth where `judge` tells that of each comparison.
     pub(crate) fn judged(&self, judge: &impl Fn(&Atomic) -> Truth) -> Truth {
+        self.between(&|atomic| Between::known(judge(atomic))).most
+    }
+
+    /// Between which truths it lies where `judge` tells that of each comparison, each on its own.
+    fn between(&self, judge: &impl Fn(&Atomic) -> Between) -> Between {
         match self {
             Self::Atomic(atomic) => judge(atomic),
             Self::Logical { connective, parts, .. } => {
-                let mut truths = parts.iter().map(|part| part.judged(judge));
+                let parts = parts.iter().map(|part| part.between(judge));
                 match connective {
-                    Connective::And | Connective::AndSequence => truths.min().unwrap_or(Truth::True),
-                    Connective::Or => truths.max().unwrap_or(Truth::False),
-                    Connective::Xone => Truth::exactly_one(&mut truths),
+                    Connective::And | Connective::AndSequence => parts.fold(Between::TRUE, Between::and),
+                    Connective::Or => parts.fold(Between::FALSE, Between::or),
+                    Connective::Xone => Between::exactly_one(&parts.collect::<Vec<_>>()),
                 }
             }
         }
+    }
+
+    fn is_one_of_open(&self, worlds: [&World<'_>; 2]) -> bool {
+        let Self::Logical { connective, parts, .. } = self else {
+            return false;
+        };
+        if *connective != Connective::Xone {
+            return parts.iter().any(|part| part.is_one_of_open(worlds));
+        }
+        let mut open = false;
+        self.each_atomic(&mut |atomic| {
+            let Between { least, most } = atomic.between(worlds);
+            open |= least != most;
+        });
+        open
     }
 }
 
@@ -332,6 +366,13 @@ impl Atomic {
             Ok(test) => test.truth(world),
             Err(_) => Truth::Unknown,
         }
+    }
+
+    fn between(&self, [worst, best]: [&World<'_>; 2]) -> Between {
+        let most = self.truth(best);
+        // What may be either is true at best.
+        let least = if most == Truth::True { self.truth(worst) } else { most };
+        Between { least, most }
     }
 }
 
