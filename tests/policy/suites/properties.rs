@@ -7,7 +7,7 @@ use crate::{
     reference::World,
 };
 use policy::{
-    Policy, Stage, intersect,
+    Policy, Stage, intersect, leaving_nothing,
     odrl::{
         self, Reading,
         compare::{self, Answer, Concepts, Within},
@@ -235,6 +235,10 @@ fn written(policy: &Value) -> Result<Value, String> {
 fn reading_and_writing_again_changes_nothing() {
     always("reading, writing, reading", 50, |random| {
         let Case { policy, worlds } = case(random);
+        // What permits nothing has nothing in common with itself that could be written.
+        if !leaving_nothing(&policy).is_empty() {
+            return Ok(false);
+        }
         let once = written(&policy)?;
         let twice = written(&once)?;
         if once != twice {
