@@ -450,6 +450,11 @@ fn what_comparison_shows_is_so_for_every_record() {
                     "{asked:#}\nand\n{offered:#}\nare said to conflict ({why:?}), and both permit {world:?}"
                 ));
             }
+            if let Ok(common) = intersect(&asked, &offered) {
+                return Err(format!(
+                    "{asked:#}\nand\n{offered:#}\nare said to conflict ({why:?}), and have in common {common:#}"
+                ));
+            }
         }
         if let Answer::Impossible(why) = compare::satisfiable(&one, &concepts) {
             told = true;
