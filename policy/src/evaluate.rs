@@ -11,8 +11,8 @@ use crate::{
     record::RecordFacts,
     residual,
     timestamp::Timestamp,
-    truth::Truth,
-    vocabulary::{Action, HANDING_OVER, canonical_name},
+    truth::{Between, Truth},
+    vocabulary::{Action, canonical_name},
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -268,7 +268,7 @@ impl Rule {
     /// An unknown action could mean anything, so it forbids; `check` has named it before this is asked.
     pub(crate) fn forbids(&self, action: Action) -> bool {
         match self.action {
-            Term::Known(own) => action.is_covered_by(own) || HANDING_OVER.iter().any(|part| part.is_covered_by(own)),
+            Term::Known(own) => action.is_covered_by(own) || own.stops_handing_over(),
             Term::Unknown(_) => true,
         }
     }
@@ -293,6 +293,20 @@ impl Rule {
             .min()
             .unwrap_or(Truth::True)
     }
+
+    /// The same while facts may still come, which are taken for false in the first world and for true in the second.
+    pub(crate) fn between(&self, worlds: [&World<'_>; 2]) -> Between {
+        let each = self.constraints.iter();
+        each.map(|constraint| constraint.between(&|atomic| atomic.between(worlds)))
+            .fold(Between::TRUE, Between::and)
+    }
+
+    /// Whether exactly one of several parts has to hold, some of which may still come to be either.
+    pub(crate) fn is_one_of_open(&self, worlds: [&World<'_>; 2]) -> bool {
+        self.constraints
+            .iter()
+            .any(|constraint| constraint.is_one_of_open(worlds))
+    }
 }
 
 impl<'a> Purpose<'a> {
@@ -312,17 +326,37 @@ impl Constraint {
 
     /// Its truth where `judge` tells that of each comparison.
     pub(crate) fn judged(&self, judge: &impl Fn(&Atomic) -> Truth) -> Truth {
+        self.between(&|atomic| Between::known(judge(atomic))).most
+    }
+
+    /// Between which truths it lies where `judge` tells that of each comparison, each on its own.
+    fn between(&self, judge: &impl Fn(&Atomic) -> Between) -> Between {
         match self {
             Self::Atomic(atomic) => judge(atomic),
             Self::Logical { connective, parts, .. } => {
-                let mut truths = parts.iter().map(|part| part.judged(judge));
+                let parts = parts.iter().map(|part| part.between(judge));
                 match connective {
-                    Connective::And | Connective::AndSequence => truths.min().unwrap_or(Truth::True),
-                    Connective::Or => truths.max().unwrap_or(Truth::False),
-                    Connective::Xone => Truth::exactly_one(&mut truths),
+                    Connective::And | Connective::AndSequence => parts.fold(Between::TRUE, Between::and),
+                    Connective::Or => parts.fold(Between::FALSE, Between::or),
+                    Connective::Xone => Between::exactly_one(&parts.collect::<Vec<_>>()),
                 }
             }
         }
+    }
+
+    fn is_one_of_open(&self, worlds: [&World<'_>; 2]) -> bool {
+        let Self::Logical { connective, parts, .. } = self else {
+            return false;
+        };
+        if *connective != Connective::Xone {
+            return parts.iter().any(|part| part.is_one_of_open(worlds));
+        }
+        let mut open = false;
+        self.each_atomic(&mut |atomic| {
+            let Between { least, most } = atomic.between(worlds);
+            open |= least != most;
+        });
+        open
     }
 }
 
@@ -332,6 +366,13 @@ impl Atomic {
             Ok(test) => test.truth(world),
             Err(_) => Truth::Unknown,
         }
+    }
+
+    fn between(&self, [worst, best]: [&World<'_>; 2]) -> Between {
+        let most = self.truth(best);
+        // What may be either is true at best.
+        let least = if most == Truth::True { self.truth(worst) } else { most };
+        Between { least, most }
     }
 }
 
@@ -378,7 +419,10 @@ pub(crate) fn explain_atomic(atomic: &Atomic, world: &World<'_>) -> Reason {
             )
         }
         (Truth::False, Ok(Test::Recipient { .. })) => {
-            let text = format!("{wanted} is required, and the recipient is {}", quoted(world.recipient));
+            let text = match world.recipient {
+                "" => format!("{wanted} is required, and whom the policy does not name does not meet it"),
+                recipient => format!("{wanted} is required, and the recipient is {}", quoted(recipient)),
+            };
             Reason::new(Code::ConstraintFalse, &atomic.pointer, text)
         }
         (Truth::False, Ok(test)) if test.is_used_up(world.moment) => {

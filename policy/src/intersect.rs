@@ -1,5 +1,6 @@
 //! What two policies both allow, written as the terms of a new offer: the answer to a counter-offer that asks for more than
-//! is offered. Whether one policy stays within another is asked in `narrower`; how a rule is written, in `write`.
+//! is offered. Terms that are shown to permit nothing are no such offer. Whether one policy stays within another is asked in
+//! `narrower`; how a rule is written, in `write`.
 
 use crate::{
     evaluate::Stage,
@@ -9,7 +10,10 @@ use crate::{
     normal::{Normal, NormalRule},
     parse::Malformed,
     premises::Premises,
-    same_terms, write,
+    reason::quoted,
+    same_terms,
+    weigh::leaving_nothing_briefly,
+    write,
 };
 use serde_json::{Value as Json, json};
 use std::{collections::BTreeSet, fmt};
@@ -49,39 +53,91 @@ fn nothing<T>(pointer: &str, in_asked: bool, text: impl Into<String>) -> Result<
 /// The terms that both policies allow, in the JSON form of DSP 2025-1: for each pair of permissions that speak about the
 /// same action one permission, under the constraints and with the duties of both; every prohibition and obligation of
 /// either. What says nothing beside the rest is left out. The result has profiles and rules only; `@id`, `@type`, target,
-/// parties and timestamp are for the caller to set. The same terms have themselves in common, whatever they say.
+/// parties and timestamp are for the caller to set. The same terms have themselves in common, whatever they say, unless they
+/// permit nothing.
 ///
 /// # Errors
-/// [`NoCommonTerms`] when nothing is permitted by both, when a policy cannot be read, when one of two different policies is
-/// not understood (nobody could tell what they have in common), or when the terms would be too long.
+/// [`NoCommonTerms`] when nothing is permitted by both, as far as a few milliseconds show, when both name a target and not the
+/// same, when a policy cannot be read, when one of two different policies is not understood (nobody could tell what they have
+/// in common), or when the terms would be too long.
 pub fn intersect(asked: &Json, offered: &Json) -> Result<Json> {
     let (asked, offered) = (Side::read(asked, true)?, Side::read(offered, false)?);
+    if let (Some(one), Some(other)) = (asked.policy.target(), offered.policy.target())
+        && one != other
+    {
+        let text = format!("the target is {}, and offered is {}", quoted(one), quoted(other));
+        return nothing("/target", true, text);
+    }
     let profiles = write::profiles(asked.json);
     let both = |of: fn(&Side<'_>) -> Vec<Written>| once_each(of(&asked).into_iter().chain(of(&offered)));
     let prohibitions = both(|side| side.rules(&side.policy.prohibitions));
     let obligations = both(|side| side.duties(&side.policy.obligations));
     if same_terms(&asked.policy, &offered.policy).is_ok() {
         let permissions = once_each(asked.rules(&asked.policy.permissions));
-        return Ok(write::terms(profiles, permissions, prohibitions, obligations));
+        let terms = write::terms(profiles, permissions, prohibitions, obligations);
+        return match in_the_way(&terms) {
+            Some(why) => nothing("", true, format!("nothing is permitted: {why}")),
+            None => Ok(terms),
+        };
     }
     if !same_profiles(&asked.policy, &offered.policy) {
         return nothing("", true, "the policies name different profiles");
     }
     asked.understood()?;
     offered.understood()?;
-    let permissions = permissions(&asked, &offered)?.into_iter().map(Permission::into_json);
-    let terms = write::terms(profiles, permissions.collect(), prohibitions, obligations);
+    let permissions = permissions(&asked, &offered)?;
+    let places = permissions.first().map(|permission| permission.places);
+    let written = permissions.into_iter().map(Permission::into_json).collect();
+    let terms = write::terms(profiles, written, prohibitions, obligations);
     readable(&terms)?;
-    Ok(terms)
+    match (in_the_way(&terms), places) {
+        (Some(why), Some([own, other])) => {
+            let text = format!("nothing is left of this permission and the one offered at {other}: {why}");
+            nothing(own, true, text)
+        }
+        _ => Ok(terms),
+    }
 }
 
-/// Whoever receives the terms must be able to read them; together two policies may be longer than one may be.
-fn readable(terms: &Json) -> Result<()> {
+/// The terms as a policy that can be read.
+fn parsed(terms: &Json) -> std::result::Result<Policy, Malformed> {
     let mut policy = terms.clone();
     if let Some(object) = policy.as_object_mut() {
         object.insert("@id".to_owned(), json!("urn:common"));
     }
-    match Policy::parse(&policy) {
+    Policy::parse(&policy)
+}
+
+/// The rules and constraints that leave nothing of each other, as they are named to people, where the terms permit nothing.
+fn in_the_way(terms: &Json) -> Option<String> {
+    let places = leaving_nothing_briefly(terms);
+    let policy = parsed(terms).ok();
+    let rules = policy.iter().flat_map(|policy| {
+        let permissions = policy.permissions.iter().map(|rule| ("permission", rule));
+        permissions.chain(policy.prohibitions.iter().map(|rule| ("prohibition", rule)))
+    });
+    let rules: Vec<(&str, &Rule)> = rules.collect();
+    let named = |place: &String| {
+        let found = rules.iter().find_map(|(kind, rule)| {
+            if rule.pointer == *place {
+                return Some(format!("the {kind} of {}", rule.action));
+            }
+            let part = rule.constraints.iter().find_map(|constraint| constraint.at(place));
+            part.map(|constraint| quoted(&constraint.to_string()))
+        });
+        found.unwrap_or_else(|| place.clone())
+    };
+    let named: Vec<String> = places.iter().map(named).collect();
+    match named.as_slice() {
+        [] => None,
+        [one] => Some(format!("nothing satisfies {one}")),
+        all => Some(format!("nothing satisfies all of {}", all.join("; "))),
+    }
+}
+
+/// Whoever receives the terms must be able to read them; together two policies may be longer than one may be.
+fn readable(terms: &Json) -> Result<()> {
+    match parsed(terms) {
         Ok(_) => Ok(()),
         Err(malformed) => nothing(
             "",
@@ -238,6 +294,8 @@ impl Atomic {
 struct Permission<'a> {
     /// Of the narrower of the two.
     rule: &'a Rule,
+    /// Where the one that is asked for stands, and the one that is offered.
+    places: [&'a str; 2],
     action: Json,
     clauses: Vec<Clause<'a>>,
     duties: Vec<Written>,
@@ -324,6 +382,7 @@ fn pair<'a>(asked: (&'a Side<'_>, &'a Rule), offered: (&'a Side<'_>, &'a Rule)) 
     }
     Some(Ok(Permission {
         rule,
+        places: [&own.pointer, &other.pointer],
         action: write::action(side.node(&rule.pointer)),
         clauses: tightest(clauses),
         duties: ours

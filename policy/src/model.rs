@@ -184,6 +184,15 @@ impl Constraint {
         }
     }
 
+    /// This constraint, or the part of it, at a JSON pointer.
+    pub(crate) fn at(&self, pointer: &str) -> Option<&Self> {
+        match self {
+            found if found.pointer() == pointer => Some(found),
+            Self::Atomic(_) => None,
+            Self::Logical { parts, .. } => parts.iter().find_map(|part| part.at(pointer)),
+        }
+    }
+
     /// Calls `visit` for every comparison in this constraint, in document order.
     pub(crate) fn each_atomic<'a>(&'a self, visit: &mut impl FnMut(&'a Atomic)) {
         match self {

@@ -205,8 +205,7 @@ impl<'a> Question<'a> {
         grants
     }
 
-    /// The same for these purposes alone.
-    /// Of nobody in particular the claims are assumed that help most, and so are the facts that may still come.
+    /// The same for these purposes alone. Claims of nobody in particular, and facts that may still come, may each be what helps most.
     fn grants_for(
         &self,
         purposes: Range<usize>,
@@ -221,16 +220,16 @@ impl<'a> Question<'a> {
                 record,
                 ..World::before_records(moment, consumer, assumed)
             };
-            let (world, against) = (at(Truth::True), at(Truth::False));
+            let worlds = [&at(Truth::False), &at(Truth::True)];
             if self
                 .prohibitions
                 .iter()
-                .any(|rule| rule.truth(&against) != Truth::False)
+                .any(|rule| rule.between(worlds).least != Truth::False)
             {
                 continue;
             }
             for (rule, permitted) in &mut grants {
-                if rule.truth(&world) == Truth::True {
+                if rule.between(worlds).most == Truth::True {
                     permitted.insert(cell);
                 }
             }
@@ -327,7 +326,7 @@ impl<'a> Question<'a> {
         let consent_required = !consented.iter().all(freely);
         let program = self.program(rules, &purposes, at)?;
         // Where it is not known who is a minor as well.
-        if !program.grows_with_consent() {
+        if !program.grows_with_consent() && !self.is_one_of_open(rules, at) {
             return Err(ONLY_WITHOUT_CONSENT.to_owned());
         }
         let categories = consented.into_iter().filter_map(|record| record.category).collect();
@@ -360,6 +359,14 @@ impl<'a> Question<'a> {
         Program::of(&Condition::all(conditions)).ok_or_else(|| {
             format!("more than {MAX_OPS} comparisons remain for each record, which a transfer cannot hold")
         })
+    }
+
+    /// Whether a rule asks for exactly one of what may still be either. Which record it leaves is known once that is, and no program before.
+    fn is_one_of_open(&self, rules: &[&Rule], (moment, consumer): (Moment, Consumer<'_>)) -> bool {
+        let at = |assumed| World::before_records(moment, consumer, assumed);
+        let worlds = [&at(Truth::False), &at(Truth::True)];
+        let mut all = rules.iter().chain(&self.prohibitions);
+        all.any(|rule| rule.is_one_of_open(worlds))
     }
 
     fn purpose_name(&self, index: usize) -> Option<String> {
@@ -454,13 +461,10 @@ pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> R
     };
     let consumers: Vec<Consumer<'_>> = match stage {
         // The empty name stands for somebody whom the policy does not mention.
-        Stage::Publish => std::iter::once("")
-            .chain(question.recipients.iter().copied())
-            .map(nobody)
-            .collect(),
+        Stage::Publish => question.recipients.iter().copied().chain([""]).map(nobody).collect(),
         _ => vec![facts.consumer(stage)],
     };
-    let (mut first_refusal, mut not_plannable, mut step) = (None, None, 0);
+    let (mut refusal, mut not_plannable, mut step) = (None::<Reasons>, None, 0);
     for now in question.instants_from(moment.now) {
         for consumer in &consumers {
             if step >= question.steps {
@@ -474,11 +478,15 @@ pub(crate) fn first_plannable(policy: &Policy, facts: &Facts, stage: Stage) -> R
                 Err(reasons) if reasons.iter().any(|reason| reason.code == Code::NotPlannable) => {
                     not_plannable.get_or_insert(reasons);
                 }
+                // What is told is why it is refused now to those whom the fewest reasons speak against, and not who else is not meant.
                 Err(reasons) => {
-                    first_refusal.get_or_insert(reasons);
+                    let fewer = |before: &Reasons| now == moment.now && reasons.len() < before.len();
+                    if refusal.as_ref().is_none_or(fewer) {
+                        refusal = Some(reasons);
+                    }
                 }
             }
         }
     }
-    Err(not_plannable.or(first_refusal).unwrap_or_default())
+    Err(not_plannable.or(refusal).unwrap_or_default())
 }

@@ -246,8 +246,7 @@ terms! {
     }
 }
 
-/// What [`Action`]s the handing over of records consists of: a prohibition that covers one of these stops the transfer
-/// whatever action was asked for.
+/// What [`Action`]s the handing over of records consists of.
 pub(crate) const HANDING_OVER: [Action; 2] = [Action::Read, Action::Stream];
 
 impl Action {
@@ -265,6 +264,11 @@ impl Action {
     /// True when a rule on `wider` speaks about this action: they are equal, or `wider` is further up the hierarchy.
     pub fn is_covered_by(self, wider: Self) -> bool {
         std::iter::successors(Some(self), |action| action.included_in()).any(|action| action == wider)
+    }
+
+    /// Whether a prohibition of this action stops every handing over, whatever action is asked for: it covers what handing over consists of.
+    pub(crate) fn stops_handing_over(self) -> bool {
+        HANDING_OVER.iter().any(|part| part.is_covered_by(self))
     }
 
     /// Duties of a permission that a consumer can only promise for after the use, and that are carried in the plan.

@@ -55,8 +55,16 @@ fn pointer(id: &str) -> &str {
 /// The rules and constraints, by their JSON pointers, that leave nothing of each other: a smallest such set. Empty where there is none, or none
 /// can be shown.
 pub fn leaving_nothing(policy: &Json) -> Vec<String> {
-    let answer = located(policy, "policy").map(|read| compare::satisfiable(&read, &Concepts::profile()));
-    match answer {
+    impossible(policy, &Concepts::profile())
+}
+
+/// The same as far as a few milliseconds show.
+pub(crate) fn leaving_nothing_briefly(policy: &Json) -> Vec<String> {
+    impossible(policy, &BRIEFLY)
+}
+
+fn impossible(policy: &Json, concepts: &Concepts) -> Vec<String> {
+    match located(policy, "policy").map(|read| compare::satisfiable(&read, concepts)) {
         Some(Answer::Impossible(ids)) => ids.iter().map(|id| pointer(id).to_owned()).collect(),
         _ => Vec::new(),
     }

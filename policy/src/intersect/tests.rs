@@ -224,3 +224,78 @@ fn the_common_terms_are_bounded() {
             .starts_with("the common terms would be too long")
     );
 }
+
+#[test]
+fn what_permits_nothing_is_not_in_common_whatever_operand_it_is_for() {
+    let amount = |operator: &str| constraint("payAmount", operator, json!({"@value": "5", "@type": "xsd:decimal"}));
+    let minor = |flag: &str| constraint("dases:minor", "eq", json!(flag));
+    let languages = |operator: &str, names: &[&str]| constraint("language", operator, json!(names));
+    let below = |name: &str| constraint("purpose", "isA", json!(name));
+    let pairs = [
+        (amount("gteq"), amount("lt")),
+        (minor("true"), minor("false")),
+        (languages("isAllOf", &["fr", "de"]), languages("isNoneOf", &["fr"])),
+        (below("dpv:CommercialPurpose"), below("dpv:NonCommercialPurpose")),
+    ];
+    for (one, other) in pairs {
+        let (pointer, in_asked, text) = fault(&of(json!([one])), &of(json!([other])));
+        assert_eq!((pointer.as_str(), in_asked), ("/permission/0", true), "{text}");
+        let expected =
+            "nothing is left of this permission and the one offered at /permission/0: nothing satisfies all of ";
+        assert!(text.starts_with(expected), "{text}");
+        // The same terms as well.
+        let both = of(json!([one, other]));
+        assert!(fault(&both, &both).2.starts_with("nothing is permitted: "), "{both}");
+    }
+    let text = fault(&of(json!([amount("gteq")])), &of(json!([amount("lt")]))).2;
+    assert!(text.ends_with("\"payAmount gteq 5\"; \"payAmount lt 5\""), "{text}");
+}
+
+#[test]
+fn prohibitions_of_either_may_leave_nothing_in_common_or_not_all_of_it() {
+    let use_and = |members: Json| {
+        let mut policy = of(json!([purposes("eq", &["a"])]));
+        for (name, value) in members.as_object().unwrap() {
+            policy[name] = value.clone();
+        }
+        agreement_json(policy)
+    };
+    let plain = use_and(json!({}));
+    for action in ["use", "read"] {
+        let (pointer, in_asked, text) = fault(&plain, &use_and(json!({"prohibition": [{"action": action}]})));
+        assert_eq!((pointer.as_str(), in_asked), ("/permission/0", true));
+        assert!(text.contains("the permission of use; the prohibition of "), "{text}");
+    }
+    let permissions = json!([
+        {"action": "use", "constraint": [purposes("eq", &["a"])]},
+        {"action": "use", "constraint": [purposes("eq", &["b"])]},
+    ]);
+    let prohibition = json!({"action": "use", "constraint": [purposes("eq", &["a"])]});
+    let common = intersect(
+        &use_and(json!({"permission": permissions})),
+        &use_and(json!({"permission": permissions, "prohibition": [prohibition]})),
+    );
+    assert_eq!(
+        common,
+        Ok(json!({"permission": permissions, "prohibition": [prohibition]}))
+    );
+}
+
+#[test]
+fn terms_about_different_targets_have_nothing_in_common() {
+    let about = |target: Option<&str>| {
+        let mut policy = of(json!([]));
+        policy["@type"] = json!("Set");
+        match target {
+            Some(target) => policy["target"] = json!(target),
+            None => drop(policy.as_object_mut().unwrap().remove("target")),
+        }
+        policy
+    };
+    let (pointer, in_asked, text) = fault(&about(Some("urn:a")), &about(Some("urn:b")));
+    assert_eq!((pointer.as_str(), in_asked), ("/target", true));
+    assert_eq!(text, "the target is \"urn:a\", and offered is \"urn:b\"");
+    assert!(intersect(&about(Some("urn:a")), &about(Some("urn:a"))).is_ok());
+    // An offer in a catalog has none (DSP 2025-1).
+    assert!(intersect(&about(Some("urn:a")), &about(None)).is_ok());
+}

@@ -1,7 +1,7 @@
 //! What must hold for every pair of policies that are weighed against each other, tried on random ones.
 
 use super::*;
-use crate::{intersect, within};
+use crate::{intersect, leaving_nothing, within};
 
 pub(super) const EVERY: [Stage; 5] = [
     Stage::Publish,
@@ -146,8 +146,9 @@ proptest! {
         let asked_policy = parsed(&asked);
         match common(&asked, &offered) {
             Some(common) => prop_assert_eq!(within(&asked_policy, &parsed(&common)), Ok(())),
+            // Before all facts are known each of them may be what helps most, even where no facts together would.
             None => {
-                for stage in EVERY {
+                for stage in [Stage::Transfer, Stage::Record] {
                     prop_assert!(!asked_policy.decide(stage, &facts).permits(), "{stage:?}");
                 }
             }
@@ -156,7 +157,10 @@ proptest! {
 
     #[test]
     fn terms_have_themselves_in_common(terms in terms()) {
-        let common = common(&terms, &terms).unwrap();
+        let Some(common) = common(&terms, &terms) else {
+            prop_assert!(!leaving_nothing(&terms).is_empty(), "nothing in common, and something permitted");
+            return Ok(());
+        };
         prop_assert_eq!(same_terms(&parsed(&common), &parsed(&terms)), Ok(()));
         prop_assert!(!common.to_string().contains("[]"), "{common}");
     }

@@ -220,3 +220,55 @@ fn however_many_prohibitions_a_peer_writes_they_are_one_question() {
     // Some milliseconds; seconds where each prohibition is a question of its own.
     assert!(took < std::time::Duration::from_secs(1), "{took:?}");
 }
+
+#[test]
+fn a_prohibition_of_what_handing_over_consists_of_leaves_nothing_whatever_is_permitted() {
+    let purpose = || constraint("purpose", "eq", &json!("dases:orientation"));
+    let with = |prohibition: Json| {
+        let mut policy = using(&json!([purpose()]));
+        policy["prohibition"] = json!([prohibition]);
+        policy
+    };
+    let satisfiable = |policy: &Json, concepts: &Concepts| {
+        Verdict::from(&compare::satisfiable(&located(policy, "policy").unwrap(), concepts))
+    };
+    for action in ["odrl:read", "stream", "use"] {
+        let policy = with(json!({"action": action}));
+        assert_eq!(
+            leaving_nothing(&policy),
+            ["/permission/0", "/prohibition/0"],
+            "{action}"
+        );
+        let dead = rules_together(&policy);
+        let dead = dead.iter().find(|lint| lint.code == LintCode::NeverApplies).unwrap();
+        assert_eq!(dead.pointer, "/permission/0", "{action}");
+        assert_eq!(
+            contradictions(&using(&json!([])), &policy).len(),
+            1,
+            "an agreement of anything contradicts {action}"
+        );
+        let french = constraint("language", "eq", &json!("fr"));
+        let in_french = with(json!({"action": action, "constraint": [french]}));
+        assert_eq!(leaving_nothing(&in_french), Vec::<String>::new(), "{action}");
+        let other = using(&json!([purpose(), french]));
+        assert!(differences(&in_french, &other).disjoint, "{action}");
+    }
+    for action in ["distribute", "sell", "play"] {
+        let policy = with(json!({"action": action}));
+        assert!(leaving_nothing(&policy).is_empty(), "{action}");
+    }
+    // ODRL itself knows no such thing: what is not reading stays permitted.
+    let mut reading = with(json!({"action": "read"}));
+    reading["conflict"] = json!("prohibit");
+    assert_eq!(satisfiable(&reading, &Concepts::new()), Verdict::Compatible);
+    assert_eq!(satisfiable(&reading, &Concepts::profile()), Verdict::Conflict);
+}
+
+#[test]
+fn exactly_one_of_two_that_say_the_same_leaves_nothing() {
+    let french = || constraint("language", "eq", &json!("fr"));
+    assert_eq!(
+        leaving_nothing(&using(&json!([{"xone": [french(), french()]}]))),
+        ["/permission/0/constraint/0"]
+    );
+}

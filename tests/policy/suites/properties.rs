@@ -7,7 +7,7 @@ use crate::{
     reference::World,
 };
 use policy::{
-    Policy, Stage, intersect,
+    Policy, Stage, intersect, leaving_nothing,
     odrl::{
         self, Reading,
         compare::{self, Answer, Concepts, Within},
@@ -235,6 +235,10 @@ fn written(policy: &Value) -> Result<Value, String> {
 fn reading_and_writing_again_changes_nothing() {
     always("reading, writing, reading", 50, |random| {
         let Case { policy, worlds } = case(random);
+        // What permits nothing has nothing in common with itself that could be written.
+        if !leaving_nothing(&policy).is_empty() {
+            return Ok(false);
+        }
         let once = written(&policy)?;
         let twice = written(&once)?;
         if once != twice {
@@ -444,6 +448,11 @@ fn what_comparison_shows_is_so_for_every_record() {
             {
                 return Err(format!(
                     "{asked:#}\nand\n{offered:#}\nare said to conflict ({why:?}), and both permit {world:?}"
+                ));
+            }
+            if let Ok(common) = intersect(&asked, &offered) {
+                return Err(format!(
+                    "{asked:#}\nand\n{offered:#}\nare said to conflict ({why:?}), and have in common {common:#}"
                 ));
             }
         }

@@ -369,3 +369,89 @@ fn what_is_never_known_leaves_what_is_permitted_without_it() {
     assert!(of(json!({"permission": [{"action": "use"}],
         "prohibition": [{"action": "distribute", "constraint": [language()]}]})));
 }
+
+/// Why an offer of `use` under one constraint, and one that prohibits it under the same, are refused at publication.
+fn published(constraint: &Value) -> [Vec<&'static str>; 2] {
+    let nobody = Facts::new(at(T), "", Action::Use);
+    let offers = [permitting(constraint.clone()), prohibiting(constraint.clone())];
+    offers.map(|offer| codes(&offer, Stage::Publish, &nobody))
+}
+
+#[test]
+fn exactly_one_of_what_is_not_known_yet_refuses_only_where_no_facts_could_make_it_so() {
+    let language = || constraint("language", "eq", json!("fr"));
+    let others = [
+        constraint("meteredTime", "gt", json!("PT2H")),
+        constraint("spatial", "isPartOf", json!("DE")),
+        constraint("membership.level", "eq", json!("gold")),
+        constraint("elapsedTime", "lteq", json!("P3D")),
+        constraint("delayPeriod", "gteq", json!("P3D")),
+        constraint("minGroupSize", "gteq", json!({"@value": "5", "@type": "xsd:integer"})),
+        constraint("count", "lteq", json!({"@value": "5", "@type": "xsd:integer"})),
+        json!({"xone": [constraint("product", "eq", json!("urn:a")), constraint("event", "eq", json!("urn:b"))]}),
+    ];
+    let either = [Vec::<&str>::new(), Vec::new()];
+    for other in others {
+        assert_eq!(published(&json!({"xone": [language(), other]})), either, "{other}");
+    }
+    let (past, future) = (
+        constraint("dateTime", "gteq", json!("2020-01-01T00:00:00Z")),
+        constraint("dateTime", "gteq", json!("9020-01-01T00:00:00Z")),
+    );
+    // One that holds already, beside what may still fail: exactly one where that fails, and more where it holds.
+    assert_eq!(published(&json!({"xone": [past, language()]})), either);
+    // Two that hold leave nothing to what is open, and prohibit nothing.
+    let two = json!({"xone": [past, past, language()]});
+    assert_eq!(published(&two), [vec!["CST-01"], Vec::new()]);
+    let nested = json!({"xone": [{"and": [past, past]}, {"or": [past, language()]}, future]});
+    assert_eq!(published(&nested)[0], ["CST-01"]);
+}
+
+#[test]
+fn exactly_one_of_facts_and_consents_is_planned_once_the_facts_are_known() {
+    let language = || constraint("language", "eq", json!("fr"));
+    let policy = permitting(json!({"xone": [language(), constraint("consent", "eq", json!("given"))]}));
+    for stage in [Stage::Publish, Stage::Catalog, Stage::Negotiation] {
+        assert!(policy.decide(stage, &facts()).permits(), "{stage:?}");
+    }
+    let of = |language: &str| facts().with_named(crate::LeftOperand::Language, [language]);
+    let plan = policy.plan(&of("de")).unwrap();
+    assert!(plan.permits(&RecordFacts::consented(Category::Skills)).is_ok());
+    // Where it is the one that holds, consent must be absent, and no plan lets more leave without consent.
+    for decided in [
+        codes(&policy, Stage::Negotiation, &of("fr")),
+        policy
+            .plan(&of("fr"))
+            .unwrap_err()
+            .iter()
+            .map(|reason| reason.code.as_str())
+            .collect(),
+    ] {
+        assert_eq!(decided, ["POL-08"]);
+    }
+}
+
+#[test]
+fn who_is_not_meant_is_no_reason_before_there_is_a_consumer() {
+    let nobody = Facts::new(at(T), "", Action::Use);
+    let offer = |permission: Value, prohibitions: Value| {
+        agreement(json!({"permission": [{"action": "use", "constraint": permission}], "prohibition": prohibitions}))
+    };
+    let recipient = |operator: &str| constraint("recipient", operator, json!("did:web:x.example"));
+    let read = json!([{"action": "read"}]);
+    for operator in ["eq", "neq"] {
+        let policy = offer(json!([recipient(operator)]), read.clone());
+        let decision = policy.decide(Stage::Publish, &nobody);
+        assert_eq!(named(decision.reasons()), [("POL-02", "/prohibition/0")], "{operator}");
+    }
+    // Where nobody can be meant, that is the reason, and no party is made up for it.
+    let policy = offer(
+        json!([recipient("eq"), recipient("neq"), recipient("isNoneOf")]),
+        json!([]),
+    );
+    let decision = policy.decide(Stage::Publish, &nobody);
+    assert!(!decision.permits());
+    for reason in decision.reasons() {
+        assert!(!reason.text.contains("\"\""), "{reason}");
+    }
+}

@@ -5,7 +5,7 @@ use super::{
     granted,
     search::Work,
     space::{Budget, Outcome, Space},
-    units::Unit,
+    units::{Side, Unit},
 };
 use crate::odrl::{Conflict, Policy, Statement};
 
@@ -22,7 +22,7 @@ pub(super) fn contradiction(space: &mut Space<'_>, policy: &Policy) -> Contradic
 fn prohibitions<'p>(space: &mut Space<'_>, policy: &'p Policy) -> Vec<Rule<'p>> {
     let statements = policy.prohibitions.iter().map(|one| &one.statement);
     statements
-        .map(|statement| (statement, space.units(statement)))
+        .map(|statement| (statement, space.units(statement, Side::Prohibits)))
         .collect()
 }
 
@@ -31,7 +31,7 @@ fn overlaps(space: &mut Space<'_>, policy: &Policy) -> Contradiction {
     let mut work = Work::question(space.limits());
     let statements = policy.permissions.iter().map(|one| &one.statement);
     let permissions: Vec<Rule<'_>> = statements
-        .map(|statement| (statement, space.units(statement)))
+        .map(|statement| (statement, space.units(statement, Side::Permits)))
         .collect();
     let prohibitions = prohibitions(space, policy);
     let mut found = Contradiction::default();

@@ -1,7 +1,13 @@
 //! What a policy grants, rule by rule: the units of a permission, and one unit for each prohibition, which has to leave it alone. Of a policy
 //! that its own conflict voids (`invalid`, ODRL 2.2 §2.10), nothing.
 
-use super::{Conflict, Policy, answer::Why, contradiction, space::Space, units::Unit};
+use super::{
+    Conflict, Policy,
+    answer::Why,
+    contradiction,
+    space::Space,
+    units::{Side, Unit},
+};
 use crate::odrl::Permission;
 
 /// A permission as far as no prohibition takes it back.
@@ -42,14 +48,14 @@ pub(super) fn each<'p>(space: &mut Space<'_>, policy: &'p Policy) -> Result<Vec<
     };
     let spared: Result<Vec<Unit>, Why> = against
         .iter()
-        .map(|prohibition| space.denied_rule(&prohibition.statement, true))
+        .map(|prohibition| space.denied_rule(&prohibition.statement, Side::Prohibits))
         .collect();
     let spared = std::rc::Rc::new(spared?);
     let granted = policy.permissions.iter().map(|permission| {
         Ok(Granted {
             id: permission.statement.id.clone(),
             permission,
-            own: space.units(&permission.statement)?,
+            own: space.units(&permission.statement, Side::Permits)?,
             spared: std::rc::Rc::clone(&spared),
         })
     });

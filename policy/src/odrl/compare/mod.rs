@@ -8,7 +8,7 @@
 //! nothing if the two meet (ODRL 2.2 §2.10).
 //!
 //! [`Concepts::new`] reads operands as ODRL describes them, [`Concepts::profile`] as our profile enforces them: then `eq` of a length of time means
-//! within it, operands may hold several names, prohibitions win, and what is told here holds for what this connector decides.
+//! within it, operands may hold several names, prohibitions win and those of what handing over consists of cover every action, and what is told here holds for what this connector decides.
 
 mod answer;
 mod codes;
@@ -44,7 +44,7 @@ use granted::Granted;
 use search::Work;
 use space::{Outcome, Space};
 use std::collections::BTreeSet;
-use units::Unit;
+use units::{Side, Unit};
 
 /// The first answer that there is such a request; else the first that nothing says; else all that stands in the way.
 fn first_possible<'u>(space: &Space<'_>, ways: impl Iterator<Item = Vec<&'u Unit>>) -> Answer {
@@ -95,7 +95,7 @@ pub fn opposed<'p>(permitting: &Policy, prohibiting: &'p Policy, concepts: &Conc
     let mut budget = Work::question(space.limits()).search;
     let mut found = Vec::new();
     for Prohibition { statement, .. } in &prohibiting.prohibitions {
-        let Ok(prohibited) = space.units(statement) else {
+        let Ok(prohibited) = space.units(statement, Side::Prohibits) else {
             continue;
         };
         let request = granted.iter().find_map(|one| {

@@ -6,7 +6,7 @@ use super::{
     search::Work,
     space::{Area, Budget, Literal, Outcome, Space},
     test::Place,
-    units::{ORDER, Unit},
+    units::{ORDER, Side, Unit},
     words,
 };
 use crate::odrl::Policy;
@@ -22,7 +22,7 @@ fn permissions(space: &mut Space<'_>, policy: &Policy) -> Result<Vec<Vec<Unit>>,
     policy
         .permissions
         .iter()
-        .map(|one| space.units(&one.statement))
+        .map(|one| space.units(&one.statement, Side::Permits))
         .collect()
 }
 

@@ -13,6 +13,7 @@ use crate::{
     Truth,
     model::Connective,
     odrl::{Constraint, Deed, Entity, Statement, model::Comparison},
+    vocabulary::Action,
 };
 
 /// As deep as conditions are followed.
@@ -31,6 +32,13 @@ fn conditions(statement: &Statement) -> [(Place, &[Constraint]); 4] {
         (Place::Assignee, assignee.unwrap_or_default()),
         (Place::World, &statement.constraints),
     ]
+}
+
+/// What a rule is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Permits,
+    Prohibits,
 }
 
 /// A condition that has to hold, in one of several ways.
@@ -101,8 +109,8 @@ impl At {
 
 impl Space<'_> {
     /// What the rule asks of a request and of the world.
-    pub(super) fn units(&mut self, statement: &Statement) -> Result<Vec<Unit>, Why> {
-        let mut units = self.named_units(statement);
+    pub(super) fn units(&mut self, statement: &Statement, side: Side) -> Result<Vec<Unit>, Why> {
+        let mut units = self.named_units(statement, side);
         for (place, constraints) in conditions(statement) {
             let at = At::new(place, false);
             constraints
@@ -112,10 +120,12 @@ impl Space<'_> {
         Ok(units)
     }
 
-    /// One unit that holds where the rule does not apply: where that is certain, or else where it is not certain that it does.
-    pub(super) fn denied_rule(&mut self, statement: &Statement, certain: bool) -> Result<Unit, Why> {
+    /// One unit that holds where the rule does not apply: for a prohibition where that is certain, for a permission where it is not certain that
+    /// it does.
+    pub(super) fn denied_rule(&mut self, statement: &Statement, side: Side) -> Result<Unit, Why> {
+        let certain = side == Side::Prohibits;
         let mut ways = Vec::new();
-        for unit in self.named_units(statement) {
+        for unit in self.named_units(statement, side) {
             let mut areas = self.denied_areas(&unit.areas)?;
             if certain {
                 areas
@@ -135,10 +145,10 @@ impl Space<'_> {
     }
 
     /// What is done, to what, by whom.
-    fn named_units(&mut self, statement: &Statement) -> Vec<Unit> {
+    fn named_units(&mut self, statement: &Statement, side: Side) -> Vec<Unit> {
         let mut named = Vec::new();
         if let Some(Deed { action, .. }) = &statement.action {
-            named.push((Place::Action, Test::names(How::Below, [codes::action(action)])));
+            named.push((Place::Action, Test::names(How::Below, self.covered(action, side))));
         }
         if let Some(Entity { names, .. }) = statement.target.as_ref().filter(|target| !target.names.is_empty()) {
             named.push((Place::Target, self.identity("target", names)));
@@ -154,6 +164,17 @@ impl Space<'_> {
             .into_iter()
             .map(|(place, test)| self.unit(&statement.id, place, test))
             .collect()
+    }
+
+    /// The actions that a rule on this one covers, with all below them. Where our profile is enforced, a prohibition of what handing over consists
+    /// of refuses whatever is asked for: all that lies below the roots.
+    fn covered(&self, action: &str, side: Side) -> Vec<Name> {
+        let stops = |action: Action| action.stops_handing_over();
+        if side == Side::Prohibits && self.concepts.enforced() && Action::read(action).is_some_and(stops) {
+            let roots = Action::ALL.iter().filter(|action| action.included_in().is_none());
+            return roots.map(|root| codes::action(&root.iri())).collect();
+        }
+        vec![codes::action(action)]
     }
 
     /// The thing itself, or what is said to be a part or member of it.

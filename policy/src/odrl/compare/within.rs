@@ -8,7 +8,7 @@ use super::{
     same,
     search::Work,
     space::{Budget, Outcome, Space},
-    units::Unit,
+    units::{Side, Unit},
 };
 use crate::{
     Truth,
@@ -27,11 +27,11 @@ impl<'p> Wide<'p> {
         let mut outside = Vec::new();
         let void = contradiction::voids(space, policy)?.is_some();
         for permission in policy.permissions.iter().filter(|_| !void) {
-            outside.push((permission, space.denied_rule(&permission.statement, false)?));
+            outside.push((permission, space.denied_rule(&permission.statement, Side::Permits)?));
         }
         let mut prohibited = Vec::new();
         for Prohibition { statement, .. } in policy.prohibitions.iter().filter(|_| policy.conflict != Conflict::Perm) {
-            let units = space.units(statement)?;
+            let units = space.units(statement, Side::Prohibits)?;
             let unfailing = space.not_failing(&units);
             prohibited.push((statement.id.as_str(), [units, unfailing]));
         }
