@@ -17,6 +17,7 @@ mod contradiction;
 mod granted;
 mod intervals;
 mod laws;
+mod lengths;
 mod limits;
 mod names;
 mod operands;

@@ -6,6 +6,7 @@ use super::{
     concepts::{Concepts, Name},
     intervals::{Cut, Intervals},
     laws,
+    lengths::Lengths,
     limits::Limits,
     names::{self, Ask, Left},
     test::{self, Axis, Place, Scale, Test},
@@ -34,6 +35,8 @@ pub(super) enum Region {
         unit: Option<String>,
         set: Intervals,
     },
+    /// Lengths of time of which only bounds are known.
+    Lengths(Lengths),
     /// Moments that recur.
     Grid(laws::Grid),
     /// This name, or these together; empty for some name that nobody wrote.
@@ -288,6 +291,10 @@ fn points(axis: &Axis, lines: &[Line<'_>], enforced: bool) -> Result<Option<Regi
     }
     let timed = |scale: Scale| matches!(scale, Scale::Time(_));
     let mixed = lines.iter().any(|(other, ..)| *other != scale);
+    let lasting = |scale: Scale| matches!(scale, Scale::Months | Scale::Span);
+    if mixed && unit.is_none() && lines.iter().all(|(scale, ..)| lasting(*scale)) {
+        return Ok(lengths(axis, lines, enforced));
+    }
     if mixed && !lines.iter().all(|(scale, ..)| timed(*scale)) {
         return Err("values of different kinds");
     }
@@ -310,6 +317,17 @@ fn points(axis: &Axis, lines: &[Line<'_>], enforced: bool) -> Result<Option<Regi
     let scale = if mixed { Scale::Time(true) } else { scale };
     let unit = unit.clone();
     Ok((!set.is_empty()).then_some(Region::Line { scale, unit, set }))
+}
+
+/// What lengths of time leave of which some are told in months and some in days.
+fn lengths(axis: &Axis, lines: &[Line<'_>], enforced: bool) -> Option<Region> {
+    let told = |wanted: Scale| {
+        let sets = lines.iter().filter(|(scale, ..)| *scale == wanted);
+        let set = Intervals::intersect_all(sets.map(|(.., set)| (*set).clone()).collect());
+        within_domain(axis, set, wanted, enforced)
+    };
+    let (months, days) = (told(Scale::Months), told(Scale::Span));
+    Lengths::of_months(&months).within(&days).map(Region::Lengths)
 }
 
 /// The values that an operand can have. Where our profile is enforced, the use in question is counted itself.

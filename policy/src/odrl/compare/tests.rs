@@ -12,6 +12,7 @@ use crate::{
 
 mod bounds;
 mod examples;
+mod lengths;
 mod names;
 mod world;
 

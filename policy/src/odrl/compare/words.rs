@@ -159,6 +159,6 @@ pub(super) fn test(test: &Test) -> String {
 pub(super) fn region(region: &Region) -> Option<String> {
     match region {
         Region::Line { scale, unit, set } => Some(line(*scale, unit.as_deref(), set)),
-        Region::Grid(_) | Region::Names(_) | Region::NotStated => None,
+        Region::Lengths(_) | Region::Grid(_) | Region::Names(_) | Region::NotStated => None,
     }
 }
