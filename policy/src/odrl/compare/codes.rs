@@ -57,9 +57,13 @@ const PARTS: &[(&str, &str)] = &[
     ("CN", "HK MO TW"),
 ];
 
-/// The local name of a left operand of ODRL or of our profile, or the text as it stands.
+/// Operands of ODRL by single axes, such as `absoluteSizeWidth` of `absoluteSize`.
+const SPATIAL_AXES: &str = "http://w3id.org/odrl/spatial-axis#";
+
+/// The local name of a left operand of ODRL, of its spatial axes or of our profile, or the text as it stands.
 pub(super) fn local(left: &str) -> &str {
-    ODRL.local(left).or_else(|| DASES.local(left)).unwrap_or(left)
+    let known = ODRL.local(left).or_else(|| DASES.local(left));
+    known.or_else(|| left.strip_prefix(SPATIAL_AXES)).unwrap_or(left)
 }
 
 /// The name that a text stands for, given the left operand; `coded` reads languages and places as codes.
