@@ -14,6 +14,7 @@ mod answer;
 mod codes;
 mod concepts;
 mod contradiction;
+mod events;
 mod granted;
 mod intervals;
 mod laws;

@@ -3,6 +3,7 @@
 
 use super::{
     answer::Why,
+    codes,
     concepts::{Concepts, Name},
     intervals::{Cut, Intervals},
     laws,
@@ -221,7 +222,7 @@ impl<'a> Space<'a> {
         if order && in_order || !order && !stated {
             return Ok(Some(Region::NotStated));
         }
-        let several = self.holds_several(axis);
+        let told = axis.place == Place::World && self.concepts.is_held(&axis.left);
         let (mut lines, mut asks, mut grids, mut opaque) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for test in tests {
             match test {
@@ -230,7 +231,7 @@ impl<'a> Space<'a> {
                     how: *how,
                     names,
                     holds: *holds,
-                    told: several,
+                    told,
                 }),
                 Test::Every {
                     period,
@@ -268,7 +269,13 @@ impl<'a> Space<'a> {
     }
 
     fn named(&self, axis: &Axis, asks: &[Ask<'_>], budget: &mut Budget) -> Result<Option<Region>, &'static str> {
-        match names::solve(asks, self.concepts, self.holds_several(axis), &mut budget.0) {
+        let left = if self.holds_several(axis) {
+            let kind = |name| codes::kind(&axis.left, name);
+            names::solve_by_kind(asks, self.concepts, kind, &mut budget.0)
+        } else {
+            names::solve(asks, self.concepts, false, &mut budget.0)
+        };
+        match left {
             Left::Nothing => Ok(None),
             Left::Passes(names) => Ok(Some(Region::Names(names))),
             Left::Unknown if axis.left.is_empty() => {

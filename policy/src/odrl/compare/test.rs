@@ -4,6 +4,7 @@
 use super::{
     codes,
     concepts::{Concepts, Name},
+    events,
     intervals::{Cut, Intervals},
     words,
 };
@@ -157,6 +158,9 @@ impl Test {
         if comparison.anchor.is_some() {
             return recurring(comparison, &right)
                 .unwrap_or_else(|| Self::opaque(comparison, "this recurrence is not understood"));
+        }
+        if events::compares_events(comparison) {
+            return events::test(comparison).unwrap_or_else(|why| Self::opaque(comparison, why));
         }
         let ordered = right.iter().all(|value| key(value).is_some());
         let named = right.iter().all(|value| name(left, value, concepts).is_some());

@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod bounds;
+mod events;
 mod examples;
 mod lengths;
 mod names;
