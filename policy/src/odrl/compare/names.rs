@@ -1,5 +1,5 @@
 //! Which names pass several tests on one operand. Certain is only what the vocabularies say: a name passes where each test is known to hold of
-//! it, and none does where that can be shown. An operand has one name, unless a test asks for several at once or the caller says that it may
+//! it, and none does where that can be shown. An operand has one name, unless a test asks for exactly several or the caller says that it may
 //! have several.
 
 use super::{
@@ -73,7 +73,7 @@ impl Ask<'_> {
         let asked = match self.how {
             How::Any => any(found.iter().map(|name| among(name, self.names))),
             How::All => all(self.names.iter().map(|name| among(name, found))),
-            How::Exactly if found.len() == 1 => Truth::False,
+            How::Exactly if found.len() == 1 && self.names.len() > 1 => Truth::False,
             How::Exactly => all(self
                 .names
                 .iter()
@@ -91,7 +91,7 @@ impl Ask<'_> {
         let known = || found.iter().chain(self.names).all(|name| concepts.knows(name));
         match (self.holds, asked) {
             (true, asked) => asked,
-            (false, Truth::Unknown) if self.how == How::Any && known() => Truth::True,
+            (false, Truth::Unknown) if (self.how == How::Any || self.is_one(found)) && known() => Truth::True,
             (false, asked) => !asked,
         }
     }

@@ -130,6 +130,8 @@ pub(super) fn test(test: &Test) -> String {
     match test {
         Test::Line { scale, unit, set } => line(*scale, unit.as_deref(), set),
         Test::Names { how, names, holds } => match (how, holds) {
+            (How::Exactly, true) if names.len() == 1 => list(names, "or"),
+            (How::Exactly, false) if names.len() == 1 => format!("not {}", list(names, "or")),
             (How::Any, true) => list(names, "or"),
             (How::Any, false) => format!("not {}", list(names, "or")),
             (How::Exactly, true) => format!("exactly {}", list(names, "and")),

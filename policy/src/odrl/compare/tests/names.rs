@@ -233,6 +233,26 @@ fn a_connector_is_one_and_no_part_of_another() {
 }
 
 #[test]
+fn an_operand_of_odrl_has_one_value_so_that_all_of_several_is_one_of_them() {
+    fn language(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on_one("language", one, other)
+    }
+    let all = ("isAllOf", &["de", "fr"][..]);
+    assert_eq!(language(all, ("eq", &["it"])), Verdict::Conflict);
+    assert_eq!(language(all, ("isAnyOf", &["it", "es"])), Verdict::Conflict);
+    assert_eq!(language(all, ("isAllOf", &["it", "es"])), Verdict::Conflict);
+    assert_eq!(language(all, ("isNoneOf", &["de", "fr"])), Verdict::Conflict);
+    assert_eq!(language(all, ("eq", &["fr"])), Verdict::Compatible);
+    assert_eq!(language(all, ("isAllOf", &["fr", "it"])), Verdict::Compatible);
+    // Two that are asked for together are not the one that is asked for alone.
+    assert_eq!(language(("eq", &["de", "fr"]), ("eq", &["de"])), Verdict::Conflict);
+    assert_eq!(
+        language(("eq", &["de", "fr"]), ("eq", &["fr", "de"])),
+        Verdict::Compatible
+    );
+}
+
+#[test]
 fn several_values_at_once_are_asked_of_several() {
     fn states(one: Asked<'_>, other: Asked<'_>) -> Verdict {
         on("urn:state", one, other)
