@@ -105,6 +105,16 @@ const CLOSED: &[(&str, &str, &str)] = &[
         "two that differ are two parties; none is a part of another",
     ),
     (
+        "ways and formats of a transfer (`deliveryChannel`, `fileFormat`)",
+        "no",
+        "a transfer is either pushed or pulled, and in one format: names of both ways, or of two media types, never go together",
+    ),
+    (
+        "events (`event`)",
+        "no",
+        "each has its own time: a use is before, during or after it, whatever it is to others",
+    ),
+    (
         "purposes of DPV 2.3 and ours (`purpose`)",
         "for the names in it",
         "`skos:broader`; below the pairs that are listed here nothing is in common, and of all other pairs that is unknown",

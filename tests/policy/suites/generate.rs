@@ -350,7 +350,9 @@ fn request(random: &mut Random) -> World {
     }
     for (_, name, _, _) in OPERANDS.iter().filter(|(_, _, kind, _)| *kind == Kind::Names) {
         if !random.one_in(6) {
-            tell(name, random.some(NAMED, 2));
+            // A connector has one identity.
+            let most = if *name == "systemDevice" { 1 } else { 2 };
+            tell(name, random.some(NAMED, most));
         }
     }
     if !random.one_in(6) {

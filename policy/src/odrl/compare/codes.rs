@@ -1,7 +1,7 @@
 //! Names whose spelling says how they relate: actions of ODRL, language tags, codes of places, identifiers of parties, plain strings. Each of
 //! these schemes is complete: what its spelling does not say is not so.
 
-use super::concepts::Name;
+use super::{concepts::Name, events};
 use crate::{
     Truth,
     vocabulary::{Action, Category, DASES, LeftOperand, ODRL, canonical_name},
@@ -26,6 +26,10 @@ pub(super) enum Scheme {
     Party,
     /// A category of a skills record, bare.
     Category,
+    /// How the use lies to an event.
+    Phase,
+    /// How it lies to itself.
+    Use,
     /// Some name that nobody wrote.
     Fresh,
 }
@@ -47,6 +51,18 @@ const CONCEPTUAL: &[&str] = &[
 const LANGUAGES: &[&str] = &["bcp47:", "https://tools.ietf.org/html/bcp47#", "urn:ietf:bcp:47:"];
 const PLACES: &[&str] = &["iso3166:", "nuts:", "http://data.europa.eu/nuts/code/"];
 
+/// The same of a media type.
+const MEDIA_TYPES: &[&str] = &[
+    "https://www.iana.org/assignments/media-types/",
+    "http://www.iana.org/assignments/media-types/",
+];
+
+/// The kinds of which a thing is only ever one, each by the names that go with it: a transfer is pushed or pulled.
+const KINDS: &[(&str, &[&[&str]])] = &[(
+    "deliveryChannel",
+    &[&["push", "HttpData-PUSH"], &["pull", "HttpData-PULL"]],
+)];
+
 /// Codes of their own that ISO 3166-2 lists as parts of a country as well.
 const PARTS: &[(&str, &str)] = &[
     ("FR", "BL GF GP MF MQ NC PF PM RE TF WF YT"),
@@ -57,9 +73,13 @@ const PARTS: &[(&str, &str)] = &[
     ("CN", "HK MO TW"),
 ];
 
-/// The local name of a left operand of ODRL or of our profile, or the text as it stands.
+/// Operands of ODRL by single axes, such as `absoluteSizeWidth` of `absoluteSize`.
+const SPATIAL_AXES: &str = "http://w3id.org/odrl/spatial-axis#";
+
+/// The local name of a left operand of ODRL, of its spatial axes or of our profile, or the text as it stands.
 pub(super) fn local(left: &str) -> &str {
-    ODRL.local(left).or_else(|| DASES.local(left)).unwrap_or(left)
+    let known = ODRL.local(left).or_else(|| DASES.local(left));
+    known.or_else(|| left.strip_prefix(SPATIAL_AXES)).unwrap_or(left)
 }
 
 /// The name that a text stands for, given the left operand; `coded` reads languages and places as codes.
@@ -81,17 +101,18 @@ pub(super) fn name(left: &str, text: &str, literal: bool, coded: bool) -> Name {
     named(Scheme::Term, canonical_name(text))
 }
 
-/// The code of a language or a place that a text stands for, given the left operand.
+/// The code of a language, a place or a format that a text stands for, given the left operand.
 fn code(local: &str, text: &str) -> Option<(Scheme, String)> {
     let text = canonical_name(text);
     match local {
         "language" => Some((Scheme::Language, language(&text)?)),
         "spatial" => Some((Scheme::Place, place(&text)?)),
+        "fileFormat" => Some((Scheme::Text, media_type(&text)?)),
         _ => None,
     }
 }
 
-/// The one spelling in which names of an operand are enforced: languages and places by their codes, identities and claims as they are written.
+/// The one spelling in which names of an operand are enforced: languages, places and formats by their codes, identities and claims as they are written.
 pub(crate) fn spelling(operand: LeftOperand, text: &str) -> String {
     match operand {
         LeftOperand::Recipient | LeftOperand::Membership | LeftOperand::Credential => text.to_owned(),
@@ -119,6 +140,22 @@ pub(super) fn action(text: &str) -> Name {
             text: text.to_owned(),
         },
     }
+}
+
+/// All names of a scheme, where they can be counted.
+pub(super) fn counted(scheme: Scheme) -> Vec<Name> {
+    let all = match scheme {
+        Scheme::Flag => vec!["false", "true"],
+        Scheme::Category => Category::ALL.iter().map(|category| category.name()).collect(),
+        Scheme::Phase => events::PHASES.to_vec(),
+        Scheme::Use => events::OF_USE.to_vec(),
+        _ => Vec::new(),
+    };
+    let named = |text: &str| Name {
+        scheme,
+        text: text.to_owned(),
+    };
+    all.into_iter().map(named).collect()
 }
 
 fn stripped<'a>(text: &'a str, prefixes: &[&str]) -> &'a str {
@@ -164,6 +201,27 @@ fn place(text: &str) -> Option<String> {
     (capitals && letters && told_apart && !of_users && !union).then(|| format!("{country}{rest}"))
 }
 
+/// `text/csv`, in lower case (RFC 6838 §4.2).
+fn media_type(text: &str) -> Option<String> {
+    let (kind, format) = stripped(text, MEDIA_TYPES).split_once('/')?;
+    let is_name = |part: &str| {
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        !part.is_empty() && part.bytes().all(letter)
+    };
+    (is_name(kind) && is_name(format)).then(|| format!("{kind}/{format}").to_ascii_lowercase())
+}
+
+/// The kind that a name says its operand is of, if an operand that has this name has none that says otherwise: a transfer is pushed or pulled, in
+/// one format.
+pub(super) fn kind<'n>(left: &str, name: &'n Name) -> Option<&'n str> {
+    let (local, name) = (local(left), name.text.as_str());
+    if local == "fileFormat" {
+        return media_type(name).is_some().then_some(name);
+    }
+    let (_, kinds) = KINDS.iter().find(|(operand, _)| *operand == local)?;
+    kinds.iter().find(|names| names.contains(&name))?.first().copied()
+}
+
 fn country(code: &str) -> &str {
     code.split_at_checked(2).map_or(code, |(country, _)| country)
 }
@@ -204,7 +262,7 @@ pub(super) fn above(text: &str, scheme: Scheme) -> Vec<String> {
 /// Whether one name is a part of another of the same scheme.
 pub(super) fn is_below(name: &str, wider: &str, scheme: Scheme) -> Truth {
     match scheme {
-        Scheme::Action | Scheme::Language | Scheme::Category | Scheme::Flag => {
+        Scheme::Action | Scheme::Language | Scheme::Category | Scheme::Flag | Scheme::Phase | Scheme::Use => {
             above(name, scheme).iter().any(|text| text == wider).into()
         }
         Scheme::Place if above(name, scheme).iter().any(|text| text == wider) => Truth::True,
@@ -239,7 +297,7 @@ pub(super) fn different(one: &str, other: &str, scheme: Scheme) -> bool {
 pub(super) fn disjoint(one: &str, other: &str, scheme: Scheme) -> bool {
     let within = |name: &str, wider: &str| above(name, scheme).iter().any(|text| text == wider);
     match scheme {
-        Scheme::Action | Scheme::Language | Scheme::Category | Scheme::Flag => {
+        Scheme::Action | Scheme::Language | Scheme::Category | Scheme::Flag | Scheme::Phase | Scheme::Use => {
             !within(one, other) && !within(other, one)
         }
         Scheme::Place => !within(one, other) && !within(other, one) && !may_overlap(one, other),

@@ -3,6 +3,7 @@
 
 use super::{
     codes::{self, Scheme},
+    events,
     limits::Limits,
 };
 use crate::{
@@ -79,10 +80,17 @@ impl Concepts {
         self.enforced
     }
 
-    /// Whether a request may state several names of this left operand at once.
-    pub(super) fn holds_several(&self, left: &str) -> bool {
+    /// Whether our profile enforces this left operand by the names that somebody or something is told to hold.
+    pub(super) fn is_held(&self, left: &str) -> bool {
         let known = || LeftOperand::with_claim(left);
-        self.enforced && known().is_none_or(|(operand, _)| operand.operand().values == ValueType::Names)
+        let held = || known().is_none_or(|(operand, _)| operand.operand().values == ValueType::Names);
+        self.enforced && !events::is_event(left) && held()
+    }
+
+    /// Whether a request may state several names of this left operand at once. A connector is one, by its one identity.
+    pub(super) fn holds_several(&self, left: &str) -> bool {
+        let known = || LeftOperand::with_claim(left).map(|(operand, _)| operand);
+        self.is_held(left) && known() != Some(LeftOperand::SystemDevice)
     }
 
     /// Makes a name known.

@@ -19,6 +19,11 @@ impl Cut {
     pub(super) const fn after(at: i128) -> Self {
         Self { at, after: true }
     }
+
+    /// On the same side of another point.
+    pub(super) const fn at(self, at: i128) -> Self {
+        Self { at, after: self.after }
+    }
 }
 
 /// What lies between two cuts, the first before the second.

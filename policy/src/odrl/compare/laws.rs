@@ -5,10 +5,11 @@
 use super::{
     answer::Why,
     intervals::{Cut, Intervals},
+    lengths,
     space::{Outcome, Pick, Region, Regions},
     test::{self, Axis, Place, Scale},
 };
-use crate::{meaning::months_millis, odrl::Instant};
+use crate::odrl::Instant;
 use std::collections::BTreeMap;
 
 /// Moments that recur every `period`, `width` long, one of them at `offset`.
@@ -143,13 +144,32 @@ fn least(set: &Intervals) -> (i128, bool) {
 
 /// Whether the regions, taken together, have a value for each operand; `enforced` as our profile has them.
 pub(super) fn settle(mut regions: Regions, enforced: bool) -> Outcome {
+    let scale = lengths::on_one_scale(&mut regions, enforced);
+    let Some((axis, most, least)) = lengths::bounds(&regions) else {
+        return settle_known(regions, scale, enforced);
+    };
+    match settle_known(most, scale, enforced) {
+        Outcome::Inhabited(_) => {}
+        other => return other,
+    }
+    match settle_known(least, scale, enforced) {
+        Outcome::Inhabited(found) => Outcome::Inhabited(found),
+        _ => Outcome::Unknown(Why::NotUnderstood {
+            operand: axis.to_string(),
+            why: "it depends on how long the months are".to_owned(),
+        }),
+    }
+}
+
+/// The same where it is known what is left of each; `scale` is that of the lengths that are joined.
+fn settle_known(mut regions: Regions, scale: Scale, enforced: bool) -> Outcome {
     let mut unclear = regions.values().find_map(|region| region.as_ref().err()).cloned();
-    let mut joined = recurs(&mut regions) && adds_up(&mut regions, &mut unclear);
+    let mut joined = recurs(&mut regions) && adds_up(&mut regions, scale, &mut unclear);
     joined = joined
         && if enforced {
-            one_clock(&mut regions, &mut unclear)
+            one_clock(&mut regions, scale)
         } else {
-            passes(&mut regions)
+            passes(&mut regions, scale)
         };
     if !joined {
         return Outcome::Empty;
@@ -165,7 +185,7 @@ pub(super) fn settle(mut regions: Regions, enforced: bool) -> Outcome {
                 .map(|key| Pick::Value(test::value(scale, key), unit)),
             Ok(Region::Grid(grid)) => Some(Pick::Grid(grid)),
             Ok(Region::Names(names)) => Some(Pick::Names(names)),
-            Ok(Region::NotStated) | Err(_) => Some(Pick::NotStated),
+            Ok(Region::NotStated | Region::Lengths(_)) | Err(_) => Some(Pick::NotStated),
         };
         match pick {
             Some(pick) => picks.insert(axis, pick),
@@ -197,13 +217,13 @@ fn recurs(regions: &mut Regions) -> bool {
 }
 
 /// The delays of a sequence against `elapsedTime`: it takes at least as long as all of them.
-fn adds_up(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
+fn adds_up(regions: &mut Regions, scale: Scale, unclear: &mut Option<Why>) -> bool {
     let of_steps = |regions: &Regions| -> Vec<(Axis, Intervals)> {
         let steps = regions
             .keys()
             .filter(|axis| axis.left == "delayPeriod" && axis.step > 0);
         steps
-            .filter_map(|axis| Some((axis.clone(), line(regions, axis, Scale::Span)?)))
+            .filter_map(|axis| Some((axis.clone(), line(regions, axis, scale)?)))
             .collect()
     };
     let steps = of_steps(regions);
@@ -213,7 +233,7 @@ fn adds_up(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
             why: "delays of a sequence and a single delay are not compared".to_owned(),
         });
     }
-    let Some(elapsed) = line(regions, &world("elapsedTime"), Scale::Span) else {
+    let Some(elapsed) = line(regions, &world("elapsedTime"), scale) else {
         return true;
     };
     if steps.is_empty() {
@@ -231,7 +251,7 @@ fn adds_up(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
     }
     let picked = steps
         .iter()
-        .map(|(_, set)| set.pick(test::step(Scale::Span)).unwrap_or(0))
+        .map(|(_, set)| set.pick(test::step(scale)).unwrap_or(0))
         .fold(0, i128::saturating_add);
     let enough = elapsed.intersect(&Intervals::from(Cut::before(picked)));
     if enough.is_empty() && unclear.is_none() {
@@ -245,31 +265,12 @@ fn adds_up(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
 }
 
 /// `elapsedTime` against `delayPeriod` where both are counted from the agreement: they are the same length.
-fn one_clock(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
+fn one_clock(regions: &mut Regions, scale: Scale) -> bool {
     let axes = [world("elapsedTime"), world("delayPeriod")];
-    let [
-        Some(Ok(Region::Line { scale, set, .. })),
-        Some(Ok(Region::Line {
-            scale: other,
-            set: delay,
-            ..
-        })),
-    ] = axes.each_ref().map(|axis| regions.get(axis))
-    else {
+    let [Some(elapsed), Some(delay)] = axes.each_ref().map(|axis| line(regions, axis, scale)) else {
         return true;
     };
-    if scale != other {
-        // How long a month is depends on when it begins; but no month is so long or so short that this could matter everywhere.
-        if around(*scale, set).intersect(&around(*other, delay)).is_empty() {
-            return false;
-        }
-        unclear.get_or_insert_with(|| Why::NotUnderstood {
-            operand: "delayPeriod".to_owned(),
-            why: "months and days since the agreement are not compared".to_owned(),
-        });
-        return true;
-    }
-    let both = set.intersect(delay);
+    let both = elapsed.intersect(&delay);
     let some = !both.is_empty();
     for axis in &axes {
         put(regions, axis, both.clone());
@@ -277,30 +278,11 @@ fn one_clock(regions: &mut Regions, unclear: &mut Option<Why>) -> bool {
     some
 }
 
-/// Nanoseconds that no length of the set lies outside of.
-fn around(scale: Scale, set: &Intervals) -> Intervals {
-    if scale != Scale::Months {
-        return set.clone();
-    }
-    let (low, high) = set.bounds();
-    let nanos = |cut: Cut, bound: fn((i64, i64)) -> i64| -> i128 {
-        let months = u32::try_from(cut.parts().0.max(0)).unwrap_or(u32::MAX);
-        i128::from(bound(months_millis(months))).saturating_mul(1_000_000)
-    };
-    let low = low.map_or_else(Intervals::all, |cut| {
-        Intervals::from(Cut::before(nanos(cut, |bounds| bounds.0)))
-    });
-    let high = high.map_or_else(Intervals::all, |cut| {
-        Intervals::to(Cut::after(nanos(cut, |bounds| bounds.1)))
-    });
-    low.intersect(&high)
-}
-
 /// `meteredTime` against `elapsedTime` of a single use: nothing is used for longer than time has passed.
-fn passes(regions: &mut Regions) -> bool {
+fn passes(regions: &mut Regions, scale: Scale) -> bool {
     let (metered_axis, elapsed_axis) = (world("meteredTime"), world("elapsedTime"));
-    let metered = line(regions, &metered_axis, Scale::Span);
-    let (Some(metered), Some(elapsed)) = (metered, line(regions, &elapsed_axis, Scale::Span)) else {
+    let metered = line(regions, &metered_axis, scale);
+    let (Some(metered), Some(elapsed)) = (metered, line(regions, &elapsed_axis, scale)) else {
         return true;
     };
     let (at, after) = least(&metered);
@@ -310,7 +292,7 @@ fn passes(regions: &mut Regions) -> bool {
     }
     let most = elapsed.bounds().1.map_or_else(Intervals::all, Intervals::to);
     let metered = metered.intersect(&most);
-    let picked = metered.pick(test::step(Scale::Span)).unwrap_or(at);
+    let picked = metered.pick(test::step(scale)).unwrap_or(at);
     put(
         regions,
         &elapsed_axis,

@@ -7,16 +7,19 @@
 //! What a policy permits is what its permissions cover and its prohibitions do not; under `perm` whatever its permissions cover; under `invalid`
 //! nothing if the two meet (ODRL 2.2 §2.10).
 //!
-//! [`Concepts::new`] reads operands as ODRL describes them, [`Concepts::profile`] as our profile enforces them: then `eq` of a length of time means
-//! within it, operands may hold several names, prohibitions win and those of what handing over consists of cover every action, and what is told here holds for what this connector decides.
+//! [`Concepts::new`] reads operands as ODRL describes them: each has one value, so `isAllOf` is membership. [`Concepts::profile`] reads them as our
+//! profile enforces them: then `eq` of a length of time means within it, operands may hold several names, prohibitions win, those of what handing
+//! over consists of cover every action, and what is told here holds for what this connector decides.
 
 mod answer;
 mod codes;
 mod concepts;
 mod contradiction;
+mod events;
 mod granted;
 mod intervals;
 mod laws;
+mod lengths;
 mod limits;
 mod names;
 mod operands;

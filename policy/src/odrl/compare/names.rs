@@ -1,14 +1,14 @@
 //! Which names pass several tests on one operand. Certain is only what the vocabularies say: a name passes where each test is known to hold of
-//! it, and none does where that can be shown. An operand has one name, unless a test asks for several at once or the caller says that it may
+//! it, and none does where that can be shown. An operand has one name, unless a test asks for exactly several or the caller says that it may
 //! have several.
 
 use super::{
-    codes::Scheme,
+    codes::{self, Scheme},
     concepts::{Concepts, Name},
     test::How,
 };
 use crate::Truth;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A test on names and whether it is to hold.
 #[derive(Debug, Clone, Copy)]
@@ -63,11 +63,17 @@ impl Ask<'_> {
     /// Whether the test holds of an operand that has these names.
     fn of(&self, found: &BTreeSet<Name>, concepts: &Concepts) -> Truth {
         let same = |one: &Name, other: &Name| concepts.same(one, other);
-        let among = |name: &Name, names: &BTreeSet<Name>| any(names.iter().map(|other| same(name, other)));
+        let among = |name: &Name, names: &BTreeSet<Name>| {
+            // Of long lists most are in it by their spelling.
+            if names.contains(name) {
+                return Truth::True;
+            }
+            any(names.iter().map(|other| same(name, other)))
+        };
         let asked = match self.how {
             How::Any => any(found.iter().map(|name| among(name, self.names))),
             How::All => all(self.names.iter().map(|name| among(name, found))),
-            How::Exactly if found.len() == 1 => Truth::False,
+            How::Exactly if found.len() == 1 && self.names.len() > 1 => Truth::False,
             How::Exactly => all(self
                 .names
                 .iter()
@@ -85,22 +91,66 @@ impl Ask<'_> {
         let known = || found.iter().chain(self.names).all(|name| concepts.knows(name));
         match (self.holds, asked) {
             (true, asked) => asked,
-            (false, Truth::Unknown) if self.how == How::Any && known() => Truth::True,
+            (false, Truth::Unknown) if (self.how == How::Any || self.is_one(found)) && known() => Truth::True,
             (false, asked) => !asked,
         }
     }
+
+    /// Whether it asks for exactly one name, of an operand that has one.
+    fn is_one(&self, found: &BTreeSet<Name>) -> bool {
+        self.how == How::Exactly && self.names.len() == 1 && found.len() == 1
+    }
+}
+
+/// What passes all tests on an operand that may have several names at once, but of one kind only: for each kind that the tests speak of, what
+/// passes without the names of the others.
+pub(super) fn solve_by_kind<'n>(
+    asks: &[Ask<'n>],
+    concepts: &Concepts,
+    kind: impl Fn(&'n Name) -> Option<&'n str>,
+    budget: &mut usize,
+) -> Left {
+    let mut kinds: BTreeMap<&str, BTreeSet<Name>> = BTreeMap::new();
+    for name in asks.iter().flat_map(|ask| ask.names) {
+        if let Some(kind) = kind(name) {
+            kinds.entry(kind).or_default().insert(name.clone());
+        }
+    }
+    if kinds.len() < 2 {
+        return solve(asks, concepts, true, budget);
+    }
+    let mut left = Left::Nothing;
+    for kept in kinds.keys() {
+        if *budget == 0 {
+            return Left::Unknown;
+        }
+        let others = kinds.iter().filter(|(kind, _)| *kind != kept);
+        let others: BTreeSet<Name> = others.flat_map(|(_, names)| names.iter().cloned()).collect();
+        let without = Ask {
+            how: How::Any,
+            names: &others,
+            holds: false,
+            told: true,
+        };
+        let asks: Vec<Ask<'_>> = asks.iter().copied().chain([without]).collect();
+        match solve(&asks, concepts, true, budget) {
+            Left::Passes(found) => return Left::Passes(found),
+            Left::Unknown => left = Left::Unknown,
+            Left::Nothing => {}
+        }
+    }
+    left
 }
 
 /// What passes all tests. `several` is true of an operand that may have several names at once. `budget` goes down with the work.
 pub(super) fn solve(asks: &[Ask<'_>], concepts: &Concepts, several: bool, budget: &mut usize) -> Left {
-    let asked_together = asks
-        .iter()
-        .any(|ask| ask.holds && matches!(ask.how, How::All | How::Exactly));
-    let flags = asks
-        .iter()
-        .flat_map(|ask| ask.names)
-        .any(|name| name.scheme == Scheme::Flag);
-    let several = asked_together || several && !flags;
+    let exactly = |ask: &Ask<'_>| ask.holds && ask.how == How::Exactly && ask.names.len() > 1;
+    let exactly_several = asks.iter().any(exactly);
+    let several = exactly_several || several && counted(asks).is_empty();
+    let asked_together = several
+        && asks
+            .iter()
+            .any(|ask| ask.holds && matches!(ask.how, How::All | How::Exactly));
     let mut tries = if asked_together {
         Vec::new()
     } else {
@@ -149,17 +199,13 @@ fn singles(asks: &[Ask<'_>], concepts: &Concepts) -> Vec<BTreeSet<Name>> {
             }
         }
     }
-    // A flag has no third value.
-    let fresh = found.iter().all(|name| name.scheme != Scheme::Flag).then(|| Name {
+    // Where all names can be counted, there is none that nobody wrote.
+    let counted = counted(asks);
+    let fresh = counted.is_empty().then(|| Name {
         scheme: Scheme::Fresh,
         text: String::new(),
     });
-    if fresh.is_none() {
-        found.extend(["false", "true"].map(|text| Name {
-            scheme: Scheme::Flag,
-            text: text.to_owned(),
-        }));
-    }
+    found.extend(counted);
     found
         .into_iter()
         .chain(fresh)
@@ -207,12 +253,11 @@ fn no_set(asks: &[Ask<'_>], concepts: &Concepts) -> bool {
 
 /// Whether it can be shown that no single name passes.
 fn no_single(asks: &[Ask<'_>], concepts: &Concepts) -> bool {
-    let flags = asks
-        .iter()
-        .flat_map(|ask| ask.names)
-        .all(|name| name.scheme == Scheme::Flag);
+    let counted = counted(asks);
+    let mut names = asks.iter().flat_map(|ask| ask.names);
+    let all_counted = !counted.is_empty() && names.all(|name| counted.contains(name));
     let choices = asks.iter().filter_map(|ask| choices(ask, concepts));
-    let choices = choices.chain(flags.then(|| ["false", "true"].map(flag).into()));
+    let choices = choices.chain(all_counted.then_some(counted));
     let shortest = choices.min_by_key(BTreeSet::len);
     let none_of = |choices: BTreeSet<Name>| {
         choices.into_iter().all(|name| {
@@ -226,17 +271,18 @@ fn no_single(asks: &[Ask<'_>], concepts: &Concepts) -> bool {
             .any(|one| one.holds && asks.iter().any(|other| exclude(one, other, concepts)))
 }
 
-fn flag(text: &str) -> Name {
-    Name {
-        scheme: Scheme::Flag,
-        text: text.to_owned(),
-    }
+/// All names of the schemes that the tests speak of and that can be counted.
+fn counted(asks: &[Ask<'_>]) -> BTreeSet<Name> {
+    let schemes: BTreeSet<Scheme> = asks.iter().flat_map(|ask| ask.names).map(|name| name.scheme).collect();
+    schemes.into_iter().flat_map(codes::counted).collect()
 }
 
 /// All names that a test leaves, where they can be counted.
 fn choices(ask: &Ask<'_>, concepts: &Concepts) -> Option<BTreeSet<Name>> {
     match (ask.holds, ask.how) {
         (true, How::Any) => Some(ask.names.clone()),
+        // What is each of these is the first of them.
+        (true, How::Exactly | How::All) => ask.names.first().map(|name| BTreeSet::from([name.clone()])),
         (true, How::Above) => {
             let part = ask.names.iter().find(|name| concepts.complete_above(name))?;
             Some(concepts.above(part))

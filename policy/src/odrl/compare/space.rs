@@ -3,9 +3,11 @@
 
 use super::{
     answer::Why,
+    codes,
     concepts::{Concepts, Name},
     intervals::{Cut, Intervals},
     laws,
+    lengths::Lengths,
     limits::Limits,
     names::{self, Ask, Left},
     test::{self, Axis, Place, Scale, Test},
@@ -34,6 +36,8 @@ pub(super) enum Region {
         unit: Option<String>,
         set: Intervals,
     },
+    /// Lengths of time of which only bounds are known.
+    Lengths(Lengths),
     /// Moments that recur.
     Grid(laws::Grid),
     /// This name, or these together; empty for some name that nobody wrote.
@@ -218,7 +222,7 @@ impl<'a> Space<'a> {
         if order && in_order || !order && !stated {
             return Ok(Some(Region::NotStated));
         }
-        let several = self.holds_several(axis);
+        let told = axis.place == Place::World && self.concepts.is_held(&axis.left);
         let (mut lines, mut asks, mut grids, mut opaque) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for test in tests {
             match test {
@@ -227,7 +231,7 @@ impl<'a> Space<'a> {
                     how: *how,
                     names,
                     holds: *holds,
-                    told: several,
+                    told,
                 }),
                 Test::Every {
                     period,
@@ -265,7 +269,13 @@ impl<'a> Space<'a> {
     }
 
     fn named(&self, axis: &Axis, asks: &[Ask<'_>], budget: &mut Budget) -> Result<Option<Region>, &'static str> {
-        match names::solve(asks, self.concepts, self.holds_several(axis), &mut budget.0) {
+        let left = if self.holds_several(axis) {
+            let kind = |name| codes::kind(&axis.left, name);
+            names::solve_by_kind(asks, self.concepts, kind, &mut budget.0)
+        } else {
+            names::solve(asks, self.concepts, false, &mut budget.0)
+        };
+        match left {
             Left::Nothing => Ok(None),
             Left::Passes(names) => Ok(Some(Region::Names(names))),
             Left::Unknown if axis.left.is_empty() => {
@@ -288,6 +298,10 @@ fn points(axis: &Axis, lines: &[Line<'_>], enforced: bool) -> Result<Option<Regi
     }
     let timed = |scale: Scale| matches!(scale, Scale::Time(_));
     let mixed = lines.iter().any(|(other, ..)| *other != scale);
+    let lasting = |scale: Scale| matches!(scale, Scale::Months | Scale::Span);
+    if mixed && unit.is_none() && lines.iter().all(|(scale, ..)| lasting(*scale)) {
+        return Ok(lengths(axis, lines, enforced));
+    }
     if mixed && !lines.iter().all(|(scale, ..)| timed(*scale)) {
         return Err("values of different kinds");
     }
@@ -310,6 +324,17 @@ fn points(axis: &Axis, lines: &[Line<'_>], enforced: bool) -> Result<Option<Regi
     let scale = if mixed { Scale::Time(true) } else { scale };
     let unit = unit.clone();
     Ok((!set.is_empty()).then_some(Region::Line { scale, unit, set }))
+}
+
+/// What lengths of time leave of which some are told in months and some in days.
+fn lengths(axis: &Axis, lines: &[Line<'_>], enforced: bool) -> Option<Region> {
+    let told = |wanted: Scale| {
+        let sets = lines.iter().filter(|(scale, ..)| *scale == wanted);
+        let set = Intervals::intersect_all(sets.map(|(.., set)| (*set).clone()).collect());
+        within_domain(axis, set, wanted, enforced)
+    };
+    let (months, days) = (told(Scale::Months), told(Scale::Span));
+    Lengths::of_months(&months).within(&days).map(Region::Lengths)
 }
 
 /// The values that an operand can have. Where our profile is enforced, the use in question is counted itself.

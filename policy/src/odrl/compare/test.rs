@@ -4,6 +4,7 @@
 use super::{
     codes,
     concepts::{Concepts, Name},
+    events,
     intervals::{Cut, Intervals},
     words,
 };
@@ -57,7 +58,7 @@ pub(super) enum Scale {
 pub(super) enum How {
     /// One of these.
     Any,
-    /// These all and no other; at least two.
+    /// These all and no other.
     Exactly,
     /// These all; at least two.
     All,
@@ -106,14 +107,9 @@ impl Test {
     }
 
     pub(super) fn names(how: How, names: impl IntoIterator<Item = Name>) -> Self {
-        let names: BTreeSet<Name> = names.into_iter().collect();
-        let how = match how {
-            How::Exactly | How::All if names.len() < 2 => How::Any,
-            how => how,
-        };
         Self::Names {
             how,
-            names,
+            names: names.into_iter().collect(),
             holds: true,
         }
     }
@@ -158,11 +154,17 @@ impl Test {
             return recurring(comparison, &right)
                 .unwrap_or_else(|| Self::opaque(comparison, "this recurrence is not understood"));
         }
+        if events::compares_events(comparison) {
+            return events::test(comparison).unwrap_or_else(|why| Self::opaque(comparison, why));
+        }
         let ordered = right.iter().all(|value| key(value).is_some());
         let named = right.iter().all(|value| name(left, value, concepts).is_some());
         let read = match (ordered, named) {
             (true, _) => line(comparison, &right, concepts),
-            (false, true) => named_test(comparison, right.iter().filter_map(|value| name(left, value, concepts))),
+            (false, true) => {
+                let names = right.iter().filter_map(|value| name(left, value, concepts));
+                named_test(comparison, names.collect(), concepts)
+            }
             (false, false) => Err("values of different kinds"),
         };
         read.unwrap_or_else(|why| Self::opaque(comparison, why))
@@ -339,15 +341,21 @@ fn line(comparison: &Comparison, right: &[Value], concepts: &Concepts) -> Result
     })
 }
 
-fn named_test(comparison: &Comparison, names: impl Iterator<Item = Name>) -> Result<Test, &'static str> {
+/// What a comparison asks of names. An operand of ODRL has one value, so `isAllOf` is membership as `isAnyOf` is (policy.md §3.3). Our profile
+/// enforces operands that hold several, of which `isAllOf` asks for all its names, and `eq` for its one among others.
+fn named_test(comparison: &Comparison, names: BTreeSet<Name>, concepts: &Concepts) -> Result<Test, &'static str> {
     if comparison.unit.is_some() {
         return Err("a name has no unit");
     }
+    let among = concepts.enforced() && names.len() < 2;
     let (how, holds) = match comparison.operator {
+        Operator::Eq if among => (How::Any, true),
+        Operator::Neq if among => (How::Any, false),
         Operator::Eq => (How::Exactly, true),
         Operator::Neq => (How::Exactly, false),
         Operator::IsAnyOf => (How::Any, true),
         Operator::IsNoneOf => (How::Any, false),
+        Operator::IsAllOf if among || !concepts.enforced() => (How::Any, true),
         Operator::IsAllOf => (How::All, true),
         Operator::IsA | Operator::IsPartOf => (How::Below, true),
         Operator::HasPart => (How::Above, true),

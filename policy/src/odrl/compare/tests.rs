@@ -11,8 +11,11 @@ use crate::{
 };
 
 mod bounds;
+mod events;
 mod examples;
+mod lengths;
 mod names;
+mod sizes;
 mod world;
 
 /// A comparison whose id is `id`, of values as XML Schema types write them: `("elapsedTime", "lteq", "P5D^^duration")`; IRIs have no type.

@@ -5,6 +5,7 @@ use super::{
     answer::Why,
     codes,
     concepts::Name,
+    events,
     limits::Limits,
     space::{Area, Literal, Space},
     test::{Axis, How, Place, Test},
@@ -319,7 +320,7 @@ impl Space<'_> {
     }
 
     fn atom(&mut self, comparison: &Comparison, holds: bool, at: At) -> Literal {
-        let left = codes::local(&comparison.left).to_owned();
+        let left = events::operand(comparison);
         // Where our profile enforces them, all delays are counted from the agreement.
         let of_sequence = left == "delayPeriod" && !self.concepts.enforced();
         let step = if of_sequence { at.step } else { 0 };

@@ -130,6 +130,8 @@ pub(super) fn test(test: &Test) -> String {
     match test {
         Test::Line { scale, unit, set } => line(*scale, unit.as_deref(), set),
         Test::Names { how, names, holds } => match (how, holds) {
+            (How::Exactly, true) if names.len() == 1 => list(names, "or"),
+            (How::Exactly, false) if names.len() == 1 => format!("not {}", list(names, "or")),
             (How::Any, true) => list(names, "or"),
             (How::Any, false) => format!("not {}", list(names, "or")),
             (How::Exactly, true) => format!("exactly {}", list(names, "and")),
@@ -159,6 +161,6 @@ pub(super) fn test(test: &Test) -> String {
 pub(super) fn region(region: &Region) -> Option<String> {
     match region {
         Region::Line { scale, unit, set } => Some(line(*scale, unit.as_deref(), set)),
-        Region::Grid(_) | Region::Names(_) | Region::NotStated => None,
+        Region::Lengths(_) | Region::Grid(_) | Region::Names(_) | Region::NotStated => None,
     }
 }

@@ -97,6 +97,6 @@ fn not_known(why: &Why) -> String {
     match why {
         Why::TooLarge => "les conditions ont plus de cas que l’on n’en examine".to_owned(),
         Why::TooDeep => "les conditions sont trop imbriquées".to_owned(),
-        Why::NotUnderstood { operand, .. } => format!("{operand} n’est pas compris ici"),
+        Why::NotUnderstood { operand, .. } => format!("{operand} : rien ici ne permet d’en juger"),
     }
 }

@@ -45,6 +45,12 @@ fn a_hundred_thousand_conditions_are_answered() {
         .map(|number| atom(&format!("c{number}"), "urn:name", "neq", &[&format!("urn:{number}")]))
         .collect();
     assert_ne!(asked("names", &permits(names)), Verdict::Conflict);
+    let formats: Vec<String> = (0..100_000).map(|number| format!("text/{number}^^string")).collect();
+    let formats: Vec<&str> = formats.iter().map(String::as_str).collect();
+    let formats = ["isAllOf", "isAnyOf"].map(|operator| atom(operator, "fileFormat", operator, &formats));
+    let formats = permits(formats.to_vec());
+    let answer = bounded("formats", || satisfiable(&formats, &Concepts::profile()));
+    assert!(!matches!(answer, Answer::Possible(_)), "{answer:?}");
     let operands: Vec<Constraint> = (0..100_000)
         .map(|number| atom(&format!("c{number}"), &format!("urn:{number}"), "eq", &["1^^integer"]))
         .collect();

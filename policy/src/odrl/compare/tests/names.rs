@@ -137,6 +137,122 @@ fn identities_are_equal_or_not() {
 }
 
 #[test]
+fn there_is_no_data_category_beside_those_that_are_known() {
+    let category = "https://w3id.org/dases/ns/dataCategory";
+    let all: Vec<String> = crate::Category::ALL
+        .iter()
+        .map(|category| format!("dases:{}", category.name()))
+        .collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let others: Vec<&str> = all.iter().copied().filter(|name| *name != "dases:skills").collect();
+    let (rest, skills) = (("isNoneOf", others.as_slice()), &["dases:skills"][..]);
+    for concepts in [Concepts::profile(), Concepts::new()] {
+        let asked = |asked: Asked<'_>| asking(category, asked);
+        assert_eq!(
+            verdict(&asked(rest), &asked(("neq", skills)), &concepts),
+            Verdict::Conflict
+        );
+        assert_eq!(within(&asked(rest), &asked(("eq", skills)), &concepts), Within::Yes);
+        assert_eq!(within(&asked(("eq", skills)), &asked(rest), &concepts), Within::Yes);
+        let none = satisfiable(&asked(("isNoneOf", &all)), &concepts);
+        assert!(matches!(none, Answer::Impossible(_)), "{none:?}");
+    }
+    let none = asking(category, ("isNoneOf", &all));
+    assert_eq!(contradiction(&none, &Concepts::profile()).dead.len(), 1);
+}
+
+#[test]
+fn what_a_transfer_is_only_one_of_is_not_two() {
+    fn channel(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on("deliveryChannel", one, other)
+    }
+    let (push, pull) = (&["push^^string"][..], &["pull^^string"][..]);
+    assert_eq!(channel(("eq", push), ("eq", pull)), Verdict::Conflict);
+    assert_eq!(
+        channel(("eq", push), ("isAnyOf", &["pull^^string", "push^^string"])),
+        Verdict::Compatible
+    );
+    assert_eq!(channel(("eq", push), ("neq", pull)), Verdict::Compatible);
+    assert_eq!(
+        channel(("isAllOf", &["pull^^string", "push^^string"]), ("eq", pull)),
+        Verdict::Conflict
+    );
+    // Its format goes with one of them.
+    assert_eq!(
+        channel(("eq", push), ("eq", &["HttpData-PUSH^^string"])),
+        Verdict::Compatible
+    );
+    assert_eq!(
+        channel(("eq", pull), ("eq", &["HttpData-PUSH^^string"])),
+        Verdict::Conflict
+    );
+    assert_eq!(channel(("eq", push), ("eq", &["urn:channel"])), Verdict::Compatible);
+    fn format(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on("fileFormat", one, other)
+    }
+    let (csv, lines) = (&["text/csv^^string"][..], &["application/x-ndjson^^string"][..]);
+    assert_eq!(format(("eq", csv), ("eq", lines)), Verdict::Conflict);
+    assert_eq!(
+        format(
+            ("neq", lines),
+            (
+                "eq",
+                &["https://www.iana.org/assignments/media-types/application/X-NDJSON"]
+            )
+        ),
+        Verdict::Conflict
+    );
+}
+
+#[test]
+fn a_connector_is_one_and_no_part_of_another() {
+    fn device(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on("systemDevice", one, other)
+    }
+    let (this, that) = (&["did:web:a"][..], &["did:web:b"][..]);
+    assert_eq!(device(("eq", this), ("eq", that)), Verdict::Conflict);
+    assert_eq!(device(("eq", this), ("neq", that)), Verdict::Compatible);
+    assert_eq!(
+        device(("isAllOf", &["did:web:a", "did:web:b"]), ("isAnyOf", this)),
+        Verdict::Conflict
+    );
+    assert_eq!(device(("isAllOf", this), ("eq", this)), Verdict::Compatible);
+    let inside = |one, other| {
+        let asked = |asked| asking("systemDevice", asked);
+        within(&asked(one), &asked(other), &Concepts::profile())
+    };
+    assert_eq!(inside(("eq", this), ("neq", that)), Within::Yes);
+    // What is not known to contain a name is unknown when it is enforced, and a prohibition of it then applies.
+    let mut elsewhere = permits(Vec::new());
+    let part = atom("c", "systemDevice", "isPartOf", that);
+    elsewhere.prohibitions = vec![prohibition(rule("prohibition", "use", vec![part]))];
+    assert_ne!(
+        verdict(&asking("systemDevice", ("eq", this)), &elsewhere, &Concepts::profile()),
+        Verdict::Compatible
+    );
+}
+
+#[test]
+fn an_operand_of_odrl_has_one_value_so_that_all_of_several_is_one_of_them() {
+    fn language(one: Asked<'_>, other: Asked<'_>) -> Verdict {
+        on_one("language", one, other)
+    }
+    let all = ("isAllOf", &["de", "fr"][..]);
+    assert_eq!(language(all, ("eq", &["it"])), Verdict::Conflict);
+    assert_eq!(language(all, ("isAnyOf", &["it", "es"])), Verdict::Conflict);
+    assert_eq!(language(all, ("isAllOf", &["it", "es"])), Verdict::Conflict);
+    assert_eq!(language(all, ("isNoneOf", &["de", "fr"])), Verdict::Conflict);
+    assert_eq!(language(all, ("eq", &["fr"])), Verdict::Compatible);
+    assert_eq!(language(all, ("isAllOf", &["fr", "it"])), Verdict::Compatible);
+    // Two that are asked for together are not the one that is asked for alone.
+    assert_eq!(language(("eq", &["de", "fr"]), ("eq", &["de"])), Verdict::Conflict);
+    assert_eq!(
+        language(("eq", &["de", "fr"]), ("eq", &["fr", "de"])),
+        Verdict::Compatible
+    );
+}
+
+#[test]
 fn several_values_at_once_are_asked_of_several() {
     fn states(one: Asked<'_>, other: Asked<'_>) -> Verdict {
         on("urn:state", one, other)

@@ -78,7 +78,8 @@ fn compares(value: &Value, atomic: &Atomic) -> bool {
         Operator::Gteq => number(value) >= number(&right[0]),
         Operator::IsAnyOf => right.contains(value),
         Operator::IsNoneOf => !right.contains(value),
-        Operator::IsAllOf => right.iter().all(|other| other == value),
+        // Of one value, all is any (policy.md §3.3).
+        Operator::IsAllOf => right.contains(value),
         Operator::IsA | Operator::IsPartOf => right.iter().any(|wider| is_below(&text(value), &text(wider))),
         Operator::HasPart => right.iter().all(|part| is_below(&text(part), &text(value))),
     }
@@ -174,7 +175,7 @@ fn lines() -> impl Strategy<Value = Constraint> {
 
 fn named() -> impl Strategy<Value = Constraint> {
     let one = prop::sample::select(&["eq", "neq", "isA", "isPartOf", "hasPart"][..]);
-    let many = prop::sample::select(&["isAnyOf", "isNoneOf", "isA"][..]);
+    let many = prop::sample::select(&["isAnyOf", "isAllOf", "isNoneOf", "isA"][..]);
     let names = |count| proptest::sample::subsequence(&NAMES[..], count);
     let asked = prop_oneof![
         3 => (one, names(1..=1)),
