@@ -228,10 +228,10 @@ impl Typing<'_> {
             };
         }
         // Only what has an order can be compared by order, so a plain string says by its shape which order that is.
-        if self.ordered {
-            if let Some(value) = by_shape(text) {
-                return Ok(value);
-            }
+        if self.ordered
+            && let Some(value) = by_shape(text)
+        {
+            return Ok(value);
         }
         let expanded = expand(text);
         Ok(if expanded == text {
