@@ -4,12 +4,15 @@
 use crate::{
     csv,
     shared::{folder, guarded},
-    turtle::{self, ODRL, files, graph, json_ld, list, subject, triples},
+    turtle::{self, files, graph, json_ld, list, odrl, subject, triples},
 };
 use oxrdf::{Graph, Term, TermRef, Triple};
-use policy::odrl::{
-    Conflict, Constraint, Policy, Reading,
-    compare::{self, Concepts, Verdict, Within},
+use policy::{
+    Connective, Operator,
+    odrl::{
+        Conflict, Constraint, Policy, Reading,
+        compare::{self, Concepts, Verdict, Within},
+    },
 };
 use serde_json::Value as Json;
 use std::{fs, path::Path};
@@ -171,27 +174,20 @@ fn policies(triples: &[Triple]) -> Result<Vec<Policy>, String> {
 }
 
 fn names_a_connective(triple: &Triple) -> bool {
-    let local = |iri: &str| iri.strip_prefix(ODRL).map(str::to_owned);
-    let Term::NamedNode(object) = &triple.object else {
-        return false;
-    };
-    local(triple.predicate.as_str()).as_deref() == Some("operator")
-        && local(object.as_str()).is_some_and(|name| ["and", "or", "xone", "andSequence"].contains(&name.as_str()))
+    let mut connectives = ["and", "or", "xone", "andSequence"].into_iter();
+    triple.predicate == odrl("operator") && connectives.any(|name| triple.object == Term::from(odrl(name)))
 }
 
 /// Whether a policy says of each operand one value, as what was done has it.
 fn is_execution(policy: &Policy) -> bool {
-    let one_value = |constraint: &Constraint| match constraint {
-        Constraint::Atomic(comparison) => comparison.operator.name() == "eq" && comparison.right.len() == 1,
-        Constraint::Logical { connective, parts, .. } => {
-            connective.name() == "and"
-                && parts
-                    .iter()
-                    .all(|part| matches!(part, Constraint::Atomic(comparison) if comparison.operator.name() == "eq"))
+    fn states(constraint: &Constraint) -> bool {
+        match constraint {
+            Constraint::Atomic(comparison) => comparison.operator == Operator::Eq && comparison.right.len() == 1,
+            Constraint::Logical { connective, parts, .. } => *connective == Connective::And && parts.iter().all(states),
         }
-    };
+    }
     let mut rules = policy.permissions.iter();
-    rules.all(|permission| permission.statement.constraints.iter().all(one_value))
+    rules.all(|permission| permission.statement.constraints.iter().all(states))
 }
 
 fn has_comment(file: &Path) -> Result<bool, String> {
@@ -225,7 +221,7 @@ fn vocabularies(folder: &Path) -> Concepts {
     const WIDER: [&str; 5] = ["broader", "subClassOf", "parentFeature", "parentCountry", "parentADM1"];
     let mut concepts = Concepts::new();
     for file in files(&folder.join("vocabularies"), "ttl") {
-        let Ok(graph) = graph(&file).inspect_err(|error| println!("conflict: {error}")) else {
+        let Ok(graph) = graph(&file).inspect_err(|error| println!("conflict: {}: {error}", file.display())) else {
             continue;
         };
         for triple in &graph {

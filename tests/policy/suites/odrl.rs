@@ -4,8 +4,8 @@
 mod report;
 
 use crate::{
-    shared::{folder, guarded},
-    turtle::{files, graph, json_ld, name, odrl, one, root, subject},
+    shared::{folder, guarded, made},
+    turtle::{ODRL, files, graph, json_ld, name, odrl, one, root, subject},
 };
 use oxrdf::{
     BlankNode, Graph, NamedNode, NamedNodeRef, NamedOrBlankNode, NamedOrBlankNodeRef, Term, TermRef, Triple,
@@ -351,6 +351,42 @@ fn the_comparators_see_a_changed_report() {
         assert_eq!(same.1, !from.as_str().contains("atisfied"));
         assert_ne!(canonical(&changed), canonical(&case.expected));
     }
+}
+
+#[test]
+fn an_odd_file_is_missed_by_the_cases_that_need_it() {
+    let case = |policy: &str| {
+        format!("<urn:c> a <{EX}TestCase> ; <{EX}policy> <urn:{policy}> ; <{EX}request> <urn:r> ; <{EX}sotw> <urn:w> .")
+    };
+    let odrl = |turtle: &str| format!("@prefix odrl: <{ODRL}> . {turtle}");
+    let time = "<http://example.com/request/currentTime>";
+    let texts = [
+        (
+            "policies/nameless.ttl",
+            odrl(
+                "<urn:p> odrl:permission [ odrl:action odrl:use ; odrl:constraint [
+            odrl:leftOperand odrl:count ; odrl:operator odrl:lt ; odrl:rightOperand 5 ] ] .",
+            ),
+        ),
+        ("policies/unreadable.ttl", "<urn:q> odrl:permission".to_owned()),
+        (
+            "requests/r.ttl",
+            odrl("<urn:r> a odrl:Request ; odrl:permission [ a odrl:Permission ; odrl:action odrl:use ] ."),
+        ),
+        (
+            "sotw/w.ttl",
+            format!("<urn:w> a <{EX}Sotw> . {time} <{DCT}issued> \"2026-01-01T00:00:00Z\" ."),
+        ),
+        ("test_cases/fine.ttl", case("p")),
+        ("test_cases/without.ttl", case("q")),
+        ("test_cases/empty.ttl", String::new()),
+    ];
+    let folder = made("odrl", &texts.each_ref().map(|(file, text)| (*file, text.as_str())));
+    let suite = Suite::read(&folder);
+    let cases: Vec<_> = suite.cases(&folder).collect();
+    assert_eq!(cases.len(), 1);
+    // Nothing is expected of it, and its report is written all the same.
+    assert!(guarded(|| Ok(cases[0].verdicts())).is_ok_and(|verdicts| verdicts.iter().all(|(_, same)| !same)));
 }
 
 /// The states of duties as the suite names them.

@@ -32,9 +32,9 @@ pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 
 /// What one Turtle file says, in the order in which it is written.
 pub(crate) fn triples(file: &Path) -> Result<Vec<Triple>, String> {
-    let text = fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = fs::read(file).map_err(|error| error.to_string())?;
     let triples = TurtleParser::new().for_slice(&text).collect::<Result<_, _>>();
-    triples.map_err(|error| format!("{}: {error}", file.display()))
+    triples.map_err(|error| error.to_string())
 }
 
 /// Reads one Turtle file.
@@ -45,7 +45,16 @@ pub(crate) fn graph(file: &Path) -> Result<Graph, String> {
 /// The policies that a file speaks of, in their order: what has rules, inherits, or says that it is a policy.
 pub(crate) fn policies(triples: &[Triple]) -> Vec<NamedOrBlankNode> {
     const MEMBERS: [&str; 4] = ["permission", "prohibition", "obligation", "inheritFrom"];
-    const TYPES: [&str; 7] = ["Policy", "Set", "Offer", "Agreement", "Request", "Assertion", "Privacy"];
+    const TYPES: [&str; 8] = [
+        "Policy",
+        "Set",
+        "Offer",
+        "Agreement",
+        "Request",
+        "Assertion",
+        "Privacy",
+        "Ticket",
+    ];
     let of_odrl = |iri: &str, names: &[&str]| iri.strip_prefix(ODRL).is_some_and(|local| names.contains(&local));
     let mut policies = Vec::new();
     for triple in triples {
