@@ -169,7 +169,11 @@ impl<S: State> Asked<'_, S> {
     fn action<'a>(&self, deed: &'a Deed) -> Premise<'a> {
         let covered = match (Action::read(&deed.action), Action::read(&self.request.action)) {
             (Some(own), Some(asked)) => asked.is_covered_by(own),
-            _ => deed.action == self.request.action,
+            // An action that the vocabulary does not have is included in what the world says (ODRL 2.2, Vocabulary §4.4).
+            _ => {
+                let asked = self.request.action.as_str();
+                deed.action == asked || self.state.is_a(asked, &deed.action) == Truth::True
+            }
         };
         self.refined(PremiseKind::Action, Truth::from(covered), &deed.refinements, Of::Action)
     }

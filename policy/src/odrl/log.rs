@@ -4,14 +4,16 @@
 //!   needs its consequences as well, and they count from the use onwards, never beforehand (ODRL 2.2 §2.6.6).
 //! - No event may be prohibited, unless every remedy was done after it (ODRL 2.2 §2.6.7). A prohibition stands above a permission unless the
 //!   policy says `perm`.
-//! - Every obligation must have been done by some event; one that was done outside its constraints needs its consequences as well.
+//! - Every obligation must have been done by some event; one that was done outside its constraints needs its consequences as well, and they
+//!   count from then onwards, or from when it could no longer be done in time.
 //! - Whoever does a duty, a remedy or a consequence does it for all, unless it names a party.
 //! - What the log has no column for is open, and what is compared with it holds. An empty cell says that the event has no such value.
+//! - A cell has the type of what it is compared with. Where the policy wrote a plain string, a cell of the same shape is compared by value.
 //! - `count`, where the log does not record it, is how often the rule has been exercised, this event included.
 
 use super::{
-    Comparison, Decimal, Deontic, Duty, Instant, Of, Permission, Policy, Request, State, Statement, Value, World,
-    evaluate::Asked, model::Conflict,
+    Comparison, Constraint, Decimal, Deontic, Duty, Instant, Of, Permission, Policy, Request, State, Statement, Value,
+    World, evaluate::Asked, model::Conflict, operator::same, read::by_shape,
 };
 use crate::{Truth, vocabulary::ODRL};
 use std::collections::BTreeMap;
@@ -101,6 +103,7 @@ impl Log<'_> {
                 let state = Row {
                     event,
                     count,
+                    missing: Truth::True,
                     world: self.world,
                 };
                 let request = &event.request;
@@ -185,7 +188,7 @@ impl Log<'_> {
         }
     }
 
-    /// Whether an obligation was done, or done late with all its consequences.
+    /// Whether an obligation was done, or done late with all its consequences, none of which can be done beforehand.
     fn done(&self, obligation: &Duty) -> bool {
         let doing = self.doing(obligation);
         if !doing.done.is_empty() {
@@ -195,9 +198,41 @@ impl Log<'_> {
             constraints: Vec::new(),
             ..obligation.statement.clone()
         };
-        !doing.consequences.is_empty()
-            && doing.consequences.iter().all(|done| !done.is_empty())
-            && !self.hits(&late, Truth::True).is_empty()
+        let made_good = |late: Hit| {
+            let counts =
+                |hit: &Hit| hit.event != late.event && (hit.at >= late.at || !self.in_time(obligation, hit.at));
+            doing.consequences.iter().all(|done| done.iter().any(counts))
+        };
+        !doing.consequences.is_empty() && self.hits(&late, Truth::True).into_iter().any(made_good)
+    }
+
+    /// Whether an obligation could be done in its constraints at a moment, or after it, whatever else they ask. What a clock says of them changes
+    /// only at the times that they name.
+    fn in_time(&self, obligation: &Duty, from: Instant) -> bool {
+        let statement = Statement {
+            constraints: obligation.statement.constraints.clone(),
+            ..Statement::default()
+        };
+        let mut moments = vec![from];
+        named_times(&statement.constraints, &mut moments);
+        moments.into_iter().filter(|at| *at >= from).any(|at| {
+            let event = Event {
+                at,
+                request: Request::default(),
+                cells: BTreeMap::new(),
+            };
+            let state = Row {
+                event: &event,
+                count: None,
+                missing: Truth::Unknown,
+                world: self.world,
+            };
+            let asked = Asked {
+                request: &event.request,
+                state: &state,
+            };
+            asked.covers(&statement) != Truth::False
+        })
     }
 }
 
@@ -216,6 +251,23 @@ impl<'a> Doing<'a> {
     }
 }
 
+/// The times that constraints on `dateTime` name, and the first instants after them.
+fn named_times(constraints: &[Constraint], times: &mut Vec<Instant>) {
+    for constraint in constraints {
+        match constraint {
+            Constraint::Logical { parts, .. } => named_times(parts, times),
+            Constraint::Atomic(comparison) if ODRL.local(&comparison.left) == Some("dateTime") => {
+                times.extend(comparison.right.iter().flat_map(|value| match value {
+                    Value::Instant(at, _) => vec![*at, Instant(at.0.saturating_add(1))],
+                    Value::Day(start, end, _) => vec![*start, *end],
+                    _ => Vec::new(),
+                }));
+            }
+            Constraint::Atomic(_) => {}
+        }
+    }
+}
+
 /// Whether something was done after an event; the event itself does not count.
 fn after(done: &[Hit], event: Hit) -> bool {
     let not_before = done.iter().rev().take_while(|hit| hit.at >= event.at);
@@ -227,6 +279,8 @@ struct Row<'e> {
     event: &'e Event,
     /// How often the rule has been exercised, once that is known.
     count: Option<i64>,
+    /// The truth of what it has no column for.
+    missing: Truth,
     world: &'e World,
 }
 
@@ -260,7 +314,7 @@ impl State for Row<'_> {
     }
 
     fn missing(&self) -> Truth {
-        Truth::True
+        self.missing
     }
 
     fn is_member(&self, member: &str, collection: &str) -> bool {
@@ -280,19 +334,31 @@ impl State for Row<'_> {
     }
 }
 
-/// A cell as a value of the type that it is compared with; as text when it is none.
+/// A cell as a value of a type that it is compared with; as text when it is none.
 fn typed(text: &str, comparison: &Comparison) -> Value {
-    let datatypes: &[&str] = match comparison.right.first() {
-        Some(Value::Number(_)) => &["xsd:decimal", "xsd:double"],
-        Some(Value::Instant(..) | Value::Day(..)) => &["xsd:dateTime", "xsd:date"],
-        Some(Value::Duration(_)) => &["xsd:duration"],
-        Some(Value::Boolean(_)) => &["xsd:boolean"],
-        Some(Value::Iri(_) | Value::Text(_)) | None => &[],
+    let read = comparison.right.iter().find_map(|right| like(text, right));
+    read.unwrap_or_else(|| Value::Text(text.to_owned()))
+}
+
+/// A cell as a value of the type of a right operand. A log has no types, so a plain string there is meant by what it looks like as well: a cell
+/// that says the same number, time or length of time in other digits is that string.
+fn like(text: &str, right: &Value) -> Option<Value> {
+    let datatypes: &[&str] = match right {
+        Value::Number(_) => &["xsd:decimal", "xsd:double"],
+        Value::Instant(..) | Value::Day(..) => &["xsd:dateTime", "xsd:date", "xsd:gYearMonth", "xsd:gYear"],
+        Value::Duration(_) => &["xsd:duration"],
+        // Some programs write `True` into their tables.
+        Value::Boolean(_) => return Value::literal(&text.to_ascii_lowercase(), Some("xsd:boolean")).ok(),
+        Value::Iri(_) => &[],
+        Value::Text(written) => {
+            let means_it = same(&by_shape(text)?, &by_shape(written)?) == Truth::True;
+            return means_it.then(|| right.clone());
+        }
     };
     let mut read = datatypes
         .iter()
         .filter_map(|datatype| Value::literal(text, Some(datatype)).ok());
-    read.next().unwrap_or_else(|| Value::Text(text.to_owned()))
+    read.next()
 }
 
 #[cfg(test)]

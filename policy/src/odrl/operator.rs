@@ -79,7 +79,7 @@ fn set_equal(left: &[Value], right: &[Value]) -> Truth {
 }
 
 /// Whether the left value is the right one.
-fn same(left: &Value, right: &Value) -> Truth {
+pub(super) fn same(left: &Value, right: &Value) -> Truth {
     match (left, right) {
         (Value::Boolean(left), Value::Boolean(right)) => Truth::from(left == right),
         // DSP writes names of things as plain strings, so the two are one kind here.

@@ -8,6 +8,7 @@ mod error;
 mod node;
 mod rule;
 
+pub(super) use constraint::by_shape;
 pub use error::{Problem, Unreadable};
 pub(super) use node::left_operand;
 

@@ -10,6 +10,7 @@
 
 mod attacker;
 mod conflict;
+mod csv;
 mod differential;
 mod generate;
 mod hierarchies;

@@ -4,8 +4,8 @@
 mod report;
 
 use crate::{
-    shared::folder,
-    turtle::{files, graph, json_ld, odrl, one, root, subject},
+    shared::{folder, guarded, made},
+    turtle::{ODRL, files, graph, json_ld, name, odrl, one, root, subject},
 };
 use oxrdf::{
     BlankNode, Graph, NamedNode, NamedNodeRef, NamedOrBlankNode, NamedOrBlankNodeRef, Term, TermRef, Triple,
@@ -39,17 +39,18 @@ fn iri(graph: &Graph, subject: NamedOrBlankNodeRef<'_>, predicate: NamedNodeRef<
     }
 }
 
-/// The files of a folder by the IRI of what they hold; constraints of different policies share IRIs, so each file stays a graph of its own.
+/// The files of a folder by the IRI of what they hold; constraints of different policies share IRIs, so each file stays a graph of its own. One
+/// that cannot be read is missed by the cases that need it.
 fn by_iri(folder: &Path, find: impl Fn(&Graph) -> NamedOrBlankNode) -> BTreeMap<String, Graph> {
-    let graphs = files(folder, "ttl").into_iter().map(|file| graph(&file));
-    graphs.map(|graph| (name(find(&graph).as_ref()), graph)).collect()
-}
-
-fn name(node: NamedOrBlankNodeRef<'_>) -> String {
-    match node {
-        NamedOrBlankNodeRef::NamedNode(node) => node.as_str().to_owned(),
-        NamedOrBlankNodeRef::BlankNode(node) => node.to_string(),
-    }
+    let read = |file: &Path| {
+        let graph = graph(file)?;
+        Ok((name(find(&graph).as_ref()), graph))
+    };
+    let graphs = files(folder, "ttl").into_iter().filter_map(|file| {
+        let told = guarded(|| read(&file)).inspect_err(|error| println!("odrl: {}: {error}", file.display()));
+        told.ok()
+    });
+    graphs.collect()
 }
 
 fn typed(graph: &Graph, kind: &NamedNode) -> NamedOrBlankNode {
@@ -81,25 +82,51 @@ impl Suite {
         }
     }
 
-    fn case(&self, file: &Path) -> Case<'_> {
-        let mut expected = graph(file);
+    fn case(&self, file: &Path) -> Result<Case<'_>, String> {
+        let mut expected = graph(file)?;
         let case = typed(&expected, &term(EX, "TestCase"));
-        let part = |name: &str| iri(&expected, case.as_ref(), term(EX, name).as_ref()).unwrap();
-        let (policy, request, world) = (part("policy"), part("request"), part("sotw"));
+        let part = |name: &str, held| {
+            let iri = iri(&expected, case.as_ref(), term(EX, name).as_ref());
+            let iri = iri.ok_or_else(|| format!("the case names no {name}"))?;
+            BTreeMap::get(held, &iri).ok_or_else(|| format!("no file holds {iri}, its {name}"))
+        };
+        let policy = part("policy", &self.policies)?;
+        let (request, world) = (part("request", &self.requests)?, part("sotw", &self.worlds)?);
         let about_the_case: Vec<Triple> = expected.triples_for_subject(case.as_ref()).map(Into::into).collect();
         about_the_case.iter().for_each(|triple| {
             expected.remove(triple);
         });
-        Case {
-            policy: &self.policies[&policy],
-            request: &self.requests[&request],
-            world: &self.worlds[&world],
+        Ok(Case {
+            policy,
+            request,
+            world,
             expected,
-        }
+        })
+    }
+
+    /// The cases that can be read.
+    fn cases(&self, folder: &Path) -> impl Iterator<Item = Case<'_>> {
+        let files = files(&folder.join("test_cases"), "ttl").into_iter();
+        files.filter_map(|file| guarded(|| self.case(&file)).ok())
     }
 }
 
+/// The three comparators, and whether each finds two reports the same.
+type Verdicts = [(&'static str, bool); 3];
+
 impl Case<'_> {
+    fn verdicts(&self) -> Verdicts {
+        let actual = self.actual();
+        [
+            ("activation", activations(&actual) == activations(&self.expected)),
+            (
+                "constraint states",
+                constraint_states(&actual) == constraint_states(&self.expected),
+            ),
+            ("isomorphism", canonical(&actual) == canonical(&self.expected)),
+        ]
+    }
+
     fn policy(&self) -> Policy {
         Policy::read(&json_ld(self.policy, root(self.policy).as_ref()), &Reading::LENIENT).unwrap()
     }
@@ -224,27 +251,26 @@ fn every_case_gets_the_report_that_is_expected() {
     let (mut cases, mut defective, mut misses) = (0, 0, Vec::new());
     let mut scores = BTreeMap::from([("activation", 0), ("constraint states", 0), ("isomorphism", 0)]);
     for file in files(&folder.join("test_cases"), "ttl") {
-        let (case, name) = (
-            suite.case(&file),
-            file.file_stem().unwrap().to_string_lossy().into_owned(),
-        );
-        let actual = case.actual();
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         cases += 1;
+        let judged = guarded(|| {
+            let case = suite.case(&file)?;
+            Ok((case.verdicts(), dangling(&case.expected)))
+        });
+        let (verdicts, dangling) = match judged {
+            Ok(judged) => judged,
+            Err(error) => {
+                misses.push(format!("{name}: {error}"));
+                continue;
+            }
+        };
         let named = DEFECTIVE.iter().find(|(defective, _)| *defective == name);
-        if named.is_some() != dangling(&case.expected) {
+        if named.is_some() != dangling {
             misses.push(format!(
                 "{name}: its expected report is defective, or named so, but not both"
             ));
         }
         defective += usize::from(named.is_some());
-        let verdicts = [
-            ("activation", activations(&actual) == activations(&case.expected)),
-            (
-                "constraint states",
-                constraint_states(&actual) == constraint_states(&case.expected),
-            ),
-            ("isomorphism", canonical(&actual) == canonical(&case.expected)),
-        ];
         for (comparator, same) in verdicts {
             *scores.get_mut(comparator).unwrap() += usize::from(same);
             let excused = named.is_some() && comparator != "activation";
@@ -268,10 +294,9 @@ fn every_case_gets_the_report_that_is_expected() {
 fn a_calendar_of_hundreds_of_windows_is_judged_in_no_time() {
     let Some(folder) = folder("odrl") else { return };
     let suite = Suite::read(&folder);
-    let cases = files(&folder.join("test_cases"), "ttl")
-        .into_iter()
-        .map(|file| suite.case(&file));
-    let largest = cases.max_by_key(|case| case.policy.len()).unwrap();
+    let Some(largest) = suite.cases(&folder).max_by_key(|case| case.policy.len()) else {
+        panic!("no case can be read");
+    };
     let (policy, request, world) = (largest.policy(), largest.request(), largest.world());
     let times = (0..101).map(|_| {
         let begun = Clock::now();
@@ -294,11 +319,8 @@ fn a_calendar_of_hundreds_of_windows_is_judged_in_no_time() {
 fn the_comparators_see_a_changed_report() {
     let Some(folder) = folder("odrl") else { return };
     let suite = Suite::read(&folder);
-    let file = files(&folder.join("test_cases"), "ttl").into_iter().find(|file| {
-        let case = suite.case(file);
-        !dangling(&case.expected) && !constraint_states(&case.expected).is_empty()
-    });
-    let case = suite.case(&file.unwrap());
+    let telling = |case: &Case<'_>| !dangling(&case.expected) && !constraint_states(&case.expected).is_empty();
+    let case = suite.cases(&folder).find(telling).unwrap();
     for (from, to) in [
         ("Active", "Inactive"),
         ("Inactive", "Active"),
@@ -329,6 +351,42 @@ fn the_comparators_see_a_changed_report() {
         assert_eq!(same.1, !from.as_str().contains("atisfied"));
         assert_ne!(canonical(&changed), canonical(&case.expected));
     }
+}
+
+#[test]
+fn an_odd_file_is_missed_by_the_cases_that_need_it() {
+    let case = |policy: &str| {
+        format!("<urn:c> a <{EX}TestCase> ; <{EX}policy> <urn:{policy}> ; <{EX}request> <urn:r> ; <{EX}sotw> <urn:w> .")
+    };
+    let odrl = |turtle: &str| format!("@prefix odrl: <{ODRL}> . {turtle}");
+    let time = "<http://example.com/request/currentTime>";
+    let texts = [
+        (
+            "policies/nameless.ttl",
+            odrl(
+                "<urn:p> odrl:permission [ odrl:action odrl:use ; odrl:constraint [
+            odrl:leftOperand odrl:count ; odrl:operator odrl:lt ; odrl:rightOperand 5 ] ] .",
+            ),
+        ),
+        ("policies/unreadable.ttl", "<urn:q> odrl:permission".to_owned()),
+        (
+            "requests/r.ttl",
+            odrl("<urn:r> a odrl:Request ; odrl:permission [ a odrl:Permission ; odrl:action odrl:use ] ."),
+        ),
+        (
+            "sotw/w.ttl",
+            format!("<urn:w> a <{EX}Sotw> . {time} <{DCT}issued> \"2026-01-01T00:00:00Z\" ."),
+        ),
+        ("test_cases/fine.ttl", case("p")),
+        ("test_cases/without.ttl", case("q")),
+        ("test_cases/empty.ttl", String::new()),
+    ];
+    let folder = made("odrl", &texts.each_ref().map(|(file, text)| (*file, text.as_str())));
+    let suite = Suite::read(&folder);
+    let cases: Vec<_> = suite.cases(&folder).collect();
+    assert_eq!(cases.len(), 1);
+    // Nothing is expected of it, and its report is written all the same.
+    assert!(guarded(|| Ok(cases[0].verdicts())).is_ok_and(|verdicts| verdicts.iter().all(|(_, same)| !same)));
 }
 
 /// The states of duties as the suite names them.

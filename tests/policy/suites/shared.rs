@@ -1,7 +1,8 @@
-//! Where the data lies that others made.
+//! Where the data lies that others made, and what becomes of a case that cannot be judged at all.
 
 use std::{
-    env,
+    env, fs,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
@@ -17,4 +18,35 @@ pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     }
     println!("skipped: ../shared/data/{name} is not here");
     None
+}
+
+/// Judges one case. What panics on the way, be it the case that is odd or the crate that is wrong, is a miss of this case, and the others are
+/// judged all the same.
+pub(crate) fn guarded<T>(judge: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("panicked: {}", said.unwrap_or("without a word")))
+    })
+}
+
+/// A folder with these files, of which none is from elsewhere.
+pub(crate) fn made(name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    for (file, text) in files {
+        let file = folder.join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_case_that_panics_is_a_miss() {
+    let judged: Vec<_> = [1, 0].map(|part| guarded(|| Ok(1 / part))).into();
+    assert_eq!(judged[0], Ok(1));
+    assert!(
+        judged[1].as_ref().is_err_and(|said| said.starts_with("panicked: ")),
+        "{judged:?}"
+    );
 }

@@ -1,7 +1,7 @@
 //! Turtle as the JSON-LD that the crate reads. Nothing here knows ODRL, but that a policy is a tree below its node.
 
 use oxrdf::{
-    Graph, NamedNode, NamedNodeRef, NamedOrBlankNode, NamedOrBlankNodeRef, TermRef,
+    Graph, NamedNode, NamedNodeRef, NamedOrBlankNode, NamedOrBlankNodeRef, Term, TermRef, Triple,
     vocab::{rdf, xsd},
 };
 use oxttl::TurtleParser;
@@ -19,23 +19,52 @@ pub(crate) fn odrl(name: &str) -> NamedNode {
     NamedNode::new(format!("{ODRL}{name}")).unwrap()
 }
 
-/// The files of a folder with an ending, in the order of their names.
+/// The files of a folder with an ending, in the order of their names; none of a folder that is not there.
 pub(crate) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|found| found == ending))
         .collect();
     files.sort();
     files
 }
 
+/// What one Turtle file says, in the order in which it is written.
+pub(crate) fn triples(file: &Path) -> Result<Vec<Triple>, String> {
+    let text = fs::read(file).map_err(|error| error.to_string())?;
+    let triples = TurtleParser::new().for_slice(&text).collect::<Result<_, _>>();
+    triples.map_err(|error| error.to_string())
+}
+
 /// Reads one Turtle file.
-pub(crate) fn graph(file: &Path) -> Graph {
-    let text = fs::read(file).unwrap();
-    let triples = TurtleParser::new().for_slice(&text);
-    triples
-        .map(|triple| triple.unwrap_or_else(|error| panic!("{}: {error}", file.display())))
-        .collect()
+pub(crate) fn graph(file: &Path) -> Result<Graph, String> {
+    Ok(triples(file)?.iter().collect())
+}
+
+/// The policies that a file speaks of, in their order: what has rules, inherits, or says that it is a policy.
+pub(crate) fn policies(triples: &[Triple]) -> Vec<NamedOrBlankNode> {
+    const MEMBERS: [&str; 4] = ["permission", "prohibition", "obligation", "inheritFrom"];
+    const TYPES: [&str; 8] = [
+        "Policy",
+        "Set",
+        "Offer",
+        "Agreement",
+        "Request",
+        "Assertion",
+        "Privacy",
+        "Ticket",
+    ];
+    let of_odrl = |iri: &str, names: &[&str]| iri.strip_prefix(ODRL).is_some_and(|local| names.contains(&local));
+    let mut policies = Vec::new();
+    for triple in triples {
+        let typed = triple.predicate == rdf::TYPE
+            && matches!(&triple.object, Term::NamedNode(kind) if of_odrl(kind.as_str(), &TYPES));
+        if (typed || of_odrl(triple.predicate.as_str(), &MEMBERS)) && !policies.contains(&triple.subject) {
+            policies.push(triple.subject.clone());
+        }
+    }
+    policies
 }
 
 /// The subject of which a graph says something and that nothing else points to; the policy of a file that holds one.
@@ -62,10 +91,11 @@ fn write(graph: &Graph, node: NamedOrBlankNodeRef<'_>, line: &mut Vec<NamedOrBla
     }
     line.push(node.into_owned());
     for triple in graph.triples_for_subject(node) {
-        let (key, value) = if triple.predicate == rdf::TYPE {
-            ("@type", json!(name(triple.object)))
-        } else {
-            (triple.predicate.as_str(), value(graph, triple.object, line))
+        let (key, value) = match triple.object {
+            TermRef::NamedNode(kind) if triple.predicate == rdf::TYPE => ("@type", json!(kind.as_str())),
+            // A type without a name says nothing.
+            _ if triple.predicate == rdf::TYPE => continue,
+            object => (triple.predicate.as_str(), value(graph, object, line)),
         };
         match object.entry(key).or_insert_with(|| json!([])) {
             Json::Array(values) => values.push(value),
@@ -74,13 +104,6 @@ fn write(graph: &Graph, node: NamedOrBlankNodeRef<'_>, line: &mut Vec<NamedOrBla
     }
     line.pop();
     Json::Object(object)
-}
-
-fn name(term: TermRef<'_>) -> &str {
-    match term {
-        TermRef::NamedNode(node) => node.as_str(),
-        _ => panic!("{term} is no name"),
-    }
 }
 
 fn value(graph: &Graph, term: TermRef<'_>, line: &mut Vec<NamedOrBlankNode>) -> Json {
@@ -96,15 +119,17 @@ fn value(graph: &Graph, term: TermRef<'_>, line: &mut Vec<NamedOrBlankNode>) -> 
     }
 }
 
-/// The items of an RDF list.
-fn list<'a>(graph: &'a Graph, node: NamedOrBlankNodeRef<'_>) -> Option<Vec<TermRef<'a>>> {
+/// The items of an RDF list; nothing when it never ends.
+pub(crate) fn list<'a>(graph: &'a Graph, node: NamedOrBlankNodeRef<'_>) -> Option<Vec<TermRef<'a>>> {
     one(graph, node, rdf::FIRST)?;
     let (mut items, mut at) = (Vec::new(), node.into_owned());
     while let Some(item) = one(graph, at.as_ref(), rdf::FIRST) {
         items.push(item);
         let rest = one(graph, at.as_ref(), rdf::REST);
         at = subject(rest?)?.into_owned();
-        assert!(items.len() <= graph.len(), "a list that never ends");
+        if items.len() > graph.len() {
+            return None;
+        }
     }
     Some(items)
 }
@@ -118,6 +143,14 @@ pub(crate) fn subject(term: TermRef<'_>) -> Option<NamedOrBlankNodeRef<'_>> {
     }
 }
 
+/// The IRI of a node, or what a file calls it.
+pub(crate) fn name(node: NamedOrBlankNodeRef<'_>) -> String {
+    match node {
+        NamedOrBlankNodeRef::NamedNode(node) => node.as_str().to_owned(),
+        NamedOrBlankNodeRef::BlankNode(node) => node.to_string(),
+    }
+}
+
 /// The one object of a subject under a predicate.
 pub(crate) fn one<'a>(
     graph: &'a Graph,
@@ -125,4 +158,34 @@ pub(crate) fn one<'a>(
     predicate: NamedNodeRef<'_>,
 ) -> Option<TermRef<'a>> {
     graph.object_for_subject_predicate(subject, predicate)
+}
+
+#[test]
+fn what_is_odd_in_a_file_is_read_or_refused() {
+    let read = |turtle: &str| -> Vec<Triple> {
+        let text = format!(
+            "@prefix odrl: <{ODRL}> . @prefix rdf: <{}> . {turtle}",
+            "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+        );
+        TurtleParser::new()
+            .for_slice(text.as_bytes())
+            .map(Result::unwrap)
+            .collect()
+    };
+    let forbids = read(
+        "<urn:a> odrl:permission [] . <urn:b> odrl:prohibition [] . <urn:c> a odrl:Offer . <urn:d> a odrl:Asset .",
+    );
+    let names: Vec<String> = policies(&forbids).iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["<urn:a>", "<urn:b>", "<urn:c>"]);
+    let json = |turtle: &str| {
+        json_ld(
+            &read(turtle).iter().collect(),
+            NamedNodeRef::new("urn:a").unwrap().into(),
+        )
+    };
+    assert_eq!(json("<urn:a> a [], \"b\" ."), json!({"@id": "urn:a"}));
+    let endless = json("<urn:a> odrl:and <urn:b> . <urn:b> rdf:first 1 ; rdf:rest <urn:b> .");
+    assert_eq!(endless[&format!("{ODRL}and")][0]["@id"], "urn:b");
+    assert!(graph(Path::new("nowhere.ttl")).is_err());
+    assert!(files(Path::new("nowhere"), "ttl").is_empty());
 }

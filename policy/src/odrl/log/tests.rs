@@ -144,6 +144,39 @@ fn cells_take_the_type_that_they_are_compared_with() {
 }
 
 #[test]
+fn a_plain_string_is_compared_by_what_it_looks_like() {
+    let holds = |operator: &str, right: Json, cell: &str| {
+        let policy = policy(json!({"permission": {"action": "use", "constraint": compare("urn:v", operator, right)}}));
+        breaches(&policy, &[event(1, "urn:a", "use", &[(Of::World, "urn:v", cell)])]).is_empty()
+    };
+    assert!(holds("eq", json!("5"), "5.0") && !holds("neq", json!("5"), "5.0"));
+    assert!(!holds("eq", json!("5"), "5.1") && holds("neq", json!("5"), "5.1"));
+    assert!(holds("isAnyOf", json!(["5", "6"]), "6.0") && !holds("isNoneOf", json!(["5", "6"]), "6.0"));
+    assert!(!holds("isAnyOf", json!(["5", "6"]), "7") && holds("isNoneOf", json!(["5", "6"]), "7"));
+    let instant = "2026-03-11T11:33:10";
+    assert!(
+        holds("eq", json!(instant), "2026-03-11T11:33:10.000")
+            && !holds("neq", json!(instant), "2026-03-11T11:33:10.000")
+    );
+    assert!(holds("eq", json!("PT1H"), "PT60M") && !holds("neq", json!("PT1H"), "PT60M"));
+    // What looks like nothing is text, and so is what looks like something else.
+    assert!(holds("eq", json!("paper"), "paper") && holds("neq", json!("paper"), "wood"));
+    assert!(holds("neq", json!("2026-03-11"), "5") && !holds("eq", json!("paper"), "5"));
+}
+
+#[test]
+fn years_months_and_truths_are_read_from_cells() {
+    let holds = |operator: &str, (text, kind): (&str, &str), cell: &str| {
+        let right = json!({"@value": text, "@type": format!("xsd:{kind}")});
+        let policy = policy(json!({"permission": {"action": "use", "constraint": compare("urn:v", operator, right)}}));
+        breaches(&policy, &[event(1, "urn:a", "use", &[(Of::World, "urn:v", cell)])]).is_empty()
+    };
+    assert!(holds("lteq", ("2026", "gYear"), "2026") && !holds("lteq", ("2026", "gYear"), "2027"));
+    assert!(holds("lteq", ("2026-03", "gYearMonth"), "2026-03") && !holds("lt", ("2026-03", "gYearMonth"), "2026-03"));
+    assert!(holds("eq", ("true", "boolean"), "True") && !holds("eq", ("true", "boolean"), "False"));
+}
+
+#[test]
 fn the_time_of_an_event_is_its_date_time() {
     let policy = policy(
         json!({"permission": {"action": "use", "constraint": compare("dateTime", "lt", json!("1970-01-01T00:00:00.000000005Z"))}}),
@@ -276,6 +309,39 @@ fn an_obligation_is_done_by_some_event() {
 }
 
 #[test]
+fn what_follows_from_a_late_obligation_is_not_done_beforehand() {
+    let with = |constraint: Json| {
+        policy(
+            json!({"permission": {"action": "use"}, "obligation": {"@id": "report", "action": "inform",
+            "constraint": constraint, "consequence": {"action": "compensate"}}}),
+        )
+    };
+    let at = |nanos: i128| json!(format!("1970-01-01T00:00:00.00000000{nanos}Z"));
+    let inform = event(8, "urn:a", "inform", &[(Of::World, "urn:pages", "1")]);
+    let pay = |at| event(at, "urn:a", "compensate", &[]);
+    let by_then = with(compare("dateTime", "lteq", at(5)));
+    for (paid, said) in [(3, "no report"), (5, "no report"), (6, ""), (8, ""), (9, "")] {
+        assert_eq!(breaches(&by_then, &[inform.clone(), pay(paid)]), said, "{paid}");
+    }
+    // Before its time has come it can still be done in time.
+    let window = with(json!([
+        compare("dateTime", "gteq", at(4)),
+        compare("dateTime", "lteq", at(5))
+    ]));
+    assert_eq!(breaches(&window, &[inform.clone(), pay(1)]), "no report");
+    assert_eq!(breaches(&window, &[inform.clone(), pay(6)]), "");
+    // Where no time is set it is late once it was done badly.
+    let pages = with(compare("urn:pages", "gteq", json!(2)));
+    assert_eq!(breaches(&pages, &[inform.clone(), pay(7)]), "no report");
+    assert_eq!(breaches(&pages, &[inform.clone(), pay(9)]), "");
+    // Exactly one of two things that the log does not record may hold as well.
+    let unrecorded = json!({"xone": [compare("urn:dpi", "gteq", json!(2)), compare("urn:size", "gteq", json!(2))]});
+    let either = with(unrecorded);
+    assert_eq!(breaches(&either, &[inform.clone(), pay(7)]), "no report");
+    assert_eq!(breaches(&either, &[inform, pay(9)]), "");
+}
+
+#[test]
 fn names_are_compared_in_the_hierarchies_of_the_world() {
     let policy = policy(
         json!({"permission": {"action": "use", "target": "urn:shelf", "constraint": {"leftOperand": "spatial", "operator": "isPartOf", "rightOperand": {"@id": "urn:europe"}}}}),
@@ -286,4 +352,23 @@ fn names_are_compared_in_the_hierarchies_of_the_world() {
     world.part_of.insert("urn:x", "urn:shelf");
     world.part_of.insert("urn:paris", "urn:europe");
     assert_eq!(comply(&policy, &[read], &world), []);
+}
+
+#[test]
+fn an_action_of_a_profile_is_included_in_what_the_world_says() {
+    let policy = policy(json!({"permission": {"action": "use"}, "prohibition": {"@id": "not", "action": "urn:sing"}}));
+    let mut hum = event(1, "urn:a", "use", &[]);
+    hum.request.action = "urn:hum".to_owned();
+    let mut world = World::default();
+    assert_eq!(
+        comply(&policy, std::slice::from_ref(&hum), &world),
+        [Breach::NotPermitted { event: 0 }]
+    );
+    world.concepts.insert("urn:hum", format!("{}use", ODRL.iri));
+    assert_eq!(comply(&policy, std::slice::from_ref(&hum), &world), []);
+    world.concepts.insert("urn:hum", "urn:sing");
+    assert_eq!(
+        comply(&policy, &[hum], &world),
+        [Breach::Forbidden { event: 0, rule: "not" }]
+    );
 }

@@ -228,11 +228,10 @@ impl Typing<'_> {
             };
         }
         // Only what has an order can be compared by order, so a plain string says by its shape which order that is.
-        if self.ordered {
-            let shapes = [Measure::Number, Measure::Time, Measure::Length];
-            if let Some(value) = shapes.iter().find_map(|measure| measure.read(text)) {
-                return Ok(value);
-            }
+        if self.ordered
+            && let Some(value) = by_shape(text)
+        {
+            return Ok(value);
         }
         let expanded = expand(text);
         Ok(if expanded == text {
@@ -241,6 +240,12 @@ impl Typing<'_> {
             Value::Iri(expanded)
         })
     }
+}
+
+/// The number, the time or the length of time that a plain string looks like.
+pub(in crate::odrl) fn by_shape(text: &str) -> Option<Value> {
+    let shapes = [Measure::Number, Measure::Time, Measure::Length];
+    shapes.iter().find_map(|measure| measure.read(text))
 }
 
 fn literal(text: &str, datatype: &str, pointer: &str) -> Result<Value> {
