@@ -247,7 +247,10 @@ impl Object {
 /// Show or record whose word counts for a learner: the age of sole consent, guardians, delegates
 ///
 /// A file says it: {"bornOn": "2012-04-30", "powers": [{"id": "parent-3", "capacity": "parental-authority", "scope": ["give", "withdraw"],
-/// "from": "...", "until": "...", "evidence": "..."}]}. The birth date is computed with and not kept. Consents given before are held to it.
+/// "from": "...", "until": "...", "evidence": "..."}]}. The birth date is computed with and not kept. What the file does not name stays as it
+/// was recorded: {"powers": []} removes all guardians and delegates, and a child stays a child who does not consent alone. A wrong age is
+/// corrected by the right bornOn or soleConsentFrom. Consents given before are held to it: those that rest on a power that is not recorded any
+/// more are invalid.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent learner learner-17

@@ -112,14 +112,14 @@ pub(super) async fn set_child(consents: &Consents, subject: &str, of_age: Timest
         born_on: None,
         sole_consent_from: Some(of_age),
         country: None,
-        powers: vec![Power {
+        powers: Some(vec![Power {
             id: "mother".into(),
             capacity: Capacity::ParentalAuthority,
             scope: vec![Scope::Give, Scope::Withdraw],
             from: now(),
             until: days(1000),
             evidence: "register 3".into(),
-        }],
+        }]),
     };
     consents.set_standing(&new, now()).await.unwrap();
 }
