@@ -198,7 +198,7 @@ impl Consents {
     fn take(&self, learner: &mut Learner, at: usize, new: &NewEvent, now: Timestamp) -> Result<(), ConsentError> {
         let stored = learner.stored(at).ok_or(ConsentError::Unknown)?;
         let (act, actor) = (new.event.act(), new.actor.clone());
-        let (last, until) = (stored.last(), stored.ends());
+        let (last, until, length) = (stored.last(), stored.ends(), stored.consent.length());
         let time = match (new.time, act) {
             (Some(time), _) => time,
             // No clock that went backwards keeps a learner from saying no.
@@ -217,7 +217,8 @@ impl Consents {
                 if now >= until {
                     return Err(ConsentError::Lapsed(until));
                 }
-                step.until(now.plus(self.privacy.validity).max(until))
+                // A yes said again is one to what was said before, and that was for so long.
+                step.until(now.plus(length).max(until))
             }
             _ => step,
         };

@@ -146,6 +146,8 @@ impl Request {
 }
 
 /// Decide about a consent, as the learner or as somebody with a power to act for them
+///
+/// To reaffirm is to say yes for as long again as the consent was given for at first; the answer says the new end.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent decide urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 give --method portal
@@ -209,7 +211,11 @@ fn say(context: &Context, told: &Value) -> Outcome {
         return context.out.json(told);
     }
     let (id, state) = (member(told, &["/consent/id"]), member(told, &["state"]));
-    context.out.say(&format!("{id}: {state}"))?;
+    let until = match state.as_str() {
+        "given" => format!(", until {}", member(told, &["until"])),
+        _ => String::new(),
+    };
+    context.out.say(&format!("{id}: {state}{until}"))?;
     say_superseded(context, told)?;
     say_streams(context, told)
 }

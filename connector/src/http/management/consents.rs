@@ -32,8 +32,9 @@ pub(super) struct Consents {
 /// Consents, open, in force and ended
 #[utoipa::path(get, path = "/v1/consents", tag = "learners", params(OfLearner), responses((status = OK, body = Consents)))]
 pub(super) async fn consents(State(app): Ctx, Query(query): Query<OfLearner>) -> Outcome<Consents> {
+    let all = app.consents.list(query.subject.as_deref()).await?;
     ok(Consents {
-        consents: app.consents.list(query.subject.as_deref()).await?,
+        consents: all.into_iter().map(Stored::shown).collect(),
     })
 }
 
@@ -102,7 +103,7 @@ pub(super) async fn consent(State(app): Ctx, Path(wanted): Path<String>) -> Outc
         None => None,
     };
     ok(Shown {
-        stored,
+        stored: stored.shown(),
         transfers,
         record,
     })
@@ -149,7 +150,7 @@ impl From<Changed> for Told {
     fn from(changed: Changed) -> Self {
         let (epoch, streams) = changed.ended.map(|ended| (ended.epoch, ended.streams)).unzip();
         Self {
-            stored: changed.stored,
+            stored: changed.stored.shown(),
             signed: changed.receipt,
             epoch,
             streams,
@@ -168,7 +169,8 @@ pub(super) async fn consent_request(State(app): Ctx, Body(mut new): Body<NewCons
 /// Decide about a consent
 ///
 /// To give, refuse, defer, reaffirm, withdraw or object as the learner, or with a power to act for them; to revoke or invalidate as the
-/// holder or an authority. What ends something answers when no running stream lets a record of the learner through any more.
+/// holder or an authority. To reaffirm is to say yes for as long again as was chosen first; `until` says the new end. What ends something answers
+/// when no running stream lets a record of the learner through any more.
 #[utoipa::path(post, path = "/v1/consents/{id}/events", tag = "learners", request_body = NewEvent, responses((status = OK, body = Told)))]
 pub(super) async fn consent_event(
     State(app): Ctx,

@@ -25,6 +25,8 @@ async fn a_child_and_a_guardian_give_together_and_each_of_them_can_say_no() {
             .unwrap();
         assert_eq!(whole.stored.state, State::Given);
         assert_eq!(whole.stored.ends(), days(100), "it ends when the child comes of age");
+        assert!(whole.stored.until > days(100));
+        assert_eq!(whole.stored.clone().shown().until, days(100), "and is shown so");
         let ended = consents
             .decide(&id, &event(Decision::Withdraw, mother()), days(1))
             .await
