@@ -92,11 +92,21 @@ async fn a_recipient_that_nobody_could_be_is_refused_by_every_route_and_leaves_n
             "{refused}"
         );
     }
-    // What ends is said by the consents alone, whoever is configured: there is none towards it.
-    let body = json!({"subject": "l0", "recipient": "nodid"});
-    let (status, refused) = school.call(Method::POST, "/v1/consents/withdraw", Some(&body)).await;
-    let told = (status.as_u16(), refused["error"]["code"].as_str());
-    assert_eq!(told, (404, Some("nothing-to-withdraw")), "{refused}");
+    // A slip of the pen is not answered with that there is nothing to withdraw, nor one that could be somebody without naming them.
+    for (recipient, expected) in [
+        ("nodid", (422, "unknown-recipient")),
+        ("did:web:wrok.example", (404, "nothing-to-withdraw")),
+    ] {
+        let body = json!({"subject": "l0", "recipient": recipient});
+        let (status, refused) = school.call(Method::POST, "/v1/consents/withdraw", Some(&body)).await;
+        let told = (status.as_u16(), refused["error"]["code"].as_str().unwrap());
+        assert_eq!(told, expected, "{refused}");
+        assert!(text(&refused["error"], "message").contains(recipient), "{refused}");
+    }
+    assert_eq!(
+        school.get("/v1/consents?subject=l0").await["consents"][0]["state"],
+        "given"
+    );
     let left = school.get("/v1/consents?subject=l9").await;
     assert_eq!(left["consents"], json!([]), "not even what was beside it");
     for (path, members) in [("/v1/restrictions", "restrictions"), ("/v1/bases", "bases")] {

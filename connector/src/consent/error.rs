@@ -6,7 +6,11 @@ use super::{
     record::{ConsentId, GrantError},
     state::{Illegal, Role},
 };
-use crate::{jose::JoseError, store::StoreError};
+use crate::{
+    dsp::{AgreementId, ParticipantId},
+    jose::JoseError,
+    store::StoreError,
+};
 use policy::Timestamp;
 
 /// Why a consent was not recorded or changed.
@@ -26,6 +30,14 @@ pub enum ConsentError {
     /// Nothing is there to withdraw.
     #[error("this learner has no consent here that is in force or waits for a second signature")]
     NothingToWithdraw,
+    /// Nor towards this recipient, who may be misspelt.
+    #[error("this learner has no consent here that names {0} and is in force or waits for a second signature")]
+    NothingTowards(ParticipantId),
+    /// A consent that nothing agreed could use.
+    #[error(
+        "no agreement {0} under which one of these recipients receives from us is known here; see: connector agreement list"
+    )]
+    UnknownAgreement(AgreementId),
     /// A learner is not forgotten while a consent is in force.
     #[error("this learner has a consent in force here; withdraw it first")]
     InForce,

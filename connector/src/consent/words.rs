@@ -63,6 +63,8 @@ impl ConsentError {
             | Self::AlreadyRestricted(_)
             | Self::AlreadyLifted(_) => Fix::Nobody,
             Self::Unknown
+            | Self::NothingTowards(_)
+            | Self::UnknownAgreement(_)
             | Self::Future(_)
             | Self::UnknownNotice(_)
             | Self::InvalidNotice(_)
@@ -86,6 +88,16 @@ impl ConsentError {
             Self::NoPower(error) => return error.said().french,
             Self::Import { entry, cause } => return format!("entrée {entry}\u{a0}: {}", cause.french()),
             Self::NothingToWithdraw => "aucun consentement de cette personne n’est en vigueur ni en cours de signature",
+            Self::NothingTowards(recipient) => {
+                return format!(
+                    "aucun consentement de cette personne qui nomme {recipient} n’est en vigueur ni en cours de signature"
+                );
+            }
+            Self::UnknownAgreement(id) => {
+                return format!(
+                    "aucun accord {id} par lequel un de ces destinataires reçoit de nous n’est connu ici\u{a0}; voyez la liste des accords"
+                );
+            }
             Self::InForce => "un consentement de cette personne est en vigueur\u{a0}; il faut d’abord le retirer",
             Self::ObjectionInForce => {
                 "une opposition écarte une base légale en vigueur\u{a0}; mettez d’abord fin à cette base légale"

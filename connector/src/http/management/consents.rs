@@ -7,10 +7,11 @@ use super::{
 };
 use crate::{
     consent::{
-        Acknowledgement, Changed, Consent, ConsentId, Forgotten, NewConsent, NewEvent, NewShare, Stored, StreamEnd,
-        state,
+        Acknowledgement, Changed, Consent, ConsentError, ConsentId, Forgotten, NewConsent, NewEvent, NewShare, Stored,
+        StreamEnd, state,
     },
     dsp::ParticipantId,
+    http::{App, problem::Problem},
 };
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -121,7 +122,7 @@ pub(super) async fn consent_receipts(State(app): Ctx, Path(wanted): Path<String>
     let id: ConsentId = id(&wanted, "consent")?;
     let receipts = app.consents.receipts(id.as_str()).await?;
     if receipts.is_empty() {
-        return Err(crate::http::problem::Problem::not_found("consent"));
+        return Err(Problem::not_found("consent"));
     }
     ok(Receipts { receipts })
 }
@@ -204,14 +205,27 @@ pub(super) struct Withdraw {
 /// for whom it is to go on it is given anew. Answers when no running stream lets a record of the learner through any more.
 #[utoipa::path(post, path = "/v1/consents/withdraw", tag = "learners", request_body = Withdraw, responses((status = OK, body = Acknowledgement)))]
 pub(super) async fn consent_withdraw(State(app): Ctx, Body(mut wanted): Body<Withdraw>) -> Outcome<Acknowledgement> {
-    // From whoever is configured no more a consent can still be withdrawn; one that concerns nobody is answered with that.
-    if let Some(recipient) = &mut wanted.recipient
-        && let Ok(known) = app.peers.recipient(recipient)
-    {
-        *recipient = known;
+    if let Some(recipient) = &mut wanted.recipient {
+        match app.peers.recipient(recipient) {
+            Ok(known) => *recipient = known,
+            // From whoever is configured no more a consent can still be withdrawn.
+            Err(_) if is_named(&app, &wanted.subject, recipient).await? => {}
+            Err(nobody) => return Err(nobody.into()),
+        }
     }
     let recipient = wanted.recipient.as_ref();
-    ok(app.consents.withdraw(&wanted.subject, recipient, (app.clock)()).await?)
+    let done = app.consents.withdraw(&wanted.subject, recipient, (app.clock)()).await;
+    ok(done.map_err(|error| match (error, recipient) {
+        // There may be others: who reads it is told which were meant.
+        (ConsentError::NothingToWithdraw, Some(recipient)) => ConsentError::NothingTowards(recipient.clone()),
+        (error, _) => error,
+    })?)
+}
+
+/// Whether a consent of the learner names this recipient.
+async fn is_named(app: &App, subject: &str, recipient: &ParticipantId) -> Result<bool, Problem> {
+    let all = app.consents.list(Some(subject)).await?;
+    Ok(all.iter().any(|stored| stored.consent.recipients.contains(recipient)))
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -46,7 +46,10 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         ConsentError::Future(_) => (StatusCode::UNPROCESSABLE_ENTITY, "in-the-future"),
         ConsentError::Illegal(Illegal::Backwards { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "backwards"),
         ConsentError::UnknownNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-notice"),
-        ConsentError::NothingToWithdraw => (StatusCode::NOT_FOUND, "nothing-to-withdraw"),
+        ConsentError::UnknownAgreement(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-agreement"),
+        ConsentError::NothingToWithdraw | ConsentError::NothingTowards(_) => {
+            (StatusCode::NOT_FOUND, "nothing-to-withdraw")
+        }
         ConsentError::UnknownLearner => (StatusCode::NOT_FOUND, "unknown-learner"),
         ConsentError::Unknown | ConsentError::UnknownBasis | ConsentError::UnknownRestriction => {
             (StatusCode::NOT_FOUND, "not-found")
