@@ -1,6 +1,6 @@
 //! `consent request`, `decide`, `share`, `object` and `learner`: how a consent comes about, and whose word counts.
 
-use super::{say_superseded, withdraw::say_streams};
+use super::{say_superseded, say_unknown, withdraw::say_streams};
 use crate::cli::{
     Context,
     api::path,
@@ -217,6 +217,7 @@ fn say(context: &Context, told: &Value) -> Outcome {
     };
     context.out.say(&format!("{id}: {state}{until}"))?;
     say_superseded(context, told)?;
+    say_unknown(context, told)?;
     say_streams(context, told)
 }
 

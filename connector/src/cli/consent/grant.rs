@@ -1,6 +1,6 @@
 //! `consent grant` and `consent import`: what learners allowed, entered by the holder's operator.
 
-use super::say_superseded;
+use super::{say_superseded, say_unknown};
 use crate::{
     cli::{
         Context,
@@ -104,7 +104,9 @@ impl Grant {
             member(&granted, &["/consents/0/state"]),
         );
         context.out.say(&format!("recorded: {id} ({state})"))?;
-        say_superseded(context, granted.pointer("/consents/0").unwrap_or(&Value::Null))
+        let entered = granted.pointer("/consents/0").unwrap_or(&Value::Null);
+        say_superseded(context, entered)?;
+        say_unknown(context, entered)
     }
 
     fn body(&self) -> Outcome<Value> {

@@ -4,6 +4,7 @@ use super::{
     Ctx,
     recipients::{resolve, resolve_all},
     reply::{Body, Outcome, Path, Query, created, id, ok},
+    uses::{Meant, UnknownHere, check_agreement},
 };
 use crate::{
     consent::{
@@ -54,20 +55,34 @@ struct Entered {
     state: state::State,
     /// The older consents that have ended because this one takes their place, even where they covered more.
     superseded: Vec<ConsentId>,
+    unknown: UnknownHere,
+}
+
+/// What a consent is for, among what is published.
+fn meant(consent: &Consent) -> Meant<'_> {
+    Meant {
+        datasets: &consent.datasets,
+        categories: &consent.categories,
+        fields: &consent.fields,
+    }
 }
 
 /// Record consents that learners gave to the holder
 ///
 /// A newer one takes the place of older ones of the same learner for the same recipient, purpose and data, whole: what only those covered is
-/// covered no more. `superseded` names them.
+/// covered no more. `superseded` names them. An agreement has to be one under which one of the recipients receives from us; datasets and
+/// fields that are not here are recorded, and told of as `unknown`.
 #[utoipa::path(post, path = "/v1/consents", tag = "learners", request_body = Vec<NewConsent>, responses((status = CREATED, body = Granted)))]
 pub(super) async fn consent_grant(State(app): Ctx, Body(mut new): Body<Vec<NewConsent>>) -> Outcome<Granted> {
     for one in &mut new {
         resolve_all(&app, &mut one.recipients)?;
+        check_agreement(&app, one).await?;
     }
+    let published = app.catalog.list().await?;
     let entered = app.consents.enter(new, (app.clock)()).await?.into_iter();
     let consents: Vec<Entered> = entered
         .map(|one| Entered {
+            unknown: meant(&one.stored.consent).unknown(&published),
             consent: one.stored.consent,
             state: one.stored.state,
             superseded: one.superseded,
@@ -160,11 +175,30 @@ impl From<Changed> for Told {
     }
 }
 
+/// What was asked for or shared.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Begun {
+    #[serde(flatten)]
+    told: Told,
+    unknown: UnknownHere,
+}
+
+impl Begun {
+    async fn of(app: &App, changed: Changed) -> Result<Self, Problem> {
+        Ok(Self {
+            unknown: meant(&changed.stored.consent).unknown(&app.catalog.list().await?),
+            told: changed.into(),
+        })
+    }
+}
+
 /// Ask a learner for a consent, for somebody
-#[utoipa::path(post, path = "/v1/consents/requests", tag = "learners", request_body = NewConsent, responses((status = CREATED, body = Told)))]
-pub(super) async fn consent_request(State(app): Ctx, Body(mut new): Body<NewConsent>) -> Outcome<Told> {
+#[utoipa::path(post, path = "/v1/consents/requests", tag = "learners", request_body = NewConsent, responses((status = CREATED, body = Begun)))]
+pub(super) async fn consent_request(State(app): Ctx, Body(mut new): Body<NewConsent>) -> Outcome<Begun> {
     resolve_all(&app, &mut new.recipients)?;
-    created(app.consents.ask(new, (app.clock)()).await?.into())
+    check_agreement(&app, &new).await?;
+    let asked = app.consents.ask(new, (app.clock)()).await?;
+    created(Begun::of(&app, asked).await?)
 }
 
 /// Decide about a consent
@@ -183,10 +217,11 @@ pub(super) async fn consent_event(
 }
 
 /// Share as a learner, unasked
-#[utoipa::path(post, path = "/v1/shares", tag = "learners", request_body = NewShare, responses((status = CREATED, body = Told)))]
-pub(super) async fn share(State(app): Ctx, Body(mut new): Body<NewShare>) -> Outcome<Told> {
+#[utoipa::path(post, path = "/v1/shares", tag = "learners", request_body = NewShare, responses((status = CREATED, body = Begun)))]
+pub(super) async fn share(State(app): Ctx, Body(mut new): Body<NewShare>) -> Outcome<Begun> {
     resolve(&app, &mut new.recipient)?;
-    created(app.consents.share(new, (app.clock)()).await?.into())
+    let shared = app.consents.share(new, (app.clock)()).await?;
+    created(Begun::of(&app, shared).await?)
 }
 
 #[derive(Deserialize, ToSchema)]
