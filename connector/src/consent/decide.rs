@@ -14,8 +14,8 @@ use policy::Timestamp;
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
 
-/// How many grants share one durable commit in an import.
-const IMPORT_BATCH: usize = 64;
+/// How many grants share one durable commit: of a list in one such piece all are recorded or none.
+pub const IMPORT_PIECE: usize = 64;
 /// A stream that makes no progress for this long after a withdrawal is reset (design: the answer never waits on a peer).
 const STALL: Duration = Duration::from_secs(1);
 /// Requests of one participant to one learner that may wait for an answer.
@@ -42,17 +42,22 @@ pub struct Acknowledgement {
 }
 
 impl Consents {
-    /// Records consents that the holder's operator enters for learners. Committed first, opened after.
-    pub async fn enter(&self, new: Vec<NewConsent>, now: Timestamp) -> Result<Vec<Changed>, ConsentError> {
-        let many = new.len() > 1;
+    /// Records consents that the holder's operator enters for learners, piece by piece. Committed first, opened after. `first` is the number of
+    /// the first of them in the list that they are from, and by these numbers what is refused is named; one alone has none.
+    pub async fn enter(
+        &self,
+        new: Vec<NewConsent>,
+        first: Option<usize>,
+        now: Timestamp,
+    ) -> Result<Vec<Changed>, ConsentError> {
         let mut all = Vec::with_capacity(new.len());
-        for (number, chunk) in new.chunks(IMPORT_BATCH).enumerate() {
-            let at = |offset: usize, cause: ConsentError| match many {
-                true => ConsentError::Import {
-                    entry: number * IMPORT_BATCH + offset + 1,
+        for (number, chunk) in new.chunks(IMPORT_PIECE).enumerate() {
+            let at = |offset: usize, cause: ConsentError| match first {
+                Some(first) => ConsentError::Import {
+                    entry: first + number * IMPORT_PIECE + offset,
                     cause: Box::new(cause),
                 },
-                false => cause,
+                None => cause,
             };
             let mut consents = Vec::with_capacity(chunk.len());
             for (offset, one) in chunk.iter().enumerate() {

@@ -19,10 +19,10 @@ pub enum ConsentError {
     /// The consent is not complete or makes no sense.
     #[error(transparent)]
     Grant(#[from] GrantError),
-    /// Entry `n` of an import (from 1) is not usable; nothing after the last full batch was recorded.
+    /// An entry of a list is not usable; of its piece and those after it nothing was recorded.
     #[error("entry {entry}: {cause}")]
     Import {
-        /// Its number, from 1.
+        /// Its number in the list, from 1.
         entry: usize,
         /// What is wrong.
         cause: Box<Self>,

@@ -39,7 +39,7 @@ mod words;
 
 pub use bases::{Declared, LawfulBasis, NewBasis};
 pub use change::{About, Beside, Changed, Ended};
-pub use decide::Acknowledgement;
+pub use decide::{Acknowledgement, IMPORT_PIECE};
 pub use deliveries::{Deliveries, Delivery, Known};
 pub use error::ConsentError;
 pub use forget::Forgotten;

@@ -28,6 +28,15 @@ impl Said {
         }
     }
 
+    /// The same of an entry of a list.
+    #[must_use]
+    pub fn of_entry(self, entry: usize) -> Self {
+        Self {
+            french: format!("entrée {entry}\u{a0}: {}", self.french),
+            ..self
+        }
+    }
+
     /// The whole sentence, of a refusal that is `english` in English.
     pub fn told(&self, english: &str, language: Language) -> String {
         let text = language.say(&self.french, english);
@@ -86,7 +95,7 @@ impl ConsentError {
             Self::Grant(error) => return error.said().french,
             Self::Illegal(error) => return error.said().french,
             Self::NoPower(error) => return error.said().french,
-            Self::Import { entry, cause } => return format!("entrée {entry}\u{a0}: {}", cause.french()),
+            Self::Import { entry, cause } => return cause.said().of_entry(*entry).french,
             Self::NothingToWithdraw => "aucun consentement de cette personne n’est en vigueur ni en cours de signature",
             Self::NothingTowards(recipient) => {
                 return format!(

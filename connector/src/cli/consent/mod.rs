@@ -120,6 +120,9 @@ enum ConsentCommand {
     },
     Verify(verify::Verify),
     /// Record many consents: a JSON array, or one JSON object a line
+    ///
+    /// In pieces of 64, each whole or not at all. Where one is refused, its number in the file is named, how many are recorded, and from which
+    /// one on to import again.
     #[command(
         after_help = "EXAMPLES:\n  connector consent import consents.jsonl\n  connector consent import - < consents.json\n"
     )]

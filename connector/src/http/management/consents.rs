@@ -67,19 +67,41 @@ fn meant(consent: &Consent) -> Meant<'_> {
     }
 }
 
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Part {
+    /// The number of the first of them in a longer list of which this is a part: refusals name entries by it. Without it they are numbered from 1.
+    first: Option<u32>,
+}
+
 /// Record consents that learners gave to the holder
 ///
 /// A newer one takes the place of older ones of the same learner for the same recipient, purpose and data, whole: what only those covered is
 /// covered no more. `superseded` names them. An agreement has to be one under which one of the recipients receives from us; datasets and
 /// fields that are not here are recorded, and told of as `unknown`.
-#[utoipa::path(post, path = "/v1/consents", tag = "learners", request_body = Vec<NewConsent>, responses((status = CREATED, body = Granted)))]
-pub(super) async fn consent_grant(State(app): Ctx, Body(mut new): Body<Vec<NewConsent>>) -> Outcome<Granted> {
-    for one in &mut new {
-        resolve_all(&app, &mut one.recipients)?;
-        check_agreement(&app, one).await?;
+///
+/// They are recorded in pieces of 64, each whole or not at all. A refusal names the entry that is wrong, and the pieces before its own are
+/// recorded; where it is the recipient or the agreement that is wrong, nothing is.
+#[utoipa::path(post, path = "/v1/consents", tag = "learners", params(Part), request_body = Vec<NewConsent>, responses((status = CREATED, body = Granted)))]
+pub(super) async fn consent_grant(
+    State(app): Ctx,
+    Query(part): Query<Part>,
+    Body(mut new): Body<Vec<NewConsent>>,
+) -> Outcome<Granted> {
+    let first = part.first.and_then(|first| usize::try_from(first).ok());
+    let first = first.or((new.len() > 1).then_some(1));
+    for (offset, one) in new.iter_mut().enumerate() {
+        let named = match resolve_all(&app, &mut one.recipients) {
+            Ok(()) => check_agreement(&app, one).await,
+            nobody => nobody,
+        };
+        named.map_err(|problem| match first {
+            Some(first) => problem.of_entry(first + offset),
+            None => problem,
+        })?;
     }
     let published = app.catalog.list().await?;
-    let entered = app.consents.enter(new, (app.clock)()).await?.into_iter();
+    let entered = app.consents.enter(new, first, (app.clock)()).await?.into_iter();
     let consents: Vec<Entered> = entered
         .map(|one| Entered {
             unknown: meant(&one.stored.consent).unknown(&published),

@@ -11,19 +11,25 @@ impl From<ConsentError> for Problem {
         let problem = match error {
             ConsentError::Store(error) => error.into(),
             ConsentError::Signing(error) => Self::unsigned(&error),
-            ConsentError::Import { entry, cause } => {
-                let known = Self::from(*cause);
-                Self {
-                    message: format!("entry {entry}: {}", known.message),
-                    ..known
-                }
-            }
+            ConsentError::Import { entry, cause } => return Self::from(*cause).of_entry(entry),
             error => {
                 let (status, code) = consent_code(&error);
                 Self::new(status, code, error.to_string())
             }
         };
         problem.said(said)
+    }
+}
+
+impl Problem {
+    /// The same of an entry of a list.
+    #[must_use]
+    pub fn of_entry(self, entry: usize) -> Self {
+        Self {
+            message: format!("entry {entry}: {}", self.message),
+            said: self.said.map(|said| said.of_entry(entry)),
+            ..self
+        }
     }
 }
 
