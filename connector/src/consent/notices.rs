@@ -30,6 +30,9 @@ pub struct Replacement {
     pub requested: usize,
     /// Consents under the old one, or a version before it, that go on, marked.
     pub marked: usize,
+    /// Of one that means something else: the languages in which another version of the notice still stands. What was given in these goes on, and
+    /// more can be given: replace it in these too.
+    pub other_languages: Vec<String>,
 }
 
 impl Notice {
@@ -140,7 +143,12 @@ impl Consents {
             Ok(())
         })
         .await?;
+        let other_languages = match changes_meaning {
+            true => notice::other_languages(store, &notice).await?,
+            false => Vec::new(),
+        };
         let mut done = Replacement {
+            other_languages,
             notice: notice.clone(),
             ended: 0,
             requested: 0,

@@ -197,6 +197,35 @@ async fn a_version_that_means_something_else_ends_what_was_given_under_any_versi
     );
 }
 
+#[tokio::test]
+async fn whoever_changes_what_a_notice_means_is_told_in_which_languages_the_old_one_still_stands() {
+    let consents = consents().await;
+    let first = notice(&consents, "1").await;
+    let english = |version: &str| NewNotice {
+        id: "orientation".into(),
+        version: version.into(),
+        language: "en".into(),
+        text: format!("in English, version {version}"),
+        url: None,
+    };
+    let unrelated = NewNotice {
+        id: "another".into(),
+        text: "another notice".into(),
+        ..english("1")
+    };
+    consents.add_notice(unrelated, now()).await.unwrap();
+    let old = consents.add_notice(english("1"), now()).await.unwrap().hash;
+    let second = replaced(&consents, &first, "2", false).await;
+    assert!(second.other_languages.is_empty(), "it means the same");
+    let third = replaced(&consents, &second.notice.hash, "3", true).await;
+    assert_eq!(third.other_languages, ["en"]);
+    let too = consents
+        .replace_notice(&old, english("3"), true, days(1))
+        .await
+        .unwrap();
+    assert!(too.other_languages.is_empty(), "the French says the same by now");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_yes_on_its_way_while_the_meaning_of_its_notice_changes_is_none() {
     let store = Arc::new(HeldStore::default());
