@@ -119,12 +119,13 @@ impl Consents {
     /// The holder asks its learner for somebody.
     pub async fn ask(&self, new: NewConsent, now: Timestamp) -> Result<Changed, ConsentError> {
         let asking = Actor::of(Role::Holder, "consent-request");
+        let until = new.expires;
         let consent = self.draft(new, now).await?;
         // What a learner is asked to read has to be here.
         if consent.notice_ref.is_none() {
             return Err(ConsentError::UnknownNotice(consent.notice));
         }
-        self.begin(consent, asking, None, now).await
+        self.begin(consent, until, asking, None, now).await
     }
 
     /// A participant asks a learner. `beside` is committed with it, or not at all.
@@ -134,14 +135,16 @@ impl Consents {
         beside: Option<&Beside>,
         now: Timestamp,
     ) -> Result<Changed, ConsentError> {
-        let asking = asking(&new);
+        let (asking, until) = (asking(&new), new.expires);
         let consent = self.draft_with(new, beside, now).await?;
-        self.begin(consent, asking, beside, now).await
+        self.begin(consent, until, asking, beside, now).await
     }
 
+    /// `until`: the end that was asked for, if one was.
     async fn begin(
         &self,
         consent: Consent,
+        until: Option<Timestamp>,
         asking: Actor,
         beside: Option<&Beside>,
         now: Timestamp,
@@ -151,7 +154,7 @@ impl Consents {
         let (id, changed) = self
             .change(&[&subject], beside, now, |learners| {
                 let learner = learners.first_mut().ok_or(ConsentError::UnknownLearner)?;
-                may_ask(learner, &consent, &asking, &self.index, pause, now)?;
+                may_ask(learner, (&consent, until), &asking, &self.index, pause, now)?;
                 learner.begin(consent.clone(), asking.clone(), now)?;
                 Ok(consent.id.clone())
             })
@@ -387,10 +390,10 @@ pub(super) fn give(
     }
 }
 
-/// Whether a participant may ask for this now.
+/// Whether a participant may ask for this now, until then if an end was named.
 fn may_ask(
     learner: &Learner,
-    consent: &Consent,
+    (consent, until): (&Consent, Option<Timestamp>),
     asking: &Actor,
     index: &Index,
     pause: Duration,
@@ -416,7 +419,9 @@ fn may_ask(
             return Err(ConsentError::TooSoon(again));
         }
         let used_up = || known.consent.max_count.is_some() && index.is_used_up(&known.consent.id);
-        if known.is_in_force(now) && known.consent.terms_cover(consent) && !used_up() {
+        // The end that every consent has without another is later with each moment: nobody asks for more by it.
+        let longer = until.is_some_and(|until| until > known.ends());
+        if known.is_in_force(now) && known.consent.terms_cover(consent) && !longer && !used_up() {
             return Err(ConsentError::AlreadyGiven(known.consent.id.clone()));
         }
     }

@@ -86,7 +86,7 @@ pub enum ConsentError {
     #[error("the same is asked for already: {0}")]
     AlreadyAsked(ConsentId),
     /// The learner has said yes to the same already.
-    #[error("the learner has given the same already: {0}")]
+    #[error("the learner has given the same already: {0}; name a later end to ask for longer")]
     AlreadyGiven(ConsentId),
     /// The learner has said no, before or after a yes, and is left in peace for a while.
     #[error("the learner has refused or withdrawn this; it may be asked for again from {0} on")]

@@ -57,7 +57,9 @@ impl ConsentError {
             Self::NoPower(error) => error.said().fix,
             Self::Import { cause, .. } => cause.fix(),
             Self::InForce | Self::AlreadyAsked(_) | Self::TooManyRequests(_) => Fix::Learner,
-            Self::Lapsed(_) | Self::NoticeReplaced | Self::TooSoon(_) | Self::TooManySteps => Fix::Consumer,
+            Self::Lapsed(_) | Self::NoticeReplaced | Self::TooSoon(_) | Self::TooManySteps | Self::AlreadyGiven(_) => {
+                Fix::Consumer
+            }
             Self::ObjectionInForce
             | Self::RefusalInForce
             | Self::BasisInForce(_)
@@ -65,7 +67,6 @@ impl ConsentError {
             | Self::RestrictionInForce => Fix::Provider,
             Self::NothingToWithdraw
             | Self::UnknownLearner
-            | Self::AlreadyGiven(_)
             | Self::BasisEnded
             | Self::NoObjection
             | Self::AlreadyObjected
@@ -134,7 +135,11 @@ impl ConsentError {
                 "une notice d’information de même texte, ou de mêmes nom, version et langue, est déjà enregistrée"
             }
             Self::AlreadyAsked(id) => return format!("la même chose est déjà demandée\u{a0}: {id}"),
-            Self::AlreadyGiven(id) => return format!("la personne a déjà donné le même consentement\u{a0}: {id}"),
+            Self::AlreadyGiven(id) => {
+                return format!(
+                    "la personne a déjà donné le même consentement\u{a0}: {id}\u{a0}; pour le demander plus longtemps, dites jusqu’à quand"
+                );
+            }
             Self::TooSoon(from) => {
                 return format!(
                     "la personne a refusé ou retiré ce consentement\u{a0}; il peut être redemandé à partir du {from}"

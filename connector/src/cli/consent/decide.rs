@@ -125,7 +125,7 @@ pub(super) struct Request {
     /// receipts and what the recipient is told; no connector erases by it
     #[arg(long, value_name = "DAYS")]
     retention_days: Option<u32>,
-    /// When it would end [default: after twelve months]
+    /// When it would end [default: after twelve months]. What the learner has given already is asked for again only with a later end
     #[arg(long, value_name = "RFC3339")]
     expires: Option<String>,
 }

@@ -214,7 +214,7 @@ impl Consent {
         Ok(sha256(&canonical::signable(&self.terms())?))
     }
 
-    /// All that another one allows is allowed by this one too.
+    /// All that another one allows is allowed by this one too, while it lasts.
     pub(in crate::consent) fn terms_cover(&self, other: &Self) -> bool {
         fn all<T: PartialEq>(wide: &[T], narrow: &[T]) -> bool {
             narrow.iter().all(|one| wide.contains(one))
@@ -240,7 +240,6 @@ impl Consent {
             && open(&self.fields, &other.fields)
             && agreement
             && count
-            && other.expires <= self.expires
     }
 
     /// Both are about the same: a learner, a holder, a recipient, a purpose, and data that both cover, under an agreement for which both can be. Of

@@ -27,6 +27,36 @@ async fn who_has_said_no_is_left_in_peace() {
 }
 
 #[tokio::test]
+async fn what_stands_is_not_asked_for_again_unless_for_longer() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    let given = consents.grant(vec![new("anna")], now()).await.unwrap().remove(0);
+    let id = given.consent.id;
+    let asking = |expires| NewRequest {
+        expires,
+        ..request("anna", &hash)
+    };
+    // By whoever asks: a recipient, or the holder for somebody.
+    let same = consents.request(asking(None), None, days(30)).await;
+    assert!(matches!(same, Err(ConsentError::AlreadyGiven(known)) if known == id));
+    let by_the_holder = NewConsent {
+        notice: hash.clone(),
+        ..new("anna")
+    };
+    let same = consents.ask(by_the_holder, days(30)).await;
+    assert!(matches!(same, Err(ConsentError::AlreadyGiven(known)) if known == id));
+    let reaffirm = event(Decision::Reaffirm, learner());
+    let until = consents.decide(&id, &reaffirm, days(30)).await.unwrap().stored.ends();
+    let same = consents.request(asking(Some(until)), None, days(31)).await;
+    assert!(
+        matches!(same, Err(ConsentError::AlreadyGiven(_))),
+        "as long as it holds by now"
+    );
+    let longer = asking(Some(until.plus(DAY)));
+    assert!(consents.request(longer, None, days(31)).await.is_ok());
+}
+
+#[tokio::test]
 async fn who_has_said_no_to_some_data_can_be_asked_for_other_data() {
     let consents = consents().await;
     let hash = notice(&consents, "1").await;
