@@ -187,6 +187,11 @@ impl Consents {
         Ok(salt.map(|(salt, _)| salts::name(&salt, subject)))
     }
 
+    /// Whether anything about a learner was ever recorded here and is not forgotten.
+    pub async fn knows(&self, subject: &str) -> Result<bool, StoreError> {
+        Ok(self.audit_name(subject).await?.is_some())
+    }
+
     /// All consents, or one learner's, by id.
     pub async fn list(&self, subject: Option<&str>) -> Result<Vec<Stored>, StoreError> {
         match subject {

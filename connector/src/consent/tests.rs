@@ -109,6 +109,7 @@ async fn nothing_links_a_forgotten_learner_to_the_log_while_its_proofs_hold() {
     let forgotten = consents.forget("anna", now()).await.unwrap();
     assert_eq!(forgotten.consents, 1);
     assert_eq!(consents.audit_name("anna").await.unwrap(), None);
+    assert!(!consents.knows("anna").await.unwrap() && consents.knows("ben").await.unwrap());
     assert!(consents.list(Some("anna")).await.unwrap().is_empty());
     assert_eq!(consents.list(None).await.unwrap().len(), 1, "others are not touched");
 

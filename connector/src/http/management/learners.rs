@@ -36,6 +36,8 @@ pub(super) async fn standing_set(State(app): Ctx, Body(new): Body<NewStanding>) 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Recipients {
     recipients: Vec<Recipient>,
+    /// Anything about the learner is recorded here. Where nothing is, they were never here or are forgotten, and no recipient is known.
+    known: bool,
 }
 
 /// Who received records of a learner (GDPR art. 15(1)(c))
@@ -45,8 +47,10 @@ pub(super) struct Recipients {
 /// forgotten.
 #[utoipa::path(get, path = "/v1/learners/recipients", tag = "learners", params(Whose), responses((status = OK, body = Recipients)))]
 pub(super) async fn recipients(State(app): Ctx, Query(query): Query<Whose>) -> Outcome<Recipients> {
+    let recipients = app.exchange.notices().recipients(&query.subject).await?;
     ok(Recipients {
-        recipients: app.exchange.notices().recipients(&query.subject).await?,
+        known: !recipients.is_empty() || app.consents.knows(&query.subject).await?,
+        recipients,
     })
 }
 
