@@ -56,5 +56,17 @@ async fn consent_law_a_form_that_a_child_and_a_guardian_signed_is_entered_as_giv
         "{told}"
     );
     assert_eq!(release(school, work).await["sent"], 30, "all but l1's");
+
+    // What is corrected is the age alone: the mother stays, and the end is shown as the record says it.
+    let of_age = json!({"subject": "l0", "soleConsentFrom": now().plus(Duration::from_secs(86_400))});
+    let standing = school.post("/v1/learners", &of_age).await;
+    assert_eq!(standing["powers"][0]["id"], "mother", "{standing}");
+    let all = school.get("/v1/consents?subject=l0").await;
+    let listed = &all["consents"][0];
+    let id = text(&listed["consent"], "id");
+    let shown = school.get(&format!("/v1/consents/{id}")).await;
+    assert_eq!((&shown["state"], &shown["until"]), (&json!("given"), &listed["until"]));
+    assert_eq!(shown["until"], shown["record"]["dpv:hasDuration"][0]["dct:valid"]);
+    assert_ne!(shown["until"], shown["consent"]["expires"]);
     verified(school).await;
 }
