@@ -118,7 +118,11 @@ impl Consents {
             notice::replace((&known, version), &notice, changes_meaning, &mut batch)?;
             self.commit_notice(batch, notice, now).await?
         };
-        self.follow(&known, notice, changes_meaning, now).await
+        let mut done = self.follow(&known, notice, changes_meaning, now).await?;
+        if changes_meaning {
+            done.other_languages = notice::other_languages(store, &done.notice).await?;
+        }
+        Ok(done)
     }
 
     /// Has the consents under a replaced notice follow, and those under the versions before it.
@@ -143,16 +147,12 @@ impl Consents {
             Ok(())
         })
         .await?;
-        let other_languages = match changes_meaning {
-            true => notice::other_languages(store, &notice).await?,
-            false => Vec::new(),
-        };
         let mut done = Replacement {
-            other_languages,
             notice: notice.clone(),
             ended: 0,
             requested: 0,
             marked: 0,
+            other_languages: Vec::new(),
         };
         for subject in &subjects {
             let ids: Vec<ConsentId> = self.fresh_ids(subject, now).await?;

@@ -89,7 +89,7 @@ pub(super) async fn consent_grant(
     Body(mut new): Body<Vec<NewConsent>>,
 ) -> Outcome<Granted> {
     let first = part.first.and_then(|first| usize::try_from(first).ok());
-    let first = first.or((new.len() > 1).then_some(1));
+    let first = first.or_else(|| (new.len() > 1).then_some(1));
     for (offset, one) in new.iter_mut().enumerate() {
         let named = match resolve_all(&app, &mut one.recipients) {
             Ok(()) => check_agreement(&app, one).await,
