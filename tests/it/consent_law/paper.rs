@@ -70,3 +70,36 @@ async fn consent_law_a_form_that_a_child_and_a_guardian_signed_is_entered_as_giv
     assert_ne!(shown["until"], shown["consent"]["expires"]);
     verified(school).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consent_law_an_import_that_stops_half_way_says_where_and_is_gone_on_with_there() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let file = school.dir.join("forms.json");
+    let import = ["consent", "import", file.to_str().unwrap(), "--lang", "fr"];
+    let mut forms: Vec<Value> = (0..70)
+        .map(|number| consent(&format!("l{number}"), &work.did))
+        .collect();
+    forms[69]["categories"] = json!(["skillz"]);
+    fs::write(&file, json!(forms).to_string()).unwrap();
+    let stopped = school.cli(&import);
+    let told = String::from_utf8_lossy(&stopped.stderr).into_owned();
+    assert_eq!(stopped.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("entrée 70\u{a0}:") && told.contains("entry 70:"),
+        "{told}"
+    );
+    assert!(
+        told.contains("les consentements 1 à 64 du fichier sont enregistrés") && told.contains("à partir du 65"),
+        "{told}"
+    );
+    let recorded = async || school.get("/v1/consents").await["consents"].as_array().unwrap().clone();
+    assert_eq!(recorded().await.len(), 64);
+
+    forms[69]["categories"] = json!(["skills"]);
+    fs::write(&file, json!(forms[64..]).to_string()).unwrap();
+    assert!(said(school.cli(&import)).contains("6 consents recorded"));
+    let all = recorded().await;
+    assert_eq!(all.len(), 70);
+    assert!(all.iter().all(|one| one["state"] == "given"), "none was entered twice");
+}
