@@ -147,6 +147,17 @@ async fn a_learner_is_told_who_received_their_records_and_since_when() {
     assert!(told.contains(&work.did) && told.contains(&edtech.did), "{told}");
     school.post("/v1/consents/forget", &json!({"subject": "l1"})).await;
     assert!(recipients("l1").await.is_empty());
+    // An empty list is a fact about whoever is known alone.
+    for (learner, of, expected) in [
+        ("l0", "told", "nobody was told anything"),
+        ("l1", "told", "or they are forgotten"),
+        ("l1", "recipients", "or they are forgotten"),
+        ("nobody", "recipients", "or they are forgotten"),
+    ] {
+        let said = school.cli(&["consent", of, learner]);
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.contains(expected), "{of} {learner}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

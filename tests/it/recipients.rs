@@ -93,11 +93,21 @@ async fn a_recipient_that_nobody_could_be_is_refused_by_every_route_and_leaves_n
             "{refused}"
         );
     }
-    // What ends is said by the consents alone, whoever is configured: there is none towards it.
-    let body = json!({"subject": "l0", "recipient": "nodid"});
-    let (status, refused) = school.call(Method::POST, "/v1/consents/withdraw", Some(&body)).await;
-    let told = (status.as_u16(), refused["error"]["code"].as_str());
-    assert_eq!(told, (404, Some("nothing-to-withdraw")), "{refused}");
+    // A slip of the pen is not answered with that there is nothing to withdraw, nor one that could be somebody without naming them.
+    for (recipient, expected) in [
+        ("nodid", (422, "unknown-recipient")),
+        ("did:web:wrok.example", (404, "nothing-to-withdraw")),
+    ] {
+        let body = json!({"subject": "l0", "recipient": recipient});
+        let (status, refused) = school.call(Method::POST, "/v1/consents/withdraw", Some(&body)).await;
+        let told = (status.as_u16(), refused["error"]["code"].as_str().unwrap());
+        assert_eq!(told, expected, "{refused}");
+        assert!(text(&refused["error"], "message").contains(recipient), "{refused}");
+    }
+    assert_eq!(
+        school.get("/v1/consents?subject=l0").await["consents"][0]["state"],
+        "given"
+    );
     let left = school.get("/v1/consents?subject=l9").await;
     assert_eq!(left["consents"], json!([]), "not even what was beside it");
     for (path, members) in [("/v1/restrictions", "restrictions"), ("/v1/bases", "bases")] {
@@ -184,4 +194,49 @@ async fn an_end_tells_in_which_streams_other_consents_go_on_and_promises_nothing
         let (theirs, _) = numbers(&file(work, pid), &name);
         assert_eq!(theirs.iter().any(|number| *number > last), goes_on, "{pid}: {last}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consent_that_could_open_nothing_does_not_take_the_place_of_one_that_does_without_a_word() {
+    let world = World::start(&["school", "work", "edtech"]).await;
+    let (school, work, edtech) = (world.get("school"), world.get("work"), world.get("edtech"));
+    school.publish(20, 2).await;
+    let agreement = work.negotiate(school).await;
+    let others = edtech.negotiate(school).await;
+    school.consent(1, &work.did).await;
+    let nobodys = "urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11";
+    for wrong in [others.as_str(), nobodys] {
+        let mut new = consent("l0", "work");
+        new["agreement"] = json!(wrong);
+        for (path, body) in [("/v1/consents", json!([new])), ("/v1/consents/requests", new)] {
+            let (status, refused) = school.call(Method::POST, path, Some(&body)).await;
+            let told = (status.as_u16(), refused["error"]["code"].as_str());
+            assert_eq!(told, (422, Some("unknown-agreement")), "{path} {refused}");
+        }
+    }
+    assert_eq!(
+        release(school, work, &agreement).await["sent"],
+        10,
+        "the one that there was stands"
+    );
+
+    // What may be published later is recorded, and whoever records it is told.
+    let mut new = consent("l1", "work");
+    new["datasets"] = json!(["records", "nosuch"]);
+    new["categories"] = json!(["skills"]);
+    new["fields"] = json!(["/skills", "/nope", "/result"]);
+    let granted = school.post("/v1/consents", &json!([new])).await;
+    assert_eq!(
+        granted["consents"][0]["unknown"],
+        json!({"datasets": ["nosuch"], "fields": ["/nope", "/result"]}),
+        "{granted}"
+    );
+    let more = ["--notice", NOTICE, "--dataset", "nosuch", "--agreement", &agreement];
+    let told = said(school.cli(&grant("l1", "work", &more)));
+    assert!(
+        told.contains("warning: no dataset is published here as nosuch"),
+        "{told}"
+    );
+    let told = said(school.cli(&grant("l1", "work", &["--notice", NOTICE, "--agreement", &agreement])));
+    assert!(!told.contains("warning"), "{told}");
 }

@@ -67,10 +67,11 @@ impl Basis {
             }
             BasisCommand::Declare { file } => {
                 let declared = api.post("/v1/bases", &input::json(&file)?).await?;
-                match context.out.json {
-                    true => context.out.json(&declared),
-                    false => context.out.say(&format!("declared: {}", member(&declared, &["id"]))),
+                if context.out.json {
+                    return context.out.json(&declared);
                 }
+                context.out.say(&format!("declared: {}", member(&declared, &["id"])))?;
+                super::consent::say_unknown(context, &declared)
             }
             BasisCommand::End { id } => {
                 let ended = api.post(&path(&["bases", &id, "end"])?, &serde_json::json!({})).await?;

@@ -145,6 +145,17 @@ impl Failure {
         self
     }
 
+    /// What is to be known as well, whatever there is to do next.
+    pub(super) fn besides(mut self, known: String) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.hint = Some(match told.hint.take() {
+                Some(hint) => format!("{hint}; {known}"),
+                None => known,
+            });
+        }
+        self
+    }
+
     /// A stable name for scripts that says more than the exit code.
     pub(super) fn code(mut self, name: &str) -> Self {
         if let Self::Told(told) = &mut self {

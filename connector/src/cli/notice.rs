@@ -6,6 +6,7 @@ use super::{
     input,
     output::{Column, items, member},
 };
+use ::policy::Language;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -38,7 +39,8 @@ enum NoticeCommand {
     /// Replace a notice by a newer version
     ///
     /// With --changes-meaning, consents given under the old one or any version before it end and are asked for anew; without, they go on and
-    /// are marked.
+    /// are marked. A notice is replaced in one language: in the others what was given goes on until they are replaced too, and a warning names
+    /// those where the old version still stands.
     #[command(
         disable_version_flag = true,
         after_help = "EXAMPLES:\n  connector notice replace orientation --version 2 --language fr --file notice-fr.txt --old sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --changes-meaning\n"
@@ -83,6 +85,20 @@ impl New {
     }
 }
 
+/// In which languages learners still say yes to something else.
+fn unreplaced(done: &Value, language: Language) -> String {
+    let languages = member(done, &["otherLanguages"]);
+    let (french, english) = (
+        format!(
+            "avertissement\u{a0}: une autre version reste en vigueur en {languages}\u{a0}; ce qui a été donné ainsi continue, et d’autres peuvent le donner\u{a0}; remplacez-la aussi"
+        ),
+        format!(
+            "warning: another version still stands in {languages}: what was given under it goes on, and more can be given; replace it too"
+        ),
+    );
+    language.say(&french, &english).to_owned()
+}
+
 const COLUMNS: [Column; 6] = [
     ("ID", &["id"]),
     ("VERSION", &["version"]),
@@ -125,7 +141,11 @@ impl Notice {
                     count("ended"),
                     count("requested"),
                     count("marked")
-                ))
+                ))?;
+                match items(&done, "otherLanguages") {
+                    [] => Ok(()),
+                    _ => context.out.say(&unreplaced(&done, context.language())),
+                }
             }
         }
     }

@@ -14,8 +14,8 @@ use policy::Timestamp;
 use serde::Serialize;
 use std::{collections::BTreeSet, time::Duration};
 
-/// How many grants share one durable commit in an import.
-const IMPORT_BATCH: usize = 64;
+/// How many grants share one durable commit: of a list in one such piece all are recorded or none.
+pub const IMPORT_PIECE: usize = 64;
 /// A stream that makes no progress for this long after a withdrawal is reset (design: the answer never waits on a peer).
 const STALL: Duration = Duration::from_secs(1);
 /// Requests of one participant to one learner that may wait for an answer.
@@ -43,17 +43,22 @@ pub struct Acknowledgement {
 }
 
 impl Consents {
-    /// Records consents that the holder's operator enters for learners. Committed first, opened after.
-    pub async fn enter(&self, new: Vec<NewConsent>, now: Timestamp) -> Result<Vec<Changed>, ConsentError> {
-        let many = new.len() > 1;
+    /// Records consents that the holder's operator enters for learners, piece by piece. Committed first, opened after. `first` is the number of
+    /// the first of them in the list that they are from, and by these numbers what is refused is named; one alone has none.
+    pub async fn enter(
+        &self,
+        new: Vec<NewConsent>,
+        first: Option<usize>,
+        now: Timestamp,
+    ) -> Result<Vec<Changed>, ConsentError> {
         let mut all = Vec::with_capacity(new.len());
-        for (number, chunk) in new.chunks(IMPORT_BATCH).enumerate() {
-            let at = |offset: usize, cause: ConsentError| match many {
-                true => ConsentError::Import {
-                    entry: number * IMPORT_BATCH + offset + 1,
+        for (number, chunk) in new.chunks(IMPORT_PIECE).enumerate() {
+            let at = |offset: usize, cause: ConsentError| match first {
+                Some(first) => ConsentError::Import {
+                    entry: first + number * IMPORT_PIECE + offset,
                     cause: Box::new(cause),
                 },
-                false => cause,
+                None => cause,
             };
             let mut consents = Vec::with_capacity(chunk.len());
             for (offset, one) in chunk.iter().enumerate() {
@@ -115,12 +120,13 @@ impl Consents {
     /// The holder asks its learner for somebody.
     pub async fn ask(&self, new: NewConsent, now: Timestamp) -> Result<Changed, ConsentError> {
         let asking = Actor::of(Role::Holder, "consent-request");
+        let until = new.expires;
         let consent = self.draft(new, now).await?;
         // What a learner is asked to read has to be here.
         if consent.notice_ref.is_none() {
             return Err(ConsentError::UnknownNotice(consent.notice));
         }
-        self.begin(consent, asking, None, now).await
+        self.begin(consent, until, asking, None, now).await
     }
 
     /// A participant asks a learner. `beside` is committed with it, or not at all.
@@ -130,14 +136,16 @@ impl Consents {
         beside: Option<&Beside>,
         now: Timestamp,
     ) -> Result<Changed, ConsentError> {
-        let asking = asking(&new);
+        let (asking, until) = (asking(&new), new.expires);
         let consent = self.draft_with(new, beside, now).await?;
-        self.begin(consent, asking, beside, now).await
+        self.begin(consent, until, asking, beside, now).await
     }
 
+    /// `until`: the end that was asked for, if one was.
     async fn begin(
         &self,
         consent: Consent,
+        until: Option<Timestamp>,
         asking: Actor,
         beside: Option<&Beside>,
         now: Timestamp,
@@ -147,7 +155,7 @@ impl Consents {
         let (id, changed) = self
             .change(&[&subject], beside, now, |learners| {
                 let learner = learners.first_mut().ok_or(ConsentError::UnknownLearner)?;
-                may_ask(learner, &consent, &asking, &self.index, pause, now)?;
+                may_ask(learner, (&consent, until), &asking, &self.index, pause, now)?;
                 learner.begin(consent.clone(), asking.clone(), now)?;
                 Ok(consent.id.clone())
             })
@@ -199,7 +207,7 @@ impl Consents {
     fn take(&self, learner: &mut Learner, at: usize, new: &NewEvent, now: Timestamp) -> Result<(), ConsentError> {
         let stored = learner.stored(at).ok_or(ConsentError::Unknown)?;
         let (act, actor) = (new.event.act(), new.actor.clone());
-        let (last, until) = (stored.last(), stored.ends());
+        let (last, until, length) = (stored.last(), stored.ends(), stored.consent.length());
         let time = match (new.time, act) {
             (Some(time), _) => time,
             // No clock that went backwards keeps a learner from saying no.
@@ -218,7 +226,8 @@ impl Consents {
                 if now >= until {
                     return Err(ConsentError::Lapsed(until));
                 }
-                step.until(now.plus(self.privacy.validity).max(until))
+                // A yes said again is one to what was said before, and that was for so long.
+                step.until(now.plus(length).max(until))
             }
             _ => step,
         };
@@ -382,10 +391,10 @@ pub(super) fn give(
     }
 }
 
-/// Whether a participant may ask for this now.
+/// Whether a participant may ask for this now, until then if an end was named.
 fn may_ask(
     learner: &Learner,
-    consent: &Consent,
+    (consent, until): (&Consent, Option<Timestamp>),
     asking: &Actor,
     index: &Index,
     pause: Duration,
@@ -411,7 +420,9 @@ fn may_ask(
             return Err(ConsentError::TooSoon(again));
         }
         let used_up = || known.consent.max_count.is_some() && index.is_used_up(&known.consent.id);
-        if known.is_in_force(now) && known.consent.terms_cover(consent) && !used_up() {
+        // The end that every consent has without another is later with each moment: nobody asks for more by it.
+        let longer = until.is_some_and(|until| until > known.ends());
+        if known.is_in_force(now) && known.consent.terms_cover(consent) && !longer && !used_up() {
             return Err(ConsentError::AlreadyGiven(known.consent.id.clone()));
         }
     }

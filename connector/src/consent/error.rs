@@ -6,7 +6,11 @@ use super::{
     record::{ConsentId, GrantError},
     state::{Illegal, Role},
 };
-use crate::{jose::JoseError, store::StoreError};
+use crate::{
+    dsp::{AgreementId, ParticipantId},
+    jose::JoseError,
+    store::StoreError,
+};
 use policy::Timestamp;
 
 /// Why a consent was not recorded or changed.
@@ -15,10 +19,10 @@ pub enum ConsentError {
     /// The consent is not complete or makes no sense.
     #[error(transparent)]
     Grant(#[from] GrantError),
-    /// Entry `n` of an import (from 1) is not usable; nothing after the last full batch was recorded.
+    /// An entry of a list is not usable; of its piece and those after it nothing was recorded.
     #[error("entry {entry}: {cause}")]
     Import {
-        /// Its number, from 1.
+        /// Its number in the list, from 1.
         entry: usize,
         /// What is wrong.
         cause: Box<Self>,
@@ -26,6 +30,14 @@ pub enum ConsentError {
     /// Nothing is there to withdraw.
     #[error("this learner has no consent here that is in force or waits for a second signature")]
     NothingToWithdraw,
+    /// Nor towards this recipient, who may be misspelt.
+    #[error("this learner has no consent here that names {0} and is in force or waits for a second signature")]
+    NothingTowards(ParticipantId),
+    /// A consent that nothing agreed could use.
+    #[error(
+        "no agreement {0} under which one of these recipients receives from us is known here; see: connector agreement list"
+    )]
+    UnknownAgreement(AgreementId),
     /// A learner is not forgotten while a consent is in force.
     #[error("this learner has a consent in force here; withdraw it first")]
     InForce,
@@ -74,7 +86,7 @@ pub enum ConsentError {
     #[error("the same is asked for already: {0}")]
     AlreadyAsked(ConsentId),
     /// The learner has said yes to the same already.
-    #[error("the learner has given the same already: {0}")]
+    #[error("the learner has given the same already: {0}; name a later end to ask for longer")]
     AlreadyGiven(ConsentId),
     /// The learner has said no, before or after a yes, and is left in peace for a while.
     #[error("the learner has refused or withdrawn this; it may be asked for again from {0} on")]

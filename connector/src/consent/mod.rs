@@ -39,7 +39,7 @@ mod words;
 
 pub use bases::{Declared, LawfulBasis, NewBasis};
 pub use change::{About, Beside, Changed, Ended};
-pub use decide::Acknowledgement;
+pub use decide::{Acknowledgement, IMPORT_PIECE};
 pub use deliveries::{Deliveries, Delivery, Known};
 pub use error::ConsentError;
 pub use forget::Forgotten;
@@ -186,6 +186,11 @@ impl Consents {
     pub async fn audit_name(&self, subject: &str) -> Result<Option<Digest>, StoreError> {
         let salt = self.salts.get(&**self.log.store(), subject).await?;
         Ok(salt.map(|(salt, _)| salts::name(&salt, subject)))
+    }
+
+    /// Whether anything about a learner was ever recorded here and is not forgotten.
+    pub async fn knows(&self, subject: &str) -> Result<bool, StoreError> {
+        Ok(self.audit_name(subject).await?.is_some())
     }
 
     /// All consents, or one learner's, by id.

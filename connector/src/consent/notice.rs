@@ -173,6 +173,17 @@ pub(super) async fn versions_up_to(store: &dyn Store, notice: &Notice) -> Result
     Ok(chain.map(|one| one.hash.clone()).collect())
 }
 
+/// The other languages in which another version of a notice stands.
+pub(super) async fn other_languages(store: &dyn Store, notice: &Notice) -> Result<Vec<String>, StoreError> {
+    let stands = |other: &Notice| {
+        let is_another = other.language != notice.language && other.version != notice.version;
+        other.id == notice.id && is_another && other.replaced.is_none()
+    };
+    let all = list(store).await?.into_iter().filter(stands);
+    let languages: BTreeSet<String> = all.map(|other| other.language).collect();
+    Ok(languages.into_iter().collect())
+}
+
 /// Adds a new notice to a batch. The text is new, and nothing has that name, version and language.
 pub(super) fn add(new: NewNotice, now: Timestamp, batch: &mut Batch) -> Result<Notice, ConsentError> {
     let notice = new.notice(now)?;

@@ -30,6 +30,9 @@ pub struct Replacement {
     pub requested: usize,
     /// Consents under the old one, or a version before it, that go on, marked.
     pub marked: usize,
+    /// Of one that means something else: the languages in which another version of the notice still stands. What was given in these goes on, and
+    /// more can be given: replace it in these too.
+    pub other_languages: Vec<String>,
 }
 
 impl Notice {
@@ -115,7 +118,11 @@ impl Consents {
             notice::replace((&known, version), &notice, changes_meaning, &mut batch)?;
             self.commit_notice(batch, notice, now).await?
         };
-        self.follow(&known, notice, changes_meaning, now).await
+        let mut done = self.follow(&known, notice, changes_meaning, now).await?;
+        if changes_meaning {
+            done.other_languages = notice::other_languages(store, &done.notice).await?;
+        }
+        Ok(done)
     }
 
     /// Has the consents under a replaced notice follow, and those under the versions before it.
@@ -145,6 +152,7 @@ impl Consents {
             ended: 0,
             requested: 0,
             marked: 0,
+            other_languages: Vec::new(),
         };
         for subject in &subjects {
             let ids: Vec<ConsentId> = self.fresh_ids(subject, now).await?;

@@ -20,7 +20,8 @@ use utoipa::ToSchema;
 /// Most powers of one learner.
 const MOST_POWERS: usize = 16;
 
-/// What an operator records about a learner. It takes the place of what was recorded before.
+/// What an operator records about a learner. What it does not name stays as it was recorded: a child whose last guardian is removed is still a
+/// child, and what is not known permits nothing.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewStanding {
@@ -30,60 +31,85 @@ pub struct NewStanding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Date)]
     pub born_on: Option<String>,
-    /// Or from when the learner consents alone, if that is what is known.
+    /// Or from when the learner consents alone, if that is what is known. Without either the age stays as it was recorded; a wrong one is
+    /// corrected by the right one.
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub sole_consent_from: Option<Timestamp>,
-    /// Whose law decides the age, an ISO 3166 code; the holder's without it.
+    /// Whose law decides the age of who was born on that day, an ISO 3166 code; the holder's without it.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub country: Option<Country>,
-    /// Who acts with or for the learner.
+    /// All who act with or for the learner, in place of those recorded before, who stay without it. An empty list removes them.
     #[serde(default)]
-    pub powers: Vec<Power>,
+    pub powers: Option<Vec<Power>>,
 }
 
 impl NewStanding {
-    fn standing(&self, ours: Country, now: Timestamp) -> Result<Standing, ConsentError> {
+    /// What is known of the learner with this, where `known` was recorded before.
+    fn standing(&self, known: &Standing, ours: Country, now: Timestamp) -> Result<Standing, ConsentError> {
         let wrong = |what| Err(ConsentError::Standing(what));
         if !is_identifier(&self.subject) {
             return wrong("subject is missing or too long");
         }
-        if self.powers.len() > MOST_POWERS {
+        if self.born_on.is_none() && self.sole_consent_from.is_none() && self.powers.is_none() {
+            return wrong("there is nothing to record: give bornOn or soleConsentFrom, or powers");
+        }
+        let from = self.age(ours, now)?.or(known.sole_consent_from);
+        let powers = self.powers.as_ref().unwrap_or(&known.powers);
+        self.check(powers)?;
+        let parental = |power: &Power| power.capacity == Capacity::ParentalAuthority;
+        if from.is_none() && powers.iter().any(parental) {
+            return wrong("parental authority ends at an age: give bornOn or soleConsentFrom with it");
+        }
+        Ok(Standing {
+            sole_consent_from: from,
+            powers: powers.clone(),
+        })
+    }
+
+    /// From when on the learner consents alone, where this says so.
+    fn age(&self, ours: Country, now: Timestamp) -> Result<Option<Timestamp>, ConsentError> {
+        let wrong = |what| Err(ConsentError::Standing(what));
+        let Some(born) = &self.born_on else {
+            return match self.country {
+                Some(_) => wrong("country says at which age one consents alone: give bornOn with it"),
+                None => Ok(self.sole_consent_from),
+            };
+        };
+        if self.sole_consent_from.is_some() {
+            return wrong("give bornOn or soleConsentFrom, not both");
+        }
+        let born: Day = born
+            .parse()
+            .map_err(|_| ConsentError::Standing("bornOn is no day such as 2012-04-30"))?;
+        // A slip of a century would make a child of an adult, whose consents would be invalid.
+        if born.begins() > now {
+            return wrong("bornOn is in the future");
+        }
+        Ok(Some(sole_consent_from(born, self.country.unwrap_or(ours))))
+    }
+
+    fn check(&self, powers: &[Power]) -> Result<(), ConsentError> {
+        let wrong = |what| Err(ConsentError::Standing(what));
+        if powers.len() > MOST_POWERS {
             return wrong("a learner has at most 16 powers recorded");
         }
         let text = |text: &str, most: usize| !text.trim().is_empty() && text.len() <= most;
-        for power in &self.powers {
+        for power in powers {
             if !text(&power.id, 256) || !text(&power.evidence, 1024) || power.scope.is_empty() || power.scope.len() > 3
             {
                 return wrong("a power has an id, a scope, and evidence of where its proof is kept");
+            }
+            // One person would sign twice where the law wants two.
+            if power.id.trim() == self.subject.trim() {
+                return wrong("a power is another person's: nobody signs beside themselves or is their own guardian");
             }
             if power.until <= power.from {
                 return wrong("a power ends after it begins");
             }
         }
-        let from = match (&self.born_on, self.sole_consent_from) {
-            (Some(_), Some(_)) => return wrong("give bornOn or soleConsentFrom, not both"),
-            (Some(born), None) => {
-                let born: Day = born
-                    .parse()
-                    .map_err(|_| ConsentError::Standing("bornOn is no day such as 2012-04-30"))?;
-                // A slip of a century would make a child of an adult, whose consents would be invalid.
-                if born.begins() > now {
-                    return wrong("bornOn is in the future");
-                }
-                Some(sole_consent_from(born, self.country.unwrap_or(ours)))
-            }
-            (None, from) => from,
-        };
-        let parental = |power: &Power| power.capacity == Capacity::ParentalAuthority;
-        if from.is_none() && self.powers.iter().any(parental) {
-            return wrong("parental authority ends at an age: give bornOn or soleConsentFrom with it");
-        }
-        Ok(Standing {
-            sole_consent_from: from,
-            powers: self.powers.clone(),
-        })
+        Ok(())
     }
 }
 
@@ -91,13 +117,13 @@ impl Consents {
     /// Records whose word counts for a learner from now on, and holds what was given before to it: a consent whose signatures were not enough
     /// is invalid, one that rests on a power that has ended or on an age that is past ends. The index is closed before the commit.
     pub async fn set_standing(&self, new: &NewStanding, now: Timestamp) -> Result<Standing, ConsentError> {
-        let standing = new.standing(self.privacy.country, now)?;
-        let subject = new.subject.as_str();
-        let (_, changed) = self
-            .change(&[subject], None, now, |learners| {
-                learners
-                    .iter_mut()
-                    .try_for_each(|learner| learner.stand(standing.clone(), now))
+        let ours = self.privacy.country;
+        let (standing, changed) = self
+            .change(&[&new.subject], None, now, |learners| {
+                let learner = learners.first_mut().ok_or(ConsentError::UnknownLearner)?;
+                let standing = new.standing(&learner.standing, ours, now)?;
+                learner.stand(standing.clone(), now)?;
+                Ok(standing)
             })
             .await?;
         self.reset_stalled_after(&changed, now).await;

@@ -51,7 +51,7 @@ pub(super) async fn over(store: Arc<dyn Store>) -> Consents {
 impl Consents {
     /// Enters consents, where only the records are of interest.
     pub(super) async fn grant(&self, new: Vec<NewConsent>, now: Timestamp) -> Result<Vec<Stored>, ConsentError> {
-        let entered = self.enter(new, now).await?;
+        let entered = self.enter(new, None, now).await?;
         Ok(entered.into_iter().map(|one| one.stored).collect())
     }
 }
@@ -109,6 +109,7 @@ async fn nothing_links_a_forgotten_learner_to_the_log_while_its_proofs_hold() {
     let forgotten = consents.forget("anna", now()).await.unwrap();
     assert_eq!(forgotten.consents, 1);
     assert_eq!(consents.audit_name("anna").await.unwrap(), None);
+    assert!(!consents.knows("anna").await.unwrap() && consents.knows("ben").await.unwrap());
     assert!(consents.list(Some("anna")).await.unwrap().is_empty());
     assert_eq!(consents.list(None).await.unwrap().len(), 1, "others are not touched");
 
@@ -230,4 +231,18 @@ async fn a_withdrawal_that_could_read_a_grant_before_it_is_durable_still_has_the
     granting.await.unwrap().unwrap();
     withdrawing.await.unwrap().unwrap();
     assert!(consents.index.in_force("anna").is_empty());
+}
+
+#[tokio::test]
+async fn a_list_is_recorded_piece_by_piece_and_what_is_wrong_is_named_by_its_number_in_it() {
+    let consents = consents().await;
+    let mut list: Vec<NewConsent> = (0..IMPORT_PIECE + 6).map(|n| new(&format!("l{n}"))).collect();
+    list[IMPORT_PIECE + 5].categories.clear();
+    let refused = consents.enter(list, Some(501), now()).await.unwrap_err();
+    let expected = 501 + IMPORT_PIECE + 5;
+    assert!(
+        matches!(refused, ConsentError::Import { entry, .. } if entry == expected),
+        "{refused}"
+    );
+    assert_eq!(consents.list(None).await.unwrap().len(), IMPORT_PIECE);
 }

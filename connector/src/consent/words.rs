@@ -28,6 +28,15 @@ impl Said {
         }
     }
 
+    /// The same of an entry of a list.
+    #[must_use]
+    pub fn of_entry(self, entry: usize) -> Self {
+        Self {
+            french: format!("entrée {entry}\u{a0}: {}", self.french),
+            ..self
+        }
+    }
+
     /// The whole sentence, of a refusal that is `english` in English.
     pub fn told(&self, english: &str, language: Language) -> String {
         let text = language.say(&self.french, english);
@@ -48,7 +57,9 @@ impl ConsentError {
             Self::NoPower(error) => error.said().fix,
             Self::Import { cause, .. } => cause.fix(),
             Self::InForce | Self::AlreadyAsked(_) | Self::TooManyRequests(_) => Fix::Learner,
-            Self::Lapsed(_) | Self::NoticeReplaced | Self::TooSoon(_) | Self::TooManySteps => Fix::Consumer,
+            Self::Lapsed(_) | Self::NoticeReplaced | Self::TooSoon(_) | Self::TooManySteps | Self::AlreadyGiven(_) => {
+                Fix::Consumer
+            }
             Self::ObjectionInForce
             | Self::RefusalInForce
             | Self::BasisInForce(_)
@@ -56,13 +67,14 @@ impl ConsentError {
             | Self::RestrictionInForce => Fix::Provider,
             Self::NothingToWithdraw
             | Self::UnknownLearner
-            | Self::AlreadyGiven(_)
             | Self::BasisEnded
             | Self::NoObjection
             | Self::AlreadyObjected
             | Self::AlreadyRestricted(_)
             | Self::AlreadyLifted(_) => Fix::Nobody,
             Self::Unknown
+            | Self::NothingTowards(_)
+            | Self::UnknownAgreement(_)
             | Self::Future(_)
             | Self::UnknownNotice(_)
             | Self::InvalidNotice(_)
@@ -84,8 +96,18 @@ impl ConsentError {
             Self::Grant(error) => return error.said().french,
             Self::Illegal(error) => return error.said().french,
             Self::NoPower(error) => return error.said().french,
-            Self::Import { entry, cause } => return format!("entrée {entry}\u{a0}: {}", cause.french()),
+            Self::Import { entry, cause } => return cause.said().of_entry(*entry).french,
             Self::NothingToWithdraw => "aucun consentement de cette personne n’est en vigueur ni en cours de signature",
+            Self::NothingTowards(recipient) => {
+                return format!(
+                    "aucun consentement de cette personne qui nomme {recipient} n’est en vigueur ni en cours de signature"
+                );
+            }
+            Self::UnknownAgreement(id) => {
+                return format!(
+                    "aucun accord {id} par lequel un de ces destinataires reçoit de nous n’est connu ici\u{a0}; voyez la liste des accords"
+                );
+            }
             Self::InForce => "un consentement de cette personne est en vigueur\u{a0}; il faut d’abord le retirer",
             Self::ObjectionInForce => {
                 "une opposition écarte une base légale en vigueur\u{a0}; mettez d’abord fin à cette base légale"
@@ -113,7 +135,11 @@ impl ConsentError {
                 "une notice d’information de même texte, ou de mêmes nom, version et langue, est déjà enregistrée"
             }
             Self::AlreadyAsked(id) => return format!("la même chose est déjà demandée\u{a0}: {id}"),
-            Self::AlreadyGiven(id) => return format!("la personne a déjà donné le même consentement\u{a0}: {id}"),
+            Self::AlreadyGiven(id) => {
+                return format!(
+                    "la personne a déjà donné le même consentement\u{a0}: {id}\u{a0}; pour le demander plus longtemps, dites jusqu’à quand"
+                );
+            }
             Self::TooSoon(from) => {
                 return format!(
                     "la personne a refusé ou retiré ce consentement\u{a0}; il peut être redemandé à partir du {from}"

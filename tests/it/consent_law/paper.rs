@@ -56,5 +56,50 @@ async fn consent_law_a_form_that_a_child_and_a_guardian_signed_is_entered_as_giv
         "{told}"
     );
     assert_eq!(release(school, work).await["sent"], 30, "all but l1's");
+
+    // What is corrected is the age alone: the mother stays, and the end is shown as the record says it.
+    let of_age = json!({"subject": "l0", "soleConsentFrom": now().plus(Duration::from_secs(86_400))});
+    let standing = school.post("/v1/learners", &of_age).await;
+    assert_eq!(standing["powers"][0]["id"], "mother", "{standing}");
+    let all = school.get("/v1/consents?subject=l0").await;
+    let listed = &all["consents"][0];
+    let id = text(&listed["consent"], "id");
+    let shown = school.get(&format!("/v1/consents/{id}")).await;
+    assert_eq!((&shown["state"], &shown["until"]), (&json!("given"), &listed["until"]));
+    assert_eq!(shown["until"], shown["record"]["dpv:hasDuration"][0]["dct:valid"]);
+    assert_ne!(shown["until"], shown["consent"]["expires"]);
     verified(school).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consent_law_an_import_that_stops_half_way_says_where_and_is_gone_on_with_there() {
+    let world = World::start(&["school", "work"]).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    let file = school.dir.join("forms.json");
+    let import = ["consent", "import", file.to_str().unwrap(), "--lang", "fr"];
+    let mut forms: Vec<Value> = (0..70)
+        .map(|number| consent(&format!("l{number}"), &work.did))
+        .collect();
+    forms[69]["categories"] = json!(["skillz"]);
+    fs::write(&file, json!(forms).to_string()).unwrap();
+    let stopped = school.cli(&import);
+    let told = String::from_utf8_lossy(&stopped.stderr).into_owned();
+    assert_eq!(stopped.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("entrée 70\u{a0}:") && told.contains("entry 70:"),
+        "{told}"
+    );
+    assert!(
+        told.contains("les consentements 1 à 64 du fichier sont enregistrés") && told.contains("à partir du 65"),
+        "{told}"
+    );
+    let recorded = async || school.get("/v1/consents").await["consents"].as_array().unwrap().clone();
+    assert_eq!(recorded().await.len(), 64);
+
+    forms[69]["categories"] = json!(["skills"]);
+    fs::write(&file, json!(forms[64..]).to_string()).unwrap();
+    assert!(said(school.cli(&import)).contains("6 consents recorded"));
+    let all = recorded().await;
+    assert_eq!(all.len(), 70);
+    assert!(all.iter().all(|one| one["state"] == "given"), "none was entered twice");
 }

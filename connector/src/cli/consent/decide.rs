@@ -1,6 +1,6 @@
 //! `consent request`, `decide`, `share`, `object` and `learner`: how a consent comes about, and whose word counts.
 
-use super::{say_superseded, withdraw::say_streams};
+use super::{say_superseded, say_unknown, withdraw::say_streams};
 use crate::cli::{
     Context,
     api::path,
@@ -125,7 +125,7 @@ pub(super) struct Request {
     /// receipts and what the recipient is told; no connector erases by it
     #[arg(long, value_name = "DAYS")]
     retention_days: Option<u32>,
-    /// When it would end [default: after twelve months]
+    /// When it would end [default: after twelve months]. What the learner has given already is asked for again only with a later end
     #[arg(long, value_name = "RFC3339")]
     expires: Option<String>,
 }
@@ -146,6 +146,8 @@ impl Request {
 }
 
 /// Decide about a consent, as the learner or as somebody with a power to act for them
+///
+/// To reaffirm is to say yes for as long again as the consent was given for at first; the answer says the new end.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent decide urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 give --method portal
@@ -209,8 +211,13 @@ fn say(context: &Context, told: &Value) -> Outcome {
         return context.out.json(told);
     }
     let (id, state) = (member(told, &["/consent/id"]), member(told, &["state"]));
-    context.out.say(&format!("{id}: {state}"))?;
+    let until = match state.as_str() {
+        "given" => format!(", until {}", member(told, &["until"])),
+        _ => String::new(),
+    };
+    context.out.say(&format!("{id}: {state}{until}"))?;
     say_superseded(context, told)?;
+    say_unknown(context, told)?;
     say_streams(context, told)
 }
 
@@ -247,7 +254,10 @@ impl Object {
 /// Show or record whose word counts for a learner: the age of sole consent, guardians, delegates
 ///
 /// A file says it: {"bornOn": "2012-04-30", "powers": [{"id": "parent-3", "capacity": "parental-authority", "scope": ["give", "withdraw"],
-/// "from": "...", "until": "...", "evidence": "..."}]}. The birth date is computed with and not kept. Consents given before are held to it.
+/// "from": "...", "until": "...", "evidence": "..."}]}. The birth date is computed with and not kept. What the file does not name stays as it
+/// was recorded: {"powers": []} removes all guardians and delegates, and a child stays a child who does not consent alone. A wrong age is
+/// corrected by the right bornOn or soleConsentFrom. Consents given before are held to it: those that rest on a power that is not recorded any
+/// more are invalid.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent learner learner-17

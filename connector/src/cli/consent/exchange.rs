@@ -8,7 +8,7 @@ use crate::cli::{
     output::{Column, items, member},
 };
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Ask the holder of an agreement's data, or an intermediary, for a learner's consent
@@ -148,7 +148,7 @@ pub(super) async fn recipients(context: &Context, learner: &str) -> Outcome {
         .api()?
         .get(&format!("/v1/learners/recipients?subject={}", encode(learner)))
         .await?;
-    let nobody = "nobody received records of this learner";
+    let nobody = of_known(&list, "nobody received records of this learner");
     context
         .out
         .table(&list, items(&list, "recipients"), &RECIPIENTS, nobody)
@@ -159,9 +159,18 @@ pub(super) async fn told(context: &Context, learner: &str) -> Outcome {
         .api()?
         .get(&format!("/v1/consents/told?subject={}", encode(learner)))
         .await?;
-    context
-        .out
-        .table(&list, items(&list, "told"), &TOLD, "nobody was told anything")
+    let nobody = of_known(&list, "nobody was told anything");
+    context.out.table(&list, items(&list, "told"), &TOLD, nobody)
+}
+
+/// What an empty list says of a learner: nothing, where nothing of them is here any more.
+fn of_known(list: &Value, nobody: &'static str) -> &'static str {
+    match list.get("known") {
+        Some(Value::Bool(false)) => {
+            "nothing is known of this learner here: nothing about them was ever recorded, or they are forgotten"
+        }
+        _ => nobody,
+    }
 }
 
 pub(super) async fn retractions(context: &Context) -> Outcome {
@@ -169,4 +178,16 @@ pub(super) async fn retractions(context: &Context) -> Outcome {
     context
         .out
         .table(&list, items(&list, "retractions"), &RETRACTIONS, "no retractions")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_list_of_a_learner_who_is_not_known_is_no_fact_about_them() {
+        let said = |known: bool| of_known(&json!({"told": [], "known": known}), "nobody");
+        assert_eq!(said(true), "nobody");
+        assert!(said(false).contains("forgotten"));
+    }
 }

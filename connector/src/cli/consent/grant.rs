@@ -1,28 +1,27 @@
 //! `consent grant` and `consent import`: what learners allowed, entered by the holder's operator.
 
-use super::say_superseded;
+use super::{say_superseded, say_unknown};
 use crate::{
     cli::{
         Context,
         api::Api,
-        exit::{Exit, Failure, Outcome},
+        exit::{Failure, Outcome},
         input,
         output::{items, member},
     },
-    consent::NewConsent,
+    consent::{IMPORT_PIECE, NewConsent},
     jose,
 };
+use ::policy::Language;
 use clap::Args;
 use indicatif::ProgressBar;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Display,
     path::{Path, PathBuf},
 };
-
-/// How many consents go into one request: well below the size limit of a body.
-const BATCH: usize = 500;
 
 /// Record a consent that a learner gave
 #[derive(Args)]
@@ -104,7 +103,9 @@ impl Grant {
             member(&granted, &["/consents/0/state"]),
         );
         context.out.say(&format!("recorded: {id} ({state})"))?;
-        say_superseded(context, granted.pointer("/consents/0").unwrap_or(&Value::Null))
+        let entered = granted.pointer("/consents/0").unwrap_or(&Value::Null);
+        say_superseded(context, entered)?;
+        say_unknown(context, entered)
     }
 
     fn body(&self) -> Outcome<Value> {
@@ -206,18 +207,20 @@ async fn import(context: &Context, api: &Api, consents: &[Value]) -> Outcome {
         ProgressBar::new(total)
     };
     let (mut granted, mut superseded, mut states) = (0, Vec::new(), BTreeMap::new());
-    for (number, batch) in consents.chunks(BATCH).enumerate() {
-        let answer = api.post("/v1/consents", &json!(batch)).await;
-        let answer = answer.map_err(|failure| {
+    let mut unknown = Unknown::default();
+    // A request is a piece, so that it is known of each consent whether it is recorded.
+    for (number, batch) in consents.chunks(IMPORT_PIECE).enumerate() {
+        let recorded = number * IMPORT_PIECE;
+        let at = format!("/v1/consents?first={}", recorded + 1);
+        let answer = api.post(&at, &json!(batch)).await.map_err(|failure| {
             bar.abandon();
-            let first = number * BATCH + 1;
-            let last = number * BATCH + batch.len();
-            interrupted(failure, granted, first, last)
+            failure.besides(so_far(recorded, context.language()))
         })?;
         granted += answer.get("granted").and_then(Value::as_u64).unwrap_or(0);
         for entered in items(&answer, "consents") {
             *states.entry(member(entered, &["state"])).or_insert(0_u64) += 1;
             superseded.extend(items(entered, "superseded").iter().cloned());
+            unknown.add(entered);
         }
         bar.inc(u64::try_from(batch.len()).unwrap_or(0));
     }
@@ -225,16 +228,36 @@ async fn import(context: &Context, api: &Api, consents: &[Value]) -> Outcome {
     if context.out.json {
         return context
             .out
-            .json(&json!({"granted": granted, "states": states, "superseded": superseded}));
+            .json(&json!({"granted": granted, "states": states, "superseded": superseded, "unknown": unknown}));
     }
     context
         .out
         .say(&format!("{granted} consents recorded{}", counted(&states)))?;
-    match superseded.len() {
-        0 => Ok(()),
-        count => context.out.say(&format!(
-            "  {count} older ones have ended, because these take their places (--json names them)"
-        )),
+    if !superseded.is_empty() {
+        context.out.say(&format!(
+            "  {} older ones have ended, because these take their places (--json names them)",
+            superseded.len()
+        ))?;
+    }
+    say_unknown(context, &json!({"unknown": unknown}))
+}
+
+/// What the consents of an import name and is not here.
+#[derive(Default, Serialize)]
+struct Unknown {
+    datasets: BTreeSet<String>,
+    fields: BTreeSet<String>,
+}
+
+impl Unknown {
+    fn add(&mut self, entered: &Value) {
+        let named = |name| {
+            let all = entered.pointer(name).and_then(Value::as_array);
+            let texts = all.into_iter().flatten().filter_map(Value::as_str);
+            texts.map(str::to_owned)
+        };
+        self.datasets.extend(named("/unknown/datasets"));
+        self.fields.extend(named("/unknown/fields"));
     }
 }
 
@@ -247,28 +270,26 @@ fn counted(states: &BTreeMap<String, u64>) -> String {
     }
 }
 
-/// An import that stops half-way says what is recorded and where it stopped.
-fn interrupted(failure: Failure, granted: u64, first: usize, last: usize) -> Failure {
-    let exit = failure.exit();
-    match failure {
-        Failure::OutputClosed => Failure::OutputClosed,
-        told => {
-            let text = told.to_string();
-            let text = text.strip_prefix("error: ").unwrap_or(&text);
-            Failure::new(
-                if exit == Exit::Ok { Exit::Failed } else { exit },
-                format!("consents {first} to {last} of the file: {text}"),
-            )
-            .next(format!(
-                "{granted} consents before them are recorded; correct the rest and import from consent {first} on"
-            ))
-        }
-    }
+/// How far an import came that stops half-way, and where to go on.
+fn so_far(recorded: usize, language: Language) -> String {
+    let next = recorded + 1;
+    let (french, english) = match recorded {
+        0 => (
+            "aucun consentement du fichier n’est enregistré, que l’on sache\u{a0}; corrigez, puis importez de nouveau le fichier".to_owned(),
+            "no consent of the file is known to be recorded; correct it, then import the file again".to_owned(),
+        ),
+        _ => (
+            format!("les consentements 1 à {recorded} du fichier sont enregistrés\u{a0}; corrigez le reste, puis importez à partir du {next}"),
+            format!("consents 1 to {recorded} of the file are recorded; correct the rest, then import from consent {next} on"),
+        ),
+    };
+    language.say(&french, &english).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::exit::Exit;
 
     const LINE: &str = r#"{"subject":"s","recipients":["did:web:a.example"],"purposes":["p"],"categories":["c"],"method":"m","notice":"n","evidence":"e"}"#;
 
@@ -309,19 +330,24 @@ mod tests {
     }
 
     #[test]
-    fn a_stopped_import_says_what_is_recorded() {
-        let stopped = interrupted(
-            Failure::answered(422, &json!({"error": {"message": "entry 3: x"}})),
-            500,
-            501,
-            700,
-        );
+    fn a_stopped_import_says_what_is_recorded_and_where_to_go_on() {
+        let refused = || {
+            let answer = json!({"error": {"code": "invalid-consent", "message": "entry 700: x", "detail": "y"}});
+            Failure::answered(422, &answer)
+        };
+        let stopped = refused().besides(so_far(640, Language::English));
         assert_eq!(stopped.exit(), Exit::Failed);
         let text = stopped.to_string();
-        assert!(
-            text.contains("consents 501 to 700 of the file: entry 3: x") && text.contains("500 consents before"),
-            "{text}"
-        );
+        assert!(text.contains("error: entry 700: x\n  detail: y\n  next: consents 1 to 640 of the file are recorded"));
+        assert!(text.ends_with("import from consent 641 on"), "{text}");
+        let french = refused().besides(so_far(640, Language::French)).to_string();
+        assert!(french.ends_with("importez à partir du 641"), "{french}");
+        let nothing = refused().besides(so_far(0, Language::English)).to_string();
+        assert!(nothing.contains("no consent of the file"), "{nothing}");
+        // What else there is to do is said as well.
+        let lost = Failure::new(Exit::Unreachable, "no answer").next("start the daemon");
+        let lost = lost.besides(so_far(64, Language::English)).to_string();
+        assert!(lost.contains("next: start the daemon; consents 1 to 64"), "{lost}");
     }
 
     #[test]

@@ -120,6 +120,9 @@ enum ConsentCommand {
     },
     Verify(verify::Verify),
     /// Record many consents: a JSON array, or one JSON object a line
+    ///
+    /// In pieces of 64, each whole or not at all. Where one is refused, its number in the file is named, how many are recorded, and from which
+    /// one on to import again.
     #[command(
         after_help = "EXAMPLES:\n  connector consent import consents.jsonl\n  connector consent import - < consents.json\n"
     )]
@@ -136,6 +139,26 @@ fn say_superseded(context: &Context, given: &Value) -> Outcome {
         context
             .out
             .say(&format!("  ended, because this one takes its place: {id}"))?;
+    }
+    Ok(())
+}
+
+/// Warns of what an answer says is not here: what was just recorded opens nothing of it.
+pub(super) fn say_unknown(context: &Context, told: &Value) -> Outcome {
+    let unknown = told.get("unknown").unwrap_or(&Value::Null);
+    for name in items(unknown, "datasets").iter().filter_map(Value::as_str) {
+        context.out.say(context.language().say(
+            &format!(
+                "avertissement\u{a0}: aucun jeu de données n’est publié ici sous le nom {name}\u{a0}; rien n’en part"
+            ),
+            &format!("warning: no dataset is published here as {name}; nothing of it leaves"),
+        ))?;
+    }
+    for field in items(unknown, "fields").iter().filter_map(Value::as_str) {
+        context.out.say(context.language().say(
+            &format!("avertissement\u{a0}: aucun jeu de données visé n’a le champ {field} dans ces catégories\u{a0}; rien n’en part"),
+            &format!("warning: no dataset that is meant has the field {field} in these categories; nothing of it leaves"),
+        ))?;
     }
     Ok(())
 }

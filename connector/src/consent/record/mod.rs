@@ -26,7 +26,7 @@ use crate::{
 use policy::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 use utoipa::ToSchema;
 
 /// The id of a consent, `urn:uuid:…`.
@@ -145,7 +145,7 @@ pub struct Consent {
     /// Since when it is here; nothing of it permits anything earlier.
     #[schema(value_type = String, format = DateTime)]
     pub given: Timestamp,
-    /// Until when.
+    /// Until when, as it was given first. A reaffirmation moves the end and leaves the terms as they are.
     #[schema(value_type = String, format = DateTime)]
     pub expires: Timestamp,
     /// For so many transfers in all, and no more.
@@ -204,12 +204,17 @@ impl Consent {
         terms
     }
 
+    /// For how long it was given.
+    pub(in crate::consent) fn length(&self) -> Duration {
+        self.expires.since(self.given)
+    }
+
     /// What the first event is bound to: the hash of the terms.
     pub fn root(&self) -> Result<Digest, JoseError> {
         Ok(sha256(&canonical::signable(&self.terms())?))
     }
 
-    /// All that another one allows is allowed by this one too.
+    /// All that another one allows is allowed by this one too, while it lasts.
     pub(in crate::consent) fn terms_cover(&self, other: &Self) -> bool {
         fn all<T: PartialEq>(wide: &[T], narrow: &[T]) -> bool {
             narrow.iter().all(|one| wide.contains(one))
@@ -235,7 +240,6 @@ impl Consent {
             && open(&self.fields, &other.fields)
             && agreement
             && count
-            && other.expires <= self.expires
     }
 
     /// Both are about the same: a learner, a holder, a recipient, a purpose, and data that both cover, under an agreement for which both can be. Of
@@ -375,10 +379,11 @@ pub struct Stored {
     pub state: State,
     /// How it came to that, the oldest first.
     pub events: Vec<Event>,
-    /// Until when it holds: the end of its terms, or of the last reaffirmation.
+    /// Until when it holds: the end of its terms, or of the last reaffirmation, which says so in its event. Where it is shown, never later than
+    /// `threshold`.
     #[schema(value_type = String, format = DateTime)]
     pub until: Timestamp,
-    /// When it ends because the learner comes of age.
+    /// When it ends because the learner comes of age, or with the power on which it rests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     pub threshold: Option<Timestamp>,
@@ -410,6 +415,15 @@ impl Stored {
     /// The first instant at which it permits nothing any more, whatever else happens.
     pub fn ends(&self) -> Timestamp {
         self.threshold.map_or(self.until, |threshold| threshold.min(self.until))
+    }
+
+    /// As it is shown: with the end that it has.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        Self {
+            until: self.ends(),
+            ..self
+        }
     }
 
     /// It permits something now.

@@ -96,7 +96,7 @@ fn child(subject: &str) -> NewStanding {
         born_on: None,
         sole_consent_from: Some(now().plus(Duration::from_secs(3600))),
         country: None,
-        powers: Vec::new(),
+        powers: Some(Vec::new()),
     }
 }
 

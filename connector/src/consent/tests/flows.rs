@@ -112,14 +112,14 @@ pub(super) async fn set_child(consents: &Consents, subject: &str, of_age: Timest
         born_on: None,
         sole_consent_from: Some(of_age),
         country: None,
-        powers: vec![Power {
+        powers: Some(vec![Power {
             id: "mother".into(),
             capacity: Capacity::ParentalAuthority,
             scope: vec![Scope::Give, Scope::Withdraw],
             from: now(),
             until: days(1000),
             evidence: "register 3".into(),
-        }],
+        }]),
     };
     consents.set_standing(&new, now()).await.unwrap();
 }
@@ -255,11 +255,12 @@ async fn a_consent_expires_by_time_and_a_restart_catches_up() {
         ..new("anna")
     };
     let id = consents.grant(vec![short], now()).await.unwrap()[0].consent.id.clone();
+    let half = now().plus(DAY / 2);
     let reaffirmed = consents
-        .decide(&id, &event(Decision::Reaffirm, learner()), now())
+        .decide(&id, &event(Decision::Reaffirm, learner()), half)
         .await
         .unwrap();
-    assert_eq!(reaffirmed.stored.ends(), days(365));
+    assert_eq!(reaffirmed.stored.ends(), half.plus(DAY));
     let secret = HmacKey::new(&[4; 32]);
     let (log, trust) = (consents.log.clone(), consents.trust.clone());
     let privacy = consents.privacy.clone();
@@ -267,12 +268,36 @@ async fn a_consent_expires_by_time_and_a_restart_catches_up() {
     let consents = Consents::load(log, trust, secret.clone(), Pseudonyms::new(secret), privacy)
         .await
         .unwrap();
-    assert_eq!(consents.next_end(), Some(days(365)));
+    assert_eq!(consents.next_end(), Some(half.plus(DAY)));
     assert_eq!(consents.expire(|| days(400)).await.unwrap(), 1);
     assert_eq!(consents.expire(|| days(400)).await.unwrap(), 0);
     assert_eq!(state(&consents, &id).await, State::Expired);
     let proved = receipt::verify(&consents.receipts(id.as_str()).await.unwrap(), key(&consents)).unwrap();
     assert_eq!((proved.state, proved.receipts), (State::Expired, 3));
+}
+
+#[tokio::test]
+async fn a_yes_said_again_is_for_as_long_as_the_learner_chose_and_the_record_says_until_when() {
+    let consents = consents().await;
+    let chosen = NewConsent {
+        expires: Some(days(4)),
+        ..new("anna")
+    };
+    let new = vec![chosen, new("ben")];
+    let given = consents.grant(new, now()).await.unwrap();
+    let reaffirm = event(Decision::Reaffirm, learner());
+    for (stored, expected) in given.iter().zip([days(7), days(3).plus(consents.privacy.validity)]) {
+        let told = consents.decide(&stored.consent.id, &reaffirm, days(3)).await.unwrap();
+        assert_eq!(told.stored.ends(), expected);
+        let record = consents.rendered(&told.stored).await.unwrap();
+        let step = record["dpv:hasConsentStatus"].as_array().unwrap().last().unwrap();
+        for said in [
+            &record["dpv:hasDuration"][0]["dct:valid"],
+            &step["dases:event"]["until"],
+        ] {
+            assert_eq!(said, &json!(expected), "{record}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ macro_rules! kinds {
 }
 
 kinds!(CONSENT, of_consent, ConsentError:
-    Grant Import NothingToWithdraw InForce ObjectionInForce RefusalInForce BasisInForce UnknownLearner Unknown Illegal NoPower Future Lapsed
+    Grant Import NothingToWithdraw NothingTowards UnknownAgreement InForce ObjectionInForce RefusalInForce BasisInForce UnknownLearner Unknown Illegal NoPower Future Lapsed
     UnknownNotice NoticeReplaced InvalidNotice NoticeExists AlreadyAsked AlreadyGiven TooSoon TooManyRequests TooManySteps Standing Basis
     UnknownBasis BasisEnded NoObjection AlreadyObjected Restriction UnknownRestriction AlreadyRestricted AlreadyLifted NotTheirRestriction LiftUntold
     RestrictionInForce TooLarge Store Signing);
@@ -45,6 +45,8 @@ fn errors() -> Vec<ConsentError> {
             cause: Box::new(ConsentError::InForce),
         },
         ConsentError::NothingToWithdraw,
+        ConsentError::NothingTowards("did:web:work.example".parse().unwrap()),
+        ConsentError::UnknownAgreement("urn:uuid:agreement".parse().unwrap()),
         ConsentError::InForce,
         ConsentError::ObjectionInForce,
         ConsentError::RefusalInForce,

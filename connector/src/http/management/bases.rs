@@ -4,6 +4,7 @@ use super::{
     Ctx,
     recipients::resolve_all,
     reply::{Body, Outcome, Path, Query, created, id, ok},
+    uses::{Meant, UnknownHere},
 };
 use crate::consent::{Acknowledgement, Declared, NewBasis, NewObjection, Objection};
 use axum::extract::State;
@@ -23,13 +24,31 @@ pub(super) async fn bases(State(app): Ctx) -> Outcome<Bases> {
     })
 }
 
+/// What was declared.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BegunBasis)]
+pub(super) struct Begun {
+    #[serde(flatten)]
+    declared: Declared,
+    unknown: UnknownHere,
+}
+
 /// Declare a basis other than consent
 ///
-/// An entry of the register of processing (GDPR art. 30). It permits nothing where an agreement's policy asks for consent.
-#[utoipa::path(post, path = "/v1/bases", tag = "learners", request_body = NewBasis, responses((status = CREATED, body = Declared)))]
-pub(super) async fn basis_declare(State(app): Ctx, Body(mut new): Body<NewBasis>) -> Outcome<Declared> {
+/// An entry of the register of processing (GDPR art. 30). It permits nothing where an agreement's policy asks for consent. Datasets that are not
+/// here are recorded, and told of as `unknown`.
+#[utoipa::path(post, path = "/v1/bases", tag = "learners", request_body = NewBasis, responses((status = CREATED, body = Begun)))]
+pub(super) async fn basis_declare(State(app): Ctx, Body(mut new): Body<NewBasis>) -> Outcome<Begun> {
     resolve_all(&app, &mut new.recipients)?;
-    created(app.consents.declare(new, (app.clock)()).await?)
+    let published = app.catalog.list().await?;
+    let meant = Meant {
+        datasets: &new.datasets,
+        categories: &new.categories,
+        fields: &[],
+    };
+    let unknown = meant.unknown(&published);
+    let declared = app.consents.declare(new, (app.clock)()).await?;
+    created(Begun { declared, unknown })
 }
 
 /// End a declared basis

@@ -4,13 +4,15 @@ use super::{
     Ctx,
     recipients::{resolve, resolve_all},
     reply::{Body, Outcome, Path, Query, created, id, ok},
+    uses::{Meant, UnknownHere, check_agreement},
 };
 use crate::{
     consent::{
-        Acknowledgement, Changed, Consent, ConsentId, Forgotten, NewConsent, NewEvent, NewShare, Stored, StreamEnd,
-        state,
+        Acknowledgement, Changed, Consent, ConsentError, ConsentId, Forgotten, NewConsent, NewEvent, NewShare, Stored,
+        StreamEnd, state,
     },
     dsp::ParticipantId,
+    http::{App, problem::Problem},
 };
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -32,8 +34,9 @@ pub(super) struct Consents {
 /// Consents, open, in force and ended
 #[utoipa::path(get, path = "/v1/consents", tag = "learners", params(OfLearner), responses((status = OK, body = Consents)))]
 pub(super) async fn consents(State(app): Ctx, Query(query): Query<OfLearner>) -> Outcome<Consents> {
+    let all = app.consents.list(query.subject.as_deref()).await?;
     ok(Consents {
-        consents: app.consents.list(query.subject.as_deref()).await?,
+        consents: all.into_iter().map(Stored::shown).collect(),
     })
 }
 
@@ -52,20 +55,56 @@ struct Entered {
     state: state::State,
     /// The older consents that have ended because this one takes their place, even where they covered more.
     superseded: Vec<ConsentId>,
+    unknown: UnknownHere,
+}
+
+/// What a consent is for, among what is published.
+fn meant(consent: &Consent) -> Meant<'_> {
+    Meant {
+        datasets: &consent.datasets,
+        categories: &consent.categories,
+        fields: &consent.fields,
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Part {
+    /// The number of the first of them in a longer list of which this is a part: refusals name entries by it. Without it they are numbered from 1.
+    first: Option<u32>,
 }
 
 /// Record consents that learners gave to the holder
 ///
 /// A newer one takes the place of older ones of the same learner for the same recipient, purpose and data, whole: what only those covered is
-/// covered no more. `superseded` names them.
-#[utoipa::path(post, path = "/v1/consents", tag = "learners", request_body = Vec<NewConsent>, responses((status = CREATED, body = Granted)))]
-pub(super) async fn consent_grant(State(app): Ctx, Body(mut new): Body<Vec<NewConsent>>) -> Outcome<Granted> {
-    for one in &mut new {
-        resolve_all(&app, &mut one.recipients)?;
+/// covered no more. `superseded` names them. An agreement has to be one under which one of the recipients receives from us; datasets and
+/// fields that are not here are recorded, and told of as `unknown`.
+///
+/// They are recorded in pieces of 64, each whole or not at all. A refusal names the entry that is wrong, and the pieces before its own are
+/// recorded; where it is the recipient or the agreement that is wrong, nothing is.
+#[utoipa::path(post, path = "/v1/consents", tag = "learners", params(Part), request_body = Vec<NewConsent>, responses((status = CREATED, body = Granted)))]
+pub(super) async fn consent_grant(
+    State(app): Ctx,
+    Query(part): Query<Part>,
+    Body(mut new): Body<Vec<NewConsent>>,
+) -> Outcome<Granted> {
+    let first = part.first.and_then(|first| usize::try_from(first).ok());
+    let first = first.or_else(|| (new.len() > 1).then_some(1));
+    for (offset, one) in new.iter_mut().enumerate() {
+        let named = match resolve_all(&app, &mut one.recipients) {
+            Ok(()) => check_agreement(&app, one).await,
+            nobody => nobody,
+        };
+        named.map_err(|problem| match first {
+            Some(first) => problem.of_entry(first + offset),
+            None => problem,
+        })?;
     }
-    let entered = app.consents.enter(new, (app.clock)()).await?.into_iter();
+    let published = app.catalog.list().await?;
+    let entered = app.consents.enter(new, first, (app.clock)()).await?.into_iter();
     let consents: Vec<Entered> = entered
         .map(|one| Entered {
+            unknown: meant(&one.stored.consent).unknown(&published),
             consent: one.stored.consent,
             state: one.stored.state,
             superseded: one.superseded,
@@ -102,7 +141,7 @@ pub(super) async fn consent(State(app): Ctx, Path(wanted): Path<String>) -> Outc
         None => None,
     };
     ok(Shown {
-        stored,
+        stored: stored.shown(),
         transfers,
         record,
     })
@@ -120,7 +159,7 @@ pub(super) async fn consent_receipts(State(app): Ctx, Path(wanted): Path<String>
     let id: ConsentId = id(&wanted, "consent")?;
     let receipts = app.consents.receipts(id.as_str()).await?;
     if receipts.is_empty() {
-        return Err(crate::http::problem::Problem::not_found("consent"));
+        return Err(Problem::not_found("consent"));
     }
     ok(Receipts { receipts })
 }
@@ -149,7 +188,7 @@ impl From<Changed> for Told {
     fn from(changed: Changed) -> Self {
         let (epoch, streams) = changed.ended.map(|ended| (ended.epoch, ended.streams)).unzip();
         Self {
-            stored: changed.stored,
+            stored: changed.stored.shown(),
             signed: changed.receipt,
             epoch,
             streams,
@@ -158,17 +197,37 @@ impl From<Changed> for Told {
     }
 }
 
+/// What was asked for or shared.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Begun {
+    #[serde(flatten)]
+    told: Told,
+    unknown: UnknownHere,
+}
+
+impl Begun {
+    async fn of(app: &App, changed: Changed) -> Result<Self, Problem> {
+        Ok(Self {
+            unknown: meant(&changed.stored.consent).unknown(&app.catalog.list().await?),
+            told: changed.into(),
+        })
+    }
+}
+
 /// Ask a learner for a consent, for somebody
-#[utoipa::path(post, path = "/v1/consents/requests", tag = "learners", request_body = NewConsent, responses((status = CREATED, body = Told)))]
-pub(super) async fn consent_request(State(app): Ctx, Body(mut new): Body<NewConsent>) -> Outcome<Told> {
+#[utoipa::path(post, path = "/v1/consents/requests", tag = "learners", request_body = NewConsent, responses((status = CREATED, body = Begun)))]
+pub(super) async fn consent_request(State(app): Ctx, Body(mut new): Body<NewConsent>) -> Outcome<Begun> {
     resolve_all(&app, &mut new.recipients)?;
-    created(app.consents.ask(new, (app.clock)()).await?.into())
+    check_agreement(&app, &new).await?;
+    let asked = app.consents.ask(new, (app.clock)()).await?;
+    created(Begun::of(&app, asked).await?)
 }
 
 /// Decide about a consent
 ///
 /// To give, refuse, defer, reaffirm, withdraw or object as the learner, or with a power to act for them; to revoke or invalidate as the
-/// holder or an authority. What ends something answers when no running stream lets a record of the learner through any more.
+/// holder or an authority. To reaffirm is to say yes for as long again as was chosen first; `until` says the new end. What ends something answers
+/// when no running stream lets a record of the learner through any more.
 #[utoipa::path(post, path = "/v1/consents/{id}/events", tag = "learners", request_body = NewEvent, responses((status = OK, body = Told)))]
 pub(super) async fn consent_event(
     State(app): Ctx,
@@ -180,10 +239,11 @@ pub(super) async fn consent_event(
 }
 
 /// Share as a learner, unasked
-#[utoipa::path(post, path = "/v1/shares", tag = "learners", request_body = NewShare, responses((status = CREATED, body = Told)))]
-pub(super) async fn share(State(app): Ctx, Body(mut new): Body<NewShare>) -> Outcome<Told> {
+#[utoipa::path(post, path = "/v1/shares", tag = "learners", request_body = NewShare, responses((status = CREATED, body = Begun)))]
+pub(super) async fn share(State(app): Ctx, Body(mut new): Body<NewShare>) -> Outcome<Begun> {
     resolve(&app, &mut new.recipient)?;
-    created(app.consents.share(new, (app.clock)()).await?.into())
+    let shared = app.consents.share(new, (app.clock)()).await?;
+    created(Begun::of(&app, shared).await?)
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -202,14 +262,27 @@ pub(super) struct Withdraw {
 /// for whom it is to go on it is given anew. Answers when no running stream lets a record of the learner through any more.
 #[utoipa::path(post, path = "/v1/consents/withdraw", tag = "learners", request_body = Withdraw, responses((status = OK, body = Acknowledgement)))]
 pub(super) async fn consent_withdraw(State(app): Ctx, Body(mut wanted): Body<Withdraw>) -> Outcome<Acknowledgement> {
-    // From whoever is configured no more a consent can still be withdrawn; one that concerns nobody is answered with that.
-    if let Some(recipient) = &mut wanted.recipient
-        && let Ok(known) = app.peers.recipient(recipient)
-    {
-        *recipient = known;
+    if let Some(recipient) = &mut wanted.recipient {
+        match app.peers.recipient(recipient) {
+            Ok(known) => *recipient = known,
+            // From whoever is configured no more a consent can still be withdrawn.
+            Err(_) if is_named(&app, &wanted.subject, recipient).await? => {}
+            Err(nobody) => return Err(nobody.into()),
+        }
     }
     let recipient = wanted.recipient.as_ref();
-    ok(app.consents.withdraw(&wanted.subject, recipient, (app.clock)()).await?)
+    let done = app.consents.withdraw(&wanted.subject, recipient, (app.clock)()).await;
+    ok(done.map_err(|error| match (error, recipient) {
+        // There may be others: who reads it is told which were meant.
+        (ConsentError::NothingToWithdraw, Some(recipient)) => ConsentError::NothingTowards(recipient.clone()),
+        (error, _) => error,
+    })?)
+}
+
+/// Whether a consent of the learner names this recipient.
+async fn is_named(app: &App, subject: &str, recipient: &ParticipantId) -> Result<bool, Problem> {
+    let all = app.consents.list(Some(subject)).await?;
+    Ok(all.iter().any(|stored| stored.consent.recipients.contains(recipient)))
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -22,6 +22,8 @@ pub(super) struct About {
 #[derive(Serialize, ToSchema)]
 pub(super) struct ToldList {
     told: Vec<Told>,
+    /// Anything about the learner is recorded here. Where nothing is, they were never here or are forgotten, and nobody knows who was told.
+    known: bool,
 }
 
 /// Who was told that a learner's consent has ended
@@ -29,12 +31,11 @@ pub(super) struct ToldList {
 /// Only those that received records of the learner; each with its signed acknowledgement and what it says that it erased.
 #[utoipa::path(get, path = "/v1/consents/told", tag = "learners", params(About), responses((status = OK, body = ToldList)))]
 pub(super) async fn told(State(app): Ctx, Query(query): Query<About>) -> Outcome<ToldList> {
+    let notices = app.exchange.notices();
+    let told = notices.of(app.consents.pseudonyms(), &query.subject).await?;
     ok(ToldList {
-        told: app
-            .exchange
-            .notices()
-            .of(app.consents.pseudonyms(), &query.subject)
-            .await?,
+        known: !told.is_empty() || app.consents.knows(&query.subject).await?,
+        told,
     })
 }
 

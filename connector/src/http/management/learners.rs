@@ -25,8 +25,9 @@ pub(super) async fn standing(State(app): Ctx, Query(query): Query<Whose>) -> Out
 
 /// Record whose word counts for a learner
 ///
-/// A birth date is computed with and not kept. What was recorded before is replaced. Consents given before are held to it: what was not signed
-/// by enough is invalid, and what rests on a power ends with the power.
+/// A birth date is computed with and not kept. What is not named stays as it was recorded: without an age the learner's stays, and nobody comes of
+/// age because a guardian is removed. Powers that are named take the place of all that were recorded. Consents given before are held to it: what
+/// was not signed by enough is invalid, and what rests on a power ends with the power.
 #[utoipa::path(post, path = "/v1/learners", tag = "learners", request_body = NewStanding, responses((status = OK, body = Standing)))]
 pub(super) async fn standing_set(State(app): Ctx, Body(new): Body<NewStanding>) -> Outcome<Standing> {
     ok(app.consents.set_standing(&new, (app.clock)()).await?)
@@ -35,6 +36,8 @@ pub(super) async fn standing_set(State(app): Ctx, Body(new): Body<NewStanding>) 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Recipients {
     recipients: Vec<Recipient>,
+    /// Anything about the learner is recorded here. Where nothing is, they were never here or are forgotten, and no recipient is known.
+    known: bool,
 }
 
 /// Who received records of a learner (GDPR art. 15(1)(c))
@@ -44,8 +47,10 @@ pub(super) struct Recipients {
 /// forgotten.
 #[utoipa::path(get, path = "/v1/learners/recipients", tag = "learners", params(Whose), responses((status = OK, body = Recipients)))]
 pub(super) async fn recipients(State(app): Ctx, Query(query): Query<Whose>) -> Outcome<Recipients> {
+    let recipients = app.exchange.notices().recipients(&query.subject).await?;
     ok(Recipients {
-        recipients: app.exchange.notices().recipients(&query.subject).await?,
+        known: !recipients.is_empty() || app.consents.knows(&query.subject).await?,
+        recipients,
     })
 }
 

@@ -21,6 +21,7 @@ mod reply;
 mod restrictions;
 mod status;
 mod transfers;
+mod uses;
 
 pub use idempotency::sweep;
 

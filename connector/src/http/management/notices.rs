@@ -40,6 +40,8 @@ pub(super) struct Replace {
 }
 
 /// Replace a notice by a newer version
+///
+/// In one language: the same notice in another stands until it is replaced too, and `otherLanguages` names those where it means something else.
 #[utoipa::path(post, path = "/v1/notices/replace", tag = "learners", request_body = Replace, responses((status = CREATED, body = Replacement)))]
 pub(super) async fn notice_replace(State(app): Ctx, Body(wanted): Body<Replace>) -> Outcome<Replacement> {
     let now = (app.clock)();

@@ -11,19 +11,25 @@ impl From<ConsentError> for Problem {
         let problem = match error {
             ConsentError::Store(error) => error.into(),
             ConsentError::Signing(error) => Self::unsigned(&error),
-            ConsentError::Import { entry, cause } => {
-                let known = Self::from(*cause);
-                Self {
-                    message: format!("entry {entry}: {}", known.message),
-                    ..known
-                }
-            }
+            ConsentError::Import { entry, cause } => return Self::from(*cause).of_entry(entry),
             error => {
                 let (status, code) = consent_code(&error);
                 Self::new(status, code, error.to_string())
             }
         };
         problem.said(said)
+    }
+}
+
+impl Problem {
+    /// The same of an entry of a list.
+    #[must_use]
+    pub fn of_entry(self, entry: usize) -> Self {
+        Self {
+            message: format!("entry {entry}: {}", self.message),
+            said: self.said.map(|said| said.of_entry(entry)),
+            ..self
+        }
     }
 }
 
@@ -46,7 +52,10 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         ConsentError::Future(_) => (StatusCode::UNPROCESSABLE_ENTITY, "in-the-future"),
         ConsentError::Illegal(Illegal::Backwards { .. }) => (StatusCode::UNPROCESSABLE_ENTITY, "backwards"),
         ConsentError::UnknownNotice(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-notice"),
-        ConsentError::NothingToWithdraw => (StatusCode::NOT_FOUND, "nothing-to-withdraw"),
+        ConsentError::UnknownAgreement(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown-agreement"),
+        ConsentError::NothingToWithdraw | ConsentError::NothingTowards(_) => {
+            (StatusCode::NOT_FOUND, "nothing-to-withdraw")
+        }
         ConsentError::UnknownLearner => (StatusCode::NOT_FOUND, "unknown-learner"),
         ConsentError::Unknown | ConsentError::UnknownBasis | ConsentError::UnknownRestriction => {
             (StatusCode::NOT_FOUND, "not-found")

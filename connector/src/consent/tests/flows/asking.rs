@@ -27,6 +27,36 @@ async fn who_has_said_no_is_left_in_peace() {
 }
 
 #[tokio::test]
+async fn what_stands_is_not_asked_for_again_unless_for_longer() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    let given = consents.grant(vec![new("anna")], now()).await.unwrap().remove(0);
+    let id = given.consent.id;
+    let asking = |expires| NewRequest {
+        expires,
+        ..request("anna", &hash)
+    };
+    // By whoever asks: a recipient, or the holder for somebody.
+    let same = consents.request(asking(None), None, days(30)).await;
+    assert!(matches!(same, Err(ConsentError::AlreadyGiven(known)) if known == id));
+    let by_the_holder = NewConsent {
+        notice: hash.clone(),
+        ..new("anna")
+    };
+    let same = consents.ask(by_the_holder, days(30)).await;
+    assert!(matches!(same, Err(ConsentError::AlreadyGiven(known)) if known == id));
+    let reaffirm = event(Decision::Reaffirm, learner());
+    let until = consents.decide(&id, &reaffirm, days(30)).await.unwrap().stored.ends();
+    let same = consents.request(asking(Some(until)), None, days(31)).await;
+    assert!(
+        matches!(same, Err(ConsentError::AlreadyGiven(_))),
+        "as long as it holds by now"
+    );
+    let longer = asking(Some(until.plus(DAY)));
+    assert!(consents.request(longer, None, days(31)).await.is_ok());
+}
+
+#[tokio::test]
 async fn who_has_said_no_to_some_data_can_be_asked_for_other_data() {
     let consents = consents().await;
     let hash = notice(&consents, "1").await;
@@ -195,6 +225,35 @@ async fn a_version_that_means_something_else_ends_what_was_given_under_any_versi
         (0, 0),
         "what was given under the newest goes on"
     );
+}
+
+#[tokio::test]
+async fn whoever_changes_what_a_notice_means_is_told_in_which_languages_the_old_one_still_stands() {
+    let consents = consents().await;
+    let first = notice(&consents, "1").await;
+    let english = |version: &str| NewNotice {
+        id: "orientation".into(),
+        version: version.into(),
+        language: "en".into(),
+        text: format!("in English, version {version}"),
+        url: None,
+    };
+    let unrelated = NewNotice {
+        id: "another".into(),
+        text: "another notice".into(),
+        ..english("1")
+    };
+    consents.add_notice(unrelated, now()).await.unwrap();
+    let old = consents.add_notice(english("1"), now()).await.unwrap().hash;
+    let second = replaced(&consents, &first, "2", false).await;
+    assert!(second.other_languages.is_empty(), "it means the same");
+    let third = replaced(&consents, &second.notice.hash, "3", true).await;
+    assert_eq!(third.other_languages, ["en"]);
+    let too = consents
+        .replace_notice(&old, english("3"), true, days(1))
+        .await
+        .unwrap();
+    assert!(too.other_languages.is_empty(), "the French says the same by now");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,13 +82,16 @@ async fn a_newer_consent_ends_an_older_one_whole_where_both_cover_something() {
 async fn whoever_gives_a_consent_is_told_which_older_ones_have_ended_by_that() {
     let consents = consents().await;
     let both = vec![to(&["skills"], &[]), to(&["results"], &[])];
-    let given = consents.enter(both, now()).await.unwrap();
+    let given = consents.enter(both, None, now()).await.unwrap();
     assert!(given.iter().all(|one| one.superseded.is_empty()));
     let mut older: Vec<ConsentId> = given.into_iter().map(|one| one.stored.consent.id).collect();
     older.sort();
     // Of several at once, each names its own.
     let first = to(&["skills", "results", "identity"], &[]);
-    let given = consents.enter(vec![first, to(&["skills"], &[])], now()).await.unwrap();
+    let given = consents
+        .enter(vec![first, to(&["skills"], &[])], None, now())
+        .await
+        .unwrap();
     let mut told = given[0].superseded.clone();
     told.sort();
     assert_eq!((&told, given[0].stored.state), (&older, State::Superseded));

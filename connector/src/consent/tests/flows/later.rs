@@ -100,7 +100,7 @@ fn child(of_age: Timestamp, mother_until: Option<Timestamp>) -> NewStanding {
         born_on: None,
         sole_consent_from: Some(of_age),
         country: None,
-        powers: mother_until.map(power).into_iter().collect(),
+        powers: Some(mother_until.map(power).into_iter().collect()),
     }
 }
 

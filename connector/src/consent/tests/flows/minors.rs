@@ -25,6 +25,8 @@ async fn a_child_and_a_guardian_give_together_and_each_of_them_can_say_no() {
             .unwrap();
         assert_eq!(whole.stored.state, State::Given);
         assert_eq!(whole.stored.ends(), days(100), "it ends when the child comes of age");
+        assert!(whole.stored.until > days(100));
+        assert_eq!(whole.stored.clone().shown().until, days(100), "and is shown so");
         let ended = consents
             .decide(&id, &event(Decision::Withdraw, mother()), days(1))
             .await
@@ -161,7 +163,7 @@ async fn nobody_is_born_later_than_today() {
         born_on: Some(day.into()),
         sole_consent_from: None,
         country: None,
-        powers: Vec::new(),
+        powers: Some(Vec::new()),
     };
     let date = |at: Timestamp| at.to_string().split('T').next().unwrap().to_owned();
     let today = date(now());
@@ -188,4 +190,69 @@ async fn nobody_is_born_later_than_today() {
         State::Invalidated,
         "a child of today"
     );
+}
+
+/// What is said of the child alone.
+fn about_the_child(powers: Option<Vec<Power>>) -> NewStanding {
+    NewStanding {
+        subject: "child".into(),
+        born_on: None,
+        sole_consent_from: None,
+        country: None,
+        powers,
+    }
+}
+
+#[tokio::test]
+async fn a_child_whose_last_guardian_is_removed_is_still_a_child() {
+    let consents = consents().await;
+    set_child(&consents, "child", days(100)).await;
+    let left = about_the_child(Some(Vec::new()));
+    let standing = consents.set_standing(&left, days(1)).await.unwrap();
+    assert_eq!(standing.sole_consent_from, Some(days(100)));
+    assert_eq!(consents.standing("child").await.unwrap(), standing);
+    assert!(standing.powers.is_empty());
+    let alone = consents.grant(vec![new("child")], days(1)).await.unwrap();
+    assert_eq!(alone[0].state, State::PendingSecond);
+    assert!(consents.index.in_force("child").is_empty());
+}
+
+#[tokio::test]
+async fn what_a_record_of_a_learner_does_not_name_stays_and_one_that_says_nothing_is_refused() {
+    let consents = consents().await;
+    set_child(&consents, "child", days(100)).await;
+    let before = consents.standing("child").await.unwrap();
+    let abroad = NewStanding {
+        country: Some("DE".parse().unwrap()),
+        ..about_the_child(Some(Vec::new()))
+    };
+    for nothing in [about_the_child(None), abroad] {
+        let refused = consents.set_standing(&nothing, days(1)).await;
+        assert!(matches!(refused, Err(ConsentError::Standing(_))), "{refused:?}");
+    }
+    assert_eq!(consents.standing("child").await.unwrap(), before);
+    let corrected = NewStanding {
+        sole_consent_from: Some(days(200)),
+        ..about_the_child(None)
+    };
+    let after = consents.set_standing(&corrected, days(1)).await.unwrap();
+    assert_eq!(
+        (after.sole_consent_from, after.powers),
+        (Some(days(200)), before.powers)
+    );
+}
+
+#[tokio::test]
+async fn a_child_is_no_guardian_of_their_own() {
+    let consents = consents().await;
+    set_child(&consents, "child", days(100)).await;
+    let mother = consents.standing("child").await.unwrap().powers.remove(0);
+    for id in ["child", " child"] {
+        let own = Power {
+            id: id.into(),
+            ..mother.clone()
+        };
+        let refused = consents.set_standing(&about_the_child(Some(vec![own])), days(1)).await;
+        assert!(matches!(refused, Err(ConsentError::Standing(_))), "{refused:?}");
+    }
 }

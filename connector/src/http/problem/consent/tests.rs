@@ -49,6 +49,16 @@ fn of_consents() -> Vec<(ConsentError, u16, &'static str)> {
         ),
         (Illegal::Backwards { at: at(), last: at() }.into(), 422, "backwards"),
         (ConsentError::NothingToWithdraw, 404, "nothing-to-withdraw"),
+        (
+            ConsentError::NothingTowards("did:web:work.example".parse().unwrap()),
+            404,
+            "nothing-to-withdraw",
+        ),
+        (
+            ConsentError::UnknownAgreement("urn:uuid:agreement".parse().unwrap()),
+            422,
+            "unknown-agreement",
+        ),
         (ConsentError::UnknownLearner, 404, "unknown-learner"),
         (ConsentError::Unknown, 404, "not-found"),
         (ConsentError::UnknownBasis, 404, "not-found"),
