@@ -29,7 +29,7 @@ use crate::{
     jose::{Digest, HmacKey, random, sha256, sha256_parts},
     plane::{
         PlaneError,
-        release::{Made, Reading, ReleaseError},
+        release::{Made, Reading, ReleaseError, named},
     },
     process::{decode, encode},
     store::{Batch, Guard, Pages, StoreError, Table, Turn, Turns, Version},
@@ -86,6 +86,9 @@ struct Stored {
     digest: Digest,
     /// What it was made under besides consents.
     terms: Digest,
+    /// Records that were not counted when it was made, by the code of the reason: for our operator alone.
+    #[serde(default)]
+    withheld: BTreeMap<String, u64>,
 }
 
 /// A release that is asked for.
@@ -111,6 +114,8 @@ pub(super) struct Ready {
     pub(super) path: PathBuf,
     /// Rows leave only while no consent has changed since they were made.
     pub(super) only_under: Option<u64>,
+    /// Records that were not counted when they were made, by the code of the reason.
+    pub(super) withheld: BTreeMap<String, u64>,
 }
 
 /// The right to make a release now: of this recipient, and of all.
@@ -177,6 +182,7 @@ impl Releases {
         (may_leave && stored.terms == sought.terms).then(|| Ready {
             path: self.file(&stored.release),
             only_under: shows_rows.then_some(epoch),
+            withheld: stored.withheld.clone(),
         })
     }
 }
@@ -269,6 +275,7 @@ impl Transfers {
             release: id,
             digest,
             terms: sought.terms,
+            withheld: named(&made.withheld),
         };
         let mut batch = Batch::new();
         put_ledger(&mut batch, &of, head, &made.ledger, subject)?;
@@ -400,7 +407,7 @@ impl Transfers {
     /// Ends a transfer whose release was refused. The peer is not told why.
     pub(super) async fn end_refused(&self, pid: &Pid, why: &ReleaseError, now: Timestamp) {
         let told = Explanation::new("release", NEUTRAL);
-        if let Err(error) = self.terminate_by(pid, told, why.rule(), now).await {
+        if let Err(error) = self.terminate_by(pid, told, Some(why), now).await {
             tracing::warn!(%pid, %error, "a transfer whose release was refused could not be ended");
         }
     }
