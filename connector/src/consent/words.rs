@@ -6,7 +6,7 @@ use super::{
     exchange::ExchangeError,
     law::NoPower,
     links::LinkError,
-    state::{Act, Illegal, Role, State},
+    state::{Act, Afterwards, Illegal, Instead, Role, State, Whose},
 };
 use crate::store::StoreError;
 use policy::{Fix, Language};
@@ -48,7 +48,7 @@ impl ConsentError {
             Self::NoPower(error) => error.said().fix,
             Self::Import { cause, .. } => cause.fix(),
             Self::InForce | Self::AlreadyAsked(_) | Self::TooManyRequests(_) => Fix::Learner,
-            Self::Lapsed(_) | Self::NoticeReplaced | Self::TooSoon(_) | Self::TooManySteps => Fix::Consumer,
+            Self::Lapsed(_) | Self::TooSoon(_) | Self::TooManySteps => Fix::Consumer,
             Self::ObjectionInForce
             | Self::RefusalInForce
             | Self::BasisInForce(_)
@@ -66,6 +66,7 @@ impl ConsentError {
             | Self::Future(_)
             | Self::UnknownNotice(_)
             | Self::InvalidNotice(_)
+            | Self::NoticeReplaced
             | Self::NoticeExists
             | Self::Standing(_)
             | Self::Basis(_)
@@ -106,7 +107,7 @@ impl ConsentError {
                 return format!("aucune notice d’information {hash} n’est enregistrée ici\u{a0}; ajoutez-la");
             }
             Self::NoticeReplaced => {
-                "une notice d’information de sens différent remplace celle-ci\u{a0}; redemandez avec la nouvelle"
+                "une notice d’information de sens différent remplace celle-ci\u{a0}; montrez la nouvelle à la personne, et faites demander ou donner le consentement sous la nouvelle"
             }
             Self::InvalidNotice(_) => "la notice d’information n’est pas utilisable",
             Self::NoticeExists => {
@@ -134,10 +135,13 @@ impl ConsentError {
             Self::AlreadyRestricted(id) => return format!("le traitement est déjà limité de cette manière : {id}"),
             Self::AlreadyLifted(at) => return format!("cette limitation est levée depuis le {at}"),
             Self::NotTheirRestriction(role) => {
-                return format!("il ne revient pas {} de poser ou de lever cette limitation", to(*role));
+                return format!(
+                    "il ne revient pas {} de poser ou de lever cette limitation\u{a0}: l’ordre d’une autorité est levé par elle, la pause d’un détenteur par lui ou par une autorité, et ni l’enfant ni son représentant ne lève ce que l’autre a demandé",
+                    to(*role)
+                );
             }
             Self::LiftUntold => {
-                "la personne a obtenu cette limitation et doit en apprendre la levée d’abord (RGPD, art. 18, § 3) ; dites où la preuve est gardée"
+                "la personne a obtenu cette limitation et doit en apprendre la levée d’abord (RGPD, art. 18, §\u{a0}3)\u{a0}; indiquez où en est gardée la preuve (evidence)"
             }
             Self::RestrictionInForce => {
                 "le traitement est limité et les données sont conservées (RGPD, art. 18, § 2) ; levez d’abord la limitation"
@@ -178,6 +182,10 @@ fn wrong(problem: &str) -> &'static str {
         "has more than 64 members" => "64 éléments au plus",
         "are longer than 8 KiB together" => "8 Kio au plus, toutes ensemble",
         "is in the past" => "cette date est passée",
+        "has a control character" => "un caractère de contrôle s’y trouve",
+        "must be at least one day; leave it out for what the holder's privacy settings say" => {
+            "un jour au moins\u{a0}; sans cette indication, les réglages du détenteur valent"
+        }
         _ => "cette indication du consentement n’est pas valable",
     }
 }
@@ -185,29 +193,51 @@ fn wrong(problem: &str) -> &'static str {
 impl Illegal {
     fn said(self) -> Said {
         match self {
-            Self::Ended(state) => Said::new(
-                Fix::Consumer,
-                format!(
-                    "ce consentement est {} et ne revient pas\u{a0}; un nouveau peut être demandé",
-                    in_state(state)
-                ),
-            ),
-            Self::Step(state, act) => Said::new(
-                Fix::Nobody,
-                format!(
-                    "un consentement {} n’admet pas l’étape «\u{a0}{}\u{a0}»",
-                    in_state(state),
-                    step(act)
-                ),
-            ),
-            Self::NotTheirs(role, act) => Said::new(
-                // Who entered it under one role can enter it under the right one.
-                Fix::Operator,
-                format!("l’étape «\u{a0}{}\u{a0}» ne revient pas {}", step(act), to(role)),
+            Self::Ended(state) => {
+                let after = Afterwards::of(state);
+                Said::new(
+                    after.fix(),
+                    format!(
+                        "ce consentement est {} et ne revient pas\u{a0}; {}",
+                        in_state(state),
+                        after.french()
+                    ),
+                )
+            }
+            Self::Step(state, act) => {
+                let instead = Instead::of(state, act);
+                Said::new(
+                    instead.fix(),
+                    format!(
+                        "un consentement {} n’admet pas l’étape «\u{a0}{}\u{a0}»\u{a0}: {}",
+                        in_state(state),
+                        step(act),
+                        instead.french()
+                    ),
+                )
+            }
+            Self::NotTheirs(role, act) => {
+                let whose = Whose::of(role, act);
+                Said::new(
+                    whose.fix(),
+                    format!(
+                        "l’étape «\u{a0}{}\u{a0}» ne revient pas {}\u{a0}: {}",
+                        step(act),
+                        to(role),
+                        whose.french()
+                    ),
+                )
+            }
+            Self::BothAnew => Said::new(
+                Fix::Learner,
+                "la personne ne consent pas seule, et personne ne confirme donc seul\u{a0}: un nouveau consentement est donné, que signent la personne et son représentant",
             ),
             Self::Twice(missing) => Said::new(
                 signatory(missing),
-                "cette partie a déjà signé\u{a0}; la signature de l’autre manque encore",
+                format!(
+                    "cette partie a déjà signé\u{a0}; la signature {} manque encore",
+                    of(missing)
+                ),
             ),
             Self::AlreadyGiven => Said::new(Fix::Nobody, "ce consentement est déjà donné"),
             Self::Backwards { at, last } => Said::new(
@@ -216,6 +246,75 @@ impl Illegal {
                     "l’étape est datée du {at}, avant la précédente, du {last}\u{a0}; l’horloge est-elle à l’heure\u{a0}?"
                 ),
             ),
+        }
+    }
+}
+
+impl Afterwards {
+    const fn fix(self) -> Fix {
+        match self {
+            Self::Pause | Self::Newer => Fix::Learner,
+            Self::Ask => Fix::Consumer,
+        }
+    }
+
+    const fn french(self) -> &'static str {
+        match self {
+            Self::Pause => {
+                "un nouveau peut être demandé une fois passé le délai qui suit un non, et la personne peut partager d’elle-même à tout moment"
+            }
+            Self::Newer => "un plus récent a pris sa place\u{a0}; c’est de celui-là qu’il faut décider",
+            Self::Ask => "un nouveau peut être demandé",
+        }
+    }
+}
+
+impl Instead {
+    const fn fix(self) -> Fix {
+        match self {
+            Self::Refuse | Self::Give | Self::Withdraw | Self::Wait => Fix::Learner,
+            Self::Sign(missing) => signatory(missing),
+            Self::Nothing => Fix::Nobody,
+        }
+    }
+
+    const fn french(self) -> &'static str {
+        match self {
+            Self::Refuse => "rien n’est encore donné qui puisse être retiré\u{a0}; l’étape refuse y dit non",
+            Self::Give => "il n’est pas encore donné\u{a0}; l’étape give y dit oui",
+            Self::Withdraw => "il est donné\u{a0}; l’étape withdraw le retire",
+            Self::Sign(_) => "une partie a signé\u{a0}; l’autre prend l’étape give, ou l’une des deux l’étape refuse",
+            Self::Wait => {
+                "rien n’est en vigueur qui puisse prendre fin\u{a0}; la personne le refuse, ou il prend fin avec son délai"
+            }
+            Self::Nothing => "il est déjà là",
+        }
+    }
+}
+
+impl Whose {
+    const fn fix(self) -> Fix {
+        match self {
+            Self::Learner | Self::LearnerAlone => Fix::Learner,
+            Self::Holder | Self::HolderElsewhere => Fix::Provider,
+            // Who entered it under one role can enter it under the right one.
+            Self::Asker => Fix::Operator,
+            Self::Nobody => Fix::Nobody,
+        }
+    }
+
+    const fn french(self) -> &'static str {
+        match self {
+            Self::Learner => "elle revient à la personne concernée, ou à qui a le pouvoir d’agir pour elle",
+            Self::LearnerAlone => {
+                "la personne consent seule\u{a0}; si ce n’est pas le cas, enregistrez à partir de quand elle le fait (consent learner --set)"
+            }
+            Self::Holder => {
+                "elle revient à l’organisme qui détient les données ou à une autorité\u{a0}; du côté de la personne, l’étape withdraw met fin à un consentement"
+            }
+            Self::HolderElsewhere => "les données sont détenues ailleurs, et elle revient à leur détenteur",
+            Self::Asker => "elle revient au détenteur, à la personne ou au participant qui demande",
+            Self::Nobody => "elle se fait avec le temps seul",
         }
     }
 }
@@ -239,7 +338,10 @@ impl NoPower {
             ),
             Self::NotBoth(missing) => Said::new(
                 signatory(missing),
-                "la personne et son représentant doivent signer tous deux, et l’une des signatures manque",
+                format!(
+                    "la personne et son représentant doivent signer tous deux, et la signature {} manque",
+                    of(missing)
+                ),
             ),
         }
     }
