@@ -20,6 +20,8 @@
 //!
 //! A release has a lineage id, which its first line names. Rows of one lineage are replaced, at the recipient, by those of the next.
 
+mod lines;
+
 use super::{TransferError, TransferRecord, Transfers};
 use crate::{
     audit::{Entry, Kind as Recorded},
@@ -34,6 +36,7 @@ use crate::{
     process::{decode, encode},
     store::{Batch, Guard, Pages, StoreError, Table, Turn, Turns, Version},
 };
+use lines::{keep, remove, sweep};
 use policy::{
     Timestamp,
     release::{Refused, ledger::Ledger},
@@ -42,8 +45,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs,
-    io::{self, Write},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -413,37 +414,6 @@ impl Transfers {
     }
 }
 
-/// Writes the lines where only this user can read them, whole or not at all.
-async fn keep(path: PathBuf, made: Made) -> Result<(), TransferError> {
-    tokio::task::spawn_blocking(move || write(&path, &made.lines))
-        .await
-        .map_err(|_| PlaneError::Incomplete)?
-        .map_err(|error| PlaneError::Sink(error).into())
-}
-
-/// Drops lines that leave no more. A stream that still reads them has them open, and ends if it must go back.
-async fn remove(path: PathBuf) {
-    let _ = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
-}
-
-/// Removes lines, written whole or not, that nothing names.
-fn sweep(folder: &Path, named: &HashSet<PathBuf>) -> io::Result<()> {
-    let files = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        files => files?,
-    };
-    for file in files {
-        let path = file?.path();
-        let is_ours = path
-            .extension()
-            .is_some_and(|kind| kind == "ndjson" || kind == "writing");
-        if is_ours && !named.contains(&path) {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
-}
-
 fn about(sought: &Sought<'_>, spec: &ReleaseSpec, kind: Recorded) -> Entry {
     let record = sought.record;
     Entry::new(kind)
@@ -491,18 +461,4 @@ fn put_ledger(
         batch.delete(LEDGERS, part_key(of, gone));
     }
     Ok(())
-}
-
-fn write(path: &Path, lines: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let folder = path.parent().unwrap_or(path);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let written = path.with_extension("writing");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&written)?;
-    file.write_all(lines)?;
-    file.sync_all()?;
-    fs::rename(&written, path)?;
-    fs::File::open(folder)?.sync_all()
 }

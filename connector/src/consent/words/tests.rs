@@ -1,7 +1,14 @@
 //! Every refusal about consents has its French, of its own and not that of another, and says who can mend it.
 
 use super::*;
-use crate::{jose::JoseError, store::StoreError};
+use crate::{
+    consent::{
+        law::NoPower,
+        state::{Act, Illegal, Role, State},
+    },
+    jose::JoseError,
+    store::StoreError,
+};
 use policy::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
