@@ -1,6 +1,6 @@
 //! Receipts as others check them: by keys of their time, and by proofs that the issuer's log holds them.
 
-use connector_tests::harness::{Connector, World, consent, text};
+use connector_tests::harness::{Connector, World, binary, consent, text};
 use serde_json::{Value, json};
 use std::{fs, path::Path, process::Command};
 
@@ -72,6 +72,17 @@ async fn a_receipt_counts_by_a_key_of_its_time_and_proofs_show_that_the_log_hold
     let receipts = school.cli(&["consent", "receipts", &id]);
     let file = school.dir.join("receipts.txt");
     fs::write(&file, &receipts.stdout).unwrap();
+    let alone = Command::new(binary())
+        .args(["--config", "/nonexistent/connector.toml", "consent", "verify"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let hint = String::from_utf8(alone.stderr).unwrap();
+    assert!(
+        alone.status.code() == Some(2)
+            && hint.contains("next: name the issuer's DID document with --did-document FILE"),
+        "{hint}"
+    );
     let versions = school.cli(&["audit", "documents", &school.did]);
     let versions: Value = serde_json::from_slice(&versions.stdout).unwrap();
     let known = school.dir.join("school.json");

@@ -1,5 +1,7 @@
 //! Groups and anonymous rows instead of records, through real daemons: who counts, what is refused, and what the peer does not learn of it.
 
+mod withheld;
+
 use crate::scenes::{entries, until};
 use connector_tests::harness::{Connector, NOTICE, World, text};
 use serde_json::{Value, json};
@@ -130,7 +132,10 @@ async fn refused_in(school: &Connector, lab: &Connector, agreement: &str, format
     let body = json!({"agreement": agreement, "format": format});
     let pid = text(&lab.post("/v1/transfers", &body).await, "pid");
     let ended = lab.transfer_until(&pid, "TERMINATED").await;
-    assert!(!ended.to_string().contains("AGG"), "{ended}");
+    assert!(
+        !ended.to_string().contains("AGG") && !ended.to_string().contains("\"CNS-"),
+        "{ended}"
+    );
     assert_eq!(ended["progress"]["records"], 0);
     let refusals = entries(school, "release-refused").await;
     let code = text(refusals.last().expect("the refusal is in the log"), "code");
@@ -140,6 +145,12 @@ async fn refused_in(school: &Connector, lab: &Connector, agreement: &str, format
         (&own["releaseRefused"], &own["explanation"]["code"]),
         (&json!(code), &json!("release")),
         "{own}"
+    );
+    let noted = refusals.last().expect("the refusal is in the log");
+    let not_counted = own.get("releaseWithheld").cloned().unwrap_or_else(|| json!({}));
+    assert_eq!(
+        not_counted, noted["withheld"],
+        "what was withheld stands with the transfer too"
     );
     let shown = school.cli(&["transfer", "show", &theirs, "--lang", "en"]);
     let shown = String::from_utf8(shown.stdout).unwrap();

@@ -100,6 +100,14 @@ async fn a_restriction_is_set_shown_proved_and_lifted_from_the_command_line() {
     assert!(list.contains(id) && list.contains(&work.did), "{list}");
     let untold = school.cli(&["restriction", "lift", id, "--as", "holder", "--method", "checked"]);
     assert!(!untold.status.success(), "the learner is told first");
+    let told = String::from_utf8(untold.stderr).unwrap();
+    assert!(told.contains("next: repeat it with --evidence"), "{told}");
+    let kept = school.cli(&["consent", "forget", "l1"]);
+    let told = String::from_utf8(kept.stderr).unwrap();
+    assert!(
+        !kept.status.success() && told.contains("connector restriction lift"),
+        "{told}"
+    );
     let lift = [
         "restriction",
         "lift",

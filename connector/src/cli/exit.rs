@@ -156,6 +156,17 @@ impl Failure {
         self
     }
 
+    /// What they can do rather than what was said of it before.
+    pub(super) fn rather(mut self, hint: &str) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.hint = Some(match told.hint.take() {
+                Some(known) => format!("{hint}; or {known}"),
+                None => hint.to_owned(),
+            });
+        }
+        self
+    }
+
     /// A stable name for scripts that says more than the exit code.
     pub(super) fn code(mut self, name: &str) -> Self {
         if let Self::Told(told) = &mut self {

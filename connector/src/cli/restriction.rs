@@ -47,8 +47,8 @@ enum RestrictionCommand {
     },
     /// Lift a restriction: what consents and other bases permit leaves again
     ///
-    /// A holder that lifts what the learner asked for tells them first (GDPR art. 18(3)), and says with --evidence where that is kept. A holder's
-    /// own pause is lifted by the holder, an authority's order by the authority.
+    /// A holder or an authority that lifts what the learner asked for has them told first (GDPR art. 18(3)), and says with --evidence where that
+    /// is kept. A holder's own pause is lifted by the holder, an authority's order by the authority.
     #[command(after_help = "EXAMPLES:
   connector restriction lift urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --method portal
   connector restriction lift urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --as holder --method checked --evidence letter:13

@@ -36,7 +36,10 @@ pub(super) fn of_environment(read: impl Fn(&str) -> Option<String>) -> Language 
 
 /// A process for people: with what its reason codes mean and who can mend it.
 pub(super) fn explained(mut record: Value, language: Language) -> Value {
-    if let Some(Value::Object(withheld)) = record.pointer_mut("/release/withheld") {
+    for place in ["/release/withheld", "/releaseWithheld"] {
+        let Some(Value::Object(withheld)) = record.pointer_mut(place) else {
+            continue;
+        };
         for (name, count) in withheld.iter_mut() {
             if let Some(code) = Code::read(name) {
                 *count = meaning(code, &count.to_string(), language).into();
@@ -138,10 +141,14 @@ mod tests {
 
     #[test]
     fn the_rule_that_refused_a_release_is_shown_with_what_it_means() {
-        let ended =
-            json!({"releaseRefused": "AGG-02", "explanation": {"code": "release", "reasons": ["none can be made"]}});
+        let ended = json!({"releaseRefused": "AGG-02", "releaseWithheld": {"CNS-01": 20}, "explanation": {"code": "release", "reasons": ["none can be made"]}});
         for language in Language::ALL {
             let shown = explained(ended.clone(), language);
+            let missing = shown["releaseWithheld"]["CNS-01"].as_str().unwrap();
+            assert!(
+                missing.starts_with("20") && missing.contains(policy::Fix::Learner.text(language)),
+                "{missing}"
+            );
             assert_eq!(shown["releaseRefused"], Code::Differencing.told(language));
             assert_eq!(shown["explanation"], ended["explanation"], "as the peer was told it");
         }

@@ -74,7 +74,9 @@ pub enum ConsentError {
     #[error("no notice with the hash {0} is registered here; add it first: connector notice add")]
     UnknownNotice(String),
     /// The notice was replaced by one that means something else.
-    #[error("the notice was replaced by one that means something else; ask again under the new one")]
+    #[error(
+        "the notice was replaced by one that means something else; show the learner the new one, and have the consent asked for or given under that"
+    )]
     NoticeReplaced,
     /// A notice is not usable.
     #[error("the notice is not usable: {0}")]
@@ -128,11 +130,13 @@ pub enum ConsentError {
     #[error("this restriction was lifted at {0}")]
     AlreadyLifted(Timestamp),
     /// Whoever acts may not set a restriction, or not lift this one.
-    #[error("{0:?} may not set or lift this restriction")]
+    #[error(
+        "{0} may not set or lift this restriction: an authority's order is lifted by the authority, a holder's pause by the holder or an authority, and of a child and a guardian neither lifts what the other asked for"
+    )]
     NotTheirRestriction(Role),
     /// A learner who asked for a restriction is told before it is lifted.
     #[error(
-        "the learner asked for this restriction and is told before it is lifted (GDPR art. 18(3)); say in actor.evidence where that is kept"
+        "the learner asked for this restriction and is told before it is lifted (GDPR art. 18(3)); name the proof of that as evidence"
     )]
     LiftUntold,
     /// What is restricted is kept.

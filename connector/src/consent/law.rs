@@ -231,13 +231,13 @@ pub enum NoPower {
     #[error("a guardian or delegate acts under an id, which is missing")]
     Nameless,
     /// Nothing of the kind is recorded, or not for now.
-    #[error("no power of this {0:?} for this step is recorded and in force; record it with its proof first")]
+    #[error("no power of {0} of this name for this step is recorded and in force; record it with its proof first")]
     Unknown(Role),
     /// The learner consents alone since then.
-    #[error("the powers of a guardian ended on {0}, when the learner began to consent alone")]
+    #[error("the powers of a guardian ended on {0}, when the learner began to consent alone; it is for the learner")]
     OfAge(Timestamp),
     /// One word was not enough: whose is missing, the learner's or a guardian's.
-    #[error("the learner and whoever signs with them have to sign, and one of the two has not")]
+    #[error("the learner and whoever signs with them have to sign, and the word of {0} is missing")]
     NotBoth(Role),
 }
 

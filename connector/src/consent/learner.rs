@@ -5,7 +5,7 @@ use super::{
     law::{Signature, Standing},
     not_before,
     record::{Actor, Cause, Consent, ConsentId, Event, EvidenceSalt, Fact, Stored},
-    state::{self, Act, Role, State},
+    state::{self, Act, Illegal, Role, State},
 };
 use crate::store::Version;
 use policy::Timestamp;
@@ -172,7 +172,12 @@ impl Learner {
         let stored = self.stored(at).ok_or(ConsentError::Unknown)?;
         let (act, role) = (step.act, step.actor.role);
         let rule = self.standing.rule(step.time);
-        let state = state::step(stored.state, (act, role), rule, stored.last(), step.time)?;
+        let stepped = state::step(stored.state, (act, role), rule, stored.last(), step.time);
+        if matches!(stepped, Err(Illegal::NotTheirs(..))) {
+            // Where a power is missing or has ended, that is why.
+            self.standing.may(role, step.actor.id.as_deref(), act, step.time)?;
+        }
+        let state = stepped?;
         if role.is_learners_side() && act != Act::Supersede {
             self.standing.may(role, step.actor.id.as_deref(), act, step.time)?;
         }

@@ -252,8 +252,13 @@ impl Consents {
     }
 }
 
-/// Whether this may be a learner's local identifier.
+/// Whether this may be a learner's local identifier: no character in it has to be guessed by who reads it.
 fn is_identifier(subject: &str) -> bool {
+    is_named(subject) && !subject.chars().any(char::is_control)
+}
+
+/// Whether somebody may be known under this. What stops something for a learner is not refused for how their identifier is written.
+fn is_named(subject: &str) -> bool {
     !subject.trim().is_empty() && subject.len() <= 512
 }
 

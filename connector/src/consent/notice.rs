@@ -1,11 +1,14 @@
 //! Notices: the exact texts that learners are shown, each with a version, a language and the hash that consents are bound to. A text never
 //! changes under its version; a newer version takes its place and says whether it means something else.
 
+mod language;
+
 use super::{ConsentError, record::hash_of_text};
 use crate::{
     process::{self, decode, encode},
     store::{Batch, Guard, Store, StoreError, Table, Version},
 };
+use language::is_language;
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -82,9 +85,8 @@ impl NewNotice {
         if !plain(&self.id) || !plain(&self.version) {
             return invalid("id and version are short texts of at most 64 bytes");
         }
-        let tag = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if !(2..=35).contains(&self.language.len()) || !self.language.bytes().all(tag) {
-            return invalid("language is a tag such as fr or en-GB (BCP 47)");
+        if !is_language(&self.language) {
+            return invalid("language is a tag of a language, such as fr or en-GB (BCP 47)");
         }
         if self.text.trim().is_empty() {
             return invalid("text is missing");

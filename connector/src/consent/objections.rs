@@ -7,7 +7,7 @@ use super::{
     change::{About, Ended},
     decide::{Acknowledgement, acknowledgement},
     exchange::post::Sheet,
-    is_identifier,
+    is_named,
     receipt::{self, Slip},
     record::{Actor, CONTEXT, ConsentId, EvidenceSalt, Parties, Stored, processing, purpose},
     state::{Act, Illegal},
@@ -109,7 +109,7 @@ impl Consents {
     ) -> Result<(Objection, Acknowledgement), ConsentError> {
         new.actor.check()?;
         let subject = new.subject.as_str();
-        if !is_identifier(subject) {
+        if !is_named(subject) {
             return Err(ConsentError::Basis("subject is missing or too long"));
         }
         let _turn = self.turns.of(&[subject]).await;

@@ -156,6 +156,13 @@ pub enum Shown {
     Objection(objection::Proved),
 }
 
+/// The number that the first of these receipts has in its chain. It is the signer's word only once they are verified.
+pub fn first_number(receipts: &[String]) -> usize {
+    let claimed = receipts.first().and_then(|receipt| token::claimed(receipt).ok());
+    let number = claimed.and_then(|claims| claims.get("dases:number").and_then(Value::as_u64));
+    number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0)
+}
+
 /// Checks receipts of whatever has some, the oldest first, with a key for each that counted when the receipt says that it was made.
 pub fn prove(
     receipts: &[String],
@@ -350,7 +357,7 @@ impl Chain {
         }
         if !possible(before, fact) {
             let (act, role, state) = (fact.act, fact.role, before.state);
-            return Err(format!("no {act:?} of a {role:?} is possible when it is {state:?}"));
+            return Err(format!("{role} cannot take the step {act} when it is {state}"));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{
     change::Ended,
     decide::{Acknowledgement, acknowledgement},
     exchange::post::Sheet,
-    index, is_identifier, not_before,
+    index, is_named, not_before,
     receipt::{self, Slip},
     record::{Actor, CONTEXT, ConsentId, EvidenceSalt},
     state::{Act, Role},
@@ -182,7 +182,7 @@ impl Consents {
     ) -> Result<(Restriction, Acknowledgement), ConsentError> {
         new.actor.check()?;
         let subject = new.subject.as_str();
-        if !is_identifier(subject) {
+        if !is_named(subject) {
             return Err(ConsentError::Restriction("subject is missing or too long"));
         }
         let role = new.actor.role;

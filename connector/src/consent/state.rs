@@ -1,6 +1,10 @@
 //! The states of a consent and the steps between them, as a pure function. Nothing here knows a store, a clock or a law: who must sign
 //! together is handed in as [`Rule`], and whether somebody has the powers that they claim was decided before (`law`).
 
+mod english;
+
+pub use english::{Afterwards, Instead, Whose};
+
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -173,16 +177,21 @@ pub enum Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Illegal {
     /// What has ended does not reopen.
-    #[error("this consent has ended ({0:?}) and does not reopen; a new one can be asked for")]
+    #[error("this consent is {0} and does not reopen; {after}", after = Afterwards::of(*.0))]
     Ended(State),
     /// The step does not belong to this state.
-    #[error("a consent that is {0:?} does not take the step {1:?}")]
+    #[error("a consent that is {0} does not take the step {1}: {instead}", instead = Instead::of(*.0, *.1))]
     Step(State, Act),
     /// The step is not theirs to take.
-    #[error("{0:?} may not take the step {1:?}")]
+    #[error("{0} may not take the step {1}: {whose}", whose = Whose::of(*.0, *.1))]
     NotTheirs(Role, Act),
+    /// Where two must sign, one word does not prolong what both gave.
+    #[error(
+        "the learner does not consent alone, so nobody reaffirms alone: a new one is given, which the learner and whoever signs with them both sign"
+    )]
+    BothAnew,
     /// They have said so already; the other's word is missing: the learner's, or a guardian's.
-    #[error("this side has signed already; the other one has not")]
+    #[error("this side has signed already; the word of {0} is missing")]
     Twice(Role),
     /// It is in force already.
     #[error("this consent is given already")]
@@ -218,6 +227,9 @@ pub fn step(
     }
     if at < last {
         return Err(Illegal::Backwards { at, last });
+    }
+    if act == Act::Reaffirm && rule == Rule::Joint && role.is_learners_side() {
+        return Err(Illegal::BothAnew);
     }
     if !may(act, role, rule) {
         return Err(Illegal::NotTheirs(role, act));

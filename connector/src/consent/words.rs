@@ -1,15 +1,12 @@
 //! What people are told when something about a consent is refused, beside the English of the errors themselves: the same in French, and who can
 //! mend it. One table for all errors of this room, by exhaustive matches: a new error does not compile without its French. Decides nothing.
 
-use super::{
-    ConsentError, GrantError,
-    exchange::ExchangeError,
-    law::NoPower,
-    links::LinkError,
-    state::{Act, Illegal, Role, State},
-};
+mod steps;
+
+use super::{ConsentError, GrantError, exchange::ExchangeError, links::LinkError};
 use crate::store::StoreError;
 use policy::{Fix, Language};
+use steps::to;
 
 /// What people are told of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +54,7 @@ impl ConsentError {
             Self::NoPower(error) => error.said().fix,
             Self::Import { cause, .. } => cause.fix(),
             Self::InForce | Self::AlreadyAsked(_) | Self::TooManyRequests(_) => Fix::Learner,
-            Self::Lapsed(_) | Self::NoticeReplaced | Self::TooSoon(_) | Self::TooManySteps | Self::AlreadyGiven(_) => {
-                Fix::Consumer
-            }
+            Self::Lapsed(_) | Self::TooSoon(_) | Self::TooManySteps | Self::AlreadyGiven(_) => Fix::Consumer,
             Self::ObjectionInForce
             | Self::RefusalInForce
             | Self::BasisInForce(_)
@@ -78,6 +73,7 @@ impl ConsentError {
             | Self::Future(_)
             | Self::UnknownNotice(_)
             | Self::InvalidNotice(_)
+            | Self::NoticeReplaced
             | Self::NoticeExists
             | Self::Standing(_)
             | Self::Basis(_)
@@ -128,7 +124,7 @@ impl ConsentError {
                 return format!("aucune notice d’information {hash} n’est enregistrée ici\u{a0}; ajoutez-la");
             }
             Self::NoticeReplaced => {
-                "une notice d’information de sens différent remplace celle-ci\u{a0}; redemandez avec la nouvelle"
+                "une notice d’information de sens différent remplace celle-ci\u{a0}; montrez la nouvelle à la personne, et faites demander ou donner le consentement sous la nouvelle"
             }
             Self::InvalidNotice(_) => "la notice d’information n’est pas utilisable",
             Self::NoticeExists => {
@@ -160,10 +156,13 @@ impl ConsentError {
             Self::AlreadyRestricted(id) => return format!("le traitement est déjà limité de cette manière : {id}"),
             Self::AlreadyLifted(at) => return format!("cette limitation est levée depuis le {at}"),
             Self::NotTheirRestriction(role) => {
-                return format!("il ne revient pas {} de poser ou de lever cette limitation", to(*role));
+                return format!(
+                    "il ne revient pas {} de poser ou de lever cette limitation\u{a0}: l’ordre d’une autorité est levé par elle, la pause d’un détenteur par lui ou par une autorité, et ni l’enfant ni son représentant ne lève ce que l’autre a demandé",
+                    to(*role)
+                );
             }
             Self::LiftUntold => {
-                "la personne a obtenu cette limitation et doit en apprendre la levée d’abord (RGPD, art. 18, § 3) ; dites où la preuve est gardée"
+                "la personne a obtenu cette limitation et doit en apprendre la levée d’abord (RGPD, art. 18, §\u{a0}3)\u{a0}; indiquez où en est gardée la preuve (evidence)"
             }
             Self::RestrictionInForce => {
                 "le traitement est limité et les données sont conservées (RGPD, art. 18, § 2) ; levez d’abord la limitation"
@@ -204,79 +203,11 @@ fn wrong(problem: &str) -> &'static str {
         "has more than 64 members" => "64 éléments au plus",
         "are longer than 8 KiB together" => "8 Kio au plus, toutes ensemble",
         "is in the past" => "cette date est passée",
+        "has a control character" => "un caractère de contrôle s’y trouve",
+        "must be at least one day; leave it out for what the holder's privacy settings say" => {
+            "un jour au moins\u{a0}; sans cette indication, les réglages du détenteur valent"
+        }
         _ => "cette indication du consentement n’est pas valable",
-    }
-}
-
-impl Illegal {
-    fn said(self) -> Said {
-        match self {
-            Self::Ended(state) => Said::new(
-                Fix::Consumer,
-                format!(
-                    "ce consentement est {} et ne revient pas\u{a0}; un nouveau peut être demandé",
-                    in_state(state)
-                ),
-            ),
-            Self::Step(state, act) => Said::new(
-                Fix::Nobody,
-                format!(
-                    "un consentement {} n’admet pas l’étape «\u{a0}{}\u{a0}»",
-                    in_state(state),
-                    step(act)
-                ),
-            ),
-            Self::NotTheirs(role, act) => Said::new(
-                // Who entered it under one role can enter it under the right one.
-                Fix::Operator,
-                format!("l’étape «\u{a0}{}\u{a0}» ne revient pas {}", step(act), to(role)),
-            ),
-            Self::Twice(missing) => Said::new(
-                signatory(missing),
-                "cette partie a déjà signé\u{a0}; la signature de l’autre manque encore",
-            ),
-            Self::AlreadyGiven => Said::new(Fix::Nobody, "ce consentement est déjà donné"),
-            Self::Backwards { at, last } => Said::new(
-                Fix::Operator,
-                format!(
-                    "l’étape est datée du {at}, avant la précédente, du {last}\u{a0}; l’horloge est-elle à l’heure\u{a0}?"
-                ),
-            ),
-        }
-    }
-}
-
-impl NoPower {
-    fn said(self) -> Said {
-        match self {
-            Self::Nameless => Said::new(Fix::Operator, "l’identifiant du représentant ou du mandataire manque"),
-            Self::Unknown(role) => Said::new(
-                Fix::Operator,
-                format!(
-                    "aucun pouvoir en vigueur {} n’est enregistré pour cette étape\u{a0}; enregistrez-le avec sa preuve",
-                    of(role)
-                ),
-            ),
-            Self::OfAge(since) => Said::new(
-                Fix::Learner,
-                format!(
-                    "les pouvoirs du représentant légal ont pris fin le {since}\u{a0}: la personne consent seule depuis"
-                ),
-            ),
-            Self::NotBoth(missing) => Said::new(
-                signatory(missing),
-                "la personne et son représentant doivent signer tous deux, et l’une des signatures manque",
-            ),
-        }
-    }
-}
-
-/// Who signs where this role's word is missing.
-const fn signatory(role: Role) -> Fix {
-    match role {
-        Role::Learner => Fix::Learner,
-        Role::Guardian | Role::Delegate => Fix::Guardian,
-        Role::Holder | Role::Consumer | Role::Authority | Role::Clock => Fix::Nobody,
     }
 }
 
@@ -290,63 +221,6 @@ const fn stored(error: &StoreError) -> &'static str {
         StoreError::InUse(_) | StoreError::Corrupt(_) | StoreError::Numbered => {
             "ce connecteur est en panne\u{a0}; son opérateur en trouve la cause dans son journal"
         }
-    }
-}
-
-const fn in_state(state: State) -> &'static str {
-    match state {
-        State::Requested => "demandé",
-        State::Deferred => "remis à plus tard",
-        State::PendingSecond => "en attente du représentant",
-        State::PendingLearner => "en attente de la personne",
-        State::Given => "donné",
-        State::Refused => "refusé",
-        State::Withdrawn => "retiré",
-        State::Expired => "expiré",
-        State::Revoked => "révoqué",
-        State::Invalidated => "invalidé",
-        State::Superseded => "remplacé",
-    }
-}
-
-const fn step(act: Act) -> &'static str {
-    match act {
-        Act::Request => "demander",
-        Act::Defer => "remettre à plus tard",
-        Act::Give => "donner",
-        Act::Refuse => "refuser",
-        Act::Reaffirm => "confirmer",
-        Act::Withdraw => "retirer",
-        Act::Expire => "expirer",
-        Act::Revoke => "révoquer",
-        Act::Invalidate => "invalider",
-        Act::Supersede => "remplacer",
-    }
-}
-
-/// To whom: `à` and its article are one word before some.
-const fn to(role: Role) -> &'static str {
-    match role {
-        Role::Learner => "à la personne concernée",
-        Role::Guardian => "à un représentant légal",
-        Role::Delegate => "à un mandataire",
-        Role::Holder => "à l’organisme qui détient les données",
-        Role::Consumer => "au destinataire",
-        Role::Authority => "à une autorité de contrôle",
-        Role::Clock => "à l’horloge",
-    }
-}
-
-/// Whose, likewise.
-const fn of(role: Role) -> &'static str {
-    match role {
-        Role::Learner => "de la personne concernée",
-        Role::Guardian => "d’un représentant légal",
-        Role::Delegate => "d’un mandataire",
-        Role::Holder => "de l’organisme qui détient les données",
-        Role::Consumer => "du destinataire",
-        Role::Authority => "d’une autorité de contrôle",
-        Role::Clock => "de l’horloge",
     }
 }
 

@@ -25,7 +25,7 @@ pub const CATEGORIES: &[(&str, &[&str])] = &[
 pub const OFFERED: &[&str] = &["skills", "results", "provenance"];
 
 /// The one purpose of the demonstration: a learner's orientation report.
-pub const ORIENTATION: &str = "https://w3id.org/dases/ns/purpose/orientation";
+pub const ORIENTATION: &str = "https://w3id.org/dases/ns/orientation";
 
 /// The holder's offer as it stands in a dataset's `hasPolicy`, in plain JSON (DSP 2025-1: no `target`, it is the dataset's).
 ///
@@ -101,6 +101,16 @@ mod tests {
             offer(Holder::Lycee, UNTIL)["@id"],
             offer(Holder::FranceTravail, UNTIL)["@id"]
         );
+    }
+
+    #[test]
+    fn the_purpose_of_the_demonstration_and_of_the_example_is_the_one_that_the_help_names() {
+        assert_eq!(policy::canonical_name(ORIENTATION), "orientation");
+        let folder = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/two-connectors");
+        for file in ["offer.json", "run"] {
+            let text = std::fs::read_to_string(folder.join(file)).expect("the example is there");
+            assert!(text.contains(ORIENTATION), "{file}");
+        }
     }
 
     #[test]

@@ -41,6 +41,9 @@ pub enum JsonError {
     /// The bytes are not UTF-8 (RFC 8259 §8.1).
     #[error("the text is not valid UTF-8")]
     NotUtf8,
+    /// Some editors write one before a text; it is no part of JSON (RFC 8259 §8.1).
+    #[error("the text begins with a byte order mark (U+FEFF), which JSON has not; save it as UTF-8 without one")]
+    ByteOrderMark,
     /// One object names a member twice, compared after unescaping. The name is shortened.
     #[error("an object has the member {0:?} more than once")]
     DuplicateKey(String),
@@ -79,6 +82,9 @@ pub fn parse_within(bytes: &[u8], limits: Limits) -> Result<Value, JsonError> {
         });
     }
     let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    if text.starts_with('\u{feff}') {
+        return Err(JsonError::ByteOrderMark);
+    }
     let fault = Cell::new(None);
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = Node {

@@ -67,10 +67,24 @@ impl ReleaseError {
         }
     }
 
+    /// Records that were not counted for a release that is refused, by the code of the reason.
+    pub fn withheld(&self) -> BTreeMap<String, u64> {
+        match self {
+            Self::Refused { withheld, .. } => named(withheld),
+            _ => BTreeMap::new(),
+        }
+    }
+
     /// Whether the same transfer would never get a release.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Outdated | Self::Declared(_))
     }
+}
+
+/// Counts by code as they are stored.
+pub fn named(withheld: &BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    let each = withheld.iter().map(|(code, count)| ((*code).to_owned(), *count));
+    each.collect()
 }
 
 impl From<TooMany> for ReleaseError {

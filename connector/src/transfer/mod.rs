@@ -42,12 +42,12 @@ use crate::{
         transfer::State,
     },
     jose::HmacKey,
-    plane::CursorKey,
+    plane::{CursorKey, release::ReleaseError},
     process::{Core, Events, Ledger, Outgoing, ProcessError, Protocol, Queue, Recent, Turn, outbox::Outcome},
     store::StoreError,
     trust::{Trust, Verified},
 };
-use policy::{Code, Timestamp};
+use policy::Timestamp;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 use url::Url;
@@ -256,16 +256,16 @@ impl Transfers {
         self.terminate_by(pid, why, None, now).await
     }
 
-    /// The same where no release could be made: by which rule stays in our record, the peer is told `why` alone.
+    /// The same where no release could be made: what refused it stays in our record, the peer is told `why` alone.
     async fn terminate_by(
         &self,
         pid: &Pid,
         why: Explanation,
-        rule: Option<Code>,
+        refused: Option<&ReleaseError>,
         now: Timestamp,
     ) -> Result<TransferRecord, TransferError> {
         let step = |record: &mut TransferRecord| {
-            record.release_refused = rule.map(|code| code.as_str().to_owned());
+            record.refused_release(refused);
             TransferMessage::Termination(why.clone())
         };
         let record = self.command(pid, now, step).await?;

@@ -88,14 +88,14 @@ impl Pusher {
                 }
                 None => in_vain(&error),
             };
-            let rule = match &error {
-                TransferError::Release(why) => why.rule(),
+            let refused_release = match &error {
+                TransferError::Release(why) => Some(why),
                 _ => None,
             };
             if let Some(why) = why
                 && self
                     .transfers
-                    .terminate_by(pid, why, rule, crate::clock::now())
+                    .terminate_by(pid, why, refused_release, crate::clock::now())
                     .await
                     .is_ok()
             {

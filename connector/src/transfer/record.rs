@@ -11,7 +11,7 @@ use crate::{
         transfer::Transfer,
     },
     jose::{self, Digest, token},
-    plane::{incoming::Progress, outgoing::Report},
+    plane::{incoming::Progress, outgoing::Report, release::ReleaseError},
     process::{
         About, Core, Draft, Exhibit, Kind, ProcessError, Protocol, Turn,
         archive::{Direction, Form},
@@ -31,7 +31,8 @@ use std::{collections::BTreeMap, marker::PhantomData, time::Duration};
 pub struct Released {
     /// Records sent.
     pub sent: u64,
-    /// Records withheld, by the code of the reason (`policy/PROFILE.md`), or of what makes a record unusable.
+    /// Records withheld, by the code of the reason (`policy/PROFILE.md`), or of what makes a record unusable; of a release of groups or
+    /// anonymous rows the records that were not counted when it was made.
     pub withheld: BTreeMap<String, u64>,
     /// Fields left out of sent records.
     pub fields_removed: u64,
@@ -98,6 +99,9 @@ pub struct TransferRecord {
     /// is none and not why, for that would tell it of learners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_refused: Option<String>,
+    /// Provider: the records that were not counted for the release that was refused, by the code of the reason. They stay here as well.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub release_withheld: BTreeMap<String, u64>,
     /// The consumer's signed receipt.
     pub receipt: Option<String>,
 }
@@ -151,6 +155,7 @@ impl TransferRecord {
             release: None,
             told: None,
             release_refused: None,
+            release_withheld: BTreeMap::new(),
             receipt: None,
         }
     }
@@ -261,20 +266,23 @@ impl TransferRecord {
         }
     }
 
-    pub(super) fn released(&mut self, report: &Report) {
+    /// Provider: keeps what left, and what of it was withheld: by the stream, or when the release was made that it carried.
+    pub(super) fn released(&mut self, report: &Report, withheld: &BTreeMap<String, u64>) {
         self.sent_to_end |= report.complete;
         self.release = Some(Released {
             sent: report.sent,
-            withheld: report
-                .release
-                .withheld()
-                .into_iter()
-                .map(|(code, count)| (code.to_owned(), count))
-                .collect(),
+            withheld: withheld.clone(),
             fields_removed: report.release.fields_removed(),
             root: report.root.to_string(),
             complete: report.complete,
         });
+    }
+
+    /// Provider: keeps by what rule no release was made, and of how many records that is.
+    pub(super) fn refused_release(&mut self, why: Option<&ReleaseError>) {
+        let rule = why.and_then(ReleaseError::rule);
+        self.release_refused = rule.map(|code| code.as_str().to_owned());
+        self.release_withheld = why.map(ReleaseError::withheld).unwrap_or_default();
     }
 
     /// Checks the consumer's receipt against what left and keeps it.

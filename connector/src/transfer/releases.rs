@@ -20,6 +20,8 @@
 //!
 //! A release has a lineage id, which its first line names. Rows of one lineage are replaced, at the recipient, by those of the next.
 
+mod lines;
+
 use super::{TransferError, TransferRecord, Transfers};
 use crate::{
     audit::{Entry, Kind as Recorded},
@@ -29,11 +31,12 @@ use crate::{
     jose::{Digest, HmacKey, random, sha256, sha256_parts},
     plane::{
         PlaneError,
-        release::{Made, Reading, ReleaseError},
+        release::{Made, Reading, ReleaseError, named},
     },
     process::{decode, encode},
     store::{Batch, Guard, Pages, StoreError, Table, Turn, Turns, Version},
 };
+use lines::{keep, remove, sweep};
 use policy::{
     Timestamp,
     release::{Refused, ledger::Ledger},
@@ -42,8 +45,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fs,
-    io::{self, Write},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -86,6 +87,9 @@ struct Stored {
     digest: Digest,
     /// What it was made under besides consents.
     terms: Digest,
+    /// Records that were not counted when it was made, by the code of the reason: for our operator alone.
+    #[serde(default)]
+    withheld: BTreeMap<String, u64>,
 }
 
 /// A release that is asked for.
@@ -111,6 +115,8 @@ pub(super) struct Ready {
     pub(super) path: PathBuf,
     /// Rows leave only while no consent has changed since they were made.
     pub(super) only_under: Option<u64>,
+    /// Records that were not counted when they were made, by the code of the reason.
+    pub(super) withheld: BTreeMap<String, u64>,
 }
 
 /// The right to make a release now: of this recipient, and of all.
@@ -177,6 +183,7 @@ impl Releases {
         (may_leave && stored.terms == sought.terms).then(|| Ready {
             path: self.file(&stored.release),
             only_under: shows_rows.then_some(epoch),
+            withheld: stored.withheld.clone(),
         })
     }
 }
@@ -269,6 +276,7 @@ impl Transfers {
             release: id,
             digest,
             terms: sought.terms,
+            withheld: named(&made.withheld),
         };
         let mut batch = Batch::new();
         put_ledger(&mut batch, &of, head, &made.ledger, subject)?;
@@ -400,41 +408,10 @@ impl Transfers {
     /// Ends a transfer whose release was refused. The peer is not told why.
     pub(super) async fn end_refused(&self, pid: &Pid, why: &ReleaseError, now: Timestamp) {
         let told = Explanation::new("release", NEUTRAL);
-        if let Err(error) = self.terminate_by(pid, told, why.rule(), now).await {
+        if let Err(error) = self.terminate_by(pid, told, Some(why), now).await {
             tracing::warn!(%pid, %error, "a transfer whose release was refused could not be ended");
         }
     }
-}
-
-/// Writes the lines where only this user can read them, whole or not at all.
-async fn keep(path: PathBuf, made: Made) -> Result<(), TransferError> {
-    tokio::task::spawn_blocking(move || write(&path, &made.lines))
-        .await
-        .map_err(|_| PlaneError::Incomplete)?
-        .map_err(|error| PlaneError::Sink(error).into())
-}
-
-/// Drops lines that leave no more. A stream that still reads them has them open, and ends if it must go back.
-async fn remove(path: PathBuf) {
-    let _ = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
-}
-
-/// Removes lines, written whole or not, that nothing names.
-fn sweep(folder: &Path, named: &HashSet<PathBuf>) -> io::Result<()> {
-    let files = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        files => files?,
-    };
-    for file in files {
-        let path = file?.path();
-        let is_ours = path
-            .extension()
-            .is_some_and(|kind| kind == "ndjson" || kind == "writing");
-        if is_ours && !named.contains(&path) {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }
 
 fn about(sought: &Sought<'_>, spec: &ReleaseSpec, kind: Recorded) -> Entry {
@@ -484,18 +461,4 @@ fn put_ledger(
         batch.delete(LEDGERS, part_key(of, gone));
     }
     Ok(())
-}
-
-fn write(path: &Path, lines: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-    let folder = path.parent().unwrap_or(path);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let written = path.with_extension("writing");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&written)?;
-    file.write_all(lines)?;
-    file.sync_all()?;
-    fs::rename(&written, path)?;
-    fs::File::open(folder)?.sync_all()
 }

@@ -18,7 +18,7 @@ use crate::{
     plane::{
         PlaneError, Rules, Telling, outgoing,
         pipeline::{Content, Pipeline},
-        release::Reading,
+        release::{Reading, named},
     },
     process::{ProcessError, Verdict},
     trust::membership::held,
@@ -26,6 +26,7 @@ use crate::{
 use policy::{Action, Code, Plan, Reason, Timestamp};
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -33,6 +34,15 @@ use std::{
 use tokio::{sync::oneshot, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
+
+/// What a stream is opened with, and what is noted of it.
+struct Ruled {
+    rules: Rules,
+    limits: Limits,
+    due: Vec<Disclosure>,
+    /// What was withheld from the release that it carries.
+    withheld: BTreeMap<String, u64>,
+}
 
 /// How long after it could not be written the end of a stream is tried again.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -124,7 +134,13 @@ impl Transfers {
         self.parts.trust.meet(&stored.consumer, now).await?;
         let claims = self.claims.note(pid, &self.parts.trust.party(&stored.consumer, now));
         let wanted = Wanted::by(record, cursor);
-        let (rules, limits, due) = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
+        let ruled = self.rules(record, wanted, cursor.is_some(), &stored, now).await?;
+        let Ruled {
+            rules,
+            limits,
+            due,
+            withheld,
+        } = ruled;
         let rules = Arc::new(rules);
         let pipeline = read_from(rules.clone(), cursor).await?;
         let entry = Entry::new(Recorded::StreamOpened)
@@ -142,7 +158,7 @@ impl Transfers {
             limits,
             piece,
         };
-        let (body, ended) = self.set_going(hours, &rules, pipeline, reset);
+        let (body, ended) = self.set_going(hours, (&rules, withheld), pipeline, reset);
         // Whoever stopped the transfer while all this was made ready found no gate to close. Now there is one, and the question is asked
         // again; the body that is dropped here lets nothing out.
         if self.may_flow(record, &claims).await? {
@@ -158,7 +174,7 @@ impl Transfers {
     fn set_going(
         self: &Arc<Self>,
         hours: Hours,
-        rules: &Rules,
+        (rules, withheld): (&Rules, BTreeMap<String, u64>),
         pipeline: Pipeline,
         reset: CancellationToken,
     ) -> (outgoing::Outgoing, JoinHandle<()>) {
@@ -178,7 +194,7 @@ impl Transfers {
         let ended = self.ends.spawn(async move {
             let _over = over;
             if let Ok(report) = report.await {
-                service.record_end(&pid, &report, telling.as_deref()).await;
+                service.record_end(&pid, &report, (telling.as_deref(), &withheld)).await;
             }
         });
         (body, ended)
@@ -203,7 +219,7 @@ impl Transfers {
         taken_up: bool,
         stored: &StoredAgreement,
         now: Timestamp,
-    ) -> Result<(Rules, Limits, Vec<Disclosure>), TransferError> {
+    ) -> Result<Ruled, TransferError> {
         let (plan, limits) = self.plan(wanted, stored, now).await?;
         // Before a release is made, which would be noted as something that the recipient has.
         let due = self.due(record, stored, &plan, now).await?;
@@ -220,7 +236,7 @@ impl Transfers {
             taken_up,
             now,
         };
-        let (path, content) = self
+        let (path, content, withheld) = self
             .content(sought, plan.action, |path| Reading {
                 names: self.releases.names(&path, &stored.consumer),
                 path,
@@ -252,7 +268,12 @@ impl Transfers {
             telling,
             clock: self.parts.clock,
         };
-        Ok((rules, limits, due))
+        Ok(Ruled {
+            rules,
+            limits,
+            due,
+            withheld,
+        })
     }
 
     /// What the end line of a transfer tells. A release was decided as a whole: its stream withholds nothing.
@@ -272,16 +293,16 @@ impl Transfers {
     }
 
     /// What is read: the dataset's own records, or the release that takes their place. An agreement about groups never opens records, and a
-    /// dataset that declares a release opens nothing else.
+    /// dataset that declares a release opens nothing else. With it comes what was withheld from a release.
     async fn content(
         &self,
         sought: Sought<'_>,
         permitted: Action,
         reading: impl Fn(PathBuf) -> Reading,
-    ) -> Result<(PathBuf, Content), TransferError> {
+    ) -> Result<(PathBuf, Content, BTreeMap<String, u64>), TransferError> {
         let SourceSpec::File { path } = &sought.dataset.source;
         match (&sought.dataset.release, permitted) {
-            (None, Action::Use) => Ok((path.clone(), Content::Records)),
+            (None, Action::Use) => Ok((path.clone(), Content::Records, BTreeMap::new())),
             (None, _) => {
                 let text = "the agreement permits groups alone, and the dataset declares no table of them";
                 let reason = Reason::new(Code::NoPermission, "", text);
@@ -291,7 +312,7 @@ impl Transfers {
                 let source = tokio::fs::canonicalize(path).await.map_err(PlaneError::Source)?;
                 let ready = self.release(sought, spec, || reading(source.clone())).await?;
                 let only_under = ready.only_under;
-                Ok((ready.path, Content::Released { only_under }))
+                Ok((ready.path, Content::Released { only_under }, ready.withheld))
             }
         }
     }
@@ -309,9 +330,17 @@ impl Transfers {
 
     /// Records the end of a stream, however often somebody else is quicker. What is left are failures that no attempt mends: a store that failed
     /// takes nothing until the next start, nor does the daemon acknowledge anything; the log then has the stream's opening alone.
-    async fn record_end(&self, pid: &Pid, report: &outgoing::Report, telling: Option<&Telling>) {
+    async fn record_end(
+        &self,
+        pid: &Pid,
+        report: &outgoing::Report,
+        (telling, of_release): (Option<&Telling>, &BTreeMap<String, u64>),
+    ) {
+        // Each record of a stream is decided as it is read; those of a release were when it was made.
+        let mut withheld = named(&report.release.withheld());
+        withheld.extend(of_release.clone());
         loop {
-            match self.released(pid, report, telling).await {
+            match self.released(pid, report, telling, &withheld).await {
                 Ok(()) => return,
                 Err(TransferError::Process(ProcessError::Busy)) => tokio::time::sleep(AGAIN).await,
                 Err(error) => {
@@ -327,6 +356,7 @@ impl Transfers {
         pid: &Pid,
         report: &outgoing::Report,
         telling: Option<&Telling>,
+        withheld: &BTreeMap<String, u64>,
     ) -> Result<(), TransferError> {
         let now = (self.parts.clock)();
         let told = telling.and_then(Telling::told).filter(|_| report.complete);
@@ -334,7 +364,7 @@ impl Transfers {
             .with("process", pid.as_str())
             .with("sent", report.sent)
             .with("complete", report.complete)
-            .with("withheld", json!(report.release.withheld()))
+            .with("withheld", json!(withheld))
             .with("fieldsRemoved", report.release.fields_removed())
             .of("root", &report.root);
         let entry = match told {
@@ -348,7 +378,7 @@ impl Transfers {
                 |record: &mut TransferRecord, turn| -> Result<(), TransferError> {
                     // A stream of which nothing left says nothing about those before it.
                     if report.framing.begin.is_some() {
-                        record.released(report);
+                        record.released(report, withheld);
                     }
                     record.told = told.or(record.told);
                     let framing = report.framing.clone();

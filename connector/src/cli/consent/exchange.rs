@@ -30,7 +30,8 @@ pub(super) struct Ask {
     /// The learner by the pseudonym that whoever is asked uses towards us
     #[arg(long, value_name = "p:...", conflicts_with = "subject")]
     learner: Option<String>,
-    /// For which purpose; repeat for more [default: all of the agreement's]
+    /// For which purpose, as the agreement names it: its IRI, or its name behind https://w3id.org/dases/ns/; repeat for more [default: all of
+    /// the agreement's]
     #[arg(long, value_name = "IRI")]
     purpose: Vec<String>,
     /// Which data category; repeat for more
@@ -52,7 +53,7 @@ pub(super) struct Ask {
     #[arg(long, value_name = "FILE")]
     notice_file: PathBuf,
     /// For how many days the records are kept. It stands in the record and the receipts; no connector erases by it
-    #[arg(long)]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
     retention_days: Option<u32>,
     /// For so many transfers in all, 1 to 366 [default: any number]
     #[arg(long, value_name = "NUMBER")]

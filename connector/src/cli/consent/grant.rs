@@ -37,7 +37,8 @@ pub(super) struct Grant {
     /// Who may receive: an id, or the name of a configured peer; repeat for more
     #[arg(long, value_name = "ID|NAME", required = true)]
     recipient: Vec<String>,
-    /// For which purpose: an IRI, or a name of our own such as orientation; repeat for more
+    /// For which purpose, as the offer or agreement names it (connector agreement show): its IRI, or of one of ours its name, which is what
+    /// stands behind https://w3id.org/dases/ns/, such as orientation. Under another name it is another purpose; repeat for more
     #[arg(long, value_name = "IRI", required = true)]
     purpose: Vec<String>,
     /// Which data category; repeat for more

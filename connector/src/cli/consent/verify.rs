@@ -20,7 +20,10 @@ use clap::Args;
 use keys::Keys;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 /// Check receipts of a consent: signatures, the chain, every step, and the fields of ISO/IEC TS 27560; or only the fields of a bare record
 ///
@@ -110,7 +113,11 @@ impl Verify {
             Shown::Restriction(proved) => said_of_restriction(proved),
             Shown::Objection(proved) => said_of_objection(proved),
         };
-        let (periods, inclusion) = (periods(keys.are_dated()), inclusion(receipts.len(), &included));
+        let first = receipt::first_number(receipts);
+        let (periods, inclusion) = (
+            periods(keys.are_dated()),
+            inclusion(first..first + receipts.len(), &included),
+        );
         context.out.say(&format!("{text}\n{periods}{inclusion}"))
     }
 
@@ -168,20 +175,22 @@ const fn periods(are_dated: bool) -> &'static str {
     }
 }
 
-/// Which receipts are shown to be in the issuer's log, a line each, and which are not.
-fn inclusion(receipts: usize, included: &[Included]) -> String {
+/// Which receipts are shown to be in the issuer's log, a line each, and which are not: by the numbers that they have in their chain.
+fn inclusion(numbers: Range<usize>, included: &[Included]) -> String {
+    let first = numbers.start;
     let mut text = String::new();
     for one in included {
         text.push_str(&format!(
             "\nchecked: receipt {} is in the log {} as entry {} of {}, written {}",
-            one.receipt, one.log, one.entry, one.size, one.at
+            first + one.receipt,
+            one.log,
+            one.entry,
+            one.size,
+            one.at
         ));
     }
-    let is_missing = |number: &usize| included.iter().all(|one| one.receipt != *number);
-    let missing: Vec<String> = (0..receipts)
-        .filter(is_missing)
-        .map(|number| number.to_string())
-        .collect();
+    let is_missing = |number: &usize| included.iter().all(|one| first + one.receipt != *number);
+    let missing: Vec<String> = numbers.filter(is_missing).map(|number| number.to_string()).collect();
     if !missing.is_empty() {
         text.push_str(&format!(
             "\nNOT checked: whether the issuer's log holds receipt(s) {} (prove it with --proof)",
@@ -265,7 +274,9 @@ fn read(bytes: &[u8], path: &Path) -> Outcome<Held> {
     let texts =
         |list: &[Value]| -> Option<Vec<String>> { list.iter().map(|one| one.as_str().map(str::to_owned)).collect() };
     match input::parse(bytes) {
-        Err(twice @ JsonError::DuplicateKey(_)) => Err(Failure::usage(format!("{}: {twice}", path.display()))),
+        Err(error @ (JsonError::DuplicateKey(_) | JsonError::ByteOrderMark)) => {
+            Err(Failure::usage(format!("{}: {error}", path.display())))
+        }
         Ok(Value::Array(list)) => texts(&list).map(Held::Receipts).ok_or_else(nothing),
         Ok(Value::Object(members)) => {
             if let Some(Value::Array(list)) = members.get("receipts") {
@@ -301,5 +312,35 @@ mod tests {
             "{told}"
         );
         assert!(read(br#"{"record": {"status": "given"}}"#, Path::new("record.json")).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_begins_with_a_byte_order_mark_is_refused_for_that() {
+        let Err(refused) = read(
+            "\u{feff}eyJhbGciOiJFZERTQSJ9.e30.AA".as_bytes(),
+            Path::new("receipts.txt"),
+        ) else {
+            panic!("it was read");
+        };
+        assert!(refused.to_string().contains("byte order mark"), "{refused}");
+    }
+
+    #[test]
+    fn receipts_are_named_by_the_numbers_that_they_have_in_their_chain() {
+        let included = Included {
+            receipt: 1,
+            entry: 17,
+            log: "school.example/log".to_owned(),
+            size: 20,
+            at: "2026-06-01T00:00:00Z".to_owned(),
+        };
+        let last_alone = inclusion(1..2, &[]);
+        assert!(last_alone.contains("holds receipt(s) 1 ("), "{last_alone}");
+        let two = inclusion(1..3, &[included]);
+        assert!(
+            two.contains("checked: receipt 2 is in the log school.example/log as entry 17 of 20"),
+            "{two}"
+        );
+        assert!(two.contains("holds receipt(s) 1 ("), "{two}");
     }
 }

@@ -100,7 +100,7 @@ fn read(receipt: &Value, signer: &str) -> Result<Proved, String> {
         return Err("it was not made when the learner objected".into());
     }
     if !said.role.is_learners_side() {
-        return Err(format!("no {:?} may object", said.role));
+        return Err(format!("{} may not object", said.role));
     }
     let legal_basis = LawfulBasis::read(&said.legal_basis).filter(|basis| basis.may_be_objected_to());
     let ids = |parties: Vec<Party>| parties.into_iter().map(|party| party.id).collect();

@@ -123,7 +123,7 @@ fn read(receipt: &Value, said: Value, signer: &str) -> Result<Read, String> {
         return Err("it was not made at its newest step".into());
     }
     if !may_set(said.set.role) {
-        return Err(format!("no {:?} may set a restriction", said.set.role));
+        return Err(format!("{} may not set a restriction", said.set.role));
     }
     match (&said.lifted, head.number, &head.previous) {
         (None, 0, None) => {}

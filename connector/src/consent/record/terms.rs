@@ -84,7 +84,8 @@ pub struct NewConsent {
     pub subject: String,
     /// Who may receive, by id; the management API takes the names of configured peers too.
     pub recipients: Vec<ParticipantId>,
-    /// For which purposes: IRIs, or single names, which are of our namespace (`orientation`). Records show them as IRIs.
+    /// For which purposes, as the offer or agreement names them: IRIs, or single names, which stand behind `https://w3id.org/dases/ns/`
+    /// (`orientation`). Under another name it is another purpose. Records show them as IRIs.
     pub purposes: Vec<String>,
     /// Which data categories.
     pub categories: Vec<String>,

@@ -1,7 +1,14 @@
 //! Every refusal about consents has its French, of its own and not that of another, and says who can mend it.
 
 use super::*;
-use crate::{jose::JoseError, store::StoreError};
+use crate::{
+    consent::{
+        law::NoPower,
+        state::{Act, Illegal, Role, State},
+    },
+    jose::JoseError,
+    store::StoreError,
+};
 use policy::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,12 +93,22 @@ fn errors() -> Vec<ConsentError> {
     let illegal = [
         Illegal::Twice(Role::Guardian),
         Illegal::AlreadyGiven,
+        Illegal::BothAnew,
         Illegal::Backwards { at: at(), last: at() },
     ];
     all.extend(illegal.map(ConsentError::from));
     all.extend(State::ALL.map(|state| ConsentError::from(Illegal::Ended(state))));
-    all.extend(Act::ALL.map(|act| ConsentError::from(Illegal::Step(State::Given, act))));
-    all.extend(Role::ALL.map(|role| ConsentError::from(Illegal::NotTheirs(role, Act::Give))));
+    for state in [
+        State::Requested,
+        State::PendingSecond,
+        State::PendingLearner,
+        State::Given,
+    ] {
+        all.extend(Act::ALL.map(|act| ConsentError::from(Illegal::Step(state, act))));
+    }
+    for act in Act::ALL {
+        all.extend(Role::ALL.map(|role| ConsentError::from(Illegal::NotTheirs(role, act))));
+    }
     let no_power = [
         NoPower::Nameless,
         NoPower::Unknown(Role::Guardian),
@@ -197,6 +214,23 @@ fn who_can_mend_it_is_whoever_has_the_next_word() {
     let fix = |error: ConsentError| error.said().fix;
     assert_eq!(fix(Illegal::Twice(Role::Guardian).into()), Fix::Guardian);
     assert_eq!(fix(NoPower::NotBoth(Role::Learner).into()), Fix::Learner);
+    assert_eq!(fix(Illegal::NotTheirs(Role::Guardian, Act::Give).into()), Fix::Learner);
+    assert_eq!(
+        fix(Illegal::NotTheirs(Role::Learner, Act::Revoke).into()),
+        Fix::Provider
+    );
+    assert_eq!(fix(Illegal::NotTheirs(Role::Learner, Act::Expire).into()), Fix::Nobody);
+    assert_eq!(
+        fix(Illegal::Ended(State::Withdrawn).into()),
+        Fix::Learner,
+        "who said no can share"
+    );
+    assert_eq!(fix(Illegal::Ended(State::Expired).into()), Fix::Consumer);
+    assert_eq!(
+        fix(ConsentError::NoticeReplaced),
+        Fix::Operator,
+        "nobody may have asked"
+    );
     assert_eq!(fix(ConsentError::TooSoon(at())), Fix::Consumer);
     assert_eq!(fix(ConsentError::ObjectionInForce), Fix::Provider);
     assert_eq!(fix(ConsentError::UnknownNotice(String::new())), Fix::Operator);
@@ -231,8 +265,97 @@ fn a_member_that_is_missing_or_wrong_is_named_in_french_as_it_is_written() {
 #[test]
 fn whoever_a_step_does_not_belong_to_is_named_with_the_word_before_them() {
     let give = |role| ConsentError::from(Illegal::NotTheirs(role, Act::Give)).said().french;
-    assert!(give(Role::Consumer).ends_with(" ne revient pas au destinataire"));
-    assert!(give(Role::Guardian).ends_with(" ne revient pas à un représentant légal"));
+    assert!(give(Role::Consumer).contains(" ne revient pas au destinataire\u{a0}: "));
+    assert!(give(Role::Guardian).contains(" ne revient pas à un représentant légal\u{a0}: "));
     let unknown = ConsentError::from(NoPower::Unknown(Role::Guardian)).said().french;
     assert!(unknown.contains(" en vigueur d’un représentant légal "), "{unknown}");
+}
+
+#[test]
+fn no_refusal_names_a_state_a_step_or_a_role_as_the_program_does() {
+    let names: BTreeSet<String> = (State::ALL.iter().map(|state| format!("{state:?}")))
+        .chain(Act::ALL.iter().map(|act| format!("{act:?}")))
+        .chain(Role::ALL.iter().map(|role| format!("{role:?}")))
+        .collect();
+    for error in errors() {
+        let english = error.to_string();
+        let words = english.split(|letter: char| !letter.is_ascii_alphanumeric());
+        let named: Vec<&str> = words.filter(|word| names.contains(*word)).collect();
+        assert!(named.is_empty(), "{named:?}: {english}");
+    }
+}
+
+#[test]
+fn a_step_that_a_state_does_not_take_is_refused_with_what_can_be_done_instead_and_by_whom() {
+    for (state, act, english, french, fix) in [
+        (
+            State::Requested,
+            Act::Withdraw,
+            "the step refuse",
+            "l’étape refuse",
+            Fix::Learner,
+        ),
+        (
+            State::Requested,
+            Act::Reaffirm,
+            "the step give",
+            "l’étape give",
+            Fix::Learner,
+        ),
+        (
+            State::PendingSecond,
+            Act::Defer,
+            "the other one takes the step give",
+            "l’autre prend l’étape give",
+            Fix::Guardian,
+        ),
+        (
+            State::PendingLearner,
+            Act::Reaffirm,
+            "the other one takes the step give",
+            "l’étape give",
+            Fix::Learner,
+        ),
+        (
+            State::Deferred,
+            Act::Revoke,
+            "nothing is in force",
+            "rien n’est en vigueur",
+            Fix::Learner,
+        ),
+        (
+            State::Given,
+            Act::Refuse,
+            "the step withdraw",
+            "l’étape withdraw",
+            Fix::Learner,
+        ),
+        (
+            State::Given,
+            Act::Request,
+            "it is there already",
+            "il est déjà là",
+            Fix::Nobody,
+        ),
+    ] {
+        let error = ConsentError::from(Illegal::Step(state, act));
+        let (told, said) = (error.to_string(), error.said());
+        assert!(told.contains(english), "{told}");
+        assert!(said.french.contains(french), "{}", said.french);
+        assert_eq!(said.fix, fix, "{told}");
+    }
+}
+
+#[test]
+fn what_can_follow_the_end_of_a_consent_is_said_as_it_is() {
+    let told = |state| ConsentError::from(Illegal::Ended(state)).to_string();
+    for state in [State::Refused, State::Withdrawn] {
+        assert!(
+            told(state).contains("once the pause after a no is over"),
+            "{}",
+            told(state)
+        );
+    }
+    assert!(told(State::Superseded).contains("decide about that one"));
+    assert!(told(State::Expired).ends_with("a new one can be asked for"));
 }

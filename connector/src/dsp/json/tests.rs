@@ -107,6 +107,15 @@ fn refuses_bytes_that_are_not_utf8() {
 }
 
 #[test]
+fn a_byte_order_mark_is_named() {
+    for marked in ["\u{feff}{}", "\u{feff}", "\u{feff}\u{feff}[]"] {
+        assert_eq!(text(marked), Err(JsonError::ByteOrderMark));
+    }
+    assert!(matches!(text(" \u{feff}{}"), Err(JsonError::Syntax { .. })));
+    assert_eq!(text("\"\u{feff}\"").unwrap(), "\u{feff}");
+}
+
+#[test]
 fn refuses_what_is_not_json() {
     for bad in [
         "",
@@ -131,7 +140,6 @@ fn refuses_what_is_not_json() {
         "[] []",
         "1 x",
         "{}\u{0}",
-        "\u{feff}{}",
         "// c\n1",
         "{\"a\"}",
         "{1:2}",

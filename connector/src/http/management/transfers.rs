@@ -18,7 +18,7 @@ use http::{HeaderValue, StatusCode, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::mpsc;
 use url::Url;
 use utoipa::{IntoParams, ToSchema};
@@ -53,6 +53,9 @@ pub(super) struct Transfer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     release_refused: Option<String>,
+    /// Provider: how many records were not counted for the release that was refused, by the code of the reason. The consumer is not told it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    release_withheld: BTreeMap<String, u64>,
     /// The consumer's signed receipt.
     #[schema(required)]
     receipt: Option<String>,
@@ -114,6 +117,7 @@ fn shown(app: &App, record: TransferRecord) -> Transfer {
         release: record.release,
         told: record.told,
         release_refused: record.release_refused,
+        release_withheld: record.release_withheld,
         receipt: record.receipt,
         erased: record.erased,
     }

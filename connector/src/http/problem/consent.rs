@@ -7,7 +7,7 @@ use http::StatusCode;
 
 impl From<ConsentError> for Problem {
     fn from(error: ConsentError) -> Self {
-        let said = error.said();
+        let (said, hint) = (error.said(), hint(&error));
         let problem = match error {
             ConsentError::Store(error) => error.into(),
             ConsentError::Signing(error) => Self::unsigned(&error),
@@ -17,7 +17,29 @@ impl From<ConsentError> for Problem {
                 Self::new(status, code, error.to_string())
             }
         };
-        problem.said(said)
+        Self {
+            hint: hint.or(problem.hint),
+            ..problem.said(said)
+        }
+    }
+}
+
+/// Which command shows or ends what stands in the way.
+const fn hint(error: &ConsentError) -> Option<&'static str> {
+    match error {
+        ConsentError::InForce => {
+            Some("see: connector consent list --subject LEARNER; then: connector consent withdraw --subject LEARNER")
+        }
+        ConsentError::ObjectionInForce | ConsentError::RefusalInForce => {
+            Some("see: connector basis list; then: connector basis end ID")
+        }
+        ConsentError::BasisInForce(_) => Some("end it with: connector basis end ID"),
+        ConsentError::RestrictionInForce => {
+            Some("see: connector restriction list --subject LEARNER; then: connector restriction lift ID")
+        }
+        ConsentError::NoticeReplaced => Some("the newest is in: connector notice list"),
+        ConsentError::LiftUntold => Some("repeat it with --evidence WHERE"),
+        _ => None,
     }
 }
 
@@ -65,7 +87,7 @@ fn consent_code(error: &ConsentError) -> (StatusCode, &'static str) {
         | ConsentError::RefusalInForce
         | ConsentError::RestrictionInForce => (StatusCode::CONFLICT, "in-force"),
         ConsentError::BasisInForce(_) => (StatusCode::CONFLICT, "basis-in-force"),
-        ConsentError::Illegal(Illegal::NotTheirs(..))
+        ConsentError::Illegal(Illegal::NotTheirs(..) | Illegal::BothAnew)
         | ConsentError::NoPower(_)
         | ConsentError::NotTheirRestriction(_) => (StatusCode::FORBIDDEN, "no-power"),
         ConsentError::Illegal(Illegal::Ended(_)) => (StatusCode::CONFLICT, "ended"),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::process::Verdict;
+use std::collections::BTreeMap;
 
 /// [`agreed`], for one use alone.
 fn agreed_once() -> serde_json::Value {
@@ -47,10 +48,10 @@ async fn a_push_is_the_same_use_until_it_was_sent_to_its_end_and_another_one_eve
         complete,
         framing: crate::plane::pipeline::Framing::default(),
     };
-    record.released(&report(false));
+    record.released(&report(false), &BTreeMap::new());
     assert!(!record.reads_again(None));
-    record.released(&report(true));
-    record.released(&report(false));
+    record.released(&report(true), &BTreeMap::new());
+    record.released(&report(false), &BTreeMap::new());
     assert!(record.reads_again(None));
 }
 

@@ -146,7 +146,8 @@ fn of_set(set: &Value, kids: &BTreeSet<String>) -> HashMap<String, VerifyingKey>
 }
 
 async fn fetch(context: &Context, issuer: &ParticipantId) -> Outcome<Value> {
-    let config = context.config()?;
+    let elsewhere = "name the issuer's DID document with --did-document FILE, or its keys with --jwks FILE";
+    let config = context.config().map_err(|failure| failure.rather(elsewhere))?;
     let url = did::document_url(issuer).map_err(|error| failed(error.to_string()))?;
     let known = config.peers.iter().find(|peer| peer.did == *issuer);
     let private = known.map(|peer| peer.reach).unwrap_or(Reach {

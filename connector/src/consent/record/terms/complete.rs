@@ -35,6 +35,9 @@ pub(super) fn text(name: &'static str, text: &str, limit: usize) -> Result<(), G
 /// Whether what comes in is complete and makes sense.
 pub(super) fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> {
     text("subject", &new.subject, 512)?;
+    if new.subject.chars().any(char::is_control) {
+        return Err(GrantError::Invalid("subject", "has a control character"));
+    }
     text("method (how the consent was collected)", &new.method, 128)?;
     text("evidence (where the proof of the consent is kept)", &new.evidence, 1024)?;
     let hex = new.notice.strip_prefix("sha256:").unwrap_or_default();
@@ -72,6 +75,12 @@ pub(super) fn check(new: &NewConsent, now: Timestamp) -> Result<(), GrantError> 
         return Err(GrantError::Invalid(
             "minGroupSize",
             "must be a number of learners from 5, the least of any release, to 1000000; leave it out for groups of any size",
+        ));
+    }
+    if new.retention_days == Some(0) {
+        return Err(GrantError::Invalid(
+            "retentionDays",
+            "must be at least one day; leave it out for what the holder's privacy settings say",
         ));
     }
     if new.signed_by.len() > 2 {

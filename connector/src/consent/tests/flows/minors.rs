@@ -100,9 +100,19 @@ async fn at_the_birthday_the_guardians_powers_end_and_the_consent_with_them() {
         .await
         .unwrap();
     let id = changed.stored.consent.id;
-    let mother = actor(Role::Guardian, Some("mother"));
-    let refused = consents.decide(&id, &event(Decision::Give, mother), days(11)).await;
-    assert!(refused.is_err());
+    let mother = || actor(Role::Guardian, Some("mother"));
+    let refused = consents.decide(&id, &event(Decision::Give, mother()), days(11)).await;
+    let since = |refused: &ConsentError| match refused {
+        ConsentError::NoPower(NoPower::OfAge(since)) => Some(*since),
+        _ => None,
+    };
+    assert_eq!(since(&refused.unwrap_err()), Some(days(10)), "why her word is none");
+    let on_paper = NewConsent {
+        signed_by: vec![mother(), learner()],
+        ..new("child")
+    };
+    let refused = consents.grant(vec![on_paper], days(11)).await;
+    assert_eq!(since(&refused.unwrap_err()), Some(days(10)));
     let given = consents
         .decide(&id, &event(Decision::Give, learner()), days(11))
         .await
@@ -110,6 +120,24 @@ async fn at_the_birthday_the_guardians_powers_end_and_the_consent_with_them() {
     assert_eq!(given.stored.state, State::Given);
     let all: String = format!("{:?}", consents.standing("child").await.unwrap());
     assert!(!all.contains("born"), "no birth date is kept");
+}
+
+#[tokio::test]
+async fn what_two_gave_is_reaffirmed_by_none_of_them_alone_and_the_refusal_says_so() {
+    let consents = consents().await;
+    set_child(&consents, "child", days(100)).await;
+    let id = asked(&consents, "child").await;
+    let both = || [learner(), actor(Role::Guardian, Some("mother"))];
+    for who in both() {
+        consents.decide(&id, &event(Decision::Give, who), now()).await.unwrap();
+    }
+    for who in both() {
+        let refused = consents.decide(&id, &event(Decision::Reaffirm, who), days(1)).await;
+        assert!(
+            matches!(refused, Err(ConsentError::Illegal(Illegal::BothAnew))),
+            "{refused:?}"
+        );
+    }
 }
 
 #[tokio::test]

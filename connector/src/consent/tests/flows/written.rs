@@ -24,6 +24,31 @@ async fn a_special_category_is_never_agreed_to_by_the_way() {
 }
 
 #[tokio::test]
+async fn no_days_to_keep_records_and_no_unseen_characters_in_an_identifier_are_recorded() {
+    let consents = consents().await;
+    let no_days = NewConsent {
+        retention_days: Some(0),
+        ..new("anna")
+    };
+    for (wrong, member) in [
+        (no_days, "retentionDays"),
+        (new("anna\0"), "subject"),
+        (new("an\u{85}na"), "subject"),
+    ] {
+        let refused = consents.grant(vec![wrong], now()).await;
+        let Err(ConsentError::Grant(GrantError::Invalid(named, _))) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(named, member);
+    }
+    let one = NewConsent {
+        retention_days: Some(1),
+        ..new("anna")
+    };
+    assert_eq!(consents.grant(vec![one], now()).await.unwrap()[0].state, State::Given);
+}
+
+#[tokio::test]
 async fn huge_terms_are_refused_before_anything_is_recorded() {
     let consents = consents().await;
     let many: Vec<String> = (0..65).map(|n| format!("https://a.example/{n}")).collect();

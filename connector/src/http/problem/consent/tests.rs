@@ -80,6 +80,7 @@ fn of_consents() -> Vec<(ConsentError, u16, &'static str)> {
         (Illegal::Twice(Role::Guardian).into(), 409, "illegal-step"),
         (Illegal::AlreadyGiven.into(), 409, "illegal-step"),
         (Illegal::NotTheirs(Role::Consumer, Act::Give).into(), 403, "no-power"),
+        (Illegal::BothAnew.into(), 403, "no-power"),
         (NoPower::Unknown(Role::Guardian).into(), 403, "no-power"),
         (ConsentError::TooSoon(at()), 429, "too-soon"),
         (ConsentError::TooManyRequests(5), 429, "too-many-requests"),
@@ -172,4 +173,23 @@ fn a_peer_is_told_the_code_and_the_english_and_neither_the_french_nor_who_can_me
         );
         assert!(!told.to_string().contains(&said.french), "{told}");
     }
+}
+
+#[test]
+fn a_learner_who_cannot_be_forgotten_is_refused_with_the_command_for_what_stands_in_the_way() {
+    for (error, command) in [
+        (ConsentError::InForce, "connector consent withdraw"),
+        (ConsentError::ObjectionInForce, "connector basis end"),
+        (ConsentError::RefusalInForce, "connector basis end"),
+        (ConsentError::BasisInForce(id()), "connector basis end"),
+        (ConsentError::RestrictionInForce, "connector restriction lift"),
+    ] {
+        let hint = Problem::from(error).hint.unwrap();
+        assert!(hint.contains(command), "{hint}");
+    }
+    let signer = JoseError::SignerFailed(ExternalError::Busy);
+    assert!(
+        Problem::from(ConsentError::Signing(signer)).hint.is_some(),
+        "a hint that was there stays"
+    );
 }
