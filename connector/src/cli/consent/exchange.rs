@@ -95,13 +95,14 @@ const ASKED: [Column; 6] = [
     ("REFUSED", &["refused"]),
 ];
 
-const RECEIVED: [Column; 6] = [
+const RECEIVED: [Column; 7] = [
     ("CONSENT", &["consent"]),
     ("HOLDER", &["holder"]),
     ("PSEUDONYM", &["pseudonym"]),
     ("STATE", &["state"]),
     ("SINCE", &["at"]),
     ("UNTIL", &["until"]),
+    ("ENDED BY", &["ended"]),
 ];
 
 const RECIPIENTS: [Column; 3] = [
@@ -110,7 +111,7 @@ const RECIPIENTS: [Column; 3] = [
     ("FIRST", &["first"]),
 ];
 
-const TOLD: [Column; 7] = [
+const TOLD: [Column; 8] = [
     ("RECIPIENT", &["/notice/recipient"]),
     ("REASON", &["/notice/reason"]),
     ("AT", &["/notice/at"]),
@@ -118,10 +119,13 @@ const TOLD: [Column; 7] = [
     ("ANSWERED", &["/delivery/at"]),
     ("ERASED", &["/erased/records"]),
     ("ERASE BY", &["/notice/eraseBy"]),
+    ("WHY", &["/delivery/why"]),
 ];
 
-const RETRACTIONS: [Column; 6] = [
+const RETRACTIONS: [Column; 8] = [
+    ("NOTICE", &["notice"]),
     ("HOLDER", &["holder"]),
+    ("CONSENTS", &["consents"]),
     ("REASON", &["reason"]),
     ("AT", &["at"]),
     ("ERASE BY", &["eraseBy"]),

@@ -68,6 +68,9 @@ enum ConsentCommand {
     #[command(after_help = "EXAMPLES:\n  connector consent asked\n")]
     Asked,
     /// List where consents stand, as their holders have signed
+    ///
+    /// By the newest receipt of each, or where the holder has told its end since by that message, which ENDED BY names (connector consent
+    /// retractions).
     #[command(after_help = "EXAMPLES:\n  connector consent received --json\n")]
     Received,
     /// List who received records of a learner (GDPR art. 15(1)(c)), and since when

@@ -8,7 +8,7 @@ use super::{
     message::{self, ErasedOf, Erasure, Withdrawal},
     post::Post,
     received,
-    retraction::{Filter, Retraction, Rules, SKEW, Stream, name_of},
+    retraction::{Filter, Retraction, Rules, Stream, name_of},
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
@@ -106,8 +106,9 @@ impl Retractions {
     }
 
     /// Takes a holder's word that a consent has ended. From now on nothing of it is taken any more; what is there is erased beside. One that
-    /// comes late is taken as well, because it may name what a newer one does not; what a later consent permits it leaves alone. However many are
-    /// kept, there is room for one more: what was not taken would not be erased (GDPR Art. 19).
+    /// comes late is taken as well, because it may name what a newer one does not; what a later consent permits it leaves alone. So is one that is
+    /// said to be of a time to come, as it is once a holder's clock went back. However many are kept, there is room for one more: what was not
+    /// taken would not be erased (GDPR Art. 19).
     pub(super) async fn told(
         &self,
         inbox: &Inbox,
@@ -125,10 +126,7 @@ impl Retractions {
                 "an ending is told by the holder to a recipient",
             ));
         }
-        if content.at > now.plus(SKEW) {
-            return Err(ExchangeError::Invalid("it is about the future".into()));
-        }
-        let retraction = Retraction {
+        let mut retraction = Retraction {
             notice: message.value().id.clone(),
             holder: sender.clone(),
             pseudonym: Some(content.pseudonym.clone()),
@@ -142,8 +140,9 @@ impl Retractions {
             erase_by: content.erase_by,
             erased: None,
             closing: false,
-            reopened: received::given_after(&**self.log.store(), sender, content).await?,
+            reopened: None,
         };
+        retraction.reopened = received::end(&**self.log.store(), &retraction, &mut opened.batch).await?;
         opened.batch.insert(RETRACTIONS, key(&retraction), encode(&retraction)?);
         let answer = message::taken(&message.value().id);
         let answer = inbox.close(message, opened, answer, now).await?;
