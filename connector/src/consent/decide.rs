@@ -3,6 +3,7 @@
 use super::{
     ConsentError, Consents,
     change::{Beside, Changed, Ended},
+    elsewhere::waits_at_holder,
     index::{Index, StreamEnd, reset_unmoved},
     learner::{Learner, Step},
     not_before, notice,
@@ -182,6 +183,10 @@ impl Consents {
         // An intermediary speaks for the learner, never for the holder.
         if new.actor.role == Role::Holder && !self.is_held_here(&found) {
             return Err(Illegal::NotTheirs(Role::Holder, new.event.act()).into());
+        }
+        // Whoever has to sign with the learner does so there.
+        if new.event.act() == Act::Give && waits_at_holder(&found) {
+            return Err(Illegal::Twice(Role::Guardian).into());
         }
         let subject = found.consent.subject;
         let (_, changed) = self

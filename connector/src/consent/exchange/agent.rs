@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     audit::Log,
-    consent::{About, Changed, Consent, links::Links, notice, receipt, state::State},
+    consent::{About, Changed, Consent, elsewhere::was_given_at_holder, links::Links, notice, receipt, state::State},
     store::StoreError,
     trust::Trust,
 };
@@ -45,7 +45,10 @@ impl Agent {
 
     /// Adds to the commit of a learner's decisions that their holders are told. Nobody else is: a recipient hears of it from the holder.
     pub(super) async fn tell(&self, about: &About<'_>, sheet: &mut Sheet, now: Timestamp) -> Result<(), StoreError> {
-        let decided = |one: &&Changed| self.keeps(&one.stored.consent) && !one.stored.state.is_open();
+        let decided = |one: &&Changed| {
+            let stored = &one.stored;
+            self.keeps(&stored.consent) && !stored.state.is_open() && !was_given_at_holder(stored)
+        };
         let mut all: Vec<&Changed> = about.changed.iter().filter(decided).collect();
         all.sort_by_key(|one| one.stored.state != State::Given);
         for one in all {

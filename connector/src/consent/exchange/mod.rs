@@ -250,7 +250,7 @@ impl Exchange {
         self.requests.take(&self.inbox, &message, now).await
     }
 
-    /// A holder sends the receipt of a consent: as its recipient we note it, as its intermediary we end with it what it ended.
+    /// A holder sends the receipt of a consent: as its recipient we note it, as its intermediary ours waits and ends with it.
     pub async fn receipt(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
         let message = inbox::understand::<Receipt>(verified)?;
         let (sender, content) = (&message.sender().did, &message.value().content);
@@ -263,10 +263,14 @@ impl Exchange {
             .take(&self.inbox, &message, &self.retractions, now)
             .await?;
         // After a repetition too: the first may have been noted and gone no further.
-        if keeps && content.state.is_terminal() {
-            let evidence = content.digest.to_string();
-            self.ended_at_holder(&content.consent, content.state, evidence, now)
-                .await?;
+        if keeps {
+            let word = Word {
+                at: Site::Holder,
+                state: content.state,
+                by: enclosed::said_by(content.receipt.as_deref(), content.state),
+                evidence: content.digest.to_string(),
+            };
+            self.said_at_holder(&content.consent, &word, now).await?;
         }
         Ok(answer)
     }
@@ -294,7 +298,13 @@ impl Exchange {
     async fn undo(&self, said: &Decision, why: String, now: Timestamp) -> Result<(), ConsentError> {
         match self.requests.consents.get(&said.consent).await {
             Ok(stored) if stored.given_receipt == Some(said.digest) => {
-                self.ended_at_holder(&said.consent, State::Revoked, why, now).await
+                let word = Word {
+                    at: Site::Holder,
+                    state: State::Revoked,
+                    by: None,
+                    evidence: why,
+                };
+                self.said_at_holder(&said.consent, &word, now).await
             }
             // Forgotten since, or only prolonged.
             Ok(_) | Err(ConsentError::Unknown) => Ok(()),
@@ -302,23 +312,12 @@ impl Exchange {
         }
     }
 
-    /// Ends what we keep for a holder that has ended it, or will not have it.
-    async fn ended_at_holder(
-        &self,
-        consent: &ConsentId,
-        state: State,
-        evidence: String,
-        now: Timestamp,
-    ) -> Result<(), ConsentError> {
-        let word = Word {
-            at: Site::Holder,
-            state,
-            evidence,
-        };
-        match self.requests.consents.end_likewise(consent, &word, None, now).await {
+    /// Has what we keep for a holder stand where it stands there.
+    async fn said_at_holder(&self, consent: &ConsentId, word: &Word, now: Timestamp) -> Result<(), ConsentError> {
+        match self.requests.consents.do_likewise(consent, word, None, now).await {
             // Forgotten since.
             Err(ConsentError::Unknown) => Ok(()),
-            ended => ended,
+            done => done,
         }
     }
 

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     consent::{
+        elsewhere::{Site, Word},
         exchange::{Exchange, ExchangeError, Notices, Parts, Retractions},
         links::Links,
         state::{Role, State},
@@ -155,6 +156,29 @@ async fn a_holder_that_takes_no_prolongation_keeps_the_consent_and_one_that_take
     assert_eq!(state(&place.consents, &id).await, State::Given);
     place.refused(&given).await;
     assert_eq!(state(&place.consents, &id).await, State::Revoked);
+}
+
+#[tokio::test]
+async fn what_a_guardian_gives_at_the_holder_is_not_told_back_to_it() {
+    let place = Place::start().await;
+    let id = place.kept(&notice(&place.consents, "1").await, &["skills"]).await;
+    for (state, minute) in [(State::PendingSecond, 2), (State::Given, 3)] {
+        let word = Word {
+            at: Site::Holder,
+            state,
+            by: Some(Role::Guardian),
+            evidence: "its receipt".into(),
+        };
+        place
+            .consents
+            .do_likewise(&id, &word, None, minutes(minute))
+            .await
+            .unwrap();
+        assert_eq!(super::flows::state(&place.consents, &id).await, state);
+    }
+    assert_eq!(place.queued().await.len(), 1, "what the learner gave here");
+    place.decide(&id, Decision::Withdraw, 4).await;
+    assert_eq!(place.queued().await.len(), 2);
 }
 
 /// What an intermediary says of a consent that is not known here.
