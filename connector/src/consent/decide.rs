@@ -40,6 +40,9 @@ pub struct Acknowledgement {
     pub epoch: u64,
     /// The last sequence number that each running stream had handed to TLS. No record of the learner is in it beyond that number.
     pub streams: Vec<StreamEnd>,
+    /// Of consents that are kept here as their intermediary: who holds the records, is told, and has not confirmed the end yet. Until it has,
+    /// records may leave there. `GET /v1/consents/told` says what has become of it.
+    pub unconfirmed: Vec<ParticipantId>,
 }
 
 impl Consents {
@@ -280,7 +283,17 @@ impl Consents {
             let (epoch, streams) = self.index.confirm(subject);
             Ended { epoch, streams }
         });
-        Ok(acknowledgement(subject, &changed, ended, now))
+        Ok(Acknowledgement {
+            unconfirmed: self.elsewhere(&changed),
+            ..acknowledgement(subject, &changed, ended, now)
+        })
+    }
+
+    /// Who else holds the records of what changed here.
+    fn elsewhere(&self, changed: &[Changed]) -> Vec<ParticipantId> {
+        let kept = changed.iter().filter(|one| !self.is_held_here(&one.stored));
+        let holders: BTreeSet<&ParticipantId> = kept.map(|one| &one.stored.consent.holder).collect();
+        holders.into_iter().cloned().collect()
     }
 
     /// A peer that stops reading would otherwise keep what was handed over before the withdrawal waiting in our buffers.
@@ -330,6 +343,7 @@ pub(super) fn acknowledgement(subject: &str, changed: &[Changed], ended: Ended, 
         at: now,
         epoch: ended.epoch,
         streams: ended.streams,
+        unconfirmed: Vec::new(),
     }
 }
 

@@ -122,6 +122,15 @@ const TOLD: [Column; 8] = [
     ("WHY", &["/delivery/why"]),
 ];
 
+const PASSED_ON: [Column; 6] = [
+    ("CONSENT", &["consent"]),
+    ("HOLDER", &["holder"]),
+    ("STATE", &["state"]),
+    ("AT", &["at"]),
+    ("MESSAGE", &["/delivery/is"]),
+    ("WHY", &["/delivery/why"]),
+];
+
 const RETRACTIONS: [Column; 8] = [
     ("NOTICE", &["notice"]),
     ("HOLDER", &["holder"]),
@@ -163,9 +172,14 @@ pub(super) async fn told(context: &Context, learner: &str) -> Outcome {
         .api()?
         .get(&format!("/v1/consents/told?subject={}", encode(learner)))
         .await?;
-    context
-        .out
-        .table(&list, items(&list, "told"), &TOLD, "nobody was told anything")
+    let (told, passed_on) = (items(&list, "told"), items(&list, "passedOn"));
+    if context.out.json || !told.is_empty() || passed_on.is_empty() {
+        context.out.table(&list, told, &TOLD, "nobody was told anything")?;
+    }
+    match context.out.json || passed_on.is_empty() {
+        true => Ok(()),
+        false => context.out.table(&list, passed_on, &PASSED_ON, ""),
+    }
 }
 
 pub(super) async fn retractions(context: &Context) -> Outcome {

@@ -86,6 +86,8 @@ enum ConsentCommand {
         learner: String,
     },
     /// Show who was told that a learner's consents have ended, and what each erased
+    ///
+    /// At an intermediary also what the holders of the consents that it keeps were told of them, and whether they have confirmed it.
     #[command(after_help = "EXAMPLES:\n  connector consent told learner-17\n")]
     Told {
         /// The learner's local identifier at this holder
@@ -95,6 +97,9 @@ enum ConsentCommand {
     #[command(after_help = "EXAMPLES:\n  connector consent retractions --json\n")]
     Retractions,
     /// List consents, those that ended too
+    ///
+    /// At an intermediary AT ITS HOLDER says whether the holder of the records has confirmed where the consent stands: waiting, acknowledged or
+    /// refused. Until it has, what ended here may go on there.
     #[command(
         after_help = "EXAMPLES:\n  connector consent list\n  connector consent list --subject learner-17 --json\n"
     )]
@@ -105,7 +110,8 @@ enum ConsentCommand {
     },
     /// Show one consent with its events; --json also gives its record in JSON-LD
     ///
-    /// `via` names the intermediary through which it came and which keeps it for the learner.
+    /// `via` names the intermediary through which it came and which keeps it for the learner; there `passedOn` is what the holder was told last, and
+    /// whether it has confirmed it.
     #[command(
         after_help = "EXAMPLES:\n  connector consent show urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --json\n"
     )]
@@ -143,7 +149,7 @@ fn say_superseded(context: &Context, given: &Value) -> Outcome {
     Ok(())
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     ("ID", &["/consent/id"]),
     ("SUBJECT", &["/consent/subject"]),
     ("STATE", &["state"]),
@@ -152,6 +158,7 @@ const COLUMNS: [Column; 8] = [
     ("CATEGORIES", &["/consent/categories"]),
     ("UNTIL", &["until"]),
     ("WITHDRAWN", &["withdrawn"]),
+    ("AT ITS HOLDER", &["/passedOn/delivery/is"]),
 ];
 
 const OBJECTIONS: [Column; 5] = [

@@ -4,6 +4,7 @@
 use super::{
     courier::{LONGEST_RECEIPT, asked},
     decisions::Decision,
+    passed,
     post::{Post, Posted, Sheet},
     requests::NoticeText,
 };
@@ -55,6 +56,7 @@ impl Agent {
             let (id, holder) = (&one.stored.consent.id, &one.stored.consent.holder);
             let decision = self.decision(about.subject, one).await?;
             let batch = &mut sheet.batch;
+            passed::note(&one.stored, &decision, now, batch)?;
             let posted = match one.stored.state {
                 State::Given | State::Refused => {
                     // Not the holder's name for the learner, which the learner can unlink: this has an order, whatever it is called.

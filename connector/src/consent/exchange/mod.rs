@@ -16,6 +16,7 @@ mod kept;
 mod lapses;
 pub mod message;
 mod notices;
+pub(super) mod passed;
 pub(super) mod post;
 mod received;
 mod requests;
@@ -31,6 +32,7 @@ pub use disclosures::{Disclosed, Disclosure, Disclosures};
 pub use lapses::Lapses;
 pub use message::{Content, EndReason, ErasedOf, Erasure, LastOf, Withdrawal};
 pub use notices::{Confirmed, Delivered, Notices, Recipient, Told};
+pub use passed::PassedOn;
 pub use post::Post;
 pub use received::{Asked, Receipt, Received};
 pub use requests::{NoticeText, Request};
@@ -40,7 +42,7 @@ pub use retractions::Retractions;
 use crate::{
     audit::Log,
     consent::{
-        ConsentError, ConsentId, Consents,
+        ConsentError, ConsentId, Consents, Stored,
         elsewhere::{Site, Word},
         links::{LinkConfirmation, LinkRequest, Links},
         state::State,
@@ -238,6 +240,7 @@ impl Exchange {
         self.notices.settle(sent, outcome, &mut batch, now).await?;
         self.links.settle(sent, outcome, &mut batch).await?;
         self.receipts.settle(sent, outcome, &mut batch).await?;
+        passed::settle(&**self.inbox.0.store(), sent, outcome, &mut batch, now).await?;
         self.disclosures.settle(sent, outcome, &mut batch, now).await?;
         let entry = process::settled(sent, outcome);
         self.inbox.0.commit(batch, entry, Vec::new(), now).await?;
@@ -318,6 +321,15 @@ impl Exchange {
             // Forgotten since.
             Err(ConsentError::Unknown) => Ok(()),
             done => done,
+        }
+    }
+
+    /// What the holder of a consent was told of it by us, its intermediary; none of those that we hold.
+    pub async fn passed_on(&self, stored: &Stored) -> Result<Option<PassedOn>, StoreError> {
+        let consent = &stored.consent;
+        match consent.via.as_ref() == Some(self.trust.me()) {
+            true => passed::of(&**self.inbox.0.store(), &consent.id).await,
+            false => Ok(None),
         }
     }
 
