@@ -95,6 +95,12 @@ pub enum ExchangeError {
     /// Nobody is known here by that pseudonym, as far as the sender may know.
     #[error("no learner is known under this pseudonym; link the identities first: connector link")]
     UnknownLearner,
+    /// The learner is linked with them the other way round: they know the learner by our name, and we not by theirs.
+    #[error(
+        "this link was begun here, so that the other side may ask us about the learner; to ask them, let them make the code (connector link create \
+         there) and bring it here (connector link redeem)"
+    )]
+    LinkedOtherwise,
     /// The agreement does not go so far.
     #[error("the agreement does not cover this {0}")]
     NotCovered(&'static str),
