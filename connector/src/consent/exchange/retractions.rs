@@ -8,7 +8,7 @@ use super::{
     message::{self, ErasedOf, Erasure, Withdrawal},
     post::Post,
     received,
-    retraction::{Filter, Retraction, Rules, Stream, name_of},
+    retraction::{Filter, Retraction, Rules, SKEW, Stream, name_of},
 };
 use crate::{
     audit::{Entry, Kind as Recorded, Log},
@@ -103,6 +103,15 @@ impl Retractions {
             holder: holder.clone(),
             stream: stream.clone(),
         })
+    }
+
+    /// After which time a transfer has to be asked for so that nothing told by now keeps out of it what remains permitted; none where nothing keeps
+    /// anything out of this stream. What was asked for before, or too soon after for clocks to tell, lacks all of a learner's.
+    pub fn over_after(&self, holder: &ParticipantId, stream: &Stream) -> Option<Timestamp> {
+        let rules = self.rules();
+        let all = rules.get(holder)?.values().flatten();
+        let concerning = all.filter(|told| told.concerns(stream));
+        concerning.map(|told| told.closed().plus(SKEW)).max()
     }
 
     /// Takes a holder's word that a consent has ended. From now on nothing of it is taken any more; what is there is erased beside. One that
@@ -377,6 +386,23 @@ mod tests {
         assert!(retractions.pending().is_empty());
         let kept: Vec<Retraction> = process::all(&**retractions.log.store(), RETRACTIONS).await.unwrap();
         assert_eq!((kept[0].erased, kept[0].reopened), (Some(0), Some(at(1_000))));
+    }
+
+    #[tokio::test]
+    async fn it_is_known_after_which_time_a_transfer_lacks_nothing_that_remains_permitted() {
+        let retractions = with(&told(None)).await;
+        let stream = |created| Stream {
+            transfer: None,
+            agreement: "urn:uuid:agreement".parse().unwrap(),
+            created: at(created),
+        };
+        for created in [900, 1_001, 1_060] {
+            let over = retractions.over_after(&holder(), &stream(created));
+            assert_eq!(over, Some(at(1_060)), "{created}");
+        }
+        assert_eq!(retractions.over_after(&holder(), &stream(1_061)), None);
+        let other = "did:web:other.example".parse().unwrap();
+        assert_eq!(retractions.over_after(&other, &stream(900)), None);
     }
 
     #[tokio::test]
