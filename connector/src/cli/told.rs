@@ -82,8 +82,8 @@ pub(super) fn left_out(record: &Value, language: Language) -> Option<String> {
         .as_u64()
         .filter(|records| *records > 0)?;
     let why = language.say(
-        "d’une personne dont un consentement vient de prendre fin, ou a pris fin",
-        "of learners of whom a consent has ended, or had just ended",
+        "de personnes dont un consentement a pris fin",
+        "of learners of whom a consent has ended",
     );
     let until = member(record, &["/progress/leftOutUntil"]);
     let again = match until.as_str() {
@@ -96,7 +96,7 @@ pub(super) fn left_out(record: &Value, language: Language) -> Option<String> {
             format!("{say} {until}")
         }
     };
-    Some(format!("{records} {why}{again}"))
+    Some(format!("{records}, {why}{again}"))
 }
 
 fn meaning(code: Code, count: &str, language: Language) -> String {
@@ -202,7 +202,7 @@ mod tests {
         let shown = explained(record.clone(), Language::English);
         let told = shown["progress"]["leftOut"].as_str().unwrap();
         assert!(
-            told.starts_with("4 of learners") && told.ends_with("started after 2026-11-27T18:01:00Z"),
+            told.starts_with("4, of learners") && told.ends_with("started after 2026-11-27T18:01:00Z"),
             "{told}"
         );
         let told = left_out(&record, Language::French).unwrap();
