@@ -40,6 +40,8 @@ pub(in crate::consent) struct Decided {
     pub(in crate::consent) via: ParticipantId,
     /// Yes or no.
     pub(in crate::consent) given: bool,
+    /// As whom they said no. A yes counts as the learner's alone, whoever else has signed there.
+    pub(in crate::consent) by: Option<Role>,
     /// To what.
     pub(in crate::consent) request: NewRequest,
     /// Hash of the intermediary's receipt.
@@ -61,7 +63,7 @@ pub(in crate::consent) struct Word {
 impl Word {
     /// The step that brings `stored` there likewise; none where it stands there already, or has ended.
     fn step(&self, stored: &Stored, now: Timestamp) -> Option<Step> {
-        let side = |otherwise| self.by.filter(|by| by.is_learners_side()).unwrap_or(otherwise);
+        let side = |otherwise| on_learners_side(self.by, otherwise);
         let (act, role, cause) = match (stored.state, self.state) {
             (state, _) if state.is_terminal() => return None,
             // Once: when it comes again, it is older than what was said since.
@@ -80,6 +82,11 @@ impl Word {
         let actor = said(role, self.at, &self.evidence);
         Some(Step::new(act, actor, not_before(now, stored.last()), now).because(cause))
     }
+}
+
+/// Whoever spoke on the learner's side, where that is known.
+fn on_learners_side(by: Option<Role>, otherwise: Role) -> Role {
+    by.filter(|by| by.is_learners_side()).unwrap_or(otherwise)
 }
 
 /// Which step of what an intermediary keeps is the holder's, to ask whoever has to sign with the learner: the first step only asks the learner.
@@ -119,6 +126,11 @@ impl Consents {
         consent.id = decided.id;
         consent.via = Some(decided.via);
         let learners_word = said(Role::Learner, Site::Intermediary, &decided.evidence);
+        let no = said(
+            on_learners_side(decided.by, Role::Learner),
+            Site::Intermediary,
+            &decided.evidence,
+        );
         let subject = consent.subject.clone();
         let (_, changed) = self
             .change(&[&subject], Some(beside), now, |learners| {
@@ -130,7 +142,7 @@ impl Consents {
                 match decided.given {
                     true => give(learner, at, &learners_word, now, now),
                     false => learner
-                        .step(at, Step::new(Act::Refuse, learners_word.clone(), now, now))
+                        .follow(at, Step::new(Act::Refuse, no.clone(), now, now))
                         .map(drop),
                 }
             })

@@ -8,7 +8,7 @@ use crate::cli::{
 use clap::Args;
 use serde_json::{Value, json};
 
-/// End a learner's consents; answers when no running stream can send that learner's records any more
+/// End a learner's consents; answers when no running stream of this connector can send that learner's records any more
 ///
 /// All of them, or with --recipient those that name that recipient. A consent that names several recipients ends for all of them: the answer
 /// says who they are, and for whom it is to go on it is granted anew.

@@ -264,6 +264,7 @@ async fn adopt(
         id: content.consent.clone(),
         via: sender.clone(),
         given: content.state == State::Given,
+        by: said_by(content.receipt.as_deref(), content.state),
         request: NewRequest {
             offer: Some(offer),
             ..request.wanted(subject, asked)

@@ -28,6 +28,7 @@ fn yes(id: &ConsentId, hash: &str, until: Timestamp) -> Decided {
         id: id.clone(),
         via: intermediary(),
         given: true,
+        by: Some(Role::Learner),
         request: NewRequest {
             expires: Some(until),
             ..request("anna", hash)
@@ -256,10 +257,13 @@ async fn a_refusal_at_an_intermediary_is_recorded_and_permits_nothing() {
     let hash = notice(&consents, "1").await;
     let no = Decided {
         given: false,
+        by: Some(Role::Guardian),
         ..yes(&id(1), &hash, minutes(90))
     };
     adopted(&consents, no, minutes(1)).await.unwrap();
-    assert_eq!(state(&consents, &id(1)).await, State::Refused);
+    let stored = consents.get(&id(1)).await.unwrap();
+    let step = stored.events.last().unwrap();
+    assert_eq!((stored.state, step.fact.role), (State::Refused, Role::Guardian));
     assert!(consents.index.in_force("anna").is_empty());
 }
 
