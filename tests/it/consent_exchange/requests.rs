@@ -46,7 +46,8 @@ async fn who_was_linked_the_other_way_round_is_told_at_whom_the_code_has_to_be_m
         (StatusCode::NOT_FOUND, &json!("linked-otherwise")),
         "{said}"
     );
-    let stranger = but(&ask(&agreement), json!({"subject": "job-2"}));
+    let mut stranger = ask(&agreement);
+    stranger["subject"] = "job-2".into();
     let (status, said) = work.call(Method::POST, "/v1/consents/ask", Some(&stranger)).await;
     assert_eq!(
         (status, &said["code"]),
