@@ -165,11 +165,8 @@ async fn who_received_more_than_a_narrower_consent_permits_is_told_before_its_re
     // The receipt is not older than the ending, so that it lets later records in.
     let at = |number: usize| queued[number].1["at"].as_str().unwrap().parse::<Timestamp>().unwrap();
     assert!(at(3) <= at(5));
-    // Whoever heard that a consent is given hears that another took its place, even where that permits as much.
-    let states: Vec<&Value> = queued.iter().map(|(_, message)| &message["state"]).collect();
-    let (given, superseded) = (&json!("given"), &json!("superseded"));
-    assert_eq!(states, [given, superseded, given, &Value::Null, superseded, given]);
-    assert_eq!(queued[1].1["consent"], queued[0].1["consent"]);
+    let states = [0, 1, 2, 4, 5].map(|number: usize| queued[number].1["state"].as_str().unwrap());
+    assert_eq!(states, ["given", "superseded", "given", "superseded", "given"]);
 }
 
 #[tokio::test]
@@ -186,9 +183,8 @@ async fn who_received_records_is_told_when_only_groups_are_agreed_to_any_more_an
     assert_eq!((told.len(), told[0].notice.reason), (1, EndReason::Expired));
     assert!(told[0].notice.agreements.is_empty(), "no record goes there any more");
     // What lets no record through lets none in at the recipient either.
-    let receipts = holder.queued().await.into_iter();
-    let given = receipts.filter(|(kind, message)| kind == "ConsentReceiptMessage" && message["state"] == "given");
-    assert_eq!(given.count(), 1);
+    let queued = holder.queued().await.into_iter();
+    assert_eq!(queued.filter(|(_, message)| message["state"] == "given").count(), 1);
     holder.consents.withdraw("anna", None, now()).await.unwrap();
     assert_eq!(holder.told("anna").await.len(), 1);
 }
