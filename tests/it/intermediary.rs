@@ -145,13 +145,23 @@ async fn a_learner_gives_and_withdraws_at_an_intermediary_and_the_holders_record
 
     // The holder is down when the learner withdraws, and hears of it when it is back.
     world.get_mut("school").kill();
-    world
-        .get("home")
+    let (home, school) = (world.get("home"), world.get("school").did.clone());
+    let told = home
         .post("/v1/consents/withdraw", &json!({"subject": "citizen-7"}))
         .await;
+    assert_eq!(told["unconfirmed"], json!([school]));
+    for command in [vec!["consent", "told", "citizen-7"], vec!["consent", "list"]] {
+        let shown = String::from_utf8(home.cli(&command).stdout).unwrap();
+        assert!(shown.contains("waiting") && shown.contains("withdrawn"), "{shown}");
+    }
     world.get_mut("school").start().await;
     let (school, home, work) = (world.get("school"), world.get("home"), world.get("work"));
     stands(school, "l1", "withdrawn").await;
+    until("the holder has confirmed", async || {
+        let told = home.get("/v1/consents/told?subject=citizen-7").await;
+        (told["passedOn"][0]["delivery"]["is"] == "acknowledged").then_some(())
+    })
+    .await;
     received(work, "withdrawn").await;
     until("the recipient has erased", async || {
         let told = school.get("/v1/consents/told?subject=l1").await;
@@ -218,6 +228,43 @@ async fn what_the_holder_does_not_take_is_not_in_force_at_the_intermediary_eithe
     let step = ended["events"].as_array().unwrap().last().unwrap();
     assert!(text(step, "proof").contains("data category"), "{step}");
     assert_eq!(school.get("/v1/consents").await["consents"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_childs_yes_waits_at_the_intermediary_for_the_guardian_at_the_holder_and_both_say_who_ended_it() {
+    let world = World::start_with(&["school", "work", "home"], scene).await;
+    linked(&world).await;
+    let (school, home, work) = (world.get("school"), world.get("home"), world.get("work"));
+    school.publish(40, 4).await;
+    let mother = json!({"id": "mother", "capacity": "parental-authority", "scope": ["give", "withdraw"],
+        "from": "2020-01-01T00:00:00Z", "until": "2098-01-01T00:00:00Z", "evidence": "register 3"});
+    let child = json!({"subject": "l1", "soleConsentFrom": "2099-01-01T00:00:00Z", "powers": [mother]});
+    school.post("/v1/learners", &child).await;
+    let agreement = work.negotiate(school).await;
+    ask(work, home, &agreement, "skills").await;
+    let id = decided(home, "give").await;
+    stands(home, "citizen-7", "pending-second").await;
+    for (decision, state) in [("give", "given"), ("withdraw", "withdrawn")] {
+        let body = json!({"event": decision, "actor": {"role": "guardian", "id": "mother", "method": "paper-form"}});
+        school.post(&format!("/v1/consents/{id}/events"), &body).await;
+        let kept = stands(home, "citizen-7", state).await;
+        let step = kept["events"].as_array().unwrap().last().unwrap();
+        assert_eq!(
+            (&step["role"], &step["method"]),
+            (&json!("guardian"), &json!("holder")),
+            "{step}"
+        );
+    }
+    let receipts = home.cli(&["consent", "receipts", &id]);
+    let path = home.dir.join("receipts.txt");
+    fs::write(&path, &receipts.stdout).unwrap();
+    let verified = home.cli(&["consent", "verify", path.to_str().unwrap(), "--json"]);
+    let told: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!(
+        (&told["state"], &told["complete"]),
+        (&json!("withdrawn"), &json!(true)),
+        "{told}"
+    );
 }
 
 async fn sent(peer: &Peer, to: &Connector, body: &Value) -> (u16, String) {

@@ -27,6 +27,9 @@ pub(super) struct Link {
 #[derive(Subcommand)]
 enum LinkCommand {
     /// Make a code that is good for ten minutes and once, for a learner who is known here
+    ///
+    /// Whoever makes the code will be asked: the holder of the records, or the intermediary. Whoever redeems it asks, as the recipient does with
+    /// connector consent ask. A link that was made the other way round is none for that.
     #[command(after_help = "EXAMPLES:\n  connector link create --subject learner-17 --peer work\n")]
     Create {
         /// The learner's local identifier

@@ -49,6 +49,11 @@ pub(super) fn explained(mut record: Value, language: Language) -> Value {
     if let Some(total) = record.pointer_mut("/progress/withheld") {
         *total = withheld(&total.to_string(), language).into();
     }
+    if let Some(told) = left_out(&record, language)
+        && let Some(shown) = record.pointer_mut("/progress/leftOut")
+    {
+        *shown = told.into();
+    }
     if let Some(refused) = record.get_mut("releaseRefused")
         && let Some(code) = refused.as_str().and_then(Code::read)
     {
@@ -71,6 +76,30 @@ pub(super) fn withheld(total: &str, language: Language) -> String {
         ),
     );
     format!("{begin} {total} {end}")
+}
+
+/// How many records a consumer did not keep of what came, why, and how it comes by those that remain permitted; none where all were kept.
+pub(super) fn left_out(record: &Value, language: Language) -> Option<String> {
+    let records = record
+        .pointer("/progress/leftOut")?
+        .as_u64()
+        .filter(|records| *records > 0)?;
+    let why = language.say(
+        "de personnes dont un consentement a pris fin",
+        "of learners of whom a consent has ended",
+    );
+    let until = member(record, &["/progress/leftOutUntil"]);
+    let again = match until.as_str() {
+        "" => String::new(),
+        until => {
+            let say = language.say(
+                "\u{a0}; ce qui reste permis est dans un transfert demandé après",
+                "; what remains permitted is in a transfer that is started after",
+            );
+            format!("{say} {until}")
+        }
+    };
+    Some(format!("{records}, {why}{again}"))
 }
 
 fn meaning(code: Code, count: &str, language: Language) -> String {
@@ -172,6 +201,24 @@ mod tests {
         );
         let nothing = json!({"progress": {"records": 28}});
         assert_eq!(explained(nothing.clone(), Language::English), nothing);
+    }
+
+    #[test]
+    fn what_was_left_out_is_shown_with_the_time_after_which_a_transfer_has_what_remains_permitted() {
+        let record = json!({"progress": {"records": 8, "leftOut": 4, "leftOutUntil": "2026-11-27T18:01:00Z"}});
+        let shown = explained(record.clone(), Language::English);
+        let told = shown["progress"]["leftOut"].as_str().unwrap();
+        assert!(
+            told.starts_with("4, of learners") && told.ends_with("started after 2026-11-27T18:01:00Z"),
+            "{told}"
+        );
+        let told = left_out(&record, Language::French).unwrap();
+        assert!(
+            told.contains("ce qui reste permis") && told.ends_with("2026-11-27T18:01:00Z"),
+            "{told}"
+        );
+        let nothing = json!({"progress": {"records": 8}});
+        assert_eq!(left_out(&nothing, Language::English), None);
     }
 
     #[test]

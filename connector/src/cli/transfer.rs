@@ -83,6 +83,9 @@ struct Steer {
 }
 
 /// Start a transfer, show its progress, and write the records
+///
+/// For a minute after a learner's consent has ended, all records of that learner are left out of what is started, those that another consent
+/// permits too: the answer says how many, and after which time a new transfer has them.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector transfer start urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 -o records.jsonl
@@ -244,8 +247,12 @@ impl Start {
                 told::withheld(&total.to_string(), context.language())
             ),
         };
+        let left_out = match told::left_out(&ended, context.language()) {
+            None => String::new(),
+            Some(told) => format!("\n  left out: {told}"),
+        };
         context.out.say(&format!(
-            "{pid}: {} records, {}{withheld}\n  {next}",
+            "{pid}: {} records, {}{withheld}{left_out}\n  {next}",
             count(&ended, "records"),
             HumanBytes(count(&ended, "bytes"))
         ))

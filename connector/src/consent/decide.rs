@@ -3,6 +3,7 @@
 use super::{
     ConsentError, Consents,
     change::{Beside, Changed, Ended},
+    elsewhere::waits_at_holder,
     index::{Index, StreamEnd, reset_unmoved},
     learner::{Learner, Step},
     not_before, notice,
@@ -40,6 +41,9 @@ pub struct Acknowledgement {
     /// The last sequence number that each running stream had handed to TLS. No record of the learner is in it beyond that number, but where
     /// something else still permits them.
     pub streams: Vec<StreamEnd>,
+    /// Of consents that are kept here as their intermediary: who holds the records, is told, and has not confirmed the end yet. Until it has,
+    /// records may leave there. `GET /v1/consents/told` says what has become of it.
+    pub unconfirmed: Vec<ParticipantId>,
 }
 
 impl Consents {
@@ -192,6 +196,10 @@ impl Consents {
         if new.actor.role == Role::Holder && !self.is_held_here(&found) {
             return Err(Illegal::NotTheirs(Role::Holder, new.event.act()).into());
         }
+        // Whoever has to sign with the learner does so there.
+        if new.event.act() == Act::Give && waits_at_holder(&found) {
+            return Err(Illegal::Twice(Role::Guardian).into());
+        }
         let subject = found.consent.subject;
         let (_, changed) = self
             .change(&[&subject], None, now, |learners| {
@@ -285,7 +293,17 @@ impl Consents {
             let (epoch, streams) = self.index.confirm(subject, now);
             Ended { epoch, streams }
         });
-        Ok(acknowledgement(subject, &changed, ended, now))
+        Ok(Acknowledgement {
+            unconfirmed: self.elsewhere(&changed),
+            ..acknowledgement(subject, &changed, ended, now)
+        })
+    }
+
+    /// Who else holds the records of what changed here.
+    fn elsewhere(&self, changed: &[Changed]) -> Vec<ParticipantId> {
+        let kept = changed.iter().filter(|one| !self.is_held_here(&one.stored));
+        let holders: BTreeSet<&ParticipantId> = kept.map(|one| &one.stored.consent.holder).collect();
+        holders.into_iter().cloned().collect()
     }
 
     /// A peer that stops reading would otherwise keep what was handed over before the withdrawal waiting in our buffers.
@@ -335,6 +353,7 @@ pub(super) fn acknowledgement(subject: &str, changed: &[Changed], ended: Ended, 
         at: now,
         epoch: ended.epoch,
         streams: ended.streams,
+        unconfirmed: Vec::new(),
     }
 }
 

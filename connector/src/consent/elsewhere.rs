@@ -7,7 +7,7 @@ use super::{
     decide::{asking, give},
     learner::{Learner, Step},
     not_before,
-    record::{Actor, Cause, ConsentId, NewRequest, Stored},
+    record::{Actor, Cause, ConsentId, Event, NewRequest, Stored},
     state::{Act, Illegal, Role, State},
 };
 use crate::dsp::ParticipantId;
@@ -40,37 +40,69 @@ pub(in crate::consent) struct Decided {
     pub(in crate::consent) via: ParticipantId,
     /// Yes or no.
     pub(in crate::consent) given: bool,
+    /// As whom they said no. A yes counts as the learner's alone, whoever else has signed there.
+    pub(in crate::consent) by: Option<Role>,
     /// To what.
     pub(in crate::consent) request: NewRequest,
     /// Hash of the intermediary's receipt.
     pub(in crate::consent) evidence: String,
 }
 
-/// That a consent has ended, and how.
+/// Where a consent stands at the other place, and who brought it there.
 pub(in crate::consent) struct Word {
-    /// Where it ended.
+    /// Where that was said.
     pub(in crate::consent) at: Site,
     /// Where it stands there.
     pub(in crate::consent) state: State,
+    /// As whom they spoke, where a receipt says that.
+    pub(in crate::consent) by: Option<Role>,
     /// What proves it.
     pub(in crate::consent) evidence: String,
 }
 
 impl Word {
-    /// The step that ends `stored` likewise; none where it has ended already.
+    /// The step that brings `stored` there likewise; none where it stands there already, or has ended.
     fn step(&self, stored: &Stored, now: Timestamp) -> Option<Step> {
+        let side = |otherwise| on_learners_side(self.by, otherwise);
         let (act, role, cause) = match (stored.state, self.state) {
             (state, _) if state.is_terminal() => return None,
+            // Once: when it comes again, it is older than what was said since.
+            (State::Given, State::PendingSecond) if asked_at_holder(stored).is_none() => {
+                (Act::Request, Role::Holder, None)
+            }
+            (State::PendingSecond, State::Given) if waits_at_holder(stored) => (Act::Give, side(Role::Guardian), None),
+            (_, state) if !state.is_terminal() => return None,
             // Whatever ended it there: here it was never in force, and nobody is to give it any more.
-            (state, _) if state.is_open() => (Act::Refuse, Role::Learner, None),
+            (state, _) if state.is_open() => (Act::Refuse, side(Role::Learner), None),
             (_, State::Expired) => (Act::Expire, Role::Holder, Some(Cause::PeriodEnded)),
             (_, State::Superseded) => (Act::Expire, Role::Holder, None),
             (_, State::Revoked | State::Invalidated) => (Act::Revoke, Role::Holder, Some(Cause::HolderDecided)),
-            _ => (Act::Withdraw, Role::Learner, None),
+            _ => (Act::Withdraw, side(Role::Learner), None),
         };
         let actor = said(role, self.at, &self.evidence);
         Some(Step::new(act, actor, not_before(now, stored.last()), now).because(cause))
     }
+}
+
+/// Whoever spoke on the learner's side, where that is known.
+fn on_learners_side(by: Option<Role>, otherwise: Role) -> Role {
+    by.filter(|by| by.is_learners_side()).unwrap_or(otherwise)
+}
+
+/// Which step of what an intermediary keeps is the holder's, to ask whoever has to sign with the learner: the first step only asks the learner.
+fn asked_at_holder(stored: &Stored) -> Option<usize> {
+    let asks = |event: &Event| event.fact.act == Act::Request;
+    stored.events.iter().rposition(asks).filter(|step| *step > 0)
+}
+
+/// The learner has given it at an intermediary, and at the holder somebody has to sign with them.
+pub(super) fn waits_at_holder(stored: &Stored) -> bool {
+    stored.state == State::PendingSecond && asked_at_holder(stored).is_some_and(|step| step + 1 == stored.events.len())
+}
+
+/// It is given because whoever has to sign with the learner has done so at the holder: the holder need not be told.
+pub(super) fn was_given_at_holder(stored: &Stored) -> bool {
+    stored.state == State::Given && asked_at_holder(stored).is_some_and(|step| step + 2 == stored.events.len())
 }
 
 fn said(role: Role, at: Site, evidence: &str) -> Actor {
@@ -94,6 +126,11 @@ impl Consents {
         consent.id = decided.id;
         consent.via = Some(decided.via);
         let learners_word = said(Role::Learner, Site::Intermediary, &decided.evidence);
+        let no = said(
+            on_learners_side(decided.by, Role::Learner),
+            Site::Intermediary,
+            &decided.evidence,
+        );
         let subject = consent.subject.clone();
         let (_, changed) = self
             .change(&[&subject], Some(beside), now, |learners| {
@@ -105,7 +142,7 @@ impl Consents {
                 match decided.given {
                     true => give(learner, at, &learners_word, now, now),
                     false => learner
-                        .step(at, Step::new(Act::Refuse, learners_word.clone(), now, now))
+                        .follow(at, Step::new(Act::Refuse, no.clone(), now, now))
                         .map(drop),
                 }
             })
@@ -114,8 +151,9 @@ impl Consents {
         Ok(())
     }
 
-    /// Ends a record because the other place's has ended. What has ended already stays as it is.
-    pub(in crate::consent) async fn end_likewise(
+    /// Brings a record to where the other place's stands: to its end, or to wait for who has to sign with the learner at the holder and on from
+    /// there. What has ended already stays as it is.
+    pub(in crate::consent) async fn do_likewise(
         &self,
         id: &ConsentId,
         word: &Word,
@@ -128,7 +166,7 @@ impl Consents {
                 let learner = learners.first_mut().ok_or(ConsentError::Unknown)?;
                 let at = learner.find(id).ok_or(ConsentError::Unknown)?;
                 let step = learner.stored(at).and_then(|stored| word.step(stored, now));
-                step.map_or(Ok(()), |step| learner.step(at, step).map(drop))
+                step.map_or(Ok(()), |step| learner.follow(at, step).map(drop))
             })
             .await?;
         self.reset_stalled_after(&changed, now).await;

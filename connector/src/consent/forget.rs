@@ -2,6 +2,7 @@
 
 use super::{
     ATTEMPTS, CONSENTS, ConsentError, Consents, OF_LEARNER, Objection, RECEIPTS, Restriction, STANDINGS, bases, change,
+    exchange::passed,
     occurrences,
     record::{ConsentId, Stored},
 };
@@ -165,6 +166,7 @@ impl Consents {
         batch.delete(CONSENTS, id);
         batch.delete(OF_LEARNER, change::place(&self.salts, stored));
         occurrences::erase(&stored.consent.id, batch);
+        passed::erase(&stored.consent.id, batch);
         for number in 0..stored.receipts {
             batch.delete(RECEIPTS, change::receipt_place(id, number));
         }

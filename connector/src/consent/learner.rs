@@ -5,7 +5,7 @@ use super::{
     law::{Signature, Standing},
     not_before,
     record::{Actor, Cause, Consent, ConsentId, Event, EvidenceSalt, Fact, Stored},
-    state::{self, Act, Illegal, Role, State},
+    state::{self, Act, Illegal, Role, Rule, State},
 };
 use crate::store::Version;
 use policy::Timestamp;
@@ -181,28 +181,46 @@ impl Learner {
         if role.is_learners_side() && act != Act::Supersede {
             self.standing.may(role, step.actor.id.as_deref(), act, step.time)?;
         }
+        self.take(at, step, state)?;
+        if let Some(kept) = self.kept.get_mut(at)
+            && matches!(act, Act::Give | Act::Reaffirm)
+        {
+            kept.agreed = true;
+            if state == State::Given {
+                kept.stored.threshold = self.standing.holds(&kept.stored.signatures(), self.grace)?;
+            }
+        }
+        Ok(state)
+    }
+
+    /// Takes a step that was taken elsewhere. Whose word it takes was decided there: it counts if it is possible under either rule.
+    pub(super) fn follow(&mut self, at: usize, step: Step) -> Result<State, ConsentError> {
+        let stored = self.stored(at).ok_or(ConsentError::Unknown)?;
+        let (taken, last) = ((step.act, step.actor.role), stored.last());
+        let to = |rule| state::step(stored.state, taken, rule, last, step.time);
+        let state = to(Rule::Alone).or_else(|_| to(Rule::Joint))?;
+        self.take(at, step, state)?;
+        Ok(state)
+    }
+
+    /// Records a step that leads to `state`.
+    fn take(&mut self, at: usize, step: Step, state: State) -> Result<(), ConsentError> {
+        let stored = self.stored(at).ok_or(ConsentError::Unknown)?;
         if !state.is_terminal() && stored.events.len() >= MOST_STEPS {
             return Err(ConsentError::TooManySteps);
         }
-        let (time, until) = (step.time, step.until);
+        let (act, time, until) = (step.act, step.time, step.until);
         let event = self.event(at, step, state)?;
-        let Some(kept) = self.kept.get_mut(at) else {
-            return Err(ConsentError::Unknown);
-        };
+        let kept = self.kept.get_mut(at).ok_or(ConsentError::Unknown)?;
         let stored = &mut kept.stored;
         stored.until = until.unwrap_or(stored.until);
         stored.state = state;
         stored.events.push(event);
-        kept.changed = true;
-        kept.agreed |= matches!(act, Act::Give | Act::Reaffirm);
-        match act {
-            Act::Give | Act::Reaffirm if state == State::Given => {
-                stored.threshold = self.standing.holds(&stored.signatures(), self.grace)?;
-            }
-            Act::Withdraw => stored.withdrawn = Some(time),
-            _ => {}
+        if act == Act::Withdraw {
+            stored.withdrawn = Some(time);
         }
-        Ok(state)
+        kept.changed = true;
+        Ok(())
     }
 
     /// Takes over whose word counts from now on, and holds the consents in force to it: those whose signatures were not enough end, and those

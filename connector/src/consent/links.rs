@@ -155,6 +155,19 @@ impl Links {
         Ok(links.into_iter().find(linked).and_then(|link| link.pseudonym))
     }
 
+    /// The same for who is about to ask that holder: or why there is none.
+    pub(super) async fn known_by(&self, holder: &ParticipantId, subject: &str) -> Result<Pseudonym, ExchangeError> {
+        if let Some(pseudonym) = self.pseudonym(holder, subject).await? {
+            return Ok(pseudonym);
+        }
+        let links = self.list(Some(subject)).await?;
+        let is_other_way = |link: &Link| link.side == Side::Holder && link.peer == *holder;
+        match links.iter().any(is_other_way) {
+            true => Err(ExchangeError::LinkedOtherwise),
+            false => Err(ExchangeError::UnknownLearner),
+        }
+    }
+
     /// Holder: makes a code with which this learner can link themselves at a peer.
     pub async fn offer(&self, subject: &str, peer: &ParticipantId, now: Timestamp) -> Result<Offered, LinkError> {
         usable(subject)?;

@@ -241,6 +241,8 @@ pub fn step(
         // Who has signed says so with a refusal or waits; there is nothing left to put off.
         Act::Defer if matches!(state, State::Requested | State::Deferred) => Ok(State::Deferred),
         Act::Refuse if open => Ok(State::Refused),
+        // To an intermediary the learner's word was enough; the holder knows who has to sign with them.
+        Act::Request if state == State::Given && role == Role::Holder => Ok(State::PendingSecond),
         Act::Reaffirm if state == State::Given => Ok(State::Given),
         Act::Withdraw if state == State::Given => Ok(State::Withdrawn),
         Act::Expire if state == State::Given => Ok(State::Expired),
@@ -254,7 +256,7 @@ pub fn step(
 /// Whether a role may take a step at all.
 fn may(act: Act, role: Role, rule: Rule) -> bool {
     match act {
-        // Only ever the first step.
+        // The first step, and the holder's to ask for a second signature.
         Act::Request => true,
         Act::Give | Act::Refuse | Act::Withdraw | Act::Defer => match role {
             Role::Learner | Role::Delegate => true,

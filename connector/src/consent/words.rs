@@ -271,6 +271,10 @@ impl ExchangeError {
                 Fix::Learner,
                 "personne n’est connu sous ce pseudonyme\u{a0}; les identités doivent d’abord être liées",
             ),
+            Self::LinkedOtherwise => (
+                Fix::Learner,
+                "ce lien a été commencé ici, pour que l’autre partie puisse nous solliciter\u{a0}; pour la solliciter, il faut un code créé chez elle (connector link create) et saisi ici (connector link redeem)",
+            ),
             Self::NotCovered(what) => (Fix::Consumer, beyond(what)),
             Self::Stale(_) => (Fix::Nobody, "le message arrive trop tard"),
             Self::Replayed => (Fix::Nobody, "ce message a déjà été reçu"),

@@ -161,7 +161,7 @@ impl TransferRecord {
     }
 
     /// Its stream, as what holders told us refers to it.
-    pub(super) fn stream(&self) -> Stream {
+    pub fn stream(&self) -> Stream {
         Stream {
             transfer: self.core.peer_pid.clone(),
             agreement: self.agreement.clone(),

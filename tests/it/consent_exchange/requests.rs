@@ -10,6 +10,7 @@ use connector_tests::{
     harness::{Connector, PURPOSE, World, text},
     peer::{Peer, uuid},
 };
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 fn ask(agreement: &str) -> Value {
@@ -28,6 +29,33 @@ async fn decided(holder: &Connector, decision: &str) -> Value {
     let path = format!("/v1/consents/{}/events", text(&waiting["consent"], "id"));
     let body = json!({"event": decision, "actor": {"role": "learner", "method": "portal"}});
     holder.post(&path, &body).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_linked_the_other_way_round_is_told_at_whom_the_code_has_to_be_made() {
+    let world = World::start_with(&["school", "work"], fast).await;
+    let (school, work) = (world.get("school"), world.get("work"));
+    school.publish(40, 4).await;
+    link(work, "job-1", school, "l1").await;
+    let agreement = work.negotiate(school).await;
+    let (status, said) = work
+        .call(Method::POST, "/v1/consents/ask", Some(&ask(&agreement)))
+        .await;
+    assert_eq!(
+        (status, &said["code"]),
+        (StatusCode::NOT_FOUND, &json!("linked-otherwise")),
+        "{said}"
+    );
+    let mut stranger = ask(&agreement);
+    stranger["subject"] = "job-2".into();
+    let (status, said) = work.call(Method::POST, "/v1/consents/ask", Some(&stranger)).await;
+    assert_eq!(
+        (status, &said["code"]),
+        (StatusCode::NOT_FOUND, &json!("unknown-learner")),
+        "{said}"
+    );
+    link(school, "l1", work, "job-1").await;
+    work.post("/v1/consents/ask", &ask(&agreement)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,9 @@
 //! `consent request`, `decide`, `share`, `object` and `learner`: how a consent comes about, and whose word counts.
 
-use super::{say_superseded, say_unknown, withdraw::say_streams};
+use super::{
+    say_superseded, say_unknown,
+    withdraw::{say_streams, say_unconfirmed},
+};
 use crate::cli::{
     Context,
     api::path,
@@ -219,6 +222,9 @@ fn say(context: &Context, told: &Value) -> Outcome {
     context.out.say(&format!("{id}: {state}{until}"))?;
     say_superseded(context, told)?;
     say_unknown(context, told)?;
+    if member(told, &["/passedOn/delivery/is"]) == "waiting" {
+        say_unconfirmed(context, &member(told, &["/passedOn/holder"]))?;
+    }
     say_streams(context, told)
 }
 

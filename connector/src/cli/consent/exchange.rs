@@ -96,13 +96,14 @@ const ASKED: [Column; 6] = [
     ("REFUSED", &["refused"]),
 ];
 
-const RECEIVED: [Column; 6] = [
+const RECEIVED: [Column; 7] = [
     ("CONSENT", &["consent"]),
     ("HOLDER", &["holder"]),
     ("PSEUDONYM", &["pseudonym"]),
     ("STATE", &["state"]),
     ("SINCE", &["at"]),
     ("UNTIL", &["until"]),
+    ("ENDED BY", &["ended"]),
 ];
 
 const RECIPIENTS: [Column; 3] = [
@@ -111,7 +112,7 @@ const RECIPIENTS: [Column; 3] = [
     ("FIRST", &["first"]),
 ];
 
-const TOLD: [Column; 7] = [
+const TOLD: [Column; 8] = [
     ("RECIPIENT", &["/notice/recipient"]),
     ("REASON", &["/notice/reason"]),
     ("AT", &["/notice/at"]),
@@ -119,10 +120,22 @@ const TOLD: [Column; 7] = [
     ("ANSWERED", &["/delivery/at"]),
     ("ERASED", &["/erased/records"]),
     ("ERASE BY", &["/notice/eraseBy"]),
+    ("WHY", &["/delivery/why"]),
 ];
 
-const RETRACTIONS: [Column; 6] = [
+const PASSED_ON: [Column; 6] = [
+    ("CONSENT", &["consent"]),
     ("HOLDER", &["holder"]),
+    ("STATE", &["state"]),
+    ("AT", &["at"]),
+    ("MESSAGE", &["/delivery/is"]),
+    ("WHY", &["/delivery/why"]),
+];
+
+const RETRACTIONS: [Column; 8] = [
+    ("NOTICE", &["notice"]),
+    ("HOLDER", &["holder"]),
+    ("CONSENTS", &["consents"]),
     ("REASON", &["reason"]),
     ("AT", &["at"]),
     ("ERASE BY", &["eraseBy"]),
@@ -161,7 +174,14 @@ pub(super) async fn told(context: &Context, learner: &str) -> Outcome {
         .get(&format!("/v1/consents/told?subject={}", encode(learner)))
         .await?;
     let nobody = of_known(&list, "nobody was told anything");
-    context.out.table(&list, items(&list, "told"), &TOLD, nobody)
+    let (told, passed_on) = (items(&list, "told"), items(&list, "passedOn"));
+    if context.out.json || !told.is_empty() || passed_on.is_empty() {
+        context.out.table(&list, told, &TOLD, nobody)?;
+    }
+    match context.out.json || passed_on.is_empty() {
+        true => Ok(()),
+        false => context.out.table(&list, passed_on, &PASSED_ON, ""),
+    }
 }
 
 /// What an empty list says of a learner: nothing, where nothing of them is here any more.

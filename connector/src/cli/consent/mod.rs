@@ -68,6 +68,9 @@ enum ConsentCommand {
     #[command(after_help = "EXAMPLES:\n  connector consent asked\n")]
     Asked,
     /// List where consents stand, as their holders have signed
+    ///
+    /// By the newest receipt of each, or where the holder has told its end since by that message, which ENDED BY names (connector consent
+    /// retractions).
     #[command(after_help = "EXAMPLES:\n  connector consent received --json\n")]
     Received,
     /// List who received records of a learner (GDPR art. 15(1)(c)), and since when
@@ -83,6 +86,8 @@ enum ConsentCommand {
         learner: String,
     },
     /// Show who was told that a learner's consents have ended, and what each erased
+    ///
+    /// At an intermediary also what the holders of the consents that it keeps were told of them, and whether they have confirmed it.
     #[command(after_help = "EXAMPLES:\n  connector consent told learner-17\n")]
     Told {
         /// The learner's local identifier at this holder
@@ -92,6 +97,9 @@ enum ConsentCommand {
     #[command(after_help = "EXAMPLES:\n  connector consent retractions --json\n")]
     Retractions,
     /// List consents, those that ended too
+    ///
+    /// At an intermediary AT ITS HOLDER says whether the holder of the records has confirmed where the consent stands: waiting, acknowledged or
+    /// refused. Until it has, what ended here may go on there.
     #[command(
         after_help = "EXAMPLES:\n  connector consent list\n  connector consent list --subject learner-17 --json\n"
     )]
@@ -102,7 +110,8 @@ enum ConsentCommand {
     },
     /// Show one consent with its events; --json also gives its record in JSON-LD
     ///
-    /// `via` names the intermediary through which it came and which keeps it for the learner.
+    /// `via` names the intermediary through which it came and which keeps it for the learner; there `passedOn` is what the holder was told last, and
+    /// whether it has confirmed it.
     #[command(
         after_help = "EXAMPLES:\n  connector consent show urn:uuid:0198f2c4-7a31-7d20-8f00-3b6c1a9e5d11 --json\n"
     )]
@@ -163,7 +172,7 @@ pub(super) fn say_unknown(context: &Context, told: &Value) -> Outcome {
     Ok(())
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     ("ID", &["/consent/id"]),
     ("SUBJECT", &["/consent/subject"]),
     ("STATE", &["state"]),
@@ -172,6 +181,7 @@ const COLUMNS: [Column; 8] = [
     ("CATEGORIES", &["/consent/categories"]),
     ("UNTIL", &["until"]),
     ("WITHDRAWN", &["withdrawn"]),
+    ("AT ITS HOLDER", &["/passedOn/delivery/is"]),
 ];
 
 const OBJECTIONS: [Column; 5] = [

@@ -8,10 +8,14 @@ use crate::cli::{
 use clap::Args;
 use serde_json::{Value, json};
 
-/// End a learner's consents; answers when no running stream can send that learner's records under them any more
+/// End a learner's consents; answers when no running stream of this connector can send that learner's records under them any more
 ///
 /// All of them, or with --recipient those that name that recipient. A consent that names several recipients ends for all of them: the answer
 /// says who they are, and for whom it is to go on it is granted anew.
+///
+/// At an intermediary, which keeps consents for other holders, the answer waits for nobody: each holder is told, for as long as it takes, and until
+/// it has confirmed the end, records can still leave there. The answer names those holders; connector consent told LEARNER and connector consent
+/// list show when they have confirmed.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector consent withdraw --subject learner-17
@@ -46,8 +50,18 @@ impl Withdraw {
             let ended = format!("  ended towards {}", recipient.as_str().unwrap_or_default());
             context.out.say(&ended)?;
         }
+        for holder in items(&told, "unconfirmed") {
+            say_unconfirmed(context, holder.as_str().unwrap_or_default())?;
+        }
         say_streams(context, &told)
     }
+}
+
+/// Says that a holder has yet to confirm what was decided at its intermediary.
+pub(super) fn say_unconfirmed(context: &Context, holder: &str) -> Outcome {
+    context.out.say(&format!(
+        "  not confirmed yet by {holder}, which holds the records: until it is, this counts here alone, and records that could leave there still can\n  next: connector consent told LEARNER"
+    ))
 }
 
 /// Says where each running stream stood when nothing more could pass.

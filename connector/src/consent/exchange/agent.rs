@@ -4,12 +4,13 @@
 use super::{
     courier::{LONGEST_RECEIPT, asked},
     decisions::Decision,
+    passed,
     post::{Post, Posted, Sheet},
     requests::NoticeText,
 };
 use crate::{
     audit::Log,
-    consent::{About, Changed, Consent, links::Links, notice, receipt, state::State},
+    consent::{About, Changed, Consent, elsewhere::was_given_at_holder, links::Links, notice, receipt, state::State},
     store::StoreError,
     trust::Trust,
 };
@@ -45,13 +46,17 @@ impl Agent {
 
     /// Adds to the commit of a learner's decisions that their holders are told. Nobody else is: a recipient hears of it from the holder.
     pub(super) async fn tell(&self, about: &About<'_>, sheet: &mut Sheet, now: Timestamp) -> Result<(), StoreError> {
-        let decided = |one: &&Changed| self.keeps(&one.stored.consent) && !one.stored.state.is_open();
+        let decided = |one: &&Changed| {
+            let stored = &one.stored;
+            self.keeps(&stored.consent) && !stored.state.is_open() && !was_given_at_holder(stored)
+        };
         let mut all: Vec<&Changed> = about.changed.iter().filter(decided).collect();
         all.sort_by_key(|one| one.stored.state != State::Given);
         for one in all {
             let (id, holder) = (&one.stored.consent.id, &one.stored.consent.holder);
             let decision = self.decision(about.subject, one).await?;
             let batch = &mut sheet.batch;
+            passed::note(&one.stored, &decision, now, batch)?;
             let posted = match one.stored.state {
                 State::Given | State::Refused => {
                     // Not the holder's name for the learner, which the learner can unlink: this has an order, whatever it is called.

@@ -86,7 +86,7 @@ impl Exchange {
         let to = via.as_ref().unwrap_or(&holder);
         let learner = match (ask.learner, &ask.subject) {
             (Some(pseudonym), _) => Some(pseudonym),
-            (None, Some(subject)) => self.links.pseudonym(to, subject).await?,
+            (None, Some(subject)) => Some(self.links.known_by(to, subject).await?),
             (None, None) => None,
         };
         let learner = learner.ok_or(ExchangeError::UnknownLearner)?;

@@ -5,7 +5,7 @@
 
 use super::{
     ExchangeError,
-    enclosed::{Said, enclosed},
+    enclosed::{Said, enclosed, said_by},
     inbox::{Arrival, Inbox, Message},
     message::{self, Content},
     received::forget,
@@ -139,7 +139,7 @@ impl Decisions {
         let known = known(requests, sender, &content.consent).await?;
         let is_end = !matches!(content.state, State::Given | State::Refused);
         // What was given through one that has been taken from the list since can still be withdrawn through it.
-        let ends_what_is_known = is_end && known.is_some();
+        let ends_what_is_known = content.state != State::Given && known.is_some();
         if !self.accepted.contains(sender) && !ends_what_is_known {
             return Err(ExchangeError::WrongParty(
                 "this holder has named no such intermediary (its setting consent.intermediaries)",
@@ -224,11 +224,12 @@ async fn end(requests: &Requests, content: &Decision, beside: &Beside, now: Time
     let word = Word {
         at: Site::Intermediary,
         state: content.state,
+        by: said_by(content.receipt.as_deref(), content.state),
         evidence: content.digest.to_string(),
     };
     let ended = requests
         .consents
-        .end_likewise(&content.consent, &word, Some(beside), now);
+        .do_likewise(&content.consent, &word, Some(beside), now);
     Ok(ended.await?)
 }
 
@@ -263,6 +264,7 @@ async fn adopt(
         id: content.consent.clone(),
         via: sender.clone(),
         given: content.state == State::Given,
+        by: said_by(content.receipt.as_deref(), content.state),
         request: NewRequest {
             offer: Some(offer),
             ..request.wanted(subject, asked)

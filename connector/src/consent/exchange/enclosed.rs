@@ -4,9 +4,9 @@
 use super::ExchangeError;
 use crate::{
     consent::{
-        ConsentId,
+        ConsentId, Fact,
         receipt::{self, Proved, ReceiptError},
-        state::State,
+        state::{Role, State},
     },
     dsp::ParticipantId,
     jose::{Digest, JoseError, VerifyingKey, token},
@@ -84,6 +84,15 @@ pub(super) fn enclosed(
     Ok(Enclosed { proved, terms })
 }
 
+/// As whom somebody brought a consent to the state that a receipt shows. It proves nothing: the receipt is checked, or is in a message of whoever
+/// signed it.
+pub(super) fn said_by(receipt: Option<&str>, state: State) -> Option<Role> {
+    let claims = token::claimed(receipt?).ok()?;
+    let steps = claims.get("dases:record")?.get("dpv:hasConsentStatus")?.as_array()?;
+    let newest: Fact = serde_json::from_value(steps.last()?.get("dases:event")?.clone()).ok()?;
+    Some(newest.role).filter(|_| newest.state == state)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +136,13 @@ mod tests {
         let found = enclosed(&withdrawn, &said(), &holder, None, known).unwrap();
         assert_eq!(found.terms["holder"], holder.as_str());
         assert_eq!(found.proved.state, State::Withdrawn);
+        assert_eq!(said_by(Some(&withdrawn), State::Withdrawn), Some(Role::Learner));
+        let silent = [
+            (Some(withdrawn.as_str()), State::Refused),
+            (Some("receipt"), State::Given),
+            (None, State::Given),
+        ];
+        assert!(silent.into_iter().all(|(text, state)| said_by(text, state).is_none()));
         let other: ConsentId = "urn:uuid:00000000-0000-4000-8000-000000000001".parse().unwrap();
         let first = receipt::digest(&given);
         let wrong = [

@@ -16,6 +16,7 @@ mod kept;
 mod lapses;
 pub mod message;
 mod notices;
+pub(super) mod passed;
 pub(super) mod post;
 mod received;
 mod requests;
@@ -31,6 +32,7 @@ pub use disclosures::{Disclosed, Disclosure, Disclosures};
 pub use lapses::Lapses;
 pub use message::{Content, EndReason, ErasedOf, Erasure, LastOf, Withdrawal};
 pub use notices::{Confirmed, Delivered, Notices, Recipient, Told};
+pub use passed::PassedOn;
 pub use post::Post;
 pub use received::{Asked, Receipt, Received};
 pub use requests::{NoticeText, Request};
@@ -40,7 +42,7 @@ pub use retractions::Retractions;
 use crate::{
     audit::Log,
     consent::{
-        ConsentError, ConsentId, Consents,
+        ConsentError, ConsentId, Consents, Stored,
         elsewhere::{Site, Word},
         links::{LinkConfirmation, LinkRequest, Links},
         state::State,
@@ -93,6 +95,12 @@ pub enum ExchangeError {
     /// Nobody is known here by that pseudonym, as far as the sender may know.
     #[error("no learner is known under this pseudonym; link the identities first: connector link")]
     UnknownLearner,
+    /// The learner is linked with them the other way round: they know the learner by our name, and we not by theirs.
+    #[error(
+        "this link was begun here, so that the other side may ask us about the learner; to ask them, let them make the code (connector link create \
+         there) and bring it here (connector link redeem)"
+    )]
+    LinkedOtherwise,
     /// The agreement does not go so far.
     #[error("the agreement does not cover this {0}")]
     NotCovered(&'static str),
@@ -238,6 +246,7 @@ impl Exchange {
         self.notices.settle(sent, outcome, &mut batch, now).await?;
         self.links.settle(sent, outcome, &mut batch).await?;
         self.receipts.settle(sent, outcome, &mut batch).await?;
+        passed::settle(&**self.inbox.0.store(), sent, outcome, &mut batch, now).await?;
         self.disclosures.settle(sent, outcome, &mut batch, now).await?;
         let entry = process::settled(sent, outcome);
         self.inbox.0.commit(batch, entry, Vec::new(), now).await?;
@@ -250,7 +259,7 @@ impl Exchange {
         self.requests.take(&self.inbox, &message, now).await
     }
 
-    /// A holder sends the receipt of a consent: as its recipient we note it, as its intermediary we end with it what it ended.
+    /// A holder sends the receipt of a consent: as its recipient we note it, as its intermediary ours waits and ends with it.
     pub async fn receipt(&self, verified: Verified<Bytes>, now: Timestamp) -> Result<Value, ExchangeError> {
         let message = inbox::understand::<Receipt>(verified)?;
         let (sender, content) = (&message.sender().did, &message.value().content);
@@ -263,10 +272,14 @@ impl Exchange {
             .take(&self.inbox, &message, &self.retractions, now)
             .await?;
         // After a repetition too: the first may have been noted and gone no further.
-        if keeps && content.state.is_terminal() {
-            let evidence = content.digest.to_string();
-            self.ended_at_holder(&content.consent, content.state, evidence, now)
-                .await?;
+        if keeps {
+            let word = Word {
+                at: Site::Holder,
+                state: content.state,
+                by: enclosed::said_by(content.receipt.as_deref(), content.state),
+                evidence: content.digest.to_string(),
+            };
+            self.said_at_holder(&content.consent, &word, now).await?;
         }
         Ok(answer)
     }
@@ -294,7 +307,13 @@ impl Exchange {
     async fn undo(&self, said: &Decision, why: String, now: Timestamp) -> Result<(), ConsentError> {
         match self.requests.consents.get(&said.consent).await {
             Ok(stored) if stored.given_receipt == Some(said.digest) => {
-                self.ended_at_holder(&said.consent, State::Revoked, why, now).await
+                let word = Word {
+                    at: Site::Holder,
+                    state: State::Revoked,
+                    by: None,
+                    evidence: why,
+                };
+                self.said_at_holder(&said.consent, &word, now).await
             }
             // Forgotten since, or only prolonged.
             Ok(_) | Err(ConsentError::Unknown) => Ok(()),
@@ -302,23 +321,21 @@ impl Exchange {
         }
     }
 
-    /// Ends what we keep for a holder that has ended it, or will not have it.
-    async fn ended_at_holder(
-        &self,
-        consent: &ConsentId,
-        state: State,
-        evidence: String,
-        now: Timestamp,
-    ) -> Result<(), ConsentError> {
-        let word = Word {
-            at: Site::Holder,
-            state,
-            evidence,
-        };
-        match self.requests.consents.end_likewise(consent, &word, None, now).await {
+    /// Has what we keep for a holder stand where it stands there.
+    async fn said_at_holder(&self, consent: &ConsentId, word: &Word, now: Timestamp) -> Result<(), ConsentError> {
+        match self.requests.consents.do_likewise(consent, word, None, now).await {
             // Forgotten since.
             Err(ConsentError::Unknown) => Ok(()),
-            ended => ended,
+            done => done,
+        }
+    }
+
+    /// What the holder of a consent was told of it by us, its intermediary; none of those that we hold.
+    pub async fn passed_on(&self, stored: &Stored) -> Result<Option<PassedOn>, StoreError> {
+        let consent = &stored.consent;
+        match consent.via.as_ref() == Some(self.trust.me()) {
+            true => passed::of(&**self.inbox.0.store(), &consent.id).await,
+            false => Ok(None),
         }
     }
 

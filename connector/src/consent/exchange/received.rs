@@ -6,9 +6,9 @@ use super::{
     enclosed::{Said, enclosed},
     inbox::{Arrival, Inbox, Message},
     kept::Kept,
-    message::{self, Content, Withdrawal},
+    message::{self, Content, EndReason},
     requests::Request,
-    retraction::name_of,
+    retraction::{Retraction, name_of},
     retractions::Retractions,
 };
 use crate::{
@@ -76,7 +76,7 @@ pub struct Received {
     pub consent: ConsentId,
     /// The learner, as we know them.
     pub pseudonym: Pseudonym,
-    /// Where it stands.
+    /// Where it stands: what the newest receipt says, unless the holder has told its end since.
     pub state: State,
     /// As of when it is told: after every ending that was told before it.
     #[schema(value_type = String, format = DateTime)]
@@ -98,6 +98,10 @@ pub struct Received {
     /// When it came.
     #[schema(value_type = String, format = DateTime)]
     pub received: Timestamp,
+    /// The holder's message that it has ended, where no receipt says so yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub ended: Option<MessageId>,
 }
 
 /// What became of something that we asked for.
@@ -143,19 +147,25 @@ fn key(holder: &ParticipantId, pseudonym: &Pseudonym, consent: &ConsentId) -> Ve
     [of_learner(holder, pseudonym).as_slice(), consent.as_bytes()].concat()
 }
 
-/// The newest consent of a learner that was given after an ending, where it is known already: the ending comes late.
-pub(super) async fn given_after(
+/// Adds to the commit of an ending that the consents which it names have ended, as far as they are known, and returns when the newest was given
+/// that came after it: then the ending comes late.
+pub(super) async fn end(
     store: &dyn Store,
-    holder: &ParticipantId,
-    ending: &Withdrawal,
+    ending: &Retraction,
+    batch: &mut Batch,
 ) -> Result<Option<Timestamp>, StoreError> {
     let mut newest = None;
-    let mut pages = Pages::new(store, RECEIVED, of_learner(holder, &ending.pseudonym), PAGE);
+    let mut pages = Pages::new(store, RECEIVED, ending.name.as_bytes().as_slice(), PAGE);
     while let Some(rows) = pages.next().await? {
         for row in rows {
-            let known: Received = decode(&row.item.value)?;
-            let is_later = known.state == State::Given && known.at > ending.at;
-            if is_later && !ending.consents.contains(&known.consent) {
+            let mut known: Received = decode(&row.item.value)?;
+            if known.state.is_terminal() {
+                continue;
+            }
+            if ending.consents.contains(&known.consent) {
+                known.end(ending);
+                batch.replace(RECEIVED, row.key, row.item.version, encode(&known)?);
+            } else if known.state == State::Given && known.at > ending.closed() {
                 newest = newest.max(Some(known.at));
             }
         }
@@ -178,7 +188,19 @@ impl Received {
             digest: content.digest,
             receipt: content.receipt,
             received: now,
+            ended: None,
         }
+    }
+
+    /// The holder says that it has ended. What its newest receipt says stays.
+    fn end(&mut self, ending: &Retraction) {
+        self.state = match ending.reason {
+            EndReason::Withdrawn | EndReason::Objected => State::Withdrawn,
+            EndReason::Expired => State::Expired,
+            EndReason::Revoked => State::Revoked,
+        };
+        self.at = ending.at;
+        self.ended = Some(ending.notice.clone());
     }
 
     /// It permits nothing any more, or never did, since before a time.

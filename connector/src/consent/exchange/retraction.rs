@@ -38,7 +38,7 @@ pub struct Retraction {
     /// What ended: none of it permits anything any more, whatever is said of it later.
     #[serde(default)]
     pub consents: Vec<ConsentId>,
-    /// When it ended.
+    /// When it ended, as the holder says.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// When we were told.
@@ -89,13 +89,23 @@ impl Retraction {
         named.find(|last| Some(&last.transfer) == stream.transfer.as_ref())
     }
 
+    /// By when the holder had closed. What it tells has happened, whatever time it says: after its clock went back that may be one to come, and
+    /// then nothing of it passed later than we were told.
+    pub(super) fn closed(&self) -> Timestamp {
+        match self.at > self.received.plus(SKEW) {
+            true => self.received.minus(SKEW),
+            false => self.at,
+        }
+    }
+
     /// Whether anything in a stream can be what this is about.
     pub fn concerns(&self, stream: &Stream) -> bool {
         if !self.agreements.is_empty() && !self.agreements.contains(&stream.agreement) {
             return false;
         }
         // What was asked for when the holder had long closed, or under a later consent, the holder has decided anew.
-        let is_older = stream.created <= self.at.plus(SKEW) && self.reopened.is_none_or(|given| stream.created < given);
+        let is_older =
+            stream.created <= self.closed().plus(SKEW) && self.reopened.is_none_or(|given| stream.created < given);
         is_older || self.last_of(stream).is_some()
     }
 
@@ -120,7 +130,7 @@ impl Retraction {
 
     /// A consent that was given at `given` comes too late: what it gave was taken back. What comes in the same instant comes in its order.
     pub(super) fn overtakes(&self, consent: &ConsentId, given: Timestamp) -> bool {
-        given < self.at || self.consents.contains(consent)
+        given < self.closed() || self.consents.contains(consent)
     }
 }
 
@@ -280,6 +290,28 @@ mod tests {
         told.consents.push(ended.clone());
         assert!(!told.overtakes(&other, at(1_000)) && told.overtakes(&other, at(999)));
         assert!(told.overtakes(&ended, at(1_000)) && told.overtakes(&ended, at(5_000)));
+    }
+
+    #[test]
+    fn an_ending_that_is_said_to_be_in_the_future_is_one_of_when_it_was_told() {
+        let told = Retraction {
+            at: at(8_200),
+            ..retraction()
+        };
+        let before = stream("urn:uuid:older", 1_001);
+        assert!(told.concerns(&before) && told.covers(&before, 1, Place::Kept));
+        assert!(
+            !told.concerns(&stream("urn:uuid:newer", 1_002)),
+            "what is asked for later"
+        );
+        let other: ConsentId = "urn:uuid:00000000-0000-4000-8000-000000000002".parse().unwrap();
+        assert!(!told.overtakes(&other, at(1_050)), "what is given later");
+        // As much as clocks may differ by, it is what the holder says.
+        let ahead = Retraction {
+            at: at(1_061),
+            ..retraction()
+        };
+        assert_eq!(ahead.closed(), at(1_061));
     }
 
     #[test]

@@ -105,9 +105,19 @@ impl Retractions {
         })
     }
 
+    /// After which time a transfer has to be asked for so that nothing told by now keeps out of it what remains permitted; none where nothing keeps
+    /// anything out of this stream. What was asked for before, or too soon after for clocks to tell, lacks all of a learner's.
+    pub fn over_after(&self, holder: &ParticipantId, stream: &Stream) -> Option<Timestamp> {
+        let rules = self.rules();
+        let all = rules.get(holder)?.values().flatten();
+        let concerning = all.filter(|told| told.concerns(stream));
+        concerning.map(|told| told.closed().plus(SKEW)).max()
+    }
+
     /// Takes a holder's word that a consent has ended. From now on nothing of it is taken any more; what is there is erased beside. One that
-    /// comes late is taken as well, because it may name what a newer one does not; what a later consent permits it leaves alone. However many are
-    /// kept, there is room for one more: what was not taken would not be erased (GDPR Art. 19).
+    /// comes late is taken as well, because it may name what a newer one does not; what a later consent permits it leaves alone. So is one that is
+    /// said to be of a time to come, as it is once a holder's clock went back. However many are kept, there is room for one more: what was not
+    /// taken would not be erased (GDPR Art. 19).
     pub(super) async fn told(
         &self,
         inbox: &Inbox,
@@ -125,10 +135,7 @@ impl Retractions {
                 "an ending is told by the holder to a recipient",
             ));
         }
-        if content.at > now.plus(SKEW) {
-            return Err(ExchangeError::Invalid("it is about the future".into()));
-        }
-        let retraction = Retraction {
+        let mut retraction = Retraction {
             notice: message.value().id.clone(),
             holder: sender.clone(),
             pseudonym: Some(content.pseudonym.clone()),
@@ -142,8 +149,9 @@ impl Retractions {
             erase_by: content.erase_by,
             erased: None,
             closing: false,
-            reopened: received::given_after(&**self.log.store(), sender, content).await?,
+            reopened: None,
         };
+        retraction.reopened = received::end(&**self.log.store(), &retraction, &mut opened.batch).await?;
         opened.batch.insert(RETRACTIONS, key(&retraction), encode(&retraction)?);
         let answer = message::taken(&message.value().id);
         let answer = inbox.close(message, opened, answer, now).await?;
@@ -378,6 +386,23 @@ mod tests {
         assert!(retractions.pending().is_empty());
         let kept: Vec<Retraction> = process::all(&**retractions.log.store(), RETRACTIONS).await.unwrap();
         assert_eq!((kept[0].erased, kept[0].reopened), (Some(0), Some(at(1_000))));
+    }
+
+    #[tokio::test]
+    async fn it_is_known_after_which_time_a_transfer_lacks_nothing_that_remains_permitted() {
+        let retractions = with(&told(None)).await;
+        let stream = |created| Stream {
+            transfer: None,
+            agreement: "urn:uuid:agreement".parse().unwrap(),
+            created: at(created),
+        };
+        for created in [900, 1_001, 1_060] {
+            let over = retractions.over_after(&holder(), &stream(created));
+            assert_eq!(over, Some(at(1_060)), "{created}");
+        }
+        assert_eq!(retractions.over_after(&holder(), &stream(1_061)), None);
+        let other = "did:web:other.example".parse().unwrap();
+        assert_eq!(retractions.over_after(&other, &stream(900)), None);
     }
 
     #[tokio::test]

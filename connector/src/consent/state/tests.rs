@@ -48,6 +48,7 @@ fn table() -> BTreeSet<String> {
         row(S::Given, A::Supersede, role, Rule::Joint, S::Superseded);
     }
     for rule in RULES {
+        row(S::Given, A::Request, R::Holder, rule, S::PendingSecond);
         row(S::Given, A::Expire, R::Clock, rule, S::Expired);
         row(S::Given, A::Expire, R::Holder, rule, S::Expired);
         for role in [R::Holder, R::Authority] {

@@ -8,7 +8,7 @@ use crate::{
     consent::{
         elsewhere::{Decided, Site, Word},
         receipt,
-        state::{Illegal, Role, State},
+        state::{Act, Illegal, Role, State},
     },
     jose::token,
 };
@@ -28,6 +28,7 @@ fn yes(id: &ConsentId, hash: &str, until: Timestamp) -> Decided {
         id: id.clone(),
         via: intermediary(),
         given: true,
+        by: Some(Role::Learner),
         request: NewRequest {
             expires: Some(until),
             ..request("anna", hash)
@@ -41,12 +42,18 @@ fn id(n: u128) -> ConsentId {
 }
 
 async fn ended(consents: &Consents, id: &ConsentId, state: State, now: Timestamp) {
+    said(consents, id, (Site::Intermediary, state, None), now).await;
+}
+
+/// The other place says where a consent stands, and who brought it there.
+async fn said(consents: &Consents, id: &ConsentId, (at, state, by): (Site, State, Option<Role>), now: Timestamp) {
     let word = Word {
-        at: Site::Intermediary,
+        at,
         state,
+        by,
         evidence: "its receipt".into(),
     };
-    consents.end_likewise(id, &word, None, now).await.unwrap();
+    consents.do_likewise(id, &word, None, now).await.unwrap();
 }
 
 async fn adopted(consents: &Consents, decided: Decided, now: Timestamp) -> Result<(), ConsentError> {
@@ -181,15 +188,82 @@ async fn a_minors_word_at_an_intermediary_waits_for_the_guardian_known_here() {
 }
 
 #[tokio::test]
+async fn what_waits_at_the_holder_for_a_second_signature_waits_at_the_intermediary_and_who_ends_it_is_told_truly() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    let kept = NewRequest {
+        holder: Some("did:web:cfa.example".parse().unwrap()),
+        ..request("anna", &hash)
+    };
+    let id = consents.request(kept, None, now()).await.unwrap().stored.consent.id;
+    let give = || event(Decision::Give, actor(Role::Learner, None));
+    consents.decide(&id, &give(), minutes(1)).await.unwrap();
+    let at_holder = async |state, by, minute| said(&consents, &id, (Site::Holder, state, by), minutes(minute)).await;
+    at_holder(State::PendingSecond, Some(Role::Learner), 2).await;
+    assert_eq!(state(&consents, &id).await, State::PendingSecond);
+    let again = consents.decide(&id, &give(), minutes(3)).await;
+    assert!(
+        matches!(again, Err(ConsentError::Illegal(Illegal::Twice(Role::Guardian)))),
+        "{again:?}"
+    );
+    at_holder(State::Given, Some(Role::Guardian), 4).await;
+    // What was said before comes again.
+    at_holder(State::PendingSecond, Some(Role::Learner), 5).await;
+    assert_eq!(state(&consents, &id).await, State::Given);
+    at_holder(State::Withdrawn, Some(Role::Guardian), 6).await;
+    let steps = consents.get(&id).await.unwrap().events;
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| (step.fact.act, step.fact.role, step.fact.state))
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            (Act::Request, Role::Consumer, State::Requested),
+            (Act::Give, Role::Learner, State::Given),
+            (Act::Request, Role::Holder, State::PendingSecond),
+            (Act::Give, Role::Guardian, State::Given),
+            (Act::Withdraw, Role::Guardian, State::Withdrawn),
+        ]
+    );
+    let receipts = consents.receipts(id.as_str()).await.unwrap();
+    let proved = receipt::verify(&receipts, key(&consents)).unwrap();
+    assert!(proved.complete && proved.state == State::Withdrawn);
+}
+
+#[tokio::test]
+async fn a_guardian_who_refuses_at_the_other_place_is_not_recorded_as_the_learner() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    set_child(&consents, "anna", minutes(60_000)).await;
+    adopted(&consents, yes(&id(1), &hash, minutes(90)), minutes(1))
+        .await
+        .unwrap();
+    said(
+        &consents,
+        &id(1),
+        (Site::Intermediary, State::Withdrawn, Some(Role::Guardian)),
+        minutes(2),
+    )
+    .await;
+    let stored = consents.get(&id(1)).await.unwrap();
+    let step = stored.events.last().unwrap();
+    assert_eq!((stored.state, step.fact.role), (State::Refused, Role::Guardian));
+}
+
+#[tokio::test]
 async fn a_refusal_at_an_intermediary_is_recorded_and_permits_nothing() {
     let consents = consents().await;
     let hash = notice(&consents, "1").await;
     let no = Decided {
         given: false,
+        by: Some(Role::Guardian),
         ..yes(&id(1), &hash, minutes(90))
     };
     adopted(&consents, no, minutes(1)).await.unwrap();
-    assert_eq!(state(&consents, &id(1)).await, State::Refused);
+    let stored = consents.get(&id(1)).await.unwrap();
+    let step = stored.events.last().unwrap();
+    assert_eq!((stored.state, step.fact.role), (State::Refused, Role::Guardian));
     assert!(consents.index.in_force("anna").is_empty());
 }
 

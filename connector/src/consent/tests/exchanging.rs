@@ -7,7 +7,8 @@ use super::{
 };
 use crate::{
     consent::{
-        exchange::{Exchange, ExchangeError, Notices, Parts, Retractions},
+        elsewhere::{Site, Word},
+        exchange::{Delivered, Exchange, ExchangeError, Notices, Parts, Retractions},
         links::Links,
         state::{Role, State},
     },
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 const LINKS: u8 = 65;
 const LINK_INDEX: u8 = 66;
 const HEARD: u8 = 78;
+const PASSED_ON: u8 = 79;
 const DECISION: &str = "ConsentDecisionMessage";
 
 fn minutes(n: u64) -> Timestamp {
@@ -107,6 +109,23 @@ impl Place {
         all
     }
 
+    /// Where a consent stands as its holder was told, and whether the holder has confirmed it.
+    async fn passed_on(&self, id: &ConsentId) -> (State, Delivered) {
+        let stored = self.consents.get(id).await.unwrap();
+        let passed = self.exchange.passed_on(&stored).await.unwrap().unwrap();
+        assert_eq!((&passed.consent, passed.holder), (id, holder()));
+        (passed.state, passed.delivery)
+    }
+
+    async fn acknowledged(&self, sent: &Outgoing) {
+        let outcome = Outcome::Acknowledged {
+            peer_pid: None,
+            body: Value::Null,
+            reply: None,
+        };
+        self.exchange.settle(sent, &outcome, minutes(30)).await.unwrap();
+    }
+
     async fn rows(&self, table: u8) -> usize {
         let store = self.consents.log.store();
         store.scan(Table(table), &[], None, 100).await.unwrap().len()
@@ -155,6 +174,69 @@ async fn a_holder_that_takes_no_prolongation_keeps_the_consent_and_one_that_take
     assert_eq!(state(&place.consents, &id).await, State::Given);
     place.refused(&given).await;
     assert_eq!(state(&place.consents, &id).await, State::Revoked);
+}
+
+#[tokio::test]
+async fn what_a_guardian_gives_at_the_holder_is_not_told_back_to_it() {
+    let place = Place::start().await;
+    let id = place.kept(&notice(&place.consents, "1").await, &["skills"]).await;
+    for (state, minute) in [(State::PendingSecond, 2), (State::Given, 3)] {
+        let word = Word {
+            at: Site::Holder,
+            state,
+            by: Some(Role::Guardian),
+            evidence: "its receipt".into(),
+        };
+        place
+            .consents
+            .do_likewise(&id, &word, None, minutes(minute))
+            .await
+            .unwrap();
+        assert_eq!(super::flows::state(&place.consents, &id).await, state);
+    }
+    assert_eq!(place.queued().await.len(), 1, "what the learner gave here");
+    place.decide(&id, Decision::Withdraw, 4).await;
+    assert_eq!(place.queued().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_withdrawal_at_an_intermediary_says_whose_holder_has_not_confirmed_it_until_that_has() {
+    let place = Place::start().await;
+    let id = place.kept(&notice(&place.consents, "1").await, &["skills"]).await;
+    place.consents.grant(vec![new("ben")], now()).await.unwrap();
+    let own = place.consents.withdraw("ben", None, now()).await.unwrap();
+    assert!(own.unconfirmed.is_empty(), "what is held here");
+    let told = place.consents.withdraw("anna", None, minutes(2)).await.unwrap();
+    assert_eq!(told.unconfirmed, [holder()]);
+    let waiting = (State::Withdrawn, Delivered::Waiting);
+    assert_eq!(place.passed_on(&id).await, waiting);
+    let [given, ended]: [Outgoing; 2] = place.queued().await.try_into().unwrap();
+    // What has become of an older message says nothing of the newest.
+    place.acknowledged(&given).await;
+    assert_eq!(place.passed_on(&id).await, waiting);
+    place.acknowledged(&ended).await;
+    let confirmed = place.passed_on(&id).await;
+    assert!(matches!(confirmed.1, Delivered::Acknowledged { .. }), "{confirmed:?}");
+    // A second message of the same is refused, because the first was taken.
+    place.refused(&ended).await;
+    assert_eq!(place.passed_on(&id).await, confirmed);
+    assert_eq!(place.rows(PASSED_ON).await, 1);
+    place.consents.forget("anna", minutes(40)).await.unwrap();
+    assert_eq!(place.rows(PASSED_ON).await, 0, "nothing of it is left");
+}
+
+#[tokio::test]
+async fn an_end_that_the_holder_will_not_have_is_shown_as_refused() {
+    let place = Place::start().await;
+    let id = place.kept(&notice(&place.consents, "1").await, &["skills"]).await;
+    place.consents.withdraw("anna", None, minutes(2)).await.unwrap();
+    let [_, ended]: [Outgoing; 2] = place.queued().await.try_into().unwrap();
+    place.refused(&ended).await;
+    let (_, delivery) = place.passed_on(&id).await;
+    assert!(
+        matches!(delivery, Delivered::Refused { status: 410, .. }),
+        "{delivery:?}"
+    );
 }
 
 /// What an intermediary says of a consent that is not known here.

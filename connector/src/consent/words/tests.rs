@@ -37,8 +37,8 @@ kinds!(CONSENT, of_consent, ConsentError:
 kinds!(GRANT, of_grant, GrantError: Invalid TooManyCategories NoRandom);
 kinds!(LINK, of_link, LinkError: Invalid NotFound NothingToConfirm TimeOver Busy Store Random);
 kinds!(EXCHANGE, of_exchange, ExchangeError:
-    Invalid Unsigned WrongParty NoAgreement UnknownNotice Link TooOften Notice UnknownLearner NotCovered Consent Stale Replayed Reused Busy
-    Store);
+    Invalid Unsigned WrongParty NoAgreement UnknownNotice Link TooOften Notice UnknownLearner LinkedOtherwise NotCovered Consent Stale Replayed
+    Reused Busy Store);
 
 /// One of each: what they hold is left out where it makes no other sentence.
 fn errors() -> Vec<ConsentError> {
@@ -193,6 +193,7 @@ fn every_refusal_of_a_link_and_of_a_message_about_consents_has_french_of_its_own
             ExchangeError::TooOften,
             ExchangeError::Notice,
             ExchangeError::UnknownLearner,
+            ExchangeError::LinkedOtherwise,
             ExchangeError::NotCovered("dataset"),
             ExchangeError::NotCovered("purpose"),
             ExchangeError::NotCovered("data category"),

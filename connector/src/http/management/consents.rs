@@ -9,7 +9,7 @@ use super::{
 use crate::{
     consent::{
         Acknowledgement, Changed, Consent, ConsentError, ConsentId, Forgotten, NewConsent, NewEvent, NewShare, Stored,
-        StreamEnd, state,
+        StreamEnd, exchange::PassedOn, state,
     },
     dsp::ParticipantId,
     http::{App, problem::Problem},
@@ -28,16 +28,33 @@ pub(super) struct OfLearner {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Consents {
-    consents: Vec<Stored>,
+    consents: Vec<Listed>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = ListedConsent)]
+struct Listed {
+    #[serde(flatten)]
+    stored: Stored,
+    /// Of one that is kept here as its intermediary: what its holder was told last, and whether it has confirmed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    passed_on: Option<PassedOn>,
 }
 
 /// Consents, open, in force and ended
 #[utoipa::path(get, path = "/v1/consents", tag = "learners", params(OfLearner), responses((status = OK, body = Consents)))]
 pub(super) async fn consents(State(app): Ctx, Query(query): Query<OfLearner>) -> Outcome<Consents> {
-    let all = app.consents.list(query.subject.as_deref()).await?;
-    ok(Consents {
-        consents: all.into_iter().map(Stored::shown).collect(),
-    })
+    let mut consents = Vec::new();
+    for stored in app.consents.list(query.subject.as_deref()).await? {
+        let passed_on = app.exchange.passed_on(&stored).await?;
+        consents.push(Listed {
+            stored: stored.shown(),
+            passed_on,
+        });
+    }
+    ok(Consents { consents })
 }
 
 #[derive(Serialize, ToSchema)]
@@ -126,6 +143,10 @@ pub(super) struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     transfers: Option<usize>,
+    /// Of one that is kept here as its intermediary: what its holder was told last, and whether it has confirmed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    passed_on: Option<PassedOn>,
     /// The record with the fields of ISO/IEC TS 27560 and the GDPR, in JSON-LD.
     #[schema(value_type = Object)]
     record: Value,
@@ -141,6 +162,7 @@ pub(super) async fn consent(State(app): Ctx, Path(wanted): Path<String>) -> Outc
         None => None,
     };
     ok(Shown {
+        passed_on: app.exchange.passed_on(&stored).await?,
         stored: stored.shown(),
         transfers,
         record,
@@ -182,6 +204,10 @@ pub(super) struct Told {
     streams: Option<Vec<StreamEnd>>,
     /// Of what was given: the older consents that have ended because it takes their place, even where they covered more.
     superseded: Vec<ConsentId>,
+    /// Of one that is kept here as its intermediary: its holder is told, and until it has confirmed it, what ended here may go on there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    passed_on: Option<PassedOn>,
 }
 
 impl From<Changed> for Told {
@@ -193,6 +219,7 @@ impl From<Changed> for Told {
             epoch,
             streams,
             superseded: changed.superseded,
+            passed_on: None,
         }
     }
 }
@@ -227,7 +254,8 @@ pub(super) async fn consent_request(State(app): Ctx, Body(mut new): Body<NewCons
 ///
 /// To give, refuse, defer, reaffirm, withdraw or object as the learner, or with a power to act for them; to revoke or invalidate as the
 /// holder or an authority. To reaffirm is to say yes for as long again as was chosen first; `until` says the new end. What ends something answers
-/// when no running stream lets a record of the learner through any more.
+/// when no running stream lets a record of the learner through any more. Of a consent that is kept for another holder that holder is told, which
+/// `passedOn` shows.
 #[utoipa::path(post, path = "/v1/consents/{id}/events", tag = "learners", request_body = NewEvent, responses((status = OK, body = Told)))]
 pub(super) async fn consent_event(
     State(app): Ctx,
@@ -235,7 +263,11 @@ pub(super) async fn consent_event(
     Body(new): Body<NewEvent>,
 ) -> Outcome<Told> {
     let id = id(&wanted, "consent")?;
-    ok(app.consents.decide(&id, &new, (app.clock)()).await?.into())
+    let changed = app.consents.decide(&id, &new, (app.clock)()).await?;
+    ok(Told {
+        passed_on: app.exchange.passed_on(&changed.stored).await?,
+        ..changed.into()
+    })
 }
 
 /// Share as a learner, unasked
@@ -259,7 +291,8 @@ pub(super) struct Withdraw {
 /// Withdraw a learner's consents
 ///
 /// All of them, or those that name a recipient. A consent that names several recipients ends for all of them, and the answer says who they are;
-/// for whom it is to go on it is given anew. Answers when no running stream lets a record of the learner through any more.
+/// for whom it is to go on it is given anew. Answers when no running stream here lets a record of the learner through any more. Of consents that
+/// are kept here for other holders, an intermediary's, those are told, and `unconfirmed` names them.
 #[utoipa::path(post, path = "/v1/consents/withdraw", tag = "learners", request_body = Withdraw, responses((status = OK, body = Acknowledgement)))]
 pub(super) async fn consent_withdraw(State(app): Ctx, Body(mut wanted): Body<Withdraw>) -> Outcome<Acknowledgement> {
     if let Some(recipient) = &mut wanted.recipient {

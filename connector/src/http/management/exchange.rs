@@ -5,7 +5,7 @@ use super::{
     reply::{Body, Outcome, Path, Query, created, ok},
 };
 use crate::consent::{
-    exchange::{Ask, Asked, Disclosed, Received, Retraction, Told},
+    exchange::{Ask, Asked, Disclosed, PassedOn, Received, Retraction, Told},
     links::{Link, Offered},
 };
 use axum::extract::State;
@@ -20,22 +20,31 @@ pub(super) struct About {
 }
 
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ToldList {
     told: Vec<Told>,
     /// Anything about the learner is recorded here. Where nothing is, they were never here or are forgotten, and nobody knows who was told.
     known: bool,
+    /// Of consents that are kept here as their intermediary: what their holders were told last, and whether they have confirmed it.
+    passed_on: Vec<PassedOn>,
 }
 
 /// Who was told that a learner's consent has ended
 ///
-/// Only those that received records of the learner; each with its signed acknowledgement and what it says that it erased.
+/// Only those that received records of the learner; each with its signed acknowledgement and what it says that it erased. At an intermediary
+/// also what the holders of the consents that it keeps were told of them.
 #[utoipa::path(get, path = "/v1/consents/told", tag = "learners", params(About), responses((status = OK, body = ToldList)))]
 pub(super) async fn told(State(app): Ctx, Query(query): Query<About>) -> Outcome<ToldList> {
     let notices = app.exchange.notices();
     let told = notices.of(app.consents.pseudonyms(), &query.subject).await?;
+    let mut passed_on = Vec::new();
+    for stored in app.consents.list(Some(&query.subject)).await? {
+        passed_on.extend(app.exchange.passed_on(&stored).await?);
+    }
     ok(ToldList {
         known: !told.is_empty() || app.consents.knows(&query.subject).await?,
         told,
+        passed_on,
     })
 }
 

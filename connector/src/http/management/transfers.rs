@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use policy::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::sync::mpsc;
@@ -74,6 +75,11 @@ struct Received {
     /// How many of the records were not kept when they came, because their learner had taken their consent back.
     #[serde(skip_serializing_if = "is_none")]
     left_out: u64,
+    /// What remains permitted of those is in a transfer that is asked for after this time: of a learner whose consent has just ended everything is
+    /// left out, what another consent permits too, because clocks differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    left_out_until: Option<Timestamp>,
     /// Consumer: records of at least so many learners were withheld, for all reasons together, as the provider has signed. A multiple of ten,
     /// told of a source by one transfer in thirty days, and only from ten learners on; absent otherwise, as where nothing was withheld.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,6 +105,11 @@ fn shown(app: &App, record: TransferRecord) -> Transfer {
         bytes: record.progress.bytes,
     };
     let counts = live.filter(|counts| counts.records > stored.records).unwrap_or(stored);
+    let retractions = app.exchange.retractions();
+    let left_out_until = match record.progress.left_out {
+        0 => None,
+        _ => retractions.over_after(&record.core.peer, &record.stream()),
+    };
     Transfer {
         state: record.core.position.state,
         process: record.core.into(),
@@ -111,6 +122,7 @@ fn shown(app: &App, record: TransferRecord) -> Transfer {
             bytes: counts.bytes,
             complete: record.progress.complete,
             left_out: record.progress.left_out,
+            left_out_until,
             withheld: record.progress.withheld,
             signed: !record.progress.unsigned,
         },

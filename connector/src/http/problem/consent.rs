@@ -132,6 +132,7 @@ impl From<ExchangeError> for Problem {
             ExchangeError::UnknownNotice => refused(StatusCode::NOT_FOUND, "unknown-notice"),
             ExchangeError::Notice => refused(StatusCode::BAD_REQUEST, "notice-hash"),
             ExchangeError::UnknownLearner => refused(StatusCode::NOT_FOUND, "unknown-learner"),
+            ExchangeError::LinkedOtherwise => refused(StatusCode::NOT_FOUND, "linked-otherwise"),
             ExchangeError::NotCovered(_) => refused(StatusCode::FORBIDDEN, "not-covered"),
             // Not a matter of moments: the message is not to be sent again and again until then.
             ExchangeError::Consent(ConsentError::TooSoon(_)) => refused(StatusCode::FORBIDDEN, "too-soon"),

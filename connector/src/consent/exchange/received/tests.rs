@@ -14,6 +14,10 @@ use std::time::Duration;
 
 const LEARNER: &str = "p:AAAAAAAAAAAAAAAAAAAAAA";
 
+fn id(consent: u8) -> String {
+    format!("urn:uuid:00000000-0000-4000-8000-0000000000{consent:02}")
+}
+
 /// A recipient, and a holder that tells it something.
 struct Recipient {
     consents: Consents,
@@ -55,7 +59,7 @@ impl Recipient {
 
     fn receipt(&self, consent: u8, state: &str, number: u32, receipt: Option<&str>) -> Message<Receipt> {
         self.message(json!({
-            "consent": format!("urn:uuid:00000000-0000-4000-8000-0000000000{consent:02}"), "pseudonym": LEARNER, "state": state,
+            "consent": id(consent), "pseudonym": LEARNER, "state": state,
             "at": now(), "until": now().plus(Duration::from_secs(60)), "number": number, "request": null,
             "digest": jose::sha256(b"receipt"), "receipt": receipt,
         }))
@@ -66,11 +70,25 @@ impl Recipient {
     }
 
     async fn ended(&self) -> Result<Value, ExchangeError> {
+        self.ended_at(now(), "withdrawn", &[]).await
+    }
+
+    /// The end of these consents, at that time by the holder's clock.
+    async fn ended_at(&self, at: Timestamp, reason: &str, consents: &[u8]) -> Result<Value, ExchangeError> {
         let ending = self.message(json!({
-            "holder": self.holder.did, "recipient": self.consents.holder(), "pseudonym": LEARNER, "reason": "withdrawn",
-            "consents": [], "purposes": [], "agreements": [], "at": now(), "epoch": 1, "streams": [], "eraseBy": now(),
+            "holder": self.holder.did, "recipient": self.consents.holder(), "pseudonym": LEARNER, "reason": reason,
+            "consents": consents.iter().map(|consent| id(*consent)).collect::<Vec<_>>(), "purposes": [], "agreements": [],
+            "at": at, "epoch": 1, "streams": [], "eraseBy": at,
         }));
         self.retractions.told(&self.inbox, &ending, now()).await
+    }
+
+    /// Where each consent stands that is known.
+    async fn stand(&self) -> Vec<(String, State)> {
+        let kept = self.receipts.list().await.unwrap().into_iter();
+        let mut kept: Vec<_> = kept.map(|one| (one.consent.to_string(), one.state)).collect();
+        kept.sort_by(|one, other| one.0.cmp(&other.0));
+        kept
     }
 }
 
@@ -119,4 +137,48 @@ async fn nobody_waits_for_a_learners_turn_while_the_keys_of_a_holder_are_fetched
         taken = recipient.take(&receipt) => panic!("{taken:?}"),
         () = others => {}
     }
+}
+
+#[tokio::test]
+async fn what_a_holder_says_has_ended_is_shown_as_ended_with_the_message_that_says_so() {
+    let recipient = Recipient::of("did:web:school.example").await;
+    for consent in 1..=4 {
+        recipient
+            .take(&recipient.receipt(consent, "given", 0, None))
+            .await
+            .unwrap();
+    }
+    recipient.ended_at(now(), "withdrawn", &[1]).await.unwrap();
+    recipient.ended_at(now(), "expired", &[2]).await.unwrap();
+    recipient.ended_at(now(), "revoked", &[3, 9]).await.unwrap();
+    let states = [State::Withdrawn, State::Expired, State::Revoked, State::Given];
+    let expected: Vec<_> = (1..).map(id).zip(states).collect();
+    assert_eq!(recipient.stand().await, expected);
+    let told = recipient.retractions.list();
+    for known in recipient.receipts.list().await.unwrap() {
+        let of = told.iter().find(|told| told.consents.contains(&known.consent));
+        assert_eq!(known.ended, of.map(|told| told.notice.clone()));
+    }
+    // The receipt of the end says more, and a late one of its being given does not bring it back.
+    recipient
+        .take(&recipient.receipt(2, "superseded", 2, None))
+        .await
+        .unwrap();
+    let late = recipient.take(&recipient.receipt(1, "given", 1, None)).await;
+    assert!(matches!(late, Err(ExchangeError::Stale(_))), "{late:?}");
+    let stand = recipient.stand().await;
+    assert_eq!((stand[0].1, stand[1].1), (State::Withdrawn, State::Superseded));
+}
+
+#[tokio::test]
+async fn an_ending_from_before_the_holders_clock_went_back_is_taken_and_lets_what_is_given_later_in() {
+    let recipient = Recipient::of("did:web:school.example").await;
+    let ahead = now().plus(Duration::from_secs(7_200));
+    recipient.take(&recipient.receipt(1, "given", 0, None)).await.unwrap();
+    recipient.ended_at(ahead, "withdrawn", &[1]).await.unwrap();
+    assert_eq!(recipient.stand().await, [(id(1), State::Withdrawn)]);
+    let [told]: [Retraction; 1] = recipient.retractions.pending().try_into().unwrap();
+    assert_eq!((told.at, told.reopened), (ahead, None), "it is to be erased");
+    recipient.take(&recipient.receipt(2, "given", 0, None)).await.unwrap();
+    assert_eq!(recipient.retractions.list()[0].reopened, Some(now()));
 }

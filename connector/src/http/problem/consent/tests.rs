@@ -104,6 +104,7 @@ fn of_messages() -> Vec<(ExchangeError, u16, &'static str)> {
         (ExchangeError::UnknownNotice, 404, "unknown-notice"),
         (ExchangeError::Notice, 400, "notice-hash"),
         (ExchangeError::UnknownLearner, 404, "unknown-learner"),
+        (ExchangeError::LinkedOtherwise, 404, "linked-otherwise"),
         (ExchangeError::NotCovered("purpose"), 403, "not-covered"),
         // Not 429, after which it would be sent again and again.
         (ConsentError::TooSoon(at()).into(), 403, "too-soon"),
