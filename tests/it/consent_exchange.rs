@@ -395,13 +395,6 @@ async fn what_a_hostile_peer_says_about_an_ending_is_refused_by_name_and_erases_
             400,
             "invalid-message",
         ),
-        (
-            "the future",
-            &holder,
-            json!({"at": at.plus(Duration::from_secs(3600))}),
-            400,
-            "invalid-message",
-        ),
     ];
     let before = work.get("/v1/consents/retractions").await;
     for (what, peer, members, status, code) in attacks {

@@ -36,7 +36,7 @@ fn raw_bodies(rig: &Rig, path: &str, good: &Value) -> Vec<Attack> {
         json("a byte order mark", format!("\u{feff}{good}")),
         json("a duplicate key", doubled),
         json("a duplicate key, escaped", escaped),
-        json("depth 33", deep("[", "]", 33)),
+        json("depth 49", deep("[", "]", 49)),
         json("depth 10,000 of arrays", deep("[", "]", 10_000)),
         json("depth 10,000 of objects", deep("{\"a\":", "}", 10_000)),
         json("depth 100,000", deep("[", "]", 100_000)),

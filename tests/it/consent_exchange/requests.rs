@@ -42,7 +42,7 @@ async fn who_was_linked_the_other_way_round_is_told_at_whom_the_code_has_to_be_m
         .call(Method::POST, "/v1/consents/ask", Some(&ask(&agreement)))
         .await;
     assert_eq!(
-        (status, &said["code"]),
+        (status, &said["error"]["code"]),
         (StatusCode::NOT_FOUND, &json!("linked-otherwise")),
         "{said}"
     );
@@ -50,7 +50,7 @@ async fn who_was_linked_the_other_way_round_is_told_at_whom_the_code_has_to_be_m
     stranger["subject"] = "job-2".into();
     let (status, said) = work.call(Method::POST, "/v1/consents/ask", Some(&stranger)).await;
     assert_eq!(
-        (status, &said["code"]),
+        (status, &said["error"]["code"]),
         (StatusCode::NOT_FOUND, &json!("unknown-learner")),
         "{said}"
     );

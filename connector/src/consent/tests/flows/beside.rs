@@ -101,7 +101,11 @@ async fn whoever_gives_a_consent_is_told_which_older_ones_have_ended_by_that() {
     let share = sharing("anna", &hash, json!({"purposes": [PURPOSES[0]]}));
     let shared = consents.share(share, now()).await.unwrap();
     assert_eq!(shared.superseded, [given[1].stored.consent.id.clone()]);
-    let asked = asked(&consents, "anna").await;
+    let more = NewRequest {
+        categories: texts(&["skills", "results"]),
+        ..request("anna", &hash)
+    };
+    let asked = consents.request(more, None, now()).await.unwrap().stored.consent.id;
     let yes = consents.decide(&asked, &event(Decision::Give, learner()), now()).await;
     assert_eq!(yes.unwrap().superseded, [shared.stored.consent.id]);
     let no = consents
