@@ -35,6 +35,7 @@ use fields::Fields;
 use gate::Gates;
 use limits::Limits;
 use policy::{Code, RecordFacts, Timestamp};
+use question::Restrictions;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{
     Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -202,19 +203,20 @@ impl Index {
         let learner = self.table.learner(subject);
         self.table
             .set(learner, Standing::Withdrawn, |id| which(&ConsentId::from_uuid(id)));
-        (self.raise_epoch(), self.confirmed(subject, now))
+        (self.raise_epoch(), self.confirmed(subject, Restrictions::Lifted, now))
     }
 
     /// Has every gate confirm the epoch as it is, for one learner: what was decided before it has passed by now, or does not.
     pub fn confirm(&self, subject: &str, now: Timestamp) -> (u64, Vec<StreamEnd>) {
-        (self.epoch(), self.confirmed(subject, now))
+        (self.epoch(), self.confirmed(subject, Restrictions::Lifted, now))
     }
 
     /// Asked once what was changed is changed: where something else permits records of the learner, they go on.
-    fn confirmed(&self, subject: &str, now: Timestamp) -> Vec<StreamEnd> {
+    fn confirmed(&self, subject: &str, restrictions: Restrictions, now: Timestamp) -> Vec<StreamEnd> {
         let learner = self.table.learner(subject);
-        self.gates
-            .confirm(subject, |asks| asks.question.is_met(self, learner, asks.by, now))
+        self.gates.confirm(subject, |asks| {
+            asks.question.is_met(self, (learner, asks.by), restrictions, now)
+        })
     }
 
     /// Tells from when on a learner is no minor, for all of their entries. What was decided before and has not left is decided again, because
@@ -268,7 +270,11 @@ impl Index {
         let learner = self.table.learner(objection.subject);
         let always = (Timestamp::MIN, Timestamp::MAX);
         self.table.put(Entry::new(learner, id, terms, always, standing));
-        Ok((self.raise_epoch(), self.confirmed(objection.subject, now)))
+        let restrictions = match standing {
+            Standing::Restricted => Restrictions::Standing,
+            _ => Restrictions::Lifted,
+        };
+        Ok((self.raise_epoch(), self.confirmed(objection.subject, restrictions, now)))
     }
 
     /// Takes a rule of the holder in that permits records without consent; one of the same name is replaced.

@@ -136,24 +136,41 @@ impl Question {
     }
 }
 
+/// What of the restrictions of a learner's records counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Restrictions {
+    /// Those that stand.
+    Standing,
+    /// None: they may be lifted while a stream runs.
+    Lifted,
+}
+
 impl Question {
-    /// Whether something of a learner's records may leave now. Asked of running streams when something ends, so nothing is kept for the next time.
-    pub(super) fn is_met(&self, index: &Index, learner: Learner, by: Occurrence, now: Timestamp) -> bool {
-        let asking = Asking {
-            now,
-            form: self.form,
-            limits: &index.limits,
-            by: Some(by),
-        };
+    /// Whether something of a learner's records may follow: now, or when what has been given begins, and under `Restrictions::Lifted` when nothing is
+    /// restricted any more. Asked of running streams when something ends, so nothing is kept for the next time.
+    pub(super) fn is_met(
+        &self,
+        index: &Index,
+        (learner, by): (Learner, Occurrence),
+        restrictions: Restrictions,
+        now: Timestamp,
+    ) -> bool {
         let (mut sum, mut uses, mut joint) = (Sum::NOTHING, Vec::new(), Joint::new(self.purposes.len()));
         let vocabulary = index.vocabulary();
         index.table.each(learner, |entry| {
             if let Some(terms) = vocabulary.get(entry.terms) {
+                let asking = Asking {
+                    now: now.max(entry.from),
+                    form: self.form,
+                    limits: &index.limits,
+                    by: Some(by),
+                };
                 sum.add(entry, &self.verdict(terms), &asking, (&mut uses, &mut joint));
             }
         });
         drop(vocabulary);
         sum.cover = sum.cover.union(joint.cover());
+        sum.restricted &= restrictions == Restrictions::Standing;
         let mut bases = Bases::default();
         index.bases.follow(&mut bases, self);
         sum.conclude(bases.ground(now), &self.answers, now).is_ok()

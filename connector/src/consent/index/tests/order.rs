@@ -250,6 +250,16 @@ fn an_end_tells_the_streams_in_which_something_else_still_permits_records_of_the
         recipients: &[],
     };
     assert_eq!(goes_on(index.restrict(&restriction, at(150)).unwrap()), [false; 3]);
+    assert_eq!(
+        goes_on(index.confirm("ben", at(150))),
+        [true, false, true],
+        "it may be lifted while they run"
+    );
+    assert_eq!(
+        goes_on(index.confirm("ben", at(50))),
+        [true, false, true],
+        "it begins later"
+    );
     index.open_basis(&results.rule(Basis::PublicTask)).unwrap();
     assert_eq!(goes_on(index.confirm("carl", at(150))), [false, true, true]);
     let objected = index.object(&Shared::objection(&id(5), "carl"), at(150)).unwrap();
