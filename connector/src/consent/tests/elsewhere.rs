@@ -232,6 +232,38 @@ async fn what_waits_at_the_holder_for_a_second_signature_waits_at_the_intermedia
 }
 
 #[tokio::test]
+async fn a_second_yes_that_was_on_its_way_when_the_holder_began_to_wait_is_none() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    let kept = NewRequest {
+        holder: Some("did:web:cfa.example".parse().unwrap()),
+        ..request("anna", &hash)
+    };
+    let id = consents.request(kept, None, now()).await.unwrap().stored.consent.id;
+    let give = event(Decision::Give, actor(Role::Learner, None));
+    consents.decide(&id, &give, minutes(1)).await.unwrap();
+    let word = Word {
+        at: Site::Holder,
+        state: State::PendingSecond,
+        by: Some(Role::Learner),
+        evidence: "its receipt".into(),
+    };
+    // Both wait for the learner's turn, in this order.
+    let turn = consents.turns.of(&["anna"]).await;
+    let (waits, again, ()) = tokio::join!(
+        consents.do_likewise(&id, &word, None, minutes(2)),
+        consents.decide(&id, &give, minutes(3)),
+        async { drop(turn) },
+    );
+    waits.unwrap();
+    assert!(
+        matches!(again, Err(ConsentError::Illegal(Illegal::Twice(Role::Guardian)))),
+        "{again:?}"
+    );
+    assert_eq!(state(&consents, &id).await, State::PendingSecond);
+}
+
+#[tokio::test]
 async fn a_guardian_who_refuses_at_the_other_place_is_not_recorded_as_the_learner() {
     let consents = consents().await;
     let hash = notice(&consents, "1").await;
