@@ -318,6 +318,28 @@ async fn what_a_holder_asks_for_anew_under_another_notice_is_no_intermediarys() 
     let all = consents.list(Some("anna")).await.unwrap();
     let anew = all.iter().find(|stored| stored.state == State::Requested).unwrap();
     assert_eq!(anew.consent.via, None);
+    // For as long as the first, however little of that is left.
+    let first = all.iter().find(|stored| stored.consent.id == id(1)).unwrap();
+    assert_eq!(anew.consent.length(), first.consent.length());
+}
+
+#[tokio::test]
+async fn what_was_prolonged_beyond_its_first_end_is_asked_for_anew_like_all_that_is_in_force() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    for (until, minute) in [(90, 1), (300, 2)] {
+        let yes = yes(&id(1), &hash, minutes(until));
+        adopted(&consents, yes, minutes(minute)).await.unwrap();
+    }
+    let newer = NewNotice {
+        id: "orientation".into(),
+        version: "2".into(),
+        language: "fr".into(),
+        text: "Ton lycée veut envoyer bien plus.".into(),
+        url: None,
+    };
+    let done = consents.replace_notice(&hash, newer, true, minutes(100)).await.unwrap();
+    assert_eq!((done.ended, done.requested), (1, 1));
 }
 
 /// A running stream of ours to the recipient.
