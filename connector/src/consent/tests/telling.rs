@@ -13,6 +13,7 @@ use crate::{
 use serde_json::{Value, json};
 
 mod agreements;
+mod receipts;
 mod times;
 
 const AGREEMENT: &str = "urn:uuid:agreement";
