@@ -196,10 +196,6 @@ impl Consents {
         if new.actor.role == Role::Holder && !self.is_held_here(&found) {
             return Err(Illegal::NotTheirs(Role::Holder, new.event.act()).into());
         }
-        // Whoever has to sign with the learner does so there.
-        if new.event.act() == Act::Give && waits_at_holder(&found) {
-            return Err(Illegal::Twice(Role::Guardian).into());
-        }
         let subject = found.consent.subject;
         let (_, changed) = self
             .change(&[&subject], None, now, |learners| {
@@ -215,6 +211,10 @@ impl Consents {
     fn take(&self, learner: &mut Learner, at: usize, new: &NewEvent, now: Timestamp) -> Result<(), ConsentError> {
         let stored = learner.stored(at).ok_or(ConsentError::Unknown)?;
         let (act, actor) = (new.event.act(), new.actor.clone());
+        // Whoever has to sign with the learner does so there.
+        if act == Act::Give && waits_at_holder(stored) {
+            return Err(Illegal::Twice(Role::Guardian).into());
+        }
         let (last, until, length) = (stored.last(), stored.ends(), stored.consent.length());
         let time = match (new.time, act) {
             (Some(time), _) => time,

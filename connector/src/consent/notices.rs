@@ -173,12 +173,14 @@ impl Consents {
                             let step = Step::new(Act::Expire, actor.clone(), time, now).because(Cause::NoticeChanged);
                             learner.step(at, step)?;
                             counts[0] += 1;
-                            let Some(id) = ids.next().filter(|_| now < stored.consent.expires) else {
+                            let Some(id) = ids.next().filter(|_| now < stored.until) else {
                                 continue;
                             };
                             let again = Consent {
                                 id: id.clone(),
                                 given: now,
+                                // For as long as was chosen first, as a yes that is said again: the learner reads the end and answers.
+                                expires: now.plus(stored.consent.length()),
                                 notice: notice.hash.clone(),
                                 notice_ref: Some(notice.reference()),
                                 // The holder asks by itself: no intermediary knows this one, nor can answer for it.

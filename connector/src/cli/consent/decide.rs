@@ -2,7 +2,7 @@
 
 use super::{
     say_superseded, say_unknown,
-    withdraw::{say_streams, say_unconfirmed},
+    withdraw::{say_streams, unconfirmed},
 };
 use crate::cli::{
     Context,
@@ -223,7 +223,8 @@ fn say(context: &Context, told: &Value) -> Outcome {
     say_superseded(context, told)?;
     say_unknown(context, told)?;
     if member(told, &["/passedOn/delivery/is"]) == "waiting" {
-        say_unconfirmed(context, &member(told, &["/passedOn/holder"]))?;
+        let (holder, subject) = (member(told, &["/passedOn/holder"]), member(told, &["/consent/subject"]));
+        context.out.say(&unconfirmed(&holder, &subject, state != "given"))?;
     }
     say_streams(context, told)
 }

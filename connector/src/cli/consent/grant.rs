@@ -5,7 +5,7 @@ use crate::{
     cli::{
         Context,
         api::Api,
-        exit::{Failure, Outcome},
+        exit::{Exit, Failure, Outcome},
         input,
         output::{items, member},
     },
@@ -215,7 +215,11 @@ async fn import(context: &Context, api: &Api, consents: &[Value]) -> Outcome {
         let at = format!("/v1/consents?first={}", recorded + 1);
         let answer = api.post(&at, &json!(batch)).await.map_err(|failure| {
             bar.abandon();
-            failure.besides(so_far(recorded, context.language()))
+            let in_doubt = match failure.exit() {
+                Exit::Unreachable | Exit::TimedOut => batch.len(),
+                _ => 0,
+            };
+            failure.besides(so_far(recorded, in_doubt, context.language()))
         })?;
         granted += answer.get("granted").and_then(Value::as_u64).unwrap_or(0);
         for entered in items(&answer, "consents") {
@@ -271,10 +275,15 @@ fn counted(states: &BTreeMap<String, u64>) -> String {
     }
 }
 
-/// How far an import came that stops half-way, and where to go on.
-fn so_far(recorded: usize, language: Language) -> String {
+/// How far an import came that stops half-way, and where to go on. `in_doubt`: how many more may be recorded, because no answer came.
+fn so_far(recorded: usize, in_doubt: usize, language: Language) -> String {
     let next = recorded + 1;
+    let (last, after) = (recorded + in_doubt, recorded + in_doubt + 1);
     let (french, english) = match recorded {
+        _ if in_doubt > 0 => (
+            format!("au moins {recorded} consentements du fichier sont enregistrés\u{a0}; de {next} à {last}, tous le sont ou aucun\u{a0}: cherchez-les d’abord (connector consent list), puis importez à partir du {next} ou du {after}"),
+            format!("at least {recorded} consents of the file are recorded; of consents {next} to {last} all are or none: look for them first (connector consent list), then import from consent {next} or {after} on"),
+        ),
         0 => (
             "aucun consentement du fichier n’est enregistré, que l’on sache\u{a0}; corrigez, puis importez de nouveau le fichier".to_owned(),
             "no consent of the file is known to be recorded; correct it, then import the file again".to_owned(),
@@ -290,7 +299,6 @@ fn so_far(recorded: usize, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::exit::Exit;
 
     const LINE: &str = r#"{"subject":"s","recipients":["did:web:a.example"],"purposes":["p"],"categories":["c"],"method":"m","notice":"n","evidence":"e"}"#;
 
@@ -336,19 +344,22 @@ mod tests {
             let answer = json!({"error": {"code": "invalid-consent", "message": "entry 700: x", "detail": "y"}});
             Failure::answered(422, &answer)
         };
-        let stopped = refused().besides(so_far(640, Language::English));
+        let stopped = refused().besides(so_far(640, 0, Language::English));
         assert_eq!(stopped.exit(), Exit::Failed);
         let text = stopped.to_string();
         assert!(text.contains("error: entry 700: x\n  detail: y\n  next: consents 1 to 640 of the file are recorded"));
         assert!(text.ends_with("import from consent 641 on"), "{text}");
-        let french = refused().besides(so_far(640, Language::French)).to_string();
+        let french = refused().besides(so_far(640, 0, Language::French)).to_string();
         assert!(french.ends_with("importez à partir du 641"), "{french}");
-        let nothing = refused().besides(so_far(0, Language::English)).to_string();
+        let nothing = refused().besides(so_far(0, 0, Language::English)).to_string();
         assert!(nothing.contains("no consent of the file"), "{nothing}");
         // What else there is to do is said as well.
         let lost = Failure::new(Exit::Unreachable, "no answer").next("start the daemon");
-        let lost = lost.besides(so_far(64, Language::English)).to_string();
-        assert!(lost.contains("next: start the daemon; consents 1 to 64"), "{lost}");
+        let lost = lost.besides(so_far(64, 36, Language::English)).to_string();
+        assert!(lost.contains("next: start the daemon; at least 64 consents"), "{lost}");
+        // Whether the last piece was recorded is not known without its answer.
+        assert!(lost.contains("of consents 65 to 100 all are or none"), "{lost}");
+        assert!(lost.ends_with("then import from consent 65 or 101 on"), "{lost}");
     }
 
     #[test]

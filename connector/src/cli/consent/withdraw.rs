@@ -51,17 +51,22 @@ impl Withdraw {
             context.out.say(&ended)?;
         }
         for holder in items(&told, "unconfirmed") {
-            say_unconfirmed(context, holder.as_str().unwrap_or_default())?;
+            let holder = holder.as_str().unwrap_or_default();
+            context.out.say(&unconfirmed(holder, &self.subject, true))?;
         }
         say_streams(context, &told)
     }
 }
 
-/// Says that a holder has yet to confirm what was decided at its intermediary.
-pub(super) fn say_unconfirmed(context: &Context, holder: &str) -> Outcome {
-    context.out.say(&format!(
-        "  not confirmed yet by {holder}, which holds the records: until it is, this counts here alone, and records that could leave there still can\n  next: connector consent told LEARNER"
-    ))
+/// What is said where a holder has yet to confirm what was decided at its intermediary: that it ended something, or not.
+pub(super) fn unconfirmed(holder: &str, subject: &str, has_ended: bool) -> String {
+    let meanwhile = match has_ended {
+        true => ", and records that could leave there still can",
+        false => "",
+    };
+    format!(
+        "  not confirmed yet by {holder}, which holds the records: until it is, this counts here alone{meanwhile}\n  next: connector consent told {subject}"
+    )
 }
 
 /// Says where each running stream stood when nothing more could pass.
@@ -79,4 +84,16 @@ pub(in crate::cli) fn say_streams(context: &Context, told: &Value) -> Outcome {
         context.out.say(&said)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_of_an_end_it_is_said_that_records_still_leave_until_the_holder_has_confirmed_it() {
+        let told = |has_ended| unconfirmed("did:web:cfa.example", "learner-17", has_ended);
+        assert!(told(true).contains("still can") && !told(false).contains("still can"));
+        assert!(told(false).ends_with("this counts here alone\n  next: connector consent told learner-17"));
+    }
 }

@@ -57,8 +57,13 @@ impl Agent {
             let decision = self.decision(about.subject, one).await?;
             let batch = &mut sheet.batch;
             passed::note(&one.stored, &decision, now, batch)?;
+            // A no to what was given here is an end: it waits for nothing, for somebody may sign at the holder meanwhile.
+            let is_answer = match one.stored.state {
+                State::Refused => one.stored.given_receipt.is_none(),
+                state => state == State::Given,
+            };
             let posted = match one.stored.state {
-                State::Given | State::Refused => {
+                _ if is_answer => {
                     // Not the holder's name for the learner, which the learner can unlink: this has an order, whatever it is called.
                     let ours = about.pseudonyms.towards(holder).name(about.subject);
                     vec![self.post.put(batch, holder, &ours, &decision, now)?]

@@ -218,8 +218,10 @@ impl Courier {
         let mut to: BTreeSet<ParticipantId> = asked.iter().map(|(by, _)| by.clone()).collect();
         // So that its record ends with ours, and the learner has our word there.
         to.extend(stored.consent.via.clone());
-        // Who hears that it is given hears as well that another has taken its place: of that nobody is told where the other permits as much.
-        if matches!(stored.state, State::Given | State::Superseded) && !stored.consent.aggregate_only {
+        // Who hears that it is given hears as well that it has ended: of an end nobody is told otherwise where something else permits as much.
+        let was_given = stored.given_receipt.is_some() || stored.state == State::Superseded;
+        let is_told = stored.state == State::Given || (stored.state.is_terminal() && was_given);
+        if is_told && !stored.consent.aggregate_only {
             let met = self.notices.deliveries().recipients(subject).await?;
             let theirs = |recipient: &ParticipantId| stored.consent.recipients.contains(recipient);
             to.extend(met.into_iter().filter(theirs));

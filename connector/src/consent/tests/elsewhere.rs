@@ -232,6 +232,38 @@ async fn what_waits_at_the_holder_for_a_second_signature_waits_at_the_intermedia
 }
 
 #[tokio::test]
+async fn a_second_yes_that_was_on_its_way_when_the_holder_began_to_wait_is_none() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    let kept = NewRequest {
+        holder: Some("did:web:cfa.example".parse().unwrap()),
+        ..request("anna", &hash)
+    };
+    let id = consents.request(kept, None, now()).await.unwrap().stored.consent.id;
+    let give = event(Decision::Give, actor(Role::Learner, None));
+    consents.decide(&id, &give, minutes(1)).await.unwrap();
+    let word = Word {
+        at: Site::Holder,
+        state: State::PendingSecond,
+        by: Some(Role::Learner),
+        evidence: "its receipt".into(),
+    };
+    // Both wait for the learner's turn, in this order.
+    let turn = consents.turns.of(&["anna"]).await;
+    let (waits, again, ()) = tokio::join!(
+        consents.do_likewise(&id, &word, None, minutes(2)),
+        consents.decide(&id, &give, minutes(3)),
+        async { drop(turn) },
+    );
+    waits.unwrap();
+    assert!(
+        matches!(again, Err(ConsentError::Illegal(Illegal::Twice(Role::Guardian)))),
+        "{again:?}"
+    );
+    assert_eq!(state(&consents, &id).await, State::PendingSecond);
+}
+
+#[tokio::test]
 async fn a_guardian_who_refuses_at_the_other_place_is_not_recorded_as_the_learner() {
     let consents = consents().await;
     let hash = notice(&consents, "1").await;
@@ -286,6 +318,28 @@ async fn what_a_holder_asks_for_anew_under_another_notice_is_no_intermediarys() 
     let all = consents.list(Some("anna")).await.unwrap();
     let anew = all.iter().find(|stored| stored.state == State::Requested).unwrap();
     assert_eq!(anew.consent.via, None);
+    // For as long as the first, however little of that is left.
+    let first = all.iter().find(|stored| stored.consent.id == id(1)).unwrap();
+    assert_eq!(anew.consent.length(), first.consent.length());
+}
+
+#[tokio::test]
+async fn what_was_prolonged_beyond_its_first_end_is_asked_for_anew_like_all_that_is_in_force() {
+    let consents = consents().await;
+    let hash = notice(&consents, "1").await;
+    for (until, minute) in [(90, 1), (300, 2)] {
+        let yes = yes(&id(1), &hash, minutes(until));
+        adopted(&consents, yes, minutes(minute)).await.unwrap();
+    }
+    let newer = NewNotice {
+        id: "orientation".into(),
+        version: "2".into(),
+        language: "fr".into(),
+        text: "Ton lycée veut envoyer bien plus.".into(),
+        url: None,
+    };
+    let done = consents.replace_notice(&hash, newer, true, minutes(100)).await.unwrap();
+    assert_eq!((done.ended, done.requested), (1, 1));
 }
 
 /// A running stream of ours to the recipient.

@@ -200,6 +200,26 @@ async fn what_a_guardian_gives_at_the_holder_is_not_told_back_to_it() {
 }
 
 #[tokio::test]
+async fn a_no_to_what_waits_at_the_holder_does_not_wait_for_what_the_holder_fails_to_take() {
+    let place = Place::start().await;
+    let id = place.kept(&notice(&place.consents, "1").await, &["skills"]).await;
+    let word = Word {
+        at: Site::Holder,
+        state: State::PendingSecond,
+        by: Some(Role::Learner),
+        evidence: "its receipt".into(),
+    };
+    let waits = place.consents.do_likewise(&id, &word, None, minutes(2)).await;
+    waits.unwrap();
+    place.consents.withdraw("anna", None, minutes(3)).await.unwrap();
+    assert_eq!(state(&place.consents, &id).await, State::Refused);
+    let queued = place.queued().await;
+    let (no, yes): (Vec<_>, Vec<_>) = queued.iter().partition(|sent| sent.body.contains("refused"));
+    assert_eq!((no.len(), yes.len()), (1, 1));
+    assert_ne!(no[0].pid, yes[0].pid);
+}
+
+#[tokio::test]
 async fn a_withdrawal_at_an_intermediary_says_whose_holder_has_not_confirmed_it_until_that_has() {
     let place = Place::start().await;
     let id = place.kept(&notice(&place.consents, "1").await, &["skills"]).await;

@@ -13,6 +13,7 @@ use crate::{
 use serde_json::{Value, json};
 
 mod agreements;
+mod receipts;
 mod times;
 
 const AGREEMENT: &str = "urn:uuid:agreement";
@@ -473,28 +474,4 @@ async fn a_basis_is_said_to_be_over_when_nothing_passes_on_it_any_more() {
     holder.consents.end_basis(&basis, now()).await.unwrap();
     holder.lapses.tell(now()).await.unwrap();
     assert_eq!(holder.told("anna").await[0].notice.at, later());
-}
-
-#[tokio::test]
-async fn who_received_what_an_agreement_no_longer_permits_is_told_when_its_consent_ends() {
-    let holder = Holder::start().await;
-    let category = |name: &str| json!({"leftOperand": "dases:dataCategory", "operator": "eq", "rightOperand": name});
-    let purpose = json!({"leftOperand": "odrl:purpose", "operator": "eq", "rightOperand": PURPOSE});
-    let yesterday = json!({"leftOperand": "odrl:dateTime", "operator": "lt", "rightOperand": "2025-12-31T00:00:00Z"});
-    let both = json!([
-        {"action": "use", "constraint": [purpose, category("results"), yesterday]},
-        {"action": "use", "constraint": [purpose, category("skills")]},
-    ]);
-    let log = holder.consents.log.clone();
-    let stored = log.store().get(Table(13), AGREEMENT.as_bytes()).await.unwrap().unwrap();
-    let mut agreement: Value = serde_json::from_slice(&stored.value).unwrap();
-    agreement["agreement"]["permission"] = both;
-    let mut batch = crate::store::Batch::new();
-    batch.put(Table(13), AGREEMENT, agreement.to_string());
-    log.store().commit(batch).await.unwrap();
-    holder.give("anna", &["skills", "results"]).await;
-    holder.give("anna", &["skills"]).await;
-    let told = holder.told("anna").await;
-    assert_eq!(told.len(), 1, "the results are not kept");
-    assert_eq!(told[0].notice.agreements, [AGREEMENT.parse().unwrap()]);
 }

@@ -7,6 +7,7 @@ use super::{
     uses::{Meant, UnknownHere, check_agreement},
 };
 use crate::{
+    catalog::Dataset,
     consent::{
         Acknowledgement, Changed, Consent, ConsentError, ConsentId, Forgotten, NewConsent, NewEvent, NewShare, Stored,
         StreamEnd, exchange::PassedOn, state,
@@ -233,11 +234,12 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    async fn of(app: &App, changed: Changed) -> Result<Self, Problem> {
-        Ok(Self {
-            unknown: meant(&changed.stored.consent).unknown(&app.catalog.list().await?),
+    /// With what is published, as read before the change: what is recorded is not answered with an error.
+    fn of(published: &[Dataset], changed: Changed) -> Self {
+        Self {
+            unknown: meant(&changed.stored.consent).unknown(published),
             told: changed.into(),
-        })
+        }
     }
 }
 
@@ -246,8 +248,9 @@ impl Begun {
 pub(super) async fn consent_request(State(app): Ctx, Body(mut new): Body<NewConsent>) -> Outcome<Begun> {
     resolve_all(&app, &mut new.recipients)?;
     check_agreement(&app, &new).await?;
+    let published = app.catalog.list().await?;
     let asked = app.consents.ask(new, (app.clock)()).await?;
-    created(Begun::of(&app, asked).await?)
+    created(Begun::of(&published, asked))
 }
 
 /// Decide about a consent
@@ -264,8 +267,13 @@ pub(super) async fn consent_event(
 ) -> Outcome<Told> {
     let id = id(&wanted, "consent")?;
     let changed = app.consents.decide(&id, &new, (app.clock)()).await?;
+    // The step is taken, whatever becomes of this: `GET /v1/consents/told` shows it as well.
+    let passed_on = app.exchange.passed_on(&changed.stored).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what a holder was told of a consent could not be read");
+        None
+    });
     ok(Told {
-        passed_on: app.exchange.passed_on(&changed.stored).await?,
+        passed_on,
         ..changed.into()
     })
 }
@@ -274,8 +282,9 @@ pub(super) async fn consent_event(
 #[utoipa::path(post, path = "/v1/shares", tag = "learners", request_body = NewShare, responses((status = CREATED, body = Begun)))]
 pub(super) async fn share(State(app): Ctx, Body(mut new): Body<NewShare>) -> Outcome<Begun> {
     resolve(&app, &mut new.recipient)?;
+    let published = app.catalog.list().await?;
     let shared = app.consents.share(new, (app.clock)()).await?;
-    created(Begun::of(&app, shared).await?)
+    created(Begun::of(&published, shared))
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -41,8 +41,10 @@ pub(super) async fn told(State(app): Ctx, Query(query): Query<About>) -> Outcome
     for stored in app.consents.list(Some(&query.subject)).await? {
         passed_on.extend(app.exchange.passed_on(&stored).await?);
     }
+    // Of a learner whose records left on a declared basis nothing else may be recorded.
+    let has_received = !notices.recipients(&query.subject).await?.is_empty();
     ok(ToldList {
-        known: !told.is_empty() || app.consents.knows(&query.subject).await?,
+        known: has_received || !told.is_empty() || app.consents.knows(&query.subject).await?,
         told,
         passed_on,
     })
