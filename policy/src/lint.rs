@@ -5,9 +5,9 @@ use crate::{
     evaluate::Stage,
     facts::Facts,
     meaning::{Order, Test},
-    model::{Atomic, Connective, Constraint, Duty, Policy, Rule},
+    model::{Atomic, Connective, Constraint, Duty, Kind, Policy, Rule},
     names,
-    reason::{Fix, Language},
+    reason::{Code, Fix, Language, Reason},
     vocabulary::{LeftOperand, Operator},
 };
 use serde::{Serialize, Serializer};
@@ -88,6 +88,14 @@ pub struct Lint {
     pub about: String,
 }
 
+/// Of so many permissions it is asked whether their time is over: each question may cost as much as the decision about a transfer.
+const MAX_ASKED: usize = 32;
+
+/// A refusal that is no matter of time: something may be permitted, and no transfer could hold it or no decision find it.
+const fn is_beyond_us(reason: &Reason) -> bool {
+    matches!(reason.code, Code::NotPlannable | Code::TooComplex)
+}
+
 impl Policy {
     /// Everything that its author may not have meant: of each constraint, in document order, and then the rules that add nothing to others.
     pub fn lints(&self) -> Vec<Lint> {
@@ -118,17 +126,21 @@ impl Policy {
         }
         let mut alone = self.clone();
         let mut over = Vec::new();
-        for rule in &self.permissions {
+        for rule in self.permissions.iter().take(MAX_ASKED) {
             let Some(action) = rule.action.known() else { continue };
             let mut facts = Facts::new(now, "", action);
             // A length of time since the agreement ends like any other time, once it is known when that was.
-            if let Some(agreed) = self.timestamp().and_then(|text| text.parse().ok()) {
+            let agreed = self.timestamp().filter(|_| self.kind == Kind::Agreement);
+            if let Some(agreed) = agreed.and_then(|text| text.parse().ok()) {
                 facts = facts.with_agreed(agreed);
             }
             alone.permissions = vec![rule.clone()];
             let refused = alone.decide(Stage::Publish, &facts);
+            if refused.permits() || refused.reasons().iter().any(is_beyond_us) {
+                continue;
+            }
             facts.now = Timestamp::MIN;
-            if refused.permits() || !alone.decide(Stage::Publish, &facts).permits() {
+            if !alone.decide(Stage::Publish, &facts).permits() {
                 continue;
             }
             let places: BTreeSet<&str> = refused.reasons().iter().map(|one| one.pointer.as_str()).collect();
@@ -452,7 +464,22 @@ mod tests {
         let mut dated = rules(json!([within()]));
         dated["timestamp"] = json!("2029-11-01T00:00:00Z");
         assert_eq!(over(dated.clone(), before), []);
-        assert_eq!(over(dated, "2030-02-02T00:00:00Z"), told("/constraint/0"));
+        assert_eq!(over(dated.clone(), "2030-02-02T00:00:00Z"), told("/constraint/0"));
+        // When an offer was written is not when it is agreed.
+        dated["@type"] = json!("Offer");
+        assert_eq!(over(dated, "2030-02-02T00:00:00Z"), []);
+        // What may be used from now on, though no transfer can hold it, is not over.
+        let but = || constraint("purpose", "neq", json!("training"));
+        let either = json!({"or": [{"and": [until(2030), purpose()]}, {"and": [from(2030), but()]}]});
+        let unheld = json!({"permission": [{"action": "use", "constraint": [either]}]});
+        let now = Facts::new(crate::testing::at(after), "", crate::Action::Use);
+        let refused = agreement(unheld.clone()).decide(Stage::Publish, &now);
+        assert!(refused.reasons().iter().any(is_beyond_us), "{:?}", refused.reasons());
+        assert_eq!(over(unheld, after), []);
+        // Only so many permissions are asked about.
+        let one = || json!({"action": "use", "constraint": [until(2030)]});
+        let many: Vec<Value> = std::iter::repeat_with(one).take(MAX_ASKED + 1).collect();
+        assert_eq!(over(json!({"permission": many}), after).len(), MAX_ASKED);
         // A prohibition that begins leaves nothing either.
         let closed =
             json!({"permission": [{"action": "use"}], "prohibition": [{"action": "use", "constraint": [from(2030)]}]});

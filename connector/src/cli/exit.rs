@@ -109,6 +109,8 @@ pub(super) struct Told {
     hint: Option<String>,
     /// What else the daemon's answer says: the English with its details, who can mend it, and the reasons.
     more: Map<String, Value>,
+    /// For programs, the English of a message that says as much in another language.
+    english: Option<String>,
 }
 
 /// What every command returns.
@@ -122,6 +124,7 @@ impl Failure {
             message: message.into(),
             hint: None,
             more: Map::new(),
+            english: None,
         }))
     }
 
@@ -137,10 +140,10 @@ impl Failure {
         self
     }
 
-    /// The English with its details, where the message is in another language.
-    pub(super) fn detail(mut self, english: &str) -> Self {
+    /// The English of a message that says as much in another language: for programs alone.
+    pub(super) fn english(mut self, english: &str) -> Self {
         if let Self::Told(told) = &mut self {
-            told.more.insert("detail".to_owned(), english.into());
+            told.english = Some(english.to_owned());
         }
         self
     }
@@ -198,6 +201,7 @@ impl Failure {
                 .into_iter()
                 .filter_map(|name| Some((name.to_owned(), body.pointer(&format!("/error/{name}"))?.clone())))
                 .collect(),
+            english: None,
         }))
     }
 
@@ -229,6 +233,9 @@ impl Failure {
         match self {
             Self::Told(told) => {
                 let mut error = told.more.clone();
+                if let Some(english) = &told.english {
+                    error.insert("detail".to_owned(), english.clone().into());
+                }
                 error.insert("code".to_owned(), told.code.clone().into());
                 error.insert("message".to_owned(), told.message.clone().into());
                 if let Some(hint) = &told.hint {
@@ -333,6 +340,13 @@ mod tests {
             "code": "POL-05", "message": "pas encore en vigueur", "fix": "nobody", "reasons": [{"code": "POL-05", "pointer": ""}],
         }});
         assert_eq!(Failure::answered(400, &answer).to_json(), answer);
+    }
+
+    #[test]
+    fn the_english_of_a_message_that_says_as_much_is_for_programs_alone() {
+        let failure = Failure::new(Exit::Failed, "refusé").english("refused");
+        assert_eq!(failure.told(Language::French), "erreur\u{a0}: refusé");
+        assert_eq!(failure.to_json()["error"]["detail"], "refused");
     }
 
     #[test]

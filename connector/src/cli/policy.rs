@@ -57,8 +57,8 @@ struct Explain {
 
 /// Say whether one policy stays within another, and what both allow
 ///
-/// In French (--lang fr, or the language of the environment) without the details of conditions, which have English words alone. Whatever the
-/// answer, the command ends with code 0; it fails only when a policy cannot be read.
+/// In French (--lang fr, or the language of the environment) without the details of how conditions differ, which have English words alone.
+/// Whatever the answer, the command ends with code 0; it fails only when a policy cannot be read.
 #[derive(Args)]
 #[command(after_help = "EXAMPLES:
   connector policy compare examples/policies/asked.json examples/policies/offer.json
@@ -98,12 +98,12 @@ fn parsed(json: &Value, named: &impl fmt::Display, language: Language) -> Outcom
     })
 }
 
-/// A refusal in the language, with the English beside any other.
+/// A refusal in the language, for programs with the English beside any other.
 fn refused(begin: &str, reason: &Reason, language: Language) -> Failure {
     let failure = Failure::new(Exit::Failed, format!("{begin}{}", reason.told(language))).code(reason.code.as_str());
     match language {
         Language::English => failure,
-        Language::French => failure.detail(&reason.text),
+        Language::French => failure.english(&reason.text),
     }
 }
 

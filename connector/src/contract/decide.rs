@@ -43,13 +43,35 @@ pub(super) enum Reply {
 }
 
 /// How the terms in a peer's message differ from ours. It is found out only where it is told or decides something, and once for a message,
-/// however often its answer is worked out: a peer must not buy more than that with it.
+/// however often its answer is worked out: a peer must not buy more than that with it. The same goes for what both allow.
 #[derive(Default)]
-pub(super) struct Differing(OnceLock<Differences>);
+pub(super) struct Differing {
+    differences: OnceLock<Differences>,
+    common: OnceLock<Common>,
+}
+
+/// What both of two policies allow, or why that is nothing.
+struct Common {
+    of: [Value; 2],
+    terms: Result<Value, String>,
+}
 
 impl Differing {
     fn of(&self, asked: &Value, offered: &Value) -> &Differences {
-        self.0.get_or_init(|| policy::differences(asked, offered))
+        self.differences.get_or_init(|| policy::differences(asked, offered))
+    }
+
+    /// What two parties' terms both allow, as an offer with the second's id. Where the record changed between two attempts, it is found out anew:
+    /// these terms are not only told.
+    fn common(&self, asked: &Value, offered: &Value, dataset: &DatasetId) -> Result<Value, String> {
+        let kept = self.common.get_or_init(|| Common {
+            of: [asked.clone(), offered.clone()],
+            terms: common(asked, offered, dataset),
+        });
+        if kept.of.each_ref() == [asked, offered] {
+            return kept.terms.clone();
+        }
+        common(asked, offered, dataset)
     }
 }
 
@@ -92,7 +114,7 @@ pub(super) fn on_request(
         OtherTerms::Intersect if !informs_no_others() => {
             return end("who is informed of transfers is for the provider to name".to_owned());
         }
-        OtherTerms::Intersect => match common(offer, &record.published, &record.dataset) {
+        OtherTerms::Intersect => match differing.common(offer, &record.published, &record.dataset) {
             Ok(terms) => match possible(&read_policy(&terms)?) {
                 Ok(()) => terms,
                 Err(reasons) => return Ok(Proposal::Terminate(nothing_comes(&reasons))),
@@ -148,7 +170,7 @@ pub(super) fn on_counter_offer(record: &NegotiationRecord, differing: &Differing
     let answer = match rule {
         CounterOffers::AcceptWider | CounterOffers::Intersect if wider() => return Ok(Reply::Accept),
         CounterOffers::Intersect if record.rounds < MAX_ROUNDS => {
-            common(record.wanted(), &record.offer, &record.dataset)
+            differing.common(record.wanted(), &record.offer, &record.dataset)
         }
         _ => Err(other),
     };

@@ -4,6 +4,7 @@ use std::{
     env, fs,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    thread,
 };
 
 /// A folder of `../shared/data`, or nothing where it is missing; then the caller's test counts as skipped.
@@ -20,19 +21,26 @@ pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// What a case is told to be that panicked begins with.
+pub(crate) const PANICKED: &str = "panicked: ";
+
 /// Judges one case. What panics on the way, be it the case that is odd or the crate that is wrong, is a miss of this case, and the others are
 /// judged all the same.
 pub(crate) fn guarded<T>(judge: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(format!("panicked: {}", said.unwrap_or("without a word")))
+        Err(format!("{PANICKED}{}", said.unwrap_or("without a word")))
     })
 }
 
-/// A folder with these files, of which none is from elsewhere.
+/// A folder of the calling test with these files alone, of which none is from elsewhere.
 pub(crate) fn made(name: &str, files: &[(&str, &str)]) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let test = thread::current().name().unwrap_or("main").replace(':', "-");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test).join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
     for (file, text) in files {
         let file = folder.join(file);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -46,7 +54,7 @@ fn a_case_that_panics_is_a_miss() {
     let judged: Vec<_> = [1, 0].map(|part| guarded(|| Ok(1 / part))).into();
     assert_eq!(judged[0], Ok(1));
     assert!(
-        judged[1].as_ref().is_err_and(|said| said.starts_with("panicked: ")),
+        judged[1].as_ref().is_err_and(|said| said.starts_with(PANICKED)),
         "{judged:?}"
     );
 }

@@ -1,5 +1,5 @@
 //! What the commands about policies print, in French and English: a policy explained, two compared. Pure: it reads no file and no clock. The
-//! details of a comparison have English words alone; French says the verdicts and the places.
+//! details of how two differ have English words alone; French says the verdicts, the places and what is wrong with a policy itself.
 
 mod french;
 
@@ -299,6 +299,18 @@ fn common(first: &Value, second: &Value, assignee: Option<&str>) -> Result<Value
     Ok(common)
 }
 
+/// What is proved at length stands above what is written after a brief look: where nothing satisfies both, no rules are called common.
+fn proved(common: Result<Value, Fault>, in_detail: Option<&policy::odrl::compare::Comparison>) -> Result<Value, Fault> {
+    match in_detail.map(|found| &found.common) {
+        Some(compare::Answer::Impossible(ids)) if common.is_ok() => Err(Fault {
+            english: format!("nothing satisfies both: impossible together: {}", ids.join(", ")),
+            pointer: String::new(),
+            in_first: true,
+        }),
+        _ => common,
+    }
+}
+
 /// Compares two policies, each as JSON and read, at this time.
 pub(super) fn compare(
     first: (&Value, &policy::Policy),
@@ -324,12 +336,17 @@ pub(super) fn compare(
     let first_beyond = beyond(first.1, second.1, true);
     let second_beyond = beyond(second.1, first.1, false);
     let apart = for_first.is_some() && for_second.is_some() && for_first != for_second;
-    let (common, nothing_common) = match not_understood().or_else(|| apart.then(|| for_others(true))) {
-        Some(fault) => (None, Some(fault)),
-        None => match common(first.0, second.0, for_first.or(for_second)) {
-            Ok(common) => (Some(common), None),
-            Err(fault) => (None, Some(fault)),
-        },
+    let in_detail = not_understood()
+        .is_none()
+        .then(|| in_detail(first.0, second.0))
+        .flatten();
+    let common = match not_understood().or_else(|| apart.then(|| for_others(true))) {
+        Some(fault) => Err(fault),
+        None => proved(common(first.0, second.0, for_first.or(for_second)), in_detail.as_ref()),
+    };
+    let (common, nothing_common) = match common {
+        Ok(common) => (Some(common), None),
+        Err(fault) => (None, Some(fault)),
     };
     Comparison {
         same: difference.is_none(),
@@ -342,10 +359,7 @@ pub(super) fn compare(
         nothing_common,
         first: Alone::of(first.0, first.1, now),
         second: Alone::of(second.0, second.1, now),
-        in_detail: not_understood()
-            .is_none()
-            .then(|| in_detail(first.0, second.0))
-            .flatten(),
+        in_detail,
         not_understood: not_understood(),
     }
 }

@@ -49,7 +49,7 @@ fn answered(record: &NegotiationRecord) -> (Proposal, bool) {
     let now = Timestamp::from_seconds(0);
     let parties = (&consumer(), &me());
     let answer = on_request(record, &record.offer, parties, Some(&french()), &differing, now).unwrap();
-    (answer, differing.0.get().is_some())
+    (answer, differing.differences.get().is_some())
 }
 
 #[test]
@@ -71,6 +71,29 @@ fn terms_with_nothing_in_common_end_a_negotiation_only_where_others_could_be_agr
     }
     let (answer, _) = answered(&asked(&["identity"], OtherTerms::Offer));
     assert!(matches!(answer, Proposal::Offer(_)));
+}
+
+#[test]
+fn what_both_allow_is_found_out_once_for_the_same_terms() {
+    let differing = Differing::default();
+    let ours = terms(&["skills", "results"]);
+    let common = |asked: &[&str]| differing.common(&terms(asked), &ours, &"records".parse().unwrap());
+    let first = common(&["skills", "identity"]);
+    assert_eq!(first, Ok(terms(&["skills"])));
+    // Were it worked out again, it would be found in what is kept all the same: so what is kept is marked.
+    let marked = Common {
+        of: [terms(&["skills", "identity"]), ours.clone()],
+        terms: Err("kept".to_owned()),
+    };
+    let kept = Differing::default();
+    assert!(kept.common.set(marked).is_ok());
+    let dataset = "records".parse().unwrap();
+    let again = kept.common(&terms(&["skills", "identity"]), &ours, &dataset);
+    assert_eq!(again, Err("kept".to_owned()));
+    assert_eq!(
+        kept.common(&terms(&["results", "identity"]), &ours, &dataset),
+        Ok(terms(&["results"]))
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
 
 /// Before an event, during it and after it.
 pub(super) const PHASES: [&str; 3] = ["before", "during", "after"];
-/// The use itself is an event too (`odrl:policyUsage`), and it is never before or after itself.
+/// The use itself is an event too (`odrl:policyUsage`), and where our profile is enforced it is never before or after itself.
 pub(super) const OF_USE: [&str; 1] = ["during"];
 
 /// What the operand of a comparison with an event begins with; its name follows.
@@ -65,9 +65,9 @@ pub(super) fn operand(comparison: &Comparison) -> String {
 }
 
 /// What a comparison with an event asks of it.
-pub(super) fn test(comparison: &Comparison) -> Result<Test, &'static str> {
+pub(super) fn test(comparison: &Comparison, enforced: bool) -> Result<Test, &'static str> {
     let (event, phases) = read(comparison).ok_or("a use is before, during or after one event")?;
-    let (scheme, possible) = if ODRL.local(&event) == Some("policyUsage") {
+    let (scheme, possible) = if enforced && ODRL.local(&event) == Some("policyUsage") {
         (Scheme::Use, &OF_USE[..])
     } else {
         (Scheme::Phase, &PHASES[..])

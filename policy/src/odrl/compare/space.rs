@@ -88,6 +88,8 @@ impl Budget {
 #[derive(Debug)]
 pub(super) struct Space<'a> {
     pub(super) concepts: &'a Concepts,
+    /// How many more conditions may be written out as areas.
+    pub(super) writing: Budget,
     axes: Vec<Axis>,
     axis_numbers: BTreeMap<Axis, usize>,
     tests: Vec<Test>,
@@ -108,6 +110,7 @@ impl<'a> Space<'a> {
     pub(super) const fn new(concepts: &'a Concepts) -> Self {
         Self {
             concepts,
+            writing: Budget(concepts.limits().work),
             axes: Vec::new(),
             axis_numbers: BTreeMap::new(),
             tests: Vec::new(),

@@ -155,7 +155,7 @@ impl Test {
                 .unwrap_or_else(|| Self::opaque(comparison, "this recurrence is not understood"));
         }
         if events::compares_events(comparison) {
-            return events::test(comparison).unwrap_or_else(|why| Self::opaque(comparison, why));
+            return events::test(comparison, concepts.enforced()).unwrap_or_else(|why| Self::opaque(comparison, why));
         }
         let ordered = right.iter().all(|value| key(value).is_some());
         let named = right.iter().all(|value| name(left, value, concepts).is_some());

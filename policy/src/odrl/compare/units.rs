@@ -223,6 +223,8 @@ impl Space<'_> {
 
     /// All ways in which a constraint holds, or does not.
     fn areas(&mut self, constraint: &Constraint, holds: bool, at: At) -> Result<Vec<Area>, Why> {
+        // Under a `xone` each part is written out as holding and as failing: twice as often with every level.
+        self.writing.spend(1)?;
         let (connective, parts) = match constraint {
             Constraint::Atomic(comparison) => return Ok(vec![vec![self.atom(comparison, holds, at)]]),
             Constraint::Logical { connective, parts, .. } => (*connective, parts),
@@ -234,6 +236,10 @@ impl Space<'_> {
             depth: at.depth + 1,
             ..at
         };
+        // Exactly one of one holds where it does, and fails where it fails.
+        if let (Connective::Xone, [part]) = (connective, parts.as_slice()) {
+            return self.areas(part, holds, at);
+        }
         // Each part has its own way to hold, or to fail.
         let by_one = matches!(
             (connective, holds),

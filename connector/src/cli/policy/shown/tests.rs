@@ -66,6 +66,20 @@ fn two_policies_are_compared_both_ways() {
 }
 
 #[test]
+fn nothing_is_called_common_above_a_proof_that_nothing_satisfies_both() {
+    // More alternatives than a brief look writes out, each of them over before the other policy begins.
+    let until = |second: u32| json!({"leftOperand": "dateTime", "operator": "lteq", "rightOperand": format!("2026-01-01T00:{:02}:{:02}Z", second / 60, second % 60)});
+    let alternatives: Vec<Value> = (0..300).map(until).collect();
+    let early = offer(&json!({"or": alternatives}));
+    let late = offer(&json!({"leftOperand": "dateTime", "operator": "gt", "rightOperand": "2030-01-01T00:00:00Z"}));
+    let found = compare((&early.0, &early.1), (&late.0, &late.1), now());
+    let told = found.told(Language::English);
+    assert!(told.contains("Conflict. "), "{told}");
+    assert!(found.common.is_none() && told.contains("nothing: "), "{told}");
+    assert!(found.nothing_common.is_some());
+}
+
+#[test]
 fn a_policy_against_itself_is_told_to_be() {
     let json = json!({"@id": "urn:1", "permission": [{"action": "use"}], "prohibition": [{"action": "use"}]});
     let both = alone(&json);

@@ -145,3 +145,26 @@ fn many_rules_are_answered() {
     };
     asked("rules", &policy);
 }
+
+#[test]
+fn how_deep_conditions_are_nested_does_not_multiply_the_work() {
+    let nested = |beside: &[Constraint]| {
+        let deep = |number: usize| {
+            let inner = atom(&format!("c{number}"), "event", "eq", &["urn:e"]);
+            (0..20).fold(inner, |inner, level| {
+                let parts = [vec![inner], beside.to_vec()].concat();
+                logical(&format!("xone{number}-{level}"), Connective::Xone, parts)
+            })
+        };
+        permits((0..55).map(deep).collect())
+    };
+    let never = logical("never", Connective::Or, Vec::new());
+    for (beside, expected) in [(&[][..], Verdict::Compatible), (&[never], Verdict::Unknown)] {
+        let policy = nested(beside);
+        for concepts in [Concepts::profile(), Concepts::profile().briefly()] {
+            let found = bounded("compatible", || verdict(&policy, &policy, &concepts));
+            assert_eq!(found, expected);
+            bounded("operands", || operands(&policy, &policy, &concepts));
+        }
+    }
+}

@@ -66,6 +66,9 @@ fn the_use_itself_is_an_event_that_goes_on() {
         ["lt", "lteq", "eq", "neq", "gteq", "gt"].map(possible),
         [false, true, true, false, true, false]
     );
+    // ODRL itself only says that something is before, during or after it.
+    let asked = asking(("lt", usage));
+    assert!(matches!(satisfiable(&asked, &Concepts::new()), Answer::Possible(_)));
     let mut never = permits(Vec::new());
     let during = rule("prohibition", "use", vec![atom("c", "event", "eq", &[usage])]);
     never.prohibitions = vec![prohibition(during)];
