@@ -33,7 +33,7 @@ enum BasisCommand {
     ///
     /// A file says it: {"basis": "public-task", "grounds": "...", "recipients": ["did:web:..."], "purposes": ["..."], "categories": ["skills"],
     /// "datasets": ["..."], "notice": "sha256:...", "until": "..."}. basis is public-task, legitimate-interest or contract. A purpose is named
-    /// as the offer names it: by its IRI, or by its name behind https://w3id.org/dases/ns/, such as orientation. Where an agreement's policy
+    /// as the offer names it: by its IRI, or by its name behind `https://w3id.org/dases/ns/`, such as orientation. Where an agreement's policy
     /// asks for consent, nothing goes out without it all the same.
     #[command(after_help = "EXAMPLES:\n  connector basis declare basis.json\n")]
     Declare {

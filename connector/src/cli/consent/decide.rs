@@ -84,7 +84,7 @@ struct Terms {
     /// Who may receive: an id, or the name of a configured peer
     #[arg(long, value_name = "ID|NAME")]
     recipient: String,
-    /// For which purpose, as the offer or agreement names it: its IRI, or its name behind https://w3id.org/dases/ns/, such as orientation;
+    /// For which purpose, as the offer or agreement names it: its IRI, or its name behind `https://w3id.org/dases/ns/`, such as orientation;
     /// repeat for more, all of which the notice names
     #[arg(long, value_name = "IRI", required = true)]
     purpose: Vec<String>,

@@ -30,7 +30,7 @@ pub(super) struct Ask {
     /// The learner by the pseudonym that whoever is asked uses towards us
     #[arg(long, value_name = "p:...", conflicts_with = "subject")]
     learner: Option<String>,
-    /// For which purpose, as the agreement names it: its IRI, or its name behind https://w3id.org/dases/ns/; repeat for more [default: all of
+    /// For which purpose, as the agreement names it: its IRI, or its name behind `https://w3id.org/dases/ns/`; repeat for more [default: all of
     /// the agreement's]
     #[arg(long, value_name = "IRI")]
     purpose: Vec<String>,

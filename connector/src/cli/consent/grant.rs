@@ -38,7 +38,7 @@ pub(super) struct Grant {
     #[arg(long, value_name = "ID|NAME", required = true)]
     recipient: Vec<String>,
     /// For which purpose, as the offer or agreement names it (connector agreement show): its IRI, or of one of ours its name, which is what
-    /// stands behind https://w3id.org/dases/ns/, such as orientation. Under another name it is another purpose; repeat for more
+    /// stands behind `https://w3id.org/dases/ns/`, such as orientation. Under another name it is another purpose; repeat for more
     #[arg(long, value_name = "IRI", required = true)]
     purpose: Vec<String>,
     /// Which data category; repeat for more
